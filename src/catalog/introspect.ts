@@ -1,0 +1,330 @@
+import type { ClientBase } from 'pg';
+import {
+  type Attribute,
+  byCodePoint,
+  type Catalog,
+  type ForeignKey,
+  labelOf,
+  type ReferentialAction,
+  type Relation,
+  type Server,
+  type Type,
+  type UniqueKey,
+} from './model.js';
+
+/** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
+export const CATALOG_QUERIES = 6;
+
+/**
+ * Reads the catalog of the given schemas, and of what their foreign keys reference, in six queries.
+ * The session must have `search_path` at `pg_catalog`: `format_type` and friends then qualify every name.
+ */
+export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
+  const server = await readServer(client);
+  const rows = await query<RelationRow>(client, RELATIONS, [schemas]);
+  const oids = rows.filter((row) => row.relkind === 'r' || row.relkind === 'p').map((row) => row.oid);
+  const attributes = groupBy(await query<AttributeRow>(client, ATTRIBUTES, [oids]), (row) => row.attrelid);
+  const typeRows = await query<TypeRow>(client, TYPES, [oids]);
+  const indexes = groupBy(await query<IndexRow>(client, UNIQUE_INDEXES, [oids]), (row) => row.indrelid);
+  const foreign = groupBy(await query<ForeignRow>(client, FOREIGN_KEYS, [oids]), (row) => row.conrelid);
+
+  const byOid = new Map(rows.map((row) => [row.oid, row]));
+  const others = new Map<string, string>();
+  const relations: Relation[] = [];
+  for (const row of rows) {
+    if (row.relkind !== 'r' && row.relkind !== 'p') {
+      others.set(labelOf({ schema: row.nspname, name: row.relname }), RELATION_KINDS[row.relkind] ?? 'not a table');
+      continue;
+    }
+    const own = attributes.get(row.oid) ?? [];
+    const nameOf = new Map(own.map((attribute) => [attribute.attnum, attribute.attname]));
+    relations.push({
+      oid: row.oid,
+      schema: row.nspname,
+      name: row.relname,
+      kind: row.relkind === 'p' ? 'partitioned' : 'table',
+      estimatedRows: row.reltuples,
+      privileges: { select: row.can_select, insert: row.can_insert, update: row.can_update, delete: row.can_delete },
+      rowSecurity: row.relrowsecurity,
+      attributes: own.map(toAttribute),
+      uniqueKeys: (indexes.get(row.oid) ?? []).map((index) => toUniqueKey(index, nameOf)).sort(byPrimaryThenName),
+      foreignKeys: (foreign.get(row.oid) ?? [])
+        .flatMap((key) => toForeignKey(key, nameOf, byOid, attributes))
+        .sort((a, b) => byCodePoint(a.name, b.name)),
+    });
+  }
+  relations.sort((a, b) => byCodePoint(a.schema, b.schema) || byCodePoint(a.name, b.name));
+  return { server, relations, types: new Map(typeRows.map((row) => [row.oid, toType(row)])), others };
+}
+
+async function query<Row extends object>(client: ClientBase, text: string, values: unknown[] = []): Promise<Row[]> {
+  return (await client.query<Row & Record<string, unknown>>(text, values)).rows;
+}
+
+async function readServer(client: ClientBase): Promise<Server> {
+  const [row] = await query<ServerRow>(client, SERVER);
+  return {
+    version: row!.version,
+    versionText: row!.version_text,
+    database: row!.database,
+    user: row!.user,
+    superuser: row!.superuser,
+    readOnly: row!.read_only,
+    encoding: row!.encoding,
+    schemas: [...row!.schemas].sort(byCodePoint),
+    systemRows: row!.system_rows,
+  };
+}
+
+interface ServerRow {
+  version: number;
+  version_text: string;
+  database: string;
+  user: string;
+  superuser: boolean;
+  read_only: boolean;
+  encoding: string;
+  schemas: string[];
+  system_rows: boolean;
+}
+
+const SERVER = `
+SELECT current_setting('server_version_num')::int AS version,
+       current_setting('server_version') AS version_text,
+       current_database()::text AS database,
+       current_user::text AS user,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+       pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool AS read_only,
+       current_setting('server_encoding') AS encoding,
+       ARRAY(SELECT nspname::text FROM pg_namespace
+             WHERE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema')) AS schemas,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'tsm_system_rows') AS system_rows`;
+
+interface RelationRow {
+  oid: number;
+  nspname: string;
+  relname: string;
+  relkind: string;
+  reltuples: number;
+  relrowsecurity: boolean;
+  can_select: boolean;
+  can_insert: boolean;
+  can_update: boolean;
+  can_delete: boolean;
+}
+
+const RELATION_KINDS: Readonly<Record<string, string>> = {
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+};
+
+/* Targeted schemas, then along foreign keys to whatever they reference. Partitions stand behind their parent. */
+const RELATIONS = `
+WITH RECURSIVE wanted AS (
+  SELECT class.oid
+  FROM pg_class AS class JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+  WHERE namespace.nspname = ANY ($1) AND class.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT class.relispartition
+  UNION
+  SELECT constr.confrelid
+  FROM wanted JOIN pg_constraint AS constr ON constr.conrelid = wanted.oid AND constr.contype = 'f' AND constr.conparentid = 0
+)
+SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples,
+       class.relrowsecurity,
+       has_table_privilege(class.oid, 'SELECT') AS can_select,
+       has_table_privilege(class.oid, 'INSERT') OR has_any_column_privilege(class.oid, 'INSERT') AS can_insert,
+       has_table_privilege(class.oid, 'UPDATE') OR has_any_column_privilege(class.oid, 'UPDATE') AS can_update,
+       has_table_privilege(class.oid, 'DELETE') AS can_delete
+FROM wanted
+JOIN pg_class AS class ON class.oid = wanted.oid
+JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ORDER BY namespace.nspname, class.relname`;
+
+interface AttributeRow {
+  attrelid: number;
+  attname: string;
+  attnum: number;
+  atttypid: number;
+  atttypmod: number;
+  type_name: string;
+  attnotnull: boolean;
+  attidentity: string;
+  attgenerated: string;
+  default_text: string | null;
+  sequence_name: string | null;
+}
+
+/* In attnum's order among themselves: it is what users see, and it belongs to the initial database. */
+const ATTRIBUTES = `
+SELECT attribute.attrelid, attribute.attname::text, attribute.attnum::int, attribute.atttypid,
+       attribute.atttypmod, format_type(attribute.atttypid, attribute.atttypmod) AS type_name, attribute.attnotnull,
+       attribute.attidentity::text, attribute.attgenerated::text,
+       pg_get_expr(def.adbin, def.adrelid) AS default_text,
+       quote_ident(sequence_namespace.nspname) || '.' || quote_ident(sequence.relname) AS sequence_name
+FROM pg_attribute AS attribute
+LEFT JOIN pg_attrdef AS def ON def.adrelid = attribute.attrelid AND def.adnum = attribute.attnum
+LEFT JOIN pg_depend AS owned ON owned.refclassid = 'pg_class'::regclass AND owned.refobjid = attribute.attrelid
+      AND owned.refobjsubid = attribute.attnum AND owned.classid = 'pg_class'::regclass AND owned.deptype IN ('a', 'i')
+      AND EXISTS (SELECT FROM pg_class AS dependent WHERE dependent.oid = owned.objid AND dependent.relkind = 'S')
+LEFT JOIN pg_class AS sequence ON sequence.oid = owned.objid
+LEFT JOIN pg_namespace AS sequence_namespace ON sequence_namespace.oid = sequence.relnamespace
+WHERE attribute.attrelid = ANY ($1::oid[]) AND attribute.attnum > 0 AND NOT attribute.attisdropped
+ORDER BY attribute.attrelid, attribute.attnum, sequence_name`;
+
+function toAttribute(row: AttributeRow): Attribute {
+  return {
+    name: row.attname,
+    number: row.attnum,
+    type: row.atttypid,
+    modifier: row.atttypmod,
+    typeName: row.type_name,
+    notNull: row.attnotnull,
+    identity: row.attidentity === 'a' ? 'always' : row.attidentity === 'd' ? 'by default' : 'none',
+    generated: row.attgenerated !== '',
+    default: row.default_text,
+    sequence: row.sequence_name,
+  };
+}
+
+interface TypeRow {
+  oid: number;
+  nspname: string;
+  typname: string;
+  typtype: string;
+  element: number;
+  typdelim: string;
+  is_array: boolean;
+  base: number;
+  typtypmod: number;
+  typnotnull: boolean;
+  labels: string[] | null;
+  extension: string | null;
+}
+
+/* Every type that a column uses, then what those are made of. */
+const TYPES = `
+WITH RECURSIVE used AS (
+  SELECT DISTINCT atttypid AS oid FROM pg_attribute
+  WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
+  UNION
+  SELECT part.oid FROM used JOIN pg_type AS whole ON whole.oid = used.oid,
+       LATERAL (VALUES (whole.typelem), (whole.typbasetype)) AS part (oid)
+  WHERE part.oid <> 0
+)
+SELECT type.oid, namespace.nspname::text, type.typname::text, type.typtype::text, type.typelem AS element,
+       type.typdelim::text, type.typsubscript = 'array_subscript_handler'::regproc AS is_array,
+       type.typbasetype AS base, type.typtypmod, type.typnotnull,
+       (SELECT array_agg(label.enumlabel::text ORDER BY label.enumsortorder) FROM pg_enum AS label
+        WHERE label.enumtypid = type.oid) AS labels,
+       (SELECT extension.extname::text FROM pg_depend AS member JOIN pg_extension AS extension ON extension.oid = member.refobjid
+        WHERE member.classid = 'pg_type'::regclass AND member.objid = type.oid
+          AND member.refclassid = 'pg_extension'::regclass AND member.deptype = 'e') AS extension
+FROM used
+JOIN pg_type AS type ON type.oid = used.oid
+JOIN pg_namespace AS namespace ON namespace.oid = type.typnamespace
+ORDER BY namespace.nspname, type.typname`;
+
+function toType(row: TypeRow): Type {
+  const name = { oid: row.oid, schema: row.nspname, name: row.typname };
+  if (row.is_array) return { ...name, kind: 'array', element: row.element, delimiter: row.typdelim };
+  switch (row.typtype) {
+    case 'b':
+      return { ...name, kind: 'base', extension: row.extension };
+    case 'e':
+      return { ...name, kind: 'enum', labels: row.labels ?? [] };
+    case 'd':
+      return { ...name, kind: 'domain', base: row.base, modifier: row.typtypmod, notNull: row.typnotnull };
+    default:
+      return { ...name, kind: 'other', typtype: row.typtype };
+  }
+}
+
+interface IndexRow {
+  indrelid: number;
+  index_name: string;
+  indisprimary: boolean;
+  columns: number[];
+  nulls_not_distinct: boolean;
+}
+
+/* Only indexes over plain columns and all rows; indnullsnotdistinct came with 15, so it is asked through to_jsonb. */
+const UNIQUE_INDEXES = `
+SELECT index.indrelid, class.relname::text AS index_name, index.indisprimary,
+       (index.indkey::int2[])[0:index.indnkeyatts - 1]::int[] AS columns,
+       coalesce((to_jsonb(index) ->> 'indnullsnotdistinct')::bool, false) AS nulls_not_distinct
+FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid
+WHERE index.indrelid = ANY ($1::oid[]) AND index.indisunique AND index.indislive
+  AND index.indpred IS NULL AND index.indexprs IS NULL
+ORDER BY index.indrelid, class.relname`;
+
+function toUniqueKey(row: IndexRow, nameOf: ReadonlyMap<number, string>): UniqueKey {
+  return {
+    name: row.index_name,
+    primary: row.indisprimary,
+    columns: row.columns.map((number) => nameOf.get(number)!),
+    nullsNotDistinct: row.nulls_not_distinct,
+  };
+}
+
+function byPrimaryThenName(a: UniqueKey, b: UniqueKey): number {
+  return Number(b.primary) - Number(a.primary) || byCodePoint(a.name, b.name);
+}
+
+interface ForeignRow {
+  conrelid: number;
+  conname: string;
+  confrelid: number;
+  conkey: number[];
+  confkey: number[];
+  confdeltype: string;
+  condeferrable: boolean;
+  confmatchtype: string;
+}
+
+const FOREIGN_KEYS = `
+SELECT constr.conrelid, constr.conname::text, constr.confrelid, constr.conkey::int[], constr.confkey::int[],
+       constr.confdeltype::text, constr.condeferrable, constr.confmatchtype::text
+FROM pg_constraint AS constr
+WHERE constr.conrelid = ANY ($1::oid[]) AND constr.contype = 'f' AND constr.conparentid = 0
+ORDER BY constr.conrelid, constr.conname`;
+
+const DELETE_ACTIONS: Readonly<Record<string, ReferentialAction>> = {
+  a: 'no action',
+  r: 'restrict',
+  c: 'cascade',
+  n: 'set null',
+  d: 'set default',
+};
+
+function toForeignKey(
+  row: ForeignRow,
+  nameOf: ReadonlyMap<number, string>,
+  byOid: ReadonlyMap<number, RelationRow>,
+  attributes: ReadonlyMap<number, readonly AttributeRow[]>,
+): ForeignKey[] {
+  const referenced = byOid.get(row.confrelid);
+  if (referenced === undefined) return [];
+  const referencedNames = new Map((attributes.get(row.confrelid) ?? []).map((attribute) => [attribute.attnum, attribute.attname]));
+  return [
+    {
+      name: row.conname,
+      columns: row.conkey.map((number) => nameOf.get(number)!),
+      referencedSchema: referenced.nspname,
+      referencedName: referenced.relname,
+      referencedColumns: row.confkey.map((number) => referencedNames.get(number)!),
+      onDelete: DELETE_ACTIONS[row.confdeltype] ?? 'no action',
+      deferrable: row.condeferrable,
+      matchFull: row.confmatchtype === 'f',
+    },
+  ];
+}
+
+function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => number): Map<number, Row[]> {
+  const groups = new Map<number, Row[]>();
+  for (const row of rows) {
+    const group = groups.get(keyOf(row));
+    if (group === undefined) groups.set(keyOf(row), [row]);
+    else group.push(row);
+  }
+  return groups;
+}

@@ -1,0 +1,132 @@
+/**
+ * The part of pg_catalog that the generator needs, as frozen plain data in an order of our own (schema and name by
+ * code point), so that neither OIDs nor physical order can reach the plan. Names are those of pg_catalog.
+ */
+export interface Catalog {
+  readonly server: Server;
+  /** Targeted schemas' relations and, transitively, what their foreign keys reference. */
+  readonly relations: readonly Relation[];
+  readonly types: ReadonlyMap<number, Type>;
+  /** Relations of the targeted schemas that are no tables, for messages: qualified name → what it is. */
+  readonly others: ReadonlyMap<string, string>;
+}
+
+export interface Server {
+  /** As `server_version_num`: 180004. */
+  readonly version: number;
+  readonly versionText: string;
+  readonly database: string;
+  readonly user: string;
+  readonly superuser: boolean;
+  readonly readOnly: boolean;
+  readonly encoding: string;
+  readonly schemas: readonly string[];
+  /** True where `tsm_system_rows` is installed. */
+  readonly systemRows: boolean;
+}
+
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: 'table' | 'partitioned';
+  /** reltuples: decides how rows are counted, never what is generated. */
+  readonly estimatedRows: number;
+  readonly privileges: { readonly select: boolean; readonly insert: boolean; readonly update: boolean; readonly delete: boolean };
+  readonly rowSecurity: boolean;
+  readonly attributes: readonly Attribute[];
+  /** Unique indexes over plain columns without predicate, the primary key first, then by name. */
+  readonly uniqueKeys: readonly UniqueKey[];
+  readonly foreignKeys: readonly ForeignKey[];
+}
+
+export interface Attribute {
+  readonly name: string;
+  /** attnum: only to resolve references while reading; never an order or a label. */
+  readonly number: number;
+  readonly type: number;
+  /** atttypmod; −1 where none. */
+  readonly modifier: number;
+  /** The type as `format_type` writes it, with length or precision. */
+  readonly typeName: string;
+  readonly notNull: boolean;
+  readonly identity: 'none' | 'always' | 'by default';
+  readonly generated: boolean;
+  /** Text of the default, or null. */
+  readonly default: string | null;
+  /** Qualified and quoted name of the sequence that belongs to the column, or null. */
+  readonly sequence: string | null;
+}
+
+export interface UniqueKey {
+  readonly name: string;
+  readonly primary: boolean;
+  readonly columns: readonly string[];
+  readonly nullsNotDistinct: boolean;
+}
+
+export type ReferentialAction = 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
+
+export interface ForeignKey {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly referencedSchema: string;
+  readonly referencedName: string;
+  readonly referencedColumns: readonly string[];
+  readonly onDelete: ReferentialAction;
+  readonly deferrable: boolean;
+  readonly matchFull: boolean;
+}
+
+export type Type =
+  | (TypeName & { readonly kind: 'base'; readonly extension: string | null })
+  | (TypeName & { readonly kind: 'enum'; readonly labels: readonly string[] })
+  | (TypeName & { readonly kind: 'array'; readonly element: number; readonly delimiter: string })
+  | (TypeName & { readonly kind: 'domain'; readonly base: number; readonly modifier: number; readonly notNull: boolean })
+  | (TypeName & { readonly kind: 'other'; readonly typtype: string });
+
+interface TypeName {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A relation's name as users read and write it: schema.table, each part quoted where `quote_ident` would. */
+export function labelOf(relation: { readonly schema: string; readonly name: string }): string {
+  return `${quoteIfNeeded(relation.schema)}.${quoteIfNeeded(relation.name)}`;
+}
+
+/** An identifier quoted for SQL, always: the one place where names enter a statement. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** schema.table quoted for SQL. */
+export function quoteQualified(relation: { readonly schema: string; readonly name: string }): string {
+  return `${quoteIdentifier(relation.schema)}.${quoteIdentifier(relation.name)}`;
+}
+
+function quoteIfNeeded(name: string): string {
+  return /^[a-z_][a-z0-9_$]*$/.test(name) && !RESERVED.has(name) ? name : quoteIdentifier(name);
+}
+
+/* Key words that `quote_ident` quotes: all but the unreserved ones (appendix C of PostgreSQL's manual, 18). */
+const RESERVED: ReadonlySet<string> = new Set(
+  `all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast
+  char character check coalesce collate collation column concurrently constraint create cross current_catalog
+  current_date current_role current_schema current_time current_timestamp current_user dec decimal default deferrable
+  desc distinct do else end except exists extract false fetch float for foreign freeze from full grant greatest group
+  grouping having ilike in initially inner inout int integer intersect interval into is isnull join json json_array
+  json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value
+  lateral leading least left like limit localtime localtimestamp merge_action national natural nchar none normalize not
+  notnull null nullif numeric offset on only or order out outer overlaps overlay placing position precision primary
+  real references returning right row select session_user setof similar smallint some substring symmetric system_user
+  table tablesample then time timestamp to trailing treat trim true union unique user using values varchar variadic
+  verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi
+  xmlroot xmlserialize xmltable`.split(/\s+/),
+);
+
+/** Sorts by code point: the same order on every machine, whatever its locale. */
+export function byCodePoint(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

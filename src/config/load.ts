@@ -1,0 +1,221 @@
+import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import { type ConnectionSettings, resolveConnection } from './connection.js';
+import { didYouMean } from './nearest.js';
+import { type Problem, SetupError } from './problem.js';
+import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
+import { describe, Source } from './source.js';
+import { keysNotInThisVersion } from './version.js';
+
+/** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
+export interface Config {
+  readonly connection: ConnectionSettings;
+  readonly embedded: boolean;
+  readonly generator: GeneratorConfig;
+  /** Schemas in the order given. */
+  readonly schemas: readonly string[];
+  readonly operationWeights: Readonly<Record<OperationName, number>>;
+  /** Undefined where no seed was given: the run is then not reproducible. */
+  readonly randomSeed: bigint | undefined;
+  readonly fakerSeed: bigint | undefined;
+  readonly traffic: FileConfig['traffic'];
+  readonly metrics: FileConfig['metrics'];
+  readonly source: Source;
+}
+
+/** An option of the command line that stands for a key of the file. */
+export interface Override {
+  readonly path: readonly string[];
+  readonly value: unknown;
+  readonly option: string;
+}
+
+/**
+ * Reads and checks a configuration file.
+ * @throws SetupError with every problem found, each with its line and column.
+ */
+export function loadConfig(
+  file: string,
+  overrides: readonly Override[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  return parseConfig(file, readText(file), overrides, environment);
+}
+
+export function parseConfig(
+  file: string,
+  text: string,
+  overrides: readonly Override[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  const source = new Source(file, text, environment);
+  if (!source.readable) throw new SetupError(source.problems);
+  if (text.trim() === '') throw SetupError.of(`${file}:1:1`, 'the file is empty; see event-generator.yaml of the project for every key');
+  for (const { path, value, option } of overrides) source.override(path, value, option);
+
+  const problems: Problem[] = [...source.problems];
+  const config = parseFile(source, problems);
+  if (config === undefined) throw new SetupError(problems);
+  const connection = resolveConnection(config.connection, environment, source, problems);
+  const operationWeights = resolveWeights(config.generator, source, problems);
+  checkRelations(config, source, problems);
+  for (const path of keysNotInThisVersion(config)) {
+    problems.push(source.problem(path, `not in this version: leave the key out (got ${describe(source.valueAt(path))})`));
+  }
+  if (problems.length > 0) throw new SetupError(problems);
+
+  const { generator } = config;
+  return {
+    connection,
+    embedded: config.connection.embedded,
+    generator,
+    schemas: typeof generator.schema_name === 'string' ? [generator.schema_name] : generator.schema_name,
+    operationWeights,
+    randomSeed: generator.random_seed,
+    fakerSeed: generator.faker_seed ?? generator.random_seed,
+    traffic: config.traffic,
+    metrics: config.metrics,
+    source,
+  };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') throw SetupError.of(file, 'there is no such file; name one with -c FILE');
+    if (code === 'EISDIR') throw SetupError.of(file, 'is a folder; name a file with -c FILE');
+    throw SetupError.of(file, `cannot be read (${code ?? 'unknown error'})`);
+  }
+}
+
+/**
+ * The file's data, checked key by key. Where keys are wrong they are reported and replaced by their defaults, so that
+ * what rests on several keys can still be checked and every problem is seen at once.
+ */
+function parseFile(source: Source, problems: Problem[]): FileConfig | undefined {
+  const first = fileSchema.safeParse(source.data);
+  if (first.success) return first.data;
+  const mended = structuredClone(source.data);
+  for (const issue of first.error.issues) {
+    problems.push(...translate(issue, source));
+    if (issue.code === 'unrecognized_keys') for (const key of issue.keys) removeAt(mended, [...issue.path, key]);
+    else removeAt(mended, issue.path);
+  }
+  const second = fileSchema.safeParse(mended);
+  return second.success ? second.data : undefined;
+}
+
+function removeAt(data: unknown, path: readonly PropertyKey[]): void {
+  let holder = data as Record<PropertyKey, unknown> | undefined;
+  for (const key of path.slice(0, -1)) {
+    // A hole in a list would shift its neighbours: the whole list goes.
+    const next = holder?.[key];
+    if (Array.isArray(next)) {
+      delete holder?.[key];
+      return;
+    }
+    holder = next as Record<PropertyKey, unknown> | undefined;
+  }
+  if (holder !== undefined) delete holder[path[path.length - 1]!];
+}
+
+type Issue = z.core.$ZodIssue;
+
+function translate(issue: Issue, source: Source): Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeysAt(issue.path);
+    return issue.keys.map((key) => source.problem([...issue.path, key], `unknown key${didYouMean(key, known)}`));
+  }
+  // The innermost issue of a union is only better than the union's own text where one key inside it is unknown.
+  if (issue.code === 'invalid_union') {
+    const inner = issue.errors.flat().find((nested) => nested.code === 'unrecognized_keys');
+    if (inner !== undefined) {
+      return inner.keys.map((key) =>
+        source.problem([...issue.path, ...inner.path, key], `unknown key; ${issue.message}`),
+      );
+    }
+  }
+  const secret = ['password', 'url'].includes(String(issue.path[issue.path.length - 1]));
+  const got = secret ? 'something else (not shown)' : describe(source.valueAt(issue.path));
+  return [source.problem(issue.path, `${issue.message}, got ${got}`)];
+}
+
+function knownKeysAt(path: readonly PropertyKey[]): string[] {
+  // biome-ignore lint/suspicious/noExplicitAny: zod's tree of schemas is walked by structure
+  let schema: any = fileSchema;
+  for (const key of path) {
+    while (schema?.def?.innerType !== undefined) schema = schema.def.innerType;
+    if (typeof key === 'number') schema = schema?.def?.element;
+    else schema = schema?.shape?.[key] ?? schema?.def?.valueType;
+  }
+  while (schema?.def?.innerType !== undefined) schema = schema.def.innerType;
+  return Object.keys(schema?.shape ?? {});
+}
+
+function resolveWeights(generator: GeneratorConfig, source: Source, problems: Problem[]): Record<OperationName, number> {
+  const path = ['generator', 'operation_weights'];
+  const weights: Record<OperationName, number> = { INSERT: 0, UPDATE: 0, DELETE: 0 };
+  const given = generator.operation_weights;
+  const seen = new Set<string>();
+  for (const [index, name] of generator.operations.entries()) {
+    if (seen.has(name)) problems.push(source.problem(['generator', 'operations', index], `${name} stands twice; remove one`));
+    seen.add(name);
+  }
+  if (given === undefined) {
+    const defaults = { INSERT: 3, UPDATE: 2, DELETE: 1 };
+    for (const name of generator.operations) weights[name] = defaults[name];
+  } else if (Array.isArray(given)) {
+    if (given.length !== generator.operations.length) {
+      problems.push(
+        source.problem(
+          path,
+          `expected one weight for each of the ${generator.operations.length} operations (${generator.operations.join(', ')}), got ${given.length}`,
+        ),
+      );
+    }
+    for (const [index, name] of generator.operations.entries()) weights[name] = given[index] ?? 0;
+  } else {
+    for (const name of OPERATIONS) {
+      const value = given[name];
+      if (value !== undefined && value > 0 && !generator.operations.includes(name)) {
+        problems.push(source.problem([...path, name], `${name} has a weight but is not among operations: [${generator.operations.join(', ')}]`));
+      }
+      if (generator.operations.includes(name)) weights[name] = value ?? 0;
+    }
+  }
+  if (problems.length === 0 && OPERATIONS.every((name) => weights[name] === 0)) {
+    problems.push(source.problem(path, 'all weights are 0, so no operation could be chosen; give one of them a weight above 0'));
+  }
+  return weights;
+}
+
+function checkRelations({ generator }: FileConfig, source: Source, problems: Problem[]): void {
+  if (generator.wait_after_operations > 0 && generator.wait_duration_seconds === 0 && source.valueAt(['generator', 'wait_duration_seconds']) === undefined) {
+    problems.push(source.problem(['generator', 'wait_after_operations'], 'needs wait_duration_seconds beside it'));
+  }
+  if (generator.faker_seed !== undefined && generator.random_seed === undefined) {
+    problems.push(source.problem(['generator', 'faker_seed'], 'needs random_seed beside it: without it the run cannot be repeated'));
+  }
+  const weights = Object.values(generator.table_weights);
+  if (weights.length > 0 && weights.every((value) => value === 0) && generator.manual_table_list.length > 0) {
+    const covered = generator.manual_table_list.every((name) => generator.table_weights[name] === 0);
+    if (covered) problems.push(source.problem(['generator', 'table_weights'], 'every table has weight 0, so none could be chosen'));
+  }
+  for (const [table, columns] of Object.entries(generator.column_overrides)) {
+    for (const [column, override] of Object.entries(columns)) {
+      const path = ['generator', 'column_overrides', table, column];
+      const report = (message: string) => problems.push(source.problem(path, message));
+      if (override.type === 'int_range' && override.min > override.max) report(`min ${override.min} is above max ${override.max}`);
+      if ((override.type === 'date_range' || override.type === 'timestamp_range') && override.min > override.max) {
+        report(`min "${override.min}" is after max "${override.max}"`);
+      }
+      if (override.type === 'choice' && override.weights !== undefined) {
+        if (override.weights.length !== override.values.length) {
+          report(`expected one weight for each of the ${override.values.length} values, got ${override.weights.length}`);
+        } else if (override.weights.every((value) => value === 0)) report('all weights are 0');
+      }
+    }
+  }
+}

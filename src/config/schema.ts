@@ -1,0 +1,220 @@
+import { z } from 'zod';
+import { parseDurationMs } from './duration.js';
+
+/*
+ * The YAML file's shape. Every message says what was expected; the loader adds where it stands and what stood there.
+ * A key's default stands beside it: docs/configuration.md is checked against them.
+ */
+
+const expected = (what: string) => ({ error: `expected ${what}` });
+
+const text = (what = 'a text') => z.string(expected(what));
+const flag = () => z.boolean(expected('true or false'));
+const ratio = () => z.number(expected('a number from 0 to 1')).min(0, expected('a number from 0 to 1')).max(1, expected('a number from 0 to 1'));
+const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => {
+  const what = max === Number.MAX_SAFE_INTEGER ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`;
+  return z.number(expected(what)).int(expected(what)).min(min, expected(what)).max(max, expected(what));
+};
+const weight = () => z.number(expected('a weight of 0 or more')).min(0, expected('a weight of 0 or more'));
+const names = (what: string) => z.array(text(what), expected(`a list of ${what}s`));
+const duration = (fallbackMs: number) =>
+  z
+    .union([z.string(), z.number()], expected('a duration such as 500ms, 10s, 5m or 72h'))
+    .transform((value, context) => {
+      const ms = parseDurationMs(value);
+      if (ms === undefined) {
+        context.issues.push({ code: 'custom', message: 'expected a duration such as 500ms, 10s, 5m or 72h', input: value });
+        return z.NEVER;
+      }
+      return ms;
+    })
+    .default(fallbackMs);
+
+const seed = z.union([z.bigint(), z.number().int()], expected('a whole number that fits 64 bits')).transform((value, context) => {
+  const big = BigInt(value);
+  if (BigInt.asIntN(64, big) !== big && BigInt.asUintN(64, big) !== big) {
+    context.issues.push({ code: 'custom', message: 'expected a whole number that fits 64 bits', input: value });
+    return z.NEVER;
+  }
+  return big;
+});
+
+export const OPERATIONS = ['INSERT', 'UPDATE', 'DELETE'] as const;
+export type OperationName = (typeof OPERATIONS)[number];
+
+const connection = z.strictObject({
+  host: text().optional(),
+  port: integer(1, 65535).optional(),
+  database: text().optional(),
+  user: text().optional(),
+  password: z.union([z.string(), z.number().transform(String)], expected('a text (put it in quotes)')).optional(),
+  url: text('postgresql://user@host:port/database').optional(),
+  ssl: z.enum(['disable', 'require', 'verify-ca', 'verify-full'], expected('disable, require, verify-ca or verify-full')).optional(),
+  ssl_root_cert: text('a file').optional(),
+  ssl_cert: text('a file').optional(),
+  ssl_key: text('a file').optional(),
+  embedded: flag().default(false),
+});
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null()], expected('a single value'));
+const override = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({
+      type: z.literal('choice'),
+      values: z.array(scalar, expected('a list of values')).min(1, expected('at least one value')),
+      weights: z.array(weight(), expected('a list of weights')).optional(),
+    }),
+    z.strictObject({ type: z.literal('int_range'), min: integer(Number.MIN_SAFE_INTEGER), max: integer(Number.MIN_SAFE_INTEGER) }),
+    z.strictObject({ type: z.literal('date_range'), min: text('a date such as 2024-01-31'), max: text('a date such as 2024-01-31') }),
+    z.strictObject({
+      type: z.literal('timestamp_range'),
+      min: text('a timestamp such as 2024-01-31 12:00:00'),
+      max: text('a timestamp such as 2024-01-31 12:00:00'),
+    }),
+    z.strictObject({ type: z.literal('faker'), method: text('a faker method such as person.fullName') }),
+    z.strictObject({ type: z.literal('template'), template: text('a template such as "{{person.firstName}}-{{ordinal}}"') }),
+    z.strictObject({ type: z.literal('null') }),
+    z.strictObject({ type: z.literal('constant'), value: scalar }),
+  ],
+  expected('type: choice, int_range, date_range, timestamp_range, faker, template, null or constant, with its own keys'),
+);
+export type ColumnOverride = z.output<typeof override>;
+
+const operationWeights = z.union(
+  [
+    z.array(weight(), expected('a list of weights')),
+    z.strictObject({ INSERT: weight().optional(), UPDATE: weight().optional(), DELETE: weight().optional() }),
+  ],
+  expected('a list of weights aligned with operations, or a map { INSERT: 3, UPDATE: 2, DELETE: 1 }, each 0 or more'),
+);
+
+const generator = z.strictObject({
+  schema_name: z.union([z.string(), z.array(z.string()).min(1)], expected('a schema name, or a list of them')).default('public'),
+  manual_table_list: names('table name').default([]),
+  exclude_table_list: names('table name').default([]),
+  num_iterations: integer(-1).default(2000),
+  wait_after_operations: integer(0).default(0),
+  wait_duration_seconds: z.number(expected('a number of seconds, 0 or more')).min(0, expected('a number of seconds, 0 or more')).default(0),
+  table_weights: z.record(z.string(), weight(), expected('a map from table to weight')).default({}),
+  operations: z
+    .array(z.enum(OPERATIONS, expected('INSERT, UPDATE or DELETE')), expected('a list out of INSERT, UPDATE and DELETE'))
+    .min(1, expected('at least one of INSERT, UPDATE and DELETE'))
+    .default([...OPERATIONS]),
+  operation_weights: operationWeights.optional(),
+  insert_rows: integer(1, 100_000).default(4),
+  update_rows: integer(1, 10_000).default(2),
+  delete_rows: integer(1, 10_000).default(1),
+  insert_max_retries: integer(0).default(50),
+  update_max_retries: integer(0).default(3),
+  random_seed: seed.optional(),
+  faker_seed: seed.optional(),
+  min_col_size_bytes: integer(0, 100_000_000).default(0),
+  enable_index_create_drop: flag().default(false),
+  index_events_interval: z.number(expected('a number of seconds above 0')).gt(0, expected('a number of seconds above 0')).default(5),
+  column_overrides: z
+    .record(z.string(), z.record(z.string(), override, expected('a map from column to override')), expected('a map from table to its columns'))
+    .default({}),
+  force_conflicts: z
+    .strictObject({
+      enabled: flag().default(false),
+      weight: weight().default(1),
+      free_via: z.array(z.enum(['DELETE', 'UPDATE'], expected('DELETE or UPDATE'))).default(['DELETE', 'UPDATE']),
+      reuse_via: z.array(z.enum(['INSERT', 'UPDATE'], expected('INSERT or UPDATE'))).default(['INSERT', 'UPDATE']),
+    })
+    .prefault({}),
+  workers: z.union([z.literal('auto'), integer(1, 256)], expected('auto, or a whole number from 1 to 256')).default('auto'),
+  connections: integer(1, 1024).default(4),
+  pipeline_depth: integer(1, 1024).default(8),
+  max_prepared_statements: integer(8, 1_000_000).default(4096),
+  row_selection: z.enum(['auto', 'owned', 'system_rows'], expected('auto, owned or system_rows')).default('auto'),
+  existing_rows: z.union([z.literal('all'), integer(0)], expected('all, or a whole number of 0 or more')).default(10_000),
+  max_tracked_rows: integer(1).default(1_000_000),
+  max_tracked_rows_total: integer(1).default(10_000_000),
+  table_rows: z.strictObject({ min: integer(0).default(0), max: integer(0).default(0) }).prefault({}),
+  count_rows: z.enum(['auto', 'always', 'never'], expected('auto, always or never')).default('auto'),
+  null_ratio: ratio().default(0.05),
+  edge_ratio: ratio().default(0.01),
+  defaults: z.enum(['never', 'immutable', 'all'], expected('never, immutable or all')).default('immutable'),
+  identity_values: z.enum(['generate', 'database'], expected('generate or database')).default('generate'),
+  untargeted_parents: z.enum(['refuse', 'insert'], expected('refuse or insert')).default('refuse'),
+  exclude_columns_from_update: z.record(z.string(), names('column name'), expected('a map from table to a list of columns')).default({}),
+  rehearse: flag().default(true),
+  transaction: z
+    .strictObject({
+      statements: integer(1, 10_000).default(1),
+      savepoint_ratio: ratio().default(0),
+      rollback_ratio: ratio().default(0),
+      isolation: z
+        .enum(['read committed', 'repeatable read', 'serializable'], expected('read committed, repeatable read or serializable'))
+        .default('read committed'),
+    })
+    .prefault({}),
+  skew: z
+    .strictObject({
+      distribution: z.enum(['uniform', 'zipf'], expected('uniform or zipf')).default('uniform'),
+      exponent: z.number(expected('a number above 0')).gt(0, expected('a number above 0')).optional(),
+    })
+    .prefault({}),
+  error_budget: z.strictObject({ max_error_ratio: ratio().default(0.05), quarantine_after: integer(1).default(50) }).prefault({}),
+  timeouts: z.strictObject({ connect: duration(10_000), statement: duration(60_000), lock: duration(5_000) }).prefault({}),
+  max_outage_seconds: z.number(expected('a number of seconds, 0 or more')).min(0, expected('a number of seconds, 0 or more')).default(60),
+  allow_superuser: flag().default(true),
+});
+
+const positiveRate = z.number(expected('a rate above 0')).gt(0, expected('a rate above 0'));
+const traffic = z.strictObject({
+  rate: positiveRate.optional(),
+  arrival: z.enum(['constant', 'poisson'], expected('constant or poisson')).default('constant'),
+  rate_unit: z.enum(['operations', 'events'], expected('operations or events')).default('operations'),
+  catch_up: z.enum(['all', 'bounded', 'drop'], expected('all, bounded or drop')).default('bounded'),
+  catch_up_seconds: z.number(expected('a number of seconds above 0')).gt(0, expected('a number of seconds above 0')).default(1),
+  late_after: duration(1000),
+  duration: duration(0).optional(),
+  warm_up: duration(0),
+  stages: z
+    .array(z.strictObject({ duration: duration(0), rate: positiveRate, ramp: flag().default(false) }), expected('a list of stages'))
+    .default([]),
+  spikes: z
+    .array(
+      z.strictObject({ rate: positiveRate, duration: duration(0), every: duration(0), offset: duration(0) }),
+      expected('a list of spikes'),
+    )
+    .default([]),
+});
+
+const metrics = z.strictObject({
+  enabled: flag().default(true),
+  host: text('an address').default('127.0.0.1'),
+  port: integer(0, 65535).default(9464),
+  table_label_limit: integer(0).default(200),
+});
+
+const target = z.strictObject({
+  name: text('a name'),
+  kind: z.enum(['physical', 'logical', 'heartbeat'], expected('physical, logical or heartbeat')),
+  connection: connection.prefault({}),
+});
+
+const threshold = z.union(
+  [text('a condition'), z.strictObject({ condition: text('a condition'), abort_on_fail: flag().default(false) })],
+  expected('a condition such as "response_seconds p99 < 0.5"'),
+);
+
+export const fileSchema = z.strictObject({
+  connection: connection.prefault({}),
+  generator: generator.prefault({}),
+  traffic: traffic.prefault({}),
+  metrics: metrics.prefault({}),
+  thresholds: z.array(threshold, expected('a list of conditions')).default([]),
+  replication: z
+    .strictObject({
+      targets: z.array(target, expected('a list of targets')).default([]),
+      heartbeat: z.strictObject({ schema: text('a schema name').default('event_generator'), interval: duration(50) }).prefault({}),
+    })
+    .prefault({}),
+});
+
+export type FileConfig = z.output<typeof fileSchema>;
+export type GeneratorConfig = FileConfig['generator'];
+export type ConnectionConfig = FileConfig['connection'];

@@ -1,0 +1,203 @@
+import type { Stream } from '../random/stream.js';
+import { indexAt } from '../random/choice.js';
+import { cidrWriter, inetWriter, macaddrWriter, uuidWriter } from './network.js';
+import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter } from './numeric.js';
+import type { Pools } from './pool.js';
+import type { Recipe, SequenceForm } from './recipe.js';
+import { Sink } from './sink.js';
+import { dateWriter, intervalWriter, MICROS_PER_DAY, timestampWriter, timeWriter, writeDay, writeTime, writeTimestamp } from './temporal.js';
+import {
+  bytesWriter,
+  codeSequenceWriter,
+  jsonWriter,
+  putFromPool,
+  type TemplatePart,
+  templateWriter,
+  textSequenceWriter,
+  textWriter,
+  tsvectorWriter,
+  writeCode,
+} from './text.js';
+import { POWERS_OF_TEN, type Writer } from './writer.js';
+
+/** Turns a recipe into one closure; nothing is dispatched on types while running. */
+export function compile(recipe: Recipe, pools: Pools): Writer {
+  switch (recipe.kind) {
+    case 'integer':
+      return integerWriter(recipe.min, recipe.max, recipe.spread);
+    case 'bigint':
+      return bigintWriter;
+    case 'decimal':
+      return decimalWriter(recipe.precision, recipe.scale);
+    case 'float':
+      return floatWriter(recipe.bits);
+    case 'money':
+      return moneyWriter;
+    case 'boolean':
+      return (stream, sink) => sink.byte(stream.below(2) === 0 ? 102 : 116);
+    case 'text':
+      return textWriter(pools.text(recipe.meaning, recipe.max), recipe.max, recipe.minBytes);
+    case 'faker': {
+      const pool = pools.method(recipe.method, recipe.max);
+      return (stream, sink) => putFromPool(pool, stream, sink);
+    }
+    case 'template':
+      return templateWriter(templateParts(recipe.template, pools), recipe.max);
+    case 'code':
+      return (stream, sink) => writeCode(stream, sink, recipe.length);
+    case 'bytes':
+      return bytesWriter(recipe.minBytes);
+    case 'date':
+      return dateWriter(recipe.range);
+    case 'time':
+      return timeWriter(recipe.zone);
+    case 'timestamp':
+      return timestampWriter(recipe.zone, recipe.range);
+    case 'interval':
+      return intervalWriter;
+    case 'json':
+      return jsonWriter(pools.jsonTail(), recipe.minBytes);
+    case 'inet':
+      return inetWriter;
+    case 'cidr':
+      return cidrWriter;
+    case 'macaddr':
+      return macaddrWriter;
+    case 'uuid':
+      return uuidWriter;
+    case 'tsvector':
+      return tsvectorWriter(pools.tsvector(), recipe.minBytes);
+    case 'bits':
+      return bitsWriter(recipe.length, recipe.varying);
+    case 'choice':
+      return choiceWriter(recipe.values, recipe.cumulative);
+    case 'null':
+      return () => {
+        throw new Error('a NULL is written by its frame, never by a recipe');
+      };
+    case 'array':
+      return arrayWriter(compile(recipe.element, pools), recipe.quote, recipe.delimiter, recipe.minBytes);
+    case 'sequence':
+      return sequenceWriter(recipe.form, recipe.start, pools);
+  }
+}
+
+function templateParts(template: string, pools: Pools): TemplatePart[] {
+  return template.split(/(\{\{[^}]*\}\})/).flatMap((text): TemplatePart[] => {
+    const match = /^\{\{\s*([^}]*?)\s*\}\}$/.exec(text);
+    if (match === null) return text === '' ? [] : [{ kind: 'fixed', text }];
+    return match[1] === 'ordinal' ? [{ kind: 'ordinal' }] : [{ kind: 'pool', pool: pools.method(match[1]!, null) }];
+  });
+}
+
+function bitsWriter(length: number, varying: boolean): Writer {
+  return (stream, sink) => {
+    const count = varying ? stream.below(length + 1) : length;
+    sink.reserve(count + 64);
+    let bits = 0;
+    for (let i = 0; i < count; i++) {
+      if ((i & 31) === 0) bits = stream.next();
+      sink.byte(48 + ((bits >>> (i & 31)) & 1));
+    }
+  };
+}
+
+function choiceWriter(values: readonly string[], cumulative: readonly number[]): Writer {
+  const ready = values.map((value) => Buffer.from(value, 'utf8'));
+  const uniform = cumulative.every((sum, index) => sum === index + 1);
+  return (stream, sink) => {
+    const bytes = ready[uniform ? stream.below(ready.length) : indexAt(cumulative, stream.fraction())]!;
+    sink.put(bytes, 0, bytes.length);
+  };
+}
+
+const NULL_ELEMENT_SHARE = 1 / 16;
+const MAX_ELEMENTS = 6;
+
+function arrayWriter(element: Writer, quote: boolean, delimiter: string, minBytes: number): Writer {
+  const scratch = new Sink();
+  const separator = delimiter.charCodeAt(0);
+  return (stream: Stream, sink: Sink, ordinal: number) => {
+    const mark = sink.offset;
+    sink.byte(123);
+    let left = stream.below(MAX_ELEMENTS);
+    for (let index = 0; left > 0 || sink.offset - mark < minBytes; index++, left--) {
+      sink.reserve(256);
+      if (index > 0) sink.byte(separator);
+      if (stream.chance(NULL_ELEMENT_SHARE)) sink.ascii('NULL');
+      else if (quote) {
+        scratch.clear();
+        element(stream, scratch, ordinal);
+        putQuoted(scratch, sink);
+      } else element(stream, sink, ordinal);
+    }
+    sink.byte(125);
+  };
+}
+
+function putQuoted(scratch: Sink, sink: Sink): void {
+  sink.reserve(scratch.offset * 2 + 64);
+  sink.byte(34);
+  for (let i = 0; i < scratch.offset; i++) {
+    const byte = scratch.bytes[i]!;
+    if (byte === 34 || byte === 92) sink.byte(92);
+    sink.byte(byte);
+  }
+  sink.byte(34);
+}
+
+function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer {
+  switch (form.kind) {
+    case 'integer':
+      return (_stream, sink, ordinal) => sink.signed(start + ordinal);
+    case 'decimal':
+      return decimalSequenceWriter(form.scale, start);
+    case 'text':
+      return textSequenceWriter(pools.text(form.meaning, form.max), form.max, form.minBytes, start, form.meaning === 'email');
+    case 'code':
+      return codeSequenceWriter(form.width, start);
+    case 'date':
+      return (_stream, sink, ordinal) => writeDay(sink, start + ordinal);
+    case 'timestamp': {
+      const step = POWERS_OF_TEN[6 - form.precision]!;
+      return (_stream, sink, ordinal) => writeTimestamp(sink, (start + ordinal) * step, form.zone);
+    }
+    case 'interval':
+      return (_stream, sink, ordinal) => {
+        sink.ascii('PT');
+        sink.digits(start + ordinal);
+        sink.byte(83);
+      };
+    case 'time':
+      return (_stream, sink, ordinal) => {
+        writeTime(sink, (start + ordinal) % MICROS_PER_DAY);
+        if (form.zone) sink.ascii('+00');
+      };
+    case 'bits':
+      return (_stream, sink, ordinal) => {
+        const bits = (start + ordinal).toString(2);
+        sink.ascii(form.varying ? bits : bits.padStart(form.length, '0'));
+      };
+    case 'labels':
+      return (_stream, sink, ordinal) => sink.text(form.values[(start + ordinal) % form.values.length]!);
+  }
+}
+
+function decimalSequenceWriter(scale: number, start: number): Writer {
+  if (scale <= 0) {
+    return (_stream, sink, ordinal) => {
+      sink.signed(start + ordinal);
+      for (let i = 0; i < -scale; i++) sink.byte(48);
+    };
+  }
+  const width = Math.min(scale, 15);
+  const unit = POWERS_OF_TEN[width]!;
+  return (_stream, sink, ordinal) => {
+    const value = start + ordinal;
+    sink.digits(Math.floor(value / unit));
+    sink.byte(46);
+    sink.reserve(scale + 64);
+    sink.padded(value % unit, width);
+    // A scale beyond 15 digits ends in zeros.
+  };
+}

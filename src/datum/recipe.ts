@@ -1,0 +1,99 @@
+import type { Meaning } from './meaning.js';
+
+/**
+ * How one column gets its values. Plain data: built at plan time from catalog and configuration, posted to workers,
+ * compiled there to one closure per column (`compile`). Every kind is a law of its own in the property tests: whatever
+ * it writes is accepted by its type's input function.
+ */
+export type Recipe =
+  /** Whole numbers min … max (safe integers). `magnitude`: every order of magnitude alike, so that small numbers are common and the whole range is reached. */
+  | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly spread: 'uniform' | 'magnitude' }
+  /** All of int8, every order of magnitude alike. */
+  | { readonly kind: 'bigint' }
+  /** Decimal numbers of at most `precision` digits with `scale` of them behind the point (negative: tens, hundreds). */
+  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
+  | { readonly kind: 'float'; readonly bits: 32 | 64 }
+  | { readonly kind: 'money' }
+  | { readonly kind: 'boolean' }
+  /** Realistic text out of a faker pool. `max` counts characters, `minBytes` bytes; the length limit wins. */
+  | { readonly kind: 'text'; readonly meaning: Meaning; readonly max: number | null; readonly minBytes: number }
+  /** Text from a user's faker method, or a template with {{faker.method}} and {{ordinal}}. */
+  | { readonly kind: 'faker'; readonly method: string; readonly max: number | null }
+  | { readonly kind: 'template'; readonly template: string; readonly max: number | null }
+  /** Exactly the characters of a code: letters and digits, `length` of them. */
+  | { readonly kind: 'code'; readonly length: number }
+  | { readonly kind: 'bytes'; readonly minBytes: number }
+  /** Days since 2000-01-01, uniform from min to max. */
+  | { readonly kind: 'date'; readonly range: DayRange }
+  | { readonly kind: 'time'; readonly zone: boolean }
+  | { readonly kind: 'timestamp'; readonly zone: boolean; readonly range: DayRange }
+  | { readonly kind: 'interval' }
+  | { readonly kind: 'json'; readonly minBytes: number }
+  | { readonly kind: 'inet' }
+  | { readonly kind: 'cidr' }
+  | { readonly kind: 'macaddr' }
+  | { readonly kind: 'uuid' }
+  | { readonly kind: 'tsvector'; readonly minBytes: number }
+  | { readonly kind: 'bits'; readonly length: number; readonly varying: boolean }
+  /** One of the given texts, by cumulative weight. */
+  | { readonly kind: 'choice'; readonly values: readonly string[]; readonly cumulative: readonly number[] }
+  | { readonly kind: 'null' }
+  /** A one-dimensional array. `quote`: elements need quotes and escapes. */
+  | { readonly kind: 'array'; readonly element: Recipe; readonly quote: boolean; readonly delimiter: string; readonly minBytes: number }
+  /** A different value for every ordinal: what unique columns use. */
+  | { readonly kind: 'sequence'; readonly form: SequenceForm; readonly start: number };
+
+/** How the n-th value of a sequence is written. */
+export type SequenceForm =
+  | { readonly kind: 'integer' }
+  | { readonly kind: 'decimal'; readonly scale: number }
+  /** Pool value, separator, number; an e-mail address takes the number before the @. */
+  | { readonly kind: 'text'; readonly meaning: Meaning; readonly max: number | null; readonly minBytes: number }
+  /** The number in base 36, padded to `width` characters (0: as short as it gets). */
+  | { readonly kind: 'code'; readonly width: number }
+  | { readonly kind: 'date' }
+  /** Steps of 10^(6−precision) microseconds since 2000-01-01. */
+  | { readonly kind: 'timestamp'; readonly zone: boolean; readonly precision: number }
+  | { readonly kind: 'interval' }
+  | { readonly kind: 'time'; readonly zone: boolean }
+  | { readonly kind: 'bits'; readonly length: number; readonly varying: boolean }
+  | { readonly kind: 'labels'; readonly values: readonly string[] };
+
+/** `full`: mostly within 25 years before the reference date, and now and then anywhere in years 1 to 9999. */
+export type DayRange = { readonly kind: 'full' } | { readonly kind: 'between'; readonly minMicros: number; readonly maxMicros: number };
+
+/** True where the faker seed drives a recipe (text, uuid, date and time), false where the random seed does. */
+export function usesFakerSeed(recipe: Recipe): boolean {
+  switch (recipe.kind) {
+    case 'text':
+    case 'faker':
+    case 'template':
+    case 'code':
+    case 'date':
+    case 'time':
+    case 'timestamp':
+    case 'interval':
+    case 'json':
+    case 'uuid':
+    case 'tsvector':
+      return true;
+    case 'array':
+      return usesFakerSeed(recipe.element);
+    case 'sequence':
+      return recipe.form.kind === 'text';
+    case 'integer':
+    case 'bigint':
+    case 'decimal':
+    case 'float':
+    case 'money':
+    case 'boolean':
+    case 'bytes':
+    case 'inet':
+    case 'cidr':
+    case 'macaddr':
+    case 'bits':
+    case 'choice':
+    case 'null':
+      return false;
+  }
+}
