@@ -26,9 +26,10 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   const attributes = groupBy(await query<AttributeRow>(client, ATTRIBUTES, [oids]), (row) => row.attrelid);
   const typeRows = await query<TypeRow>(client, TYPES, [oids]);
   const indexes = groupBy(await query<IndexRow>(client, UNIQUE_INDEXES, [oids]), (row) => row.indrelid);
-  const foreign = groupBy(await query<ForeignRow>(client, FOREIGN_KEYS, [oids]), (row) => row.conrelid);
+  const foreign = await query<ForeignRow>(client, FOREIGN_KEYS, [oids]);
+  const outgoing = groupBy(foreign, (row) => row.conrelid);
+  const incoming = groupBy(foreign, (row) => row.confrelid);
 
-  const byOid = new Map(rows.map((row) => [row.oid, row]));
   const others = new Map<string, string>();
   const relations: Relation[] = [];
   for (const row of rows) {
@@ -44,13 +45,12 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       name: row.relname,
       kind: row.relkind === 'p' ? 'partitioned' : 'table',
       estimatedRows: row.reltuples,
-      privileges: { select: row.can_select, insert: row.can_insert, update: row.can_update, delete: row.can_delete },
+      privileges: { schema: row.can_use_schema, select: row.can_select, insert: row.can_insert, update: row.can_update, delete: row.can_delete },
       rowSecurity: row.relrowsecurity,
       attributes: own.map(toAttribute),
       uniqueKeys: (indexes.get(row.oid) ?? []).map((index) => toUniqueKey(index, nameOf)).sort(byPrimaryThenName),
-      foreignKeys: (foreign.get(row.oid) ?? [])
-        .flatMap((key) => toForeignKey(key, nameOf, byOid, attributes))
-        .sort((a, b) => byCodePoint(a.name, b.name)),
+      foreignKeys: (outgoing.get(row.oid) ?? []).map(toForeignKey).sort((a, b) => byCodePoint(a.name, b.name)),
+      referencedBy: (incoming.get(row.oid) ?? []).map(toForeignKey),
     });
   }
   relations.sort((a, b) => byCodePoint(a.schema, b.schema) || byCodePoint(a.name, b.name));
@@ -108,6 +108,7 @@ interface RelationRow {
   reltuples: number;
   relrowsecurity: boolean;
   can_select: boolean;
+  can_use_schema: boolean;
   can_insert: boolean;
   can_update: boolean;
   can_delete: boolean;
@@ -132,6 +133,7 @@ WITH RECURSIVE wanted AS (
 SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples,
        class.relrowsecurity,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
+       has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,
        has_table_privilege(class.oid, 'INSERT') OR has_any_column_privilege(class.oid, 'INSERT') AS can_insert,
        has_table_privilege(class.oid, 'UPDATE') OR has_any_column_privilege(class.oid, 'UPDATE') AS can_update,
        has_table_privilege(class.oid, 'DELETE') AS can_delete
@@ -271,22 +273,39 @@ function byPrimaryThenName(a: UniqueKey, b: UniqueKey): number {
 }
 
 interface ForeignRow {
-  conrelid: number;
   conname: string;
+  conrelid: number;
   confrelid: number;
-  conkey: number[];
-  confkey: number[];
+  referencing_schema: string;
+  referencing_name: string;
+  columns: string[];
+  referenced_schema: string;
+  referenced_name: string;
+  referenced_columns: string[];
   confdeltype: string;
   condeferrable: boolean;
   confmatchtype: string;
 }
 
+/* Keys of our relations and keys of others that reference them: those decide whether an existing row may be deleted. */
 const FOREIGN_KEYS = `
-SELECT constr.conrelid, constr.conname::text, constr.confrelid, constr.conkey::int[], constr.confkey::int[],
+SELECT constr.conname::text, constr.conrelid, constr.confrelid,
+       referencing_namespace.nspname::text AS referencing_schema, referencing.relname::text AS referencing_name,
+       ARRAY(SELECT attribute.attname::text FROM unnest(constr.conkey) WITH ORDINALITY AS key (attnum, position)
+             JOIN pg_attribute AS attribute ON attribute.attrelid = constr.conrelid AND attribute.attnum = key.attnum
+             ORDER BY key.position) AS columns,
+       referenced_namespace.nspname::text AS referenced_schema, referenced.relname::text AS referenced_name,
+       ARRAY(SELECT attribute.attname::text FROM unnest(constr.confkey) WITH ORDINALITY AS key (attnum, position)
+             JOIN pg_attribute AS attribute ON attribute.attrelid = constr.confrelid AND attribute.attnum = key.attnum
+             ORDER BY key.position) AS referenced_columns,
        constr.confdeltype::text, constr.condeferrable, constr.confmatchtype::text
 FROM pg_constraint AS constr
-WHERE constr.conrelid = ANY ($1::oid[]) AND constr.contype = 'f' AND constr.conparentid = 0
-ORDER BY constr.conrelid, constr.conname`;
+JOIN pg_class AS referencing ON referencing.oid = constr.conrelid
+JOIN pg_namespace AS referencing_namespace ON referencing_namespace.oid = referencing.relnamespace
+JOIN pg_class AS referenced ON referenced.oid = constr.confrelid
+JOIN pg_namespace AS referenced_namespace ON referenced_namespace.oid = referenced.relnamespace
+WHERE constr.contype = 'f' AND constr.conparentid = 0 AND (constr.conrelid = ANY ($1::oid[]) OR constr.confrelid = ANY ($1::oid[]))
+ORDER BY referencing_namespace.nspname, referencing.relname, constr.conname`;
 
 const DELETE_ACTIONS: Readonly<Record<string, ReferentialAction>> = {
   a: 'no action',
@@ -296,27 +315,17 @@ const DELETE_ACTIONS: Readonly<Record<string, ReferentialAction>> = {
   d: 'set default',
 };
 
-function toForeignKey(
-  row: ForeignRow,
-  nameOf: ReadonlyMap<number, string>,
-  byOid: ReadonlyMap<number, RelationRow>,
-  attributes: ReadonlyMap<number, readonly AttributeRow[]>,
-): ForeignKey[] {
-  const referenced = byOid.get(row.confrelid);
-  if (referenced === undefined) return [];
-  const referencedNames = new Map((attributes.get(row.confrelid) ?? []).map((attribute) => [attribute.attnum, attribute.attname]));
-  return [
-    {
-      name: row.conname,
-      columns: row.conkey.map((number) => nameOf.get(number)!),
-      referencedSchema: referenced.nspname,
-      referencedName: referenced.relname,
-      referencedColumns: row.confkey.map((number) => referencedNames.get(number)!),
-      onDelete: DELETE_ACTIONS[row.confdeltype] ?? 'no action',
-      deferrable: row.condeferrable,
-      matchFull: row.confmatchtype === 'f',
-    },
-  ];
+function toForeignKey(row: ForeignRow): ForeignKey {
+  return {
+    name: row.conname,
+    referencing: { schema: row.referencing_schema, name: row.referencing_name },
+    columns: row.columns,
+    referenced: { schema: row.referenced_schema, name: row.referenced_name },
+    referencedColumns: row.referenced_columns,
+    onDelete: DELETE_ACTIONS[row.confdeltype] ?? 'no action',
+    deferrable: row.condeferrable,
+    matchFull: row.confmatchtype === 'f',
+  };
 }
 
 function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => number): Map<number, Row[]> {

@@ -32,12 +32,23 @@ export interface Relation {
   readonly kind: 'table' | 'partitioned';
   /** reltuples: decides how rows are counted, never what is generated. */
   readonly estimatedRows: number;
-  readonly privileges: { readonly select: boolean; readonly insert: boolean; readonly update: boolean; readonly delete: boolean };
+  readonly privileges: Privileges;
   readonly rowSecurity: boolean;
   readonly attributes: readonly Attribute[];
   /** Unique indexes over plain columns without predicate, the primary key first, then by name. */
   readonly uniqueKeys: readonly UniqueKey[];
   readonly foreignKeys: readonly ForeignKey[];
+  /** Foreign keys of any relation, targeted or not, that reference this one. */
+  readonly referencedBy: readonly ForeignKey[];
+}
+
+export interface Privileges {
+  /** USAGE on the schema. */
+  readonly schema: boolean;
+  readonly select: boolean;
+  readonly insert: boolean;
+  readonly update: boolean;
+  readonly delete: boolean;
 }
 
 export interface Attribute {
@@ -67,11 +78,16 @@ export interface UniqueKey {
 
 export type ReferentialAction = 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
 
+export interface QualifiedName {
+  readonly schema: string;
+  readonly name: string;
+}
+
 export interface ForeignKey {
   readonly name: string;
+  readonly referencing: QualifiedName;
   readonly columns: readonly string[];
-  readonly referencedSchema: string;
-  readonly referencedName: string;
+  readonly referenced: QualifiedName;
   readonly referencedColumns: readonly string[];
   readonly onDelete: ReferentialAction;
   readonly deferrable: boolean;
@@ -92,7 +108,7 @@ interface TypeName {
 }
 
 /** A relation's name as users read and write it: schema.table, each part quoted where `quote_ident` would. */
-export function labelOf(relation: { readonly schema: string; readonly name: string }): string {
+export function labelOf(relation: QualifiedName): string {
   return `${quoteIfNeeded(relation.schema)}.${quoteIfNeeded(relation.name)}`;
 }
 
@@ -102,7 +118,7 @@ export function quoteIdentifier(name: string): string {
 }
 
 /** schema.table quoted for SQL. */
-export function quoteQualified(relation: { readonly schema: string; readonly name: string }): string {
+export function quoteQualified(relation: QualifiedName): string {
   return `${quoteIdentifier(relation.schema)}.${quoteIdentifier(relation.name)}`;
 }
 

@@ -153,7 +153,7 @@ function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer
     case 'decimal':
       return decimalSequenceWriter(form.scale, start);
     case 'text':
-      return textSequenceWriter(pools.text(form.meaning, form.max), form.max, form.minBytes, start, form.meaning === 'email');
+      return textSequenceWriter(pools.text(form.meaning, form.max), { ...form, start, email: form.meaning === 'email' });
     case 'code':
       return codeSequenceWriter(form.width, start);
     case 'date':
@@ -198,6 +198,5 @@ function decimalSequenceWriter(scale: number, start: number): Writer {
     sink.byte(46);
     sink.reserve(scale + 64);
     sink.padded(value % unit, width);
-    // A scale beyond 15 digits ends in zeros.
   };
 }

@@ -1,4 +1,5 @@
-import { type Faker, faker } from '@faker-js/faker/locale/en';
+import type { Faker } from '@faker-js/faker';
+import { faker } from '@faker-js/faker/locale/en';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import type { Meaning } from './meaning.js';

@@ -47,8 +47,8 @@ export type Recipe =
 export type SequenceForm =
   | { readonly kind: 'integer' }
   | { readonly kind: 'decimal'; readonly scale: number }
-  /** Pool value, separator, number; an e-mail address takes the number before the @. */
-  | { readonly kind: 'text'; readonly meaning: Meaning; readonly max: number | null; readonly minBytes: number }
+  /** Pool value, separator, number, salt (the same for all rows of a run); an e-mail address takes them before the @. */
+  | { readonly kind: 'text'; readonly meaning: Meaning; readonly salt: string; readonly max: number | null; readonly minBytes: number }
   /** The number in base 36, padded to `width` characters (0: as short as it gets). */
   | { readonly kind: 'code'; readonly width: number }
   | { readonly kind: 'date' }

@@ -38,8 +38,18 @@ export function textWriter(pool: Pool, max: number | null, minBytes: number): Wr
   };
 }
 
-/** Unique text: pool value and ordinal; an e-mail address takes the ordinal before its @. Cut from the pool's part to fit. */
-export function textSequenceWriter(pool: Pool, max: number | null, minBytes: number, start: number, email: boolean): Writer {
+/** What makes a pool value unique. `salt` sets runs on the same table apart; it has a fixed length within a run. */
+export interface TextSequence {
+  readonly max: number | null;
+  readonly minBytes: number;
+  readonly start: number;
+  readonly salt: string;
+  readonly email: boolean;
+}
+
+/** Unique text: pool value, number, salt; an e-mail address takes the number before its @. The pool's part is cut to fit. */
+export function textSequenceWriter(pool: Pool, sequence: TextSequence): Writer {
+  const { max, minBytes, start, salt, email } = sequence;
   return (stream, sink, ordinal) => {
     const index = stream.below(pool.size);
     const from = pool.offsets[index]!;
@@ -47,18 +57,20 @@ export function textSequenceWriter(pool: Pool, max: number | null, minBytes: num
     const mark = sink.offset;
     const number = start + ordinal;
     const at = email ? pool.bytes.subarray(from, to).indexOf(64) : -1;
-    const room = max === null ? Number.POSITIVE_INFINITY : max - 1 - decimalLength(number);
+    const room = max === null ? Number.POSITIVE_INFINITY : max - 1 - salt.length - decimalLength(number);
     if (at > 0 && to - from <= room) {
       sink.put(pool.bytes, from, from + at);
       sink.byte(46);
       sink.digits(number);
+      sink.ascii(salt);
       sink.put(pool.bytes, from + at, to);
     } else {
       sink.put(pool.bytes, from, cutAtCharacter(pool.bytes, from, Math.min(to, from + Math.max(0, room))));
       sink.byte(45);
       sink.digits(number);
+      sink.ascii(salt);
     }
-    // The ordinal ends the value (or its local part); padding goes in front of nothing, so uniqueness stays.
+    // Padding is random but comes behind a space, so the number still tells two values apart.
     if (minBytes > 0) padTo(stream, sink, mark, minBytes, max);
   };
 }

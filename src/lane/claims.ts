@@ -1,0 +1,35 @@
+/** The lane of rows that any lane may reference and none may change. */
+export const PINNED = 0xffff;
+
+/**
+ * Existing rows of one relation that a run knows, over all lanes: the texts of the relation's `named` columns, whose
+ * lane each row belongs to, and how rows hang together. Shared memory, so that workers do not copy it.
+ */
+export interface Claims {
+  readonly count: number;
+  /** Columns per row: the relation's named columns, or ctid and hash where it has no key. */
+  readonly width: number;
+  readonly bytes: Uint8Array;
+  /** count × width + 1 offsets. */
+  readonly offsets: Uint32Array;
+  readonly lanes: Uint16Array;
+  /** Rows of any table that reference a row, as counted at the start. */
+  readonly references: Uint32Array;
+  /** By foreign key of the relation: index of the parent within the parent's claims, −1 where unknown or NULL. */
+  readonly parents: readonly Int32Array[];
+}
+
+/** Claims of a plan, one per relation. */
+export type ClaimSet = readonly Claims[];
+
+export function noClaims(foreignKeys: number): Claims {
+  return {
+    count: 0,
+    width: 0,
+    bytes: new Uint8Array(0),
+    offsets: new Uint32Array(1),
+    lanes: new Uint16Array(0),
+    references: new Uint32Array(0),
+    parents: Array.from({ length: foreignKeys }, () => new Int32Array(0)),
+  };
+}

@@ -1,0 +1,115 @@
+import { compile } from '../datum/compile.js';
+import { Pools } from '../datum/pool.js';
+import { usesFakerSeed } from '../datum/recipe.js';
+import type { BindSink } from '../datum/sink.js';
+import type { Writer } from '../datum/writer.js';
+import type { ColumnPlan, Plan, RelationPlan } from '../plan/plan.js';
+import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import { type Shape, Shapes } from './shape.js';
+
+/** The two seeds that one attempt at an operation draws from. */
+export interface OperationSeeds {
+  readonly random: Seed;
+  readonly faker: Seed;
+}
+
+/** A plan made ready to run: closures, streams and statements, shared by all lanes of a thread. */
+export class CompiledPlan {
+  readonly plan: Plan;
+  readonly shapes: Shapes;
+  readonly relations: readonly CompiledRelation[];
+  private readonly random: Seed;
+  private readonly faker: Seed;
+
+  constructor(plan: Plan) {
+    this.plan = plan;
+    this.shapes = new Shapes(plan);
+    this.random = seedOf(BigInt(plan.randomSeed));
+    this.faker = split(seedOf(BigInt(plan.fakerSeed)), 'faker');
+    const pools = new Pools(this.faker);
+    this.relations = plan.relations.map((relation) => new CompiledRelation(relation, pools, this.random, this.faker));
+  }
+
+  laneSeeds(lane: number): OperationSeeds {
+    return { random: split(this.random, `lane/${lane}`), faker: split(this.faker, `lane/${lane}`) };
+  }
+}
+
+/** Streams of an operation: split from (lane, operation number, attempt), never from what went before. */
+export function operationSeeds(lane: OperationSeeds, number: number, attempt: number): OperationSeeds {
+  return {
+    random: splitNumber(splitNumber(lane.random, number), attempt),
+    faker: splitNumber(splitNumber(lane.faker, number), attempt),
+  };
+}
+
+export class CompiledRelation {
+  readonly plan: RelationPlan;
+  readonly columns: readonly CompiledColumn[];
+  /** By column: its foreign keys, the first one first. */
+  readonly foreignKeysOf: readonly (readonly number[])[];
+  /** By column: its position among the named columns, −1 elsewhere. */
+  readonly namedIndex: readonly number[];
+
+  constructor(plan: RelationPlan, pools: Pools, random: Seed, faker: Seed) {
+    this.plan = plan;
+    this.columns = plan.columns.map((column) => new CompiledColumn(column, pools, random, faker));
+    this.foreignKeysOf = plan.columns.map((_, index) =>
+      plan.foreignKeys.flatMap((key, position) => (key.columns.includes(index) ? [position] : [])),
+    );
+    this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
+  }
+
+  insertShape(shapes: Shapes, relation: number, rows: number): Shape {
+    return shapes.insert(relation, rows);
+  }
+}
+
+export class CompiledColumn {
+  readonly plan: ColumnPlan;
+  private readonly write: Writer;
+  private readonly label: Seed;
+  private readonly fromFaker: boolean;
+  private readonly root: Seed;
+  private readonly edges: readonly Buffer[];
+  private readonly stream = new Stream();
+
+  constructor(plan: ColumnPlan, pools: Pools, random: Seed, faker: Seed) {
+    this.plan = plan;
+    this.fromFaker = usesFakerSeed(plan.recipe);
+    this.root = this.fromFaker ? faker : random;
+    this.label = split(split(this.root, plan.label), plan.salt);
+    this.edges = plan.edges.map((text) => Buffer.from(text, 'utf8'));
+    this.write = compile(plan.recipe, pools);
+  }
+
+  /** Writes the value of one row of an operation: NULL, a boundary value or the recipe's. `row` numbers the draw within the operation. */
+  writeDrawn(seeds: OperationSeeds, row: number, ordinal: number, sink: BindSink): void {
+    const { stream, plan } = this;
+    stream.restart(this.fromFaker ? seeds.faker : seeds.random, this.label, row);
+    if (plan.recipe.kind === 'null' || stream.chance(plan.nullRatio)) {
+      sink.null();
+      return;
+    }
+    const mark = sink.open();
+    if (this.edges.length > 0 && stream.chance(plan.edgeRatio)) {
+      const edge = this.edges[stream.below(this.edges.length)]!;
+      sink.put(edge, 0, edge.length);
+    } else this.write(stream, sink, ordinal);
+    sink.close(mark);
+  }
+
+  /** Writes the value that belongs to an ordinal: the same one whenever it is asked for. */
+  writeOrdinal(ordinal: number, sink: BindSink): void {
+    const { stream, plan } = this;
+    stream.restart(this.root, this.label, ordinal);
+    if (plan.nullRatio > 0 && stream.chance(plan.nullRatio)) {
+      sink.null();
+      return;
+    }
+    const mark = sink.open();
+    this.write(stream, sink, ordinal);
+    sink.close(mark);
+  }
+}

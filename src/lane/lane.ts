@@ -1,0 +1,274 @@
+import { type Choice, OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import type { ClaimSet } from './claims.js';
+import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
+import { Mix } from './mix.js';
+import { MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.js';
+import { OwnedRows } from './owned.js';
+import type { Rows } from './rows.js';
+import { SampledRows } from './sampled.js';
+import { Transaction } from './transaction.js';
+
+/** What the shell is to do next. */
+export type Step =
+  | { readonly kind: 'send'; readonly transaction: Transaction; readonly delayMs: number }
+  /** An outcome must be settled first. */
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'done'; readonly starved: boolean };
+
+/** How an operation ended: told once for each, when its outcome is applied. */
+export type Result =
+  | { readonly kind: 'committed'; readonly rows: readonly number[] }
+  | { readonly kind: 'rejected' | 'failed'; readonly sqlstate: string; readonly message: string; readonly constraint: string | null };
+
+/** Who counts. */
+export interface Ledger {
+  finished(transaction: Transaction, result: Result): void;
+  retried(transaction: Transaction, reason: 'values' | 'transient' | 'vacant', sqlstate: string): void;
+  quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
+}
+
+/* Other choices that are drawn before all are tried in order, and impossible operations after which a lane gives up. */
+const REDRAWS = 16;
+const STARVED_AFTER = 1000;
+
+/**
+ * One logical client: a pure function of (plan, claims, lane) and of the outcomes it is told.
+ *
+ * At most `pipelineDepth` transactions are in flight. Before transaction j is generated the outcome of j − depth is
+ * applied, never earlier and never later, whenever the answer came; a retry of j − depth is sent at that same place and
+ * waited for. So the course is the same at any speed.
+ */
+export class Lane {
+  readonly number: number;
+  private readonly compiled: CompiledPlan;
+  private readonly rows: Rows;
+  private readonly ledger: Ledger;
+  private readonly seeds: OperationSeeds;
+  private readonly mix: Mix;
+  private readonly quota: number;
+  private readonly depth: number;
+  /** Transactions whose outcome is not applied yet, the oldest first. */
+  private readonly inFlight: Transaction[] = [];
+  /** By relation and kind: operations drawn where they were not possible, to be made up for. */
+  private readonly owed: Record<OperationKind, number>[];
+  private readonly refusals: Record<OperationKind, number>[];
+  private generated = 0;
+  private applied = 0;
+  private impossible = 0;
+  private stopped = false;
+
+  constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger) {
+    const { plan } = compiled;
+    this.number = number;
+    this.compiled = compiled;
+    this.ledger = ledger;
+    this.rows = plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
+    this.seeds = compiled.laneSeeds(number);
+    this.mix = new Mix(plan.choices, this.seeds.random);
+    this.quota = plan.quotas[number]!;
+    this.depth = plan.pipelineDepth;
+    this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
+    this.refusals = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
+  }
+
+  /** Operations whose outcome is applied: how far the lane came. */
+  get operations(): number {
+    return this.applied;
+  }
+
+  /** Transactions sent and not yet applied, the oldest first. */
+  get pending(): readonly Transaction[] {
+    return this.inFlight;
+  }
+
+  /** No further operations are generated; those in flight are still settled. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Records what happened to a transaction. Takes effect when its turn comes. */
+  settle(transaction: Transaction, outcome: Outcome): void {
+    transaction.outcome = outcome;
+  }
+
+  next(): Step {
+    for (;;) {
+      const ending = this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
+      if (this.inFlight.length >= this.depth || (ending && this.inFlight.length > 0)) {
+        const step = this.finishOldest();
+        if (step !== null) return step;
+        continue;
+      }
+      if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
+      const transaction = this.generateNext();
+      if (transaction !== null) {
+        this.inFlight.push(transaction);
+        return { kind: 'send', transaction, delayMs: 0 };
+      }
+    }
+  }
+
+  /** Applies the oldest outcome, or says what it still needs. */
+  private finishOldest(): Step | null {
+    const transaction = this.inFlight[0]!;
+    const { outcome } = transaction;
+    if (outcome === null) return WAIT;
+    if (outcome.kind === 'committed') {
+      const converted = this.insertInstead(transaction, outcome.rows);
+      if (converted !== null) return converted;
+      this.rows.applied(transaction);
+      this.refusals[transaction.relation]![transaction.kind] = 0;
+      this.impossible = 0;
+      this.finish(transaction, { kind: 'committed', rows: outcome.rows });
+      return null;
+    }
+    switch (reactionTo(outcome.sqlstate)) {
+      case 'replay':
+        if (transaction.replays < MAX_REPLAYS) {
+          this.ledger.retried(transaction, 'transient', outcome.sqlstate);
+          transaction.replays++;
+          transaction.outcome = null;
+          return { kind: 'send', transaction, delayMs: replayDelayMs(transaction.replays) };
+        }
+        this.rows.undone(transaction);
+        this.refuse(transaction, 'failed', outcome);
+        return null;
+      case 'redraw': {
+        this.rows.undone(transaction);
+        if (transaction.attempt < this.compiled.plan.maxRetries[transaction.kind]) {
+          transaction.attempt++;
+          if (this.rows.generate(transaction, this.operationSeeds(transaction))) {
+            this.ledger.retried(transaction, 'values', outcome.sqlstate);
+            return { kind: 'send', transaction, delayMs: 0 };
+          }
+        }
+        this.refuse(transaction, 'rejected', outcome);
+        return null;
+      }
+      case 'reject':
+        this.rows.undone(transaction);
+        this.refuse(transaction, 'rejected', outcome);
+        return null;
+    }
+  }
+
+  /** An UPDATE or DELETE that found no row in its sample becomes an INSERT and stays owed. */
+  private insertInstead(transaction: Transaction, rows: readonly number[]): Step | null {
+    const { plan } = this.compiled;
+    if (plan.rowSelection !== 'system_rows' || transaction.kind === 'insert' || rows.some((count) => count > 0)) return null;
+    if (!this.mayInsert(transaction.relation)) return null;
+    const insert = new Transaction(transaction.number, transaction.relation, 'insert', transaction.drawn);
+    insert.attempt = 1;
+    if (!this.rows.generate(insert, this.operationSeeds(insert))) return null;
+    this.owed[transaction.relation]![transaction.kind]++;
+    this.ledger.retried(transaction, 'vacant', '');
+    this.inFlight[0] = insert;
+    return { kind: 'send', transaction: insert, delayMs: 0 };
+  }
+
+  private finish(transaction: Transaction, result: Result): void {
+    this.inFlight.shift();
+    this.applied++;
+    this.ledger.finished(transaction, result);
+  }
+
+  private refuse(transaction: Transaction, kind: 'rejected' | 'failed', outcome: Outcome & { kind: 'refused' }): void {
+    const { relation } = transaction;
+    const count = ++this.refusals[relation]![transaction.kind];
+    this.finish(transaction, { kind, sqlstate: outcome.sqlstate, message: outcome.message, constraint: outcome.constraint });
+    if (count === this.compiled.plan.quarantineAfter) {
+      this.ledger.quarantined(relation, transaction.kind, outcome.sqlstate, outcome.message);
+    }
+  }
+
+  private generateNext(): Transaction | null {
+    const number = this.generated++;
+    const drawn = this.mix.draw(number);
+    for (let attempt = 0; attempt <= REDRAWS; attempt++) {
+      const transaction = this.tryChoice(number, attempt === 0 ? drawn : this.mix.redraw(number, attempt));
+      if (transaction !== null) return transaction;
+    }
+    for (const choice of this.mix.all) {
+      const transaction = this.tryChoice(number, choice);
+      if (transaction !== null) return transaction;
+    }
+    // Nothing can be done on any table now: the operation fails, and the lane ends when that goes on.
+    this.impossible++;
+    this.applied++;
+    const transaction = new Transaction(number, drawn.relation, drawn.operation, drawn.operation);
+    this.ledger.finished(transaction, { kind: 'failed', sqlstate: NO_ROW, message: 'no table had a row or room for any operation', constraint: null });
+    return null;
+  }
+
+  private tryChoice(number: number, choice: Choice): Transaction | null {
+    const kind = this.kindFor(choice);
+    if (kind === null) return null;
+    const transaction = new Transaction(number, choice.relation, kind, choice.operation);
+    if (!this.rows.generate(transaction, this.operationSeeds(transaction))) {
+      if (kind === 'insert' || !this.mayInsert(choice.relation)) return null;
+      const insert = new Transaction(number, choice.relation, 'insert', choice.operation);
+      if (!this.rows.generate(insert, this.operationSeeds(insert))) return null;
+      this.account(choice, 'insert');
+      return insert;
+    }
+    this.account(choice, kind);
+    return transaction;
+  }
+
+  /**
+   * What a draw becomes: an INSERT drawn makes up for an operation that is owed; an UPDATE or DELETE without a row
+   * becomes an INSERT; an INSERT without room becomes what there are rows for.
+   */
+  private kindFor(choice: Choice): OperationKind | null {
+    const { relation, operation } = choice;
+    if (this.isSetAside(relation, operation)) return null;
+    const owed = this.owed[relation]!;
+    const can = (kind: OperationKind) => !this.isSetAside(relation, kind) && this.rows.possible(relation, kind);
+    if (operation === 'insert') {
+      const makeUp = OPERATION_KINDS.find((kind) => kind !== 'insert' && owed[kind] > 0 && can(kind));
+      if (makeUp !== undefined) return makeUp;
+      if (can('insert')) return 'insert';
+      return OPERATION_KINDS.find((kind) => kind !== 'insert' && this.isChosen(relation, kind) && can(kind)) ?? null;
+    }
+    if (owed.insert > 0 && can('insert')) return 'insert';
+    if (can(operation)) return operation;
+    return this.mayInsert(relation) && can('insert') ? 'insert' : null;
+  }
+
+  /** Keeps the books of what was drawn and not done, and of what was made up for. */
+  private account(choice: Choice, kind: OperationKind): void {
+    if (kind === choice.operation) return;
+    const owed = this.owed[choice.relation]!;
+    if (owed[kind] > 0) owed[kind]--;
+    else owed[choice.operation]++;
+  }
+
+  private mayInsert(relation: number): boolean {
+    return this.isChosen(relation, 'insert') && !this.isSetAside(relation, 'insert');
+  }
+
+  private readonly chosen = new Map<number, boolean>();
+
+  private isChosen(relation: number, kind: OperationKind): boolean {
+    const key = relation * 3 + OPERATION_KINDS.indexOf(kind);
+    let found = this.chosen.get(key);
+    if (found === undefined) {
+      found = this.mix.all.some((choice) => choice.relation === relation && choice.operation === kind);
+      this.chosen.set(key, found);
+    }
+    return found;
+  }
+
+  private isSetAside(relation: number, kind: OperationKind): boolean {
+    return this.refusals[relation]![kind] >= this.compiled.plan.quarantineAfter;
+  }
+
+  private operationSeeds(transaction: Transaction): OperationSeeds {
+    return operationSeeds(this.seeds, transaction.number, transaction.attempt);
+  }
+}
+
+const WAIT: Step = { kind: 'wait' };
+
+/** Our own mark for an operation that no table could take; SQLSTATE 02000 is "no data". */
+const NO_ROW = '02000';

@@ -1,0 +1,39 @@
+/** What happened to a transaction. A refused statement is data, not an exception. */
+export type Outcome =
+  | {
+      readonly kind: 'committed';
+      /** Rows affected, by statement. */
+      readonly rows: readonly number[];
+      /** Rows read by RETURNING, by statement; null where a statement returns none. */
+      readonly returned: readonly (readonly (readonly (string | null)[])[] | null)[];
+    }
+  | { readonly kind: 'refused'; readonly sqlstate: string; readonly message: string; readonly constraint: string | null };
+
+/** What the lane does about a refusal: SQLSTATE decides, never the message's text. */
+export type Reaction =
+  /** New values, new try, up to the operation's limit. */
+  | 'redraw'
+  /** The same values again, after a pause. */
+  | 'replay'
+  /** Final. */
+  | 'reject';
+
+/**
+ * Classes 22 and 23 refuse the values; serialization failures, deadlocks, lock and statement time-outs and exhausted
+ * resources are transient. 26000 and 0A000 ("cached plan must not change result type") name a statement that must be
+ * prepared again. Source: appendix A of PostgreSQL's manual.
+ */
+export function reactionTo(sqlstate: string): Reaction {
+  if (sqlstate.startsWith('22') || sqlstate.startsWith('23')) return 'redraw';
+  if (sqlstate === '40001' || sqlstate === '40P01' || sqlstate === '55P03' || sqlstate === '57014') return 'replay';
+  if (sqlstate.startsWith('53') || sqlstate === '26000') return 'replay';
+  return 'reject';
+}
+
+/** Replays of one transaction before it is given up as failed: a lock that is never released must not hang a run. */
+export const MAX_REPLAYS = 20;
+
+/** Pause before the n-th replay (from 1), in milliseconds: 1, 2, 4 … 500. */
+export function replayDelayMs(replay: number): number {
+  return Math.min(500, 1 << Math.min(replay - 1, 9));
+}

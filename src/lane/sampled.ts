@@ -1,0 +1,198 @@
+import { quoteIdentifier } from '../catalog/model.js';
+import { BindSink } from '../datum/sink.js';
+import type { ForeignKeyPlan, OperationKind, RelationPlan } from '../plan/plan.js';
+import { split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
+import type { Rows } from './rows.js';
+import { Parameters, type Shape } from './shape.js';
+import { beginBind, endBind, type Transaction } from './transaction.js';
+
+/* A sampled row may be referenced; so many are looked at to find some that are not. */
+const DELETE_CANDIDATES = 32;
+const NESTED_PARENTS = 8;
+
+/**
+ * `row_selection: system_rows`: rows and parents come from `TABLESAMPLE SYSTEM_ROWS` over the whole table, whoever made
+ * them. They are locked as they are sampled and locked ones are skipped: without that lanes deadlock on each other's
+ * rows. What a sample holds is chance, so such a run cannot be repeated.
+ */
+export class SampledRows implements Rows {
+  private readonly compiled: CompiledPlan;
+  private readonly lanes: number;
+  private readonly nextOrdinal: number[];
+  private readonly sampleFrom: string;
+  private readonly sink = new BindSink();
+  private readonly stream = new Stream();
+
+  /** `extension`: the schema that tsm_system_rows lives in does not matter, sampling methods are found by name. */
+  constructor(compiled: CompiledPlan, lane: number) {
+    this.compiled = compiled;
+    this.lanes = compiled.plan.quotas.length;
+    this.nextOrdinal = compiled.relations.map(() => lane);
+    this.sampleFrom = 'TABLESAMPLE system_rows';
+  }
+
+  possible(relation: number, kind: OperationKind): boolean {
+    const { plan } = this.compiled.relations[relation]!;
+    if (kind === 'insert') return this.nextOrdinal[relation]! < plan.capacity;
+    return kind === 'delete' || this.updatableSets(plan).length > 0;
+  }
+
+  generate(transaction: Transaction, seeds: OperationSeeds): boolean {
+    transaction.reset();
+    this.sink.clear();
+    const { rowsPerOperation } = this.compiled.plan;
+    switch (transaction.kind) {
+      case 'insert':
+        // The first try hopes for parents; a refusal for want of one brings them along.
+        this.insert(transaction, transaction.relation, rowsPerOperation.insert, seeds, transaction.attempt > 0 ? 0 : NESTED_PARENTS);
+        break;
+      case 'update':
+        this.update(transaction, rowsPerOperation.update, seeds);
+        break;
+      case 'delete':
+        this.delete(transaction, rowsPerOperation.delete);
+    }
+    transaction.bytes = this.sink.copyFrom(0);
+    return transaction.statements.length > 0;
+  }
+
+  applied(): void {
+    // Nothing is remembered of any row.
+  }
+
+  undone(): void {
+    // Likewise.
+  }
+
+  private insert(transaction: Transaction, relation: number, rows: number, seeds: OperationSeeds, depth: number): void {
+    const compiled = this.compiled.relations[relation]!;
+    const { plan } = compiled;
+    if (depth < NESTED_PARENTS) {
+      for (const foreignKey of plan.foreignKeys) {
+        if (!foreignKey.nullable && foreignKey.parent !== relation && this.compiled.relations[foreignKey.parent]!.plan.operations.insert) {
+          const label = `parent/${transaction.statements.length}`;
+          this.insert(transaction, foreignKey.parent, 1, { random: split(seeds.random, label), faker: split(seeds.faker, label) }, depth + 1);
+        }
+      }
+    }
+    const shape = this.compiled.shapes.other(`si/${relation}/${rows}`, () => insertSql(compiled, this.parentSample, rows));
+    const from = beginBind(this.sink, shape.parameters);
+    for (let row = 0; row < rows; row++) {
+      const ordinal = this.nextOrdinal[relation]!;
+      this.nextOrdinal[relation] = ordinal + this.lanes;
+      for (const index of plan.insertColumns) {
+        const column = compiled.columns[index]!;
+        if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
+        else if (column.plan.source === 'drawn') column.writeDrawn(seeds, row, ordinal, this.sink);
+      }
+    }
+    this.finish(transaction, shape, from, relation, 'insert', rows, relation === transaction.relation && depth === (transaction.attempt > 0 ? 0 : NESTED_PARENTS));
+  }
+
+  private update(transaction: Transaction, rows: number, seeds: OperationSeeds): void {
+    const { relation } = transaction;
+    const compiled = this.compiled.relations[relation]!;
+    const sets = this.updatableSets(compiled.plan);
+    this.stream.restart(seeds.random, UPDATE_LABEL, 0);
+    const index = this.stream.below(sets.length);
+    const set = sets[index]!;
+    const shape = this.compiled.shapes.other(`su/${relation}/${index}`, () => updateSql(compiled.plan, set, rows, this.sampleFrom));
+    const from = beginBind(this.sink, shape.parameters);
+    for (let row = 0; row < rows; row++) {
+      const ordinal = this.nextOrdinal[relation]!;
+      if (set.some((column) => compiled.plan.columns[column]!.source === 'ordinal')) this.nextOrdinal[relation] = ordinal + this.lanes;
+      for (const position of set) {
+        const column = compiled.columns[position]!;
+        if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
+        else column.writeDrawn(seeds, row, ordinal, this.sink);
+      }
+    }
+    this.finish(transaction, shape, from, relation, 'update', rows, true);
+  }
+
+  private delete(transaction: Transaction, rows: number): void {
+    const { relation } = transaction;
+    const referencing = this.compiled.plan.relations.flatMap((child) =>
+      child.foreignKeys.filter((key) => key.parent === relation).map((key) => ({ child, key })),
+    );
+    const shape = this.compiled.shapes.other(`sd/${relation}`, () => deleteSql(this.compiled.plan.relations[relation]!, referencing, rows, this.sampleFrom));
+    const from = beginBind(this.sink, 0);
+    this.finish(transaction, shape, from, relation, 'delete', rows, true);
+  }
+
+  private finish(transaction: Transaction, shape: Shape, from: number, relation: number, kind: OperationKind, rows: number, own: boolean): void {
+    endBind(this.sink, from);
+    transaction.statements.push({ shape, relation, kind, rows, slots: [], own, from, to: this.sink.offset });
+  }
+
+  /** Sets without columns of foreign keys: a sampled parent could be missing. */
+  private updatableSets(plan: RelationPlan): readonly (readonly number[])[] {
+    const sets = plan.updateSets.map((set) => set.filter((column) => plan.columns[column]!.source !== 'foreign'));
+    return sets.filter((set) => set.length > 0);
+  }
+
+  private readonly parentSample = (foreignKey: ForeignKeyPlan): string => {
+    const parent = this.compiled.relations[foreignKey.parent]!.plan;
+    const columns = foreignKey.parentColumns.map((column, index) => `p.${parent.columns[column]!.sql} AS c${index}`);
+    return `SELECT ${columns.join(', ')} FROM ${parent.sql} AS p ${this.sampleFrom}(1) FOR KEY SHARE SKIP LOCKED`;
+  };
+}
+
+/* One SELECT per row, so that every row samples parents of its own; outer joins, so that a missing one is NULL. */
+function insertSql(compiled: CompiledRelation, parentSample: (key: ForeignKeyPlan) => string, rows: number): { sql: string; parameters: number } {
+  const { plan } = compiled;
+  const parameters = new Parameters();
+  const selects = Array.from({ length: rows }, () => {
+    const values = plan.insertColumns.map((column) => {
+      if (plan.columns[column]!.source !== 'foreign') return `${parameters.next()}::${plan.columns[column]!.typeName}`;
+      const position = compiled.foreignKeysOf[column]![0]!;
+      return `k${position}.c${plan.foreignKeys[position]!.columns.indexOf(column)}`;
+    });
+    const joins = plan.foreignKeys.map((key, position) => ` LEFT JOIN (${parentSample(key)}) AS k${position} ON true`);
+    return `SELECT ${values.join(', ')} FROM (SELECT) AS one${joins.join('')}`;
+  });
+  const names = plan.insertColumns.map((column) => plan.columns[column]!.sql).join(', ');
+  const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
+  if (names === '') return { sql: `INSERT INTO ${plan.sql} DEFAULT VALUES`, parameters: 0 };
+  return { sql: `INSERT INTO ${plan.sql} (${names})${overriding} ${selects.join(' UNION ALL ')}`, parameters: parameters.count };
+}
+
+function updateSql(plan: RelationPlan, set: readonly number[], rows: number, sampleFrom: string): { sql: string; parameters: number } {
+  const parameters = new Parameters();
+  const tuples = Array.from({ length: rows }, (_, row) => {
+    const values = set.map((column) => `${parameters.next()}::${plan.columns[column]!.typeName}`);
+    return `(${[row + 1, ...values].join(', ')})`;
+  });
+  const assignments = set.map((column, index) => `${plan.columns[column]!.sql} = v.c${index}`);
+  const sql =
+    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.sql} AS s ${sampleFrom}(${rows}) FOR UPDATE SKIP LOCKED), ` +
+    `numbered AS (SELECT o, c, row_number() OVER () AS n FROM picked) ` +
+    `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} FROM numbered JOIN (VALUES ${tuples.join(', ')}) ` +
+    `AS v (n, ${set.map((_, index) => `c${index}`).join(', ')}) ON v.n = numbered.n WHERE t.ctid = numbered.c AND t.tableoid = numbered.o`;
+  return { sql, parameters: parameters.count };
+}
+
+function deleteSql(
+  plan: RelationPlan,
+  referencing: readonly { child: RelationPlan; key: ForeignKeyPlan }[],
+  rows: number,
+  sampleFrom: string,
+): { sql: string; parameters: number } {
+  const unreferenced = referencing.map(({ child, key }) => {
+    const matches = key.columns.map((column, index) => `r.${child.columns[column]!.sql} = s.${plan.columns[key.parentColumns[index]!]!.sql}`);
+    return `NOT EXISTS (SELECT FROM ${child.sql} AS r WHERE ${matches.join(' AND ')})`;
+  });
+  const where = unreferenced.length === 0 ? '' : ` WHERE ${unreferenced.join(' AND ')}`;
+  const sample = referencing.length === 0 ? rows : Math.max(rows, DELETE_CANDIDATES);
+  const sql =
+    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.sql} AS s ${sampleFrom}(${sample})${where} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
+    `DELETE FROM ${plan.sql} AS t USING picked WHERE t.ctid = picked.c AND t.tableoid = picked.o`;
+  return { sql, parameters: 0 };
+}
+
+const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');
+
+/** What makes the sampling method available. */
+export const CREATE_SYSTEM_ROWS = `CREATE EXTENSION IF NOT EXISTS ${quoteIdentifier('tsm_system_rows')}`;

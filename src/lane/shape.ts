@@ -1,0 +1,104 @@
+import type { OperationKind, Plan, RelationPlan } from '../plan/plan.js';
+
+/** A statement's text, prepared once per connection. */
+export interface Shape {
+  readonly id: number;
+  readonly sql: string;
+  readonly parameters: number;
+  readonly returnsRows: boolean;
+}
+
+/** A tie to one version of a row without a key: where it lies, and what it holds. */
+const ROW_HASH = 'hashtextextended(t::text, 0)';
+
+/**
+ * The statements of a plan, one object per text. Updates and deletes name one row each and travel together in a
+ * pipeline: that keeps the index scan of a table that was empty when the statement was planned, which a join with
+ * VALUES loses.
+ */
+export class Shapes {
+  private readonly relations: readonly RelationPlan[];
+  private readonly cache = new Map<string, Shape>();
+
+  constructor(plan: Plan) {
+    this.relations = plan.relations;
+  }
+
+  insert(relation: number, rows: number): Shape {
+    return this.once(`i/${relation}/${rows}`, () => {
+      const plan = this.relations[relation]!;
+      const parameters = new Parameters();
+      const names = plan.insertColumns.map((column) => plan.columns[column]!.sql);
+      const returning = this.returning(plan, false);
+      if (names.length === 0) return { sql: `INSERT INTO ${plan.sql} AS t DEFAULT VALUES${returning}`, parameters: 0 };
+      const values = Array.from({ length: rows }, () => `(${names.map(() => parameters.next()).join(', ')})`);
+      const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
+      return {
+        sql: `INSERT INTO ${plan.sql} AS t (${names.join(', ')})${overriding} VALUES ${values.join(', ')}${returning}`,
+        parameters: parameters.count,
+      };
+    });
+  }
+
+  /** Parameters: the set's columns, then the row's name. */
+  update(relation: number, set: number): Shape {
+    return this.once(`u/${relation}/${set}`, () => {
+      const plan = this.relations[relation]!;
+      const parameters = new Parameters();
+      const assignments = plan.updateSets[set]!.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
+      const sql = `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
+      return { sql, parameters: parameters.count };
+    });
+  }
+
+  delete(relation: number): Shape {
+    return this.once(`d/${relation}`, () => {
+      const plan = this.relations[relation]!;
+      const parameters = new Parameters();
+      return { sql: `DELETE FROM ${plan.sql} AS t WHERE ${whereRow(plan, parameters)}`, parameters: parameters.count };
+    });
+  }
+
+  /** A shape of any other text, for statements that a strategy builds itself. */
+  other(key: string, build: () => { sql: string; parameters: number }): Shape {
+    return this.once(key, build);
+  }
+
+  private returning(plan: RelationPlan, update: boolean): string {
+    if (plan.key.length === 0) return ` RETURNING t.ctid::text, ${ROW_HASH}::text`;
+    if (update || plan.returned.length === 0) return '';
+    return ` RETURNING ${plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`).join(', ')}`;
+  }
+
+  private once(key: string, build: () => { sql: string; parameters: number }): Shape {
+    let shape = this.cache.get(key);
+    if (shape === undefined) {
+      const { sql, parameters } = build();
+      shape = { id: this.cache.size, sql, parameters, returnsRows: sql.includes(' RETURNING ') };
+      this.cache.set(key, shape);
+    }
+    return shape;
+  }
+}
+
+/** $1, $2, … */
+export class Parameters {
+  count = 0;
+  next(): string {
+    this.count++;
+    return `$${this.count}`;
+  }
+}
+
+/** The condition that names one row: its key, or its place and hash where the table has no key. */
+export function whereRow(plan: RelationPlan, parameters: Parameters): string {
+  if (plan.key.length === 0) return `t.ctid = ${parameters.next()}::tid AND ${ROW_HASH} = ${parameters.next()}::bigint`;
+  return plan.key.map((column) => `t.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`).join(' AND ');
+}
+
+/** The most rows that one INSERT of a relation can hold: 65,535 parameters is the protocol's limit, beyond it they wrap silently. */
+export function maxRowsPerInsert(plan: RelationPlan): number {
+  return plan.insertColumns.length === 0 ? 1 : Math.max(1, Math.floor(65_535 / plan.insertColumns.length));
+}
+
+export type { OperationKind };

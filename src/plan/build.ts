@@ -1,0 +1,259 @@
+import { type Catalog, type ForeignKey, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import type { Problem } from '../config/problem.js';
+import { SetupError } from '../config/problem.js';
+import { type Seed, seedOf } from '../random/seed.js';
+import { type ColumnDraft, draftColumns } from './column.js';
+import { draftKeys, identifyingColumns } from './keys.js';
+import type { Choice, ColumnPlan, Finding, ForeignKeyPlan, OperationKind, Plan, RelationPlan } from './plan.js';
+import type { UniqueRecipe } from './sequence-for.js';
+import { entryFor, targetedRelations } from './target.js';
+import { updateSets } from './update-sets.js';
+
+/** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
+export const GENERATOR_VERSION = 1;
+
+/** What the database must still be asked before a plan is whole: see `watermark.ts`. */
+export interface OrdinalColumn {
+  readonly relation: number;
+  readonly column: number;
+  readonly unique: UniqueRecipe;
+}
+
+export interface Draft {
+  readonly plan: Plan;
+  readonly ordinals: readonly OrdinalColumn[];
+  readonly findings: readonly Finding[];
+  /** Catalog relations in the order of plan.relations. */
+  readonly relations: readonly Relation[];
+}
+
+/** Seeds as the run uses them: given, or drawn by the caller where the configuration has none. */
+export interface Seeds {
+  readonly random: bigint;
+  readonly faker: bigint;
+}
+
+/**
+ * Decides everything that can be decided without the rows.
+ * @throws SetupError for names that do not exist, missing privileges, or where no operation is possible at all.
+ */
+export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft {
+  const problems: Problem[] = [];
+  const targeted = new Set(targetedRelations(config, catalog, problems));
+  checkPrivileges([...targeted], config, catalog, problems);
+  if (problems.length > 0) throw new SetupError(problems);
+
+  const targetedLabels = new Set([...targeted].map(labelOf));
+  const relations = catalog.relations.filter(
+    (relation) => targeted.has(relation) || relation.referencedBy.some((key) => targetedLabels.has(labelOf(key.referencing))),
+  );
+  const findings: Finding[] = [];
+  const ordinals: OrdinalColumn[] = [];
+  const context: Context = {
+    config,
+    catalog,
+    seed: seedOf(seeds.random),
+    relations,
+    indexOf: new Map(relations.map((relation, index) => [labelOf(relation), index])),
+    targeted,
+    findings,
+    problems,
+    ordinals,
+  };
+  const plans = relations.map((relation, index) => planRelation(relation, index, context));
+  if (problems.length > 0) throw new SetupError(problems);
+
+  const choices = chooseFrom(plans, relations, config);
+  if (choices.length === 0) {
+    throw new SetupError([
+      { place: config.source.file, key: 'generator', message: 'no operation is possible on any targeted table:' },
+      ...findings.map((finding) => ({ place: finding.relation, key: finding.column ?? '', message: `${finding.reason}; ${finding.remedy}` })),
+    ]);
+  }
+  const { generator } = config;
+  const plan: Plan = {
+    generatorVersion: GENERATOR_VERSION,
+    randomSeed: seeds.random.toString(),
+    fakerSeed: seeds.faker.toString(),
+    quotas: shareOut(generator.num_iterations, generator.connections),
+    pipelineDepth: generator.pipeline_depth,
+    rowSelection: rowSelection(config),
+    rowsPerOperation: { insert: generator.insert_rows, update: generator.update_rows, delete: generator.delete_rows },
+    maxRetries: { insert: generator.insert_max_retries, update: generator.update_max_retries, delete: generator.update_max_retries },
+    quarantineAfter: generator.error_budget.quarantine_after,
+    relations: plans,
+    choices,
+  };
+  return { plan, ordinals, findings, relations };
+}
+
+/** Shares an amount out so that it adds up: the first lanes take the remainder. −1 stays −1 for every lane. */
+export function shareOut(total: number, lanes: number): number[] {
+  if (total < 0) return Array.from({ length: lanes }, () => -1);
+  const share = Math.floor(total / lanes);
+  return Array.from({ length: lanes }, (_, lane) => share + (lane < total % lanes ? 1 : 0));
+}
+
+function rowSelection(config: Config): 'owned' | 'system_rows' {
+  const { row_selection: selection } = config.generator;
+  if (selection !== 'auto') return selection;
+  return config.randomSeed === undefined ? 'system_rows' : 'owned';
+}
+
+interface Context {
+  readonly config: Config;
+  readonly catalog: Catalog;
+  readonly seed: Seed;
+  readonly relations: readonly Relation[];
+  readonly indexOf: ReadonlyMap<string, number>;
+  readonly targeted: ReadonlySet<Relation>;
+  readonly findings: Finding[];
+  readonly problems: Problem[];
+  readonly ordinals: OrdinalColumn[];
+}
+
+function planRelation(relation: Relation, index: number, context: Context): RelationPlan {
+  const { config, catalog } = context;
+  const label = labelOf(relation);
+  const isTargeted = context.targeted.has(relation);
+  const findings: Finding[] = [];
+  const columns = draftColumns(relation, config, catalog, findings, context.problems);
+  const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
+  const foreignKeys = isTargeted ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, columnIndex, context)) : [];
+  const foreignColumns = new Map(foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)));
+
+  const key = identifyingColumns(relation, columns);
+  const referenced = new Set(
+    relation.referencedBy
+      .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
+      .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
+  );
+  const { ordinals, tracked } = draftKeys(relation, columns, (column) => foreignColumns.has(column), catalog, config.generator.min_col_size_bytes);
+  let capacity = Number.MAX_SAFE_INTEGER;
+  if (isTargeted) {
+    for (const [column, unique] of ordinals) {
+      context.ordinals.push({ relation: index, column, unique });
+      capacity = Math.min(capacity, unique.capacity);
+    }
+  }
+
+  const planned = columns.map((column, position): ColumnPlan => {
+    const { attribute: _attribute, overridden: _overridden, ...plan } = column;
+    const ordinal = ordinals.get(position);
+    const fixed = key.includes(position) || referenced.has(position);
+    const nullRatio = fixed ? 0 : plan.nullRatio;
+    if (foreignColumns.has(position)) return { ...plan, source: 'foreign', nullRatio, edges: [] };
+    if (ordinal !== undefined) return { ...plan, source: 'ordinal', recipe: ordinal.recipe, nullRatio, edges: [] };
+    return { ...plan, nullRatio, edges: fixed || tracked.some((members) => members.includes(position)) ? [] : plan.edges };
+  });
+
+  const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
+  const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
+  const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
+  const groups = updateGroups(columns, planned, foreignKeys, new Set([...key, ...referenced, ...tracked.flat()]));
+  const sets = isTargeted ? updateSets(context.seed, label, groups) : [];
+  if (isTargeted && sets.length === 0) {
+    findings.push({
+      relation: label,
+      column: null,
+      prevents: ['update'],
+      reason: 'has no column outside its keys that an UPDATE could change',
+      remedy: 'nothing to do: the other operations run',
+    });
+  }
+  context.findings.push(...findings);
+  const possible = (operation: OperationKind) => isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
+  return {
+    label,
+    sql: quoteQualified(relation),
+    targeted: isTargeted,
+    columns: planned,
+    insertColumns,
+    overriding: insertColumns.some((position) => columns[position]!.attribute.identity === 'always'),
+    key,
+    named,
+    kept,
+    returned: kept.filter((position) => planned[position]!.source === 'server'),
+    foreignKeys,
+    trackedKeys: isTargeted ? tracked : [],
+    updateSets: sets,
+    capacity,
+    operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
+  };
+}
+
+function planForeignKey(
+  key: ForeignKey,
+  columns: readonly ColumnDraft[],
+  columnIndex: ReadonlyMap<string, number>,
+  context: Context,
+): ForeignKeyPlan[] {
+  const members = key.columns.map((name) => columnIndex.get(name)!);
+  // A user's override of a referencing column is taken at its word.
+  if (members.some((column) => columns[column]!.overridden || columns[column]!.source === 'server')) return [];
+  const parent = context.indexOf.get(labelOf(key.referenced))!;
+  // MATCH SIMPLE is satisfied by one NULL; MATCH FULL wants all of them.
+  const candidates = members.filter((column) => !columns[column]!.attribute.notNull);
+  const nullable = key.matchFull && candidates.length < members.length ? [] : candidates;
+  const parentNames = context.relations[parent]!.attributes.map((attribute) => attribute.name);
+  return [
+    {
+      name: key.name,
+      parent,
+      columns: members,
+      parentColumns: key.referencedColumns.map((name) => parentNames.indexOf(name)),
+      nullable: nullable.length > 0,
+      nullableColumns: nullable,
+      onDelete: key.onDelete,
+    },
+  ];
+}
+
+/** Columns that are written together: the columns of a foreign key (and of those that overlap it), else each alone. */
+function updateGroups(
+  columns: readonly ColumnDraft[],
+  planned: readonly ColumnPlan[],
+  foreignKeys: readonly ForeignKeyPlan[],
+  fixed: ReadonlySet<number>,
+): number[][] {
+  const groups: number[][] = [];
+  const grouped = new Set<number>();
+  for (const key of foreignKeys) {
+    const touching = groups.filter((group) => group.some((column) => key.columns.includes(column)));
+    const merged = [...new Set([...touching.flat(), ...key.columns])];
+    for (const group of touching) groups.splice(groups.indexOf(group), 1);
+    groups.push(merged);
+    for (const column of merged) grouped.add(column);
+  }
+  for (const [position, column] of planned.entries()) {
+    if (column.source === 'server' || grouped.has(position) || columns[position]!.attribute.identity === 'always') continue;
+    if (column.recipe.kind === 'null' && column.nullRatio === 1 && !columns[position]!.overridden) continue;
+    groups.push([position]);
+  }
+  return groups.filter((group) => !group.some((column) => fixed.has(column))).sort((a, b) => a[0]! - b[0]!);
+}
+
+function chooseFrom(plans: readonly RelationPlan[], relations: readonly Relation[], config: Config): Choice[] {
+  const weights = { insert: config.operationWeights.INSERT, update: config.operationWeights.UPDATE, delete: config.operationWeights.DELETE };
+  return plans.flatMap((plan, relation) =>
+    (['insert', 'update', 'delete'] as const).flatMap((operation) => {
+      const tableWeight = entryFor(config.generator.table_weights, relations[relation]!) ?? 1;
+      const weight = plan.operations[operation] ? tableWeight * weights[operation] : 0;
+      return weight > 0 ? [{ relation, operation, weight }] : [];
+    }),
+  );
+}
+
+function checkPrivileges(targeted: readonly Relation[], config: Config, catalog: Catalog, problems: Problem[]): void {
+  const weights = config.operationWeights;
+  for (const relation of targeted) {
+    const missing = (['select', 'insert', 'update', 'delete'] as const).filter(
+      (privilege) => !relation.privileges[privilege] && (privilege === 'select' || weights[privilege.toUpperCase() as keyof typeof weights] > 0),
+    );
+    const grants: string[] = [];
+    if (!relation.privileges.schema) grants.push(`GRANT USAGE ON SCHEMA ${quoteQualified(relation).split('.')[0]} TO "${catalog.server.user}"`);
+    if (missing.length > 0) grants.push(`GRANT ${missing.join(', ').toUpperCase()} ON ${quoteQualified(relation)} TO "${catalog.server.user}"`);
+    if (grants.length > 0) problems.push({ place: labelOf(relation), key: '', message: `a privilege is missing; run: ${grants.join('; ')}` });
+  }
+}

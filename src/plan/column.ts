@@ -1,0 +1,164 @@
+import { type Attribute, type Catalog, labelOf, quoteIdentifier, type Relation, type Type } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import { didYouMean } from '../config/nearest.js';
+import type { Problem } from '../config/problem.js';
+import type { ColumnOverride } from '../config/schema.js';
+import { isFakerMethod } from '../datum/pool.js';
+import type { Recipe } from '../datum/recipe.js';
+import { parseMicros } from '../datum/temporal.js';
+import type { ColumnPlan, Finding } from './plan.js';
+import { OID, recipeForType } from './recipe-for.js';
+import { entryFor } from './target.js';
+
+/** A column's plan before keys are looked at, and the override that decided it, if any. */
+export interface ColumnDraft extends ColumnPlan {
+  readonly attribute: Attribute;
+  readonly overridden: boolean;
+}
+
+/** Drafts of all columns of a relation in the catalog's order; columns that no value can be made for carry a finding. */
+export function draftColumns(
+  relation: Relation,
+  config: Config,
+  catalog: Catalog,
+  findings: Finding[],
+  problems: Problem[],
+): ColumnDraft[] {
+  const overrides = entryFor(config.generator.column_overrides, relation) ?? {};
+  const names = relation.attributes.map((attribute) => attribute.name);
+  for (const column of Object.keys(overrides)) {
+    if (!names.includes(column)) {
+      problems.push(
+        config.source.problem(overridePath(config, relation, column), `table "${relation.name}" has no column "${column}"${didYouMean(column, names)}`),
+      );
+    }
+  }
+  return relation.attributes.map((attribute) => {
+    const override = overrides[attribute.name];
+    return draftColumn(relation, attribute, override, config, catalog, findings, (message) =>
+      problems.push(config.source.problem(overridePath(config, relation, attribute.name), message)),
+    );
+  });
+}
+
+function overridePath(config: Config, relation: Relation, column: string): string[] {
+  const section = config.generator.column_overrides;
+  const name = [labelOf(relation), `${relation.schema}.${relation.name}`].find((key) => Object.hasOwn(section, key)) ?? relation.name;
+  return ['generator', 'column_overrides', name, column];
+}
+
+function draftColumn(
+  relation: Relation,
+  attribute: Attribute,
+  override: ColumnOverride | undefined,
+  config: Config,
+  catalog: Catalog,
+  findings: Finding[],
+  report: (message: string) => void,
+): ColumnDraft {
+  const { generator } = config;
+  const base = {
+    name: attribute.name,
+    sql: quoteIdentifier(attribute.name),
+    typeName: attribute.typeName,
+    label: `${labelOf(relation)}.${attribute.name}`,
+    salt: '',
+    attribute,
+    edgeRatio: generator.edge_ratio,
+  };
+  const server = { ...base, recipe: NULL, source: 'server', nullRatio: 0, edges: [], overridden: false } as const;
+  if (attribute.generated) {
+    if (override !== undefined) report('the server generates this column; it takes no override');
+    return server;
+  }
+  if (override !== undefined) {
+    const recipe = overrideRecipe(override, attribute, catalog.types, report);
+    const nullRatio = override.type === 'null' ? 1 : 0;
+    if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL');
+    return { ...base, recipe, source: 'drawn', nullRatio, edges: [], overridden: true };
+  }
+  const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
+  if (fromServer && generator.identity_values === 'database') return server;
+
+  const typed = recipeForType(attribute, catalog.types, generator.min_col_size_bytes);
+  const notNull = attribute.notNull || isNotNullDomain(attribute.type, catalog.types);
+  if (typeof typed === 'string') {
+    if (attribute.default !== null) return server;
+    if (notNull) {
+      findings.push({
+        relation: labelOf(relation),
+        column: attribute.name,
+        prevents: ['insert'],
+        reason: typed,
+        remedy: `generator.column_overrides: { ${relation.name}: { ${attribute.name}: { type: constant, value: … } } }`,
+      });
+    }
+    return { ...base, recipe: NULL, source: 'drawn', nullRatio: 1, edges: [], overridden: false };
+  }
+  return { ...base, recipe: typed.recipe, source: 'drawn', nullRatio: notNull ? 0 : generator.null_ratio, edges: typed.edges, overridden: false };
+}
+
+const NULL: Recipe = { kind: 'null' };
+
+function isNotNullDomain(oid: number, types: ReadonlyMap<number, Type>): boolean {
+  const type = types.get(oid);
+  return type?.kind === 'domain' && (type.notNull || isNotNullDomain(type.base, types));
+}
+
+function baseTypeOid(oid: number, types: ReadonlyMap<number, Type>): number {
+  const type = types.get(oid);
+  return type?.kind === 'domain' ? baseTypeOid(type.base, types) : oid;
+}
+
+const NUMBERS: ReadonlySet<number> = new Set([OID.int2, OID.int4, OID.int8, OID.numeric, OID.float4, OID.float8, OID.money]);
+const TEXTS: ReadonlySet<number> = new Set([OID.text, OID.varchar, OID.bpchar]);
+
+function overrideRecipe(
+  override: ColumnOverride,
+  attribute: Attribute,
+  types: ReadonlyMap<number, Type>,
+  report: (message: string) => void,
+): Recipe {
+  const oid = baseTypeOid(attribute.type, types);
+  const max = TEXTS.has(oid) && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
+  const onlyFor = (fits: boolean, what: string) => {
+    if (!fits) report(`${override.type} needs a column of ${what}, "${attribute.name}" is ${attribute.typeName}`);
+  };
+  switch (override.type) {
+    case 'choice': {
+      let sum = 0;
+      const cumulative = override.values.map((_, index) => (sum += override.weights?.[index] ?? 1));
+      if (override.values.includes(null)) report('choice takes no null; use null_ratio or type: null');
+      return { kind: 'choice', values: override.values.map(String), cumulative };
+    }
+    case 'int_range':
+      onlyFor(NUMBERS.has(oid) || TEXTS.has(oid), 'a number or text type');
+      return { kind: 'integer', min: override.min, max: override.max, spread: 'uniform' };
+    case 'date_range':
+    case 'timestamp_range': {
+      const minMicros = parseMicros(override.min);
+      const maxMicros = parseMicros(override.max);
+      if (minMicros === undefined || maxMicros === undefined) {
+        report(`expected dates or timestamps such as 2024-01-31 or 2024-01-31 12:00:00, got "${override.min}" and "${override.max}"`);
+        return NULL;
+      }
+      onlyFor(([OID.date, OID.timestamp, OID.timestamptz] as number[]).includes(oid) || TEXTS.has(oid), 'a date, timestamp or text type');
+      const range = { kind: 'between', minMicros, maxMicros } as const;
+      return override.type === 'date_range' ? { kind: 'date', range } : { kind: 'timestamp', zone: oid === OID.timestamptz, range };
+    }
+    case 'faker':
+      if (!isFakerMethod(override.method)) report(`faker has no method "${override.method}"; see its API, for example person.fullName`);
+      return { kind: 'faker', method: override.method, max };
+    case 'template':
+      for (const [, name] of override.template.matchAll(/\{\{\s*([^}]*?)\s*\}\}/g)) {
+        if (name !== 'ordinal' && !isFakerMethod(name!)) report(`faker has no method "${name}"; a template takes {{ordinal}} and {{module.method}}`);
+      }
+      return { kind: 'template', template: override.template, max };
+    case 'null':
+      return NULL;
+    case 'constant': {
+      if (override.value === null) return NULL;
+      return { kind: 'choice', values: [String(override.value)], cumulative: [1] };
+    }
+  }
+}

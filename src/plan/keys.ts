@@ -1,0 +1,54 @@
+import type { Catalog, Relation } from '../catalog/model.js';
+import type { ColumnDraft } from './column.js';
+import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
+
+/* Below this many values an ordinal would soon run out; where other columns share the key, tuples are tracked instead. */
+const SMALL_CAPACITY = 10_000;
+
+/** Which columns carry the ordinal, and which unique keys have to be tracked because none can. */
+export interface KeyDraft {
+  /** Column index → its unique recipe. */
+  readonly ordinals: ReadonlyMap<number, UniqueRecipe>;
+  readonly tracked: readonly (readonly number[])[];
+}
+
+/**
+ * Makes every unique key unique: by a column that is a function of the row's ordinal where one exists, the one of most
+ * values first; else by tracking its tuples. `isForeign` columns take their values from a parent and cannot serve.
+ */
+export function draftKeys(
+  relation: Relation,
+  columns: readonly ColumnDraft[],
+  isForeign: (column: number) => boolean,
+  catalog: Catalog,
+  minBytes: number,
+): KeyDraft {
+  const ordinals = new Map<number, UniqueRecipe>();
+  const tracked: number[][] = [];
+  const indexOf = new Map(columns.map((column, index) => [column.name, index]));
+  for (const key of relation.uniqueKeys) {
+    const members = key.columns.map((name) => indexOf.get(name)!);
+    if (members.some((index) => ordinals.has(index))) continue;
+    // A sequence or default of the server makes its own values.
+    if (members.some((index) => columns[index]!.source === 'server')) continue;
+    let best: { index: number; unique: UniqueRecipe } | undefined;
+    for (const index of members) {
+      const column = columns[index]!;
+      if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
+      const unique = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
+      if (unique !== undefined && (best === undefined || unique.capacity > best.unique.capacity)) best = { index, unique };
+    }
+    if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY)) ordinals.set(best.index, best.unique);
+    else tracked.push(members);
+  }
+  return { ordinals, tracked };
+}
+
+/** Columns that name a row: the primary key, else the first unique key without NULLs, else none (ctid). */
+export function identifyingColumns(relation: Relation, columns: readonly ColumnDraft[]): number[] {
+  const indexOf = new Map(columns.map((column, index) => [column.name, index]));
+  const key =
+    relation.uniqueKeys.find((candidate) => candidate.primary) ??
+    relation.uniqueKeys.find((candidate) => candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull));
+  return key === undefined ? [] : key.columns.map((name) => indexOf.get(name)!);
+}

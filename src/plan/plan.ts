@@ -1,0 +1,106 @@
+import type { ReferentialAction } from '../catalog/model.js';
+import type { Recipe } from '../datum/recipe.js';
+
+/**
+ * Everything decided before the first statement. Plain data: it can be posted to a worker, printed by `--dry-run` and
+ * stored beside a bug report. Two equal plans over equal rows generate the same operations.
+ */
+export interface Plan {
+  /** Raised with every change of what a seed generates. */
+  readonly generatorVersion: number;
+  /** Decimal digits of the 64-bit seeds. */
+  readonly randomSeed: string;
+  readonly fakerSeed: string;
+  /** Operations of each lane; −1: until stopped. */
+  readonly quotas: readonly number[];
+  readonly pipelineDepth: number;
+  readonly rowSelection: 'owned' | 'system_rows';
+  readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
+  readonly maxRetries: Readonly<Record<OperationKind, number>>;
+  readonly quarantineAfter: number;
+  readonly relations: readonly RelationPlan[];
+  /** What a draw may choose, with its share of the weights. */
+  readonly choices: readonly Choice[];
+}
+
+export type OperationKind = 'insert' | 'update' | 'delete';
+export const OPERATION_KINDS: readonly OperationKind[] = ['insert', 'update', 'delete'];
+
+export interface Choice {
+  readonly relation: number;
+  readonly operation: OperationKind;
+  readonly weight: number;
+}
+
+/** A targeted relation, or one that targeted relations reference (`targeted` false: its rows are pinned). */
+export interface RelationPlan {
+  /** schema.table as users write it; also the name of its streams. */
+  readonly label: string;
+  /** schema.table quoted for SQL. */
+  readonly sql: string;
+  readonly targeted: boolean;
+  readonly columns: readonly ColumnPlan[];
+  /** Columns that an INSERT gives values to. */
+  readonly insertColumns: readonly number[];
+  /** True where OVERRIDING SYSTEM VALUE is needed. */
+  readonly overriding: boolean;
+  /** Columns that name a row in WHERE; empty: rows are named by ctid and a hash of the row. */
+  readonly key: readonly number[];
+  /** Columns of `key` and those that foreign keys reference, in order: what must be known of every row. */
+  readonly named: readonly number[];
+  /** Columns of `named` whose text is remembered per row because it is no function of the ordinal, in order. */
+  readonly kept: readonly number[];
+  /** Columns of `kept` that only the server knows, read by RETURNING. */
+  readonly returned: readonly number[];
+  readonly foreignKeys: readonly ForeignKeyPlan[];
+  /** Unique keys that no ordinal column makes unique: their tuples are tracked per lane. */
+  readonly trackedKeys: readonly (readonly number[])[];
+  /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
+  readonly updateSets: readonly (readonly number[])[];
+  /** Ordinals 0 … capacity−1 can be used. */
+  readonly capacity: number;
+  /** Which operations this relation takes; what is missing has a line in `findings`. */
+  readonly operations: Readonly<Record<OperationKind, boolean>>;
+}
+
+export interface ColumnPlan {
+  readonly name: string;
+  readonly sql: string;
+  readonly typeName: string;
+  /** `schema.table.column`: the name of its stream. */
+  readonly label: string;
+  readonly recipe: Recipe;
+  /**
+   * drawn: from the operation's stream · ordinal: a pure function of the row's ordinal · foreign: copied from the
+   * parent that foreignKeys[…] chose · server: default, identity or generated, never written.
+   */
+  readonly source: 'drawn' | 'ordinal' | 'foreign' | 'server';
+  /** Joins an ordinal column's stream; sets runs on the same table apart. */
+  readonly salt: string;
+  readonly nullRatio: number;
+  /** Boundary values that are valid for the column. */
+  readonly edges: readonly string[];
+  readonly edgeRatio: number;
+}
+
+export interface ForeignKeyPlan {
+  readonly name: string;
+  /** Index of the referenced relation. */
+  readonly parent: number;
+  readonly columns: readonly number[];
+  readonly parentColumns: readonly number[];
+  /** True where the key may be left without a parent, by NULL in `nullableColumns`. */
+  readonly nullable: boolean;
+  readonly nullableColumns: readonly number[];
+  readonly onDelete: ReferentialAction;
+}
+
+/** What a reader of the plan should know about a relation before the first write. */
+export interface Finding {
+  readonly relation: string;
+  readonly column: string | null;
+  /** Operations that are not possible because of it; empty: a remark. */
+  readonly prevents: readonly OperationKind[];
+  readonly reason: string;
+  readonly remedy: string;
+}

@@ -1,0 +1,173 @@
+import type { Attribute, Type } from '../catalog/model.js';
+import type { Meaning } from '../datum/meaning.js';
+import { meaningOf } from '../datum/meaning.js';
+import type { Recipe } from '../datum/recipe.js';
+
+/** OIDs of PostgreSQL's own types (pg_type.dat; the same in every version). */
+export const OID = {
+  bool: 16, bytea: 17, int8: 20, int2: 21, int4: 23, text: 25, json: 114, float4: 700, float8: 701, money: 790,
+  macaddr: 829, cidr: 650, inet: 869, bpchar: 1042, varchar: 1043, date: 1082, time: 1083, timestamp: 1114,
+  timestamptz: 1184, interval: 1186, timetz: 1266, bit: 1560, varbit: 1562, numeric: 1700, uuid: 2950, jsonb: 3802, tsvector: 3614,
+} as const;
+
+/** A recipe for a type, with boundary values that the column takes as well. */
+export interface TypedRecipe {
+  readonly recipe: Recipe;
+  readonly edges: readonly string[];
+  /** True where an array of it needs quotes around its elements. */
+  readonly quote: boolean;
+}
+
+type Types = ReadonlyMap<number, Type>;
+
+/**
+ * The recipe of a column's type, or the reason why there is none.
+ * @param minBytes least size of text, bytea, json, jsonb, tsvector and array values, in bytes
+ */
+export function recipeForType(attribute: Attribute, types: Types, minBytes: number): TypedRecipe | string {
+  const type = types.get(attribute.type);
+  if (type === undefined) return `type ${attribute.typeName} is not in the catalog`;
+  return recipeFor(type, attribute.modifier, { types, minBytes, meaning: meaningOf(attribute.name), typeName: attribute.typeName });
+}
+
+interface Context {
+  readonly types: Types;
+  readonly minBytes: number;
+  readonly meaning: Meaning;
+  readonly typeName: string;
+}
+
+function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe | string {
+  switch (type.kind) {
+    case 'enum':
+      if (type.labels.length === 0) return `the enum ${type.name} has no labels`;
+      return { recipe: uniformChoice(type.labels), edges: [], quote: true };
+    case 'array':
+      return arrayRecipe(type.element, modifier, type.delimiter, context);
+    case 'domain': {
+      const base = context.types.get(type.base);
+      if (base === undefined) return `the base of domain ${type.name} is not in the catalog`;
+      const recipe = recipeFor(base, type.modifier, context);
+      // A domain's CHECKs may refuse a boundary value; edges return with the solver that reads them.
+      return typeof recipe === 'string' ? recipe : { ...recipe, edges: [] };
+    }
+    case 'base':
+      if (type.extension === 'citext' && type.name === 'citext') return textRecipe(null, context);
+      return builtinRecipe(type.oid, modifier, context);
+    case 'other':
+      return `type ${context.typeName} is not covered in this version`;
+  }
+}
+
+export function uniformChoice(values: readonly string[]): Recipe {
+  return { kind: 'choice', values, cumulative: values.map((_, index) => index + 1) };
+}
+
+function arrayRecipe(elementOid: number, modifier: number, delimiter: string, context: Context): TypedRecipe | string {
+  const element = context.types.get(elementOid);
+  if (element === undefined) return `the elements of ${context.typeName} are not in the catalog`;
+  const inner = recipeFor(element, modifier, { ...context, minBytes: 0 });
+  if (typeof inner === 'string') return inner;
+  return {
+    recipe: { kind: 'array', element: inner.recipe, quote: inner.quote, delimiter, minBytes: context.minBytes },
+    edges: ['{}', '{NULL}'],
+    quote: true,
+  };
+}
+
+function builtinRecipe(oid: number, modifier: number, context: Context): TypedRecipe | string {
+  const plain = (recipe: Recipe, ...edges: string[]): TypedRecipe => ({ recipe, edges, quote: false });
+  const quoted = (recipe: Recipe, ...edges: string[]): TypedRecipe => ({ recipe, edges, quote: true });
+  switch (oid) {
+    case OID.bool:
+      return plain({ kind: 'boolean' });
+    case OID.int2:
+      return plain({ kind: 'integer', min: -32768, max: 32767, spread: 'magnitude' }, '-32768', '32767', '0');
+    case OID.int4:
+      return plain({ kind: 'integer', min: -2147483648, max: 2147483647, spread: 'magnitude' }, '-2147483648', '2147483647', '0');
+    case OID.int8:
+      return plain({ kind: 'bigint' }, '-9223372036854775808', '9223372036854775807', '0');
+    case OID.numeric:
+      return numericRecipe(modifier);
+    case OID.float4:
+      return plain({ kind: 'float', bits: 32 }, 'NaN', 'Infinity', '-Infinity', '3.4028235e38', '1e-37');
+    case OID.float8:
+      return plain({ kind: 'float', bits: 64 }, 'NaN', 'Infinity', '-Infinity', '1.7976931348623157e308', '1e-307');
+    case OID.money:
+      return plain({ kind: 'money' }, '-92233720368547758.08', '92233720368547758.07', '0');
+    case OID.text:
+      return textRecipe(null, context);
+    case OID.varchar:
+      return textRecipe(modifier < 0 ? null : modifier - 4, context);
+    case OID.bpchar:
+      return charRecipe(modifier < 0 ? 1 : modifier - 4, context);
+    case OID.bytea:
+      return quoted({ kind: 'bytes', minBytes: context.minBytes }, ...(context.minBytes > 0 ? [] : ['\\x', '\\x00ff']));
+    case OID.date:
+      return plain({ kind: 'date', range: { kind: 'full' } }, 'infinity', '-infinity', '4713-01-01 BC', '5874897-12-31', '2024-02-29');
+    case OID.time:
+      return plain({ kind: 'time', zone: false }, '00:00:00', '24:00:00', '23:59:59');
+    case OID.timetz:
+      return plain({ kind: 'time', zone: true }, '00:00:00+15:59', '24:00:00-15:59');
+    case OID.timestamp:
+      return quoted(
+        { kind: 'timestamp', zone: false, range: { kind: 'full' } },
+        'infinity', '-infinity', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59', '1970-01-01 00:00:00',
+      );
+    case OID.timestamptz:
+      return quoted(
+        { kind: 'timestamp', zone: true, range: { kind: 'full' } },
+        'infinity', '-infinity', '4713-01-01 00:00:00+00 BC', '294276-12-31 23:59:59+00', '1970-01-01 00:00:00+00',
+      );
+    case OID.interval:
+      return quoted({ kind: 'interval' }, 'P0D', 'P178000000Y', 'P-178000000Y');
+    case OID.json:
+    case OID.jsonb:
+      return quoted({ kind: 'json', minBytes: context.minBytes }, ...(context.minBytes > 0 ? [] : ['{}', '[]', 'null', '"\\u00e9 \\"\\\\"', '1e3']));
+    case OID.inet:
+      return plain({ kind: 'inet' }, '0.0.0.0', '255.255.255.255', '::', '::1/128');
+    case OID.cidr:
+      return plain({ kind: 'cidr' }, '0.0.0.0/0', '::/0');
+    case OID.macaddr:
+      return plain({ kind: 'macaddr' }, '00:00:00:00:00:00', 'ff:ff:ff:ff:ff:ff');
+    case OID.uuid:
+      return plain({ kind: 'uuid' }, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    case OID.tsvector:
+      return quoted({ kind: 'tsvector', minBytes: context.minBytes }, ...(context.minBytes > 0 ? [] : ['']));
+    case OID.bit:
+      return plain({ kind: 'bits', length: modifier < 0 ? 1 : modifier, varying: false });
+    case OID.varbit:
+      return plain({ kind: 'bits', length: modifier < 0 ? 64 : modifier, varying: true });
+    default:
+      return `type ${context.typeName} is not covered in this version`;
+  }
+}
+
+/* atttypmod of numeric: (precision << 16 | scale in 11 bits, signed) + 4. Without one, 131072 digits would be allowed. */
+function numericRecipe(modifier: number): TypedRecipe {
+  if (modifier < 4) return { recipe: { kind: 'decimal', precision: 30, scale: 10 }, edges: ['0', 'NaN', '1e50', '-1e-50'], quote: false };
+  const { precision, scale } = numericModifier(modifier);
+  const largest = scale >= 0 && scale <= precision ? `${'9'.repeat(precision - scale) || '0'}${scale > 0 ? `.${'9'.repeat(scale)}` : ''}` : '0';
+  return { recipe: { kind: 'decimal', precision, scale }, edges: ['0', 'NaN', largest, `-${largest}`], quote: false };
+}
+
+export function numericModifier(modifier: number): { precision: number; scale: number } {
+  const bits = modifier - 4;
+  return { precision: (bits >>> 16) & 0xffff, scale: ((bits & 0x7ff) ^ 1024) - 1024 };
+}
+
+/* Four-byte UTF-8, quotes and backslashes, combining marks: what breaks a reader of changes first. */
+const AWKWARD_TEXTS: readonly string[] = ['', '😀', `O'Brien "\\`, 'Ünïcödé', ' leading and trailing ', 'line\nbreak\ttab'];
+
+function textRecipe(max: number | null, context: Context): TypedRecipe {
+  const { meaning, minBytes } = context;
+  const edges = minBytes > 0 ? [] : AWKWARD_TEXTS.filter((text) => max === null || [...text].length <= max);
+  if (minBytes === 0 && max !== null && max <= 10_000) edges.push('x'.repeat(max));
+  return { recipe: { kind: 'text', meaning, max, minBytes }, edges, quote: true };
+}
+
+/* A char(n) of a few characters holds codes; a longer one is text. */
+function charRecipe(length: number, context: Context): TypedRecipe {
+  if (length > 12 || ['countryCode', 'currency', 'locale'].includes(context.meaning)) return textRecipe(length, context);
+  return { recipe: { kind: 'code', length }, edges: context.minBytes > 0 ? [] : ['', 'x'.repeat(length)], quote: true };
+}

@@ -1,0 +1,131 @@
+import type { Attribute, Type } from '../catalog/model.js';
+import { meaningOf } from '../datum/meaning.js';
+import type { Recipe } from '../datum/recipe.js';
+import { numericModifier, OID } from './recipe-for.js';
+
+/** A recipe that gives every ordinal another value, and how many ordinals it can tell apart. */
+export interface UniqueRecipe {
+  readonly recipe: Recipe;
+  /** Values that fit the type, from the smallest possible start. */
+  readonly capacity: number;
+  /**
+   * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
+   * the sequence; or `salt`: the smallest and largest value join the stream, so that no draw repeats; or nothing.
+   */
+  readonly watermark: { readonly kind: 'max'; readonly expression: string } | { readonly kind: 'salt' } | { readonly kind: 'none' };
+}
+
+const UNBOUNDED = Number.MAX_SAFE_INTEGER;
+const POWERS = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/** The unique recipe of a column (`c` in expressions stands for the column), or undefined where its type has none. */
+export function uniqueRecipeFor(attribute: Attribute, types: ReadonlyMap<number, Type>, minBytes: number): UniqueRecipe | undefined {
+  const type = types.get(attribute.type);
+  return type === undefined ? undefined : forType(type, attribute.modifier, attribute.name, types, minBytes);
+}
+
+function forType(
+  type: Type,
+  modifier: number,
+  name: string,
+  types: ReadonlyMap<number, Type>,
+  minBytes: number,
+): UniqueRecipe | undefined {
+  switch (type.kind) {
+    case 'enum':
+      return { recipe: { kind: 'sequence', form: { kind: 'labels', values: type.labels }, start: 0 }, capacity: type.labels.length, watermark: { kind: 'none' } };
+    case 'domain': {
+      const base = types.get(type.base);
+      return base === undefined ? undefined : forType(base, type.modifier, name, types, minBytes);
+    }
+    case 'base':
+      if (type.extension === 'citext' && type.name === 'citext') return text(null, name, minBytes);
+      return builtin(type.oid, modifier, name, minBytes);
+    case 'array':
+    case 'other':
+      return undefined;
+  }
+}
+
+function builtin(oid: number, modifier: number, name: string, minBytes: number): UniqueRecipe | undefined {
+  const drawn = (recipe: Recipe): UniqueRecipe => ({ recipe, capacity: UNBOUNDED, watermark: { kind: 'salt' } });
+  const counted = (form: (Recipe & { kind: 'sequence' })['form'], capacity: number, expression: string | null, start = 0): UniqueRecipe => ({
+    recipe: { kind: 'sequence', form, start },
+    capacity,
+    watermark: expression === null ? { kind: 'none' } : { kind: 'max', expression },
+  });
+  switch (oid) {
+    case OID.int2:
+      return counted({ kind: 'integer' }, 32_767, 'max(c)', 1);
+    case OID.int4:
+      return counted({ kind: 'integer' }, 2_147_483_647, 'max(c)', 1);
+    case OID.int8:
+      return counted({ kind: 'integer' }, UNBOUNDED - 1, 'max(c)', 1);
+    case OID.numeric: {
+      const { precision, scale } = modifier < 4 ? { precision: 15, scale: 0 } : numericModifier(modifier);
+      if (scale > 15 || scale < 0) return undefined;
+      return counted({ kind: 'decimal', scale }, POWERS[Math.min(15, precision)]! - 1, `trunc(max(c) * ${POWERS[scale]})`, 1);
+    }
+    case OID.float4:
+      return counted({ kind: 'integer' }, 16_777_216, null);
+    case OID.float8:
+      return counted({ kind: 'integer' }, UNBOUNDED, `max(c) FILTER (WHERE c < 1e15)`);
+    case OID.money:
+      return counted({ kind: 'decimal', scale: 2 }, 9_000_000_000_000_000, `trunc(max(c)::numeric * 100)`, 1);
+    case OID.text:
+      return text(null, name, minBytes);
+    case OID.varchar:
+      return text(modifier < 0 ? null : modifier - 4, name, minBytes);
+    case OID.bpchar:
+      return text(modifier < 0 ? 1 : modifier - 4, name, minBytes);
+    case OID.bytea:
+      return drawn({ kind: 'bytes', minBytes: Math.max(16, minBytes) });
+    case OID.date:
+      return counted({ kind: 'date' }, 2_921_939, `max(c) FILTER (WHERE isfinite(c)) - '2000-01-01'::date`);
+    case OID.timestamp:
+    case OID.timestamptz: {
+      const precision = modifier < 0 ? 6 : modifier;
+      const zone = oid === OID.timestamptz;
+      const seconds = `extract(epoch FROM max(c) FILTER (WHERE isfinite(c)) - '2000-01-01'::${zone ? 'timestamptz' : 'timestamp'})`;
+      return counted({ kind: 'timestamp', zone, precision }, 200_000_000 * 1000 * POWERS[precision]!, `trunc(${seconds} * ${POWERS[precision]})`);
+    }
+    case OID.time:
+    case OID.timetz:
+      return counted({ kind: 'time', zone: oid === OID.timetz }, 86_400_000_000, null);
+    case OID.interval:
+      return counted({ kind: 'interval' }, 1_000_000_000_000, null);
+    case OID.inet:
+    case OID.macaddr:
+    case OID.uuid:
+      return drawn(oid === OID.inet ? { kind: 'inet' } : oid === OID.macaddr ? { kind: 'macaddr' } : { kind: 'uuid' });
+    case OID.bit:
+    case OID.varbit: {
+      const length = modifier < 0 ? (oid === OID.bit ? 1 : 52) : modifier;
+      if (length >= 96) return drawn({ kind: 'bits', length, varying: false });
+      return counted({ kind: 'bits', length, varying: oid === OID.varbit }, length >= 52 ? UNBOUNDED : POWERS_OF_TWO[length]!, null);
+    }
+    case OID.bool:
+      return counted({ kind: 'labels', values: ['false', 'true'] }, 2, null);
+    default:
+      return undefined;
+  }
+}
+
+const POWERS_OF_TWO: readonly number[] = Array.from({ length: 53 }, (_, index) => Number(1n << BigInt(index)));
+
+/* Room for four characters of salt, ten digits, a separator and something to read. */
+const SHORTEST_READABLE = 20;
+
+function text(max: number | null, name: string, minBytes: number): UniqueRecipe {
+  if (max === null || max >= SHORTEST_READABLE) {
+    const form = { kind: 'text', meaning: meaningOf(name), salt: '', max, minBytes } as const;
+    return { recipe: { kind: 'sequence', form, start: 0 }, capacity: 9_999_999_999, watermark: { kind: 'salt' } };
+  }
+  let capacity = 1;
+  for (let i = 0; i < Math.min(max, 10); i++) capacity *= 36;
+  return {
+    recipe: { kind: 'sequence', form: { kind: 'code', width: max }, start: 0 },
+    capacity,
+    watermark: { kind: 'max', expression: `max(c COLLATE "C") FILTER (WHERE c ~ '^[0-9a-z]+$' AND length(c) = ${max})` },
+  };
+}

@@ -1,0 +1,73 @@
+import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import { didYouMean } from '../config/nearest.js';
+import type { Problem } from '../config/problem.js';
+
+/**
+ * The relations that a configuration targets, in the catalog's order. Names may be plain or schema-qualified; a plain
+ * one is looked up in the configured schemas. What cannot be found is reported with the nearest name.
+ */
+export function targetedRelations(config: Config, catalog: Catalog, problems: Problem[]): Relation[] {
+  const { generator, schemas, source } = config;
+  for (const [index, schema] of schemas.entries()) {
+    if (catalog.server.schemas.includes(schema)) continue;
+    const path = Array.isArray(generator.schema_name) ? ['generator', 'schema_name', index] : ['generator', 'schema_name'];
+    problems.push(source.problem(path, `there is no schema "${schema}" in database "${catalog.server.database}"${didYouMean(schema, catalog.server.schemas)}`));
+  }
+  if (problems.length > 0) return [];
+  const inSchemas = catalog.relations.filter((relation) => schemas.includes(relation.schema));
+  const find = (name: string, path: readonly PropertyKey[]) => findRelation(name, path, inSchemas, config, catalog, problems);
+
+  let targeted: Relation[];
+  if (generator.manual_table_list.length > 0) {
+    const chosen = new Set(generator.manual_table_list.map((name, index) => find(name, ['generator', 'manual_table_list', index])));
+    targeted = catalog.relations.filter((relation) => chosen.has(relation));
+  } else {
+    const excluded = new Set(generator.exclude_table_list.map((name, index) => find(name, ['generator', 'exclude_table_list', index])));
+    targeted = inSchemas.filter((relation) => !excluded.has(relation));
+    if (targeted.length === 0 && problems.length === 0) {
+      const what = inSchemas.length === 0 ? 'holds no tables' : 'has all its tables excluded';
+      const names = schemas.map((schema) => `"${schema}"`).join(', ');
+      problems.push(source.problem(['generator', 'schema_name'], `schema ${names} ${what}; name a schema with tables`));
+    }
+  }
+  for (const section of ['table_weights', 'column_overrides', 'exclude_columns_from_update'] as const) {
+    for (const name of Object.keys(generator[section])) {
+      const relation = find(name, ['generator', section, name]);
+      if (relation !== undefined && !targeted.includes(relation)) {
+        problems.push(source.problem(['generator', section, name], `table "${name}" is not among the targeted tables`));
+      }
+    }
+  }
+  return targeted;
+}
+
+/** The value that a section keyed by table holds for a relation, under its plain or qualified name. */
+export function entryFor<Value>(section: Readonly<Record<string, Value>>, relation: Relation): Value | undefined {
+  for (const name of [labelOf(relation), `${relation.schema}.${relation.name}`, relation.name]) {
+    if (Object.hasOwn(section, name)) return section[name];
+  }
+  return undefined;
+}
+
+function findRelation(
+  name: string,
+  path: readonly PropertyKey[],
+  inSchemas: readonly Relation[],
+  config: Config,
+  catalog: Catalog,
+  problems: Problem[],
+): Relation | undefined {
+  const qualified = (relation: Relation) => name === labelOf(relation) || name === `${relation.schema}.${relation.name}`;
+  const found = inSchemas.find((relation) => relation.name === name) ?? catalog.relations.find(qualified);
+  if (found !== undefined) return found;
+  const other = catalog.others.get(name) ?? catalog.others.get(labelOf({ schema: config.schemas[0]!, name }));
+  if (other !== undefined) {
+    problems.push(config.source.problem(path, `"${name}" is ${other}, not a table; name the table behind it`));
+    return undefined;
+  }
+  const known = inSchemas.flatMap((relation) => [relation.name, labelOf(relation)]);
+  const where = config.schemas.map((schema) => `"${schema}"`).join(', ');
+  problems.push(config.source.problem(path, `there is no table "${name}" in schema ${where}${didYouMean(name, known)}`));
+  return undefined;
+}
