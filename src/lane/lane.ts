@@ -45,6 +45,8 @@ export class Lane {
   private readonly ledger: Ledger;
   private readonly seeds: OperationSeeds;
   private readonly mix: Mix;
+  /** Relation × 3 + kind of every choice. */
+  private readonly chosen: ReadonlySet<number>;
   private readonly quota: number;
   private readonly depth: number;
   /** Transactions whose outcome is not applied yet, the oldest first. */
@@ -65,6 +67,7 @@ export class Lane {
     this.rows = plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
     this.mix = new Mix(plan.choices, this.seeds.random);
+    this.chosen = new Set(plan.choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;
     this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
@@ -247,16 +250,8 @@ export class Lane {
     return this.isChosen(relation, 'insert') && !this.isSetAside(relation, 'insert');
   }
 
-  private readonly chosen = new Map<number, boolean>();
-
   private isChosen(relation: number, kind: OperationKind): boolean {
-    const key = relation * 3 + OPERATION_KINDS.indexOf(kind);
-    let found = this.chosen.get(key);
-    if (found === undefined) {
-      found = this.mix.all.some((choice) => choice.relation === relation && choice.operation === kind);
-      this.chosen.set(key, found);
-    }
-    return found;
+    return this.chosen.has(relation * 3 + OPERATION_KINDS.indexOf(kind));
   }
 
   private isSetAside(relation: number, kind: OperationKind): boolean {

@@ -7,7 +7,7 @@ import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.
 import { Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
 import type { Rows } from './rows.js';
 import { maxRowsPerInsert } from './shape.js';
-import { beginBind, endBind, type Statement, type Transaction } from './transaction.js';
+import { beginBind, endBind, endTransaction, type Statement, type Transaction } from './transaction.js';
 
 /* How often a row is drawn anew when its tuple of a tracked key is taken, and how many parents are looked at for a match. */
 const TUPLE_TRIES = 16;
@@ -110,6 +110,7 @@ export class OwnedRows implements Rows {
       this.undone(transaction);
       return false;
     }
+    endTransaction(this.sink);
     transaction.bytes = this.sink.copyFrom(0);
     return true;
   }

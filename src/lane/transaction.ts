@@ -98,6 +98,14 @@ export function endBind(sink: BindSink, from: number): void {
   for (const byte of EXECUTE) sink.byte(byte);
 }
 
+/** Ends a transaction's bytes with Sync: everything since the last one commits, or is undone, together. */
+export function endTransaction(sink: BindSink): void {
+  sink.reserve(64);
+  for (const byte of SYNC) sink.byte(byte);
+}
+
+const SYNC = [0x53, 0, 0, 0, 4];
+
 /** The parameters of a statement as texts, null for NULL: what --dry-run, golden transcripts and recovery read. */
 export function parametersOf(bytes: Buffer, statement: Statement): (string | null)[] {
   let at = statement.from + NAME_OFFSET + STATEMENT_NAME_LENGTH + 1 + 2;

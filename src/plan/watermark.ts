@@ -1,0 +1,97 @@
+import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
+import { split } from '../random/seed.js';
+import type { Draft, OrdinalColumn } from './build.js';
+import type { ColumnPlan, Plan } from './plan.js';
+
+/** One question about the rows that stand in a table; answers are texts, null where there are no rows. */
+export interface Question {
+  readonly ordinal: OrdinalColumn;
+  /** SELECT of one row of two texts. */
+  readonly sql: string;
+}
+
+/** What must be asked so that new keys start above the existing ones, one cheap question per ordinal column. */
+export function watermarkQuestions(draft: Draft): Question[] {
+  return draft.ordinals.flatMap((ordinal) => {
+    const { watermark } = ordinal.unique;
+    const table = draft.relations[ordinal.relation]!;
+    const column = `t.${quoteIdentifier(draft.plan.relations[ordinal.relation]!.columns[ordinal.column]!.name)}`;
+    switch (watermark.kind) {
+      case 'none':
+        return [];
+      case 'max': {
+        const expression = watermark.expression.replaceAll(/\bc\b/g, column);
+        return [{ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${quoteQualified(table)} AS t), NULL::text` }];
+      }
+      case 'salt': {
+        // Two index probes; whatever the last run left behind moves one of them.
+        const end = (order: string) => `(SELECT ${column}::text FROM ${quoteQualified(table)} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
+        return [{ ordinal, sql: `SELECT ${end('ASC')}, ${end('DESC')}` }];
+      }
+    }
+  });
+}
+
+export type Answer = readonly [string | null, string | null];
+
+/* With less room than this above the largest key, the largest gap below it is used. */
+const ROOM = 10_000_000;
+
+/** A question for the largest gap between whole-number keys, where a sentinel such as 2147483647 leaves no room above. */
+export function gapQuestion(draft: Draft, question: Question, answer: Answer): string | undefined {
+  const { recipe, capacity } = question.ordinal.unique;
+  if (recipe.kind !== 'sequence' || recipe.form.kind !== 'integer' || answer[0] === null) return undefined;
+  if (capacity - Number(answer[0]) >= Math.min(ROOM, capacity / 2)) return undefined;
+  const relation: Relation = draft.relations[question.ordinal.relation]!;
+  const column = quoteIdentifier(draft.plan.relations[question.ordinal.relation]!.columns[question.ordinal.column]!.name);
+  return (
+    `SELECT low::text, (high - low - 1)::text FROM (SELECT c AS low, lead(c, 1, ${capacity}::numeric) OVER (ORDER BY c) AS high ` +
+    `FROM (SELECT 0::numeric AS c UNION SELECT ${column}::numeric FROM ${quoteQualified(relation)} WHERE ${column} > 0 AND ${column} <= ${capacity}) AS used) AS gaps ` +
+    'ORDER BY high - low DESC, low LIMIT 1'
+  );
+}
+
+/** The plan with every sequence's start, capacity and salt; `gaps` replaces the answers of questions that had no room. */
+export function applyWatermarks(draft: Draft, questions: readonly Question[], answers: readonly Answer[], gaps: ReadonlyMap<number, Answer>): Plan {
+  const capacities = draft.plan.relations.map(() => Number.MAX_SAFE_INTEGER);
+  const columns = draft.plan.relations.map((relation) => [...relation.columns]);
+  const asked = new Map(questions.map((question, index) => [question.ordinal, index]));
+  for (const ordinal of draft.ordinals) {
+    const index = asked.get(ordinal);
+    const column = columns[ordinal.relation]![ordinal.column]!;
+    const moved = index === undefined ? { column, capacity: ordinal.unique.capacity } : move(ordinal, column, answers[index]!, gaps.get(index));
+    columns[ordinal.relation]![ordinal.column] = moved.column;
+    capacities[ordinal.relation] = Math.min(capacities[ordinal.relation]!, moved.capacity);
+  }
+  return {
+    ...draft.plan,
+    relations: draft.plan.relations.map((relation, index) => ({ ...relation, columns: columns[index]!, capacity: capacities[index]! })),
+  };
+}
+
+function move(ordinal: OrdinalColumn, column: ColumnPlan, answer: Answer, gap: Answer | undefined): { column: ColumnPlan; capacity: number } {
+  const { unique } = ordinal;
+  const { recipe } = column;
+  if (unique.watermark.kind === 'salt') {
+    if (answer[0] === null) return { column, capacity: unique.capacity };
+    const seed = split(split({ hi: 0, lo: 0 }, answer[0]), answer[1] ?? '');
+    const salt = seed.lo.toString(36).padStart(7, '0').slice(-4);
+    if (recipe.kind === 'sequence' && recipe.form.kind === 'text') {
+      return { column: { ...column, salt, recipe: { ...recipe, form: { ...recipe.form, salt } } }, capacity: unique.capacity };
+    }
+    return { column: { ...column, salt }, capacity: unique.capacity };
+  }
+  if (recipe.kind !== 'sequence' || answer[0] === null) return { column, capacity: unique.capacity - startOf(recipe) };
+  if (gap !== undefined && gap[0] !== null) {
+    return { column: { ...column, recipe: { ...recipe, start: Number(gap[0]) + 1 } }, capacity: Number(gap[1]) };
+  }
+  const highest = recipe.form.kind === 'code' ? Number.parseInt(answer[0], 36) : Number(answer[0]);
+  const start = Math.max(recipe.start, highest + 1);
+  // Codes that look like numbers of ours may be words: where they leave no room, start over and let retries step aside.
+  if (unique.capacity - start <= 0) return { column, capacity: unique.capacity - startOf(recipe) };
+  return { column: { ...column, recipe: { ...recipe, start } }, capacity: unique.capacity - start };
+}
+
+function startOf(recipe: ColumnPlan['recipe']): number {
+  return recipe.kind === 'sequence' ? recipe.start : 0;
+}

@@ -1,0 +1,200 @@
+import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import { BUCKETS, bucketOf } from './histogram.js';
+
+/*
+ * All counts of a run lie in one SharedArrayBuffer, a block per worker with that worker as its only writer (10 ns a
+ * count). The coordinator adds blocks up when asked, so that counts are exact also after a thread's death. Doubles
+ * count exactly to 2⁵³ and are written whole on every machine that Node runs on.
+ */
+
+/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included. */
+export const TABLE_FIELDS = ['committed', 'rejected', 'failed', 'rows', 'retriesValues', 'retriesTransient', 'retriesVacant', 'substituted'] as const;
+export type TableField = (typeof TABLE_FIELDS)[number];
+
+export const SCALARS = [
+  'reconnects',
+  'transactionsCommitted',
+  'transactionsRolledBack',
+  'inDoubtCommitted',
+  'inDoubtReplayed',
+  'inDoubtUnknown',
+  'late',
+  'vanishedRows',
+  'quarantined',
+  'eventLoopDelayMsMax',
+  'busyMs',
+] as const;
+export type Scalar = (typeof SCALARS)[number];
+
+const LATENCIES = ['response', 'service'] as const;
+export type Latency = (typeof LATENCIES)[number];
+const HISTOGRAM = BUCKETS + 2; // buckets, sum in ms, maximum in ms
+
+const ERROR_SLOTS = 512;
+const ERROR_WIDTH = 3; // SQLSTATE as a number in base 36 plus one, relation, count
+
+interface Layout {
+  readonly relations: number;
+  readonly lanes: number;
+  readonly size: number;
+  readonly histograms: number;
+  readonly errors: number;
+  readonly scalars: number;
+  readonly laneApplied: number;
+  readonly laneSent: number;
+}
+
+function layoutOf(relations: number, lanes: number): Layout {
+  const histograms = relations * OPERATION_KINDS.length * TABLE_FIELDS.length;
+  const errors = histograms + LATENCIES.length * OPERATION_KINDS.length * HISTOGRAM;
+  const scalars = errors + ERROR_SLOTS * ERROR_WIDTH;
+  const laneApplied = scalars + SCALARS.length;
+  const laneSent = laneApplied + lanes;
+  return { relations, lanes, size: laneSent + lanes, histograms, errors, scalars, laneApplied, laneSent };
+}
+
+/** Memory for the counts of a run. */
+export function allocateCounters(relations: number, lanes: number, workers: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(layoutOf(relations, lanes).size * workers * Float64Array.BYTES_PER_ELEMENT);
+}
+
+/** One worker's block: the side that writes. */
+export class CounterBlock {
+  private readonly values: Float64Array;
+  private readonly layout: Layout;
+
+  constructor(memory: SharedArrayBuffer, relations: number, lanes: number, worker: number) {
+    this.layout = layoutOf(relations, lanes);
+    this.values = new Float64Array(memory, worker * this.layout.size * Float64Array.BYTES_PER_ELEMENT, this.layout.size);
+  }
+
+  addTable(relation: number, kind: OperationKind, field: TableField, amount: number): void {
+    this.values[tableIndex(relation, kind, field)]! += amount;
+  }
+
+  add(scalar: Scalar, amount: number): void {
+    this.values[this.layout.scalars + SCALARS.indexOf(scalar)]! += amount;
+  }
+
+  raise(scalar: Scalar, value: number): void {
+    const index = this.layout.scalars + SCALARS.indexOf(scalar);
+    if (value > this.values[index]!) this.values[index] = value;
+  }
+
+  observe(latency: Latency, kind: OperationKind, ms: number): void {
+    const base = histogramIndex(this.layout, latency, kind);
+    this.values[base + bucketOf(ms)]!++;
+    this.values[base + BUCKETS]! += ms;
+    if (ms > this.values[base + BUCKETS + 1]!) this.values[base + BUCKETS + 1] = ms;
+  }
+
+  /** Counts an error; beyond 512 different (SQLSTATE, table) the last slot takes the rest. */
+  addError(sqlstate: string, relation: number): void {
+    const code = Number.parseInt(sqlstate, 36) + 1;
+    for (let slot = 0; slot < ERROR_SLOTS; slot++) {
+      const at = this.layout.errors + slot * ERROR_WIDTH;
+      if (this.values[at] === 0 || slot === ERROR_SLOTS - 1) {
+        this.values[at] = code;
+        this.values[at + 1] = relation;
+      }
+      if (this.values[at] === code && this.values[at + 1] === relation) {
+        this.values[at + 2]!++;
+        return;
+      }
+    }
+  }
+
+  setLane(lane: number, applied: number, sent: number): void {
+    this.values[this.layout.laneApplied + lane] = applied;
+    this.values[this.layout.laneSent + lane] = sent;
+  }
+}
+
+function tableIndex(relation: number, kind: OperationKind, field: TableField): number {
+  return (relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * TABLE_FIELDS.length + TABLE_FIELDS.indexOf(field);
+}
+
+function histogramIndex(layout: Layout, latency: Latency, kind: OperationKind): number {
+  return layout.histograms + (LATENCIES.indexOf(latency) * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * HISTOGRAM;
+}
+
+export interface HistogramTotals {
+  readonly counts: Float64Array;
+  readonly sumMs: number;
+  readonly maxMs: number;
+}
+
+/** The side that reads: sums over all workers, taken when asked. */
+export class CounterTotals {
+  private readonly blocks: readonly Float64Array[];
+  private readonly layout: Layout;
+
+  constructor(memory: SharedArrayBuffer, relations: number, lanes: number, workers: number) {
+    this.layout = layoutOf(relations, lanes);
+    const { size } = this.layout;
+    this.blocks = Array.from({ length: workers }, (_, worker) => new Float64Array(memory, worker * size * Float64Array.BYTES_PER_ELEMENT, size));
+  }
+
+  table(relation: number, kind: OperationKind, field: TableField): number {
+    return this.sum(tableIndex(relation, kind, field));
+  }
+
+  /** Over all tables and operations. */
+  total(field: TableField): number {
+    let total = 0;
+    for (let relation = 0; relation < this.layout.relations; relation++) {
+      for (const kind of OPERATION_KINDS) total += this.table(relation, kind, field);
+    }
+    return total;
+  }
+
+  scalar(scalar: Scalar): number {
+    return this.sum(this.layout.scalars + SCALARS.indexOf(scalar));
+  }
+
+  scalarOf(worker: number, scalar: Scalar): number {
+    return this.blocks[worker]![this.layout.scalars + SCALARS.indexOf(scalar)]!;
+  }
+
+  histogram(latency: Latency, kind: OperationKind): HistogramTotals {
+    const base = histogramIndex(this.layout, latency, kind);
+    const counts = new Float64Array(BUCKETS);
+    let maxMs = 0;
+    for (const block of this.blocks) {
+      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += block[base + bucket]!;
+      maxMs = Math.max(maxMs, block[base + BUCKETS + 1]!);
+    }
+    return { counts, sumMs: this.sum(base + BUCKETS), maxMs };
+  }
+
+  errors(): { sqlstate: string; relation: number; count: number }[] {
+    const found = new Map<string, { sqlstate: string; relation: number; count: number }>();
+    for (const block of this.blocks) {
+      for (let slot = 0; slot < ERROR_SLOTS; slot++) {
+        const at = this.layout.errors + slot * ERROR_WIDTH;
+        if (block[at] === 0) break;
+        const sqlstate = (block[at]! - 1).toString(36).toUpperCase().padStart(5, '0');
+        const relation = block[at + 1]!;
+        const key = `${sqlstate}/${relation}`;
+        const entry = found.get(key) ?? { sqlstate, relation, count: 0 };
+        entry.count += block[at + 2]!;
+        found.set(key, entry);
+      }
+    }
+    return [...found.values()].sort((a, b) => (a.sqlstate < b.sqlstate ? -1 : a.sqlstate > b.sqlstate ? 1 : a.relation - b.relation));
+  }
+
+  laneApplied(lane: number): number {
+    return this.sum(this.layout.laneApplied + lane);
+  }
+
+  laneSent(lane: number): number {
+    return this.sum(this.layout.laneSent + lane);
+  }
+
+  private sum(index: number): number {
+    let sum = 0;
+    for (const block of this.blocks) sum += block[index]!;
+    return sum;
+  }
+}

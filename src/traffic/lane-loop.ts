@@ -1,0 +1,287 @@
+import { performance } from 'node:perf_hooks';
+import pg from 'pg';
+import type { ConnectionSettings } from '../config/connection.js';
+import type { CompiledPlan } from '../lane/compiled.js';
+import { type Lane, type Ledger, type Result } from '../lane/lane.js';
+import type { Outcome } from '../lane/outcome.js';
+import type { Transaction } from '../lane/transaction.js';
+import type { OperationKind } from '../plan/plan.js';
+import type { Control } from './control.js';
+import type { CounterBlock } from './counters.js';
+import { LaneSession } from './lane-session.js';
+import { endBackend, resolveInDoubt } from './recovery.js';
+import { connect, type SessionOptions } from './session.js';
+
+/** What carries a lane, beside the lane itself. */
+export interface LaneSettings {
+  readonly connection: ConnectionSettings;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly maxOutageMs: number;
+  readonly maxPreparedStatements: number;
+}
+
+/** How a lane ended. */
+export type LaneEnd =
+  | { readonly kind: 'finished' }
+  /** No table had a row or room for any operation any more. */
+  | { readonly kind: 'starved' }
+  | { readonly kind: 'outage'; readonly message: string }
+  /** The server refuses us for good: wrong database, password, privileges. */
+  | { readonly kind: 'refused'; readonly message: string };
+
+/** Something to show the user, once per kind. */
+export type Notice = (notice: { readonly sqlstate: string; readonly relation: number; readonly text: string; readonly kind: 'error' | 'quarantine' | 'outage' }) => void;
+
+/** Counts what a lane tells. One writer per block: lanes of one thread share it. */
+export class CountingLedger implements Ledger {
+  private readonly counters: CounterBlock;
+  private readonly notice: Notice;
+  private readonly lane: number;
+
+  constructor(counters: CounterBlock, lane: number, notice: Notice) {
+    this.counters = counters;
+    this.lane = lane;
+    this.notice = notice;
+  }
+
+  finished(transaction: Transaction, result: Result): void {
+    const { counters } = this;
+    const { relation, kind } = transaction;
+    if (result.kind === 'committed') {
+      counters.addTable(relation, kind, 'committed', 1);
+      counters.add('transactionsCommitted', 1);
+      if (kind !== transaction.drawn) counters.addTable(relation, transaction.drawn, 'substituted', 1);
+      for (const [index, statement] of transaction.statements.entries()) {
+        const rows = result.rows[index]!;
+        counters.addTable(statement.relation, statement.kind, 'rows', rows);
+        if (rows < statement.rows && statement.slots.length > 0) counters.add('vanishedRows', statement.rows - rows);
+      }
+      return;
+    }
+    counters.addTable(relation, kind, result.kind, 1);
+    counters.add('transactionsRolledBack', 1);
+    this.error(transaction, result.sqlstate, result.message);
+  }
+
+  retried(transaction: Transaction, reason: 'values' | 'transient' | 'vacant', sqlstate: string): void {
+    const field = reason === 'values' ? 'retriesValues' : reason === 'transient' ? 'retriesTransient' : 'retriesVacant';
+    this.counters.addTable(transaction.relation, transaction.kind, field, 1);
+    if (reason === 'vacant') return;
+    this.counters.add('transactionsRolledBack', 1);
+    const { outcome } = transaction;
+    this.error(transaction, sqlstate, outcome?.kind === 'refused' ? outcome.message : '');
+  }
+
+  quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void {
+    this.counters.add('quarantined', 1);
+    this.notice({ kind: 'quarantine', sqlstate, relation, text: `${kind.toUpperCase()} set aside in lane ${this.lane} after repeated refusals (${sqlstate}: ${message})` });
+  }
+
+  private error(transaction: Transaction, sqlstate: string, message: string): void {
+    this.counters.addError(sqlstate, transaction.relation);
+    if (message !== '') this.notice({ kind: 'error', sqlstate, relation: transaction.relation, text: `${message} (lane ${this.lane}, operation ${transaction.number})` });
+  }
+}
+
+/* Back-off between attempts to reconnect. */
+const FIRST_BACKOFF_MS = 50;
+const LONGEST_BACKOFF_MS = 2000;
+/* The server cancels a statement at its time-out; a connection that says nothing so much longer is dead. */
+const WATCHDOG_GRACE_MS = 10_000;
+
+/** Carries one lane on one connection at a time: sends, receives, reconnects. Decides nothing about operations. */
+export class LaneLoop {
+  private readonly lane: Lane;
+  private readonly compiled: CompiledPlan;
+  private readonly settings: LaneSettings;
+  private readonly control: Control;
+  private readonly counters: CounterBlock;
+  private readonly notice: Notice;
+  private session: LaneSession | null = null;
+  private scheduled = false;
+  private previousDoneMs = 0;
+  private lastAnswerMs = 0;
+  private sent = 0;
+  private waiting = false;
+  private end: (end: LaneEnd) => void = () => undefined;
+  private readonly ended: Promise<LaneEnd>;
+
+  constructor(lane: Lane, compiled: CompiledPlan, settings: LaneSettings, control: Control, counters: CounterBlock, notice: Notice) {
+    this.lane = lane;
+    this.compiled = compiled;
+    this.settings = settings;
+    this.control = control;
+    this.counters = counters;
+    this.notice = notice;
+    this.ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
+  }
+
+  /** Runs the lane to its end. */
+  async run(): Promise<LaneEnd> {
+    const watchdog = setInterval(() => this.watch(), 1000);
+    try {
+      await this.reconnect(null);
+      return await this.ended;
+    } finally {
+      clearInterval(watchdog);
+      const session = this.session;
+      this.session = null;
+      await session?.close();
+    }
+  }
+
+  /** Looks at the stop flag and at the pause, where nothing else would wake the lane. */
+  wake(): void {
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.tick();
+    });
+  }
+
+  /** Refills the pipeline: everything that may be sent now goes out in one write. */
+  private tick(): void {
+    const { session } = this;
+    if (session === null) return;
+    session.cork();
+    try {
+      while (this.session === session) {
+        if (this.control.stopped) this.lane.stop();
+        else if (this.pausing()) break;
+        const step = this.lane.next();
+        if (step.kind === 'wait') break;
+        if (step.kind === 'done') {
+          this.end({ kind: step.starved ? 'starved' : 'finished' });
+          break;
+        }
+        if (step.delayMs > 0) setTimeout(() => this.send(step.transaction), step.delayMs);
+        else this.send(step.transaction);
+      }
+    } finally {
+      this.counters.setLane(this.lane.number, this.lane.operations, this.sent);
+      session.uncork();
+    }
+  }
+
+  private pausing(): boolean {
+    const pauseMs = this.control.pauseMs();
+    if (pauseMs <= 0) return false;
+    if (!this.waiting) {
+      this.waiting = true;
+      setTimeout(() => {
+        this.waiting = false;
+        this.schedule();
+      }, Math.min(pauseMs, 1000));
+    }
+    return true;
+  }
+
+  private send(transaction: Transaction): void {
+    const { session } = this;
+    // While the connection is away, recovery sends what is pending.
+    if (session === null) return;
+    const nowMs = performance.now();
+    transaction.sentMs = nowMs;
+    if (transaction.attempt === 0 && transaction.replays === 0) {
+      transaction.scheduledMs = nowMs;
+      this.sent++;
+      this.control.operationSent();
+    }
+    session.send(transaction, (outcome) => this.settle(transaction, outcome));
+  }
+
+  private settle(transaction: Transaction, outcome: Outcome): void {
+    const doneMs = performance.now();
+    this.lastAnswerMs = doneMs;
+    if (outcome.kind === 'committed') {
+      this.counters.observe('response', transaction.kind, doneMs - transaction.scheduledMs);
+      this.counters.observe('service', transaction.kind, doneMs - Math.max(transaction.sentMs, this.previousDoneMs));
+    }
+    this.previousDoneMs = doneMs;
+    this.lane.settle(transaction, outcome);
+    this.schedule();
+  }
+
+  private watch(): void {
+    const { session } = this;
+    if (this.control.stopped) this.schedule();
+    if (session === null || this.settings.statementTimeoutMs === 0) return;
+    const waitingForAnswer = this.lane.pending.some((transaction) => transaction.outcome === null);
+    const silentMs = performance.now() - Math.max(this.lastAnswerMs, ...this.lane.pending.map((transaction) => transaction.sentMs));
+    if (waitingForAnswer && silentMs > this.settings.statementTimeoutMs + WATCHDOG_GRACE_MS) session.destroy();
+  }
+
+  /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
+  private async reconnect(lostProcessId: number | null): Promise<void> {
+    const startMs = performance.now();
+    this.session = null;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        if (lostProcessId !== null) await this.resolve(lostProcessId);
+        const client = await connect(this.settings.connection, this.options(true));
+        const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, () => {
+          if (this.session === session) void this.lose(session.processId);
+        });
+        this.session = session;
+        this.lastAnswerMs = performance.now();
+        if (lostProcessId !== null) this.counters.add('reconnects', 1);
+        for (const transaction of this.lane.pending) if (transaction.outcome === null) this.send(transaction);
+        this.schedule();
+        return;
+      } catch (error) {
+        const message = error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error);
+        if (isFinal(error)) {
+          this.end({ kind: 'refused', message });
+          return;
+        }
+        if (performance.now() - startMs > this.settings.maxOutageMs) {
+          this.end({ kind: 'outage', message });
+          return;
+        }
+        const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
+        await new Promise((resolve) => setTimeout(resolve, backoffMs * (0.5 + Math.random() / 2)));
+      }
+    }
+  }
+
+  private async lose(processId: number): Promise<void> {
+    this.session = null;
+    this.notice({ kind: 'outage', sqlstate: '', relation: -1, text: `lane ${this.lane.number} lost its connection and reconnects` });
+    await this.reconnect(processId);
+  }
+
+  private async resolve(lostProcessId: number): Promise<void> {
+    const client = await connect(this.settings.connection, this.options(false));
+    try {
+      await endBackend(client, lostProcessId, this.settings.applicationName, this.settings.connectTimeoutMs);
+      const pending = this.lane.pending.filter((transaction) => transaction.outcome === null);
+      for (const { transaction, outcome, proved } of await resolveInDoubt(client, this.compiled, pending)) {
+        this.counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
+        if (outcome !== null) this.lane.settle(transaction, outcome);
+      }
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  private options(pipeline: boolean): SessionOptions {
+    const { applicationName, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs } = this.settings;
+    return { applicationName: pipeline ? applicationName : `${applicationName}/recovery`, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs, pipeline };
+  }
+}
+
+/* 28xxx authentication, 3D000 no such database, 57P04 database dropped, 42501 no privilege to connect: waiting does not help. */
+function isFinal(error: unknown): boolean {
+  const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+  return code.startsWith('28') || code === '3D000' || code === '57P04' || code === '42501';
+}
