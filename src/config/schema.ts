@@ -17,7 +17,7 @@ const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => {
 };
 const weight = () => z.number(expected('a weight of 0 or more')).min(0, expected('a weight of 0 or more'));
 const names = (what: string) => z.array(text(what), expected(`a list of ${what}s`));
-const duration = (fallbackMs: number) =>
+const durationValue = () =>
   z
     .union([z.string(), z.number()], expected('a duration such as 500ms, 10s, 5m or 72h'))
     .transform((value, context) => {
@@ -27,8 +27,8 @@ const duration = (fallbackMs: number) =>
         return z.NEVER;
       }
       return ms;
-    })
-    .default(fallbackMs);
+    });
+const duration = (fallbackMs: number) => durationValue().default(fallbackMs);
 
 const seed = z.union([z.bigint(), z.number().int()], expected('a whole number that fits 64 bits')).transform((value, context) => {
   const big = BigInt(value);
@@ -170,7 +170,7 @@ const traffic = z.strictObject({
   catch_up: z.enum(['all', 'bounded', 'drop'], expected('all, bounded or drop')).default('bounded'),
   catch_up_seconds: z.number(expected('a number of seconds above 0')).gt(0, expected('a number of seconds above 0')).default(1),
   late_after: duration(1000),
-  duration: duration(0).optional(),
+  duration: durationValue().optional(),
   warm_up: duration(0),
   stages: z
     .array(z.strictObject({ duration: duration(0), rate: positiveRate, ramp: flag().default(false) }), expected('a list of stages'))

@@ -11,6 +11,8 @@ import { BUCKETS, bucketOf } from './histogram.js';
 export const TABLE_FIELDS = ['committed', 'rejected', 'failed', 'rows', 'retriesValues', 'retriesTransient', 'retriesVacant', 'substituted'] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 
+const EXCEPTIONS: readonly TableField[] = ['rejected', 'failed', 'retriesValues', 'retriesTransient', 'retriesVacant'];
+
 export const SCALARS = [
   'reconnects',
   'transactionsCommitted',
@@ -104,9 +106,13 @@ export class CounterBlock {
     }
   }
 
-  setLane(lane: number, applied: number, sent: number): void {
-    this.values[this.layout.laneApplied + lane] = applied;
-    this.values[this.layout.laneSent + lane] = sent;
+  /** Beside each outcome's counts, so that a thread's death leaves both or neither. */
+  laneApplied(lane: number): void {
+    this.values[this.layout.laneApplied + lane]!++;
+  }
+
+  laneSent(lane: number): void {
+    this.values[this.layout.laneSent + lane]!++;
   }
 }
 
@@ -190,6 +196,15 @@ export class CounterTotals {
 
   laneSent(lane: number): number {
     return this.sum(this.layout.laneSent + lane);
+  }
+
+  /** True where not every operation of a worker was committed at its first attempt. */
+  hasExceptions(worker: number): boolean {
+    const block = this.blocks[worker]!;
+    for (let at = 0; at < this.layout.histograms; at += TABLE_FIELDS.length) {
+      for (const field of EXCEPTIONS) if (block[at + TABLE_FIELDS.indexOf(field)]! > 0) return true;
+    }
+    return false;
   }
 
   private sum(index: number): number {

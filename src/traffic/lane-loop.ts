@@ -50,6 +50,7 @@ export class CountingLedger implements Ledger {
   finished(transaction: Transaction, result: Result): void {
     const { counters } = this;
     const { relation, kind } = transaction;
+    counters.laneApplied(this.lane);
     if (result.kind === 'committed') {
       counters.addTable(relation, kind, 'committed', 1);
       counters.add('transactionsCommitted', 1);
@@ -104,7 +105,6 @@ export class LaneLoop {
   private scheduled = false;
   private previousDoneMs = 0;
   private lastAnswerMs = 0;
-  private sent = 0;
   private waiting = false;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
@@ -164,11 +164,15 @@ export class LaneLoop {
           this.end({ kind: step.starved ? 'starved' : 'finished' });
           break;
         }
-        if (step.delayMs > 0) setTimeout(() => this.send(step.transaction), step.delayMs);
-        else this.send(step.transaction);
+        if (step.delayMs === 0) this.send(step.transaction);
+        else {
+          // After a reconnection everything pending has been sent anyway.
+          setTimeout(() => {
+            if (this.session === session) this.send(step.transaction);
+          }, step.delayMs);
+        }
       }
     } finally {
-      this.counters.setLane(this.lane.number, this.lane.operations, this.sent);
       session.uncork();
     }
   }
@@ -194,7 +198,7 @@ export class LaneLoop {
     transaction.sentMs = nowMs;
     if (transaction.attempt === 0 && transaction.replays === 0) {
       transaction.scheduledMs = nowMs;
-      this.sent++;
+      this.counters.laneSent(this.lane.number);
       this.control.operationSent();
     }
     session.send(transaction, (outcome) => this.settle(transaction, outcome));

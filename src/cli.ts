@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { EXIT, type RunOptions, run } from './commands/run.js';
+import { parseDurationMs } from './config/duration.js';
+import type { Override } from './config/load.js';
+import { VERSION } from './version.js';
+
+interface Flags {
+  readonly config: string;
+  readonly iterations?: number;
+  readonly duration?: string;
+  readonly workers?: number;
+  readonly connections?: number;
+  readonly seed?: bigint;
+  readonly embedded?: true;
+  readonly dryRun?: true;
+  readonly summary?: string;
+  readonly metricsPort?: number;
+  readonly metrics: boolean;
+  readonly quiet?: true;
+  readonly logFormat: string;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
+  return Number(text);
+}
+
+function seed(text: string): bigint {
+  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
+  return BigInt(text);
+}
+
+function duration(text: string): string {
+  if (parseDurationMs(text) === undefined) throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 5m or 72h.');
+  return text;
+}
+
+function overridesOf(flags: Flags): Override[] {
+  const generator = (key: string, value: unknown, option: string): Override[] =>
+    value === undefined ? [] : [{ path: ['generator', key], value, option }];
+  return [
+    ...generator('num_iterations', flags.iterations, '--iterations'),
+    ...generator('workers', flags.workers, '--workers'),
+    ...generator('connections', flags.connections, '--connections'),
+    ...generator('random_seed', flags.seed, '--seed'),
+    ...generator('faker_seed', flags.seed, '--seed'),
+    ...(flags.duration === undefined ? [] : [{ path: ['traffic', 'duration'], value: flags.duration, option: '--duration' }]),
+    ...(flags.embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }]),
+    ...(flags.metricsPort === undefined ? [] : [{ path: ['metrics', 'port'], value: flags.metricsPort, option: '--metrics-port' }]),
+    ...(flags.metrics ? [] : [{ path: ['metrics', 'enabled'], value: false, option: '--no-metrics' }]),
+  ];
+}
+
+function toOptions(flags: Flags): RunOptions {
+  return {
+    file: flags.config,
+    overrides: overridesOf(flags),
+    dryRun: flags.dryRun === true,
+    summaryFile: flags.summary,
+    quiet: flags.quiet === true,
+    json: flags.logFormat === 'json',
+  };
+}
+
+const program = new Command('event-generator')
+  .description('Fires randomized, type-correct, reproducible INSERT/UPDATE/DELETE traffic at a PostgreSQL schema.')
+  .version(VERSION)
+  .exitOverride()
+  .showHelpAfterError('(--help shows all options)');
+
+program
+  .command('run', { isDefault: true })
+  .description('run the traffic that a configuration file describes')
+  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('--iterations <n>', 'operations in total, -1: until stopped', wholeNumber)
+  .option('--duration <time>', 'end after so long, for example 10m', duration)
+  .option('--workers <n>', 'worker threads', wholeNumber)
+  .option('--connections <n>', 'lanes: connections in total', wholeNumber)
+  .option('--seed <n>', 'random_seed and faker_seed', seed)
+  .option('--embedded', 'start a private PostgreSQL with the demo tables')
+  .option('--dry-run', 'show plan and sample SQL, write nothing')
+  .option('--summary <file>', 'write the summary as JSON')
+  .option('--metrics-port <n>', 'port of /metrics, 0: any free one', wholeNumber)
+  .option('--no-metrics', 'no /metrics')
+  .option('--quiet', 'no progress, warnings only')
+  .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+  .action(async (flags: Flags) => {
+    process.exitCode = await run(toOptions(flags), process.env);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? EXIT.finished : EXIT.setup;
+}

@@ -1,0 +1,58 @@
+import pg from 'pg';
+import { type ConnectionSettings, describeConnection } from '../config/connection.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { connect } from '../traffic/session.js';
+
+/**
+ * The coordinator's own session. `search_path` is pinned, so that `format_type` and friends qualify every name.
+ * @throws SetupError that says what to do, without a password in it.
+ */
+export async function connectCoordinator(settings: ConnectionSettings, config: Config, runId: string): Promise<pg.Client> {
+  const { timeouts } = config.generator;
+  let client: pg.Client;
+  try {
+    client = await connect(settings, {
+      applicationName: `eventgen/${runId}/coordinator`,
+      connectTimeoutMs: timeouts.connect,
+      statementTimeoutMs: 0,
+      lockTimeoutMs: timeouts.lock,
+      pipeline: false,
+    });
+  } catch (error) {
+    if (error instanceof SetupError) throw error;
+    throw SetupError.of(`connection to ${describeConnection(settings)}`, `${adviceFor(error as NodeJS.ErrnoException)}`);
+  }
+  await client.query('SET search_path = pg_catalog');
+  return client;
+}
+
+function adviceFor(error: NodeJS.ErrnoException): string {
+  const message = error.message || error.code || 'failed';
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return 'refused: no server listens there; check host and port, or try --embedded';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the host is not known (${message}); check host`;
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return `the host does not answer (${message}); check host, port and firewall`;
+    case '28P01':
+      return 'wrong password, or none given; set password, PGPASSWORD or ~/.pgpass';
+    case '28000':
+      return `refused by the server's rules: ${message}; see pg_hba.conf, or set ssl:`;
+    case '3D000':
+      return `${message}; check database`;
+    case '53300':
+      return 'the server has no free connection; raise max_connections or end others';
+    case '57P03':
+      return `the server is not ready: ${message}; try again`;
+    default:
+      if (/timeout/i.test(message)) return 'no answer within timeouts.connect; check host, port and firewall';
+      if (/SSL/i.test(message)) return `${message}; set ssl: disable, or give the server a certificate`;
+      if (/password/i.test(message)) return `${message}; set password, PGPASSWORD or ~/.pgpass`;
+      return message;
+  }
+}

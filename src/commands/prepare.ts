@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { introspect } from '../catalog/introspect.js';
+import type { Catalog } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
+import { buildPlan, type Draft, type Seeds } from '../plan/build.js';
+import type { Finding, Plan } from '../plan/plan.js';
+import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
+import { type Claimed, claimRows, parentsWithoutRows } from '../traffic/claim.js';
+
+/** Everything that is known before the first write. */
+export interface Prepared extends Claimed {
+  readonly catalog: Catalog;
+  readonly plan: Plan;
+  readonly findings: readonly Finding[];
+  readonly reproducibleBecause: readonly string[];
+}
+
+export type Say = (level: 'info' | 'warn', text: string) => void;
+
+/** Config × database → plan and claims. Reads only, but for the extension that `row_selection: system_rows` asks for. */
+export async function prepare(client: pg.Client, config: Config, dryRun: boolean, say: Say): Promise<Prepared> {
+  const catalog = await introspect(client, config.schemas);
+  checkServer(catalog, config, say);
+  const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
+  const draft = await selectRows(client, catalog, buildPlan(config, catalog, seeds), dryRun, say);
+  for (const finding of draft.findings) {
+    const where = finding.column === null ? finding.relation : `${finding.relation}.${finding.column}`;
+    say('warn', `${where}: ${finding.reason}${finding.prevents.length > 0 ? `, so no ${finding.prevents.join(', ').toUpperCase()}` : ''} (${finding.remedy})`);
+  }
+  const questions = watermarkQuestions(draft);
+  const answers = await ask(client, questions);
+  const gaps = new Map<number, Answer>();
+  for (const [index, question] of questions.entries()) {
+    const sql = gapQuestion(draft, question, answers[index]!);
+    if (sql !== undefined) gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
+  }
+  const plan = applyWatermarks(draft, questions, answers, gaps);
+  const { existing_rows: existing, count_rows: count } = config.generator;
+  const claimed = await claimRows(client, plan, draft.relations, { perTable: existing === 'all' ? Number.POSITIVE_INFINITY : existing, count });
+  const lacking = parentsWithoutRows(plan, claimed);
+  if (lacking.length > 0) {
+    throw new SetupError(
+      lacking.map(({ child, key, parent }) => ({
+        place: child,
+        key: '',
+        message: `foreign key ${key} needs a row of ${parent}, which is not targeted and has none; add ${parent} to generator.manual_table_list, or rows to it`,
+      })),
+    );
+  }
+  const because: string[] = [];
+  if (config.randomSeed === undefined) because.push('no random_seed is set');
+  if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
+  return { catalog, plan, findings: draft.findings, reproducibleBecause: because, ...claimed };
+}
+
+const QUESTIONS_PER_STATEMENT = 200;
+
+async function ask(client: pg.Client, questions: readonly Question[]): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT) {
+    const batch = questions.slice(from, from + QUESTIONS_PER_STATEMENT);
+    const text = batch.map(({ sql }, index) => `SELECT ${index} AS i, a.* FROM (${sql}) AS a (low, high)`).join(' UNION ALL ');
+    const { rows } = await client.query({ text: `${text} ORDER BY i`, rowMode: 'array' });
+    for (const [, low, high] of rows as [number, string | null, string | null][]) answers.push([low, high]);
+  }
+  return answers;
+}
+
+function checkServer({ server }: Catalog, config: Config, say: Say): void {
+  const where = `database ${server.database}`;
+  if (server.version < 140_000) throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; 14 or later is`);
+  if (server.encoding !== 'UTF8') throw SetupError.of(where, `its encoding is ${server.encoding}; only UTF8 is supported`);
+  if (server.readOnly) throw SetupError.of(where, 'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary');
+  if (server.superuser && !config.embedded) {
+    if (!config.generator.allow_superuser) {
+      throw SetupError.of(where, `user "${server.user}" is a superuser and generator.allow_superuser is false; connect as an ordinary user`);
+    }
+    say('warn', `user "${server.user}" is a superuser: privileges and row security are not exercised`);
+  }
+}
+
+/** `system_rows` needs an extension; where it cannot be had the run goes on with owned rows, and says so. */
+async function selectRows(client: pg.Client, catalog: Catalog, draft: Draft, dryRun: boolean, say: Say): Promise<Draft> {
+  if (draft.plan.rowSelection !== 'system_rows' || catalog.server.systemRows) return draft;
+  try {
+    if (!dryRun) await client.query(CREATE_SYSTEM_ROWS);
+    return draft;
+  } catch (error) {
+    const reason = error instanceof pg.DatabaseError ? error.message : String(error);
+    say('warn', `row_selection: the extension tsm_system_rows cannot be created (${reason}); rows are owned instead`);
+    return { ...draft, plan: { ...draft.plan, rowSelection: 'owned' } };
+  }
+}
+
+function randomSeed(): bigint {
+  return randomBytes(8).readBigInt64BE();
+}

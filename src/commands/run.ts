@@ -1,0 +1,261 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { describeConnection } from '../config/connection.js';
+import { type Config, loadConfig, type Override } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
+import { createRegistry } from '../metrics/registry.js';
+import { Progress } from '../report/progress.js';
+import { fingerprint, type Summary, summarise } from '../report/summary.js';
+import { summaryText } from '../report/text.js';
+import { type Cluster, startCluster } from '../server/cluster.js';
+import { createDemo } from '../server/demo.js';
+import { startTraffic, type Traffic, type TrafficEnd, workerCount } from '../traffic/coordinator.js';
+import type { Notice } from '../traffic/lane-loop.js';
+import { FAKER_VERSION, VERSION } from '../version.js';
+import { connectCoordinator } from './connect.js';
+import { dryRunText } from './dry-run.js';
+import { type Prepared, prepare } from './prepare.js';
+
+export interface RunOptions {
+  readonly file: string;
+  readonly overrides: readonly Override[];
+  readonly dryRun: boolean;
+  readonly summaryFile: string | undefined;
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
+
+/** Exit codes, as INTERFACE fixes them. */
+export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4 } as const;
+
+/** The main job: YAML → catalog → plan → traffic → summary. Returns the exit code. */
+export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
+  const stops = new StopSignals();
+  let cluster: Cluster | undefined;
+  let endpoint: Endpoint | undefined;
+  try {
+    const config = loadConfig(options.file, options.overrides, environment);
+    if (config.metrics.enabled && !options.dryRun) {
+      endpoint = await openEndpoint(config.metrics.host, config.metrics.port);
+      progress.message('info', `metrics on http://${config.metrics.host}:${endpoint.port}/metrics`);
+    }
+    const runId = randomBytes(4).toString('hex');
+    if (config.embedded) cluster = await startDemo(config, runId, progress);
+    const settings = cluster?.settings ?? config.connection;
+    const client = await connectCoordinator(settings, config, runId);
+    let prepared: Prepared;
+    try {
+      prepared = await prepare(client, config, options.dryRun, (level, text) => progress.message(level, text));
+    } finally {
+      await client.end();
+    }
+    if (options.dryRun) {
+      process.stdout.write(dryRunText(prepared.plan, prepared.claims, prepared.findings));
+      return EXIT.finished;
+    }
+    const summary = await carryOut({ config: { ...config, connection: settings }, prepared, runId, progress, stops, endpoint });
+    if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
+    return summary.exit.code;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    if (options.summaryFile !== undefined) {
+      writeSummary(options.summaryFile, { schema_version: 1, version: VERSION, exit: { code: EXIT.setup, reason: error.message } });
+    }
+    progress.message('error', error.message);
+    return EXIT.setup;
+  } finally {
+    progress.stop();
+    stops.ignore();
+    await endpoint?.close();
+    await cluster?.stop();
+  }
+}
+
+async function startDemo(config: Config, runId: string, progress: Progress): Promise<Cluster> {
+  const cluster = await startCluster();
+  try {
+    const client = await connectCoordinator(cluster.settings, config, runId);
+    await client.query('SET search_path = public');
+    await createDemo(client);
+    await client.end();
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+  progress.message('info', `embedded PostgreSQL with the demo tables: ${describeConnection(cluster.settings)}`);
+  return cluster;
+}
+
+interface Job {
+  readonly config: Config;
+  readonly prepared: Prepared;
+  readonly runId: string;
+  readonly progress: Progress;
+  readonly stops: StopSignals;
+  readonly endpoint: Endpoint | undefined;
+}
+
+async function carryOut(job: Job): Promise<Summary> {
+  const { config, prepared, runId, progress, stops } = job;
+  const { generator, traffic: shape } = config;
+  const { plan } = prepared;
+  const startedAt = new Date();
+  const startMs = performance.now();
+  const cpuBefore = process.cpuUsage();
+  const notices = new Notices(prepared, progress);
+  const traffic = startTraffic({
+    plan,
+    claims: prepared.claims,
+    connection: config.connection,
+    workers: workerCount(generator.workers, plan.quotas.length),
+    runId,
+    timeouts: generator.timeouts,
+    maxOutageMs: generator.max_outage_seconds * 1000,
+    maxPreparedStatements: generator.max_prepared_statements,
+    waitAfterOperations: generator.wait_after_operations,
+    waitMs: generator.wait_duration_seconds * 1000,
+    notice: notices.take,
+  });
+  const total = generator.num_iterations;
+  job.endpoint?.serve(
+    createRegistry({
+      plan,
+      totals: traffic.totals,
+      workers: traffic.workers,
+      runId,
+      version: VERSION,
+      serverVersion: prepared.catalog.server.versionText,
+      tableLabelLimit: config.metrics.table_label_limit,
+      remaining: () => (total < 0 ? -1 : total - operationsOf(traffic)),
+    }),
+  );
+  stops.onFirst((signal) => {
+    progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
+    traffic.stop();
+  });
+  let durationReached = false;
+  const timer =
+    shape.duration === undefined
+      ? undefined
+      : setTimeout(() => {
+          durationReached = true;
+          traffic.stop();
+        }, shape.duration);
+  progress.start(traffic.totals, total);
+  const end = await traffic.ended;
+  clearTimeout(timer);
+  progress.stop();
+  const cpu = process.cpuUsage(cpuBefore);
+  const vanished = traffic.totals.scalar('vanishedRows');
+  const because = [...prepared.reproducibleBecause];
+  if (vanished > 0) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  return summarise({
+    version: VERSION,
+    fakerVersion: FAKER_VERSION,
+    startedAt,
+    elapsedSeconds: (performance.now() - startMs) / 1000,
+    exit: exitOf(end, traffic, generator.error_budget.max_error_ratio, stops.signal, durationReached),
+    plan,
+    schemaFingerprint: fingerprint(prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) => relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]))),
+    serverVersion: prepared.catalog.server.versionText,
+    workers: traffic.workers,
+    reproducible: because.length === 0,
+    reproducibleBecause: because,
+    rowsAtStart: prepared.rowsAtStart,
+    totals: traffic.totals,
+    examples: notices.examples,
+    quarantined: notices.quarantined,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    maxRssBytes: process.resourceUsage().maxRSS * 1024,
+  });
+}
+
+function operationsOf(traffic: Traffic): number {
+  return traffic.totals.total('committed') + traffic.totals.total('rejected') + traffic.totals.total('failed');
+}
+
+function exitOf(end: TrafficEnd, traffic: Traffic, maxErrorRatio: number, signal: string | null, durationReached: boolean): { code: number; reason: string } {
+  switch (end.kind) {
+    case 'outage':
+      return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
+    case 'crashed':
+    case 'refused':
+      return { code: EXIT.endedEarly, reason: end.message };
+    case 'starved':
+      return { code: EXIT.endedEarly, reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows` };
+    case 'finished': {
+      const operations = operationsOf(traffic);
+      const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
+      if (operations > 0 && errors / operations > maxErrorRatio) {
+        return { code: EXIT.endedEarly, reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}` };
+      }
+      if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
+      return { code: EXIT.finished, reason: durationReached ? 'duration reached' : 'all operations done' };
+    }
+  }
+}
+
+/** What workers tell: shown once, and kept as examples for the summary. */
+class Notices {
+  readonly examples = new Map<string, string>();
+  readonly quarantined = new Map<string, string>();
+  private readonly prepared: Prepared;
+  private readonly progress: Progress;
+  private readonly shown = new Set<string>();
+
+  constructor(prepared: Prepared, progress: Progress) {
+    this.prepared = prepared;
+    this.progress = progress;
+  }
+
+  readonly take: Notice = ({ kind, sqlstate, relation, text }) => {
+    const label = this.prepared.plan.relations[relation]?.label ?? '';
+    if (kind === 'error' && sqlstate !== '') {
+      if (!this.examples.has(sqlstate)) this.examples.set(sqlstate, `${label}: ${text}`);
+      return;
+    }
+    if (kind === 'quarantine') this.quarantined.set(label, text);
+    const key = `${kind}/${label}/${text}`;
+    if (this.shown.has(key) && kind !== 'outage') return;
+    this.shown.add(key);
+    this.progress.message('warn', label === '' ? text : `${label}: ${text}`);
+  };
+}
+
+/** Ctrl+C and SIGTERM: the first one asks, the second one ends at once with 130 or 143. */
+class StopSignals {
+  signal: string | null = null;
+  private handler: ((signal: string) => void) | null = null;
+  private readonly listen = (name: NodeJS.Signals) => {
+    if (this.signal !== null) process.exit(name === 'SIGINT' ? 130 : 143);
+    this.signal = name;
+    this.handler?.(name);
+  };
+
+  constructor() {
+    process.on('SIGINT', this.listen);
+    process.on('SIGTERM', this.listen);
+  }
+
+  /** Called with the first signal, also where it came already. */
+  onFirst(handler: (signal: string) => void): void {
+    this.handler = handler;
+    if (this.signal !== null) handler(this.signal);
+  }
+
+  ignore(): void {
+    process.removeListener('SIGINT', this.listen);
+    process.removeListener('SIGTERM', this.listen);
+  }
+}
+
+function writeSummary(file: string, summary: object): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(summary, null, 2)}\n`);
+  } catch (error) {
+    throw SetupError.of(file, `the summary cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+  }
+}

@@ -1,0 +1,138 @@
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
+import type { CounterTotals, Latency } from '../traffic/counters.js';
+import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
+
+/** What the metrics are read from, at each scrape. */
+export interface MetricsSource {
+  readonly plan: Plan;
+  readonly totals: CounterTotals;
+  readonly workers: number;
+  readonly runId: string;
+  readonly version: string;
+  readonly serverVersion: string;
+  readonly tableLabelLimit: number;
+  /** Operations still to come; −1: until stopped. */
+  remaining(): number;
+}
+
+interface Value {
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+/* Decimal bounds from 0.1 ms to 60 s; each is an edge of the fine histogram's buckets, so none is estimated. */
+const BOUNDS_SECONDS: readonly number[] = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+/**
+ * A registry whose metrics are computed from shared memory when it is scraped: nothing is counted twice, and a
+ * replaced worker cannot make a counter fall.
+ */
+export function createRegistry(source: MetricsSource): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels({ run_id: source.runId });
+  collectDefaultMetrics({ register: registry });
+  const { totals, plan } = source;
+  const add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, values: () => Value[]) => {
+    const metric = { name, help, type, aggregator: 'sum', get: async () => ({ name, help, type, aggregator: 'sum', values: values() }), reset: () => undefined };
+    registry.registerMetric(metric as unknown as Metric);
+  };
+  const tables = new TableLabels(plan, source.tableLabelLimit);
+
+  add('gauge', 'eventgen_info', 'Constant 1; what runs is in the labels.', () => [
+    {
+      labels: { version: source.version, server_version: source.serverVersion, row_selection: plan.rowSelection, random_seed: plan.randomSeed },
+      value: 1,
+    },
+  ]);
+  add('counter', 'eventgen_operations_total', 'Operations by how they ended.', () =>
+    tables.sum((relation, operation) =>
+      (['committed', 'rejected', 'failed'] as const).map((outcome) => [{ operation, outcome }, totals.table(relation, operation, outcome)]),
+    ),
+  );
+  add('counter', 'eventgen_rows_total', 'Rows changed by committed operations.', () =>
+    tables.sum((relation, operation) => [[{ operation }, totals.table(relation, operation, 'rows')]]),
+  );
+  add('counter', 'eventgen_retries_total', 'Further attempts at operations, by reason.', () =>
+    tables.sum((relation, operation) => [
+      [{ operation, reason: 'values' }, totals.table(relation, operation, 'retriesValues')],
+      [{ operation, reason: 'transient' }, totals.table(relation, operation, 'retriesTransient')],
+      [{ operation, reason: 'vacant' }, totals.table(relation, operation, 'retriesVacant')],
+    ]),
+  );
+  add('counter', 'eventgen_errors_total', 'Statements refused by the server, by SQLSTATE.', () => {
+    const sums = new Map<string, Value>();
+    for (const { sqlstate, relation, count } of totals.errors()) addUp(sums, { sqlstate, table: tables.label(relation) }, count);
+    return [...sums.values()];
+  });
+  add('counter', 'eventgen_reconnects_total', 'Connections established after a loss.', () => [{ labels: {}, value: totals.scalar('reconnects') }]);
+  add('counter', 'eventgen_in_doubt_total', 'Transactions whose answer was lost, by what was found out.', () => [
+    { labels: { resolution: 'committed' }, value: totals.scalar('inDoubtCommitted') },
+    { labels: { resolution: 'replayed' }, value: totals.scalar('inDoubtReplayed') },
+    { labels: { resolution: 'unknown' }, value: totals.scalar('inDoubtUnknown') },
+  ]);
+  add('counter', 'eventgen_transactions_total', 'Transactions by outcome.', () => [
+    { labels: { outcome: 'committed' }, value: totals.scalar('transactionsCommitted') },
+    { labels: { outcome: 'rolled_back' }, value: totals.scalar('transactionsRolledBack') },
+  ]);
+  add('histogram', 'eventgen_response_seconds', 'Time from the scheduled moment to the answer.', () => histogram(totals, 'response', 'eventgen_response_seconds'));
+  add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () => histogram(totals, 'service', 'eventgen_service_seconds'));
+  add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [{ labels: {}, value: source.remaining() }]);
+  add('gauge', 'eventgen_event_loop_delay_seconds', 'Highest 99th percentile of a worker thread’s timer delay.', () =>
+    Array.from({ length: source.workers }, (_, worker) => ({ labels: { worker }, value: totals.scalarOf(worker, 'eventLoopDelayMsMax') / 1000 })),
+  );
+  add('gauge', 'eventgen_quarantined_tables', 'Operations on tables that a lane has set aside.', () => [{ labels: {}, value: totals.scalar('quarantined') }]);
+  return registry;
+}
+
+type Cell = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** The table label, from a closed set: the first tables by name, `other` for the rest. */
+class TableLabels {
+  private readonly labels: readonly string[];
+
+  constructor(plan: Plan, limit: number) {
+    this.labels = plan.relations.map((relation, index) => (index < limit ? relation.label : 'other'));
+  }
+
+  label(relation: number): string {
+    return this.labels[relation] ?? 'other';
+  }
+
+  sum(cells: (relation: number, operation: OperationKind) => readonly Cell[]): Value[] {
+    const sums = new Map<string, Value>();
+    for (const [relation, table] of this.labels.entries()) {
+      for (const operation of OPERATION_KINDS) {
+        for (const [labels, value] of cells(relation, operation)) addUp(sums, { ...labels, table }, value);
+      }
+    }
+    return [...sums.values()];
+  }
+}
+
+function addUp(sums: Map<string, Value>, labels: Readonly<Record<string, string>>, value: number): void {
+  const key = Object.values(labels).join('\u0000');
+  sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + value });
+}
+
+function histogram(totals: CounterTotals, latency: Latency, name: string): Value[] {
+  return OPERATION_KINDS.flatMap((operation) => {
+    const { counts, sumMs } = totals.histogram(latency, operation);
+    const values: Value[] = [];
+    let seen = 0;
+    let bucket = 0;
+    for (const bound of BOUNDS_SECONDS) {
+      // Edges are computed and bounds written: compared with room for the last bit.
+      while (bucket < BUCKETS && upperEdgeSeconds(bucket) <= bound * (1 + 1e-9)) seen += counts[bucket++]!;
+      values.push({ metricName: `${name}_bucket`, labels: { operation, le: bound }, value: seen });
+    }
+    while (bucket < BUCKETS) seen += counts[bucket++]!;
+    values.push({ metricName: `${name}_bucket`, labels: { operation, le: '+Inf' }, value: seen });
+    values.push({ metricName: `${name}_sum`, labels: { operation }, value: sumMs / 1000 });
+    values.push({ metricName: `${name}_count`, labels: { operation }, value: seen });
+    return values;
+  });
+}

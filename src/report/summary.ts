@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto';
+import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
+import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
+import { type Percentiles, percentiles } from '../traffic/histogram.js';
+
+/** What the summary is made from, when a run has ended in whatever way. */
+export interface SummarySource {
+  readonly version: string;
+  readonly fakerVersion: string;
+  readonly startedAt: Date;
+  readonly elapsedSeconds: number;
+  readonly exit: { readonly code: number; readonly reason: string };
+  readonly plan: Plan;
+  readonly schemaFingerprint: string;
+  readonly serverVersion: string;
+  readonly workers: number;
+  readonly reproducible: boolean;
+  readonly reproducibleBecause: readonly string[];
+  readonly rowsAtStart: readonly (number | null)[];
+  readonly totals: CounterTotals;
+  /** SQLSTATE → one message. */
+  readonly examples: ReadonlyMap<string, string>;
+  /** Label of a table → why an operation on it was set aside. */
+  readonly quarantined: ReadonlyMap<string, string>;
+  readonly cpuSeconds: number;
+  readonly maxRssBytes: number;
+}
+
+interface OperationSummary {
+  readonly operations: number;
+  readonly rows: number;
+  readonly rejected: number;
+  readonly retries: number;
+}
+
+export interface TableSummary {
+  readonly insert: OperationSummary;
+  readonly update: OperationSummary;
+  readonly delete: OperationSummary;
+  readonly cascaded: { readonly update: number; readonly delete: number };
+  readonly moved: number;
+  readonly substituted: number;
+  readonly net_rows: number;
+  readonly rows_at_start: number | null;
+  readonly rows_expected: number | null;
+  readonly quarantined: string | null;
+}
+
+interface LatencySummary {
+  readonly response: Percentiles | null;
+  readonly service: Percentiles | null;
+}
+
+/** The file of `--summary`, as INTERFACE fixes it. */
+export interface Summary {
+  readonly schema_version: 1;
+  readonly version: string;
+  readonly faker_version: string;
+  readonly started_at: string;
+  readonly elapsed_seconds: number;
+  readonly exit: { readonly code: number; readonly reason: string };
+  readonly seeds: { readonly random: string; readonly faker: string };
+  readonly plan_fingerprint: string;
+  readonly schema_fingerprint: string;
+  readonly server_version: string;
+  readonly workers: number;
+  readonly connections: number;
+  readonly pipeline_depth: number;
+  readonly row_selection: string;
+  readonly generator_version: number;
+  readonly reproducible: boolean;
+  readonly reproducible_because: readonly string[];
+  readonly lanes: readonly { readonly operations: number }[];
+  readonly totals: Readonly<Record<string, number>>;
+  readonly transactions: { readonly committed: number; readonly rolled_back: number; readonly intended_rollback: number };
+  readonly events: Readonly<Record<OperationKind, number>>;
+  readonly tables: Readonly<Record<string, TableSummary>>;
+  readonly errors: Readonly<Record<string, { readonly count: number; readonly example: string }>>;
+  readonly latency_seconds: Readonly<Record<OperationKind, LatencySummary>>;
+  readonly rate: { readonly target: number | null; readonly achieved: number };
+  readonly verdict: string | null;
+  readonly generator: {
+    readonly cpu_seconds: number;
+    readonly cpu_micros_per_operation: number | null;
+    readonly event_loop_p99_seconds: number;
+    readonly max_rss_bytes: number;
+  };
+}
+
+export function summarise(source: SummarySource): Summary {
+  const { plan, totals } = source;
+  const sum = (field: Parameters<CounterTotals['total']>[0]) => totals.total(field);
+  const committed = sum('committed');
+  const operations = committed + sum('rejected') + sum('failed');
+  const eventLoopMs = Array.from({ length: source.workers }, (_, worker) => totals.scalarOf(worker, 'eventLoopDelayMsMax'));
+  return {
+    schema_version: 1,
+    version: source.version,
+    faker_version: source.fakerVersion,
+    started_at: source.startedAt.toISOString(),
+    elapsed_seconds: round(source.elapsedSeconds),
+    exit: source.exit,
+    seeds: { random: plan.randomSeed, faker: plan.fakerSeed },
+    plan_fingerprint: fingerprint(plan),
+    schema_fingerprint: source.schemaFingerprint,
+    server_version: source.serverVersion,
+    workers: source.workers,
+    connections: plan.quotas.length,
+    pipeline_depth: plan.pipelineDepth,
+    row_selection: plan.rowSelection,
+    generator_version: plan.generatorVersion,
+    reproducible: source.reproducible,
+    reproducible_because: source.reproducibleBecause,
+    lanes: plan.quotas.map((_, lane) => ({ operations: totals.laneApplied(lane) })),
+    totals: {
+      operations,
+      committed,
+      rejected: sum('rejected'),
+      failed: sum('failed'),
+      in_doubt_resolved: totals.scalar('inDoubtCommitted') + totals.scalar('inDoubtReplayed'),
+      in_doubt_unknown: totals.scalar('inDoubtUnknown'),
+      retries: sum('retriesValues') + sum('retriesTransient') + sum('retriesVacant'),
+      reconnects: totals.scalar('reconnects'),
+      dropped: 0,
+      late: totals.scalar('late'),
+    },
+    transactions: { committed: totals.scalar('transactionsCommitted'), rolled_back: totals.scalar('transactionsRolledBack'), intended_rollback: 0 },
+    events: {
+      insert: eventsOf(plan, totals, 'insert'),
+      update: eventsOf(plan, totals, 'update'),
+      delete: eventsOf(plan, totals, 'delete'),
+    },
+    tables: Object.fromEntries(
+      plan.relations.flatMap((relation, index) => (relation.targeted ? [[relation.label, tableOf(source, index)] as const] : [])),
+    ),
+    errors: errorsOf(source),
+    latency_seconds: { insert: latencyOf(totals, 'insert'), update: latencyOf(totals, 'update'), delete: latencyOf(totals, 'delete') },
+    rate: { target: null, achieved: round(source.elapsedSeconds > 0 ? operations / source.elapsedSeconds : 0) },
+    verdict: null,
+    generator: {
+      cpu_seconds: round(source.cpuSeconds),
+      cpu_micros_per_operation: operations > 0 ? round((source.cpuSeconds * 1e6) / operations) : null,
+      event_loop_p99_seconds: round(Math.max(0, ...eventLoopMs) / 1000),
+      max_rss_bytes: source.maxRssBytes,
+    },
+  };
+}
+
+/** A short name for a piece of plain data: equal data, equal name, in whatever order its keys were written. */
+export function fingerprint(value: unknown): string {
+  const canonical = JSON.stringify(value, (_, entry: unknown) => {
+    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry;
+    const record = entry as Record<string, unknown>;
+    return Object.fromEntries(Object.keys(record).sort().map((key) => [key, record[key]]));
+  });
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}
+
+function eventsOf(plan: Plan, totals: CounterTotals, kind: OperationKind): number {
+  return plan.relations.reduce((sum, _, relation) => sum + totals.table(relation, kind, 'rows'), 0);
+}
+
+function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, relation: number): TableSummary {
+  const of = (kind: OperationKind): OperationSummary => ({
+    operations: totals.table(relation, kind, 'committed'),
+    rows: totals.table(relation, kind, 'rows'),
+    rejected: totals.table(relation, kind, 'rejected'),
+    retries: totals.table(relation, kind, 'retriesValues') + totals.table(relation, kind, 'retriesTransient') + totals.table(relation, kind, 'retriesVacant'),
+  });
+  const netRows = totals.table(relation, 'insert', 'rows') - totals.table(relation, 'delete', 'rows');
+  const atStart = rowsAtStart[relation] ?? null;
+  return {
+    insert: of('insert'),
+    update: of('update'),
+    delete: of('delete'),
+    cascaded: { update: 0, delete: 0 },
+    moved: 0,
+    substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
+    net_rows: netRows,
+    rows_at_start: atStart,
+    rows_expected: atStart === null || totals.scalar('inDoubtUnknown') > 0 ? null : atStart + netRows,
+    quarantined: quarantined.get(plan.relations[relation]!.label) ?? null,
+  };
+}
+
+function errorsOf({ totals, examples }: SummarySource): Record<string, { count: number; example: string }> {
+  const errors: Record<string, { count: number; example: string }> = {};
+  for (const { sqlstate, count } of totals.errors()) {
+    const before = errors[sqlstate]?.count ?? 0;
+    errors[sqlstate] = { count: before + count, example: examples.get(sqlstate) ?? '' };
+  }
+  return errors;
+}
+
+function latencyOf(totals: CounterTotals, kind: OperationKind): LatencySummary {
+  const of = (latency: Latency) => {
+    const { counts, maxMs }: HistogramTotals = totals.histogram(latency, kind);
+    return percentiles(counts, maxMs);
+  };
+  return { response: of('response'), service: of('service') };
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,90 @@
+import { OPERATION_KINDS } from '../plan/plan.js';
+import type { Percentiles } from '../traffic/histogram.js';
+import type { Summary } from './summary.js';
+
+const MOST_TABLES = 40;
+
+/** The summary for people: a table that can be pasted into a ticket. */
+export function summaryText(summary: Summary): string {
+  const { totals, events, generator } = summary;
+  const lines = [
+    '',
+    `${summary.exit.code === 0 ? 'Finished' : 'Ended'}: ${summary.exit.reason} (exit code ${summary.exit.code})`,
+    `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${number(summary.rate.achieved)} operations/s, ` +
+      `${number(rate(events.insert + events.update + events.delete, summary.elapsed_seconds))} events/s`,
+    `  committed ${number(totals['committed']!)}, rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ` +
+      `retries ${number(totals['retries']!)}, reconnects ${number(totals['reconnects']!)}, in doubt ${number(totals['in_doubt_unknown']!)}`,
+    `  seeds ${summary.seeds.random}/${summary.seeds.faker}, ${summary.connections} connections at depth ${summary.pipeline_depth}, ` +
+      `${summary.workers} workers, PostgreSQL ${summary.server_version}, rows ${summary.row_selection}` +
+      `${summary.reproducible ? ', reproducible' : `, not reproducible: ${summary.reproducible_because.join('; ')}`}`,
+    '',
+    ...table(tableRows(summary)),
+    '',
+    ...table(latencyRows(summary)),
+    '',
+    `  generator: ${generator.cpu_micros_per_operation ?? '-'} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
+      `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
+  ];
+  const errors = Object.entries(summary.errors);
+  if (errors.length > 0) {
+    lines.push('', '  errors');
+    for (const [sqlstate, { count, example }] of errors) lines.push(`    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function tableRows(summary: Summary): string[][] {
+  const rows = [['table', 'operation', 'operations', 'rows', 'retries', 'rejected', 'rows now']];
+  const entries = Object.entries(summary.tables);
+  for (const [name, entry] of entries.slice(0, MOST_TABLES)) {
+    for (const kind of OPERATION_KINDS) {
+      const { operations, rows: changed, retries, rejected } = entry[kind];
+      const now = kind === 'insert' ? (entry.rows_expected === null ? 'not counted' : number(entry.rows_expected)) : '';
+      rows.push([kind === 'insert' ? name : '', kind, number(operations), number(changed), number(retries), number(rejected), now]);
+    }
+  }
+  if (entries.length > MOST_TABLES) rows.push([`… ${entries.length - MOST_TABLES} more in the summary file`, '', '', '', '', '', '']);
+  return rows;
+}
+
+function latencyRows(summary: Summary): string[][] {
+  const cells = (name: string, kind: string, values: Percentiles | null) =>
+    values === null ? [] : [[name, kind, ms(values.p50), ms(values.p90), ms(values.p99), ms(values.p999), ms(values.max)]];
+  return [
+    ['latency', '', 'p50', 'p90', 'p99', 'p99.9', 'max'],
+    ...OPERATION_KINDS.flatMap((kind) => [
+      ...cells(kind, 'response', summary.latency_seconds[kind].response),
+      ...cells('', 'service', summary.latency_seconds[kind].service),
+    ]),
+  ];
+}
+
+/** Columns lined up: the first two to the left, figures to the right. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    `  ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd(),
+  );
+}
+
+function rate(count: number, elapsedSeconds: number): number {
+  return elapsedSeconds > 0 ? Math.round(count / elapsedSeconds) : 0;
+}
+
+/** Thousands apart, the same on every machine. */
+export function number(value: number): string {
+  const [whole, fraction] = String(value).split('.');
+  return whole!.replace(/\B(?=(\d{3})+$)/g, ',') + (fraction === undefined ? '' : `.${fraction}`);
+}
+
+export function seconds(value: number): string {
+  if (value < 60) return `${value.toFixed(1)} s`;
+  const whole = Math.round(value);
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, '0'));
+  return parts.join(':');
+}
+
+export function ms(valueSeconds: number): string {
+  const value = valueSeconds * 1000;
+  return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : String(Math.round(value))} ms`;
+}

@@ -1,0 +1,185 @@
+import { availableParallelism } from 'node:os';
+import { MessageChannel } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { ConnectionSettings } from '../config/connection.js';
+import type { Claims } from '../lane/claims.js';
+import { CompiledPlan } from '../lane/compiled.js';
+import { Lane } from '../lane/lane.js';
+import type { Transaction } from '../lane/transaction.js';
+import type { Plan } from '../plan/plan.js';
+import { Control } from './control.js';
+import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
+import { CountingLedger, type LaneEnd, type Notice } from './lane-loop.js';
+import { applicationName, type WorkerResult, type WorkerTask } from './message.js';
+import { resolveInDoubt } from './recovery.js';
+import { connect } from './session.js';
+
+export interface TrafficOptions {
+  readonly plan: Plan;
+  readonly claims: readonly Claims[];
+  readonly connection: ConnectionSettings;
+  readonly workers: number;
+  readonly runId: string;
+  readonly timeouts: { readonly connect: number; readonly statement: number; readonly lock: number };
+  readonly maxOutageMs: number;
+  readonly maxPreparedStatements: number;
+  readonly waitAfterOperations: number;
+  readonly waitMs: number;
+  readonly notice: Notice;
+}
+
+/** How the traffic ended, the gravest end of all lanes. */
+export type TrafficEnd =
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'starved'; readonly lanes: number }
+  | { readonly kind: 'outage' | 'refused' | 'crashed'; readonly message: string };
+
+/** Traffic under way. */
+export interface Traffic {
+  readonly totals: CounterTotals;
+  readonly workers: number;
+  /** No new operations; what is in flight finishes. */
+  stop(): void;
+  readonly ended: Promise<TrafficEnd>;
+  /** The worker threads, for a test that ends one. */
+  readonly threads: readonly { terminate(): Promise<number> }[];
+}
+
+/** Workers of `auto`: one per core, never more than there are lanes. */
+export function workerCount(setting: number | 'auto', lanes: number): number {
+  return Math.min(lanes, setting === 'auto' ? availableParallelism() : setting);
+}
+
+const WORKER = new URL('../../workers/traffic.js', import.meta.url);
+
+/** Starts one long task per worker thread. Lanes are dealt out in turn; their number is the plan's, never the workers'. */
+export function startTraffic(options: TrafficOptions): Traffic {
+  const { plan, workers } = options;
+  const lanes = plan.quotas.length;
+  const memory = allocateCounters(plan.relations.length, lanes, workers);
+  const control = new Control(options.waitAfterOperations, options.waitMs);
+  control.reset();
+  // `atomics: disabled`: otherwise a waiting thread blocks its own timers and sockets.
+  const pool = new Piscina({ filename: WORKER.href, minThreads: workers, maxThreads: workers, atomics: 'disabled' });
+  pool.on('error', () => undefined);
+  const run = async (worker: number): Promise<LaneEnd[]> => {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (message: Parameters<Notice>[0]) => options.notice(message));
+    port1.unref();
+    const task: WorkerTask = {
+      worker,
+      lanes: Array.from({ length: lanes }, (_, lane) => lane).filter((lane) => lane % workers === worker),
+      plan,
+      claims: options.claims,
+      settings: {
+        connection: options.connection,
+        connectTimeoutMs: options.timeouts.connect,
+        statementTimeoutMs: options.timeouts.statement,
+        lockTimeoutMs: options.timeouts.lock,
+        maxOutageMs: options.maxOutageMs,
+        maxPreparedStatements: options.maxPreparedStatements,
+      },
+      runId: options.runId,
+      counters: memory,
+      control: control.memory,
+      waitAfterOperations: options.waitAfterOperations,
+      waitMs: options.waitMs,
+      notices: port2,
+    };
+    try {
+      const result = (await pool.run(task, { transferList: [port2] })) as WorkerResult;
+      for (const { end } of result.ends) if (end.kind !== 'finished' && end.kind !== 'starved') control.stop();
+      return result.ends.map(({ end }) => end);
+    } catch (error) {
+      // The thread is gone: crash, exit or out of memory. The others finish what they have in flight.
+      control.stop();
+      await settleLostLanes(options, task, memory).catch((failure: Error) =>
+        options.notice({ kind: 'error', sqlstate: '', relation: -1, text: `what worker ${worker} had in flight could not be looked up: ${failure.message}` }),
+      );
+      return [{ kind: 'crashed', message: `worker ${worker} ended: ${(error as Error).message}` } as unknown as LaneEnd];
+    } finally {
+      port1.close();
+    }
+  };
+  const ended = Promise.all(Array.from({ length: workers }, (_, worker) => run(worker))).then(async (ends) => {
+    await pool.destroy();
+    return gravest(ends.flat() as (LaneEnd | { kind: 'crashed'; message: string })[]);
+  });
+  return { totals: new CounterTotals(memory, plan.relations.length, lanes, workers), workers, stop: () => control.stop(), ended, threads: pool.threads };
+}
+
+function gravest(ends: readonly (LaneEnd | { kind: 'crashed'; message: string })[]): TrafficEnd {
+  for (const kind of ['crashed', 'refused', 'outage'] as const) {
+    const found = ends.find((end) => end.kind === kind);
+    if (found !== undefined && 'message' in found) return { kind, message: found.message };
+  }
+  const starved = ends.filter((end) => end.kind === 'starved').length;
+  return starved > 0 ? { kind: 'starved', lanes: starved } : { kind: 'finished' };
+}
+
+/**
+ * Exact counts after a thread's death: its lanes are pure, so what they had in flight is generated again and looked up
+ * in the database. Where a lane's course depended on refusals, which died with the thread, it is counted as unknown.
+ */
+async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory: SharedArrayBuffer): Promise<void> {
+  const { plan } = options;
+  const lanes = plan.quotas.length;
+  const counters = new CounterBlock(memory, plan.relations.length, lanes, task.worker);
+  const totals = new CounterTotals(memory, plan.relations.length, lanes, options.workers);
+  const client = await connect(options.connection, {
+    applicationName: `eventgen/${options.runId}/recovery`,
+    connectTimeoutMs: options.timeouts.connect,
+    statementTimeoutMs: options.timeouts.statement,
+    lockTimeoutMs: options.timeouts.lock,
+    pipeline: false,
+  });
+  try {
+    await endBackends(client, task.lanes.map((lane) => applicationName(options.runId, lane)), options.timeouts.connect);
+    const compiled = new CompiledPlan(plan);
+    for (const lane of task.lanes) {
+      const applied = totals.laneApplied(lane);
+      const inFlight = totals.laneSent(lane) - applied;
+      if (inFlight === 0) continue;
+      if (totals.hasExceptions(task.worker) || plan.rowSelection === 'system_rows') {
+        counters.add('inDoubtUnknown', inFlight);
+        continue;
+      }
+      const ledger = new CountingLedger(counters, lane, options.notice);
+      const pending = replay(compiled, lane, task.claims, applied, inFlight);
+      for (const { transaction, outcome } of await resolveInDoubt(client, compiled, pending)) {
+        counters.add(outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
+        if (outcome?.kind === 'committed') ledger.finished(transaction, { kind: 'committed', rows: outcome.rows });
+        else ledger.finished(transaction, { kind: 'failed', sqlstate: '08006', message: '', constraint: null });
+      }
+    }
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** The transactions that a lane had in flight when it had applied so many outcomes, all of them commits. */
+function replay(compiled: CompiledPlan, number: number, claims: readonly Claims[], applied: number, inFlight: number): Transaction[] {
+  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
+  const lane = new Lane(compiled, number, claims, silent);
+  const pending: Transaction[] = [];
+  while (pending.length < inFlight) {
+    const step = lane.next();
+    if (step.kind !== 'send') break;
+    const { transaction } = step;
+    if (transaction.number >= applied) pending.push(transaction);
+    else {
+      const rows = transaction.statements.map((statement) => statement.rows);
+      lane.settle(transaction, { kind: 'committed', rows, returned: rows.map(() => null) });
+    }
+  }
+  return pending;
+}
+
+async function endBackends(client: Awaited<ReturnType<typeof connect>>, names: readonly string[], timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const { rowCount } = await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)', [names]);
+    if ((rowCount ?? 0) === 0 || performance.now() > deadline) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,29 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Claims } from '../lane/claims.js';
+import type { Plan } from '../plan/plan.js';
+import type { LaneEnd, LaneSettings } from './lane-loop.js';
+
+/** What a worker thread is started with. Everything survives structured clone; shared memory stays shared. */
+export interface WorkerTask {
+  readonly worker: number;
+  readonly lanes: readonly number[];
+  readonly plan: Plan;
+  readonly claims: readonly Claims[];
+  readonly settings: Omit<LaneSettings, 'applicationName'>;
+  readonly runId: string;
+  readonly counters: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+  readonly waitAfterOperations: number;
+  readonly waitMs: number;
+  readonly notices: MessagePort;
+}
+
+/** What it answers: one end per lane, as values, since a thrown error would lose its SQLSTATE. */
+export interface WorkerResult {
+  readonly ends: readonly { readonly lane: number; readonly end: LaneEnd }[];
+}
+
+/** `application_name` of the session that carries a lane. */
+export function applicationName(runId: string, lane: number): string {
+  return `eventgen/${runId}/${lane}`;
+}

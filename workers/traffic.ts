@@ -1,0 +1,64 @@
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { CompiledPlan } from '../src/lane/compiled.js';
+import { Lane } from '../src/lane/lane.js';
+import { Control } from '../src/traffic/control.js';
+import { CounterBlock } from '../src/traffic/counters.js';
+import { CountingLedger, LaneLoop, type Notice } from '../src/traffic/lane-loop.js';
+import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
+
+const SAMPLE_MS = 250;
+
+/** Piscina's entry: carries the lanes of one worker to their end. No decisions are taken here. */
+export default async function carryLanes(task: WorkerTask): Promise<WorkerResult> {
+  const control = new Control(task.waitAfterOperations, task.waitMs, task.control);
+  const counters = new CounterBlock(task.counters, task.plan.relations.length, task.plan.quotas.length, task.worker);
+  const notice = oncePerKind((message) => task.notices.postMessage(message));
+  const compiled = new CompiledPlan(task.plan);
+  const loops = task.lanes.map((number) => {
+    const lane = new Lane(compiled, number, task.claims, new CountingLedger(counters, number, notice));
+    const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
+    return { number, loop: new LaneLoop(lane, compiled, settings, control, counters, notice) };
+  });
+  const sampling = sampleEventLoop(counters);
+  const stopping = setInterval(() => {
+    if (control.stopped) for (const { loop } of loops) loop.wake();
+  }, 50);
+  try {
+    const ends = await Promise.all(loops.map(async ({ number, loop }) => ({ lane: number, end: await loop.run() })));
+    return { ends };
+  } finally {
+    clearInterval(stopping);
+    sampling();
+    task.notices.close();
+  }
+}
+
+/** Figures of the thread itself: how late its timers come and how busy it is. */
+function sampleEventLoop(counters: CounterBlock): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  let before = performance.eventLoopUtilization();
+  const sample = () => {
+    const after = performance.eventLoopUtilization();
+    counters.add('busyMs', performance.eventLoopUtilization(after, before).active);
+    counters.raise('eventLoopDelayMsMax', Math.max(0, delay.percentile(99) / 1e6 - 10));
+    before = after;
+  };
+  const timer = setInterval(sample, SAMPLE_MS);
+  return () => {
+    clearInterval(timer);
+    sample();
+    delay.disable();
+  };
+}
+
+/* One example per (kind, SQLSTATE, table) is enough: the rest is counted. */
+function oncePerKind(show: Notice): Notice {
+  const shown = new Set<string>();
+  return (notice) => {
+    const key = `${notice.kind}/${notice.sqlstate}/${notice.relation}${notice.kind === 'quarantine' ? notice.text : ''}`;
+    if (shown.has(key) && notice.kind !== 'outage') return;
+    shown.add(key);
+    show(notice);
+  };
+}
