@@ -105,6 +105,9 @@ export class LaneLoop {
   private scheduled = false;
   private previousDoneMs = 0;
   private lastAnswerMs = 0;
+  /** Since when there has been no connection that answered. */
+  private lostSinceMs = performance.now();
+  private answered = false;
   private waiting = false;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
@@ -207,6 +210,7 @@ export class LaneLoop {
   private settle(transaction: Transaction, outcome: Outcome): void {
     const doneMs = performance.now();
     this.lastAnswerMs = doneMs;
+    this.answered = true;
     if (outcome.kind === 'committed') {
       this.counters.observe('response', transaction.kind, doneMs - transaction.scheduledMs);
       this.counters.observe('service', transaction.kind, doneMs - Math.max(transaction.sentMs, this.previousDoneMs));
@@ -227,14 +231,17 @@ export class LaneLoop {
 
   /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
   private async reconnect(lostProcessId: number | null): Promise<void> {
-    const startMs = performance.now();
     this.session = null;
     for (let attempt = 0; ; attempt++) {
       try {
+        if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
+          this.end({ kind: 'outage', message: 'connections were lost again before they answered' });
+          return;
+        }
         if (lostProcessId !== null) await this.resolve(lostProcessId);
         const client = await connect(this.settings.connection, this.options(true));
-        const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, () => {
-          if (this.session === session) void this.lose(session.processId);
+        const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, (reason) => {
+          if (this.session === session) void this.lose(session.processId, reason);
         });
         this.session = session;
         this.lastAnswerMs = performance.now();
@@ -248,7 +255,7 @@ export class LaneLoop {
           this.end({ kind: 'refused', message });
           return;
         }
-        if (performance.now() - startMs > this.settings.maxOutageMs) {
+        if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
           this.end({ kind: 'outage', message });
           return;
         }
@@ -258,9 +265,12 @@ export class LaneLoop {
     }
   }
 
-  private async lose(processId: number): Promise<void> {
+  private async lose(processId: number, reason: string): Promise<void> {
     this.session = null;
-    this.notice({ kind: 'outage', sqlstate: '', relation: -1, text: `lane ${this.lane.number} lost its connection and reconnects` });
+    // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
+    if (this.answered) this.lostSinceMs = performance.now();
+    this.answered = false;
+    this.notice({ kind: 'outage', sqlstate: '', relation: -1, text: `lane ${this.lane.number} lost its connection (${reason}) and reconnects` });
     await this.reconnect(processId);
   }
 

@@ -32,14 +32,14 @@ export class LaneSession {
   private readonly maxPrepared: number;
   private nextName = 1;
   private lost = false;
-  private readonly onLost: () => void;
+  private readonly onLost: (reason: string) => void;
 
-  constructor(client: pg.Client, maxPrepared: number, onLost: () => void) {
+  constructor(client: pg.Client, maxPrepared: number, onLost: (reason: string) => void) {
     this.client = client;
     this.maxPrepared = maxPrepared;
     this.onLost = onLost;
-    client.on('error', () => this.lose());
-    client.on('end', () => this.lose());
+    client.on('error', (error) => this.lose(error.message));
+    client.on('end', () => this.lose('the server closed it'));
   }
 
   get processId(): number {
@@ -64,9 +64,9 @@ export class LaneSession {
       transaction.bytes.write(this.nameOf(shape), nameOffset(from), STATEMENT_NAME_LENGTH, 'latin1');
     }
     const query = new TransactionQuery(transaction, (error) => {
-      if (error === null) settled({ kind: 'committed', rows: query.rows, returned: query.returned });
+      if (error === null) settled({ kind: 'committed', rows: query.affected, returned: query.returned });
       else if (isServerError(error)) settled(this.refusal(transaction, error));
-      else this.lose();
+      else this.lose(error.message);
     });
     this.client.query(query as unknown as pg.Submittable);
   }
@@ -81,10 +81,10 @@ export class LaneSession {
     await this.client.end().catch(() => undefined);
   }
 
-  private lose(): void {
+  private lose(reason: string): void {
     if (this.lost) return;
     this.lost = true;
-    this.onLost();
+    this.onLost(reason);
   }
 
   private refusal(transaction: Transaction, error: pg.DatabaseError): Outcome {
@@ -177,7 +177,8 @@ class ControlQuery extends QueryBase {
 
 /** A whole transaction in one Sync: its bytes are ready, and nothing is built from its answer but row counts. */
 class TransactionQuery extends QueryBase {
-  readonly rows: number[] = [];
+  // Not "rows": pg takes that for an option.
+  readonly affected: number[] = [];
   readonly returned: ((string | null)[][] | null)[] = [];
   private readonly transaction: Transaction;
   private readonly done: Done;
@@ -199,15 +200,15 @@ class TransactionQuery extends QueryBase {
   }
 
   handleDataRow(message: DataRow): void {
-    const index = this.rows.length;
+    const index = this.affected.length;
     this.returned[index] ??= [];
     this.returned[index]!.push(message.fields);
   }
 
   handleCommandComplete(message: { readonly text: string }): void {
-    const index = this.rows.length;
+    const index = this.affected.length;
     this.returned[index] ??= null;
-    this.rows.push(Number(message.text.slice(message.text.lastIndexOf(' ') + 1)));
+    this.affected.push(Number(message.text.slice(message.text.lastIndexOf(' ') + 1)));
   }
 
   handlePortalSuspended(): void {
