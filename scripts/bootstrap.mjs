@@ -14,15 +14,31 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 const installed = modified('node_modules/.package-lock.json');
 if (installed < Math.max(modified('package.json'), modified('package-lock.json'))) {
-  step('Installing', process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  step('Installing', process.platform === 'win32' ? 'npm.cmd' : 'npm', [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ]);
 }
 const built = modified('dist/.tsbuildinfo');
-const sources = Math.max(newest('src'), newest('workers'), modified('tsconfig.json'), modified('tsconfig.build.json'), modified('package.json'));
-if (built < sources) step('Building', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
+const sources = Math.max(
+  newest('src'),
+  newest('workers'),
+  modified('tsconfig.json'),
+  modified('tsconfig.build.json'),
+  modified('package.json'),
+);
+if (built < sources)
+  step('Building', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
 
 function step(title, command, args) {
   console.error(`${title} …`);
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) {
     console.error(`${title} failed${error ? `: ${error.message}` : ''}.`);
     process.exit(1);

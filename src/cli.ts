@@ -32,7 +32,8 @@ function seed(text: string): bigint {
 }
 
 function duration(text: string): string {
-  if (parseDurationMs(text) === undefined) throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 5m or 72h.');
+  if (parseDurationMs(text) === undefined)
+    throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 5m or 72h.');
   return text;
 }
 
@@ -45,9 +46,13 @@ function overridesOf(flags: Flags): Override[] {
     ...generator('connections', flags.connections, '--connections'),
     ...generator('random_seed', flags.seed, '--seed'),
     ...generator('faker_seed', flags.seed, '--seed'),
-    ...(flags.duration === undefined ? [] : [{ path: ['traffic', 'duration'], value: flags.duration, option: '--duration' }]),
+    ...(flags.duration === undefined
+      ? []
+      : [{ path: ['traffic', 'duration'], value: flags.duration, option: '--duration' }]),
     ...(flags.embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }]),
-    ...(flags.metricsPort === undefined ? [] : [{ path: ['metrics', 'port'], value: flags.metricsPort, option: '--metrics-port' }]),
+    ...(flags.metricsPort === undefined
+      ? []
+      : [{ path: ['metrics', 'port'], value: flags.metricsPort, option: '--metrics-port' }]),
     ...(flags.metrics ? [] : [{ path: ['metrics', 'enabled'], value: false, option: '--no-metrics' }]),
   ];
 }

@@ -7,7 +7,10 @@ const require = createRequire(import.meta.url);
 export const VERSION: string = (() => {
   for (const up of ['../package.json', '../../package.json']) {
     try {
-      const manifest = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { name?: string; version: string };
+      const manifest = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
+        name?: string;
+        version: string;
+      };
       if (manifest.name === 'pg-event-generator') return manifest.version;
     } catch {
       // One folder further up.

@@ -98,7 +98,12 @@ export type Type =
   | (TypeName & { readonly kind: 'base'; readonly extension: string | null })
   | (TypeName & { readonly kind: 'enum'; readonly labels: readonly string[] })
   | (TypeName & { readonly kind: 'array'; readonly element: number; readonly delimiter: string })
-  | (TypeName & { readonly kind: 'domain'; readonly base: number; readonly modifier: number; readonly notNull: boolean })
+  | (TypeName & {
+      readonly kind: 'domain';
+      readonly base: number;
+      readonly modifier: number;
+      readonly notNull: boolean;
+    })
   | (TypeName & { readonly kind: 'other'; readonly typtype: string });
 
 interface TypeName {

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -8,7 +8,11 @@ import { connect } from '../traffic/session.js';
  * The coordinator's own session. `search_path` is pinned, so that `format_type` and friends qualify every name.
  * @throws SetupError that says what to do, without a password in it.
  */
-export async function connectCoordinator(settings: ConnectionSettings, config: Config, runId: string): Promise<pg.Client> {
+export async function connectCoordinator(
+  settings: ConnectionSettings,
+  config: Config,
+  runId: string,
+): Promise<pg.Client> {
   const { timeouts } = config.generator;
   let client: pg.Client;
   try {
@@ -21,7 +25,10 @@ export async function connectCoordinator(settings: ConnectionSettings, config: C
     });
   } catch (error) {
     if (error instanceof SetupError) throw error;
-    throw SetupError.of(`connection to ${describeConnection(settings)}`, `${adviceFor(error as NodeJS.ErrnoException)}`);
+    throw SetupError.of(
+      `connection to ${describeConnection(settings)}`,
+      `${adviceFor(error as NodeJS.ErrnoException)}`,
+    );
   }
   await client.query('SET search_path = pg_catalog');
   return client;

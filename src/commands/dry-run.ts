@@ -8,11 +8,19 @@ const SAMPLE = 5;
 
 /** The plan in words and the first operations of each lane, as if all were committed. Nothing is written. */
 export function dryRunText(plan: Plan, claims: readonly Claims[], findings: readonly Finding[]): string {
-  const lines = [`plan: ${plan.quotas.length} lanes at depth ${plan.pipelineDepth}, rows ${plan.rowSelection}, seeds ${plan.randomSeed}/${plan.fakerSeed}`];
+  const lines = [
+    `plan: ${plan.quotas.length} lanes at depth ${plan.pipelineDepth}, rows ${plan.rowSelection}, seeds ${plan.randomSeed}/${plan.fakerSeed}`,
+  ];
   for (const [index, relation] of plan.relations.entries()) {
-    const weights = plan.choices.filter((choice) => choice.relation === index).map((choice) => `${choice.operation} ${choice.weight}`);
-    lines.push('', `${relation.label}: ${weights.length === 0 ? 'not chosen' : weights.join(', ')}; ${claims[index]!.count} existing rows known`);
-    for (const column of relation.columns) lines.push(`  ${column.name} ${column.typeName}: ${column.source}, ${JSON.stringify(column.recipe)}`);
+    const weights = plan.choices
+      .filter((choice) => choice.relation === index)
+      .map((choice) => `${choice.operation} ${choice.weight}`);
+    lines.push(
+      '',
+      `${relation.label}: ${weights.length === 0 ? 'not chosen' : weights.join(', ')}; ${claims[index]!.count} existing rows known`,
+    );
+    for (const column of relation.columns)
+      lines.push(`  ${column.name} ${column.typeName}: ${column.source}, ${JSON.stringify(column.recipe)}`);
   }
   for (const finding of findings) lines.push('', `${finding.relation}: ${finding.reason}`);
   lines.push('', ...transcript(plan, claims, SAMPLE));
@@ -47,7 +55,9 @@ function describeTransaction(plan: Plan, lane: number, transaction: Transaction)
   return [
     `-- lane ${lane}, operation ${number}: ${kind} on ${plan.relations[relation]!.label}`,
     ...transaction.statements.flatMap((statement) => {
-      const values = parametersOf(transaction.bytes, statement).map((value) => (value === null ? 'NULL' : JSON.stringify(value)));
+      const values = parametersOf(transaction.bytes, statement).map((value) =>
+        value === null ? 'NULL' : JSON.stringify(value),
+      );
       return [`${statement.shape.sql}`, `  -- ${values.join(', ')}`];
     }),
   ];

@@ -28,18 +28,25 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   const draft = await selectRows(client, catalog, buildPlan(config, catalog, seeds), dryRun, say);
   for (const finding of draft.findings) {
     const where = finding.column === null ? finding.relation : `${finding.relation}.${finding.column}`;
-    say('warn', `${where}: ${finding.reason}${finding.prevents.length > 0 ? `, so no ${finding.prevents.join(', ').toUpperCase()}` : ''} (${finding.remedy})`);
+    say(
+      'warn',
+      `${where}: ${finding.reason}${finding.prevents.length > 0 ? `, so no ${finding.prevents.join(', ').toUpperCase()}` : ''} (${finding.remedy})`,
+    );
   }
   const questions = watermarkQuestions(draft);
   const answers = await ask(client, questions);
   const gaps = new Map<number, Answer>();
   for (const [index, question] of questions.entries()) {
     const sql = gapQuestion(draft, question, answers[index]!);
-    if (sql !== undefined) gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
+    if (sql !== undefined)
+      gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
   }
   const plan = applyWatermarks(draft, questions, answers, gaps);
   const { existing_rows: existing, count_rows: count } = config.generator;
-  const claimed = await claimRows(client, plan, draft.relations, { perTable: existing === 'all' ? Number.POSITIVE_INFINITY : existing, count });
+  const claimed = await claimRows(client, plan, draft.relations, {
+    perTable: existing === 'all' ? Number.POSITIVE_INFINITY : existing,
+    count,
+  });
   const lacking = parentsWithoutRows(plan, claimed);
   if (lacking.length > 0) {
     throw new SetupError(
@@ -62,7 +69,9 @@ async function ask(client: pg.Client, questions: readonly Question[]): Promise<A
   const answers: Answer[] = [];
   for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT) {
     const batch = questions.slice(from, from + QUESTIONS_PER_STATEMENT);
-    const text = batch.map(({ sql }, index) => `SELECT ${index} AS i, a.* FROM (${sql}) AS a (low, high)`).join(' UNION ALL ');
+    const text = batch
+      .map(({ sql }, index) => `SELECT ${index} AS i, a.* FROM (${sql}) AS a (low, high)`)
+      .join(' UNION ALL ');
     const { rows } = await client.query({ text: `${text} ORDER BY i`, rowMode: 'array' });
     for (const [, low, high] of rows as [number, string | null, string | null][]) answers.push([low, high]);
   }
@@ -71,19 +80,34 @@ async function ask(client: pg.Client, questions: readonly Question[]): Promise<A
 
 function checkServer({ server }: Catalog, config: Config, say: Say): void {
   const where = `database ${server.database}`;
-  if (server.version < 140_000) throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; 14 or later is`);
-  if (server.encoding !== 'UTF8') throw SetupError.of(where, `its encoding is ${server.encoding}; only UTF8 is supported`);
-  if (server.readOnly) throw SetupError.of(where, 'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary');
+  if (server.version < 140_000)
+    throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; 14 or later is`);
+  if (server.encoding !== 'UTF8')
+    throw SetupError.of(where, `its encoding is ${server.encoding}; only UTF8 is supported`);
+  if (server.readOnly)
+    throw SetupError.of(
+      where,
+      'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary',
+    );
   if (server.superuser && !config.embedded) {
     if (!config.generator.allow_superuser) {
-      throw SetupError.of(where, `user "${server.user}" is a superuser and generator.allow_superuser is false; connect as an ordinary user`);
+      throw SetupError.of(
+        where,
+        `user "${server.user}" is a superuser and generator.allow_superuser is false; connect as an ordinary user`,
+      );
     }
     say('warn', `user "${server.user}" is a superuser: privileges and row security are not exercised`);
   }
 }
 
 /** `system_rows` needs an extension; where it cannot be had the run goes on with owned rows, and says so. */
-async function selectRows(client: pg.Client, catalog: Catalog, draft: Draft, dryRun: boolean, say: Say): Promise<Draft> {
+async function selectRows(
+  client: pg.Client,
+  catalog: Catalog,
+  draft: Draft,
+  dryRun: boolean,
+  say: Say,
+): Promise<Draft> {
   if (draft.plan.rowSelection !== 'system_rows' || catalog.server.systemRows) return draft;
   try {
     if (!dryRun) await client.query(CREATE_SYSTEM_ROWS);

@@ -55,14 +55,25 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       process.stdout.write(dryRunText(prepared.plan, prepared.claims, prepared.findings));
       return EXIT.finished;
     }
-    const summary = await carryOut({ config: { ...config, connection: settings }, prepared, runId, progress, stops, endpoint });
+    const summary = await carryOut({
+      config: { ...config, connection: settings },
+      prepared,
+      runId,
+      progress,
+      stops,
+      endpoint,
+    });
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     return summary.exit.code;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     if (options.summaryFile !== undefined) {
-      writeSummary(options.summaryFile, { schema_version: 1, version: VERSION, exit: { code: EXIT.setup, reason: error.message } });
+      writeSummary(options.summaryFile, {
+        schema_version: 1,
+        version: VERSION,
+        exit: { code: EXIT.setup, reason: error.message },
+      });
     }
     progress.message('error', error.message);
     return EXIT.setup;
@@ -159,7 +170,11 @@ async function carryOut(job: Job): Promise<Summary> {
     elapsedSeconds: (performance.now() - startMs) / 1000,
     exit: exitOf(end, traffic, generator.error_budget.max_error_ratio, stops.signal, durationReached),
     plan,
-    schemaFingerprint: fingerprint(prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) => relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]))),
+    schemaFingerprint: fingerprint(
+      prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) =>
+        relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
+      ),
+    ),
     serverVersion: prepared.catalog.server.versionText,
     workers: traffic.workers,
     reproducible: because.length === 0,
@@ -177,7 +192,13 @@ function operationsOf(traffic: Traffic): number {
   return traffic.totals.total('committed') + traffic.totals.total('rejected') + traffic.totals.total('failed');
 }
 
-function exitOf(end: TrafficEnd, traffic: Traffic, maxErrorRatio: number, signal: string | null, durationReached: boolean): { code: number; reason: string } {
+function exitOf(
+  end: TrafficEnd,
+  traffic: Traffic,
+  maxErrorRatio: number,
+  signal: string | null,
+  durationReached: boolean,
+): { code: number; reason: string } {
   switch (end.kind) {
     case 'outage':
       return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
@@ -185,12 +206,18 @@ function exitOf(end: TrafficEnd, traffic: Traffic, maxErrorRatio: number, signal
     case 'refused':
       return { code: EXIT.endedEarly, reason: end.message };
     case 'starved':
-      return { code: EXIT.endedEarly, reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows` };
+      return {
+        code: EXIT.endedEarly,
+        reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
+      };
     case 'finished': {
       const operations = operationsOf(traffic);
       const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
       if (operations > 0 && errors / operations > maxErrorRatio) {
-        return { code: EXIT.endedEarly, reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}` };
+        return {
+          code: EXIT.endedEarly,
+          reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`,
+        };
       }
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return { code: EXIT.finished, reason: durationReached ? 'duration reached' : 'all operations done' };
@@ -256,6 +283,9 @@ function writeSummary(file: string, summary: object): void {
   try {
     writeFileSync(file, `${JSON.stringify(summary, null, 2)}\n`);
   } catch (error) {
-    throw SetupError.of(file, `the summary cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+    throw SetupError.of(
+      file,
+      `the summary cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+    );
   }
 }

@@ -104,13 +104,21 @@ function portOf(text: string | undefined, problems: Problem[]): number | undefin
   if (text === undefined || text === '') return undefined;
   const port = Number(text);
   if (Number.isInteger(port) && port >= 1 && port <= 65535) return port;
-  problems.push({ place: 'environment', key: 'PGPORT', message: `expected a whole number from 1 to 65535, got "${text}"` });
+  problems.push({
+    place: 'environment',
+    key: 'PGPORT',
+    message: `expected a whole number from 1 to 65535, got "${text}"`,
+  });
   return undefined;
 }
 
 function sslOf(text: string | undefined, problems: Problem[]): SslMode | undefined {
   if (text === undefined || text === '' || text === 'allow' || text === 'prefer') return undefined;
   if (SSL_MODES.includes(text)) return text as SslMode;
-  problems.push({ place: 'environment', key: 'PGSSLMODE', message: `expected disable, require, verify-ca or verify-full, got "${text}"` });
+  problems.push({
+    place: 'environment',
+    key: 'PGSSLMODE',
+    message: `expected disable, require, verify-ca or verify-full, got "${text}"`,
+  });
   return undefined;
 }

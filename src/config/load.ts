@@ -50,7 +50,8 @@ export function parseConfig(
 ): Config {
   const source = new Source(file, text, environment);
   if (!source.readable) throw new SetupError(source.problems);
-  if (text.trim() === '') throw SetupError.of(`${file}:1:1`, 'the file is empty; see event-generator.yaml of the project for every key');
+  if (text.trim() === '')
+    throw SetupError.of(`${file}:1:1`, 'the file is empty; see event-generator.yaml of the project for every key');
   for (const { path, value, option } of overrides) source.override(path, value, option);
 
   const problems: Problem[] = [...source.problems];
@@ -60,7 +61,9 @@ export function parseConfig(
   const operationWeights = resolveWeights(config.generator, source, problems);
   checkRelations(config, source, problems);
   for (const path of keysNotInThisVersion(config)) {
-    problems.push(source.problem(path, `not in this version: leave the key out (got ${describe(source.valueAt(path))})`));
+    problems.push(
+      source.problem(path, `not in this version: leave the key out (got ${describe(source.valueAt(path))})`),
+    );
   }
   if (problems.length > 0) throw new SetupError(problems);
 
@@ -154,13 +157,18 @@ function knownKeysAt(path: readonly PropertyKey[]): string[] {
   return Object.keys(schema?.shape ?? {});
 }
 
-function resolveWeights(generator: GeneratorConfig, source: Source, problems: Problem[]): Record<OperationName, number> {
+function resolveWeights(
+  generator: GeneratorConfig,
+  source: Source,
+  problems: Problem[],
+): Record<OperationName, number> {
   const path = ['generator', 'operation_weights'];
   const weights: Record<OperationName, number> = { INSERT: 0, UPDATE: 0, DELETE: 0 };
   const given = generator.operation_weights;
   const seen = new Set<string>();
   for (const [index, name] of generator.operations.entries()) {
-    if (seen.has(name)) problems.push(source.problem(['generator', 'operations', index], `${name} stands twice; remove one`));
+    if (seen.has(name))
+      problems.push(source.problem(['generator', 'operations', index], `${name} stands twice; remove one`));
     seen.add(name);
   }
   if (given === undefined) {
@@ -180,40 +188,59 @@ function resolveWeights(generator: GeneratorConfig, source: Source, problems: Pr
     for (const name of OPERATIONS) {
       const value = given[name];
       if (value !== undefined && value > 0 && !generator.operations.includes(name)) {
-        problems.push(source.problem([...path, name], `${name} has a weight but is not among operations: [${generator.operations.join(', ')}]`));
+        problems.push(
+          source.problem(
+            [...path, name],
+            `${name} has a weight but is not among operations: [${generator.operations.join(', ')}]`,
+          ),
+        );
       }
       if (generator.operations.includes(name)) weights[name] = value ?? 0;
     }
   }
   if (problems.length === 0 && OPERATIONS.every((name) => weights[name] === 0)) {
-    problems.push(source.problem(path, 'all weights are 0, so no operation could be chosen; give one of them a weight above 0'));
+    problems.push(
+      source.problem(path, 'all weights are 0, so no operation could be chosen; give one of them a weight above 0'),
+    );
   }
   return weights;
 }
 
 function checkRelations({ generator }: FileConfig, source: Source, problems: Problem[]): void {
-  if (generator.wait_after_operations > 0 && generator.wait_duration_seconds === 0 && source.valueAt(['generator', 'wait_duration_seconds']) === undefined) {
+  if (
+    generator.wait_after_operations > 0 &&
+    generator.wait_duration_seconds === 0 &&
+    source.valueAt(['generator', 'wait_duration_seconds']) === undefined
+  ) {
     problems.push(source.problem(['generator', 'wait_after_operations'], 'needs wait_duration_seconds beside it'));
   }
   if (generator.faker_seed !== undefined && generator.random_seed === undefined) {
-    problems.push(source.problem(['generator', 'faker_seed'], 'needs random_seed beside it: without it the run cannot be repeated'));
+    problems.push(
+      source.problem(['generator', 'faker_seed'], 'needs random_seed beside it: without it the run cannot be repeated'),
+    );
   }
   const weights = Object.values(generator.table_weights);
   if (weights.length > 0 && weights.every((value) => value === 0) && generator.manual_table_list.length > 0) {
     const covered = generator.manual_table_list.every((name) => generator.table_weights[name] === 0);
-    if (covered) problems.push(source.problem(['generator', 'table_weights'], 'every table has weight 0, so none could be chosen'));
+    if (covered)
+      problems.push(
+        source.problem(['generator', 'table_weights'], 'every table has weight 0, so none could be chosen'),
+      );
   }
   for (const [table, columns] of Object.entries(generator.column_overrides)) {
     for (const [column, override] of Object.entries(columns)) {
       const path = ['generator', 'column_overrides', table, column];
       const report = (message: string) => problems.push(source.problem(path, message));
-      if (override.type === 'int_range' && override.min > override.max) report(`min ${override.min} is above max ${override.max}`);
+      if (override.type === 'int_range' && override.min > override.max)
+        report(`min ${override.min} is above max ${override.max}`);
       if ((override.type === 'date_range' || override.type === 'timestamp_range') && override.min > override.max) {
         report(`min "${override.min}" is after max "${override.max}"`);
       }
       if (override.type === 'choice' && override.weights !== undefined) {
         if (override.weights.length !== override.values.length) {
-          report(`expected one weight for each of the ${override.values.length} values, got ${override.weights.length}`);
+          report(
+            `expected one weight for each of the ${override.values.length} values, got ${override.weights.length}`,
+          );
         } else if (override.weights.every((value) => value === 0)) report('all weights are 0');
       }
     }

@@ -10,9 +10,14 @@ const expected = (what: string) => ({ error: `expected ${what}` });
 
 const text = (what = 'a text') => z.string(expected(what));
 const flag = () => z.boolean(expected('true or false'));
-const ratio = () => z.number(expected('a number from 0 to 1')).min(0, expected('a number from 0 to 1')).max(1, expected('a number from 0 to 1'));
+const ratio = () =>
+  z
+    .number(expected('a number from 0 to 1'))
+    .min(0, expected('a number from 0 to 1'))
+    .max(1, expected('a number from 0 to 1'));
 const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => {
-  const what = max === Number.MAX_SAFE_INTEGER ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`;
+  const what =
+    max === Number.MAX_SAFE_INTEGER ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`;
   return z.number(expected(what)).int(expected(what)).min(min, expected(what)).max(max, expected(what));
 };
 const weight = () => z.number(expected('a weight of 0 or more')).min(0, expected('a weight of 0 or more'));
@@ -23,21 +28,27 @@ const durationValue = () =>
     .transform((value, context) => {
       const ms = parseDurationMs(value);
       if (ms === undefined) {
-        context.issues.push({ code: 'custom', message: 'expected a duration such as 500ms, 10s, 5m or 72h', input: value });
+        context.issues.push({
+          code: 'custom',
+          message: 'expected a duration such as 500ms, 10s, 5m or 72h',
+          input: value,
+        });
         return z.NEVER;
       }
       return ms;
     });
 const duration = (fallbackMs: number) => durationValue().default(fallbackMs);
 
-const seed = z.union([z.bigint(), z.number().int()], expected('a whole number that fits 64 bits')).transform((value, context) => {
-  const big = BigInt(value);
-  if (BigInt.asIntN(64, big) !== big && BigInt.asUintN(64, big) !== big) {
-    context.issues.push({ code: 'custom', message: 'expected a whole number that fits 64 bits', input: value });
-    return z.NEVER;
-  }
-  return big;
-});
+const seed = z
+  .union([z.bigint(), z.number().int()], expected('a whole number that fits 64 bits'))
+  .transform((value, context) => {
+    const big = BigInt(value);
+    if (BigInt.asIntN(64, big) !== big && BigInt.asUintN(64, big) !== big) {
+      context.issues.push({ code: 'custom', message: 'expected a whole number that fits 64 bits', input: value });
+      return z.NEVER;
+    }
+    return big;
+  });
 
 export const OPERATIONS = ['INSERT', 'UPDATE', 'DELETE'] as const;
 export type OperationName = (typeof OPERATIONS)[number];
@@ -49,7 +60,9 @@ const connection = z.strictObject({
   user: text().optional(),
   password: z.union([z.string(), z.number().transform(String)], expected('a text (put it in quotes)')).optional(),
   url: text('postgresql://user@host:port/database').optional(),
-  ssl: z.enum(['disable', 'require', 'verify-ca', 'verify-full'], expected('disable, require, verify-ca or verify-full')).optional(),
+  ssl: z
+    .enum(['disable', 'require', 'verify-ca', 'verify-full'], expected('disable, require, verify-ca or verify-full'))
+    .optional(),
   ssl_root_cert: text('a file').optional(),
   ssl_cert: text('a file').optional(),
   ssl_key: text('a file').optional(),
@@ -65,19 +78,32 @@ const override = z.discriminatedUnion(
       values: z.array(scalar, expected('a list of values')).min(1, expected('at least one value')),
       weights: z.array(weight(), expected('a list of weights')).optional(),
     }),
-    z.strictObject({ type: z.literal('int_range'), min: integer(Number.MIN_SAFE_INTEGER), max: integer(Number.MIN_SAFE_INTEGER) }),
-    z.strictObject({ type: z.literal('date_range'), min: text('a date such as 2024-01-31'), max: text('a date such as 2024-01-31') }),
+    z.strictObject({
+      type: z.literal('int_range'),
+      min: integer(Number.MIN_SAFE_INTEGER),
+      max: integer(Number.MIN_SAFE_INTEGER),
+    }),
+    z.strictObject({
+      type: z.literal('date_range'),
+      min: text('a date such as 2024-01-31'),
+      max: text('a date such as 2024-01-31'),
+    }),
     z.strictObject({
       type: z.literal('timestamp_range'),
       min: text('a timestamp such as 2024-01-31 12:00:00'),
       max: text('a timestamp such as 2024-01-31 12:00:00'),
     }),
     z.strictObject({ type: z.literal('faker'), method: text('a faker method such as person.fullName') }),
-    z.strictObject({ type: z.literal('template'), template: text('a template such as "{{person.firstName}}-{{ordinal}}"') }),
+    z.strictObject({
+      type: z.literal('template'),
+      template: text('a template such as "{{person.firstName}}-{{ordinal}}"'),
+    }),
     z.strictObject({ type: z.literal('null') }),
     z.strictObject({ type: z.literal('constant'), value: scalar }),
   ],
-  expected('type: choice, int_range, date_range, timestamp_range, faker, template, null or constant, with its own keys'),
+  expected(
+    'type: choice, int_range, date_range, timestamp_range, faker, template, null or constant, with its own keys',
+  ),
 );
 export type ColumnOverride = z.output<typeof override>;
 
@@ -90,15 +116,23 @@ const operationWeights = z.union(
 );
 
 const generator = z.strictObject({
-  schema_name: z.union([z.string(), z.array(z.string()).min(1)], expected('a schema name, or a list of them')).default('public'),
+  schema_name: z
+    .union([z.string(), z.array(z.string()).min(1)], expected('a schema name, or a list of them'))
+    .default('public'),
   manual_table_list: names('table name').default([]),
   exclude_table_list: names('table name').default([]),
   num_iterations: integer(-1).default(2000),
   wait_after_operations: integer(0).default(0),
-  wait_duration_seconds: z.number(expected('a number of seconds, 0 or more')).min(0, expected('a number of seconds, 0 or more')).default(0),
+  wait_duration_seconds: z
+    .number(expected('a number of seconds, 0 or more'))
+    .min(0, expected('a number of seconds, 0 or more'))
+    .default(0),
   table_weights: z.record(z.string(), weight(), expected('a map from table to weight')).default({}),
   operations: z
-    .array(z.enum(OPERATIONS, expected('INSERT, UPDATE or DELETE')), expected('a list out of INSERT, UPDATE and DELETE'))
+    .array(
+      z.enum(OPERATIONS, expected('INSERT, UPDATE or DELETE')),
+      expected('a list out of INSERT, UPDATE and DELETE'),
+    )
     .min(1, expected('at least one of INSERT, UPDATE and DELETE'))
     .default([...OPERATIONS]),
   operation_weights: operationWeights.optional(),
@@ -111,9 +145,16 @@ const generator = z.strictObject({
   faker_seed: seed.optional(),
   min_col_size_bytes: integer(0, 100_000_000).default(0),
   enable_index_create_drop: flag().default(false),
-  index_events_interval: z.number(expected('a number of seconds above 0')).gt(0, expected('a number of seconds above 0')).default(5),
+  index_events_interval: z
+    .number(expected('a number of seconds above 0'))
+    .gt(0, expected('a number of seconds above 0'))
+    .default(5),
   column_overrides: z
-    .record(z.string(), z.record(z.string(), override, expected('a map from column to override')), expected('a map from table to its columns'))
+    .record(
+      z.string(),
+      z.record(z.string(), override, expected('a map from column to override')),
+      expected('a map from table to its columns'),
+    )
     .default({}),
   force_conflicts: z
     .strictObject({
@@ -123,12 +164,16 @@ const generator = z.strictObject({
       reuse_via: z.array(z.enum(['INSERT', 'UPDATE'], expected('INSERT or UPDATE'))).default(['INSERT', 'UPDATE']),
     })
     .prefault({}),
-  workers: z.union([z.literal('auto'), integer(1, 256)], expected('auto, or a whole number from 1 to 256')).default('auto'),
+  workers: z
+    .union([z.literal('auto'), integer(1, 256)], expected('auto, or a whole number from 1 to 256'))
+    .default('auto'),
   connections: integer(1, 1024).default(4),
   pipeline_depth: integer(1, 1024).default(8),
   max_prepared_statements: integer(8, 1_000_000).default(4096),
   row_selection: z.enum(['auto', 'owned', 'system_rows'], expected('auto, owned or system_rows')).default('auto'),
-  existing_rows: z.union([z.literal('all'), integer(0)], expected('all, or a whole number of 0 or more')).default(10_000),
+  existing_rows: z
+    .union([z.literal('all'), integer(0)], expected('all, or a whole number of 0 or more'))
+    .default(10_000),
   max_tracked_rows: integer(1).default(1_000_000),
   max_tracked_rows_total: integer(1).default(10_000_000),
   table_rows: z.strictObject({ min: integer(0).default(0), max: integer(0).default(0) }).prefault({}),
@@ -138,7 +183,9 @@ const generator = z.strictObject({
   defaults: z.enum(['never', 'immutable', 'all'], expected('never, immutable or all')).default('immutable'),
   identity_values: z.enum(['generate', 'database'], expected('generate or database')).default('generate'),
   untargeted_parents: z.enum(['refuse', 'insert'], expected('refuse or insert')).default('refuse'),
-  exclude_columns_from_update: z.record(z.string(), names('column name'), expected('a map from table to a list of columns')).default({}),
+  exclude_columns_from_update: z
+    .record(z.string(), names('column name'), expected('a map from table to a list of columns'))
+    .default({}),
   rehearse: flag().default(true),
   transaction: z
     .strictObject({
@@ -146,7 +193,10 @@ const generator = z.strictObject({
       savepoint_ratio: ratio().default(0),
       rollback_ratio: ratio().default(0),
       isolation: z
-        .enum(['read committed', 'repeatable read', 'serializable'], expected('read committed, repeatable read or serializable'))
+        .enum(
+          ['read committed', 'repeatable read', 'serializable'],
+          expected('read committed, repeatable read or serializable'),
+        )
         .default('read committed'),
     })
     .prefault({}),
@@ -156,9 +206,16 @@ const generator = z.strictObject({
       exponent: z.number(expected('a number above 0')).gt(0, expected('a number above 0')).optional(),
     })
     .prefault({}),
-  error_budget: z.strictObject({ max_error_ratio: ratio().default(0.05), quarantine_after: integer(1).default(50) }).prefault({}),
-  timeouts: z.strictObject({ connect: duration(10_000), statement: duration(60_000), lock: duration(5_000) }).prefault({}),
-  max_outage_seconds: z.number(expected('a number of seconds, 0 or more')).min(0, expected('a number of seconds, 0 or more')).default(60),
+  error_budget: z
+    .strictObject({ max_error_ratio: ratio().default(0.05), quarantine_after: integer(1).default(50) })
+    .prefault({}),
+  timeouts: z
+    .strictObject({ connect: duration(10_000), statement: duration(60_000), lock: duration(5_000) })
+    .prefault({}),
+  max_outage_seconds: z
+    .number(expected('a number of seconds, 0 or more'))
+    .min(0, expected('a number of seconds, 0 or more'))
+    .default(60),
   allow_superuser: flag().default(true),
 });
 
@@ -168,12 +225,18 @@ const traffic = z.strictObject({
   arrival: z.enum(['constant', 'poisson'], expected('constant or poisson')).default('constant'),
   rate_unit: z.enum(['operations', 'events'], expected('operations or events')).default('operations'),
   catch_up: z.enum(['all', 'bounded', 'drop'], expected('all, bounded or drop')).default('bounded'),
-  catch_up_seconds: z.number(expected('a number of seconds above 0')).gt(0, expected('a number of seconds above 0')).default(1),
+  catch_up_seconds: z
+    .number(expected('a number of seconds above 0'))
+    .gt(0, expected('a number of seconds above 0'))
+    .default(1),
   late_after: duration(1000),
   duration: durationValue().optional(),
   warm_up: duration(0),
   stages: z
-    .array(z.strictObject({ duration: duration(0), rate: positiveRate, ramp: flag().default(false) }), expected('a list of stages'))
+    .array(
+      z.strictObject({ duration: duration(0), rate: positiveRate, ramp: flag().default(false) }),
+      expected('a list of stages'),
+    )
     .default([]),
   spikes: z
     .array(
@@ -210,7 +273,9 @@ export const fileSchema = z.strictObject({
   replication: z
     .strictObject({
       targets: z.array(target, expected('a list of targets')).default([]),
-      heartbeat: z.strictObject({ schema: text('a schema name').default('event_generator'), interval: duration(50) }).prefault({}),
+      heartbeat: z
+        .strictObject({ schema: text('a schema name').default('event_generator'), interval: duration(50) })
+        .prefault({}),
     })
     .prefault({}),
 });

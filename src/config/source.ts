@@ -19,7 +19,12 @@ export class Source {
     this.file = file;
     this.lines = new LineCounter();
     const problems: Problem[] = [];
-    const document = parseDocument(text, { lineCounter: this.lines, intAsBigInt: true, prettyErrors: false, version: '1.2' });
+    const document = parseDocument(text, {
+      lineCounter: this.lines,
+      intAsBigInt: true,
+      prettyErrors: false,
+      version: '1.2',
+    });
     this.root = document.contents as ParsedNode | null;
     for (const error of document.errors) {
       const { line, col } = this.lines.linePos(error.pos[0]);
@@ -38,7 +43,8 @@ export class Source {
       } else {
         const raw = toData(document, file, problems);
         readable = problems.length === 0;
-        this.data = (normalise(raw, [], environment, (path, message) => problems.push(this.problem(path, message))) ?? {}) as Record<string, unknown>;
+        this.data = (normalise(raw, [], environment, (path, message) => problems.push(this.problem(path, message))) ??
+          {}) as Record<string, unknown>;
       }
     }
     this.problems = problems;
@@ -121,7 +127,11 @@ function toData(document: ReturnType<typeof parseDocument>, file: string, proble
   try {
     return document.toJS({ maxAliasCount: 100, mapAsMap: true });
   } catch (error) {
-    problems.push({ place: `${file}:1:1`, key: '', message: `too many YAML aliases (*name): ${(error as Error).message}` });
+    problems.push({
+      place: `${file}:1:1`,
+      key: '',
+      message: `too many YAML aliases (*name): ${(error as Error).message}`,
+    });
     return undefined;
   }
 }
@@ -129,7 +139,12 @@ function toData(document: ReturnType<typeof parseDocument>, file: string, proble
 type Report = (path: readonly string[], message: string) => void;
 
 /** Maps to plain objects (null keys left out: `key:` means "not set"), bigint to number where it loses nothing, `${NAME}` to its value. */
-function normalise(value: unknown, path: readonly string[], environment: Readonly<Record<string, string | undefined>>, report: Report): unknown {
+function normalise(
+  value: unknown,
+  path: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  report: Report,
+): unknown {
   if (value instanceof Map) {
     const keepNull = path[1] === 'column_overrides';
     const result: Record<string, unknown> = {};
@@ -144,7 +159,8 @@ function normalise(value: unknown, path: readonly string[], environment: Readonl
     }
     return result;
   }
-  if (Array.isArray(value)) return value.map((entry, index) => normalise(entry, [...path, String(index)], environment, report));
+  if (Array.isArray(value))
+    return value.map((entry, index) => normalise(entry, [...path, String(index)], environment, report));
   if (typeof value === 'bigint') {
     const isSeed = path[1] === 'random_seed' || path[1] === 'faker_seed';
     return isSeed || BigInt(Number(value)) !== value ? value : Number(value);

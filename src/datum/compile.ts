@@ -1,11 +1,20 @@
-import type { Stream } from '../random/stream.js';
 import { indexAt } from '../random/choice.js';
+import type { Stream } from '../random/stream.js';
 import { cidrWriter, inetWriter, macaddrWriter, uuidWriter } from './network.js';
 import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter } from './numeric.js';
 import type { Pools } from './pool.js';
 import type { Recipe, SequenceForm } from './recipe.js';
 import { Sink } from './sink.js';
-import { dateWriter, intervalWriter, MICROS_PER_DAY, timestampWriter, timeWriter, writeDay, writeTime, writeTimestamp } from './temporal.js';
+import {
+  dateWriter,
+  intervalWriter,
+  MICROS_PER_DAY,
+  timestampWriter,
+  timeWriter,
+  writeDay,
+  writeTime,
+  writeTimestamp,
+} from './temporal.js';
 import {
   bytesWriter,
   codeSequenceWriter,
@@ -153,7 +162,11 @@ function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer
     case 'decimal':
       return decimalSequenceWriter(form.scale, start);
     case 'text':
-      return textSequenceWriter(pools.text(form.meaning, form.max), { ...form, start, email: form.meaning === 'email' });
+      return textSequenceWriter(pools.text(form.meaning, form.max), {
+        ...form,
+        start,
+        email: form.meaning === 'email',
+      });
     case 'code':
       return codeSequenceWriter(form.width, start);
     case 'date':

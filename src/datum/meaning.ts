@@ -1,9 +1,41 @@
 /** What a text column is about. Each meaning has one faker method and one pool of ready values. */
 export type Meaning =
-  | 'email' | 'fullName' | 'firstName' | 'lastName' | 'username' | 'password' | 'phone' | 'url' | 'domain' | 'city'
-  | 'country' | 'countryCode' | 'street' | 'zip' | 'state' | 'company' | 'job' | 'product' | 'category' | 'color' | 'currency'
-  | 'ip' | 'mac' | 'userAgent' | 'mime' | 'file' | 'locale' | 'timezone' | 'iban' | 'hash' | 'semver' | 'slug' | 'title' | 'sentence'
-  | 'paragraph' | 'word';
+  | 'email'
+  | 'fullName'
+  | 'firstName'
+  | 'lastName'
+  | 'username'
+  | 'password'
+  | 'phone'
+  | 'url'
+  | 'domain'
+  | 'city'
+  | 'country'
+  | 'countryCode'
+  | 'street'
+  | 'zip'
+  | 'state'
+  | 'company'
+  | 'job'
+  | 'product'
+  | 'category'
+  | 'color'
+  | 'currency'
+  | 'ip'
+  | 'mac'
+  | 'userAgent'
+  | 'mime'
+  | 'file'
+  | 'locale'
+  | 'timezone'
+  | 'iban'
+  | 'hash'
+  | 'semver'
+  | 'slug'
+  | 'title'
+  | 'sentence'
+  | 'paragraph'
+  | 'word';
 
 /*
  * Rules over the words of a column's name, the first that fits wins. Whole words, never parts of one: "skype_id" holds
@@ -17,7 +49,10 @@ const RULES: readonly (readonly [Meaning, readonly string[]])[] = [
   ['hash', ['hash', 'digest', 'checksum', 'md5', 'sha1', 'sha256', 'token', 'fingerprint', 'etag']],
   ['firstName', ['first name', 'firstname', 'given name', 'forename', 'fname']],
   ['lastName', ['last name', 'lastname', 'surname', 'family name', 'lname']],
-  ['fullName', ['full name', 'fullname', 'display name', 'author', 'owner name', 'contact name', 'customer name', 'person']],
+  [
+    'fullName',
+    ['full name', 'fullname', 'display name', 'author', 'owner name', 'contact name', 'customer name', 'person'],
+  ],
   ['phone', ['phone', 'mobile', 'telephone', 'fax', 'tel', 'cell', 'phone number']],
   ['mime', ['mime', 'mimetype', 'content type', 'media type']],
   ['file', ['file', 'filename', 'path', 'attachment', 'file name']],
@@ -44,7 +79,10 @@ const RULES: readonly (readonly [Meaning, readonly string[]])[] = [
   ['slug', ['slug', 'key', 'identifier']],
   ['title', ['title', 'subject', 'headline', 'caption', 'summary']],
   ['paragraph', ['body', 'content', 'text', 'message', 'html', 'bio', 'about']],
-  ['sentence', ['description', 'comment', 'comments', 'note', 'notes', 'remark', 'remarks', 'details', 'reason', 'desc']],
+  [
+    'sentence',
+    ['description', 'comment', 'comments', 'note', 'notes', 'remark', 'remarks', 'details', 'reason', 'desc'],
+  ],
   ['fullName', ['name']],
 ];
 

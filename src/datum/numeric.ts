@@ -25,7 +25,9 @@ function magnitude(stream: Stream, bits: number): number {
   return size - 1 + stream.below(size);
 }
 
-const TWO_TO: readonly number[] = Array.from({ length: 54 }, (_, index) => (index < 31 ? 1 << index : (1 << 30) * (1 << (index - 30))));
+const TWO_TO: readonly number[] = Array.from({ length: 54 }, (_, index) =>
+  index < 31 ? 1 << index : (1 << 30) * (1 << (index - 30)),
+);
 
 function bitsOf(value: number): number {
   let bits = 0;

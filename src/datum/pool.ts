@@ -83,7 +83,12 @@ export class Pools {
   }
 
   tsvector(): Pool {
-    return this.fill('tsvector', 'tsvector', (source) => source.lorem.words({ min: 1, max: 6 }).replaceAll(' ', "' '").replace(/^|$/g, "'"), null);
+    return this.fill(
+      'tsvector',
+      'tsvector',
+      (source) => source.lorem.words({ min: 1, max: 6 }).replaceAll(' ', "' '").replace(/^|$/g, "'"),
+      null,
+    );
   }
 
   private fill(key: string, label: string, method: (source: Faker) => string, max: number | null): Pool {
@@ -110,9 +115,12 @@ export function isFakerMethod(name: string): boolean {
 
 function callFaker(source: Faker, name: string): string {
   const [moduleName, methodName, ...rest] = name.split('.');
-  const holder = Object.hasOwn(source, moduleName ?? '') ? (source as unknown as Record<string, Record<string, unknown>>)[moduleName!] : undefined;
+  const holder = Object.hasOwn(source, moduleName ?? '')
+    ? (source as unknown as Record<string, Record<string, unknown>>)[moduleName!]
+    : undefined;
   const method = holder?.[methodName ?? ''];
-  if (rest.length > 0 || typeof method !== 'function' || methodName === 'constructor') throw new Error(`faker has no method ${name}`);
+  if (rest.length > 0 || typeof method !== 'function' || methodName === 'constructor')
+    throw new Error(`faker has no method ${name}`);
   const value: unknown = method.call(holder);
   if (value instanceof Date) return value.toISOString();
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);

@@ -39,7 +39,13 @@ export type Recipe =
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly cumulative: readonly number[] }
   | { readonly kind: 'null' }
   /** A one-dimensional array. `quote`: elements need quotes and escapes. */
-  | { readonly kind: 'array'; readonly element: Recipe; readonly quote: boolean; readonly delimiter: string; readonly minBytes: number }
+  | {
+      readonly kind: 'array';
+      readonly element: Recipe;
+      readonly quote: boolean;
+      readonly delimiter: string;
+      readonly minBytes: number;
+    }
   /** A different value for every ordinal: what unique columns use. */
   | { readonly kind: 'sequence'; readonly form: SequenceForm; readonly start: number };
 
@@ -48,7 +54,13 @@ export type SequenceForm =
   | { readonly kind: 'integer' }
   | { readonly kind: 'decimal'; readonly scale: number }
   /** Pool value, separator, number, salt (the same for all rows of a run); an e-mail address takes them before the @. */
-  | { readonly kind: 'text'; readonly meaning: Meaning; readonly salt: string; readonly max: number | null; readonly minBytes: number }
+  | {
+      readonly kind: 'text';
+      readonly meaning: Meaning;
+      readonly salt: string;
+      readonly max: number | null;
+      readonly minBytes: number;
+    }
   /** The number in base 36, padded to `width` characters (0: as short as it gets). */
   | { readonly kind: 'code'; readonly width: number }
   | { readonly kind: 'date' }
@@ -60,7 +72,9 @@ export type SequenceForm =
   | { readonly kind: 'labels'; readonly values: readonly string[] };
 
 /** `full`: mostly within 25 years before the reference date, and now and then anywhere in years 1 to 9999. */
-export type DayRange = { readonly kind: 'full' } | { readonly kind: 'between'; readonly minMicros: number; readonly maxMicros: number };
+export type DayRange =
+  | { readonly kind: 'full' }
+  | { readonly kind: 'between'; readonly minMicros: number; readonly maxMicros: number };
 
 /** True where the faker seed drives a recipe (text, uuid, date and time), false where the random seed does. */
 export function usesFakerSeed(recipe: Recipe): boolean {

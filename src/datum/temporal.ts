@@ -25,7 +25,9 @@ export function writeDay(sink: Sink, day: number): void {
   const shifted = day + 730_425; // days since 0000-03-01
   const era = Math.floor(shifted / 146_097);
   const ofEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor((ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365);
+  const yearOfEra = Math.floor(
+    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
+  );
   const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const shiftedMonth = Math.floor((5 * ofYear + 2) / 153);
   const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
@@ -68,7 +70,14 @@ export function dateWriter(range: DayRange): Writer {
 export function timestampWriter(zone: boolean, range: DayRange): Writer {
   return (stream, sink) => {
     if (range.kind === 'between') writeTimestamp(sink, stream.between(range.minMicros, range.maxMicros), zone);
-    else writeTimestamp(sink, drawDay(stream, range) * MICROS_PER_DAY + stream.below(86_400) * MICROS_PER_SECOND + stream.below(MICROS_PER_SECOND), zone);
+    else
+      writeTimestamp(
+        sink,
+        drawDay(stream, range) * MICROS_PER_DAY +
+          stream.below(86_400) * MICROS_PER_SECOND +
+          stream.below(MICROS_PER_SECOND),
+        zone,
+      );
   };
 }
 
@@ -118,6 +127,12 @@ export function parseMicros(text: string): number | undefined {
   const [, year, month, day, hour = '0', minute = '0', second = '0', fraction = ''] = match;
   const date = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
   const back = new Date(date);
-  if (back.getUTCMonth() + 1 !== Number(month) || back.getUTCDate() !== Number(day) || Number(hour) > 23 || Number(minute) > 59) return undefined;
+  if (
+    back.getUTCMonth() + 1 !== Number(month) ||
+    back.getUTCDate() !== Number(day) ||
+    Number(hour) > 23 ||
+    Number(minute) > 59
+  )
+    return undefined;
   return (date - Date.UTC(2000, 0, 1)) * 1000 + Number(fraction.padEnd(6, '0'));
 }

@@ -135,7 +135,10 @@ export function tsvectorWriter(pool: Pool, minBytes: number): Writer {
 }
 
 /** Parts of a template: fixed text, a faker pool, or the ordinal. */
-export type TemplatePart = { readonly kind: 'fixed'; readonly text: string } | { readonly kind: 'pool'; readonly pool: Pool } | { readonly kind: 'ordinal' };
+export type TemplatePart =
+  | { readonly kind: 'fixed'; readonly text: string }
+  | { readonly kind: 'pool'; readonly pool: Pool }
+  | { readonly kind: 'ordinal' };
 
 /** `max` counts characters; what is longer is cut. */
 export function templateWriter(parts: readonly TemplatePart[], max: number | null): Writer {

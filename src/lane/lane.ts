@@ -18,12 +18,22 @@ export type Step =
 /** How an operation ended: told once for each, when its outcome is applied. */
 export type Result =
   | { readonly kind: 'committed'; readonly rows: readonly number[] }
-  | { readonly kind: 'rejected' | 'failed'; readonly sqlstate: string; readonly message: string; readonly constraint: string | null };
+  | {
+      readonly kind: 'rejected' | 'failed';
+      readonly sqlstate: string;
+      readonly message: string;
+      readonly constraint: string | null;
+    };
+
+/** Why a further attempt is made: refused values, a passing condition, or a sample that held no row. */
+export type Retry =
+  | { readonly reason: 'values' | 'transient'; readonly sqlstate: string; readonly message: string }
+  | { readonly reason: 'vacant' };
 
 /** Who counts. */
 export interface Ledger {
   finished(transaction: Transaction, result: Result): void;
-  retried(transaction: Transaction, reason: 'values' | 'transient' | 'vacant', sqlstate: string): void;
+  retried(transaction: Transaction, retry: Retry): void;
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
 }
 
@@ -64,10 +74,13 @@ export class Lane {
     this.number = number;
     this.compiled = compiled;
     this.ledger = ledger;
-    this.rows = plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
+    this.rows =
+      plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
     this.mix = new Mix(plan.choices, this.seeds.random);
-    this.chosen = new Set(plan.choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
+    this.chosen = new Set(
+      plan.choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)),
+    );
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;
     this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
@@ -96,7 +109,8 @@ export class Lane {
 
   next(): Step {
     for (;;) {
-      const ending = this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
+      const ending =
+        this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
       if (this.inFlight.length >= this.depth || (ending && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;
@@ -128,7 +142,11 @@ export class Lane {
     switch (reactionTo(outcome.sqlstate)) {
       case 'replay':
         if (transaction.replays < MAX_REPLAYS) {
-          this.ledger.retried(transaction, 'transient', outcome.sqlstate);
+          this.ledger.retried(transaction, {
+            reason: 'transient',
+            sqlstate: outcome.sqlstate,
+            message: outcome.message,
+          });
           transaction.replays++;
           transaction.outcome = null;
           return { kind: 'send', transaction, delayMs: replayDelayMs(transaction.replays) };
@@ -141,7 +159,11 @@ export class Lane {
         if (transaction.attempt < this.compiled.plan.maxRetries[transaction.kind]) {
           transaction.attempt++;
           if (this.rows.generate(transaction, this.operationSeeds(transaction))) {
-            this.ledger.retried(transaction, 'values', outcome.sqlstate);
+            this.ledger.retried(transaction, {
+              reason: 'values',
+              sqlstate: outcome.sqlstate,
+              message: outcome.message,
+            });
             return { kind: 'send', transaction, delayMs: 0 };
           }
         }
@@ -158,13 +180,15 @@ export class Lane {
   /** An UPDATE or DELETE that found no row in its sample becomes an INSERT and stays owed. */
   private insertInstead(transaction: Transaction, rows: readonly number[]): Step | null {
     const { plan } = this.compiled;
-    if (plan.rowSelection !== 'system_rows' || transaction.kind === 'insert' || rows.some((count) => count > 0)) return null;
+    if (plan.rowSelection !== 'system_rows' || transaction.kind === 'insert' || rows.some((count) => count > 0))
+      return null;
     if (!this.mayInsert(transaction.relation)) return null;
     const insert = new Transaction(transaction.number, transaction.relation, 'insert', transaction.drawn);
     insert.attempt = 1;
+    insert.scheduledMs = transaction.scheduledMs;
     if (!this.rows.generate(insert, this.operationSeeds(insert))) return null;
     this.owed[transaction.relation]![transaction.kind]++;
-    this.ledger.retried(transaction, 'vacant', '');
+    this.ledger.retried(transaction, { reason: 'vacant' });
     this.inFlight[0] = insert;
     return { kind: 'send', transaction: insert, delayMs: 0 };
   }
@@ -178,7 +202,12 @@ export class Lane {
   private refuse(transaction: Transaction, kind: 'rejected' | 'failed', outcome: Outcome & { kind: 'refused' }): void {
     const { relation } = transaction;
     const count = ++this.refusals[relation]![transaction.kind];
-    this.finish(transaction, { kind, sqlstate: outcome.sqlstate, message: outcome.message, constraint: outcome.constraint });
+    this.finish(transaction, {
+      kind,
+      sqlstate: outcome.sqlstate,
+      message: outcome.message,
+      constraint: outcome.constraint,
+    });
     if (count === this.compiled.plan.quarantineAfter) {
       this.ledger.quarantined(relation, transaction.kind, outcome.sqlstate, outcome.message);
     }
@@ -199,7 +228,12 @@ export class Lane {
     this.impossible++;
     this.applied++;
     const transaction = new Transaction(number, drawn.relation, drawn.operation, drawn.operation);
-    this.ledger.finished(transaction, { kind: 'failed', sqlstate: NO_ROW, message: 'no table had a row or room for any operation', constraint: null });
+    this.ledger.finished(transaction, {
+      kind: 'failed',
+      sqlstate: NO_ROW,
+      message: 'no table had a row or room for any operation',
+      constraint: null,
+    });
     return null;
   }
 

@@ -7,7 +7,12 @@ export type Outcome =
       /** Rows read by RETURNING, by statement; null where a statement returns none. */
       readonly returned: readonly (readonly (readonly (string | null)[])[] | null)[];
     }
-  | { readonly kind: 'refused'; readonly sqlstate: string; readonly message: string; readonly constraint: string | null };
+  | {
+      readonly kind: 'refused';
+      readonly sqlstate: string;
+      readonly message: string;
+      readonly constraint: string | null;
+    };
 
 /** What the lane does about a refusal: SQLSTATE decides, never the message's text. */
 export type Reaction =

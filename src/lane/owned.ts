@@ -2,7 +2,7 @@ import { BindSink } from '../datum/sink.js';
 import type { ForeignKeyPlan, OperationKind } from '../plan/plan.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
-import { type Claims, type ClaimSet, PINNED } from './claims.js';
+import { type ClaimSet, type Claims, PINNED } from './claims.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import { Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
 import type { Rows } from './rows.js';
@@ -53,7 +53,8 @@ export class OwnedRows implements Rows {
     const slots = claims.map((claim) => new Int32Array(claim.count).fill(NO_PARENT));
     this.pinned = claims.map((claim) => Int32Array.from(indexesOf(claim, PINNED)));
     for (const [relation, claim] of claims.entries()) {
-      for (const index of indexesOf(claim, lane)) slots[relation]![index] = this.keyspaces[relation]!.allocate(-1 - index);
+      for (const index of indexesOf(claim, lane))
+        slots[relation]![index] = this.keyspaces[relation]!.allocate(-1 - index);
     }
     for (const [relation, claim] of claims.entries()) this.adopt(relation, claim, slots);
   }
@@ -68,7 +69,8 @@ export class OwnedRows implements Rows {
         if (parentIndex < 0) continue;
         const parentClaims = this.claims[foreignKey.parent]!;
         if (parentClaims.lanes[parentIndex] === PINNED) keyspace.setParent(position, slot, PINNED_BASE - parentIndex);
-        else if (parentClaims.lanes[parentIndex] === this.lane) keyspace.setParent(position, slot, slots[foreignKey.parent]![parentIndex]!);
+        else if (parentClaims.lanes[parentIndex] === this.lane)
+          keyspace.setParent(position, slot, slots[foreignKey.parent]![parentIndex]!);
       }
       // Rows outside the lane's own may be among them; then the count never falls to zero and the row is never deleted.
       keyspace.addReferences(slot, claim.references[index]!);
@@ -81,7 +83,12 @@ export class OwnedRows implements Rows {
   private trackClaimed(relation: number, slot: number): void {
     const { plan, namedIndex } = this.compiled.relations[relation]!;
     const known = plan.trackedKeys.filter((key) => key.every((column) => namedIndex[column]! >= 0));
-    const tuples = known.map((key) => this.tuple(plan.trackedKeys.indexOf(key), key.map((column) => this.namedText(relation, slot, column))));
+    const tuples = known.map((key) =>
+      this.tuple(
+        plan.trackedKeys.indexOf(key),
+        key.map((column) => this.namedText(relation, slot, column)),
+      ),
+    );
     this.keyspaces[relation]!.tuples[slot] = tuples;
     for (const tuple of tuples) this.tuplesInUse[relation]!.add(tuple);
   }
@@ -119,7 +126,14 @@ export class OwnedRows implements Rows {
     const { plan } = this.compiled;
     switch (transaction.kind) {
       case 'insert':
-        return this.insert(transaction, transaction.relation, plan.rowsPerOperation.insert, { seeds, own: true, depth: 0, required: NOTHING_REQUIRED }).length > 0;
+        return (
+          this.insert(transaction, transaction.relation, plan.rowsPerOperation.insert, {
+            seeds,
+            own: true,
+            depth: 0,
+            required: NOTHING_REQUIRED,
+          }).length > 0
+        );
       case 'update':
         return this.update(transaction, seeds);
       case 'delete':
@@ -139,7 +153,8 @@ export class OwnedRows implements Rows {
       if (draft !== null) rows.push(draft);
     }
     const most = maxRowsPerInsert(compiled.plan);
-    for (let from = 0; from < rows.length; from += most) this.writeInsert(transaction, relation, rows.slice(from, from + most), context);
+    for (let from = 0; from < rows.length; from += most)
+      this.writeInsert(transaction, relation, rows.slice(from, from + most), context);
     return rows.map((row) => row.slot);
   }
 
@@ -163,15 +178,23 @@ export class OwnedRows implements Rows {
     return null;
   }
 
-  private chooseParents(transaction: Transaction, relation: number, draft: RowDraft, fresh: boolean, context: InsertContext): boolean {
+  private chooseParents(
+    transaction: Transaction,
+    relation: number,
+    draft: RowDraft,
+    fresh: boolean,
+    context: InsertContext,
+  ): boolean {
     const compiled = this.compiled.relations[relation]!;
     draft.parents.length = 0;
     for (const [position, foreignKey] of compiled.plan.foreignKeys.entries()) {
       const required = this.requiredOf(compiled, foreignKey, draft.parents, context.required);
       const choice = { relation, foreignKey, position, draw: draft.draw, slot: draft.slot, required };
       let parent = fresh && !foreignKey.nullable ? null : this.chooseParent(choice, context.seeds);
-      if (parent === null && !fresh && !foreignKey.nullable) parent = this.parentInFlight(transaction, foreignKey, required);
-      if (parent === null && (fresh || !foreignKey.nullable)) parent = this.insertParent(transaction, foreignKey, required, context);
+      if (parent === null && !fresh && !foreignKey.nullable)
+        parent = this.parentInFlight(transaction, foreignKey, required);
+      if (parent === null && (fresh || !foreignKey.nullable))
+        parent = this.insertParent(transaction, foreignKey, required, context);
       if (parent === null && foreignKey.parent === relation && required.size === 0) parent = draft.slot;
       if (parent === null && !foreignKey.nullable) return false;
       draft.parents.push(parent ?? NO_PARENT);
@@ -180,7 +203,12 @@ export class OwnedRows implements Rows {
   }
 
   /** Columns of the parent whose values are settled already: by an overlapping foreign key, or by a child that needs them. */
-  private requiredOf(compiled: CompiledRelation, foreignKey: ForeignKeyPlan, chosen: readonly number[], fromChild: Required): Required {
+  private requiredOf(
+    compiled: CompiledRelation,
+    foreignKey: ForeignKeyPlan,
+    chosen: readonly number[],
+    fromChild: Required,
+  ): Required {
     let required: Map<number, string> | undefined;
     for (const [index, column] of foreignKey.columns.entries()) {
       const wanted = fromChild.get(column) ?? this.textFromParents(compiled, column, chosen);
@@ -249,7 +277,12 @@ export class OwnedRows implements Rows {
     return null;
   }
 
-  private insertParent(transaction: Transaction, foreignKey: ForeignKeyPlan, required: Required, context: InsertContext): number | null {
+  private insertParent(
+    transaction: Transaction,
+    foreignKey: ForeignKeyPlan,
+    required: Required,
+    context: InsertContext,
+  ): number | null {
     if (context.depth >= NESTED_PARENTS) return null;
     const parent = this.compiled.relations[foreignKey.parent]!;
     // An ordinal's text cannot be chosen, nor can a server's.
@@ -259,7 +292,12 @@ export class OwnedRows implements Rows {
     }
     // RETURNING answers too late for a statement of the same transaction.
     if (foreignKey.parentColumns.some((column) => parent.plan.columns[column]!.source === 'server')) return null;
-    const nested = { seeds: nestedSeeds(context.seeds, transaction.statements.length), own: false, depth: context.depth + 1, required };
+    const nested = {
+      seeds: nestedSeeds(context.seeds, transaction.statements.length),
+      own: false,
+      depth: context.depth + 1,
+      required,
+    };
     return this.insert(transaction, foreignKey.parent, 1, nested)[0] ?? null;
   }
 
@@ -275,7 +313,9 @@ export class OwnedRows implements Rows {
       const tuple = this.tuple(index, texts as string[]);
       if (inUse.has(tuple)) return false;
       // Where no part of the tuple is the lane's own, lanes share the tuples out by their hash.
-      const owned = key.some((column) => compiled.foreignKeysOf[column]!.some((position) => draft.parents[position]! >= 0));
+      const owned = key.some((column) =>
+        compiled.foreignKeysOf[column]!.some((position) => draft.parents[position]! >= 0),
+      );
       if (!owned && this.lanes > 1 && split({ hi: 0, lo: 0 }, tuple).lo % this.lanes !== this.lane) return false;
       tuples.push(tuple);
     }
@@ -288,7 +328,12 @@ export class OwnedRows implements Rows {
     return `${key}\u0000${texts.join('\u0000')}`;
   }
 
-  private columnText(compiled: CompiledRelation, column: number, draft: RowDraft, context: InsertContext): string | null {
+  private columnText(
+    compiled: CompiledRelation,
+    column: number,
+    draft: RowDraft,
+    context: InsertContext,
+  ): string | null {
     this.scratch.clear();
     this.writeColumn(compiled, column, draft, context, this.scratch);
     return lastText(this.scratch);
@@ -298,15 +343,22 @@ export class OwnedRows implements Rows {
     this.keyspaces[relation]!.setParent(position, slot, parent);
     const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
     // A row that references itself can still be deleted.
-    if (parent >= 0 && !(parentRelation === relation && parent === slot)) this.keyspaces[parentRelation]!.addReferences(parent, 1);
+    if (parent >= 0 && !(parentRelation === relation && parent === slot))
+      this.keyspaces[parentRelation]!.addReferences(parent, 1);
   }
 
   private unlink(relation: number, position: number, slot: number, parent: number): void {
     const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
-    if (parent >= 0 && !(parentRelation === relation && parent === slot)) this.keyspaces[parentRelation]!.addReferences(parent, -1);
+    if (parent >= 0 && !(parentRelation === relation && parent === slot))
+      this.keyspaces[parentRelation]!.addReferences(parent, -1);
   }
 
-  private writeInsert(transaction: Transaction, relation: number, rows: readonly RowDraft[], context: InsertContext): void {
+  private writeInsert(
+    transaction: Transaction,
+    relation: number,
+    rows: readonly RowDraft[],
+    context: InsertContext,
+  ): void {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const keyspace = this.keyspaces[relation]!;
@@ -324,10 +376,25 @@ export class OwnedRows implements Rows {
       keyspace.kept[draft.slot] = texts;
     }
     endBind(this.sink, from);
-    transaction.statements.push({ shape, relation, kind: 'insert', rows: rows.length, slots: rows.map((row) => row.slot), own: context.own, from, to: this.sink.offset });
+    transaction.statements.push({
+      shape,
+      relation,
+      kind: 'insert',
+      rows: rows.length,
+      slots: rows.map((row) => row.slot),
+      own: context.own,
+      from,
+      to: this.sink.offset,
+    });
   }
 
-  private writeColumn(compiled: CompiledRelation, index: number, draft: RowDraft, context: InsertContext, sink: BindSink): void {
+  private writeColumn(
+    compiled: CompiledRelation,
+    index: number,
+    draft: RowDraft,
+    context: InsertContext,
+    sink: BindSink,
+  ): void {
     const column = compiled.columns[index]!;
     const required = context.required.get(index);
     if (required !== undefined) {
@@ -341,7 +408,13 @@ export class OwnedRows implements Rows {
         column.writeOrdinal(draft.ordinal, sink);
         return;
       case 'foreign':
-        this.writeForeign(compiled, index, draft.parents, () => column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink), sink);
+        this.writeForeign(
+          compiled,
+          index,
+          draft.parents,
+          () => column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink),
+          sink,
+        );
         return;
       case 'drawn':
       case 'server':
@@ -350,7 +423,13 @@ export class OwnedRows implements Rows {
   }
 
   /** The first parent that covers the column gives its value; without one it is NULL, or free where NULL is not allowed. */
-  private writeForeign(compiled: CompiledRelation, column: number, parents: readonly number[], free: () => void, sink: BindSink): void {
+  private writeForeign(
+    compiled: CompiledRelation,
+    column: number,
+    parents: readonly number[],
+    free: () => void,
+    sink: BindSink,
+  ): void {
     let nullable = false;
     for (const position of compiled.foreignKeysOf[column]!) {
       const foreignKey = compiled.plan.foreignKeys[position]!;
@@ -378,7 +457,8 @@ export class OwnedRows implements Rows {
       const mark = sink.open();
       sink.put(claims.bytes, claims.offsets[at]!, claims.offsets[at + 1]!);
       sink.close(mark);
-    } else if (compiled.plan.columns[column]!.source === 'ordinal') compiled.columns[column]!.writeOrdinal(handle, sink);
+    } else if (compiled.plan.columns[column]!.source === 'ordinal')
+      compiled.columns[column]!.writeOrdinal(handle, sink);
     else {
       const bytes = this.keyspaces[relation]!.kept[row]![named]!;
       const mark = sink.open();
@@ -425,7 +505,13 @@ export class OwnedRows implements Rows {
     return transaction.statements.length > 0;
   }
 
-  private updateRow(transaction: Transaction, slot: number, setIndex: number, row: number, seeds: OperationSeeds): boolean {
+  private updateRow(
+    transaction: Transaction,
+    slot: number,
+    setIndex: number,
+    row: number,
+    seeds: OperationSeeds,
+  ): boolean {
     const { relation } = transaction;
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
@@ -467,7 +553,16 @@ export class OwnedRows implements Rows {
     }
     this.writeRowName(relation, slot);
     endBind(this.sink, from);
-    transaction.statements.push({ shape, relation, kind: 'update', rows: 1, slots: [slot], own: true, from, to: this.sink.offset });
+    transaction.statements.push({
+      shape,
+      relation,
+      kind: 'update',
+      rows: 1,
+      slots: [slot],
+      own: true,
+      from,
+      to: this.sink.offset,
+    });
     return true;
   }
 
@@ -483,7 +578,16 @@ export class OwnedRows implements Rows {
       const from = beginBind(this.sink, shape.parameters);
       this.writeRowName(relation, slot);
       endBind(this.sink, from);
-      transaction.statements.push({ shape, relation, kind: 'delete', rows: 1, slots: [slot], own: true, from, to: this.sink.offset });
+      transaction.statements.push({
+        shape,
+        relation,
+        kind: 'delete',
+        rows: 1,
+        slots: [slot],
+        own: true,
+        from,
+        to: this.sink.offset,
+      });
     }
     return picks > 0;
   }
@@ -516,7 +620,8 @@ export class OwnedRows implements Rows {
         if (plan.key.length === 0) keyspace.kept[slot] = values.map((value) => Buffer.from(value ?? ''));
         else {
           const texts = [...(keyspace.kept[slot] ?? new Array<Buffer | undefined>(plan.named.length))];
-          for (const [index, column] of plan.returned.entries()) texts[namedIndex[column]!] = Buffer.from(values[index] ?? '');
+          for (const [index, column] of plan.returned.entries())
+            texts[namedIndex[column]!] = Buffer.from(values[index] ?? '');
           keyspace.kept[slot] = texts;
         }
       }
@@ -542,7 +647,8 @@ export class OwnedRows implements Rows {
   }
 
   undone(transaction: Transaction): void {
-    for (const relink of transaction.relinks) this.unlink(relink.relation, relink.foreignKey, relink.slot, relink.parent);
+    for (const relink of transaction.relinks)
+      this.unlink(relink.relation, relink.foreignKey, relink.slot, relink.parent);
     for (const { kind, relation, slots } of transaction.statements) {
       const keyspace = this.keyspaces[relation]!;
       for (const slot of slots) {
@@ -557,7 +663,8 @@ export class OwnedRows implements Rows {
   private drop(relation: number, slot: number): void {
     const keyspace = this.keyspaces[relation]!;
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
-    for (let position = 0; position < foreignKeys.length; position++) this.unlink(relation, position, slot, keyspace.parent(position, slot));
+    for (let position = 0; position < foreignKeys.length; position++)
+      this.unlink(relation, position, slot, keyspace.parent(position, slot));
     for (const tuple of keyspace.tuples[slot] ?? []) this.tuplesInUse[relation]!.delete(tuple);
     keyspace.forget(slot);
   }

@@ -46,7 +46,13 @@ export class SampledRows implements Rows {
     switch (transaction.kind) {
       case 'insert':
         // The first try hopes for parents; a refusal for want of one brings them along.
-        this.insert(transaction, transaction.relation, rowsPerOperation.insert, seeds, transaction.attempt > 0 ? 0 : NESTED_PARENTS);
+        this.insert(
+          transaction,
+          transaction.relation,
+          rowsPerOperation.insert,
+          seeds,
+          transaction.attempt > 0 ? 0 : NESTED_PARENTS,
+        );
         break;
       case 'update':
         this.update(transaction, rowsPerOperation.update, seeds);
@@ -72,13 +78,25 @@ export class SampledRows implements Rows {
     const { plan } = compiled;
     if (depth < NESTED_PARENTS) {
       for (const foreignKey of plan.foreignKeys) {
-        if (!foreignKey.nullable && foreignKey.parent !== relation && this.compiled.relations[foreignKey.parent]!.plan.operations.insert) {
+        if (
+          !foreignKey.nullable &&
+          foreignKey.parent !== relation &&
+          this.compiled.relations[foreignKey.parent]!.plan.operations.insert
+        ) {
           const label = `parent/${transaction.statements.length}`;
-          this.insert(transaction, foreignKey.parent, 1, { random: split(seeds.random, label), faker: split(seeds.faker, label) }, depth + 1);
+          this.insert(
+            transaction,
+            foreignKey.parent,
+            1,
+            { random: split(seeds.random, label), faker: split(seeds.faker, label) },
+            depth + 1,
+          );
         }
       }
     }
-    const shape = this.compiled.shapes.other(`si/${relation}/${rows}`, () => insertSql(compiled, this.parentSample, rows));
+    const shape = this.compiled.shapes.other(`si/${relation}/${rows}`, () =>
+      insertSql(compiled, this.parentSample, rows),
+    );
     const from = beginBind(this.sink, shape.parameters);
     for (let row = 0; row < rows; row++) {
       const ordinal = this.nextOrdinal[relation]!;
@@ -89,7 +107,15 @@ export class SampledRows implements Rows {
         else if (column.plan.source === 'drawn') column.writeDrawn(seeds, row, ordinal, this.sink);
       }
     }
-    this.finish(transaction, shape, from, relation, 'insert', rows, relation === transaction.relation && depth === (transaction.attempt > 0 ? 0 : NESTED_PARENTS));
+    this.finish(
+      transaction,
+      shape,
+      from,
+      relation,
+      'insert',
+      rows,
+      relation === transaction.relation && depth === (transaction.attempt > 0 ? 0 : NESTED_PARENTS),
+    );
   }
 
   private update(transaction: Transaction, rows: number, seeds: OperationSeeds): void {
@@ -99,11 +125,14 @@ export class SampledRows implements Rows {
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
     const index = this.stream.below(sets.length);
     const set = sets[index]!;
-    const shape = this.compiled.shapes.other(`su/${relation}/${index}`, () => updateSql(compiled.plan, set, rows, this.sampleFrom));
+    const shape = this.compiled.shapes.other(`su/${relation}/${index}`, () =>
+      updateSql(compiled.plan, set, rows, this.sampleFrom),
+    );
     const from = beginBind(this.sink, shape.parameters);
     for (let row = 0; row < rows; row++) {
       const ordinal = this.nextOrdinal[relation]!;
-      if (set.some((column) => compiled.plan.columns[column]!.source === 'ordinal')) this.nextOrdinal[relation] = ordinal + this.lanes;
+      if (set.some((column) => compiled.plan.columns[column]!.source === 'ordinal'))
+        this.nextOrdinal[relation] = ordinal + this.lanes;
       for (const position of set) {
         const column = compiled.columns[position]!;
         if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
@@ -118,12 +147,22 @@ export class SampledRows implements Rows {
     const referencing = this.compiled.plan.relations.flatMap((child) =>
       child.foreignKeys.filter((key) => key.parent === relation).map((key) => ({ child, key })),
     );
-    const shape = this.compiled.shapes.other(`sd/${relation}`, () => deleteSql(this.compiled.plan.relations[relation]!, referencing, rows, this.sampleFrom));
+    const shape = this.compiled.shapes.other(`sd/${relation}`, () =>
+      deleteSql(this.compiled.plan.relations[relation]!, referencing, rows, this.sampleFrom),
+    );
     const from = beginBind(this.sink, 0);
     this.finish(transaction, shape, from, relation, 'delete', rows, true);
   }
 
-  private finish(transaction: Transaction, shape: Shape, from: number, relation: number, kind: OperationKind, rows: number, own: boolean): void {
+  private finish(
+    transaction: Transaction,
+    shape: Shape,
+    from: number,
+    relation: number,
+    kind: OperationKind,
+    rows: number,
+    own: boolean,
+  ): void {
     endBind(this.sink, from);
     transaction.statements.push({ shape, relation, kind, rows, slots: [], own, from, to: this.sink.offset });
   }
@@ -142,7 +181,11 @@ export class SampledRows implements Rows {
 }
 
 /* One SELECT per row, so that every row samples parents of its own; outer joins, so that a missing one is NULL. */
-function insertSql(compiled: CompiledRelation, parentSample: (key: ForeignKeyPlan) => string, rows: number): { sql: string; parameters: number } {
+function insertSql(
+  compiled: CompiledRelation,
+  parentSample: (key: ForeignKeyPlan) => string,
+  rows: number,
+): { sql: string; parameters: number } {
   const { plan } = compiled;
   const parameters = new Parameters();
   const selects = Array.from({ length: rows }, () => {
@@ -157,10 +200,18 @@ function insertSql(compiled: CompiledRelation, parentSample: (key: ForeignKeyPla
   const names = plan.insertColumns.map((column) => plan.columns[column]!.sql).join(', ');
   const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
   if (names === '') return { sql: `INSERT INTO ${plan.sql} DEFAULT VALUES`, parameters: 0 };
-  return { sql: `INSERT INTO ${plan.sql} (${names})${overriding} ${selects.join(' UNION ALL ')}`, parameters: parameters.count };
+  return {
+    sql: `INSERT INTO ${plan.sql} (${names})${overriding} ${selects.join(' UNION ALL ')}`,
+    parameters: parameters.count,
+  };
 }
 
-function updateSql(plan: RelationPlan, set: readonly number[], rows: number, sampleFrom: string): { sql: string; parameters: number } {
+function updateSql(
+  plan: RelationPlan,
+  set: readonly number[],
+  rows: number,
+  sampleFrom: string,
+): { sql: string; parameters: number } {
   const parameters = new Parameters();
   const tuples = Array.from({ length: rows }, (_, row) => {
     const values = set.map((column) => `${parameters.next()}::${plan.columns[column]!.typeName}`);
@@ -182,7 +233,9 @@ function deleteSql(
   sampleFrom: string,
 ): { sql: string; parameters: number } {
   const unreferenced = referencing.map(({ child, key }) => {
-    const matches = key.columns.map((column, index) => `r.${child.columns[column]!.sql} = s.${plan.columns[key.parentColumns[index]!]!.sql}`);
+    const matches = key.columns.map(
+      (column, index) => `r.${child.columns[column]!.sql} = s.${plan.columns[key.parentColumns[index]!]!.sql}`,
+    );
     return `NOT EXISTS (SELECT FROM ${child.sql} AS r WHERE ${matches.join(' AND ')})`;
   });
   const where = unreferenced.length === 0 ? '' : ` WHERE ${unreferenced.join(' AND ')}`;

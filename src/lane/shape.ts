@@ -93,7 +93,9 @@ export class Parameters {
 /** The condition that names one row: its key, or its place and hash where the table has no key. */
 export function whereRow(plan: RelationPlan, parameters: Parameters): string {
   if (plan.key.length === 0) return `t.ctid = ${parameters.next()}::tid AND ${ROW_HASH} = ${parameters.next()}::bigint`;
-  return plan.key.map((column) => `t.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`).join(' AND ');
+  return plan.key
+    .map((column) => `t.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`)
+    .join(' AND ');
 }
 
 /** The most rows that one INSERT of a relation can hold: 65,535 parameters is the protocol's limit, beyond it they wrap silently. */

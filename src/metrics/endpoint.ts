@@ -36,7 +36,12 @@ export async function openEndpoint(host: string, port: number): Promise<Endpoint
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const reason = error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${error.code})`;
-      reject(SetupError.of('metrics', `port ${port} on ${host} ${reason}; choose another with --metrics-port N (0: any free one) or turn it off with --no-metrics`));
+      reject(
+        SetupError.of(
+          'metrics',
+          `port ${port} on ${host} ${reason}; choose another with --metrics-port N (0: any free one) or turn it off with --no-metrics`,
+        ),
+      );
     });
     server.listen(port, host, resolve);
   });

@@ -37,20 +37,35 @@ export function createRegistry(source: MetricsSource): Registry {
   collectDefaultMetrics({ register: registry });
   const { totals, plan } = source;
   const add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, values: () => Value[]) => {
-    const metric = { name, help, type, aggregator: 'sum', get: async () => ({ name, help, type, aggregator: 'sum', values: values() }), reset: () => undefined };
+    const metric = {
+      name,
+      help,
+      type,
+      aggregator: 'sum',
+      get: async () => ({ name, help, type, aggregator: 'sum', values: values() }),
+      reset: () => undefined,
+    };
     registry.registerMetric(metric as unknown as Metric);
   };
   const tables = new TableLabels(plan, source.tableLabelLimit);
 
   add('gauge', 'eventgen_info', 'Constant 1; what runs is in the labels.', () => [
     {
-      labels: { version: source.version, server_version: source.serverVersion, row_selection: plan.rowSelection, random_seed: plan.randomSeed },
+      labels: {
+        version: source.version,
+        server_version: source.serverVersion,
+        row_selection: plan.rowSelection,
+        random_seed: plan.randomSeed,
+      },
       value: 1,
     },
   ]);
   add('counter', 'eventgen_operations_total', 'Operations by how they ended.', () =>
     tables.sum((relation, operation) =>
-      (['committed', 'rejected', 'failed'] as const).map((outcome) => [{ operation, outcome }, totals.table(relation, operation, outcome)]),
+      (['committed', 'rejected', 'failed'] as const).map((outcome) => [
+        { operation, outcome },
+        totals.table(relation, operation, outcome),
+      ]),
     ),
   );
   add('counter', 'eventgen_rows_total', 'Rows changed by committed operations.', () =>
@@ -65,10 +80,13 @@ export function createRegistry(source: MetricsSource): Registry {
   );
   add('counter', 'eventgen_errors_total', 'Statements refused by the server, by SQLSTATE.', () => {
     const sums = new Map<string, Value>();
-    for (const { sqlstate, relation, count } of totals.errors()) addUp(sums, { sqlstate, table: tables.label(relation) }, count);
+    for (const { sqlstate, relation, count } of totals.errors())
+      addUp(sums, { sqlstate, table: tables.label(relation) }, count);
     return [...sums.values()];
   });
-  add('counter', 'eventgen_reconnects_total', 'Connections established after a loss.', () => [{ labels: {}, value: totals.scalar('reconnects') }]);
+  add('counter', 'eventgen_reconnects_total', 'Connections established after a loss.', () => [
+    { labels: {}, value: totals.scalar('reconnects') },
+  ]);
   add('counter', 'eventgen_in_doubt_total', 'Transactions whose answer was lost, by what was found out.', () => [
     { labels: { resolution: 'committed' }, value: totals.scalar('inDoubtCommitted') },
     { labels: { resolution: 'replayed' }, value: totals.scalar('inDoubtReplayed') },
@@ -78,13 +96,24 @@ export function createRegistry(source: MetricsSource): Registry {
     { labels: { outcome: 'committed' }, value: totals.scalar('transactionsCommitted') },
     { labels: { outcome: 'rolled_back' }, value: totals.scalar('transactionsRolledBack') },
   ]);
-  add('histogram', 'eventgen_response_seconds', 'Time from the scheduled moment to the answer.', () => histogram(totals, 'response', 'eventgen_response_seconds'));
-  add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () => histogram(totals, 'service', 'eventgen_service_seconds'));
-  add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [{ labels: {}, value: source.remaining() }]);
-  add('gauge', 'eventgen_event_loop_delay_seconds', 'Highest 99th percentile of a worker thread’s timer delay.', () =>
-    Array.from({ length: source.workers }, (_, worker) => ({ labels: { worker }, value: totals.scalarOf(worker, 'eventLoopDelayMsMax') / 1000 })),
+  add('histogram', 'eventgen_response_seconds', 'Time from the scheduled moment to the answer.', () =>
+    histogram(totals, 'response', 'eventgen_response_seconds'),
   );
-  add('gauge', 'eventgen_quarantined_tables', 'Operations on tables that a lane has set aside.', () => [{ labels: {}, value: totals.scalar('quarantined') }]);
+  add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () =>
+    histogram(totals, 'service', 'eventgen_service_seconds'),
+  );
+  add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [
+    { labels: {}, value: source.remaining() },
+  ]);
+  add('gauge', 'eventgen_event_loop_delay_seconds', 'Highest 99th percentile of a worker thread’s timer delay.', () =>
+    Array.from({ length: source.workers }, (_, worker) => ({
+      labels: { worker },
+      value: totals.scalarOf(worker, 'eventLoopDelayMsMax') / 1000,
+    })),
+  );
+  add('gauge', 'eventgen_quarantined_tables', 'Operations on tables that a lane has set aside.', () => [
+    { labels: {}, value: totals.scalar('quarantined') },
+  ]);
   return registry;
 }
 

@@ -46,7 +46,8 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
 
   const targetedLabels = new Set([...targeted].map(labelOf));
   const relations = catalog.relations.filter(
-    (relation) => targeted.has(relation) || relation.referencedBy.some((key) => targetedLabels.has(labelOf(key.referencing))),
+    (relation) =>
+      targeted.has(relation) || relation.referencedBy.some((key) => targetedLabels.has(labelOf(key.referencing))),
   );
   const findings: Finding[] = [];
   const ordinals: OrdinalColumn[] = [];
@@ -68,7 +69,11 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
   if (choices.length === 0) {
     throw new SetupError([
       { place: config.source.file, key: 'generator', message: 'no operation is possible on any targeted table:' },
-      ...findings.map((finding) => ({ place: finding.relation, key: finding.column ?? '', message: `${finding.reason}; ${finding.remedy}` })),
+      ...findings.map((finding) => ({
+        place: finding.relation,
+        key: finding.column ?? '',
+        message: `${finding.reason}; ${finding.remedy}`,
+      })),
     ]);
   }
   const { generator } = config;
@@ -80,7 +85,11 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
     pipelineDepth: generator.pipeline_depth,
     rowSelection: rowSelection(config),
     rowsPerOperation: { insert: generator.insert_rows, update: generator.update_rows, delete: generator.delete_rows },
-    maxRetries: { insert: generator.insert_max_retries, update: generator.update_max_retries, delete: generator.update_max_retries },
+    maxRetries: {
+      insert: generator.insert_max_retries,
+      update: generator.update_max_retries,
+      delete: generator.update_max_retries,
+    },
     quarantineAfter: generator.error_budget.quarantine_after,
     relations: plans,
     choices,
@@ -120,8 +129,12 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const findings: Finding[] = [];
   const columns = draftColumns(relation, config, catalog, findings, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
-  const foreignKeys = isTargeted ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, columnIndex, context)) : [];
-  const foreignColumns = new Map(foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)));
+  const foreignKeys = isTargeted
+    ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, columnIndex, context))
+    : [];
+  const foreignColumns = new Map(
+    foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)),
+  );
 
   const key = identifyingColumns(relation, columns);
   const referenced = new Set(
@@ -129,7 +142,13 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
       .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
       .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
   );
-  const { ordinals, tracked } = draftKeys(relation, columns, (column) => foreignColumns.has(column), catalog, config.generator.min_col_size_bytes);
+  const { ordinals, tracked } = draftKeys(
+    relation,
+    columns,
+    (column) => foreignColumns.has(column),
+    catalog,
+    config.generator.min_col_size_bytes,
+  );
   let capacity = Number.MAX_SAFE_INTEGER;
   if (isTargeted) {
     for (const [column, unique] of ordinals) {
@@ -145,7 +164,11 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     const nullRatio = fixed ? 0 : plan.nullRatio;
     if (foreignColumns.has(position)) return { ...plan, source: 'foreign', nullRatio, edges: [] };
     if (ordinal !== undefined) return { ...plan, source: 'ordinal', recipe: ordinal.recipe, nullRatio, edges: [] };
-    return { ...plan, nullRatio, edges: fixed || tracked.some((members) => members.includes(position)) ? [] : plan.edges };
+    return {
+      ...plan,
+      nullRatio,
+      edges: fixed || tracked.some((members) => members.includes(position)) ? [] : plan.edges,
+    };
   });
 
   const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
@@ -163,7 +186,8 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     });
   }
   context.findings.push(...findings);
-  const possible = (operation: OperationKind) => isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
+  const possible = (operation: OperationKind) =>
+    isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
   return {
     label,
     sql: quoteQualified(relation),
@@ -227,7 +251,8 @@ function updateGroups(
     for (const column of merged) grouped.add(column);
   }
   for (const [position, column] of planned.entries()) {
-    if (column.source === 'server' || grouped.has(position) || columns[position]!.attribute.identity === 'always') continue;
+    if (column.source === 'server' || grouped.has(position) || columns[position]!.attribute.identity === 'always')
+      continue;
     if (column.recipe.kind === 'null' && column.nullRatio === 1 && !columns[position]!.overridden) continue;
     groups.push([position]);
   }
@@ -235,7 +260,11 @@ function updateGroups(
 }
 
 function chooseFrom(plans: readonly RelationPlan[], relations: readonly Relation[], config: Config): Choice[] {
-  const weights = { insert: config.operationWeights.INSERT, update: config.operationWeights.UPDATE, delete: config.operationWeights.DELETE };
+  const weights = {
+    insert: config.operationWeights.INSERT,
+    update: config.operationWeights.UPDATE,
+    delete: config.operationWeights.DELETE,
+  };
   return plans.flatMap((plan, relation) =>
     (['insert', 'update', 'delete'] as const).flatMap((operation) => {
       const tableWeight = entryFor(config.generator.table_weights, relations[relation]!) ?? 1;
@@ -249,11 +278,22 @@ function checkPrivileges(targeted: readonly Relation[], config: Config, catalog:
   const weights = config.operationWeights;
   for (const relation of targeted) {
     const missing = (['select', 'insert', 'update', 'delete'] as const).filter(
-      (privilege) => !relation.privileges[privilege] && (privilege === 'select' || weights[privilege.toUpperCase() as keyof typeof weights] > 0),
+      (privilege) =>
+        !relation.privileges[privilege] &&
+        (privilege === 'select' || weights[privilege.toUpperCase() as keyof typeof weights] > 0),
     );
     const grants: string[] = [];
-    if (!relation.privileges.schema) grants.push(`GRANT USAGE ON SCHEMA ${quoteQualified(relation).split('.')[0]} TO "${catalog.server.user}"`);
-    if (missing.length > 0) grants.push(`GRANT ${missing.join(', ').toUpperCase()} ON ${quoteQualified(relation)} TO "${catalog.server.user}"`);
-    if (grants.length > 0) problems.push({ place: labelOf(relation), key: '', message: `a privilege is missing; run: ${grants.join('; ')}` });
+    if (!relation.privileges.schema)
+      grants.push(`GRANT USAGE ON SCHEMA ${quoteQualified(relation).split('.')[0]} TO "${catalog.server.user}"`);
+    if (missing.length > 0)
+      grants.push(
+        `GRANT ${missing.join(', ').toUpperCase()} ON ${quoteQualified(relation)} TO "${catalog.server.user}"`,
+      );
+    if (grants.length > 0)
+      problems.push({
+        place: labelOf(relation),
+        key: '',
+        message: `a privilege is missing; run: ${grants.join('; ')}`,
+      });
   }
 }

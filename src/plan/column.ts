@@ -29,7 +29,10 @@ export function draftColumns(
   for (const column of Object.keys(overrides)) {
     if (!names.includes(column)) {
       problems.push(
-        config.source.problem(overridePath(config, relation, column), `table "${relation.name}" has no column "${column}"${didYouMean(column, names)}`),
+        config.source.problem(
+          overridePath(config, relation, column),
+          `table "${relation.name}" has no column "${column}"${didYouMean(column, names)}`,
+        ),
       );
     }
   }
@@ -43,7 +46,9 @@ export function draftColumns(
 
 function overridePath(config: Config, relation: Relation, column: string): string[] {
   const section = config.generator.column_overrides;
-  const name = [labelOf(relation), `${relation.schema}.${relation.name}`].find((key) => Object.hasOwn(section, key)) ?? relation.name;
+  const name =
+    [labelOf(relation), `${relation.schema}.${relation.name}`].find((key) => Object.hasOwn(section, key)) ??
+    relation.name;
   return ['generator', 'column_overrides', name, column];
 }
 
@@ -95,7 +100,14 @@ function draftColumn(
     }
     return { ...base, recipe: NULL, source: 'drawn', nullRatio: 1, edges: [], overridden: false };
   }
-  return { ...base, recipe: typed.recipe, source: 'drawn', nullRatio: notNull ? 0 : generator.null_ratio, edges: typed.edges, overridden: false };
+  return {
+    ...base,
+    recipe: typed.recipe,
+    source: 'drawn',
+    nullRatio: notNull ? 0 : generator.null_ratio,
+    edges: typed.edges,
+    overridden: false,
+  };
 }
 
 const NULL: Recipe = { kind: 'null' };
@@ -110,7 +122,15 @@ function baseTypeOid(oid: number, types: ReadonlyMap<number, Type>): number {
   return type?.kind === 'domain' ? baseTypeOid(type.base, types) : oid;
 }
 
-const NUMBERS: ReadonlySet<number> = new Set([OID.int2, OID.int4, OID.int8, OID.numeric, OID.float4, OID.float8, OID.money]);
+const NUMBERS: ReadonlySet<number> = new Set([
+  OID.int2,
+  OID.int4,
+  OID.int8,
+  OID.numeric,
+  OID.float4,
+  OID.float8,
+  OID.money,
+]);
 const TEXTS: ReadonlySet<number> = new Set([OID.text, OID.varchar, OID.bpchar]);
 
 function overrideRecipe(
@@ -139,19 +159,28 @@ function overrideRecipe(
       const minMicros = parseMicros(override.min);
       const maxMicros = parseMicros(override.max);
       if (minMicros === undefined || maxMicros === undefined) {
-        report(`expected dates or timestamps such as 2024-01-31 or 2024-01-31 12:00:00, got "${override.min}" and "${override.max}"`);
+        report(
+          `expected dates or timestamps such as 2024-01-31 or 2024-01-31 12:00:00, got "${override.min}" and "${override.max}"`,
+        );
         return NULL;
       }
-      onlyFor(([OID.date, OID.timestamp, OID.timestamptz] as number[]).includes(oid) || TEXTS.has(oid), 'a date, timestamp or text type');
+      onlyFor(
+        ([OID.date, OID.timestamp, OID.timestamptz] as number[]).includes(oid) || TEXTS.has(oid),
+        'a date, timestamp or text type',
+      );
       const range = { kind: 'between', minMicros, maxMicros } as const;
-      return override.type === 'date_range' ? { kind: 'date', range } : { kind: 'timestamp', zone: oid === OID.timestamptz, range };
+      return override.type === 'date_range'
+        ? { kind: 'date', range }
+        : { kind: 'timestamp', zone: oid === OID.timestamptz, range };
     }
     case 'faker':
-      if (!isFakerMethod(override.method)) report(`faker has no method "${override.method}"; see its API, for example person.fullName`);
+      if (!isFakerMethod(override.method))
+        report(`faker has no method "${override.method}"; see its API, for example person.fullName`);
       return { kind: 'faker', method: override.method, max };
     case 'template':
       for (const [, name] of override.template.matchAll(/\{\{\s*([^}]*?)\s*\}\}/g)) {
-        if (name !== 'ordinal' && !isFakerMethod(name!)) report(`faker has no method "${name}"; a template takes {{ordinal}} and {{module.method}}`);
+        if (name !== 'ordinal' && !isFakerMethod(name!))
+          report(`faker has no method "${name}"; a template takes {{ordinal}} and {{module.method}}`);
       }
       return { kind: 'template', template: override.template, max };
     case 'null':

@@ -36,9 +36,11 @@ export function draftKeys(
       const column = columns[index]!;
       if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
       const unique = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
-      if (unique !== undefined && (best === undefined || unique.capacity > best.unique.capacity)) best = { index, unique };
+      if (unique !== undefined && (best === undefined || unique.capacity > best.unique.capacity))
+        best = { index, unique };
     }
-    if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY)) ordinals.set(best.index, best.unique);
+    if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY))
+      ordinals.set(best.index, best.unique);
     else tracked.push(members);
   }
   return { ordinals, tracked };
@@ -49,6 +51,8 @@ export function identifyingColumns(relation: Relation, columns: readonly ColumnD
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   const key =
     relation.uniqueKeys.find((candidate) => candidate.primary) ??
-    relation.uniqueKeys.find((candidate) => candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull));
+    relation.uniqueKeys.find((candidate) =>
+      candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
+    );
   return key === undefined ? [] : key.columns.map((name) => indexOf.get(name)!);
 }

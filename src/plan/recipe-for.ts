@@ -5,9 +5,33 @@ import type { Recipe } from '../datum/recipe.js';
 
 /** OIDs of PostgreSQL's own types (pg_type.dat; the same in every version). */
 export const OID = {
-  bool: 16, bytea: 17, int8: 20, int2: 21, int4: 23, text: 25, json: 114, float4: 700, float8: 701, money: 790,
-  macaddr: 829, cidr: 650, inet: 869, bpchar: 1042, varchar: 1043, date: 1082, time: 1083, timestamp: 1114,
-  timestamptz: 1184, interval: 1186, timetz: 1266, bit: 1560, varbit: 1562, numeric: 1700, uuid: 2950, jsonb: 3802, tsvector: 3614,
+  bool: 16,
+  bytea: 17,
+  int8: 20,
+  int2: 21,
+  int4: 23,
+  text: 25,
+  json: 114,
+  float4: 700,
+  float8: 701,
+  money: 790,
+  macaddr: 829,
+  cidr: 650,
+  inet: 869,
+  bpchar: 1042,
+  varchar: 1043,
+  date: 1082,
+  time: 1083,
+  timestamp: 1114,
+  timestamptz: 1184,
+  interval: 1186,
+  timetz: 1266,
+  bit: 1560,
+  varbit: 1562,
+  numeric: 1700,
+  uuid: 2950,
+  jsonb: 3802,
+  tsvector: 3614,
 } as const;
 
 /** A recipe for a type, with boundary values that the column takes as well. */
@@ -27,7 +51,12 @@ type Types = ReadonlyMap<number, Type>;
 export function recipeForType(attribute: Attribute, types: Types, minBytes: number): TypedRecipe | string {
   const type = types.get(attribute.type);
   if (type === undefined) return `type ${attribute.typeName} is not in the catalog`;
-  return recipeFor(type, attribute.modifier, { types, minBytes, meaning: meaningOf(attribute.name), typeName: attribute.typeName });
+  return recipeFor(type, attribute.modifier, {
+    types,
+    minBytes,
+    meaning: meaningOf(attribute.name),
+    typeName: attribute.typeName,
+  });
 }
 
 interface Context {
@@ -84,7 +113,12 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
     case OID.int2:
       return plain({ kind: 'integer', min: -32768, max: 32767, spread: 'magnitude' }, '-32768', '32767', '0');
     case OID.int4:
-      return plain({ kind: 'integer', min: -2147483648, max: 2147483647, spread: 'magnitude' }, '-2147483648', '2147483647', '0');
+      return plain(
+        { kind: 'integer', min: -2147483648, max: 2147483647, spread: 'magnitude' },
+        '-2147483648',
+        '2147483647',
+        '0',
+      );
     case OID.int8:
       return plain({ kind: 'bigint' }, '-9223372036854775808', '9223372036854775807', '0');
     case OID.numeric:
@@ -104,7 +138,14 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
     case OID.bytea:
       return quoted({ kind: 'bytes', minBytes: context.minBytes }, ...(context.minBytes > 0 ? [] : ['\\x', '\\x00ff']));
     case OID.date:
-      return plain({ kind: 'date', range: { kind: 'full' } }, 'infinity', '-infinity', '4713-01-01 BC', '5874897-12-31', '2024-02-29');
+      return plain(
+        { kind: 'date', range: { kind: 'full' } },
+        'infinity',
+        '-infinity',
+        '4713-01-01 BC',
+        '5874897-12-31',
+        '2024-02-29',
+      );
     case OID.time:
       return plain({ kind: 'time', zone: false }, '00:00:00', '24:00:00', '23:59:59');
     case OID.timetz:
@@ -112,18 +153,29 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
     case OID.timestamp:
       return quoted(
         { kind: 'timestamp', zone: false, range: { kind: 'full' } },
-        'infinity', '-infinity', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59', '1970-01-01 00:00:00',
+        'infinity',
+        '-infinity',
+        '4713-01-01 00:00:00 BC',
+        '294276-12-31 23:59:59',
+        '1970-01-01 00:00:00',
       );
     case OID.timestamptz:
       return quoted(
         { kind: 'timestamp', zone: true, range: { kind: 'full' } },
-        'infinity', '-infinity', '4713-01-01 00:00:00+00 BC', '294276-12-31 23:59:59+00', '1970-01-01 00:00:00+00',
+        'infinity',
+        '-infinity',
+        '4713-01-01 00:00:00+00 BC',
+        '294276-12-31 23:59:59+00',
+        '1970-01-01 00:00:00+00',
       );
     case OID.interval:
       return quoted({ kind: 'interval' }, 'P0D', 'P178000000Y', 'P-178000000Y');
     case OID.json:
     case OID.jsonb:
-      return quoted({ kind: 'json', minBytes: context.minBytes }, ...(context.minBytes > 0 ? [] : ['{}', '[]', 'null', '"\\u00e9 \\"\\\\"', '1e3']));
+      return quoted(
+        { kind: 'json', minBytes: context.minBytes },
+        ...(context.minBytes > 0 ? [] : ['{}', '[]', 'null', '"\\u00e9 \\"\\\\"', '1e3']),
+      );
     case OID.inet:
       return plain({ kind: 'inet' }, '0.0.0.0', '255.255.255.255', '::', '::1/128');
     case OID.cidr:
@@ -137,7 +189,8 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
     case OID.bit:
       return plain({ kind: 'bits', length: modifier < 0 ? 1 : modifier, varying: false });
     case OID.varbit:
-      return plain({ kind: 'bits', length: modifier < 0 ? 64 : modifier, varying: true });
+      // Quoted in arrays: it may be empty.
+      return quoted({ kind: 'bits', length: modifier < 0 ? 64 : modifier, varying: true });
     default:
       return `type ${context.typeName} is not covered in this version`;
   }
@@ -145,9 +198,17 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
 
 /* atttypmod of numeric: (precision << 16 | scale in 11 bits, signed) + 4. Without one, 131072 digits would be allowed. */
 function numericRecipe(modifier: number): TypedRecipe {
-  if (modifier < 4) return { recipe: { kind: 'decimal', precision: 30, scale: 10 }, edges: ['0', 'NaN', '1e50', '-1e-50'], quote: false };
+  if (modifier < 4)
+    return {
+      recipe: { kind: 'decimal', precision: 30, scale: 10 },
+      edges: ['0', 'NaN', '1e50', '-1e-50'],
+      quote: false,
+    };
   const { precision, scale } = numericModifier(modifier);
-  const largest = scale >= 0 && scale <= precision ? `${'9'.repeat(precision - scale) || '0'}${scale > 0 ? `.${'9'.repeat(scale)}` : ''}` : '0';
+  const largest =
+    scale >= 0 && scale <= precision
+      ? `${'9'.repeat(precision - scale) || '0'}${scale > 0 ? `.${'9'.repeat(scale)}` : ''}`
+      : '0';
   return { recipe: { kind: 'decimal', precision, scale }, edges: ['0', 'NaN', largest, `-${largest}`], quote: false };
 }
 
@@ -157,7 +218,14 @@ export function numericModifier(modifier: number): { precision: number; scale: n
 }
 
 /* Four-byte UTF-8, quotes and backslashes, combining marks: what breaks a reader of changes first. */
-const AWKWARD_TEXTS: readonly string[] = ['', '😀', `O'Brien "\\`, 'Ünïcödé', ' leading and trailing ', 'line\nbreak\ttab'];
+const AWKWARD_TEXTS: readonly string[] = [
+  '',
+  '😀',
+  `O'Brien "\\`,
+  'Ünïcödé',
+  ' leading and trailing ',
+  'line\nbreak\ttab',
+];
 
 function textRecipe(max: number | null, context: Context): TypedRecipe {
   const { meaning, minBytes } = context;
@@ -168,6 +236,7 @@ function textRecipe(max: number | null, context: Context): TypedRecipe {
 
 /* A char(n) of a few characters holds codes; a longer one is text. */
 function charRecipe(length: number, context: Context): TypedRecipe {
-  if (length > 12 || ['countryCode', 'currency', 'locale'].includes(context.meaning)) return textRecipe(length, context);
+  if (length > 12 || ['countryCode', 'currency', 'locale'].includes(context.meaning))
+    return textRecipe(length, context);
   return { recipe: { kind: 'code', length }, edges: context.minBytes > 0 ? [] : ['', 'x'.repeat(length)], quote: true };
 }

@@ -12,14 +12,21 @@ export interface UniqueRecipe {
    * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
    * the sequence; or `salt`: the smallest and largest value join the stream, so that no draw repeats; or nothing.
    */
-  readonly watermark: { readonly kind: 'max'; readonly expression: string } | { readonly kind: 'salt' } | { readonly kind: 'none' };
+  readonly watermark:
+    | { readonly kind: 'max'; readonly expression: string }
+    | { readonly kind: 'salt' }
+    | { readonly kind: 'none' };
 }
 
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 const POWERS = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /** The unique recipe of a column (`c` in expressions stands for the column), or undefined where its type has none. */
-export function uniqueRecipeFor(attribute: Attribute, types: ReadonlyMap<number, Type>, minBytes: number): UniqueRecipe | undefined {
+export function uniqueRecipeFor(
+  attribute: Attribute,
+  types: ReadonlyMap<number, Type>,
+  minBytes: number,
+): UniqueRecipe | undefined {
   const type = types.get(attribute.type);
   return type === undefined ? undefined : forType(type, attribute.modifier, attribute.name, types, minBytes);
 }
@@ -33,7 +40,11 @@ function forType(
 ): UniqueRecipe | undefined {
   switch (type.kind) {
     case 'enum':
-      return { recipe: { kind: 'sequence', form: { kind: 'labels', values: type.labels }, start: 0 }, capacity: type.labels.length, watermark: { kind: 'none' } };
+      return {
+        recipe: { kind: 'sequence', form: { kind: 'labels', values: type.labels }, start: 0 },
+        capacity: type.labels.length,
+        watermark: { kind: 'none' },
+      };
     case 'domain': {
       const base = types.get(type.base);
       return base === undefined ? undefined : forType(base, type.modifier, name, types, minBytes);
@@ -49,7 +60,12 @@ function forType(
 
 function builtin(oid: number, modifier: number, name: string, minBytes: number): UniqueRecipe | undefined {
   const drawn = (recipe: Recipe): UniqueRecipe => ({ recipe, capacity: UNBOUNDED, watermark: { kind: 'salt' } });
-  const counted = (form: (Recipe & { kind: 'sequence' })['form'], capacity: number, expression: string | null, start = 0): UniqueRecipe => ({
+  const counted = (
+    form: (Recipe & { kind: 'sequence' })['form'],
+    capacity: number,
+    expression: string | null,
+    start = 0,
+  ): UniqueRecipe => ({
     recipe: { kind: 'sequence', form, start },
     capacity,
     watermark: expression === null ? { kind: 'none' } : { kind: 'max', expression },
@@ -64,7 +80,12 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
     case OID.numeric: {
       const { precision, scale } = modifier < 4 ? { precision: 15, scale: 0 } : numericModifier(modifier);
       if (scale > 15 || scale < 0) return undefined;
-      return counted({ kind: 'decimal', scale }, POWERS[Math.min(15, precision)]! - 1, `trunc(max(c) * ${POWERS[scale]})`, 1);
+      return counted(
+        { kind: 'decimal', scale },
+        POWERS[Math.min(15, precision)]! - 1,
+        `trunc(max(c) * ${POWERS[scale]})`,
+        1,
+      );
     }
     case OID.float4:
       return counted({ kind: 'integer' }, 16_777_216, null);
@@ -87,7 +108,11 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
       const precision = modifier < 0 ? 6 : modifier;
       const zone = oid === OID.timestamptz;
       const seconds = `extract(epoch FROM max(c) FILTER (WHERE isfinite(c)) - '2000-01-01'::${zone ? 'timestamptz' : 'timestamp'})`;
-      return counted({ kind: 'timestamp', zone, precision }, 200_000_000 * 1000 * POWERS[precision]!, `trunc(${seconds} * ${POWERS[precision]})`);
+      return counted(
+        { kind: 'timestamp', zone, precision },
+        200_000_000 * 1000 * POWERS[precision]!,
+        `trunc(${seconds} * ${POWERS[precision]})`,
+      );
     }
     case OID.time:
     case OID.timetz:
@@ -102,7 +127,11 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
     case OID.varbit: {
       const length = modifier < 0 ? (oid === OID.bit ? 1 : 52) : modifier;
       if (length >= 96) return drawn({ kind: 'bits', length, varying: false });
-      return counted({ kind: 'bits', length, varying: oid === OID.varbit }, length >= 52 ? UNBOUNDED : POWERS_OF_TWO[length]!, null);
+      return counted(
+        { kind: 'bits', length, varying: oid === OID.varbit },
+        length >= 52 ? UNBOUNDED : POWERS_OF_TWO[length]!,
+        null,
+      );
     }
     case OID.bool:
       return counted({ kind: 'labels', values: ['false', 'true'] }, 2, null);
@@ -126,6 +155,9 @@ function text(max: number | null, name: string, minBytes: number): UniqueRecipe 
   return {
     recipe: { kind: 'sequence', form: { kind: 'code', width: max }, start: 0 },
     capacity,
-    watermark: { kind: 'max', expression: `max(c COLLATE "C") FILTER (WHERE c ~ '^[0-9a-z]+$' AND length(c) = ${max})` },
+    watermark: {
+      kind: 'max',
+      expression: `max(c COLLATE "C") FILTER (WHERE c ~ '^[0-9a-z]+$' AND length(c) = ${max})`,
+    },
   };
 }

@@ -11,19 +11,31 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
   const { generator, schemas, source } = config;
   for (const [index, schema] of schemas.entries()) {
     if (catalog.server.schemas.includes(schema)) continue;
-    const path = Array.isArray(generator.schema_name) ? ['generator', 'schema_name', index] : ['generator', 'schema_name'];
-    problems.push(source.problem(path, `there is no schema "${schema}" in database "${catalog.server.database}"${didYouMean(schema, catalog.server.schemas)}`));
+    const path = Array.isArray(generator.schema_name)
+      ? ['generator', 'schema_name', index]
+      : ['generator', 'schema_name'];
+    problems.push(
+      source.problem(
+        path,
+        `there is no schema "${schema}" in database "${catalog.server.database}"${didYouMean(schema, catalog.server.schemas)}`,
+      ),
+    );
   }
   if (problems.length > 0) return [];
   const inSchemas = catalog.relations.filter((relation) => schemas.includes(relation.schema));
-  const find = (name: string, path: readonly PropertyKey[]) => findRelation(name, path, inSchemas, config, catalog, problems);
+  const find = (name: string, path: readonly PropertyKey[]) =>
+    findRelation(name, path, inSchemas, config, catalog, problems);
 
   let targeted: Relation[];
   if (generator.manual_table_list.length > 0) {
-    const chosen = new Set(generator.manual_table_list.map((name, index) => find(name, ['generator', 'manual_table_list', index])));
+    const chosen = new Set(
+      generator.manual_table_list.map((name, index) => find(name, ['generator', 'manual_table_list', index])),
+    );
     targeted = catalog.relations.filter((relation) => chosen.has(relation));
   } else {
-    const excluded = new Set(generator.exclude_table_list.map((name, index) => find(name, ['generator', 'exclude_table_list', index])));
+    const excluded = new Set(
+      generator.exclude_table_list.map((name, index) => find(name, ['generator', 'exclude_table_list', index])),
+    );
     targeted = inSchemas.filter((relation) => !excluded.has(relation));
     if (targeted.length === 0 && problems.length === 0) {
       const what = inSchemas.length === 0 ? 'holds no tables' : 'has all its tables excluded';
@@ -58,7 +70,8 @@ function findRelation(
   catalog: Catalog,
   problems: Problem[],
 ): Relation | undefined {
-  const qualified = (relation: Relation) => name === labelOf(relation) || name === `${relation.schema}.${relation.name}`;
+  const qualified = (relation: Relation) =>
+    name === labelOf(relation) || name === `${relation.schema}.${relation.name}`;
   const found = inSchemas.find((relation) => relation.name === name) ?? catalog.relations.find(qualified);
   if (found !== undefined) return found;
   const other = catalog.others.get(name) ?? catalog.others.get(labelOf({ schema: config.schemas[0]!, name }));
@@ -68,6 +81,8 @@ function findRelation(
   }
   const known = inSchemas.flatMap((relation) => [relation.name, labelOf(relation)]);
   const where = config.schemas.map((schema) => `"${schema}"`).join(', ');
-  problems.push(config.source.problem(path, `there is no table "${name}" in schema ${where}${didYouMean(name, known)}`));
+  problems.push(
+    config.source.problem(path, `there is no table "${name}" in schema ${where}${didYouMean(name, known)}`),
+  );
   return undefined;
 }

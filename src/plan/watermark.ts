@@ -21,11 +21,14 @@ export function watermarkQuestions(draft: Draft): Question[] {
         return [];
       case 'max': {
         const expression = watermark.expression.replaceAll(/\bc\b/g, column);
-        return [{ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${quoteQualified(table)} AS t), NULL::text` }];
+        return [
+          { ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${quoteQualified(table)} AS t), NULL::text` },
+        ];
       }
       case 'salt': {
         // Two index probes; whatever the last run left behind moves one of them.
-        const end = (order: string) => `(SELECT ${column}::text FROM ${quoteQualified(table)} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
+        const end = (order: string) =>
+          `(SELECT ${column}::text FROM ${quoteQualified(table)} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
         return [{ ordinal, sql: `SELECT ${end('ASC')}, ${end('DESC')}` }];
       }
     }
@@ -43,7 +46,9 @@ export function gapQuestion(draft: Draft, question: Question, answer: Answer): s
   if (recipe.kind !== 'sequence' || recipe.form.kind !== 'integer' || answer[0] === null) return undefined;
   if (capacity - Number(answer[0]) >= Math.min(ROOM, capacity / 2)) return undefined;
   const relation: Relation = draft.relations[question.ordinal.relation]!;
-  const column = quoteIdentifier(draft.plan.relations[question.ordinal.relation]!.columns[question.ordinal.column]!.name);
+  const column = quoteIdentifier(
+    draft.plan.relations[question.ordinal.relation]!.columns[question.ordinal.column]!.name,
+  );
   return (
     `SELECT low::text, (high - low - 1)::text FROM (SELECT c AS low, lead(c, 1, ${capacity}::numeric) OVER (ORDER BY c) AS high ` +
     `FROM (SELECT 0::numeric AS c UNION SELECT ${column}::numeric FROM ${quoteQualified(relation)} WHERE ${column} > 0 AND ${column} <= ${capacity}) AS used) AS gaps ` +
@@ -52,24 +57,41 @@ export function gapQuestion(draft: Draft, question: Question, answer: Answer): s
 }
 
 /** The plan with every sequence's start, capacity and salt; `gaps` replaces the answers of questions that had no room. */
-export function applyWatermarks(draft: Draft, questions: readonly Question[], answers: readonly Answer[], gaps: ReadonlyMap<number, Answer>): Plan {
+export function applyWatermarks(
+  draft: Draft,
+  questions: readonly Question[],
+  answers: readonly Answer[],
+  gaps: ReadonlyMap<number, Answer>,
+): Plan {
   const capacities = draft.plan.relations.map(() => Number.MAX_SAFE_INTEGER);
   const columns = draft.plan.relations.map((relation) => [...relation.columns]);
   const asked = new Map(questions.map((question, index) => [question.ordinal, index]));
   for (const ordinal of draft.ordinals) {
     const index = asked.get(ordinal);
     const column = columns[ordinal.relation]![ordinal.column]!;
-    const moved = index === undefined ? { column, capacity: ordinal.unique.capacity } : move(ordinal, column, answers[index]!, gaps.get(index));
+    const moved =
+      index === undefined
+        ? { column, capacity: ordinal.unique.capacity }
+        : move(ordinal, column, answers[index]!, gaps.get(index));
     columns[ordinal.relation]![ordinal.column] = moved.column;
     capacities[ordinal.relation] = Math.min(capacities[ordinal.relation]!, moved.capacity);
   }
   return {
     ...draft.plan,
-    relations: draft.plan.relations.map((relation, index) => ({ ...relation, columns: columns[index]!, capacity: capacities[index]! })),
+    relations: draft.plan.relations.map((relation, index) => ({
+      ...relation,
+      columns: columns[index]!,
+      capacity: capacities[index]!,
+    })),
   };
 }
 
-function move(ordinal: OrdinalColumn, column: ColumnPlan, answer: Answer, gap: Answer | undefined): { column: ColumnPlan; capacity: number } {
+function move(
+  ordinal: OrdinalColumn,
+  column: ColumnPlan,
+  answer: Answer,
+  gap: Answer | undefined,
+): { column: ColumnPlan; capacity: number } {
   const { unique } = ordinal;
   const { recipe } = column;
   if (unique.watermark.kind === 'salt') {
@@ -77,7 +99,10 @@ function move(ordinal: OrdinalColumn, column: ColumnPlan, answer: Answer, gap: A
     const seed = split(split({ hi: 0, lo: 0 }, answer[0]), answer[1] ?? '');
     const salt = seed.lo.toString(36).padStart(7, '0').slice(-4);
     if (recipe.kind === 'sequence' && recipe.form.kind === 'text') {
-      return { column: { ...column, salt, recipe: { ...recipe, form: { ...recipe.form, salt } } }, capacity: unique.capacity };
+      return {
+        column: { ...column, salt, recipe: { ...recipe, form: { ...recipe.form, salt } } },
+        capacity: unique.capacity,
+      };
     }
     return { column: { ...column, salt }, capacity: unique.capacity };
   }

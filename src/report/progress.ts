@@ -76,7 +76,9 @@ export class Progress {
 
   private figures(figures: Figures): void {
     if (this.json) {
-      this.output.write(`${JSON.stringify({ time: new Date().toISOString(), level: 'info', message: 'progress', ...figures })}\n`);
+      this.output.write(
+        `${JSON.stringify({ time: new Date().toISOString(), level: 'info', message: 'progress', ...figures })}\n`,
+      );
       return;
     }
     const line = progressLine(figures);
@@ -122,7 +124,13 @@ export function progressLine(figures: Figures): string {
   return parts.join(' · ');
 }
 
-function read(totals: CounterTotals): { operations: number; events: number; errors: number; counts: Float64Array; maxMs: number } {
+function read(totals: CounterTotals): {
+  operations: number;
+  events: number;
+  errors: number;
+  counts: Float64Array;
+  maxMs: number;
+} {
   const counts = new Float64Array(BUCKETS);
   let maxMs = 0;
   for (const kind of OPERATION_KINDS) {
@@ -132,5 +140,11 @@ function read(totals: CounterTotals): { operations: number; events: number; erro
   }
   const rejected = totals.total('rejected');
   const failed = totals.total('failed');
-  return { operations: totals.total('committed') + rejected + failed, events: totals.total('rows'), errors: rejected + failed, counts, maxMs };
+  return {
+    operations: totals.total('committed') + rejected + failed,
+    events: totals.total('rows'),
+    errors: rejected + failed,
+    counts,
+    maxMs,
+  };
 }

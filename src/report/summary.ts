@@ -72,7 +72,11 @@ export interface Summary {
   readonly reproducible_because: readonly string[];
   readonly lanes: readonly { readonly operations: number }[];
   readonly totals: Readonly<Record<string, number>>;
-  readonly transactions: { readonly committed: number; readonly rolled_back: number; readonly intended_rollback: number };
+  readonly transactions: {
+    readonly committed: number;
+    readonly rolled_back: number;
+    readonly intended_rollback: number;
+  };
   readonly events: Readonly<Record<OperationKind, number>>;
   readonly tables: Readonly<Record<string, TableSummary>>;
   readonly errors: Readonly<Record<string, { readonly count: number; readonly example: string }>>;
@@ -92,7 +96,9 @@ export function summarise(source: SummarySource): Summary {
   const sum = (field: Parameters<CounterTotals['total']>[0]) => totals.total(field);
   const committed = sum('committed');
   const operations = committed + sum('rejected') + sum('failed');
-  const eventLoopMs = Array.from({ length: source.workers }, (_, worker) => totals.scalarOf(worker, 'eventLoopDelayMsMax'));
+  const eventLoopMs = Array.from({ length: source.workers }, (_, worker) =>
+    totals.scalarOf(worker, 'eventLoopDelayMsMax'),
+  );
   return {
     schema_version: 1,
     version: source.version,
@@ -124,17 +130,27 @@ export function summarise(source: SummarySource): Summary {
       dropped: 0,
       late: totals.scalar('late'),
     },
-    transactions: { committed: totals.scalar('transactionsCommitted'), rolled_back: totals.scalar('transactionsRolledBack'), intended_rollback: 0 },
+    transactions: {
+      committed: totals.scalar('transactionsCommitted'),
+      rolled_back: totals.scalar('transactionsRolledBack'),
+      intended_rollback: 0,
+    },
     events: {
       insert: eventsOf(plan, totals, 'insert'),
       update: eventsOf(plan, totals, 'update'),
       delete: eventsOf(plan, totals, 'delete'),
     },
     tables: Object.fromEntries(
-      plan.relations.flatMap((relation, index) => (relation.targeted ? [[relation.label, tableOf(source, index)] as const] : [])),
+      plan.relations.flatMap((relation, index) =>
+        relation.targeted ? [[relation.label, tableOf(source, index)] as const] : [],
+      ),
     ),
     errors: errorsOf(source),
-    latency_seconds: { insert: latencyOf(totals, 'insert'), update: latencyOf(totals, 'update'), delete: latencyOf(totals, 'delete') },
+    latency_seconds: {
+      insert: latencyOf(totals, 'insert'),
+      update: latencyOf(totals, 'update'),
+      delete: latencyOf(totals, 'delete'),
+    },
     rate: { target: null, achieved: round(source.elapsedSeconds > 0 ? operations / source.elapsedSeconds : 0) },
     verdict: null,
     generator: {
@@ -151,7 +167,11 @@ export function fingerprint(value: unknown): string {
   const canonical = JSON.stringify(value, (_, entry: unknown) => {
     if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry;
     const record = entry as Record<string, unknown>;
-    return Object.fromEntries(Object.keys(record).sort().map((key) => [key, record[key]]));
+    return Object.fromEntries(
+      Object.keys(record)
+        .sort()
+        .map((key) => [key, record[key]]),
+    );
   });
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
@@ -165,7 +185,10 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
     operations: totals.table(relation, kind, 'committed'),
     rows: totals.table(relation, kind, 'rows'),
     rejected: totals.table(relation, kind, 'rejected'),
-    retries: totals.table(relation, kind, 'retriesValues') + totals.table(relation, kind, 'retriesTransient') + totals.table(relation, kind, 'retriesVacant'),
+    retries:
+      totals.table(relation, kind, 'retriesValues') +
+      totals.table(relation, kind, 'retriesTransient') +
+      totals.table(relation, kind, 'retriesVacant'),
   });
   const netRows = totals.table(relation, 'insert', 'rows') - totals.table(relation, 'delete', 'rows');
   const atStart = rowsAtStart[relation] ?? null;

@@ -28,7 +28,8 @@ export function summaryText(summary: Summary): string {
   const errors = Object.entries(summary.errors);
   if (errors.length > 0) {
     lines.push('', '  errors');
-    for (const [sqlstate, { count, example }] of errors) lines.push(`    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`);
+    for (const [sqlstate, { count, example }] of errors)
+      lines.push(`    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -40,16 +41,27 @@ function tableRows(summary: Summary): string[][] {
     for (const kind of OPERATION_KINDS) {
       const { operations, rows: changed, retries, rejected } = entry[kind];
       const now = kind === 'insert' ? (entry.rows_expected === null ? 'not counted' : number(entry.rows_expected)) : '';
-      rows.push([kind === 'insert' ? name : '', kind, number(operations), number(changed), number(retries), number(rejected), now]);
+      rows.push([
+        kind === 'insert' ? name : '',
+        kind,
+        number(operations),
+        number(changed),
+        number(retries),
+        number(rejected),
+        now,
+      ]);
     }
   }
-  if (entries.length > MOST_TABLES) rows.push([`… ${entries.length - MOST_TABLES} more in the summary file`, '', '', '', '', '', '']);
+  if (entries.length > MOST_TABLES)
+    rows.push([`… ${entries.length - MOST_TABLES} more in the summary file`, '', '', '', '', '', '']);
   return rows;
 }
 
 function latencyRows(summary: Summary): string[][] {
   const cells = (name: string, kind: string, values: Percentiles | null) =>
-    values === null ? [] : [[name, kind, ms(values.p50), ms(values.p90), ms(values.p99), ms(values.p999), ms(values.max)]];
+    values === null
+      ? []
+      : [[name, kind, ms(values.p50), ms(values.p90), ms(values.p99), ms(values.p999), ms(values.max)]];
   return [
     ['latency', '', 'p50', 'p90', 'p99', 'p99.9', 'max'],
     ...OPERATION_KINDS.flatMap((kind) => [
@@ -80,7 +92,9 @@ export function number(value: number): string {
 export function seconds(value: number): string {
   if (value < 60) return `${value.toFixed(1)} s`;
   const whole = Math.round(value);
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, '0'));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60].map((part) =>
+    String(part).padStart(2, '0'),
+  );
   return parts.join(':');
 }
 

@@ -22,7 +22,8 @@ export function unprivilegedAccount(): Account | null {
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .find((entry) => entry.startsWith('nobody:'));
-  if (line === undefined) throw SetupError.of('embedded PostgreSQL', 'cannot run as root without a user "nobody"; run as an ordinary user');
+  if (line === undefined)
+    throw SetupError.of('embedded PostgreSQL', 'cannot run as root without a user "nobody"; run as an ordinary user');
   const [, , uid, gid] = line.split(':');
   return { uid: Number(uid), gid: Number(gid) };
 }
@@ -42,8 +43,13 @@ export function prepareBinaries(home: string, account: Account | null): Binaries
   const links = path.join(home, 'lib');
   mkdirSync(links, { recursive: true });
   linkLibraries(path.join(native, 'lib'), links);
-  const searched = [links, path.join(native, 'lib'), process.env['LD_LIBRARY_PATH']].filter(Boolean).join(path.delimiter);
-  return { folder: path.join(native, 'bin'), environment: { ...process.env, LD_LIBRARY_PATH: searched, DYLD_LIBRARY_PATH: searched, LC_ALL: 'C' } };
+  const searched = [links, path.join(native, 'lib'), process.env['LD_LIBRARY_PATH']]
+    .filter(Boolean)
+    .join(path.delimiter);
+  return {
+    folder: path.join(native, 'bin'),
+    environment: { ...process.env, LD_LIBRARY_PATH: searched, DYLD_LIBRARY_PATH: searched, LC_ALL: 'C' },
+  };
 }
 
 function packageFolder(): string {

@@ -46,7 +46,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
 }
 
-function initialise(binaries: Binaries, account: Account | null, home: string, port: number, settings: readonly string[]): void {
+function initialise(
+  binaries: Binaries,
+  account: Account | null,
+  home: string,
+  port: number,
+  settings: readonly string[],
+): void {
   const data = path.join(home, 'data');
   const initdb = spawnSync(
     path.join(binaries.folder, 'initdb'),
@@ -54,7 +60,10 @@ function initialise(binaries: Binaries, account: Account | null, home: string, p
     { ...runAs(account), env: binaries.environment, encoding: 'utf8', cwd: home },
   );
   if (initdb.status !== 0) {
-    throw SetupError.of('embedded PostgreSQL', `initdb failed: ${initdb.error?.message ?? initdb.stderr.trim().split('\n').pop()}`);
+    throw SetupError.of(
+      'embedded PostgreSQL',
+      `initdb failed: ${initdb.error?.message ?? initdb.stderr.trim().split('\n').pop()}`,
+    );
   }
   // A throw-away server: durability costs time and protects nothing.
   const lines = [
@@ -74,7 +83,13 @@ function initialise(binaries: Binaries, account: Account | null, home: string, p
   writeFileSync(path.join(data, 'postgresql.conf'), `${lines.join('\n')}\n`, { flag: 'a' });
 }
 
-async function launch(binaries: Binaries, account: Account | null, home: string, port: number, remove: () => void): Promise<Cluster> {
+async function launch(
+  binaries: Binaries,
+  account: Account | null,
+  home: string,
+  port: number,
+  remove: () => void,
+): Promise<Cluster> {
   // Detached: Ctrl+C goes to the foreground's process group and would end the server before our sessions.
   const server = spawn(path.join(binaries.folder, 'postgres'), ['-D', path.join(home, 'data')], {
     ...runAs(account),
@@ -128,7 +143,8 @@ async function launch(binaries: Binaries, account: Account | null, home: string,
 async function waitUntilReady(settings: ConnectionSettings, server: ChildProcess, log: () => string): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
-    if (server.exitCode !== null) throw SetupError.of('embedded PostgreSQL', `the server ended while starting: ${log().trim().split('\n').pop()}`);
+    if (server.exitCode !== null)
+      throw SetupError.of('embedded PostgreSQL', `the server ended while starting: ${log().trim().split('\n').pop()}`);
     try {
       const client = await connect(settings, {
         applicationName: 'eventgen/start',

@@ -27,7 +27,12 @@ const COUNT_LIMIT = 1_000_000;
  * order nor OIDs have a say. Rows are read through a cursor. A child goes to its parent's lane, so that the lane knows
  * as much of the row's surroundings as there is.
  */
-export async function claimRows(client: pg.Client, plan: Plan, relations: readonly Relation[], options: ClaimOptions): Promise<Claimed> {
+export async function claimRows(
+  client: pg.Client,
+  plan: Plan,
+  relations: readonly Relation[],
+  options: ClaimOptions,
+): Promise<Claimed> {
   const rowsAtStart = await countRows(client, relations, options.count);
   const lanes = plan.quotas.length;
   const claims: Claims[] = plan.relations.map((relation) => noClaims(relation.foreignKeys.length));
@@ -46,8 +51,13 @@ export async function claimRows(client: pg.Client, plan: Plan, relations: readon
 }
 
 /** Exact counts, or 0 and 1 for "empty" and "not" encoded as null where a table is too large to be counted. */
-async function countRows(client: pg.Client, relations: readonly Relation[], mode: 'auto' | 'always' | 'never'): Promise<(number | null)[]> {
-  const counted = (relation: Relation) => mode === 'always' || (mode === 'auto' && relation.estimatedRows < COUNT_LIMIT);
+async function countRows(
+  client: pg.Client,
+  relations: readonly Relation[],
+  mode: 'auto' | 'always' | 'never',
+): Promise<(number | null)[]> {
+  const counted = (relation: Relation) =>
+    mode === 'always' || (mode === 'auto' && relation.estimatedRows < COUNT_LIMIT);
   const questions = relations.map((relation, index) =>
     counted(relation)
       ? `SELECT ${index}, count(*) FROM ${quoteQualified(relation)}`
@@ -55,8 +65,12 @@ async function countRows(client: pg.Client, relations: readonly Relation[], mode
   );
   const counts: (number | null)[] = relations.map(() => null);
   for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT) {
-    const { rows } = await client.query({ text: questions.slice(from, from + QUESTIONS_PER_STATEMENT).join(' UNION ALL '), rowMode: 'array' });
-    for (const [index, count] of rows as [number, string | null][]) counts[index] = count === null ? null : Number(count);
+    const { rows } = await client.query({
+      text: questions.slice(from, from + QUESTIONS_PER_STATEMENT).join(' UNION ALL '),
+      rowMode: 'array',
+    });
+    for (const [index, count] of rows as [number, string | null][])
+      counts[index] = count === null ? null : Number(count);
   }
   return counts;
 }
@@ -129,7 +143,10 @@ class Collector {
     const keyless = relation.key.length === 0 && relation.targeted;
     // Without a key the row's own text decides; equal rows are interchangeable.
     const identity = keyless ? 't::text' : relation.named.map((index) => `${column(index)}::text`).join(" || ',' || ");
-    const own = [`md5('${this.plan.randomSeed}' || ${identity}) COLLATE "C" AS "eg order"`, `(${identity}) COLLATE "C" AS "eg identity"`];
+    const own = [
+      `md5('${this.plan.randomSeed}' || ${identity}) COLLATE "C" AS "eg order"`,
+      `(${identity}) COLLATE "C" AS "eg identity"`,
+    ];
     if (keyless) own.push('t.ctid::text AS "eg ctid"', 'hashtextextended(t::text, 0)::text AS "eg hash"');
     const order = '"eg order", "eg identity"';
     const limit = Number.isFinite(this.limit) ? ` LIMIT ${this.limit}` : '';
@@ -171,7 +188,10 @@ class Collector {
     const { relation } = this;
     const parents = relation.foreignKeys.map((key, position) => {
       const found = parentIndex(this.plan, claims, indexes, key.parent, key.parentColumns);
-      return shared(Int32Array, this.parentTexts[position]!.map((text) => (text === null ? -1 : (found.get(text) ?? -1))));
+      return shared(
+        Int32Array,
+        this.parentTexts[position]!.map((text) => (text === null ? -1 : (found.get(text) ?? -1))),
+      );
     });
     const laneOf = (row: number): number => {
       for (const [position, key] of relation.foreignKeys.entries()) {
@@ -188,7 +208,10 @@ class Collector {
       width: this.width,
       bytes: shared(Uint8Array, this.bytes.subarray(0, this.used)),
       offsets: shared(Uint32Array, this.offsets),
-      lanes: shared(Uint16Array, Array.from({ length: count }, (_, row) => (pinned ? PINNED : laneOf(row)))),
+      lanes: shared(
+        Uint16Array,
+        Array.from({ length: count }, (_, row) => (pinned ? PINNED : laneOf(row))),
+      ),
       references: shared(Uint32Array, this.references),
       parents,
     };
@@ -251,7 +274,13 @@ export function parentsWithoutRows(plan: Plan, claimed: Claimed): { child: strin
   return plan.relations.flatMap((child) =>
     child.foreignKeys.flatMap((key) => {
       const parent = plan.relations[key.parent]!;
-      if (key.nullable || parent.targeted || claimed.claims[key.parent]!.count > 0 || claimed.rowsAtStart[key.parent] !== 0) return [];
+      if (
+        key.nullable ||
+        parent.targeted ||
+        claimed.claims[key.parent]!.count > 0 ||
+        claimed.rowsAtStart[key.parent] !== 0
+      )
+        return [];
       return [{ child: child.label, key: key.name, parent: parent.label }];
     }),
   );

@@ -94,9 +94,16 @@ export function startTraffic(options: TrafficOptions): Traffic {
       // The thread is gone: crash, exit or out of memory. The others finish what they have in flight.
       control.stop();
       await settleLostLanes(options, task, memory).catch((failure: Error) =>
-        options.notice({ kind: 'error', sqlstate: '', relation: -1, text: `what worker ${worker} had in flight could not be looked up: ${failure.message}` }),
+        options.notice({
+          kind: 'error',
+          sqlstate: '',
+          relation: -1,
+          text: `what worker ${worker} had in flight could not be looked up: ${failure.message}`,
+        }),
       );
-      return [{ kind: 'crashed', message: `worker ${worker} ended: ${(error as Error).message}` } as unknown as LaneEnd];
+      return [
+        { kind: 'crashed', message: `worker ${worker} ended: ${(error as Error).message}` } as unknown as LaneEnd,
+      ];
     } finally {
       port1.close();
     }
@@ -105,7 +112,13 @@ export function startTraffic(options: TrafficOptions): Traffic {
     await pool.destroy();
     return gravest(ends.flat() as (LaneEnd | { kind: 'crashed'; message: string })[]);
   });
-  return { totals: new CounterTotals(memory, plan.relations.length, lanes, workers), workers, stop: () => control.stop(), ended, threads: pool.threads };
+  return {
+    totals: new CounterTotals(memory, plan.relations.length, lanes, workers),
+    workers,
+    stop: () => control.stop(),
+    ended,
+    threads: pool.threads,
+  };
 }
 
 function gravest(ends: readonly (LaneEnd | { kind: 'crashed'; message: string })[]): TrafficEnd {
@@ -134,7 +147,11 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
     pipeline: false,
   });
   try {
-    await endBackends(client, task.lanes.map((lane) => applicationName(options.runId, lane)), options.timeouts.connect);
+    await endBackends(
+      client,
+      task.lanes.map((lane) => applicationName(options.runId, lane)),
+      options.timeouts.connect,
+    );
     const compiled = new CompiledPlan(plan);
     for (const lane of task.lanes) {
       const applied = totals.laneApplied(lane);
@@ -158,7 +175,13 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
 }
 
 /** The transactions that a lane had in flight when it had applied so many outcomes, all of them commits. */
-function replay(compiled: CompiledPlan, number: number, claims: readonly Claims[], applied: number, inFlight: number): Transaction[] {
+function replay(
+  compiled: CompiledPlan,
+  number: number,
+  claims: readonly Claims[],
+  applied: number,
+  inFlight: number,
+): Transaction[] {
   const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
   const lane = new Lane(compiled, number, claims, silent);
   const pending: Transaction[] = [];
@@ -175,10 +198,17 @@ function replay(compiled: CompiledPlan, number: number, claims: readonly Claims[
   return pending;
 }
 
-async function endBackends(client: Awaited<ReturnType<typeof connect>>, names: readonly string[], timeoutMs: number): Promise<void> {
+async function endBackends(
+  client: Awaited<ReturnType<typeof connect>>,
+  names: readonly string[],
+  timeoutMs: number,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const { rowCount } = await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)', [names]);
+    const { rowCount } = await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)',
+      [names],
+    );
     if ((rowCount ?? 0) === 0 || performance.now() > deadline) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -8,7 +8,16 @@ import { BUCKETS, bucketOf } from './histogram.js';
  */
 
 /** Counts per table and operation. `rows` are those of the table that a statement changed, parents included. */
-export const TABLE_FIELDS = ['committed', 'rejected', 'failed', 'rows', 'retriesValues', 'retriesTransient', 'retriesVacant', 'substituted'] as const;
+export const TABLE_FIELDS = [
+  'committed',
+  'rejected',
+  'failed',
+  'rows',
+  'retriesValues',
+  'retriesTransient',
+  'retriesVacant',
+  'substituted',
+] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 
 const EXCEPTIONS: readonly TableField[] = ['rejected', 'failed', 'retriesValues', 'retriesTransient', 'retriesVacant'];
@@ -67,7 +76,11 @@ export class CounterBlock {
 
   constructor(memory: SharedArrayBuffer, relations: number, lanes: number, worker: number) {
     this.layout = layoutOf(relations, lanes);
-    this.values = new Float64Array(memory, worker * this.layout.size * Float64Array.BYTES_PER_ELEMENT, this.layout.size);
+    this.values = new Float64Array(
+      memory,
+      worker * this.layout.size * Float64Array.BYTES_PER_ELEMENT,
+      this.layout.size,
+    );
   }
 
   addTable(relation: number, kind: OperationKind, field: TableField, amount: number): void {
@@ -117,11 +130,17 @@ export class CounterBlock {
 }
 
 function tableIndex(relation: number, kind: OperationKind, field: TableField): number {
-  return (relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * TABLE_FIELDS.length + TABLE_FIELDS.indexOf(field);
+  return (
+    (relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * TABLE_FIELDS.length +
+    TABLE_FIELDS.indexOf(field)
+  );
 }
 
 function histogramIndex(layout: Layout, latency: Latency, kind: OperationKind): number {
-  return layout.histograms + (LATENCIES.indexOf(latency) * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * HISTOGRAM;
+  return (
+    layout.histograms +
+    (LATENCIES.indexOf(latency) * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * HISTOGRAM
+  );
 }
 
 export interface HistogramTotals {
@@ -138,7 +157,10 @@ export class CounterTotals {
   constructor(memory: SharedArrayBuffer, relations: number, lanes: number, workers: number) {
     this.layout = layoutOf(relations, lanes);
     const { size } = this.layout;
-    this.blocks = Array.from({ length: workers }, (_, worker) => new Float64Array(memory, worker * size * Float64Array.BYTES_PER_ELEMENT, size));
+    this.blocks = Array.from(
+      { length: workers },
+      (_, worker) => new Float64Array(memory, worker * size * Float64Array.BYTES_PER_ELEMENT, size),
+    );
   }
 
   table(relation: number, kind: OperationKind, field: TableField): number {
@@ -187,7 +209,9 @@ export class CounterTotals {
         found.set(key, entry);
       }
     }
-    return [...found.values()].sort((a, b) => (a.sqlstate < b.sqlstate ? -1 : a.sqlstate > b.sqlstate ? 1 : a.relation - b.relation));
+    return [...found.values()].sort((a, b) =>
+      a.sqlstate < b.sqlstate ? -1 : a.sqlstate > b.sqlstate ? 1 : a.relation - b.relation,
+    );
   }
 
   laneApplied(lane: number): number {

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import type { CompiledPlan } from '../lane/compiled.js';
-import { type Lane, type Ledger, type Result } from '../lane/lane.js';
+import type { Lane, Ledger, Result, Retry } from '../lane/lane.js';
 import type { Outcome } from '../lane/outcome.js';
 import type { Transaction } from '../lane/transaction.js';
 import type { OperationKind } from '../plan/plan.js';
@@ -33,7 +33,14 @@ export type LaneEnd =
   | { readonly kind: 'refused'; readonly message: string };
 
 /** Something to show the user, once per kind. */
-export type Notice = (notice: { readonly sqlstate: string; readonly relation: number; readonly text: string; readonly kind: 'error' | 'quarantine' | 'outage' }) => void;
+export type Notice = (notice: {
+  readonly sqlstate: string;
+  readonly relation: number;
+  readonly text: string;
+  readonly kind: 'error' | 'quarantine' | 'outage';
+}) => void;
+
+const RETRY_FIELDS = { values: 'retriesValues', transient: 'retriesTransient', vacant: 'retriesVacant' } as const;
 
 /** Counts what a lane tells. One writer per block: lanes of one thread share it. */
 export class CountingLedger implements Ledger {
@@ -67,23 +74,32 @@ export class CountingLedger implements Ledger {
     this.error(transaction, result.sqlstate, result.message);
   }
 
-  retried(transaction: Transaction, reason: 'values' | 'transient' | 'vacant', sqlstate: string): void {
-    const field = reason === 'values' ? 'retriesValues' : reason === 'transient' ? 'retriesTransient' : 'retriesVacant';
-    this.counters.addTable(transaction.relation, transaction.kind, field, 1);
-    if (reason === 'vacant') return;
+  retried(transaction: Transaction, retry: Retry): void {
+    this.counters.addTable(transaction.relation, transaction.kind, RETRY_FIELDS[retry.reason], 1);
+    if (retry.reason === 'vacant') return;
     this.counters.add('transactionsRolledBack', 1);
-    const { outcome } = transaction;
-    this.error(transaction, sqlstate, outcome?.kind === 'refused' ? outcome.message : '');
+    this.error(transaction, retry.sqlstate, retry.message);
   }
 
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void {
     this.counters.add('quarantined', 1);
-    this.notice({ kind: 'quarantine', sqlstate, relation, text: `${kind.toUpperCase()} set aside in lane ${this.lane} after repeated refusals (${sqlstate}: ${message})` });
+    this.notice({
+      kind: 'quarantine',
+      sqlstate,
+      relation,
+      text: `${kind.toUpperCase()} set aside in lane ${this.lane} after repeated refusals (${sqlstate}: ${message})`,
+    });
   }
 
   private error(transaction: Transaction, sqlstate: string, message: string): void {
     this.counters.addError(sqlstate, transaction.relation);
-    if (message !== '') this.notice({ kind: 'error', sqlstate, relation: transaction.relation, text: `${message} (lane ${this.lane}, operation ${transaction.number})` });
+    if (message !== '')
+      this.notice({
+        kind: 'error',
+        sqlstate,
+        relation: transaction.relation,
+        text: `${message} (lane ${this.lane}, operation ${transaction.number})`,
+      });
   }
 }
 
@@ -112,7 +128,14 @@ export class LaneLoop {
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
 
-  constructor(lane: Lane, compiled: CompiledPlan, settings: LaneSettings, control: Control, counters: CounterBlock, notice: Notice) {
+  constructor(
+    lane: Lane,
+    compiled: CompiledPlan,
+    settings: LaneSettings,
+    control: Control,
+    counters: CounterBlock,
+    notice: Notice,
+  ) {
     this.lane = lane;
     this.compiled = compiled;
     this.settings = settings;
@@ -185,10 +208,13 @@ export class LaneLoop {
     if (pauseMs <= 0) return false;
     if (!this.waiting) {
       this.waiting = true;
-      setTimeout(() => {
-        this.waiting = false;
-        this.schedule();
-      }, Math.min(pauseMs, 1000));
+      setTimeout(
+        () => {
+          this.waiting = false;
+          this.schedule();
+        },
+        Math.min(pauseMs, 1000),
+      );
     }
     return true;
   }
@@ -225,7 +251,8 @@ export class LaneLoop {
     if (this.control.stopped) this.schedule();
     if (session === null || this.settings.statementTimeoutMs === 0) return;
     const waitingForAnswer = this.lane.pending.some((transaction) => transaction.outcome === null);
-    const silentMs = performance.now() - Math.max(this.lastAnswerMs, ...this.lane.pending.map((transaction) => transaction.sentMs));
+    const silentMs =
+      performance.now() - Math.max(this.lastAnswerMs, ...this.lane.pending.map((transaction) => transaction.sentMs));
     if (waitingForAnswer && silentMs > this.settings.statementTimeoutMs + WATCHDOG_GRACE_MS) session.destroy();
   }
 
@@ -250,7 +277,8 @@ export class LaneLoop {
         this.schedule();
         return;
       } catch (error) {
-        const message = error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error);
+        const message =
+          error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error);
         if (isFinal(error)) {
           this.end({ kind: 'refused', message });
           return;
@@ -270,7 +298,12 @@ export class LaneLoop {
     // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
     if (this.answered) this.lostSinceMs = performance.now();
     this.answered = false;
-    this.notice({ kind: 'outage', sqlstate: '', relation: -1, text: `lane ${this.lane.number} lost its connection (${reason}) and reconnects` });
+    this.notice({
+      kind: 'outage',
+      sqlstate: '',
+      relation: -1,
+      text: `lane ${this.lane.number} lost its connection (${reason}) and reconnects`,
+    });
     await this.reconnect(processId);
   }
 
@@ -290,7 +323,13 @@ export class LaneLoop {
 
   private options(pipeline: boolean): SessionOptions {
     const { applicationName, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs } = this.settings;
-    return { applicationName: pipeline ? applicationName : `${applicationName}/recovery`, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs, pipeline };
+    return {
+      applicationName: pipeline ? applicationName : `${applicationName}/recovery`,
+      connectTimeoutMs,
+      statementTimeoutMs,
+      lockTimeoutMs,
+      pipeline,
+    };
   }
 }
 

@@ -137,13 +137,20 @@ export class LaneSession {
 }
 
 function refusedBy(error: pg.DatabaseError): Outcome {
-  return { kind: 'refused', sqlstate: error.code ?? 'XX000', message: error.message, constraint: error.constraint ?? null };
+  return {
+    kind: 'refused',
+    sqlstate: error.code ?? 'XX000',
+    message: error.message,
+    constraint: error.constraint ?? null,
+  };
 }
 
 type Done = (error: Error | null) => void;
 
 /* pg types its Query as opaque; this is what its client calls on one that it has submitted. */
-const QueryBase = pg.Query as unknown as new (text: string) => {
+const QueryBase = pg.Query as unknown as new (
+  text: string,
+) => {
   callback: unknown;
 };
 

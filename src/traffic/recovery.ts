@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import type { CompiledPlan } from '../lane/compiled.js';
+import type { Outcome } from '../lane/outcome.js';
 import { Parameters } from '../lane/shape.js';
 import { parametersOf, type Statement, type Transaction } from '../lane/transaction.js';
-import type { Outcome } from '../lane/outcome.js';
 import type { RelationPlan } from '../plan/plan.js';
 
 /** What became of a transaction whose answer was lost. */
@@ -18,7 +18,12 @@ export interface Resolution {
  * Ends a backend of ours and waits until it has left: while it lives it may still execute what lay in its buffer, after
  * we have looked. `applicationName` guards against a process id that belongs to somebody else by now.
  */
-export async function endBackend(client: pg.Client, processId: number, applicationName: string, timeoutMs: number): Promise<void> {
+export async function endBackend(
+  client: pg.Client,
+  processId: number,
+  applicationName: string,
+  timeoutMs: number,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   const text = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = $2';
   for (;;) {
@@ -34,7 +39,11 @@ export async function endBackend(client: pg.Client, processId: number, applicati
  * before one that is proved done was executed too: committed, unless its own effect can be looked up and is missing
  * (then it was refused, and is refused again when it is replayed).
  */
-export async function resolveInDoubt(client: pg.Client, compiled: CompiledPlan, pending: readonly Transaction[]): Promise<Resolution[]> {
+export async function resolveInDoubt(
+  client: pg.Client,
+  compiled: CompiledPlan,
+  pending: readonly Transaction[],
+): Promise<Resolution[]> {
   const resolutions: Resolution[] = [];
   let laterIsDone = false;
   for (const transaction of [...pending].reverse()) {
@@ -51,7 +60,10 @@ export async function resolveInDoubt(client: pg.Client, compiled: CompiledPlan, 
 }
 
 type Returned = ReadonlyMap<Statement, (string | null)[][]>;
-type Proof = { readonly kind: 'done'; readonly returned: Returned } | { readonly kind: 'not done' } | { readonly kind: 'unknown' };
+type Proof =
+  | { readonly kind: 'done'; readonly returned: Returned }
+  | { readonly kind: 'not done' }
+  | { readonly kind: 'unknown' };
 
 function committed(transaction: Transaction, returned: Returned): Outcome {
   return {
@@ -87,7 +99,12 @@ async function look(
   if (compiled.plan.rowSelection === 'system_rows' && statement.kind !== 'insert') return 'unknown';
   const { plan } = compiled.relations[statement.relation]!;
   const values = parametersOf(transaction.bytes, statement);
-  const query = statement.kind === 'insert' ? lookForInsert(plan, values) : statement.kind === 'update' ? lookForUpdate(plan, statement, values) : lookForDelete(plan, values);
+  const query =
+    statement.kind === 'insert'
+      ? lookForInsert(plan, values)
+      : statement.kind === 'update'
+        ? lookForUpdate(plan, statement, values)
+        : lookForDelete(plan, values);
   if (query === null) return 'unknown';
   const { rows } = await client.query({ text: query.text, values: query.values, rowMode: 'array' });
   const found = rows as (string | null)[][];
@@ -123,7 +140,9 @@ function lookForInsert(plan: RelationPlan, values: readonly (string | null)[]): 
 
 /** An UPDATE by comparing the row with the values sent; a row without a key has moved, so it is found by them. */
 function lookForUpdate(plan: RelationPlan, statement: Statement, values: readonly (string | null)[]): Look {
-  const set = plan.updateSets.find((candidate) => statement.shape.sql.includes(` SET ${assignments(plan, candidate)} WHERE `))!;
+  const set = plan.updateSets.find((candidate) =>
+    statement.shape.sql.includes(` SET ${assignments(plan, candidate)} WHERE `),
+  )!;
   const parameters = new Parameters();
   const conditions = set.map((column) => sameText(plan, column, parameters, false));
   const sent = values.slice(0, set.length);
@@ -133,7 +152,10 @@ function lookForUpdate(plan: RelationPlan, statement: Statement, values: readonl
       sent.push(values[set.length + index]!);
     }
   }
-  return { text: `SELECT ${returningOf(plan)} FROM ${plan.sql} AS t WHERE ${conditions.join(' AND ')} LIMIT 1`, values: sent };
+  return {
+    text: `SELECT ${returningOf(plan)} FROM ${plan.sql} AS t WHERE ${conditions.join(' AND ')} LIMIT 1`,
+    values: sent,
+  };
 }
 
 function assignments(plan: RelationPlan, set: readonly number[]): string {
@@ -144,7 +166,10 @@ function assignments(plan: RelationPlan, set: readonly number[]): string {
 function lookForDelete(plan: RelationPlan, values: readonly (string | null)[]): Look {
   const parameters = new Parameters();
   if (plan.key.length === 0) {
-    return { text: `SELECT 1 FROM ${plan.sql} AS t WHERE t.ctid = $1::tid AND hashtextextended(t::text, 0) = $2::bigint`, values: [...values] };
+    return {
+      text: `SELECT 1 FROM ${plan.sql} AS t WHERE t.ctid = $1::tid AND hashtextextended(t::text, 0) = $2::bigint`,
+      values: [...values],
+    };
   }
   const conditions = plan.key.map((column) => sameText(plan, column, parameters, true));
   return { text: `SELECT 1 FROM ${plan.sql} AS t WHERE ${conditions.join(' AND ')}`, values: [...values] };

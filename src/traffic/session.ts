@@ -57,7 +57,11 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
 
 /* As start-up options, so that they hold before the first statement and cost no round trip. */
 function sessionSettings(options: SessionOptions): string {
-  const settings = { ...SETTINGS, statement_timeout: String(options.statementTimeoutMs), lock_timeout: String(options.lockTimeoutMs) };
+  const settings = {
+    ...SETTINGS,
+    statement_timeout: String(options.statementTimeoutMs),
+    lock_timeout: String(options.lockTimeoutMs),
+  };
   return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, '\\$&')}`)
     .join(' ');
@@ -84,6 +88,9 @@ function readFile(key: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw SetupError.of('connection', `${key}: "${file}" cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+    throw SetupError.of(
+      'connection',
+      `${key}: "${file}" cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+    );
   }
 }
