@@ -42,7 +42,7 @@ export interface Relation {
   readonly referencedBy: readonly ForeignKey[];
 }
 
-export interface Privileges {
+interface Privileges {
   /** USAGE on the schema. */
   readonly schema: boolean;
   readonly select: boolean;

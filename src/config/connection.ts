@@ -2,7 +2,7 @@ import type { Problem } from './problem.js';
 import type { ConnectionConfig } from './schema.js';
 import type { Source } from './source.js';
 
-export type SslMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
+type SslMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
 
 /** Where and as whom to connect. `password` undefined: ~/.pgpass is asked. Plain data, safe to post to a worker. */
 export interface ConnectionSettings {

@@ -25,7 +25,7 @@ export class Source {
       prettyErrors: false,
       version: '1.2',
     });
-    this.root = document.contents as ParsedNode | null;
+    this.root = document.contents;
     for (const error of document.errors) {
       const { line, col } = this.lines.linePos(error.pos[0]);
       problems.push({ place: `${file}:${line}:${col}`, key: '', message: yamlMessage(error.code, error.message) });
@@ -150,6 +150,11 @@ function normalise(
     const result: Record<string, unknown> = {};
     for (const [key, entry] of value) {
       const name = String(key);
+      // `type: null` names a kind of override; YAML reads it as nothing.
+      if (keepNull && path.length === 4 && name === 'type' && entry === null) {
+        result[name] = 'null';
+        continue;
+      }
       if (name === '__proto__') {
         report([...path, name], 'unknown key');
         continue;

@@ -181,11 +181,13 @@ function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer
         sink.digits(start + ordinal);
         sink.byte(83);
       };
-    case 'time':
+    case 'time': {
+      const step = POWERS_OF_TEN[6 - form.precision]!;
       return (_stream, sink, ordinal) => {
-        writeTime(sink, (start + ordinal) % MICROS_PER_DAY);
+        writeTime(sink, ((start + ordinal) * step) % MICROS_PER_DAY);
         if (form.zone) sink.ascii('+00');
       };
+    }
     case 'bits':
       return (_stream, sink, ordinal) => {
         const bits = (start + ordinal).toString(2);

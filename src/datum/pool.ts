@@ -96,7 +96,7 @@ export class Pools {
     if (pool === undefined) {
       const source = fakerOf(split(this.seed, label));
       const values = Array.from({ length: POOL_SIZE }, () => method(source));
-      pool = pack(max === null ? values : fit(values, max));
+      pool = pack(max === null ? values : shorten(values, max));
       this.pools.set(key, pool);
     }
     return pool;
@@ -149,7 +149,7 @@ function jsonTail(source: Faker): string {
 }
 
 /* Characters, not UTF-16 units: varchar(n) counts code points. */
-function fit(values: readonly string[], max: number): string[] {
+function shorten(values: readonly string[], max: number): string[] {
   const fitting = values.filter((value) => [...value].length <= max);
   if (fitting.length >= POOL_SIZE / 8) return fitting;
   return values.map((value) => [...value].slice(0, max).join('').trimEnd() || value.slice(0, max));

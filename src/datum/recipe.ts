@@ -67,7 +67,8 @@ export type SequenceForm =
   /** Steps of 10^(6−precision) microseconds since 2000-01-01. */
   | { readonly kind: 'timestamp'; readonly zone: boolean; readonly precision: number }
   | { readonly kind: 'interval' }
-  | { readonly kind: 'time'; readonly zone: boolean }
+  /** Steps of 10^(6−precision) microseconds since midnight. */
+  | { readonly kind: 'time'; readonly zone: boolean; readonly precision: number }
   | { readonly kind: 'bits'; readonly length: number; readonly varying: boolean }
   | { readonly kind: 'labels'; readonly values: readonly string[] };
 

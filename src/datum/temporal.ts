@@ -14,7 +14,7 @@ const RECENT_DAYS = 9_131; // 25 years
 
 const FULL_RANGE_SHARE = 0.1;
 
-export function drawDay(stream: Stream, range: DayRange): number {
+function drawDay(stream: Stream, range: DayRange): number {
   if (range.kind === 'between') return Math.floor(stream.between(range.minMicros, range.maxMicros) / MICROS_PER_DAY);
   if (stream.chance(FULL_RANGE_SHARE)) return stream.between(DAY_YEAR_1, DAY_YEAR_9999);
   return REFERENCE_DAY - stream.below(RECENT_DAYS);

@@ -21,7 +21,7 @@ export function writeCode(stream: Stream, sink: Sink, count: number): void {
  * Pads a value that began at `mark` to `minBytes` with random letters, which no compression makes small; at most `max`
  * characters in all. Bytes are never fewer than characters, so the limit holds for any text.
  */
-export function padTo(stream: Stream, sink: Sink, mark: number, minBytes: number, max: number | null): void {
+function padTo(stream: Stream, sink: Sink, mark: number, minBytes: number, max: number | null): void {
   const written = sink.offset - mark;
   const wanted = max === null ? minBytes : Math.min(minBytes, max);
   if (written >= wanted) return;

@@ -6,7 +6,7 @@ import type { Writer } from '../datum/writer.js';
 import type { ColumnPlan, Plan, RelationPlan } from '../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
-import { type Shape, Shapes } from './shape.js';
+import { Shapes } from './shape.js';
 
 /** The two seeds that one attempt at an operation draws from. */
 export interface OperationSeeds {
@@ -59,10 +59,6 @@ export class CompiledRelation {
       plan.foreignKeys.flatMap((key, position) => (key.columns.includes(index) ? [position] : [])),
     );
     this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
-  }
-
-  insertShape(shapes: Shapes, relation: number, rows: number): Shape {
-    return shapes.insert(relation, rows);
   }
 }
 

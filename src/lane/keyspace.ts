@@ -121,7 +121,7 @@ export class Keyspace {
 
   addReferences(slot: number, count: number): void {
     this.references[slot] = this.references[slot]! + count;
-    if (this.references[slot]! > 0) this.removable.remove(slot);
+    if (this.references[slot] > 0) this.removable.remove(slot);
     else if (this.idle.has(slot)) this.removable.add(slot);
   }
 

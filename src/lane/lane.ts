@@ -68,6 +68,8 @@ export class Lane {
   private applied = 0;
   private impossible = 0;
   private stopped = false;
+  /** Nothing is possible until an outcome is applied. */
+  private blocked = false;
 
   constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger) {
     const { plan } = compiled;
@@ -111,9 +113,10 @@ export class Lane {
     for (;;) {
       const ending =
         this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
-      if (this.inFlight.length >= this.depth || (ending && this.inFlight.length > 0)) {
+      if (this.inFlight.length >= this.depth || ((ending || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;
+        this.blocked = false;
         continue;
       }
       if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
@@ -213,6 +216,7 @@ export class Lane {
     }
   }
 
+  /** The next operation; null where none is possible now, or where it failed because none will be. */
   private generateNext(): Transaction | null {
     const number = this.generated++;
     const drawn = this.mix.draw(number);
@@ -224,7 +228,13 @@ export class Lane {
       const transaction = this.tryChoice(number, choice);
       if (transaction !== null) return transaction;
     }
-    // Nothing can be done on any table now: the operation fails, and the lane ends when that goes on.
+    if (this.inFlight.length > 0) {
+      // Rows in flight come back with their outcomes: the oldest is applied early, which depends on no timing either.
+      this.generated--;
+      this.blocked = true;
+      return null;
+    }
+    // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
     this.impossible++;
     this.applied++;
     const transaction = new Transaction(number, drawn.relation, drawn.operation, drawn.operation);
@@ -241,15 +251,24 @@ export class Lane {
     const kind = this.kindFor(choice);
     if (kind === null) return null;
     const transaction = new Transaction(number, choice.relation, kind, choice.operation);
-    if (!this.rows.generate(transaction, this.operationSeeds(transaction))) {
-      if (kind === 'insert' || !this.mayInsert(choice.relation)) return null;
-      const insert = new Transaction(number, choice.relation, 'insert', choice.operation);
-      if (!this.rows.generate(insert, this.operationSeeds(insert))) return null;
-      this.account(choice, 'insert');
-      return insert;
-    }
+    if (!this.rows.generate(transaction, this.operationSeeds(transaction)))
+      return this.tryInstead(number, choice, kind);
     this.account(choice, kind);
     return transaction;
+  }
+
+  /** What was possible at a glance and was not: an INSERT on a table without room becomes what there are rows for, others an INSERT. */
+  private tryInstead(number: number, choice: Choice, failed: OperationKind): Transaction | null {
+    for (const kind of failed === 'insert' ? (['delete', 'update'] as const) : (['insert'] as const)) {
+      const { relation } = choice;
+      if (!this.isChosen(relation, kind) || this.isSetAside(relation, kind) || !this.rows.possible(relation, kind))
+        continue;
+      const transaction = new Transaction(number, relation, kind, choice.operation);
+      if (!this.rows.generate(transaction, this.operationSeeds(transaction))) continue;
+      this.account(choice, kind);
+      return transaction;
+    }
+    return null;
   }
 
   /**
@@ -265,7 +284,7 @@ export class Lane {
       const makeUp = OPERATION_KINDS.find((kind) => kind !== 'insert' && owed[kind] > 0 && can(kind));
       if (makeUp !== undefined) return makeUp;
       if (can('insert')) return 'insert';
-      return OPERATION_KINDS.find((kind) => kind !== 'insert' && this.isChosen(relation, kind) && can(kind)) ?? null;
+      return (['delete', 'update'] as const).find((kind) => this.isChosen(relation, kind) && can(kind)) ?? null;
     }
     if (owed.insert > 0 && can('insert')) return 'insert';
     if (can(operation)) return operation;

@@ -1,4 +1,4 @@
-import type { OperationKind, Plan, RelationPlan } from '../plan/plan.js';
+import type { Plan, RelationPlan } from '../plan/plan.js';
 
 /** A statement's text, prepared once per connection. */
 export interface Shape {
@@ -91,7 +91,7 @@ export class Parameters {
 }
 
 /** The condition that names one row: its key, or its place and hash where the table has no key. */
-export function whereRow(plan: RelationPlan, parameters: Parameters): string {
+function whereRow(plan: RelationPlan, parameters: Parameters): string {
   if (plan.key.length === 0) return `t.ctid = ${parameters.next()}::tid AND ${ROW_HASH} = ${parameters.next()}::bigint`;
   return plan.key
     .map((column) => `t.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`)
@@ -102,5 +102,3 @@ export function whereRow(plan: RelationPlan, parameters: Parameters): string {
 export function maxRowsPerInsert(plan: RelationPlan): number {
   return plan.insertColumns.length === 0 ? 1 : Math.max(1, Math.floor(65_535 / plan.insertColumns.length));
 }
-
-export type { OperationKind };

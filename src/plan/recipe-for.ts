@@ -88,7 +88,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
   }
 }
 
-export function uniformChoice(values: readonly string[]): Recipe {
+function uniformChoice(values: readonly string[]): Recipe {
   return { kind: 'choice', values, cumulative: values.map((_, index) => index + 1) };
 }
 

@@ -115,8 +115,10 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
       );
     }
     case OID.time:
-    case OID.timetz:
-      return counted({ kind: 'time', zone: oid === OID.timetz }, 86_400_000_000, null);
+    case OID.timetz: {
+      const precision = modifier < 0 ? 6 : modifier;
+      return counted({ kind: 'time', zone: oid === OID.timetz, precision }, 86_400 * POWERS[precision]!, null);
+    }
     case OID.interval:
       return counted({ kind: 'interval' }, 1_000_000_000_000, null);
     case OID.inet:

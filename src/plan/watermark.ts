@@ -12,27 +12,22 @@ export interface Question {
 
 /** What must be asked so that new keys start above the existing ones, one cheap question per ordinal column. */
 export function watermarkQuestions(draft: Draft): Question[] {
-  return draft.ordinals.flatMap((ordinal) => {
+  const questions: Question[] = [];
+  for (const ordinal of draft.ordinals) {
     const { watermark } = ordinal.unique;
-    const table = draft.relations[ordinal.relation]!;
+    const table = quoteQualified(draft.relations[ordinal.relation]!);
     const column = `t.${quoteIdentifier(draft.plan.relations[ordinal.relation]!.columns[ordinal.column]!.name)}`;
-    switch (watermark.kind) {
-      case 'none':
-        return [];
-      case 'max': {
-        const expression = watermark.expression.replaceAll(/\bc\b/g, column);
-        return [
-          { ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${quoteQualified(table)} AS t), NULL::text` },
-        ];
-      }
-      case 'salt': {
-        // Two index probes; whatever the last run left behind moves one of them.
-        const end = (order: string) =>
-          `(SELECT ${column}::text FROM ${quoteQualified(table)} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
-        return [{ ordinal, sql: `SELECT ${end('ASC')}, ${end('DESC')}` }];
-      }
+    if (watermark.kind === 'max') {
+      const expression = watermark.expression.replaceAll(/\bc\b/g, column);
+      questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });
+    } else if (watermark.kind === 'salt') {
+      // Two index probes; whatever the last run left behind moves one of them.
+      const end = (order: string) =>
+        `(SELECT ${column}::text FROM ${table} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
+      questions.push({ ordinal, sql: `SELECT ${end('ASC')}, ${end('DESC')}` });
     }
-  });
+  }
+  return questions;
 }
 
 export type Answer = readonly [string | null, string | null];

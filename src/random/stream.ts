@@ -22,10 +22,12 @@ export class Stream {
 
   /** Starts the sequence of (seed, label, index) over; index is a non-negative safe integer. */
   restart(seed: Seed, label: Seed, index: number): void {
-    const s0 = mix32(seed.hi + Math.imul(label.lo, 0x9e3779b1));
+    // Each word depends on the one before, the first on everything: already the first number drawn differs.
+    const high = Math.floor(index / 0x1_0000_0000);
+    const s0 = mix32((seed.hi + Math.imul(label.lo, 0x9e3779b1)) ^ Math.imul(index | 0, 0x85ebca6b) ^ high);
     const s1 = mix32(seed.lo ^ label.hi ^ s0);
-    const s2 = mix32(label.lo + s1 + Math.imul(index | 0, 0x85ebca6b));
-    const s3 = mix32(label.hi ^ s2 ^ seed.hi ^ Math.floor(index / 0x1_0000_0000));
+    const s2 = mix32(label.lo + s1 + Math.imul(index | 0, 0x27d4eb2f));
+    const s3 = mix32(label.hi ^ s2 ^ seed.hi ^ high);
     this.s0 = s0;
     this.s1 = s1;
     this.s2 = s2;

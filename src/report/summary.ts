@@ -33,7 +33,7 @@ interface OperationSummary {
   readonly retries: number;
 }
 
-export interface TableSummary {
+interface TableSummary {
   readonly insert: OperationSummary;
   readonly update: OperationSummary;
   readonly delete: OperationSummary;

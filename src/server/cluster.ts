@@ -99,7 +99,7 @@ async function launch(
     cwd: home,
   });
   let log = '';
-  server.stderr!.on('data', (chunk: Buffer) => {
+  server.stderr.on('data', (chunk: Buffer) => {
     log = (log + chunk.toString()).slice(-4000);
   });
   const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()));

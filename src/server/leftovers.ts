@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /** Home folders of embedded servers begin with this; the owner's process id follows. */
-export const HOME_PREFIX = 'pg-event-generator-';
+const HOME_PREFIX = 'pg-event-generator-';
 
 /** Name of a new home folder, before mkdtemp's random part. */
 export function homePrefix(): string {

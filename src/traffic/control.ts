@@ -50,6 +50,6 @@ export class Control {
 }
 
 /** Milliseconds on the one clock that all threads share. */
-export function now(): number {
+function now(): number {
   return performance.timeOrigin + performance.now();
 }

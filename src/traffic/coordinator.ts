@@ -110,7 +110,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   };
   const ended = Promise.all(Array.from({ length: workers }, (_, worker) => run(worker))).then(async (ends) => {
     await pool.destroy();
-    return gravest(ends.flat() as (LaneEnd | { kind: 'crashed'; message: string })[]);
+    return gravest(ends.flat());
   });
   return {
     totals: new CounterTotals(memory, plan.relations.length, lanes, workers),

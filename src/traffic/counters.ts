@@ -8,7 +8,7 @@ import { BUCKETS, bucketOf } from './histogram.js';
  */
 
 /** Counts per table and operation. `rows` are those of the table that a statement changed, parents included. */
-export const TABLE_FIELDS = [
+const TABLE_FIELDS = [
   'committed',
   'rejected',
   'failed',
@@ -22,7 +22,7 @@ export type TableField = (typeof TABLE_FIELDS)[number];
 
 const EXCEPTIONS: readonly TableField[] = ['rejected', 'failed', 'retriesValues', 'retriesTransient', 'retriesVacant'];
 
-export const SCALARS = [
+const SCALARS = [
   'reconnects',
   'transactionsCommitted',
   'transactionsRolledBack',

@@ -116,7 +116,7 @@ export class LaneSession {
     this.names.set(shape.id, name);
     // Its own Sync: a refusal of the transaction before it must not swallow it.
     const prepare = new ControlQuery(
-      (wire) => wire.parse({ name: name!, text: shape.sql, types: [] }),
+      (wire) => wire.parse({ name: name, text: shape.sql, types: [] }),
       (error) => {
         if (error !== null && isServerError(error)) this.prepareErrors.set(shape.id, refusedBy(error));
       },
@@ -209,7 +209,7 @@ class TransactionQuery extends QueryBase {
   handleDataRow(message: DataRow): void {
     const index = this.affected.length;
     this.returned[index] ??= [];
-    this.returned[index]!.push(message.fields);
+    this.returned[index].push(message.fields);
   }
 
   handleCommandComplete(message: { readonly text: string }): void {

@@ -44,7 +44,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
     keepAlive: true,
     pipeline: options.pipeline,
     options: sessionSettings(options),
-  } as pg.ClientConfig);
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -1,0 +1,399 @@
+import { createServer } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createDemo } from '../../src/server/demo.js';
+import {
+  configFor,
+  connectTo,
+  contentHash,
+  count,
+  createDatabase,
+  type Database,
+  runCli,
+  startCli,
+} from '../server/database.js';
+
+const TABLES = ['eg_users', 'eg_orders'];
+let databases: Database[] = [];
+
+async function demo(): Promise<Database> {
+  const database = await createDatabase('SELECT');
+  databases.push(database);
+  await createDemo(database.client);
+  return database;
+}
+
+async function tables(sql: string): Promise<Database> {
+  const database = await createDatabase(sql);
+  databases.push(database);
+  return database;
+}
+
+afterEach(async () => {
+  const open = databases;
+  databases = [];
+  for (const database of open) await database.drop();
+});
+
+const DEMO = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 12345';
+
+describe('a run', () => {
+  it('leaves the same rows with 1, 2 and 4 workers, and counts them exactly', async () => {
+    const hashes: Record<string, string>[] = [];
+    for (const workers of [1, 2, 4]) {
+      const database = await demo();
+      const { code, summary } = await runCli(
+        configFor(database, `${DEMO}\nnum_iterations: 20000\nworkers: ${workers}`),
+      );
+      expect(code).toBe(0);
+      expect(summary.totals).toMatchObject({
+        operations: 20_000,
+        committed: 20_000,
+        rejected: 0,
+        failed: 0,
+        in_doubt_unknown: 0,
+      });
+      expect(summary.reproducible).toBe(true);
+      for (const table of TABLES) {
+        const entry = summary.tables[`public.${table}`]!;
+        expect(entry.rows_expected).toBe(await count(database, table));
+        for (const kind of ['insert', 'update', 'delete'] as const)
+          expect(entry[kind].operations).toBeGreaterThanOrEqual(1000);
+      }
+      hashes.push(await contentHash(database, TABLES));
+    }
+    expect(hashes[1]).toEqual(hashes[0]);
+    expect(hashes[2]).toEqual(hashes[0]);
+  });
+
+  it('follows the weights within 1 %, with 1 and with 8 lanes', async () => {
+    for (const connections of [1, 8]) {
+      const database = await demo();
+      const { summary } = await runCli(
+        configFor(
+          database,
+          `${DEMO}\nnum_iterations: 20000\nconnections: ${connections}\ntable_weights: { eg_orders: 3 }`,
+        ),
+      );
+      const share = (table: string, kind: 'insert' | 'update' | 'delete') =>
+        summary.tables[`public.${table}`]![kind].operations / 20_000;
+      for (const [table, weight] of [
+        ['eg_users', 1],
+        ['eg_orders', 3],
+      ] as const) {
+        expect(Math.abs(share(table, 'insert') - (weight / 4) * (3 / 6))).toBeLessThan(0.01);
+        expect(Math.abs(share(table, 'update') - (weight / 4) * (2 / 6))).toBeLessThan(0.01);
+        expect(Math.abs(share(table, 'delete') - (weight / 4) * (1 / 6))).toBeLessThan(0.01);
+      }
+    }
+  });
+
+  it('starts on empty tables: parents come first, updates and deletes are made up for', async () => {
+    const database =
+      await tables(`CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id uuid PRIMARY KEY, a_id int NOT NULL REFERENCES a, u int UNIQUE);
+      CREATE TABLE c (b_id uuid NOT NULL REFERENCES b, at date, note text)`);
+    const { code, summary } = await runCli(configFor(database, 'num_iterations: 6000\nrandom_seed: 3'));
+    expect(code).toBe(0);
+    expect(summary.totals).toMatchObject({ committed: 6000, rejected: 0 });
+    for (const table of ['a', 'b', 'c']) {
+      const entry = summary.tables[`public.${table}`]!;
+      expect(entry.rows_expected).toBe(await count(database, table));
+      expect(Math.abs(entry.update.operations / 6000 - 1 / 9)).toBeLessThan(0.01);
+    }
+    expect(summary.tables['public.a']!.insert.rows).toBeGreaterThan(
+      summary.tables['public.a']!.insert.operations * 4 - 1,
+    );
+  });
+
+  it('covers every type of the demo, with identity values of ours or the server', async () => {
+    for (const identity of ['generate', 'database']) {
+      const database = await demo();
+      const { summary } = await runCli(
+        configFor(
+          database,
+          `manual_table_list: [eg_types]\nrandom_seed: 1\nnum_iterations: 2000\nidentity_values: ${identity}`,
+        ),
+      );
+      expect(summary.totals).toMatchObject({ committed: 2000, rejected: 0, retries: 0 });
+      expect(summary.tables['public.eg_types']!.rows_expected).toBe(await count(database, 'eg_types'));
+    }
+  });
+
+  it('samples rows of the whole table where no seed is set', async () => {
+    const database = await demo();
+    const { code, summary, stderr } = await runCli(
+      configFor(database, 'manual_table_list: [eg_users, eg_orders]\nnum_iterations: 2000'),
+    );
+    expect(code).toBe(0);
+    expect(summary.row_selection).toBe('system_rows');
+    expect(summary.reproducible).toBe(false);
+    expect(stderr).not.toContain('owned instead');
+    expect(summary.totals).toMatchObject({ committed: 2000, rejected: 0 });
+    for (const table of TABLES)
+      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+    for (const kind of ['insert', 'update', 'delete'] as const) expect(summary.events[kind]).toBeGreaterThan(200);
+  });
+
+  it('draws new values after a unique violation, and takes rows for what the server says', async () => {
+    const database = await tables(`CREATE TABLE t (id int PRIMARY KEY, pick int UNIQUE)`);
+    const yaml = configFor(
+      database,
+      'random_seed: 1\nnum_iterations: 300\ninsert_rows: 1\noperations: [INSERT, DELETE]\noperation_weights: [1, 1]\ncolumn_overrides: { t: { pick: { type: int_range, min: 1, max: 60 } } }',
+    );
+    const { summary } = await runCli(yaml);
+    expect(summary.totals['committed']).toBe(300);
+    expect(summary.tables['public.t']!.rows_expected).toBe(await count(database, 't'));
+  });
+
+  it('goes on above the keys of the run before', async () => {
+    const database = await demo();
+    const yaml = configFor(database, `${DEMO}\nnum_iterations: 2000`);
+    const first = await runCli(yaml);
+    const second = await runCli(yaml);
+    expect(first.summary.totals['retries']).toBe(0);
+    expect(second.summary.totals).toMatchObject({ committed: 2000, retries: 0, rejected: 0 });
+    expect(second.summary.tables['public.eg_users']!.rows_expected).toBe(await count(database, 'eg_users'));
+  });
+
+  it('takes any identifier', async () => {
+    const database =
+      await tables(`CREATE SCHEMA "Odd ""one"""; CREATE TABLE "Odd ""one"""."select" ("from" int PRIMARY KEY, "a.b" text, "Üñí" date, "with space" int, "q""uote" text);
+      CREATE TABLE "Odd ""one"""."Mixed Case" ("Id" bigint PRIMARY KEY, "order" int REFERENCES "Odd ""one"""."select")`);
+    const { summary, stderr } = await runCli(
+      configFor(database, `schema_name: 'Odd "one"'\nrandom_seed: 1\nnum_iterations: 500`),
+    );
+    expect(stderr).not.toContain('error');
+    expect(Object.keys(summary.tables)).toEqual(['"Odd ""one"""."Mixed Case"', '"Odd ""one"""."select"']);
+    expect(summary.totals).toMatchObject({ committed: 500, rejected: 0 });
+  });
+
+  it('lists a partitioned table once', async () => {
+    const database = await tables(
+      'CREATE TABLE p (id int, k int, PRIMARY KEY (id, k)) PARTITION BY HASH (id); CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE p1 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 1)',
+    );
+    const { summary } = await runCli(
+      configFor(
+        database,
+        'random_seed: 1\nnum_iterations: 200\noperations: [INSERT, DELETE]\noperation_weights: [2, 1]',
+      ),
+    );
+    expect(Object.keys(summary.tables)).toEqual(['public.p']);
+    expect(summary.tables['public.p']!.rows_expected).toBe(await count(database, 'p'));
+  });
+
+  it('pauses all lanes together', async () => {
+    const database = await demo();
+    const { summary } = await runCli(
+      configFor(
+        database,
+        `${DEMO}\nnum_iterations: 400\nwait_after_operations: 100\nwait_duration_seconds: 0.4\nworkers: 2`,
+      ),
+    );
+    expect(summary.totals['committed']).toBe(400);
+    expect(summary.elapsed_seconds).toBeGreaterThan(1.2);
+  });
+});
+
+describe('numbers', () => {
+  it('of summary, scraped metrics and tables agree', async () => {
+    const database = await demo();
+    const run = startCli(
+      configFor(database, `${DEMO}\nnum_iterations: 5000`).replace('{ enabled: false }', '{ port: 0 }'),
+    );
+    await run.saw('metrics on ');
+    let last = '';
+    const scrape = async () => {
+      const stderr = await portOf(run);
+      return (await fetch(`http://127.0.0.1:${stderr}/metrics`)).text();
+    };
+    const port = await portOf(run);
+    expect(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text()).toBe('ok\n');
+    const finished = run.ended.then(() => true);
+    while (!(await Promise.race([finished, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 20))])))
+      last = await scrape().catch(() => last);
+    const { summary } = await run.ended;
+    // The last scrape came before the end: counters only ever grew towards the summary's.
+    expect(metric(last, 'eventgen_operations_total', 'outcome="committed"')).toBeLessThanOrEqual(5000);
+    expect(metric(last, 'eventgen_rows_total', 'operation="insert"')).toBeLessThanOrEqual(summary.events.insert);
+    expect(metric(last, 'eventgen_operations_total', 'outcome="committed"')).toBeGreaterThan(0);
+    for (const table of TABLES)
+      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+  });
+});
+
+async function portOf(run: ReturnType<typeof startCli>): Promise<string> {
+  await run.saw('/metrics\n');
+  return run.stderr().match(/:(\d+)\/metrics/)![1]!;
+}
+
+function metric(text: string, name: string, label: string): number {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) && line.includes(label))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+describe('a stop', () => {
+  it('by the first Ctrl+C finishes what is in flight and exits 0', async () => {
+    const database = await demo();
+    const run = startCli(
+      configFor(database, `${DEMO}\nnum_iterations: -1`).replace('{ enabled: false }', '{ port: 0 }'),
+    );
+    await run.saw('/metrics\n');
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    run.kill('SIGINT');
+    const { code, summary } = await run.ended;
+    expect(code).toBe(0);
+    expect(summary.exit.reason).toBe('stopped by SIGINT');
+    expect(summary.totals['operations']).toBe(summary.totals['committed']);
+    expect(summary.totals['operations']).toBeGreaterThan(0);
+    for (const table of TABLES)
+      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+  });
+
+  it('by a second signal ends at once', async () => {
+    const database = await demo();
+    await database.client.query(
+      'CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$; CREATE TRIGGER slow AFTER INSERT ON eg_users EXECUTE FUNCTION slow()',
+    );
+    const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1`));
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    run.kill('SIGTERM');
+    await run.saw('SIGTERM: stopping');
+    run.kill('SIGTERM');
+    expect((await run.ended).code).toBe(143);
+    await database.client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'eventgen%'",
+    );
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  });
+
+  it('of the connections in the middle is survived with exact counts and the same rows', async () => {
+    const calm = await demo();
+    const config = `${DEMO}\nnum_iterations: 15000`;
+    await runCli(configFor(calm, config));
+    const database = await demo();
+    const run = startCli(configFor(database, config));
+    const admin = await connectTo(database.port, 'postgres');
+    let cuts = 0;
+    const finished = run.ended.then(() => true);
+    while (
+      cuts < 10 &&
+      !(await Promise.race([finished, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 150))]))
+    ) {
+      const { rowCount } = await admin.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' ORDER BY random() LIMIT 1",
+        [database.name],
+      );
+      cuts += rowCount ?? 0;
+    }
+    await admin.end();
+    const { code, summary } = await run.ended;
+    expect(code).toBe(0);
+    expect(cuts).toBeGreaterThan(3);
+    expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(1);
+    expect(summary.totals).toMatchObject({ operations: 15_000, committed: 15_000, in_doubt_unknown: 0 });
+    for (const table of TABLES)
+      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+    expect(await contentHash(database, TABLES)).toEqual(await contentHash(calm, TABLES));
+  });
+});
+
+describe('what is wrong is said before the first write', () => {
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    [
+      'an unknown table',
+      'manual_table_list: [eg_user]',
+      /generator\.manual_table_list\.0: there is no table "eg_user" in schema "public" \(did you mean "eg_users"\?\)/,
+    ],
+    [
+      'an unknown schema',
+      'schema_name: publik',
+      /there is no schema "publik" in database "t_\d+_\d+" \(did you mean "public"\?\)/,
+    ],
+    ['a view', 'manual_table_list: [v]', /"v" is a view, not a table/],
+    ['an empty schema', 'schema_name: nothing', /schema "nothing" holds no tables/],
+    [
+      'weights for an unknown table',
+      'table_weights: { eg_userz: 2 }',
+      /table_weights\.eg_userz: there is no table "eg_userz".*did you mean "eg_users"/,
+    ],
+    [
+      'an override of an unknown column',
+      'column_overrides: { eg_users: { emial: { type: null } } }',
+      /has no column "emial" \(did you mean "email"\?\)/,
+    ],
+    [
+      'an unknown faker method',
+      'column_overrides: { eg_users: { email: { type: faker, method: internet.emial } } }',
+      /faker has no method "internet.emial"/,
+    ],
+  ];
+
+  it.each(cases)('%s', async (_, yaml, expected) => {
+    const database = await demo();
+    await database.client.query('CREATE VIEW v AS SELECT 1; CREATE SCHEMA nothing');
+    const { code, stderr } = await runCli(configFor(database, yaml));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(expected);
+    expect(await count(database, 'eg_users')).toBe(1000);
+  });
+
+  it('an unreachable host, a wrong password, a missing database', async () => {
+    const database = await demo();
+    const at = (connection: string) =>
+      runCli(
+        `connection: { host: 127.0.0.1, port: ${database.port}, database: ${database.name}, user: postgres, ${connection} }\nmetrics: { enabled: false }\n`,
+      );
+    const unreachable = await runCli(
+      'connection: { host: 127.0.0.1, port: 1, database: d, user: u, password: hunter2 }\nmetrics: { enabled: false }\n',
+    );
+    expect(unreachable.code).toBe(1);
+    expect(unreachable.stderr).toMatch(/connection to u@127\.0\.0\.1:1\/d: refused: no server listens there/);
+    expect(unreachable.stderr + unreachable.stdout).not.toContain('hunter2');
+    expect((await at('ssl: require')).stderr).toMatch(/set ssl: disable, or give the server a certificate/);
+    const missing = await runCli(
+      `connection: { host: 127.0.0.1, port: ${database.port}, database: nope, user: postgres }\nmetrics: { enabled: false }\n`,
+    );
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toMatch(/database "nope" does not exist/);
+  });
+
+  it('a read-only database, and a missing privilege with its GRANT', async () => {
+    const database = await demo();
+    const role = `r_${database.name}`;
+    await database.client.query(`CREATE ROLE ${role} LOGIN; GRANT SELECT, INSERT ON eg_users, eg_orders TO ${role}`);
+    const as = (user: string) => configFor(database, DEMO).replace('user: postgres', `user: ${user}`);
+    const denied = await runCli(as(role));
+    expect(denied.code).toBe(1);
+    expect(denied.stderr).toContain(
+      `public.eg_users: a privilege is missing; run: GRANT UPDATE, DELETE ON "public"."eg_users" TO "${role}"`,
+    );
+    await database.client.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`);
+    const readOnly = await runCli(as('postgres'));
+    expect(readOnly.code).toBe(1);
+    expect(readOnly.stderr).toMatch(/the server is read-only/);
+    await database.client.query(
+      `ALTER DATABASE ${database.name} RESET default_transaction_read_only; DROP OWNED BY ${role}; DROP ROLE ${role}`,
+    );
+  });
+
+  it('a metrics port that is taken', async () => {
+    const database = await demo();
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const { code, stderr } = await runCli(configFor(database, DEMO).replace('{ enabled: false }', `{ port: ${port} }`));
+    server.close();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`port ${port} on 127.0.0.1 is taken`);
+    expect(await count(database, 'eg_users')).toBe(1000);
+  });
+
+  it('nothing is written by --dry-run', async () => {
+    const database = await demo();
+    const { code, stdout } = await runCli(configFor(database, DEMO), ['--dry-run']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('INSERT INTO "public"."eg_users"');
+    expect(await count(database, 'eg_users')).toBe(1000);
+  });
+});

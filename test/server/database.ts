@@ -1,0 +1,162 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { inject } from 'vitest';
+import type { Summary } from '../../src/report/summary.js';
+
+export const CLI = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url));
+
+export interface Database {
+  readonly name: string;
+  readonly port: number;
+  readonly client: pg.Client;
+  drop(): Promise<void>;
+}
+
+let counter = 0;
+
+/** An empty database of its own on the test server, or on another one. */
+export async function createDatabase(sql: string, port = inject('port')): Promise<Database> {
+  const name = `t_${process.pid}_${++counter}`;
+  await administer(port, `CREATE DATABASE ${name}`);
+  const client = await connectTo(port, name);
+  await client.query(sql);
+  return {
+    name,
+    port,
+    client,
+    drop: async () => {
+      const left = await client.query(
+        "SELECT application_name FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'eventgen%'",
+        [name],
+      );
+      await client.end();
+      await administer(port, `DROP DATABASE ${name} WITH (FORCE)`);
+      // A connection that outlives its run is a leak.
+      if (left.rows.length > 0) throw new Error(`connections left open: ${JSON.stringify(left.rows)}`);
+    },
+  };
+}
+
+export async function connectTo(port: number, database: string, user = 'postgres'): Promise<pg.Client> {
+  const client = new pg.Client({ host: '127.0.0.1', port, database, user });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+async function administer(port: number, sql: string): Promise<void> {
+  const client = await connectTo(port, 'postgres');
+  await client.query(sql);
+  await client.end();
+}
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly summary: Summary;
+}
+
+export interface Running {
+  readonly kill: (signal: NodeJS.Signals) => void;
+  readonly pid: number;
+  /** Resolves when standard error holds the text. */
+  readonly saw: (text: string) => Promise<void>;
+  /** Standard error so far. */
+  readonly stderr: () => string;
+  readonly ended: Promise<Ran>;
+}
+
+/** The command line as a user calls it, on a configuration text; ended by force after a minute. */
+export function startCli(yaml: string, options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Running {
+  const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
+  const file = path.join(folder, 'config.yaml');
+  const summaryFile = path.join(folder, 'summary.json');
+  writeFileSync(file, yaml);
+  const child = spawn(process.execPath, [CLI, 'run', '-c', file, '--summary', summaryFile, ...options], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  const listeners = new Set<() => void>();
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+    for (const listener of listeners) listener();
+  });
+  const limit = setTimeout(() => child.kill('SIGKILL'), 58_000);
+  const ended = new Promise<Ran>((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(limit);
+      let summary: Summary | undefined;
+      try {
+        summary = JSON.parse(readFileSync(summaryFile, 'utf8')) as Summary;
+      } catch {
+        // Ended before it was written: the test will say so.
+      }
+      rmSync(folder, { recursive: true, force: true });
+      resolve({ code, stdout, stderr, summary: summary as Summary });
+    });
+  });
+  const saw = (text: string) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (!stderr.includes(text)) return;
+        listeners.delete(look);
+        resolve();
+      };
+      listeners.add(look);
+      look();
+    });
+  return { kill: (signal) => child.kill(signal), pid: child.pid!, saw, stderr: () => stderr, ended };
+}
+
+export function runCli(
+  yaml: string,
+  options: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Ran> {
+  return startCli(yaml, options, environment).ended;
+}
+
+/** YAML that points at a test database, without metrics. */
+export function configFor(database: Database, generator: string): string {
+  const indented = generator
+    .trim()
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
+  return `connection: { host: 127.0.0.1, port: ${database.port}, database: ${database.name}, user: postgres }\ngenerator:\n${indented}\nmetrics: { enabled: false }\n`;
+}
+
+/** A content hash per table: explicit columns by name, pinned settings, free of order. */
+export async function contentHash(database: Database, tables: readonly string[]): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  await database.client.query(
+    `SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET extra_float_digits = 1; SET bytea_output = 'hex'; SET IntervalStyle = 'postgres'`,
+  );
+  for (const table of tables) {
+    const { rows: columns } = await database.client.query<{ name: string }>(
+      `SELECT quote_ident(attname) AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname COLLATE "C"`,
+      [table],
+    );
+    const row = columns.map(({ name }) => `coalesce(${name}::text, '~')`).join(` || '|' || `);
+    const { rows } = await database.client.query<{ hash: string }>(
+      `SELECT count(*) || '/' || coalesce(sum(('x' || left(md5(${row}), 15))::bit(60)::bigint::numeric), 0) AS hash FROM ${table}`,
+    );
+    hashes[table] = rows[0]!.hash;
+  }
+  return hashes;
+}
+
+export async function count(database: Database, table: string): Promise<number> {
+  const { rows } = await database.client.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`);
+  return Number(rows[0]!.n);
+}
