@@ -23,6 +23,8 @@ export interface Cluster {
 export interface ClusterOptions {
   /** Lines for postgresql.conf. */
   readonly settings?: readonly string[];
+  /** Folder of another PostgreSQL's programs; the embedded one by default. */
+  readonly programs?: string;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -36,7 +38,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   try {
     if (account !== null) chownSync(home, account.uid, account.gid);
     chmodSync(home, 0o700);
-    const binaries = prepareBinaries(home, account);
+    const binaries =
+      options.programs === undefined
+        ? prepareBinaries(home, account)
+        : { folder: options.programs, environment: process.env };
     const port = await freePort();
     initialise(binaries, account, home, port, options.settings ?? []);
     return await launch(binaries, account, home, port, remove);

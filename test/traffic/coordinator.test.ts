@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { prepare } from '../../src/commands/prepare.js';
+import { type Config, parseConfig } from '../../src/config/load.js';
+import { createRegistry } from '../../src/metrics/registry.js';
+import { OPERATION_KINDS } from '../../src/plan/plan.js';
+import { createDemo } from '../../src/server/demo.js';
+import type * as coordinator from '../../src/traffic/coordinator.js';
+import { configFor, connectTo, count, createDatabase, type Database } from '../server/database.js';
+
+// Worker threads run built files, so their coordinator must be the built one as well.
+const built = (await import(
+  new URL('../../dist/src/traffic/coordinator.js', import.meta.url).href
+)) as typeof coordinator;
+
+let database: Database;
+afterEach(() => database.drop());
+
+async function start(generator: string, workers: number) {
+  database = await createDatabase('SELECT');
+  await createDemo(database.client);
+  const config: Config = parseConfig(
+    'c.yaml',
+    configFor(database, `manual_table_list: [eg_users, eg_orders]\nrandom_seed: 5\n${generator}`),
+    [],
+    {},
+  );
+  const client = await connectTo(database.port, database.name);
+  await client.query('SET search_path = pg_catalog');
+  const prepared = await prepare(client, config, false, () => undefined);
+  await client.end();
+  const traffic = built.startTraffic({
+    plan: prepared.plan,
+    claims: prepared.claims,
+    connection: config.connection,
+    workers,
+    runId: 'test',
+    timeouts: config.generator.timeouts,
+    maxOutageMs: 10_000,
+    maxPreparedStatements: 4096,
+    waitAfterOperations: 0,
+    waitMs: 0,
+    notice: () => undefined,
+  });
+  return { prepared, traffic };
+}
+
+describe('counts', () => {
+  it('scraped at the end equal the rows in the tables, label by label', async () => {
+    const { prepared, traffic } = await start('num_iterations: 3000', 2);
+    expect(await traffic.ended).toEqual({ kind: 'finished' });
+    const { plan, rowsAtStart } = prepared;
+    const registry = createRegistry({
+      plan,
+      totals: traffic.totals,
+      workers: 2,
+      runId: 'r1',
+      version: '0',
+      serverVersion: '18',
+      tableLabelLimit: 200,
+      remaining: () => 0,
+    });
+    const text = await registry.metrics();
+    const value = (series: string) => {
+      const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+      return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
+    };
+    let operations = 0;
+    for (const [relation, { label }] of plan.relations.entries()) {
+      const rows = (kind: string) => value(`eventgen_rows_total{operation="${kind}",table="${label}",run_id="r1"}`)!;
+      expect(rowsAtStart[relation]! + rows('insert') - rows('delete')).toBe(await count(database, label));
+      for (const kind of OPERATION_KINDS) {
+        const committed = value(
+          `eventgen_operations_total{operation="${kind}",outcome="committed",table="${label}",run_id="r1"}`,
+        )!;
+        expect(committed).toBe(traffic.totals.table(relation, kind, 'committed'));
+        operations += committed;
+      }
+    }
+    expect(operations).toBe(3000);
+    const histogram = OPERATION_KINDS.map(
+      (kind) => value(`eventgen_response_seconds_count{operation="${kind}",run_id="r1"}`)!,
+    );
+    expect(histogram.reduce((sum, n) => sum + n, 0)).toBe(3000);
+    expect(value('eventgen_response_seconds_bucket{operation="insert",le="+Inf",run_id="r1"}')).toBe(histogram[0]);
+    expect(value('eventgen_reconnects_total{run_id="r1"}')).toBe(0);
+  });
+
+  it('stay exact when a worker thread dies in the middle, and the run ends', async () => {
+    const { prepared, traffic } = await start('num_iterations: -1', 2);
+    while (traffic.totals.total('committed') < 2000) await new Promise((resolve) => setTimeout(resolve, 10));
+    await traffic.threads[0]!.terminate();
+    const end = await traffic.ended;
+    expect(end.kind).toBe('crashed');
+    expect(traffic.totals.scalar('inDoubtUnknown')).toBe(0);
+    for (const [relation, { label }] of prepared.plan.relations.entries()) {
+      const net = traffic.totals.table(relation, 'insert', 'rows') - traffic.totals.table(relation, 'delete', 'rows');
+      expect(prepared.rowsAtStart[relation]! + net).toBe(await count(database, label));
+    }
+  });
+});
