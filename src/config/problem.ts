@@ -22,7 +22,7 @@ export class SetupError extends Error {
   }
 }
 
-export function formatProblem(problem: Problem): string {
+function formatProblem(problem: Problem): string {
   const key = problem.key === '' ? '' : `${problem.key}: `;
   return `${problem.place}: ${key}${problem.message}`;
 }

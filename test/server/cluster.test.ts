@@ -95,7 +95,12 @@ it('reads a hundred tables in six queries', async () => {
   const client = await connectTo(database.port, database.name);
   await client.query('SET search_path = pg_catalog');
   let queries = 0;
-  const counting = { query: (text: string, values?: unknown[]) => (queries++, client.query(text, values)) };
+  const counting = {
+    query: (text: string, values?: unknown[]) => {
+      queries++;
+      return client.query(text, values);
+    },
+  };
   const catalog = await introspect(counting as unknown as typeof client, ['public']);
   expect(catalog.relations).toHaveLength(100);
   expect(queries).toBe(CATALOG_QUERIES);

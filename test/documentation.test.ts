@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { parseDurationMs } from '../src/config/duration.js';
+import { parseConfig } from '../src/config/load.js';
+import { createDatabase, runCli } from './server/database.js';
+
+const README = readFileSync('README.md', 'utf8');
+const REFERENCE = readFileSync('docs/configuration.md', 'utf8');
+
+function blocks(text: string, language: string): string[] {
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
+}
+
+function section(title: string): string {
+  return REFERENCE.split(`\n## ${title}\n`)[1]!.split('\n## ')[0]!;
+}
+
+/* Durations are kept in milliseconds; the reference writes them as users do. */
+function comparable(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [
+      key,
+      typeof entry === 'string' ? (parseDurationMs(entry) ?? entry) : entry,
+    ]),
+  );
+}
+
+describe('the reference', () => {
+  it.each([
+    ['generator', 'generator' as const],
+    ['metrics', 'metrics' as const],
+  ])('of %s names every key with its default', (title, key) => {
+    const config = parseConfig('c.yaml', 'generator: {}\n', [], {})[key] as Record<string, unknown>;
+    const rows = [...section(title).matchAll(/^\| `(\w+)` \| (?:`(.*?)`)? ?\|/gm)];
+    const documented = new Map(rows.map((row) => [row[1]!, row[2]]));
+    for (const [name, value] of Object.entries(config)) {
+      expect(documented.has(name), `${name} is not described`).toBe(true);
+      expect(comparable(parse(documented.get(name) ?? 'null')) ?? undefined, name).toEqual(value);
+    }
+  });
+
+  it('has valid examples', () => {
+    for (const text of [...blocks(README, 'yaml'), ...blocks(REFERENCE, 'yaml')]) {
+      expect(() => parseConfig('example.yaml', text, [], { APP_PASSWORD: 'x' })).not.toThrow();
+    }
+    expect(blocks(README, 'yaml').length + blocks(REFERENCE, 'yaml').length).toBeGreaterThan(1);
+  });
+});
+
+describe('the README', () => {
+  it('runs its own example on a database', async () => {
+    const database = await createDatabase('CREATE TABLE customers (id int PRIMARY KEY, name text, email text UNIQUE)');
+    const yaml = blocks(README, 'yaml')[0]!
+      .replace('host: localhost', 'host: 127.0.0.1')
+      .replace('port: 5432', `port: ${database.port}`)
+      .replace('database: app', `database: ${database.name}`)
+      .replace('user: app', 'user: postgres');
+    const dry = await runCli(yaml, ['--dry-run'], { APP_PASSWORD: 'x' });
+    expect(dry.code).toBe(0);
+    const { code, summary } = await runCli(yaml, ['--no-metrics'], { APP_PASSWORD: 'x' });
+    expect(code).toBe(0);
+    expect(summary.totals).toMatchObject({ committed: 10_000, rejected: 0 });
+    await database.drop();
+  });
+
+  it('lists the options that there are', async () => {
+    const cli = readFileSync('src/cli.ts', 'utf8');
+    const options = [...cli.matchAll(/(?:\.option|new Option)\('(?:-\w, )?(--[\w-]+)/g)].map((match) => match[1]!);
+    expect(options.length).toBeGreaterThan(10);
+    for (const option of options) expect(README, option).toContain(option);
+  });
+});
