@@ -1,0 +1,57 @@
+import { expect, it } from 'vitest';
+import { startCluster } from '../../src/server/cluster.js';
+import { createDemo } from '../../src/server/demo.js';
+import { configFor, connectTo, contentHash, count, createDatabase, startCli } from '../server/database.js';
+
+const TABLES = ['eg_users', 'eg_orders'];
+const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 9\nnum_iterations: 15000';
+
+it('a crash of the server in the middle changes neither rows nor counts', async () => {
+  // A server of its own: killing a backend takes all sessions of the server down with it.
+  const cluster = await startCluster();
+  try {
+    const hashes: Record<string, string>[] = [];
+    for (const crashes of [0, 2]) {
+      const database = await createDatabase('SELECT', cluster.settings.port);
+      await createDemo(database.client);
+      await database.client.end();
+      const run = startCli(configFor(database, CONFIG));
+      for (let crash = 0; crash < crashes; crash++) await crashSoon(database.port, database.name);
+      const { code, summary } = await run.ended;
+      expect(code).toBe(0);
+      expect(summary.totals).toMatchObject({ operations: 15_000, committed: 15_000, in_doubt_unknown: 0 });
+      if (crashes > 0) expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(4);
+      const client = await connectTo(database.port, database.name);
+      for (const table of TABLES) {
+        expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count({ ...database, client }, table));
+      }
+      hashes.push(await contentHash({ ...database, client }, TABLES));
+      await client.end();
+    }
+    expect(hashes[1]).toEqual(hashes[0]);
+  } finally {
+    await cluster.stop();
+  }
+});
+
+/** Kills a backend of a run with SIGKILL once the run has rows to show: the server restarts as after a crash. */
+async function crashSoon(port: number, name: string): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const client = await connectTo(port, name).catch(() => null);
+    if (client === null) continue;
+    const { rows } = await client
+      .query<{ pid: number }>(
+        "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' AND backend_start < now() - interval '300 ms' LIMIT 1",
+        [name],
+      )
+      .catch(() => ({ rows: [] as { pid: number }[] }));
+    if (rows[0] !== undefined) {
+      process.kill(rows[0].pid, 'SIGKILL');
+      await client.end().catch(() => undefined);
+      return;
+    }
+    await client.end().catch(() => undefined);
+  }
+  throw new Error('no backend of the run was seen');
+}
