@@ -9,6 +9,7 @@ import { buildPlan, type Draft, type Seeds } from '../plan/build.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
 import { type Claimed, claimRows, parentsWithoutRows } from '../traffic/claim.js';
+import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 
 /** Everything that is known before the first write. */
 export interface Prepared extends Claimed {
@@ -16,11 +17,13 @@ export interface Prepared extends Claimed {
   readonly plan: Plan;
   readonly findings: readonly Finding[];
   readonly reproducibleBecause: readonly string[];
+  /** Sequences that the run moves: to be settled when it has ended. */
+  readonly sequences: readonly OwnedSequence[];
 }
 
 export type Say = (level: 'info' | 'warn', text: string) => void;
 
-/** Config × database → plan and claims. Reads only, but for the extension that `row_selection: system_rows` asks for. */
+/** Config × database → plan and claims. Writes no row: only sequences are moved, and an extension is created where `row_selection: system_rows` asks for it. */
 export async function prepare(client: pg.Client, config: Config, dryRun: boolean, say: Say): Promise<Prepared> {
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
@@ -42,6 +45,13 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
       gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
   }
   const plan = applyWatermarks(draft, questions, answers, gaps);
+  // At once, so that little can slip in between the highest key that was read and the block above it.
+  const sequences = ownedSequences(plan, draft.relations);
+  if (!dryRun) {
+    for (const reason of await reserveSequences(client, sequences, blockSize(plan))) {
+      say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
+    }
+  }
   const { existing_rows: existing, count_rows: count } = config.generator;
   const claimed = await claimRows(client, plan, draft.relations, {
     perTable: existing === 'all' ? Number.POSITIVE_INFINITY : existing,
@@ -60,7 +70,7 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
-  return { catalog, plan, findings: draft.findings, reproducibleBecause: because, ...claimed };
+  return { catalog, plan, findings: draft.findings, reproducibleBecause: because, sequences, ...claimed };
 }
 
 const QUESTIONS_PER_STATEMENT = 200;

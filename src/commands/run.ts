@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { describeConnection } from '../config/connection.js';
+import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
@@ -12,6 +12,7 @@ import { type Cluster, startCluster } from '../server/cluster.js';
 import { createDemo } from '../server/demo.js';
 import { startTraffic, type Traffic, type TrafficEnd, workerCount } from '../traffic/coordinator.js';
 import type { Notice } from '../traffic/lane-loop.js';
+import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
 import { connectCoordinator } from './connect.js';
 import { dryRunText } from './dry-run.js';
@@ -63,6 +64,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       stops,
       endpoint,
     });
+    await settle(settings, config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     return summary.exit.code;
@@ -82,6 +84,24 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     stops.ignore();
     await endpoint?.close();
     await cluster?.stop();
+  }
+}
+
+/** Sets the sequences of written columns to their exact end. Where the server is away they stay past the run's values. */
+async function settle(
+  settings: ConnectionSettings,
+  config: Config,
+  prepared: Prepared,
+  runId: string,
+  progress: Progress,
+): Promise<void> {
+  if (prepared.sequences.length === 0) return;
+  try {
+    const client = await connectCoordinator(settings, config, runId);
+    await settleSequences(client, prepared.sequences);
+    await client.end();
+  } catch (error) {
+    progress.message('warn', `sequences stay past the run's values: ${(error as Error).message}`);
   }
 }
 
