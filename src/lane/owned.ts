@@ -8,10 +8,10 @@ import { Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
 import type { Rows } from './rows.js';
 import { maxRowsPerInsert } from './shape.js';
 import { beginBind, endBind, endTransaction, type Statement, type Transaction } from './transaction.js';
+import { ValueIndex } from './value-index.js';
 
-/* How often a row is drawn anew when its tuple of a tracked key is taken, and how many parents are looked at for a match. */
+/* How often a row is drawn anew when its tuple of a tracked key is taken. */
 const TUPLE_TRIES = 16;
-const MATCH_TRIES = 64;
 const NESTED_PARENTS = 16;
 /* Draws of one row's further tries are numbered from here, far beyond any row of an operation. */
 const TRY_STRIDE = 0x10_0000;
@@ -38,6 +38,8 @@ export class OwnedRows implements Rows {
   private readonly pinned: readonly Int32Array[];
   private readonly nextOrdinal: number[];
   private readonly tuplesInUse: readonly Set<string>[];
+  /** By relation: indexes over named columns, for parents that must agree with others. */
+  private readonly indexes: readonly ValueIndex[][];
   private readonly sink = new BindSink();
   private readonly scratch = new BindSink();
   private readonly stream = new Stream();
@@ -49,6 +51,7 @@ export class OwnedRows implements Rows {
     this.claims = claims;
     this.keyspaces = compiled.relations.map(({ plan }) => new Keyspace(plan.foreignKeys.length));
     this.nextOrdinal = compiled.relations.map(() => lane);
+    this.indexes = compiled.relations.map(() => []);
     this.tuplesInUse = compiled.relations.map(() => new Set<string>());
     const slots = claims.map((claim) => new Int32Array(claim.count).fill(NO_PARENT));
     this.pinned = claims.map((claim) => Int32Array.from(indexesOf(claim, PINNED)));
@@ -238,13 +241,42 @@ export class OwnedRows implements Rows {
     if (total === 0) return null;
     this.stream.restart(seeds.random, this.foreignKeySeed(choice), choice.draw);
     if (foreignKey.nullable && this.stream.chance(this.nullRatioOf(choice.relation, foreignKey))) return null;
-    const start = this.stream.below(total);
-    for (let step = 0; step < Math.min(total, required.size === 0 ? 1 : MATCH_TRIES); step++) {
-      const index = (start + step) % total;
-      const parent = index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
-      if (this.matches(foreignKey.parent, parent, required)) return parent;
+    if (required.size > 0) {
+      const found = this.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
+      return found.length === 0 ? null : found[this.stream.below(found.length)]!;
     }
-    return null;
+    const index = this.stream.below(total);
+    return index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
+  }
+
+  /** The index over some named columns of a relation; filled when it is first asked for, kept from then on. */
+  private indexFor(relation: number, columns: readonly number[]): ValueIndex {
+    let index = this.indexes[relation]!.find((candidate) => candidate.columns.join() === columns.join());
+    if (index === undefined) {
+      index = new ValueIndex(columns);
+      const { live } = this.keyspaces[relation]!;
+      for (let at = 0; at < live.size; at++) index.add(this.indexKey(relation, live.at(at), columns), live.at(at));
+      for (const claim of this.pinned[relation]!)
+        index.add(this.indexKey(relation, PINNED_BASE - claim, columns), PINNED_BASE - claim);
+      this.indexes[relation]!.push(index);
+    }
+    return index;
+  }
+
+  private indexKey(relation: number, row: number, columns: readonly number[]): string {
+    return keyOf(columns.map((column) => this.namedText(relation, row, column)));
+  }
+
+  /** The row may be referenced from now on. */
+  private enter(relation: number, slot: number): void {
+    this.keyspaces[relation]!.enter(slot);
+    for (const index of this.indexes[relation]!) index.add(this.indexKey(relation, slot, index.columns), slot);
+  }
+
+  /** The row may not be referenced any more. */
+  private leave(relation: number, slot: number): void {
+    for (const index of this.indexes[relation]!) index.remove(this.indexKey(relation, slot, index.columns), slot);
+    this.keyspaces[relation]!.leave(slot);
   }
 
   private readonly foreignKeySeeds = new Map<ForeignKeyPlan, ReturnType<typeof split>>();
@@ -573,7 +605,7 @@ export class OwnedRows implements Rows {
     for (let row = 0; row < picks; row++) {
       this.stream.restart(seeds.random, DELETE_LABEL, row);
       const slot = keyspace.removable.at(this.stream.below(keyspace.removable.size));
-      keyspace.leave(slot);
+      this.leave(relation, slot);
       const shape = this.compiled.shapes.delete(relation);
       const from = beginBind(this.sink, shape.parameters);
       this.writeRowName(relation, slot);
@@ -625,7 +657,7 @@ export class OwnedRows implements Rows {
           keyspace.kept[slot] = texts;
         }
       }
-      keyspace.enter(slot);
+      this.enter(statement.relation, slot);
     }
   }
 
@@ -654,7 +686,7 @@ export class OwnedRows implements Rows {
       for (const slot of slots) {
         if (kind === 'insert') this.drop(relation, slot);
         else if (kind === 'update') keyspace.release(slot);
-        else keyspace.enter(slot);
+        else this.enter(relation, slot);
       }
     }
   }
@@ -666,6 +698,8 @@ export class OwnedRows implements Rows {
     for (let position = 0; position < foreignKeys.length; position++)
       this.unlink(relation, position, slot, keyspace.parent(position, slot));
     for (const tuple of keyspace.tuples[slot] ?? []) this.tuplesInUse[relation]!.delete(tuple);
+    // Still live where it vanished from outside: indexes must let go of it before its texts are forgotten.
+    if (keyspace.live.has(slot)) this.leave(relation, slot);
     keyspace.forget(slot);
   }
 }
@@ -690,6 +724,10 @@ interface ParentChoice {
 type Returned = readonly (readonly (string | null)[])[] | null;
 
 const NOTHING_REQUIRED: Required = new Map();
+
+function keyOf(texts: readonly string[]): string {
+  return texts.join('\u0000');
+}
 const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');
 const DELETE_LABEL = split({ hi: 0, lo: 0 }, 'delete rows');
 
