@@ -1,0 +1,255 @@
+import { BindSink } from '../datum/sink.js';
+import type { ForeignKeyPlan } from '../plan/plan.js';
+import { split } from '../random/seed.js';
+import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
+import { NO_PARENT } from './keyspace.js';
+import { NOTHING_REQUIRED, type Parents } from './parents.js';
+import { lastText, type Required, type RowStore, tupleOf } from './row-store.js';
+import { maxRowsPerInsert } from './shape.js';
+import { beginBind, endBind, type Transaction } from './transaction.js';
+
+/* How often a row is drawn anew when its tuple of a tracked key is taken. */
+const TUPLE_TRIES = 16;
+const NESTED_PARENTS = 16;
+/* Draws of one row's further tries are numbered from here, far beyond any row of an operation. */
+const TRY_STRIDE = 0x10_0000;
+
+interface RowDraft {
+  readonly slot: number;
+  readonly ordinal: number;
+  /** Number of the draw: row + try × TRY_STRIDE. */
+  draw: number;
+  readonly parents: number[];
+}
+
+interface InsertContext {
+  readonly seeds: OperationSeeds;
+  /** False for parents inserted on the way. */
+  readonly own: boolean;
+  readonly depth: number;
+  readonly required: Required;
+}
+
+/** Writes INSERTs of rows that the lane will own, and of parents that they lack before them. */
+export class Inserts {
+  private readonly compiled: CompiledPlan;
+  private readonly store: RowStore;
+  private readonly parents: Parents;
+  private readonly sink: BindSink;
+  private readonly scratch = new BindSink();
+
+  constructor(compiled: CompiledPlan, store: RowStore, parents: Parents, sink: BindSink) {
+    this.compiled = compiled;
+    this.store = store;
+    this.parents = parents;
+    this.sink = sink;
+  }
+
+  /** Writes the rows of an operation; false where it is impossible. */
+  write(transaction: Transaction, count: number, seeds: OperationSeeds): boolean {
+    const context = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
+    return this.insert(transaction, transaction.relation, count, context).length > 0;
+  }
+
+  /** Inserts rows of a relation, parents that are missing before them. Returns their slots, none where it is impossible. */
+  private insert(transaction: Transaction, relation: number, count: number, context: InsertContext): number[] {
+    const compiled = this.compiled.relations[relation]!;
+    if (!compiled.plan.operations.insert) return [];
+    const rows: RowDraft[] = [];
+    for (let row = 0; row < count && this.store.hasRoom(relation); row++) {
+      const draft = this.draftRow(transaction, relation, row, context);
+      if (draft !== null) rows.push(draft);
+    }
+    const most = maxRowsPerInsert(compiled.plan);
+    for (let from = 0; from < rows.length; from += most)
+      this.writeInsert(transaction, relation, rows.slice(from, from + most), context);
+    return rows.map((row) => row.slot);
+  }
+
+  private draftRow(transaction: Transaction, relation: number, row: number, context: InsertContext): RowDraft | null {
+    const { plan } = this.compiled.relations[relation]!;
+    const keyspace = this.store.keyspaces[relation]!;
+    const ordinal = this.store.takeOrdinal(relation);
+    const draft: RowDraft = { slot: keyspace.allocate(ordinal), ordinal, draw: row, parents: [] };
+    for (let attempt = 0; attempt <= TUPLE_TRIES; attempt++) {
+      draft.draw = row + attempt * TRY_STRIDE;
+      // The last try inserts new parents, whose tuples nobody can hold yet.
+      const fresh = attempt === TUPLE_TRIES && plan.trackedKeys.length > 0;
+      if (!this.chooseParents(transaction, relation, draft, fresh, context)) break;
+      if (plan.trackedKeys.length === 0 || this.track(relation, draft, context)) {
+        for (const [position, parent] of draft.parents.entries())
+          this.store.link(relation, position, draft.slot, parent);
+        return draft;
+      }
+    }
+    keyspace.forget(draft.slot);
+    return null;
+  }
+
+  private chooseParents(
+    transaction: Transaction,
+    relation: number,
+    draft: RowDraft,
+    fresh: boolean,
+    context: InsertContext,
+  ): boolean {
+    const compiled = this.compiled.relations[relation]!;
+    draft.parents.length = 0;
+    for (const [position, foreignKey] of compiled.plan.foreignKeys.entries()) {
+      const required = this.parents.requiredOf(compiled, foreignKey, draft.parents, context.required);
+      const choice = { relation, foreignKey, position, draw: draft.draw, slot: draft.slot, required };
+      let parent = fresh && !foreignKey.nullable ? null : this.parents.chooseParent(choice, context.seeds);
+      if (parent === null && !fresh && !foreignKey.nullable)
+        parent = this.parentInFlight(transaction, foreignKey, required);
+      if (parent === null && (fresh || !foreignKey.nullable))
+        parent = this.insertParent(transaction, foreignKey, required, context);
+      if (parent === null && foreignKey.parent === relation && required.size === 0) parent = draft.slot;
+      if (parent === null && !foreignKey.nullable) return false;
+      draft.parents.push(parent ?? NO_PARENT);
+    }
+    return true;
+  }
+
+  /** A parent that this very transaction inserts: its other rows need no second one. */
+  private parentInFlight(transaction: Transaction, foreignKey: ForeignKeyPlan, required: Required): number | null {
+    for (const statement of transaction.statements) {
+      if (statement.relation !== foreignKey.parent || statement.kind !== 'insert') continue;
+      const slot = statement.slots.find((candidate) => this.store.matches(foreignKey.parent, candidate, required));
+      if (slot !== undefined) return slot;
+    }
+    return null;
+  }
+
+  private insertParent(
+    transaction: Transaction,
+    foreignKey: ForeignKeyPlan,
+    required: Required,
+    context: InsertContext,
+  ): number | null {
+    if (context.depth >= NESTED_PARENTS) return null;
+    const parent = this.compiled.relations[foreignKey.parent]!;
+    // An ordinal's text cannot be chosen, nor can a server's.
+    for (const column of required.keys()) {
+      const { source } = parent.plan.columns[column]!;
+      if (source === 'ordinal' || source === 'server') return null;
+    }
+    // RETURNING answers too late for a statement of the same transaction.
+    if (foreignKey.parentColumns.some((column) => parent.plan.columns[column]!.source === 'server')) return null;
+    const nested = {
+      seeds: nestedSeeds(context.seeds, transaction.statements.length),
+      own: false,
+      depth: context.depth + 1,
+      required,
+    };
+    return this.insert(transaction, foreignKey.parent, 1, nested)[0] ?? null;
+  }
+
+  /** Reserves the row's tuples of tracked keys; false where one of them is taken. */
+  private track(relation: number, draft: RowDraft, context: InsertContext): boolean {
+    const compiled = this.compiled.relations[relation]!;
+    const { plan } = compiled;
+    const inUse = this.store.tuplesInUse[relation]!;
+    const tuples: string[] = [];
+    for (const [index, key] of plan.trackedKeys.entries()) {
+      const texts = key.map((column) => this.columnText(compiled, column, draft, context));
+      if (texts.includes(null)) continue;
+      const tuple = tupleOf(index, texts as string[]);
+      if (inUse.has(tuple)) return false;
+      // Where no part of the tuple is the lane's own, lanes share the tuples out by their hash.
+      const owned = key.some((column) =>
+        compiled.foreignKeysOf[column]!.some((position) => draft.parents[position]! >= 0),
+      );
+      if (!owned && this.store.lanes > 1 && split({ hi: 0, lo: 0 }, tuple).lo % this.store.lanes !== this.store.lane)
+        return false;
+      tuples.push(tuple);
+    }
+    for (const tuple of tuples) inUse.add(tuple);
+    this.store.keyspaces[relation]!.tuples[draft.slot] = tuples;
+    return true;
+  }
+
+  private columnText(
+    compiled: CompiledRelation,
+    column: number,
+    draft: RowDraft,
+    context: InsertContext,
+  ): string | null {
+    this.scratch.clear();
+    this.writeColumn(compiled, column, draft, context, this.scratch);
+    return lastText(this.scratch);
+  }
+
+  private writeInsert(
+    transaction: Transaction,
+    relation: number,
+    rows: readonly RowDraft[],
+    context: InsertContext,
+  ): void {
+    const compiled = this.compiled.relations[relation]!;
+    const { plan } = compiled;
+    const keyspace = this.store.keyspaces[relation]!;
+    const shape = this.compiled.shapes.insert(relation, rows.length);
+    const from = beginBind(this.sink, shape.parameters);
+    for (const draft of rows) {
+      const texts: (Buffer | undefined)[] | undefined = plan.kept.length > 0 ? new Array(plan.named.length) : undefined;
+      for (const column of plan.insertColumns) {
+        const mark = this.sink.offset;
+        this.writeColumn(compiled, column, draft, context, this.sink);
+        if (texts !== undefined && compiled.namedIndex[column]! >= 0 && plan.columns[column]!.source !== 'ordinal') {
+          texts[compiled.namedIndex[column]!] = this.sink.copyFrom(mark + 4);
+        }
+      }
+      keyspace.kept[draft.slot] = texts;
+    }
+    endBind(this.sink, from);
+    transaction.statements.push({
+      shape,
+      relation,
+      kind: 'insert',
+      rows: rows.length,
+      slots: rows.map((row) => row.slot),
+      own: context.own,
+      from,
+      to: this.sink.offset,
+    });
+  }
+
+  private writeColumn(
+    compiled: CompiledRelation,
+    index: number,
+    draft: RowDraft,
+    context: InsertContext,
+    sink: BindSink,
+  ): void {
+    const column = compiled.columns[index]!;
+    const required = context.required.get(index);
+    if (required !== undefined) {
+      const mark = sink.open();
+      sink.text(required);
+      sink.close(mark);
+      return;
+    }
+    switch (column.plan.source) {
+      case 'ordinal':
+        column.writeOrdinal(draft.ordinal, sink);
+        return;
+      case 'foreign':
+        this.parents.writeForeign(
+          compiled,
+          index,
+          draft.parents,
+          () => column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink),
+          sink,
+        );
+        return;
+      case 'drawn':
+      case 'server':
+        column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink);
+    }
+  }
+}
+
+/** Parents draw from streams of their own, so that they do not repeat the operation's draws. */
+function nestedSeeds(seeds: OperationSeeds, statement: number): OperationSeeds {
+  return { random: split(seeds.random, `parent/${statement}`), faker: split(seeds.faker, `parent/${statement}`) };
+}

@@ -1,0 +1,120 @@
+import type { BindSink } from '../datum/sink.js';
+import type { ForeignKeyPlan } from '../plan/plan.js';
+import { split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
+import { NO_PARENT, PINNED_BASE } from './keyspace.js';
+import { keyOf, type Required, type RowStore } from './row-store.js';
+
+/** A foreign key that a row needs a parent for. */
+export interface ParentChoice {
+  readonly relation: number;
+  readonly foreignKey: ForeignKeyPlan;
+  /** Number of the draw within the operation. */
+  readonly draw: number;
+  readonly required: Required;
+}
+
+export const NOTHING_REQUIRED: Required = new Map();
+
+/** Chooses the rows that foreign keys reference, among the lane's own and pinned ones. */
+export class Parents {
+  private readonly compiled: CompiledPlan;
+  private readonly store: RowStore;
+  private readonly stream = new Stream();
+  private readonly seeds = new Map<ForeignKeyPlan, ReturnType<typeof split>>();
+
+  constructor(compiled: CompiledPlan, store: RowStore) {
+    this.compiled = compiled;
+    this.store = store;
+  }
+
+  /** Columns of the parent whose values are settled already: by an overlapping foreign key, or by a child that needs them. */
+  requiredOf(
+    compiled: CompiledRelation,
+    foreignKey: ForeignKeyPlan,
+    chosen: readonly number[],
+    fromChild: Required,
+  ): Required {
+    let required: Map<number, string> | undefined;
+    for (const [index, column] of foreignKey.columns.entries()) {
+      const wanted = fromChild.get(column) ?? this.textFromParents(compiled, column, chosen);
+      if (wanted !== undefined) {
+        required ??= new Map();
+        required.set(foreignKey.parentColumns[index]!, wanted);
+      }
+    }
+    return required ?? NOTHING_REQUIRED;
+  }
+
+  private textFromParents(compiled: CompiledRelation, column: number, chosen: readonly number[]): string | undefined {
+    for (const position of compiled.foreignKeysOf[column]!) {
+      const parent = chosen[position];
+      if (parent === undefined || parent === NO_PARENT) continue;
+      const foreignKey = compiled.plan.foreignKeys[position]!;
+      return this.store.namedText(
+        foreignKey.parent,
+        parent,
+        foreignKey.parentColumns[foreignKey.columns.indexOf(column)]!,
+      );
+    }
+    return undefined;
+  }
+
+  /** A row to reference; null where there is none that fits, or where the key is left NULL. */
+  chooseParent(choice: ParentChoice, seeds: OperationSeeds): number | null {
+    const { foreignKey, required } = choice;
+    const { live } = this.store.keyspaces[foreignKey.parent]!;
+    const pinned = this.store.pinned[foreignKey.parent]!;
+    const total = live.size + pinned.length;
+    if (total === 0) return null;
+    this.stream.restart(seeds.random, this.seedOf(choice), choice.draw);
+    if (foreignKey.nullable && this.stream.chance(this.nullRatioOf(choice.relation, foreignKey))) return null;
+    if (required.size > 0) {
+      const found = this.store.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
+      return found.length === 0 ? null : found[this.stream.below(found.length)]!;
+    }
+    const index = this.stream.below(total);
+    return index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
+  }
+
+  private seedOf({ relation, foreignKey }: ParentChoice): ReturnType<typeof split> {
+    let seed = this.seeds.get(foreignKey);
+    if (seed === undefined) {
+      seed = split(split({ hi: 0, lo: 0 }, this.compiled.relations[relation]!.plan.label), foreignKey.name);
+      this.seeds.set(foreignKey, seed);
+    }
+    return seed;
+  }
+
+  private nullRatioOf(relation: number, foreignKey: ForeignKeyPlan): number {
+    return this.compiled.relations[relation]!.plan.columns[foreignKey.nullableColumns[0]!]!.nullRatio;
+  }
+
+  /** The first parent that covers the column gives its value; without one it is NULL, or free where NULL is not allowed. */
+  writeForeign(
+    compiled: CompiledRelation,
+    column: number,
+    parents: readonly number[],
+    free: () => void,
+    sink: BindSink,
+  ): void {
+    let nullable = false;
+    for (const position of compiled.foreignKeysOf[column]!) {
+      const foreignKey = compiled.plan.foreignKeys[position]!;
+      const parent = parents[position] ?? NO_PARENT;
+      if (parent !== NO_PARENT) {
+        this.store.writeNamed(
+          foreignKey.parent,
+          parent,
+          foreignKey.parentColumns[foreignKey.columns.indexOf(column)]!,
+          sink,
+        );
+        return;
+      }
+      nullable ||= foreignKey.nullableColumns.includes(column);
+    }
+    if (nullable) sink.null();
+    else free();
+  }
+}
