@@ -22,7 +22,8 @@ export const CATALOG_QUERIES = 6;
 export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
   const server = await readServer(client);
   const rows = await query<RelationRow>(client, RELATIONS, [schemas]);
-  const oids = rows.filter((row) => row.relkind === 'r' || row.relkind === 'p').map((row) => row.oid);
+  const isTable = (row: RelationRow) => (row.relkind === 'r' || row.relkind === 'p') && !row.relispartition;
+  const oids = rows.filter(isTable).map((row) => row.oid);
   const attributes = groupBy(await query<AttributeRow>(client, ATTRIBUTES, [oids]), (row) => row.attrelid);
   const typeRows = await query<TypeRow>(client, TYPES, [oids]);
   const indexes = groupBy(await query<IndexRow>(client, UNIQUE_INDEXES, [oids]), (row) => row.indrelid);
@@ -33,8 +34,11 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   const others = new Map<string, string>();
   const relations: Relation[] = [];
   for (const row of rows) {
-    if (row.relkind !== 'r' && row.relkind !== 'p') {
-      others.set(labelOf({ schema: row.nspname, name: row.relname }), RELATION_KINDS[row.relkind] ?? 'not a table');
+    if (!isTable(row)) {
+      others.set(
+        labelOf({ schema: row.nspname, name: row.relname }),
+        row.relispartition ? 'a partition' : (RELATION_KINDS[row.relkind] ?? 'not a table'),
+      );
       continue;
     }
     const own = attributes.get(row.oid) ?? [];
@@ -53,6 +57,11 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         delete: row.can_delete,
       },
       rowSecurity: row.relrowsecurity,
+      checks: row.checks,
+      partitioning:
+        row.partition_strategy === null
+          ? null
+          : { strategy: row.partition_strategy, partitions: row.partitions, hasDefault: row.default_partition },
       attributes: own.map(toAttribute),
       uniqueKeys: (indexes.get(row.oid) ?? []).map((index) => toUniqueKey(index, nameOf)).sort(byPrimaryThenName),
       foreignKeys: (outgoing.get(row.oid) ?? []).map(toForeignKey).sort((a, b) => byCodePoint(a.name, b.name)),
@@ -111,6 +120,11 @@ interface RelationRow {
   nspname: string;
   relname: string;
   relkind: string;
+  relispartition: boolean;
+  checks: string[];
+  partition_strategy: string | null;
+  partitions: number;
+  default_partition: boolean;
   reltuples: number;
   relrowsecurity: boolean;
   can_select: boolean;
@@ -131,12 +145,17 @@ const RELATIONS = `
 WITH RECURSIVE wanted AS (
   SELECT class.oid
   FROM pg_class AS class JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-  WHERE namespace.nspname = ANY ($1) AND class.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT class.relispartition
+  WHERE namespace.nspname = ANY ($1) AND class.relkind IN ('r', 'p', 'v', 'm', 'f')
   UNION
   SELECT constr.confrelid
   FROM wanted JOIN pg_constraint AS constr ON constr.conrelid = wanted.oid AND constr.contype = 'f' AND constr.conparentid = 0
 )
-SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples,
+SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples, class.relispartition,
+       ARRAY(SELECT constr.conname::text FROM pg_constraint AS constr
+             WHERE constr.conrelid = class.oid AND constr.contype IN ('c', 'x') ORDER BY constr.conname) AS checks,
+       (SELECT partstrat::text FROM pg_partitioned_table WHERE partrelid = class.oid) AS partition_strategy,
+       (SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = class.oid) IS TRUE AS default_partition,
+       (SELECT count(*)::int FROM pg_inherits WHERE inhparent = class.oid) AS partitions,
        class.relrowsecurity,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
        has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,

@@ -34,6 +34,14 @@ export interface Relation {
   readonly estimatedRows: number;
   readonly privileges: Privileges;
   readonly rowSecurity: boolean;
+  /** Names of its CHECK and exclusion constraints. */
+  readonly checks: readonly string[];
+  /** partstrat of pg_partitioned_table (l, r, h), and what partitions there are. */
+  readonly partitioning: {
+    readonly strategy: string;
+    readonly partitions: number;
+    readonly hasDefault: boolean;
+  } | null;
   readonly attributes: readonly Attribute[];
   /** Unique indexes over plain columns without predicate, the primary key first, then by name. */
   readonly uniqueKeys: readonly UniqueKey[];

@@ -57,7 +57,8 @@ function adviceFor(error: NodeJS.ErrnoException): string {
     case '57P03':
       return `the server is not ready: ${message}; try again`;
     default:
-      if (/timeout/i.test(message)) return 'no answer within timeouts.connect; check host, port and firewall';
+      if (/timeout|terminated unexpectedly/i.test(message))
+        return 'no answer within timeouts.connect; check host, port and firewall';
       if (/SSL/i.test(message)) return `${message}; set ssl: disable, or give the server a certificate`;
       if (/password/i.test(message)) return `${message}; set password, PGPASSWORD or ~/.pgpass`;
       return message;

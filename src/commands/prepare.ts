@@ -3,12 +3,13 @@ import pg from 'pg';
 import { introspect } from '../catalog/introspect.js';
 import type { Catalog } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
-import { SetupError } from '../config/problem.js';
+import { type Problem, SetupError } from '../config/problem.js';
+import type { Recipe } from '../datum/recipe.js';
 import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
 import { buildPlan, type Draft, type Seeds } from '../plan/build.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
-import { type Claimed, claimRows, parentsWithoutRows } from '../traffic/claim.js';
+import { type Claimed, claimRows, parentsWithoutRows, unreachableTables } from '../traffic/claim.js';
 import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 
 /** Everything that is known before the first write. */
@@ -67,10 +68,54 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
       })),
     );
   }
+  for (const label of unreachableTables(plan, claimed)) {
+    say(
+      'warn',
+      `${label}: no row can come in: its foreign keys that must not be NULL lead in a circle of empty tables (insert a first row yourself)`,
+    );
+  }
+  await checkOverrides(client, plan, config);
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
   return { catalog, plan, findings: draft.findings, reproducibleBecause: because, sequences, ...claimed };
+}
+
+/** Lets the server read the values of overrides once, each as its column's type: what it refuses is refused beforehand. */
+async function checkOverrides(client: pg.Client, plan: Plan, config: Config): Promise<void> {
+  const problems: Problem[] = [];
+  for (const relation of plan.relations) {
+    for (const column of relation.columns) {
+      const values = overrideValues(column.recipe);
+      const path = overridePath(config, relation.label, column.name);
+      if (values.length === 0 || path === undefined) continue;
+      try {
+        await client.query(`SELECT CAST(v AS ${column.typeName}) FROM unnest($1::text[]) AS v`, [values]);
+      } catch (error) {
+        problems.push(
+          config.source.problem(
+            path,
+            `the column is ${column.typeName}, and the server refuses a value: ${(error as Error).message}`,
+          ),
+        );
+      }
+    }
+  }
+  if (problems.length > 0) throw new SetupError(problems);
+}
+
+function overrideValues(recipe: Recipe): readonly string[] {
+  if (recipe.kind === 'choice') return recipe.values;
+  if (recipe.kind === 'integer') return [String(recipe.min), String(recipe.max)];
+  return [];
+}
+
+function overridePath(config: Config, label: string, column: string): string[] | undefined {
+  const names = [label, label.slice(label.indexOf('.') + 1), label.slice(label.indexOf('.') + 1).replaceAll('"', '')];
+  const table = names.find(
+    (name) => config.source.valueAt(['generator', 'column_overrides', name, column]) !== undefined,
+  );
+  return table === undefined ? undefined : ['generator', 'column_overrides', table, column];
 }
 
 const QUESTIONS_PER_STATEMENT = 200;

@@ -74,6 +74,9 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       writeSummary(options.summaryFile, {
         schema_version: 1,
         version: VERSION,
+        tables: {},
+        errors: {},
+        lanes: [],
         exit: { code: EXIT.setup, reason: error.message },
       });
     }

@@ -50,13 +50,13 @@ export function parseConfig(
 ): Config {
   const source = new Source(file, text, environment);
   if (!source.readable) throw new SetupError(source.problems);
-  if (text.trim() === '')
+  if (Object.keys(source.data).length === 0 && source.problems.length === 0)
     throw SetupError.of(`${file}:1:1`, 'the file is empty; see event-generator.yaml of the project for every key');
   for (const { path, value, option } of overrides) source.override(path, value, option);
 
   const problems: Problem[] = [...source.problems];
   const config = parseFile(source, problems);
-  if (config === undefined) throw new SetupError(problems);
+  if (config === undefined) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
   const connection = resolveConnection(config.connection, environment, source, problems);
   const operationWeights = resolveWeights(config.generator, source, problems);
   checkRelations(config, source, problems);
@@ -65,7 +65,7 @@ export function parseConfig(
       source.problem(path, `not in this version: leave the key out (got ${describe(source.valueAt(path))})`),
     );
   }
-  if (problems.length > 0) throw new SetupError(problems);
+  if (problems.length > 0) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
 
   const { generator } = config;
   return {
@@ -80,6 +80,10 @@ export function parseConfig(
     metrics: config.metrics,
     source,
   };
+}
+
+function lineOf(place: string): number {
+  return Number(/:(\d+):\d+$/.exec(place)?.[1] ?? 0);
 }
 
 function readText(file: string): string {
@@ -136,13 +140,19 @@ function translate(issue: Issue, source: Source): Problem[] {
     const inner = issue.errors.flat().find((nested) => nested.code === 'unrecognized_keys');
     if (inner !== undefined) {
       return inner.keys.map((key) =>
-        source.problem([...issue.path, ...inner.path, key], `unknown key; ${issue.message}`),
+        source.problem(
+          [...issue.path, ...inner.path, key],
+          `unknown key${didYouMean(key, OPERATIONS)}; ${issue.message}`,
+        ),
       );
     }
   }
   const secret = ['password', 'url'].includes(String(issue.path[issue.path.length - 1]));
   const got = secret ? 'something else (not shown)' : describe(source.valueAt(issue.path));
-  return [source.problem(issue.path, `${issue.message}, got ${got}`)];
+  const value = source.valueAt(issue.path);
+  const near =
+    issue.code === 'invalid_value' && typeof value === 'string' ? didYouMean(value, issue.values.map(String)) : '';
+  return [source.problem(issue.path, `${issue.message}, got ${got}${near}`)];
 }
 
 function knownKeysAt(path: readonly PropertyKey[]): string[] {

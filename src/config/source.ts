@@ -37,7 +37,7 @@ export class Source {
         problems.push({
           place: `${file}:1:1`,
           key: '',
-          message: `expected the sections connection: and generator:, got ${describe(isScalar(this.root) ? this.root.value : [])}`,
+          message: `expected the sections connection: and generator:, got ${describe(isScalar(this.root) ? this.root.value : (this.root as unknown as { items: unknown[] }).items)}`,
         });
         readable = false;
       } else {

@@ -85,7 +85,7 @@ export function compile(recipe: Recipe, pools: Pools): Writer {
         throw new Error('a NULL is written by its frame, never by a recipe');
       };
     case 'array':
-      return arrayWriter(compile(recipe.element, pools), recipe.quote, recipe.delimiter, recipe.minBytes);
+      return arrayWriter(compile(recipe.element, pools), recipe);
     case 'sequence':
       return sequenceWriter(recipe.form, recipe.start, pools);
   }
@@ -123,18 +123,26 @@ function choiceWriter(values: readonly string[], cumulative: readonly number[]):
 const NULL_ELEMENT_SHARE = 1 / 16;
 const MAX_ELEMENTS = 6;
 
-function arrayWriter(element: Writer, quote: boolean, delimiter: string, minBytes: number): Writer {
+function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Writer {
+  const { quote, minBytes } = recipe;
   const scratch = new Sink();
-  const separator = delimiter.charCodeAt(0);
+  const separator = recipe.delimiter.charCodeAt(0);
+  // Stored, a boolean takes one byte and every other value of fixed length at least two; texts take what is written.
+  const leastElements = quote ? 0 : recipe.element.kind === 'boolean' ? minBytes : Math.ceil(minBytes / 2);
   return (stream: Stream, sink: Sink, ordinal: number) => {
     const mark = sink.offset;
     sink.byte(123);
-    let left = stream.below(MAX_ELEMENTS);
-    for (let index = 0; left > 0 || sink.offset - mark < minBytes; index++, left--) {
+    const count = stream.below(MAX_ELEMENTS);
+    let values = 0;
+    for (let index = 0; index < count || values < leastElements || sink.offset - mark < minBytes; index++) {
       sink.reserve(256);
       if (index > 0) sink.byte(separator);
-      if (stream.chance(NULL_ELEMENT_SHARE)) sink.ascii('NULL');
-      else if (quote) {
+      if (stream.chance(NULL_ELEMENT_SHARE)) {
+        sink.ascii('NULL');
+        continue;
+      }
+      values++;
+      if (quote) {
         scratch.clear();
         element(stream, scratch, ordinal);
         putQuoted(scratch, sink);

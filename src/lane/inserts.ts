@@ -103,11 +103,19 @@ export class Inserts {
         parent = this.parentInFlight(transaction, foreignKey, required);
       if (parent === null && (fresh || !foreignKey.nullable))
         parent = this.insertParent(transaction, foreignKey, required, context);
-      if (parent === null && foreignKey.parent === relation && required.size === 0) parent = draft.slot;
+      if (parent === null && !foreignKey.nullable && this.mayReferToItself(relation, foreignKey, required))
+        parent = draft.slot;
       if (parent === null && !foreignKey.nullable) return false;
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
+  }
+
+  /** The first row of a table that must reference itself references its own key, where that is ours to write. */
+  private mayReferToItself(relation: number, foreignKey: ForeignKeyPlan, required: Required): boolean {
+    const { columns } = this.compiled.relations[relation]!.plan;
+    const isOurs = (column: number) => columns[column]!.source === 'ordinal' || columns[column]!.source === 'drawn';
+    return foreignKey.parent === relation && required.size === 0 && foreignKey.parentColumns.every(isOurs);
   }
 
   /** A parent that this very transaction inserts: its other rows need no second one. */
@@ -214,6 +222,16 @@ export class Inserts {
     });
   }
 
+  /** The row's own column that a referencing one repeats, where the row is its own parent; −1 elsewhere. */
+  private ownColumn(compiled: CompiledRelation, column: number, draft: RowDraft): number {
+    for (const position of compiled.foreignKeysOf[column]!) {
+      const { parent, columns, parentColumns } = compiled.plan.foreignKeys[position]!;
+      const isItself = this.compiled.relations[parent] === compiled && draft.parents[position] === draft.slot;
+      if (isItself) return parentColumns[columns.indexOf(column)]!;
+    }
+    return -1;
+  }
+
   private writeColumn(
     compiled: CompiledRelation,
     index: number,
@@ -233,15 +251,15 @@ export class Inserts {
       case 'ordinal':
         column.writeOrdinal(draft.ordinal, sink);
         return;
-      case 'foreign':
-        this.parents.writeForeign(
-          compiled,
-          index,
-          draft.parents,
-          () => column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink),
-          sink,
-        );
+      case 'foreign': {
+        const own = this.ownColumn(compiled, index, draft);
+        if (own >= 0) this.writeColumn(compiled, own, draft, context, sink);
+        else {
+          const free = () => column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink);
+          this.parents.writeForeign(compiled, index, draft.parents, free, sink);
+        }
         return;
+      }
       case 'drawn':
       case 'server':
         column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink);

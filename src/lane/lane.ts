@@ -104,6 +104,24 @@ export class Lane {
     this.stopped = true;
   }
 
+  /**
+   * Ends the lane where it stands, when there is no connection any more: outcomes that came are counted. Returns how many
+   * transactions were sent and have none.
+   */
+  abandon(): number {
+    let unknown = 0;
+    for (const transaction of this.inFlight.splice(0)) {
+      const { outcome } = transaction;
+      if (outcome === null) {
+        unknown++;
+        continue;
+      }
+      this.applied++;
+      this.ledger.finished(transaction, outcome.kind === 'committed' ? outcome : { ...outcome, kind: 'rejected' });
+    }
+    return unknown;
+  }
+
   /** Records what happened to a transaction. Takes effect when its turn comes. */
   settle(transaction: Transaction, outcome: Outcome): void {
     transaction.outcome = outcome;

@@ -95,7 +95,7 @@ export class SampledRows implements Rows {
       }
     }
     const shape = this.compiled.shapes.other(`si/${relation}/${rows}`, () =>
-      insertSql(compiled, this.parentSample, rows),
+      insertSql(compiled, this.parentSample, (key) => key.parent === relation, rows),
     );
     const from = beginBind(this.sink, shape.parameters);
     for (let row = 0; row < rows; row++) {
@@ -184,15 +184,26 @@ export class SampledRows implements Rows {
 function insertSql(
   compiled: CompiledRelation,
   parentSample: (key: ForeignKeyPlan) => string,
+  isSelf: (key: ForeignKeyPlan) => boolean,
   rows: number,
 ): { sql: string; parameters: number } {
   const { plan } = compiled;
   const parameters = new Parameters();
   const selects = Array.from({ length: rows }, () => {
+    const written = new Map<number, string>();
+    for (const column of plan.insertColumns) {
+      if (plan.columns[column]!.source !== 'foreign')
+        written.set(column, `${parameters.next()}::${plan.columns[column]!.typeName}`);
+    }
     const values = plan.insertColumns.map((column) => {
-      if (plan.columns[column]!.source !== 'foreign') return `${parameters.next()}::${plan.columns[column]!.typeName}`;
+      const value = written.get(column);
+      if (value !== undefined) return value;
       const position = compiled.foreignKeysOf[column]![0]!;
-      return `k${position}.c${plan.foreignKeys[position]!.columns.indexOf(column)}`;
+      const key = plan.foreignKeys[position]!;
+      const sampled = `k${position}.c${key.columns.indexOf(column)}`;
+      // The first row of a table that must reference itself references its own key.
+      const own = key.nullable ? undefined : written.get(key.parentColumns[key.columns.indexOf(column)]!);
+      return isSelf(key) && own !== undefined ? `coalesce(${sampled}, ${own})` : sampled;
     });
     const joins = plan.foreignKeys.map((key, position) => ` LEFT JOIN (${parentSample(key)}) AS k${position} ON true`);
     return `SELECT ${values.join(', ')} FROM (SELECT) AS one${joins.join('')}`;

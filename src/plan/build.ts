@@ -185,6 +185,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
       remedy: 'nothing to do: the other operations run',
     });
   }
+  if (isTargeted) findings.push(...constraintFindings(relation));
   context.findings.push(...findings);
   const possible = (operation: OperationKind) =>
     isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
@@ -205,6 +206,34 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     capacity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
+function constraintFindings(relation: Relation): Finding[] {
+  const label = labelOf(relation);
+  const remedy = `generator.column_overrides for the columns of ${relation.name}, or exclude_table_list`;
+  const findings: Finding[] = [];
+  if (relation.checks.length > 0) {
+    const reason = `values may be refused by ${relation.checks.join(', ')}, which this version does not read`;
+    findings.push({ relation: label, column: null, prevents: [], reason, remedy });
+  }
+  if (relation.partitioning?.partitions === 0) {
+    findings.push({
+      relation: label,
+      column: null,
+      prevents: ['insert'],
+      reason: 'has no partition',
+      remedy: 'create one',
+    });
+  } else if (
+    relation.partitioning !== null &&
+    relation.partitioning.strategy !== 'h' &&
+    !relation.partitioning.hasDefault
+  ) {
+    const reason = 'rows may fit no partition: there is no default one, and this version does not read bounds';
+    findings.push({ relation: label, column: null, prevents: [], reason, remedy });
+  }
+  return findings;
 }
 
 function planForeignKey(

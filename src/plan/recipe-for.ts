@@ -99,7 +99,7 @@ function arrayRecipe(elementOid: number, modifier: number, delimiter: string, co
   if (typeof inner === 'string') return inner;
   return {
     recipe: { kind: 'array', element: inner.recipe, quote: inner.quote, delimiter, minBytes: context.minBytes },
-    edges: ['{}', '{NULL}'],
+    edges: context.minBytes > 0 ? [] : ['{}', '{NULL}'],
     quote: true,
   };
 }

@@ -21,10 +21,13 @@ export function watermarkQuestions(draft: Draft): Question[] {
       const expression = watermark.expression.replaceAll(/\bc\b/g, column);
       questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });
     } else if (watermark.kind === 'salt') {
-      // Two index probes; whatever the last run left behind moves one of them.
+      // Whatever the last run left behind moves the ends or the count.
       const end = (order: string) =>
         `(SELECT ${column}::text FROM ${table} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
-      questions.push({ ordinal, sql: `SELECT ${end('ASC')}, ${end('DESC')}` });
+      questions.push({
+        ordinal,
+        sql: `SELECT ${end('ASC')}, ${end('DESC')} || '/' || (SELECT count(*) FROM ${table})`,
+      });
     }
   }
   return questions;
@@ -61,13 +64,17 @@ export function applyWatermarks(
   const capacities = draft.plan.relations.map(() => Number.MAX_SAFE_INTEGER);
   const columns = draft.plan.relations.map((relation) => [...relation.columns]);
   const asked = new Map(questions.map((question, index) => [question.ordinal, index]));
+  // A salt is made from all answers about a table: the highest key moves with every run, the ends of a text seldom do.
+  const relationAnswers = draft.plan.relations.map((_, relation) =>
+    questions.flatMap((question, index) => (question.ordinal.relation === relation ? answers[index]! : [])).join('/'),
+  );
   for (const ordinal of draft.ordinals) {
     const index = asked.get(ordinal);
     const column = columns[ordinal.relation]![ordinal.column]!;
     const moved =
       index === undefined
         ? { column, capacity: ordinal.unique.capacity }
-        : move(ordinal, column, answers[index]!, gaps.get(index));
+        : move(ordinal, column, answers[index]!, gaps.get(index), relationAnswers[ordinal.relation]!);
     columns[ordinal.relation]![ordinal.column] = moved.column;
     capacities[ordinal.relation] = Math.min(capacities[ordinal.relation]!, moved.capacity);
   }
@@ -86,12 +93,13 @@ function move(
   column: ColumnPlan,
   answer: Answer,
   gap: Answer | undefined,
+  relationAnswers: string,
 ): { column: ColumnPlan; capacity: number } {
   const { unique } = ordinal;
   const { recipe } = column;
   if (unique.watermark.kind === 'salt') {
     if (answer[0] === null) return { column, capacity: unique.capacity };
-    const seed = split(split({ hi: 0, lo: 0 }, answer[0]), answer[1] ?? '');
+    const seed = split({ hi: 0, lo: 0 }, relationAnswers);
     const salt = seed.lo.toString(36).padStart(7, '0').slice(-4);
     if (recipe.kind === 'sequence' && recipe.form.kind === 'text') {
       return {

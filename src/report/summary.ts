@@ -201,7 +201,10 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
     substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
     net_rows: netRows,
     rows_at_start: atStart,
-    rows_expected: atStart === null || totals.scalar('inDoubtUnknown') > 0 ? null : atStart + netRows,
+    rows_expected:
+      atStart === null || totals.scalar('inDoubtUnknown') > 0 || totals.scalar('vanishedRows') > 0
+        ? null
+        : atStart + netRows,
     quarantined: quarantined.get(plan.relations[relation]!.label) ?? null,
   };
 }

@@ -269,6 +269,28 @@ function shared<Array extends Typed>(
   return array;
 }
 
+/**
+ * Tables into which no row can come: a foreign key that must not be NULL leads, directly or not, to a table that has no
+ * rows and takes none, or back to itself.
+ */
+export function unreachableTables(plan: Plan, claimed: Claimed): string[] {
+  const reachable = new Set<number>();
+  for (let before = -1; before < reachable.size; ) {
+    before = reachable.size;
+    for (const [index, relation] of plan.relations.entries()) {
+      const hasRows =
+        claimed.claims[index]!.count > 0 || (plan.rowSelection === 'system_rows' && claimed.rowsAtStart[index] !== 0);
+      const fed = relation.foreignKeys.every(
+        (key) => key.nullable || key.parent === index || reachable.has(key.parent),
+      );
+      if (hasRows || (relation.operations.insert && fed)) reachable.add(index);
+    }
+  }
+  return plan.relations
+    .filter((relation, index) => relation.targeted && relation.operations.insert && !reachable.has(index))
+    .map(({ label }) => label);
+}
+
 /** Names of referenced tables that are not targeted and hold no rows, with the tables that need them. */
 export function parentsWithoutRows(plan: Plan, claimed: Claimed): { child: string; key: string; parent: string }[] {
   return plan.relations.flatMap((child) =>

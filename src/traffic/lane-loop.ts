@@ -262,7 +262,7 @@ export class LaneLoop {
     for (let attempt = 0; ; attempt++) {
       try {
         if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
-          this.end({ kind: 'outage', message: 'connections were lost again before they answered' });
+          this.giveUp({ kind: 'outage', message: 'connections were lost again before they answered' });
           return;
         }
         if (lostProcessId !== null) await this.resolve(lostProcessId);
@@ -280,17 +280,23 @@ export class LaneLoop {
         const message =
           error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error);
         if (isFinal(error)) {
-          this.end({ kind: 'refused', message });
+          this.giveUp({ kind: 'refused', message });
           return;
         }
         if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
-          this.end({ kind: 'outage', message });
+          this.giveUp({ kind: 'outage', message });
           return;
         }
         const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
         await new Promise((resolve) => setTimeout(resolve, backoffMs * (0.5 + Math.random() / 2)));
       }
     }
+  }
+
+  /** What was sent and not answered may have been committed or not: it is said to be unknown. */
+  private giveUp(end: LaneEnd): void {
+    this.counters.add('inDoubtUnknown', this.lane.abandon());
+    this.end(end);
   }
 
   private async lose(processId: number, reason: string): Promise<void> {

@@ -179,6 +179,55 @@ describe('a run', () => {
     }
   });
 
+  it('never meets its own values again, however often the same seed runs', async () => {
+    const database = await tables('CREATE TABLE o (id serial PRIMARY KEY, uq text UNIQUE, u uuid UNIQUE, v int)');
+    for (let run = 0; run < 4; run++) {
+      const { summary } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 1500'));
+      expect(summary.totals).toMatchObject({ committed: 1500, rejected: 0, retries: 0 });
+    }
+  });
+
+  it('fills tables that reference themselves, and leaves NULL what may be NULL', async () => {
+    for (const rows of ['owned', 'system_rows']) {
+      const database = await tables(`CREATE TABLE may (id serial PRIMARY KEY, boss int REFERENCES may, v text);
+        CREATE TABLE must (id serial PRIMARY KEY, boss int NOT NULL REFERENCES must, v text); CREATE TABLE drawn (id int PRIMARY KEY, boss int NOT NULL REFERENCES drawn, v text)`);
+      const generator = `random_seed: 1\nnum_iterations: 1500\nnull_ratio: 0.2\nrow_selection: ${rows}\ncolumn_overrides: { drawn: { id: { type: int_range, min: 1, max: 2000000000 } } }`;
+      const { summary } = await runCli(configFor(database, generator));
+      expect(summary.totals).toMatchObject({ committed: 1500, rejected: 0 });
+      const { rows: found } = await database.client.query<{ nulls: string; self: string; n: string }>(
+        'SELECT count(*) FILTER (WHERE boss IS NULL) AS nulls, count(*) FILTER (WHERE boss = id) AS self, count(*) AS n FROM may',
+      );
+      expect(Number(found[0]!.self)).toBeLessThan(20);
+      if (rows === 'owned') expect(Math.abs(Number(found[0]!.nulls) / Number(found[0]!.n) - 0.2)).toBeLessThan(0.06);
+      expect(await count(database, 'must')).toBeGreaterThan(100);
+      expect(await count(database, 'drawn')).toBeGreaterThan(100);
+    }
+  });
+
+  it('fills columns to their least size', async () => {
+    const database = await tables(
+      'CREATE TABLE w (id int PRIMARY KEY, t text, b bytea, j jsonb, i int[], f boolean[], s text[], v tsvector, n varchar(40))',
+    );
+    const { summary } = await runCli(
+      configFor(database, 'random_seed: 1\nnum_iterations: 300\nmin_col_size_bytes: 500\nnull_ratio: 0'),
+    );
+    expect(summary.totals).toMatchObject({ committed: 300, rejected: 0 });
+    const sizes = [
+      'octet_length(t)',
+      'length(b)',
+      'octet_length(j::text)',
+      'pg_column_size(i)',
+      // Stored it may be compressed; a boolean takes a byte.
+      'cardinality(f)',
+      'pg_column_size(s)',
+      'octet_length(v::text)',
+    ];
+    const { rows } = await database.client.query<Record<string, number>>(
+      `SELECT ${sizes.map((size, index) => `min(${size}) AS c${index}`).join(', ')} FROM w`,
+    );
+    for (const [name, size] of Object.entries(rows[0]!)) expect(size, name).toBeGreaterThanOrEqual(500);
+  });
+
   it('takes any identifier', async () => {
     const database =
       await tables(`CREATE SCHEMA "Odd ""one"""; CREATE TABLE "Odd ""one"""."select" ("from" int PRIMARY KEY, "a.b" text, "Üñí" date, "with space" int, "q""uote" text);
@@ -347,6 +396,12 @@ describe('what is wrong is said before the first write', () => {
       'column_overrides: { eg_users: { emial: { type: null } } }',
       /has no column "emial" \(did you mean "email"\?\)/,
     ],
+    ['a partition', 'manual_table_list: [part_1]', /"part_1" is a partition, not a table/],
+    [
+      'an override that the column cannot hold',
+      'column_overrides: { eg_orders: { qty: { type: constant, value: abc } } }',
+      /column_overrides\.eg_orders\.qty: the column is integer, and the server refuses a value: invalid input syntax/,
+    ],
     [
       'an unknown faker method',
       'column_overrides: { eg_users: { email: { type: faker, method: internet.emial } } }',
@@ -356,7 +411,9 @@ describe('what is wrong is said before the first write', () => {
 
   it.each(cases)('%s', async (_, yaml, expected) => {
     const database = await demo();
-    await database.client.query('CREATE VIEW v AS SELECT 1; CREATE SCHEMA nothing');
+    await database.client.query(
+      'CREATE VIEW v AS SELECT 1; CREATE SCHEMA nothing; CREATE TABLE part (id int) PARTITION BY LIST (id); CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1)',
+    );
     const { code, stderr } = await runCli(configFor(database, yaml));
     expect(code).toBe(1);
     expect(stderr).toMatch(expected);
@@ -412,6 +469,16 @@ describe('what is wrong is said before the first write', () => {
     expect(code).toBe(1);
     expect(stderr).toContain(`port ${port} on 127.0.0.1 is taken`);
     expect(await count(database, 'eg_users')).toBe(1000);
+  });
+
+  it('what this version cannot satisfy, with the constraint', async () => {
+    const database =
+      await tables(`CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL); CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a);
+      ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b; CREATE TABLE c (id int PRIMARY KEY, v int CONSTRAINT small CHECK (v < 10)); CREATE TABLE d (id int) PARTITION BY RANGE (id)`);
+    const { stderr } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 20'));
+    expect(stderr).toMatch(/public\.a: no row can come in: its foreign keys/);
+    expect(stderr).toMatch(/public\.c: values may be refused by small/);
+    expect(stderr).toMatch(/public\.d: has no partition, so no INSERT/);
   });
 
   it('nothing is written by --dry-run', async () => {

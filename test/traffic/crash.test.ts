@@ -34,6 +34,21 @@ it('a crash of the server in the middle changes neither rows nor counts', async 
   }
 });
 
+it('an outage beyond max_outage_seconds ends with exit code 3 and claims no count that it cannot know', async () => {
+  const cluster = await startCluster();
+  const database = await createDatabase('SELECT', cluster.settings.port);
+  await createDemo(database.client);
+  await database.client.end();
+  const run = startCli(configFor(database, `${CONFIG.replace('15000', '-1')}\nmax_outage_seconds: 1`));
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await cluster.stop();
+  const { code, summary } = await run.ended;
+  expect(code).toBe(3);
+  expect(summary.exit.reason).toContain('unreachable beyond max_outage_seconds');
+  expect(summary.totals['in_doubt_unknown']).toBeGreaterThan(0);
+  for (const table of TABLES) expect(summary.tables[`public.${table}`]!.rows_expected).toBeNull();
+});
+
 /** Kills a backend of a run with SIGKILL once the run has rows to show: the server restarts as after a crash. */
 async function crashSoon(port: number, name: string): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
