@@ -179,7 +179,7 @@ export class OwnedRows implements Rows {
       const rows = outcome.rows[index]!;
       const returned = outcome.returned[index] ?? null;
       if (statement.kind === 'insert') this.inserted(statement, returned);
-      else if (statement.kind === 'delete') this.store.drop(statement.relation, statement.slots[0]!);
+      else if (statement.kind === 'delete') this.store.retire(statement.relation, statement.slots[0]!);
       else this.updated(transaction, statement, rows, returned);
     }
   }

@@ -7,6 +7,9 @@ import { ValueIndex } from './value-index.js';
 /** Texts that a row must carry in some columns, because a child needs a parent of just these. */
 export type Required = ReadonlyMap<number, string>;
 
+/* Tables of at most so many possible rows (a smallint, an enum) use keys again; others count on. */
+const REUSED_CAPACITY = 100_000;
+
 /**
  * What a lane knows of rows: its own, in one keyspace per relation, and pinned ones that any lane may reference. Names
  * them, ties children to parents, and keeps tuples and indexes true as rows come and go.
@@ -22,6 +25,8 @@ export class RowStore {
   private readonly compiled: CompiledPlan;
   private readonly claims: ClaimSet;
   private readonly nextOrdinal: number[];
+  /** By relation: ordinals of deleted rows, where the relation's are few. */
+  private readonly freed: readonly number[][];
   /** By relation: indexes over named columns, for parents that must agree with others. */
   private readonly indexes: readonly ValueIndex[][];
   private readonly scratch = new BindSink();
@@ -33,6 +38,7 @@ export class RowStore {
     this.claims = claims;
     this.keyspaces = compiled.relations.map(({ plan }) => new Keyspace(plan.foreignKeys.length));
     this.nextOrdinal = compiled.relations.map(() => lane);
+    this.freed = compiled.relations.map(() => []);
     this.indexes = compiled.relations.map(() => []);
     this.tuplesInUse = compiled.relations.map(() => new Set<string>());
     const slots = claims.map((claim) => new Int32Array(claim.count).fill(NO_PARENT));
@@ -80,11 +86,15 @@ export class RowStore {
 
   /** True while the relation has ordinals left. */
   hasRoom(relation: number): boolean {
-    return this.nextOrdinal[relation]! < this.compiled.relations[relation]!.plan.capacity;
+    return (
+      this.nextOrdinal[relation]! < this.compiled.relations[relation]!.plan.capacity || this.freed[relation]!.length > 0
+    );
   }
 
+  /** The next ordinal; on a table of small capacity one that a deleted row has given back, when all have been used. */
   takeOrdinal(relation: number): number {
     const ordinal = this.nextOrdinal[relation]!;
+    if (ordinal >= this.compiled.relations[relation]!.plan.capacity) return this.freed[relation]!.pop()!;
     this.nextOrdinal[relation] = ordinal + this.lanes;
     return ordinal;
   }
@@ -117,6 +127,14 @@ export class RowStore {
   leave(relation: number, slot: number): void {
     for (const index of this.indexes[relation]!) index.remove(this.indexKey(relation, slot, index.columns), slot);
     this.keyspaces[relation]!.leave(slot);
+  }
+
+  /** The row was deleted: where ordinals are few, its own can be used again. */
+  retire(relation: number, slot: number): void {
+    const handle = this.keyspaces[relation]!.handle(slot);
+    if (handle >= 0 && this.compiled.relations[relation]!.plan.capacity <= REUSED_CAPACITY)
+      this.freed[relation]!.push(handle);
+    this.drop(relation, slot);
   }
 
   /** The row is not there: parents lose a reference, tuples become free. */

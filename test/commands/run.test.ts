@@ -204,6 +204,27 @@ describe('a run', () => {
     }
   });
 
+  it('goes on where keys are few: they are used again', async () => {
+    const database =
+      await tables(`CREATE TYPE few AS ENUM ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'); CREATE TABLE e (k few PRIMARY KEY, v int);
+      CREATE TABLE s (k char(1) PRIMARY KEY, v int); CREATE TABLE o (k boolean PRIMARY KEY, v int)`);
+    const hashes: Record<string, string>[] = [];
+    for (const workers of [1, 2]) {
+      await database.client.query('TRUNCATE e, s, o');
+      const { code, summary } = await runCli(
+        configFor(database, `random_seed: 1\nnum_iterations: 3000\nworkers: ${workers}`),
+      );
+      expect(code).toBe(0);
+      expect(summary.totals).toMatchObject({ operations: 3000, committed: 3000, rejected: 0 });
+      for (const table of ['e', 's', 'o']) {
+        expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+        expect(summary.tables[`public.${table}`]!.insert.rows).toBeGreaterThan(40);
+      }
+      hashes.push(await contentHash(database, ['e', 's', 'o']));
+    }
+    expect(hashes[1]).toEqual(hashes[0]);
+  });
+
   it('fills columns to their least size', async () => {
     const database = await tables(
       'CREATE TABLE w (id int PRIMARY KEY, t text, b bytea, j jsonb, i int[], f boolean[], s text[], v tsvector, n varchar(40))',
