@@ -59,6 +59,8 @@ function adviceFor(error: NodeJS.ErrnoException): string {
     default:
       if (/timeout|terminated unexpectedly/i.test(message))
         return 'no answer within timeouts.connect; check host, port and firewall';
+      if (/certificate|altnames/i.test(message))
+        return `${message}; name its authority with ssl_root_cert:, or use a weaker ssl: mode`;
       if (/SSL/i.test(message)) return `${message}; set ssl: disable, or give the server a certificate`;
       if (/password/i.test(message)) return `${message}; set password, PGPASSWORD or ~/.pgpass`;
       return message;
