@@ -225,6 +225,23 @@ describe('a run', () => {
     expect(hashes[1]).toEqual(hashes[0]);
   });
 
+  it.each([
+    'pipeline_depth: 1\nnum_iterations: 1000',
+    'connections: 16\npipeline_depth: 64\nnum_iterations: 2000',
+    // More values than one statement takes parameters: it is split, in one transaction.
+    'insert_rows: 6000\nupdate_rows: 100\ndelete_rows: 500\nnum_iterations: 20',
+    'existing_rows: 0\nnum_iterations: 1000',
+    'operations: [UPDATE, DELETE]\noperation_weights: [3, 1]\nnum_iterations: 1000',
+    'max_prepared_statements: 8\nnum_iterations: 1000',
+  ])('carries out %j with exact counts', async (generator) => {
+    const database = await demo();
+    const { code, summary } = await runCli(configFor(database, `${DEMO}\n${generator}`));
+    expect(code).toBe(0);
+    expect(summary.totals).toMatchObject({ committed: summary.totals['operations'], retries: 0 });
+    for (const table of TABLES)
+      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+  });
+
   it('fills columns to their least size', async () => {
     const database = await tables(
       'CREATE TABLE w (id int PRIMARY KEY, t text, b bytea, j jsonb, i int[], f boolean[], s text[], v tsvector, n varchar(40))',
