@@ -38,9 +38,13 @@ it('an outage beyond max_outage_seconds ends with exit code 3 and claims no coun
   const cluster = await startCluster();
   const database = await createDatabase('SELECT', cluster.settings.port);
   await createDemo(database.client);
-  await database.client.end();
   const run = startCli(configFor(database, `${CONFIG.replace('15000', '-1')}\nmax_outage_seconds: 1`));
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  // All lanes are at work, each with its pipeline full, when the server goes.
+  for (let rows = 0; rows < 8000; ) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    rows = await count(database, 'eg_users');
+  }
+  await database.client.end();
   await cluster.stop();
   const { code, summary } = await run.ended;
   expect(code).toBe(3);
