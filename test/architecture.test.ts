@@ -10,7 +10,7 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/random', 'src/version.ts'],
   ['src/config'],
   ['src/catalog'],
-  ['src/datum'],
+  ['src/datum', 'src/constraint'],
   ['src/plan'],
   ['src/lane'],
   ['src/traffic'],
@@ -19,7 +19,15 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/cli.ts'],
 ];
 
-const PURE = ['src/random', 'src/catalog/model.ts', 'src/datum', 'src/plan', 'src/lane'];
+const PURE = [
+  'src/random',
+  'src/catalog/model.ts',
+  'src/catalog/expression.ts',
+  'src/datum',
+  'src/constraint',
+  'src/plan',
+  'src/lane',
+];
 
 function sources(): string[] {
   return ['src', 'workers'].flatMap((folder) =>

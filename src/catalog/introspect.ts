@@ -3,6 +3,7 @@ import {
   type Attribute,
   byCodePoint,
   type Catalog,
+  type Check,
   type ForeignKey,
   labelOf,
   type ReferentialAction,
@@ -11,6 +12,7 @@ import {
   type Type,
   type UniqueKey,
 } from './model.js';
+import { loadParser, parseExpression } from './parse.js';
 
 /** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
 export const CATALOG_QUERIES = 6;
@@ -20,6 +22,7 @@ export const CATALOG_QUERIES = 6;
  * The session must have `search_path` at `pg_catalog`: `format_type` and friends then qualify every name.
  */
 export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
+  await loadParser();
   const server = await readServer(client);
   const rows = await query<RelationRow>(client, RELATIONS, [schemas]);
   const isTable = (row: RelationRow) => (row.relkind === 'r' || row.relkind === 'p') && !row.relispartition;
@@ -57,7 +60,8 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         delete: row.can_delete,
       },
       rowSecurity: row.relrowsecurity,
-      checks: row.checks,
+      checks: row.checks.map(toCheck),
+      exclusions: row.exclusions,
       partitioning:
         row.partition_strategy === null
           ? null
@@ -121,7 +125,8 @@ interface RelationRow {
   relname: string;
   relkind: string;
   relispartition: boolean;
-  checks: string[];
+  checks: CheckRow[];
+  exclusions: string[];
   partition_strategy: string | null;
   partitions: number;
   default_partition: boolean;
@@ -151,8 +156,12 @@ WITH RECURSIVE wanted AS (
   FROM wanted JOIN pg_constraint AS constr ON constr.conrelid = wanted.oid AND constr.contype = 'f' AND constr.conparentid = 0
 )
 SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples, class.relispartition,
+       (SELECT coalesce(json_agg(json_build_object('name', constr.conname, 'text', pg_get_expr(constr.conbin, constr.conrelid))
+                                 ORDER BY constr.conname), '[]')
+        FROM pg_constraint AS constr
+        WHERE constr.conrelid = class.oid AND constr.contype = 'c' AND coalesce((to_jsonb(constr) ->> 'conenforced')::bool, true)) AS checks,
        ARRAY(SELECT constr.conname::text FROM pg_constraint AS constr
-             WHERE constr.conrelid = class.oid AND constr.contype IN ('c', 'x') ORDER BY constr.conname) AS checks,
+             WHERE constr.conrelid = class.oid AND constr.contype = 'x' ORDER BY constr.conname) AS exclusions,
        (SELECT partstrat::text FROM pg_partitioned_table WHERE partrelid = class.oid) AS partition_strategy,
        (SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = class.oid) IS TRUE AS default_partition,
        (SELECT count(*)::int FROM pg_inherits WHERE inhparent = class.oid) AS partitions,
@@ -166,6 +175,15 @@ FROM wanted
 JOIN pg_class AS class ON class.oid = wanted.oid
 JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
 ORDER BY namespace.nspname, class.relname`;
+
+interface CheckRow {
+  name: string;
+  text: string;
+}
+
+function toCheck({ name, text }: CheckRow): Check {
+  return { name, text, expression: parseExpression(text) };
+}
 
 interface AttributeRow {
   attrelid: number;
@@ -225,6 +243,7 @@ interface TypeRow {
   typtypmod: number;
   typnotnull: boolean;
   labels: string[] | null;
+  checks: CheckRow[];
   extension: string | null;
 }
 
@@ -243,6 +262,9 @@ SELECT type.oid, namespace.nspname::text, type.typname::text, type.typtype::text
        type.typbasetype AS base, type.typtypmod, type.typnotnull,
        (SELECT array_agg(label.enumlabel::text ORDER BY label.enumsortorder) FROM pg_enum AS label
         WHERE label.enumtypid = type.oid) AS labels,
+       (SELECT coalesce(json_agg(json_build_object('name', constr.conname, 'text', pg_get_expr(constr.conbin, 0))
+                                 ORDER BY constr.conname), '[]')
+        FROM pg_constraint AS constr WHERE constr.contypid = type.oid AND constr.contype = 'c') AS checks,
        (SELECT extension.extname::text FROM pg_depend AS member JOIN pg_extension AS extension ON extension.oid = member.refobjid
         WHERE member.classid = 'pg_type'::regclass AND member.objid = type.oid
           AND member.refclassid = 'pg_extension'::regclass AND member.deptype = 'e') AS extension
@@ -260,7 +282,14 @@ function toType(row: TypeRow): Type {
     case 'e':
       return { ...name, kind: 'enum', labels: row.labels ?? [] };
     case 'd':
-      return { ...name, kind: 'domain', base: row.base, modifier: row.typtypmod, notNull: row.typnotnull };
+      return {
+        ...name,
+        kind: 'domain',
+        base: row.base,
+        modifier: row.typtypmod,
+        notNull: row.typnotnull,
+        checks: row.checks.map(toCheck),
+      };
     default:
       return { ...name, kind: 'other', typtype: row.typtype };
   }
@@ -308,11 +337,12 @@ interface ForeignRow {
   referenced_name: string;
   referenced_columns: string[];
   confdeltype: string;
+  delete_columns: string[] | null;
   condeferrable: boolean;
   confmatchtype: string;
 }
 
-/* Keys of our relations and keys of others that reference them: those decide whether an existing row may be deleted. */
+/* Keys of our relations and of others that reference them: these decide whether an existing row may be deleted. confdelsetcols came with 15, so it is asked through to_jsonb. */
 const FOREIGN_KEYS = `
 SELECT constr.conname::text, constr.conrelid, constr.confrelid,
        referencing_namespace.nspname::text AS referencing_schema, referencing.relname::text AS referencing_name,
@@ -323,7 +353,13 @@ SELECT constr.conname::text, constr.conrelid, constr.confrelid,
        ARRAY(SELECT attribute.attname::text FROM unnest(constr.confkey) WITH ORDINALITY AS key (attnum, position)
              JOIN pg_attribute AS attribute ON attribute.attrelid = constr.confrelid AND attribute.attnum = key.attnum
              ORDER BY key.position) AS referenced_columns,
-       constr.confdeltype::text, constr.condeferrable, constr.confmatchtype::text
+       constr.confdeltype::text,
+       (SELECT array_agg(attribute.attname::text ORDER BY attribute.attnum)
+        FROM jsonb_array_elements_text(CASE jsonb_typeof(to_jsonb(constr) -> 'confdelsetcols')
+                                       WHEN 'array' THEN to_jsonb(constr) -> 'confdelsetcols' END) AS listed (attnum)
+        JOIN pg_attribute AS attribute ON attribute.attrelid = constr.conrelid
+             AND attribute.attnum = listed.attnum::int) AS delete_columns,
+       constr.condeferrable, constr.confmatchtype::text
 FROM pg_constraint AS constr
 JOIN pg_class AS referencing ON referencing.oid = constr.conrelid
 JOIN pg_namespace AS referencing_namespace ON referencing_namespace.oid = referencing.relnamespace
@@ -348,6 +384,7 @@ function toForeignKey(row: ForeignRow): ForeignKey {
     referenced: { schema: row.referenced_schema, name: row.referenced_name },
     referencedColumns: row.referenced_columns,
     onDelete: DELETE_ACTIONS[row.confdeltype] ?? 'no action',
+    onDeleteColumns: row.delete_columns ?? row.columns,
     deferrable: row.condeferrable,
     matchFull: row.confmatchtype === 'f',
   };

@@ -1,3 +1,5 @@
+import type { Expression } from './expression.js';
+
 /**
  * The part of pg_catalog that the generator needs, as frozen plain data in an order of our own (schema and name by
  * code point), so that neither OIDs nor physical order can reach the plan. Names are those of pg_catalog.
@@ -34,8 +36,9 @@ export interface Relation {
   readonly estimatedRows: number;
   readonly privileges: Privileges;
   readonly rowSecurity: boolean;
-  /** Names of its CHECK and exclusion constraints. */
-  readonly checks: readonly string[];
+  readonly checks: readonly Check[];
+  /** Names of its exclusion constraints. */
+  readonly exclusions: readonly string[];
   /** partstrat of pg_partitioned_table (l, r, h), and what partitions there are. */
   readonly partitioning: {
     readonly strategy: string;
@@ -48,6 +51,13 @@ export interface Relation {
   readonly foreignKeys: readonly ForeignKey[];
   /** Foreign keys of any relation, targeted or not, that reference this one. */
   readonly referencedBy: readonly ForeignKey[];
+}
+
+/** A CHECK constraint: its text as the server writes it, and what that means. */
+export interface Check {
+  readonly name: string;
+  readonly text: string;
+  readonly expression: Expression;
 }
 
 interface Privileges {
@@ -98,6 +108,8 @@ export interface ForeignKey {
   readonly referenced: QualifiedName;
   readonly referencedColumns: readonly string[];
   readonly onDelete: ReferentialAction;
+  /** Columns that ON DELETE SET NULL or SET DEFAULT changes: all, or those listed (PostgreSQL 15). */
+  readonly onDeleteColumns: readonly string[];
   readonly deferrable: boolean;
   readonly matchFull: boolean;
 }
@@ -111,6 +123,8 @@ export type Type =
       readonly base: number;
       readonly modifier: number;
       readonly notNull: boolean;
+      /** Conditions on the column `value`. */
+      readonly checks: readonly Check[];
     })
   | (TypeName & { readonly kind: 'other'; readonly typtype: string });
 

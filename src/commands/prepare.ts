@@ -5,8 +5,10 @@ import type { Catalog } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { type Problem, SetupError } from '../config/problem.js';
 import type { Recipe } from '../datum/recipe.js';
+import type { Claims } from '../lane/claims.js';
 import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
-import { buildPlan, type Draft, type Seeds } from '../plan/build.js';
+import { choicesOf } from '../lane/shares.js';
+import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
 import { type Claimed, claimRows, parentsWithoutRows, unreachableTables } from '../traffic/claim.js';
@@ -45,19 +47,23 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
     if (sql !== undefined)
       gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
   }
-  const plan = applyWatermarks(draft, questions, answers, gaps);
+  const marked = applyWatermarks(draft, questions, answers, gaps);
   // At once, so that little can slip in between the highest key that was read and the block above it.
-  const sequences = ownedSequences(plan, draft.relations);
+  const sequences = ownedSequences(marked, draft.relations);
   if (!dryRun) {
-    for (const reason of await reserveSequences(client, sequences, blockSize(plan))) {
+    for (const reason of await reserveSequences(client, sequences, blockSize(marked))) {
       say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
     }
   }
-  const { existing_rows: existing, count_rows: count } = config.generator;
-  const claimed = await claimRows(client, plan, draft.relations, {
+  const { existing_rows: existing, table_rows: bounds } = config.generator;
+  // Bounds on a table's rows mean all of them, so they must be known.
+  const isBounded = bounds.min > 0 || bounds.max > 0;
+  const count = isBounded ? 'always' : config.generator.count_rows;
+  const claimed = await claimRows(client, marked, draft.relations, {
     perTable: existing === 'all' ? Number.POSITIVE_INFINITY : existing,
     count,
   });
+  const plan = { ...marked, quotas: quotasOfOwners(marked, claimed.claims) };
   const lacking = parentsWithoutRows(plan, claimed);
   if (lacking.length > 0) {
     throw new SetupError(
@@ -79,6 +85,16 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
   return { catalog, plan, findings: draft.findings, reproducibleBecause: because, sequences, ...claimed };
+}
+
+/** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */
+function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[] {
+  const useful = plan.quotas.map((_, lane) => choicesOf(plan, claims, lane).length > 0);
+  const count = useful.filter(Boolean).length;
+  if (count === plan.quotas.length || count === 0) return plan.quotas;
+  const total = plan.quotas.reduce((sum, quota) => sum + quota, 0);
+  const shares = shareOut(plan.quotas.some((quota) => quota < 0) ? -1 : total, count);
+  return useful.map((isUseful) => (isUseful ? shares.shift()! : 0));
 }
 
 /** Lets the server read the values of overrides once, each as its column's type: what it refuses is refused beforehand. */

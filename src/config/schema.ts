@@ -176,7 +176,10 @@ const generator = z.strictObject({
     .default(10_000),
   max_tracked_rows: integer(1).default(1_000_000),
   max_tracked_rows_total: integer(1).default(10_000_000),
-  table_rows: z.strictObject({ min: integer(0).default(0), max: integer(0).default(0) }).prefault({}),
+  table_rows: z
+    .strictObject({ min: integer(0).default(0), max: integer(0).default(0) })
+    .refine(({ min, max }) => max === 0 || min < max, expected('min below max, or max 0 for no bound'))
+    .prefault({}),
   count_rows: z.enum(['auto', 'always', 'never'], expected('auto, always or never')).default('auto'),
   null_ratio: ratio().default(0.05),
   edge_ratio: ratio().default(0.01),

@@ -12,10 +12,6 @@ export function keysNotInThisVersion(config: FileConfig): readonly (readonly str
   };
   refuseIf(generator.enable_index_create_drop, 'generator', 'enable_index_create_drop');
   refuseIf(generator.force_conflicts.enabled, 'generator', 'force_conflicts', 'enabled');
-  refuseIf(generator.max_tracked_rows !== 1_000_000, 'generator', 'max_tracked_rows');
-  refuseIf(generator.max_tracked_rows_total !== 10_000_000, 'generator', 'max_tracked_rows_total');
-  refuseIf(generator.table_rows.min !== 0, 'generator', 'table_rows', 'min');
-  refuseIf(generator.table_rows.max !== 0, 'generator', 'table_rows', 'max');
   refuseIf(generator.defaults !== 'immutable', 'generator', 'defaults');
   refuseIf(generator.untargeted_parents !== 'refuse', 'generator', 'untargeted_parents');
   refuseIf(Object.keys(generator.exclude_columns_from_update).length > 0, 'generator', 'exclude_columns_from_update');

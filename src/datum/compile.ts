@@ -1,7 +1,7 @@
 import { indexAt } from '../random/choice.js';
 import type { Stream } from '../random/stream.js';
 import { cidrWriter, inetWriter, macaddrWriter, uuidWriter } from './network.js';
-import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter } from './numeric.js';
+import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter, scaledWriter } from './numeric.js';
 import type { Pools } from './pool.js';
 import type { Recipe, SequenceForm } from './recipe.js';
 import { Sink } from './sink.js';
@@ -38,6 +38,8 @@ export function compile(recipe: Recipe, pools: Pools): Writer {
       return bigintWriter;
     case 'decimal':
       return decimalWriter(recipe.precision, recipe.scale);
+    case 'scaled':
+      return scaledWriter(recipe.min, recipe.max, recipe.scale);
     case 'float':
       return floatWriter(recipe.bits);
     case 'money':

@@ -68,6 +68,20 @@ export function decimalWriter(precision: number, scale: number): Writer {
   };
 }
 
+/** min … max units of 10^−scale. */
+export function scaledWriter(min: number, max: number, scale: number): Writer {
+  const unit = POWERS_OF_TEN[scale]!;
+  return (stream, sink) => {
+    const value = stream.between(min, max);
+    if (value < 0) sink.byte(MINUS);
+    const magnitude = Math.abs(value);
+    sink.digits(Math.floor(magnitude / unit));
+    if (scale === 0) return;
+    sink.byte(POINT);
+    sink.padded(magnitude % unit, scale);
+  };
+}
+
 function digitRun(stream: Stream, sink: Sink, count: number, leadingNonZero: boolean): void {
   let left = count;
   if (leadingNonZero) {

@@ -12,6 +12,8 @@ export type Recipe =
   | { readonly kind: 'bigint' }
   /** Decimal numbers of at most `precision` digits with `scale` of them behind the point (negative: tens, hundreds). */
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
+  /** Decimal numbers of min … max units of 10^−scale (safe integers), uniform. */
+  | { readonly kind: 'scaled'; readonly min: number; readonly max: number; readonly scale: number }
   | { readonly kind: 'float'; readonly bits: 32 | 64 }
   | { readonly kind: 'money' }
   | { readonly kind: 'boolean' }
@@ -99,6 +101,7 @@ export function usesFakerSeed(recipe: Recipe): boolean {
     case 'integer':
     case 'bigint':
     case 'decimal':
+    case 'scaled':
     case 'float':
     case 'money':
     case 'boolean':

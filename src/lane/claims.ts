@@ -15,6 +15,8 @@ export interface Claims {
   readonly lanes: Uint16Array;
   /** Rows of any table that reference a row, as counted at the start. */
   readonly references: Uint32Array;
+  /** Rows of the table that belong to no lane, as far as they were counted. */
+  readonly unowned: number;
   /** By foreign key of the relation: index of the parent within the parent's claims, −1 where unknown or NULL. */
   readonly parents: readonly Int32Array[];
 }
@@ -30,6 +32,7 @@ export function noClaims(foreignKeys: number): Claims {
     offsets: new Uint32Array(1),
     lanes: new Uint16Array(0),
     references: new Uint32Array(0),
+    unowned: 0,
     parents: Array.from({ length: foreignKeys }, () => new Int32Array(0)),
   };
 }

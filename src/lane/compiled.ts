@@ -52,11 +52,21 @@ export class CompiledRelation {
   /** By column: its position among the named columns, −1 elsewhere. */
   readonly namedIndex: readonly number[];
 
+  /** The column whose values are listed and handed out one by one, −1 where there is none. */
+  readonly listedColumn: number;
+
   constructor(plan: RelationPlan, pools: Pools, random: Seed, faker: Seed) {
     this.plan = plan;
     this.columns = plan.columns.map((column) => new CompiledColumn(column, pools, random, faker));
     this.foreignKeysOf = plan.columns.map((_, index) =>
       plan.foreignKeys.flatMap((key, position) => (key.columns.includes(index) ? [position] : [])),
+    );
+    this.listedColumn = plan.columns.findIndex(
+      ({ source, recipe }, index) =>
+        source === 'ordinal' &&
+        recipe.kind === 'sequence' &&
+        recipe.form.kind === 'labels' &&
+        plan.named.includes(index),
     );
     this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
   }

@@ -57,6 +57,7 @@ export class Inserts {
     if (!compiled.plan.operations.insert) return [];
     const rows: RowDraft[] = [];
     for (let row = 0; row < count && this.store.hasRoom(relation); row++) {
+      if (context.own && !this.store.mayGain(relation, 1)) break;
       const draft = this.draftRow(transaction, relation, row, context);
       if (draft !== null) rows.push(draft);
     }
@@ -217,6 +218,7 @@ export class Inserts {
       rows: rows.length,
       slots: rows.map((row) => row.slot),
       own: context.own,
+      cascade: null,
       from,
       to: this.sink.offset,
     });

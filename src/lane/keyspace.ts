@@ -1,41 +1,4 @@
-/** A set of small whole numbers with constant-time insert, remove and choice by position. Its order is part of reproducibility. */
-export class DenseSet {
-  size = 0;
-  private items = new Int32Array(16);
-  private positions = new Int32Array(16).fill(-1);
-
-  has(value: number): boolean {
-    return value < this.positions.length && this.positions[value]! >= 0;
-  }
-
-  at(position: number): number {
-    return this.items[position]!;
-  }
-
-  add(value: number): void {
-    if (value >= this.positions.length) this.positions = grown(this.positions, value, -1);
-    if (this.positions[value]! >= 0) return;
-    if (this.size >= this.items.length) this.items = grown(this.items, this.size, 0);
-    this.items[this.size] = value;
-    this.positions[value] = this.size++;
-  }
-
-  /** The last item takes the removed one's place. */
-  remove(value: number): void {
-    if (!this.has(value)) return;
-    const position = this.positions[value]!;
-    const last = this.items[--this.size]!;
-    this.items[position] = last;
-    this.positions[last] = position;
-    this.positions[value] = -1;
-  }
-}
-
-function grown(array: Int32Array<ArrayBuffer>, index: number, fill: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.max(array.length * 2, index + 1)).fill(fill);
-  larger.set(array);
-  return larger;
-}
+import { AgeList, DenseSet, grown } from './slots.js';
 
 /** No parent: NULL, or a row that the lane does not know. */
 export const NO_PARENT = -1;
@@ -54,9 +17,16 @@ export class Keyspace {
   readonly idle = new DenseSet();
   /** Idle rows that nothing references. */
   readonly removable = new DenseSet();
+  /** Idle rows that are referenced only by rows that a DELETE takes along: CASCADE or SET NULL. */
+  readonly cascading = new DenseSet();
+  /** Live rows, the longest untouched first. */
+  readonly age = new AgeList();
   /** By slot: the row's ordinal, or −1 − its index among the claims. */
   private handles = new Float64Array(16);
-  private references = new Int32Array(16);
+  /** By slot: references that keep the row from being deleted. */
+  private obstacles = new Int32Array(16);
+  /** By slot: references that follow the row's deletion. */
+  private followers = new Int32Array(16);
   /** By foreign key, by slot: the parent's slot, NO_PARENT, or a pinned row. */
   private readonly parents: Int32Array<ArrayBuffer>[];
   /** By slot: texts of kept columns, and tuples of tracked keys; undefined where the relation has none. */
@@ -74,9 +44,15 @@ export class Keyspace {
     const slot = this.free.pop() ?? this.slots++;
     if (slot >= this.handles.length) this.grow();
     this.handles[slot] = handle;
-    this.references[slot] = 0;
+    this.obstacles[slot] = 0;
+    this.followers[slot] = 0;
     for (const parents of this.parents) parents[slot] = NO_PARENT;
     return slot;
+  }
+
+  /** Rows that are there, come, or are about to go. */
+  get size(): number {
+    return this.slots - this.free.length;
   }
 
   handle(slot: number): number {
@@ -92,18 +68,21 @@ export class Keyspace {
   /** A transaction writes the row: nothing else may, until it is released. */
   take(slot: number): void {
     this.idle.remove(slot);
-    this.removable.remove(slot);
+    this.classify(slot);
   }
 
+  /** The transaction that wrote the row is over: it is the last one touched. */
   release(slot: number): void {
     if (!this.live.has(slot)) return;
+    this.age.touch(slot);
     this.idle.add(slot);
-    if (this.references[slot] === 0) this.removable.add(slot);
+    this.classify(slot);
   }
 
   /** The row is to be deleted: it leaves every choice; `enter` brings it back if the DELETE is refused. */
   leave(slot: number): void {
     this.live.remove(slot);
+    this.age.remove(slot);
     this.take(slot);
   }
 
@@ -115,14 +94,20 @@ export class Keyspace {
     this.free.push(slot);
   }
 
-  referenceCount(slot: number): number {
-    return this.references[slot]!;
+  /** References that keep the row from being deleted come (or go). */
+  addObstacles(slot: number, count: number): void {
+    this.obstacles[slot] = this.obstacles[slot]! + count;
+    this.classify(slot);
   }
 
-  addReferences(slot: number, count: number): void {
-    this.references[slot] = this.references[slot]! + count;
-    if (this.references[slot] > 0) this.removable.remove(slot);
-    else if (this.idle.has(slot)) this.removable.add(slot);
+  /** References that follow the row's deletion come (or go). */
+  addFollowers(slot: number, count: number): void {
+    this.followers[slot] = this.followers[slot]! + count;
+    this.classify(slot);
+  }
+
+  hasObstacles(slot: number): boolean {
+    return this.obstacles[slot]! > 0;
   }
 
   parent(foreignKey: number, slot: number): number {
@@ -133,11 +118,21 @@ export class Keyspace {
     this.parents[foreignKey]![slot] = parent;
   }
 
+  private classify(slot: number): void {
+    const free = this.idle.has(slot) && this.obstacles[slot] === 0;
+    const followed = this.followers[slot]! > 0;
+    if (free && !followed) this.removable.add(slot);
+    else this.removable.remove(slot);
+    if (free && followed) this.cascading.add(slot);
+    else this.cascading.remove(slot);
+  }
+
   private grow(): void {
     const handles = new Float64Array(this.handles.length * 2);
     handles.set(this.handles);
     this.handles = handles;
-    this.references = grown(this.references, this.slots, 0);
+    this.obstacles = grown(this.obstacles, this.slots, 0);
+    this.followers = grown(this.followers, this.slots, 0);
     for (let i = 0; i < this.parents.length; i++) this.parents[i] = grown(this.parents[i]!, this.slots, NO_PARENT);
   }
 }

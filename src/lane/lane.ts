@@ -6,6 +6,7 @@ import { MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.
 import { OwnedRows } from './owned.js';
 import type { Rows } from './rows.js';
 import { SampledRows } from './sampled.js';
+import { choicesOf } from './shares.js';
 import { Transaction } from './transaction.js';
 
 /** What the shell is to do next. */
@@ -79,10 +80,9 @@ export class Lane {
     this.rows =
       plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
-    this.mix = new Mix(plan.choices, this.seeds.random);
-    this.chosen = new Set(
-      plan.choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)),
-    );
+    const choices = choicesOf(plan, claims, number);
+    this.mix = new Mix(choices, this.seeds.random);
+    this.chosen = new Set(choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;
     this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));

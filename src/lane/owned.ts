@@ -4,6 +4,7 @@ import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import type { ClaimSet } from './claims.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import { Deletions } from './deletions.js';
 import { Inserts } from './inserts.js';
 import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
@@ -17,6 +18,7 @@ export class OwnedRows implements Rows {
   private readonly store: RowStore;
   private readonly parents: Parents;
   private readonly inserts: Inserts;
+  private readonly deletions: Deletions;
   private readonly sink = new BindSink();
   private readonly stream = new Stream();
 
@@ -25,17 +27,22 @@ export class OwnedRows implements Rows {
     this.store = new RowStore(compiled, lane, claims);
     this.parents = new Parents(compiled, this.store);
     this.inserts = new Inserts(compiled, this.store, this.parents, this.sink);
+    this.deletions = new Deletions(compiled, this.store, this.sink);
   }
 
   possible(relation: number, kind: OperationKind): boolean {
     const keyspace = this.store.keyspaces[relation]!;
     switch (kind) {
       case 'insert':
-        return this.store.hasRoom(relation) && this.compiled.relations[relation]!.plan.operations.insert;
+        return (
+          this.compiled.relations[relation]!.plan.operations.insert &&
+          this.store.hasRoom(relation) &&
+          this.store.mayGain(relation, this.compiled.plan.rowsPerOperation.insert)
+        );
       case 'update':
         return keyspace.idle.size > 0;
       case 'delete':
-        return keyspace.removable.size > 0;
+        return this.deletions.possible(relation);
     }
   }
 
@@ -60,7 +67,7 @@ export class OwnedRows implements Rows {
       case 'update':
         return this.update(transaction, seeds);
       case 'delete':
-        return this.delete(transaction, seeds);
+        return this.deletions.write(transaction, plan.rowsPerOperation.delete, seeds);
     }
   }
 
@@ -114,7 +121,7 @@ export class OwnedRows implements Rows {
     keyspace.take(slot);
     for (const position of changed) {
       transaction.relinks.push({ relation, slot, foreignKey: position, parent: parents[position]! });
-      this.store.countReference(relation, position, slot, parents[position]!, 1);
+      this.store.hold(relation, position, slot, parents[position]!, 1);
     }
     const shape = this.compiled.shapes.update(relation, setIndex);
     const from = beginBind(this.sink, shape.parameters);
@@ -140,36 +147,11 @@ export class OwnedRows implements Rows {
       rows: 1,
       slots: [slot],
       own: true,
+      cascade: null,
       from,
       to: this.sink.offset,
     });
     return true;
-  }
-
-  private delete(transaction: Transaction, seeds: OperationSeeds): boolean {
-    const { relation } = transaction;
-    const keyspace = this.store.keyspaces[relation]!;
-    const picks = Math.min(this.compiled.plan.rowsPerOperation.delete, keyspace.removable.size);
-    for (let row = 0; row < picks; row++) {
-      this.stream.restart(seeds.random, DELETE_LABEL, row);
-      const slot = keyspace.removable.at(this.stream.below(keyspace.removable.size));
-      this.store.leave(relation, slot);
-      const shape = this.compiled.shapes.delete(relation);
-      const from = beginBind(this.sink, shape.parameters);
-      this.store.writeRowName(relation, slot, this.sink);
-      endBind(this.sink, from);
-      transaction.statements.push({
-        shape,
-        relation,
-        kind: 'delete',
-        rows: 1,
-        slots: [slot],
-        own: true,
-        from,
-        to: this.sink.offset,
-      });
-    }
-    return picks > 0;
   }
 
   applied(transaction: Transaction): void {
@@ -179,7 +161,8 @@ export class OwnedRows implements Rows {
       const rows = outcome.rows[index]!;
       const returned = outcome.returned[index] ?? null;
       if (statement.kind === 'insert') this.inserted(statement, returned);
-      else if (statement.kind === 'delete') this.store.retire(statement.relation, statement.slots[0]!);
+      else if (statement.kind === 'delete')
+        this.deletions.applied(statement.relation, statement.slots[0]!, statement.cascade!);
       else this.updated(transaction, statement, rows, returned);
     }
   }
@@ -212,9 +195,9 @@ export class OwnedRows implements Rows {
     const keyspace = this.store.keyspaces[statement.relation]!;
     for (const relink of transaction.relinks) {
       if (relink.slot !== slot || relink.relation !== statement.relation) continue;
-      const before = keyspace.parent(relink.foreignKey, slot);
-      keyspace.setParent(relink.foreignKey, slot, relink.parent);
-      this.store.countReference(statement.relation, relink.foreignKey, slot, before, -1);
+      this.store.hold(relink.relation, relink.foreignKey, slot, relink.parent, -1);
+      this.store.unlink(relink.relation, relink.foreignKey, slot);
+      this.store.link(relink.relation, relink.foreignKey, slot, relink.parent);
     }
     if (rows === 0) {
       this.store.drop(statement.relation, slot);
@@ -226,13 +209,13 @@ export class OwnedRows implements Rows {
 
   undone(transaction: Transaction): void {
     for (const relink of transaction.relinks)
-      this.store.countReference(relink.relation, relink.foreignKey, relink.slot, relink.parent, -1);
-    for (const { kind, relation, slots } of transaction.statements) {
+      this.store.hold(relink.relation, relink.foreignKey, relink.slot, relink.parent, -1);
+    for (const { kind, relation, slots, cascade } of transaction.statements) {
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {
         if (kind === 'insert') this.store.drop(relation, slot);
         else if (kind === 'update') keyspace.release(slot);
-        else this.store.enter(relation, slot);
+        else this.deletions.undone(relation, slot, cascade!);
       }
     }
   }
@@ -241,4 +224,3 @@ export class OwnedRows implements Rows {
 type Returned = readonly (readonly (string | null)[])[] | null;
 
 const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');
-const DELETE_LABEL = split({ hi: 0, lo: 0 }, 'delete rows');

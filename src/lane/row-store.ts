@@ -1,7 +1,9 @@
 import { BindSink } from '../datum/sink.js';
+import type { ForeignKeyPlan } from '../plan/plan.js';
 import { type ClaimSet, type Claims, PINNED } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
 import { Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
+import { ChildLists } from './slots.js';
 import { ValueIndex } from './value-index.js';
 
 /** Texts that a row must carry in some columns, because a child needs a parent of just these. */
@@ -9,6 +11,14 @@ export type Required = ReadonlyMap<number, string>;
 
 /* Tables of at most so many possible rows (a smallint, an enum) use keys again; others count on. */
 const REUSED_CAPACITY = 100_000;
+
+/** A foreign key seen from the table that it references. */
+export interface IncomingKey {
+  readonly relation: number;
+  readonly position: number;
+  readonly onDelete: ForeignKeyPlan['follows'];
+  readonly children: ChildLists;
+}
 
 /**
  * What a lane knows of rows: its own, in one keyspace per relation, and pinned ones that any lane may reference. Names
@@ -22,11 +32,23 @@ export class RowStore {
   readonly pinned: readonly Int32Array[];
   /** By relation: tuples of tracked keys that live rows hold, or rows in flight. */
   readonly tuplesInUse: readonly Set<string>[];
+  /** By relation: the foreign keys that reference it. */
+  readonly incoming: readonly IncomingKey[][];
   private readonly compiled: CompiledPlan;
   private readonly claims: ClaimSet;
+  /** By relation and foreign key: which rows reference which. */
+  private readonly children: readonly (readonly ChildLists[])[];
   private readonly nextOrdinal: number[];
   /** By relation: ordinals of deleted rows, where the relation's are few. */
   private readonly freed: readonly number[][];
+  /** By relation: rows that the lane made and has lost track of. */
+  private readonly disowned: number[];
+  /** By relation: how many rows the lane keeps at least and at most, its share of table_rows. */
+  private readonly bounds: readonly { readonly min: number; readonly max: number }[];
+  /** The lane's share of max_tracked_rows and max_tracked_rows_total, and rows tracked now. */
+  private readonly mostPerRelation: number;
+  private readonly mostInAll: number;
+  private tracked = 0;
   /** By relation: indexes over named columns, for parents that must agree with others. */
   private readonly indexes: readonly ValueIndex[][];
   private readonly scratch = new BindSink();
@@ -37,8 +59,25 @@ export class RowStore {
     this.lanes = compiled.plan.quotas.length;
     this.claims = claims;
     this.keyspaces = compiled.relations.map(({ plan }) => new Keyspace(plan.foreignKeys.length));
+    this.children = compiled.relations.map(({ plan }) => plan.foreignKeys.map(() => new ChildLists()));
+    this.incoming = compiled.relations.map(() => []);
+    for (const [relation, { plan }] of compiled.relations.entries()) {
+      for (const [position, { parent, follows }] of plan.foreignKeys.entries()) {
+        const children = this.children[relation]![position]!;
+        this.incoming[parent]!.push({ relation, position, onDelete: follows, children });
+      }
+    }
     this.nextOrdinal = compiled.relations.map(() => lane);
     this.freed = compiled.relations.map(() => []);
+    const { tableRows, maxTrackedRows, maxTrackedRowsTotal } = compiled.plan;
+    this.disowned = compiled.relations.map(() => 0);
+    this.bounds = claims.map(({ unowned }) => ({
+      min: Math.max(0, Math.ceil((tableRows.min - unowned) / this.lanes)),
+      max:
+        tableRows.max === 0 ? Number.MAX_SAFE_INTEGER : Math.max(0, Math.floor((tableRows.max - unowned) / this.lanes)),
+    }));
+    this.mostPerRelation = Math.max(1, Math.floor(maxTrackedRows / this.lanes));
+    this.mostInAll = Math.max(1, Math.floor(maxTrackedRowsTotal / this.lanes));
     this.indexes = compiled.relations.map(() => []);
     this.tuplesInUse = compiled.relations.map(() => new Set<string>());
     const slots = claims.map((claim) => new Int32Array(claim.count).fill(NO_PARENT));
@@ -60,13 +99,18 @@ export class RowStore {
         if (parentIndex < 0) continue;
         const parentClaims = this.claims[foreignKey.parent]!;
         if (parentClaims.lanes[parentIndex] === PINNED) keyspace.setParent(position, slot, PINNED_BASE - parentIndex);
-        else if (parentClaims.lanes[parentIndex] === this.lane)
-          keyspace.setParent(position, slot, slots[foreignKey.parent]![parentIndex]!);
+        else if (parentClaims.lanes[parentIndex] === this.lane) {
+          const parent = slots[foreignKey.parent]![parentIndex]!;
+          this.link(relation, position, slot, parent);
+          // It was counted among all that reference the parent.
+          this.keyspaces[foreignKey.parent]!.addObstacles(parent, -1);
+        }
       }
       // Rows outside the lane's own may be among them; then the count never falls to zero and the row is never deleted.
-      keyspace.addReferences(slot, claim.references[index]!);
+      keyspace.addObstacles(slot, claim.references[index]!);
       if (key.length === 0) keyspace.kept[slot] = [0, 1].map((column) => Buffer.from(textOf(claim, index, column)));
       keyspace.enter(slot);
+      this.tracked++;
       if (trackedKeys.length > 0) this.trackClaimed(relation, slot);
     }
   }
@@ -82,6 +126,18 @@ export class RowStore {
     );
     this.keyspaces[relation]!.tuples[slot] = tuples;
     for (const tuple of tuples) this.tuplesInUse[relation]!.add(tuple);
+  }
+
+  /** True while the lane may add so many rows to the relation without going beyond its share of `table_rows.max`. */
+  mayGain(relation: number, count: number): boolean {
+    const { max } = this.bounds[relation]!;
+    return this.keyspaces[relation]!.size + this.disowned[relation]! + Math.min(count, Math.max(1, max)) <= max;
+  }
+
+  /** True while the lane may delete so many rows of the relation without going below its share of `table_rows.min`. */
+  mayLose(relation: number, count = 1): boolean {
+    const { min } = this.bounds[relation]!;
+    return min === 0 || this.keyspaces[relation]!.live.size + this.disowned[relation]! - count >= min;
   }
 
   /** True while the relation has ordinals left. */
@@ -117,49 +173,102 @@ export class RowStore {
     return keyOf(columns.map((column) => this.namedText(relation, row, column)));
   }
 
-  /** The row may be referenced from now on. */
+  /** The row may be referenced from now on. Where more rows are tracked than may be, the longest untouched are given up. */
   enter(relation: number, slot: number): void {
+    const { live, age } = this.keyspaces[relation]!;
     this.keyspaces[relation]!.enter(slot);
+    this.tracked++;
     for (const index of this.indexes[relation]!) index.add(this.indexKey(relation, slot, index.columns), slot);
+    while (live.size > this.mostPerRelation || (this.tracked > this.mostInAll && live.size > 1)) {
+      const { oldest } = age;
+      // A row in flight is as new as it gets.
+      if (!this.keyspaces[relation]!.idle.has(oldest) || oldest === slot) break;
+      this.disown(relation, oldest);
+    }
   }
 
   /** The row may not be referenced any more. */
   leave(relation: number, slot: number): void {
     for (const index of this.indexes[relation]!) index.remove(this.indexKey(relation, slot, index.columns), slot);
     this.keyspaces[relation]!.leave(slot);
+    this.tracked--;
   }
 
   /** The row was deleted: where ordinals are few, its own can be used again. */
   retire(relation: number, slot: number): void {
     const handle = this.keyspaces[relation]!.handle(slot);
-    if (handle >= 0 && this.compiled.relations[relation]!.plan.capacity <= REUSED_CAPACITY)
-      this.freed[relation]!.push(handle);
+    const { plan, listedColumn } = this.compiled.relations[relation]!;
+    if (handle >= 0 && plan.capacity <= REUSED_CAPACITY) this.freed[relation]!.push(handle);
+    else if (handle < 0 && listedColumn >= 0) {
+      const ordinal = this.listedOrdinal(relation, slot, listedColumn);
+      if (ordinal >= 0) this.freed[relation]!.push(ordinal);
+    }
     this.drop(relation, slot);
+  }
+
+  /** The ordinal of the value that an existing row holds in a column of listed values. */
+  private listedOrdinal(relation: number, slot: number, column: number): number {
+    const { recipe } = this.compiled.relations[relation]!.plan.columns[column]!;
+    if (recipe.kind !== 'sequence' || recipe.form.kind !== 'labels') return -1;
+    return recipe.form.values.indexOf(this.namedText(relation, slot, column));
   }
 
   /** The row is not there: parents lose a reference, tuples become free. */
   drop(relation: number, slot: number): void {
     const keyspace = this.keyspaces[relation]!;
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
-    for (let position = 0; position < foreignKeys.length; position++)
-      this.countReference(relation, position, slot, keyspace.parent(position, slot), -1);
+    for (let position = 0; position < foreignKeys.length; position++) this.unlink(relation, position, slot);
+    for (const { relation: child, position, children } of this.incoming[relation]!) {
+      for (let row = children.firstOf(slot); row >= 0; row = children.firstOf(slot)) {
+        children.remove(slot, row);
+        this.keyspaces[child]!.setParent(position, row, NO_PARENT);
+      }
+    }
     for (const tuple of keyspace.tuples[slot] ?? []) this.tuplesInUse[relation]!.delete(tuple);
     // Still live where it vanished from outside: indexes must let go of it before its texts are forgotten.
     if (keyspace.live.has(slot)) this.leave(relation, slot);
     keyspace.forget(slot);
   }
 
+  /** The row is there, and is not kept track of any more: what it references can never be deleted. */
+  disown(relation: number, slot: number): void {
+    const { foreignKeys } = this.compiled.relations[relation]!.plan;
+    for (const [position, { parent }] of foreignKeys.entries()) {
+      const row = this.keyspaces[relation]!.parent(position, slot);
+      if (row >= 0 && !(parent === relation && row === slot)) this.keyspaces[parent]!.addObstacles(row, 1);
+    }
+    this.disowned[relation]!++;
+    this.drop(relation, slot);
+  }
+
   /** Ties a row to its parent by the foreign key at a position. */
   link(relation: number, position: number, slot: number, parent: number): void {
     this.keyspaces[relation]!.setParent(position, slot, parent);
-    this.countReference(relation, position, slot, parent, 1);
+    this.count(relation, position, slot, parent, 1);
   }
 
-  /** A row references a parent, or (amount −1) does so no more. A row that references itself can still be deleted. */
-  countReference(relation: number, position: number, slot: number, parent: number, amount: 1 | -1): void {
+  /** Unties a row from its parent. */
+  unlink(relation: number, position: number, slot: number): void {
+    this.count(relation, position, slot, this.keyspaces[relation]!.parent(position, slot), -1);
+    this.keyspaces[relation]!.setParent(position, slot, NO_PARENT);
+  }
+
+  /** A transaction in flight ties a row to a parent: until its outcome is known the parent must stay. */
+  hold(relation: number, position: number, slot: number, parent: number, amount: 1 | -1): void {
     const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
+    if (parent >= 0 && !(parentRelation === relation && parent === slot))
+      this.keyspaces[parentRelation]!.addObstacles(parent, amount);
+  }
+
+  /* A row that references itself can still be deleted. */
+  private count(relation: number, position: number, slot: number, parent: number, amount: 1 | -1): void {
+    const { parent: parentRelation, follows } = this.compiled.relations[relation]!.plan.foreignKeys[position]!;
     if (parent < 0 || (parentRelation === relation && parent === slot)) return;
-    this.keyspaces[parentRelation]!.addReferences(parent, amount);
+    const children = this.children[relation]![position]!;
+    if (amount === 1) children.add(parent, slot);
+    else children.remove(parent, slot);
+    if (follows === 'nothing') this.keyspaces[parentRelation]!.addObstacles(parent, amount);
+    else this.keyspaces[parentRelation]!.addFollowers(parent, amount);
   }
 
   matches(relation: number, row: number, required: Required): boolean {

@@ -164,7 +164,17 @@ export class SampledRows implements Rows {
     own: boolean,
   ): void {
     endBind(this.sink, from);
-    transaction.statements.push({ shape, relation, kind, rows, slots: [], own, from, to: this.sink.offset });
+    transaction.statements.push({
+      shape,
+      relation,
+      kind,
+      rows,
+      slots: [],
+      own,
+      cascade: null,
+      from,
+      to: this.sink.offset,
+    });
   }
 
   /** Sets without columns of foreign keys: a sampled parent could be missing. */

@@ -3,6 +3,20 @@ import type { OperationKind } from '../plan/plan.js';
 import type { Outcome } from './outcome.js';
 import type { Shape } from './shape.js';
 
+/** A row by its relation and slot. */
+export interface RowRef {
+  readonly relation: number;
+  readonly slot: number;
+}
+
+/** Rows that the server changes because a row that they reference is deleted. */
+export interface Cascade {
+  /** Deleted with it, beside the row itself. */
+  readonly deleted: readonly RowRef[];
+  /** Their foreign key at `position` becomes NULL. */
+  readonly nulled: readonly (RowRef & { readonly position: number })[];
+}
+
 /** One statement within a transaction's bytes. */
 export interface Statement {
   readonly shape: Shape;
@@ -14,6 +28,8 @@ export interface Statement {
   readonly slots: readonly number[];
   /** True for the operation's own statements, false for parents inserted on the way. */
   readonly own: boolean;
+  /** What a DELETE takes along; null elsewhere. */
+  readonly cascade: Cascade | null;
   /** Where its Bind message begins and ends in the transaction's bytes. */
   readonly from: number;
   readonly to: number;

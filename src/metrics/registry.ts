@@ -71,6 +71,11 @@ export function createRegistry(source: MetricsSource): Registry {
   add('counter', 'eventgen_rows_total', 'Rows changed by committed operations.', () =>
     tables.sum((relation, operation) => [[{ operation }, totals.table(relation, operation, 'rows')]]),
   );
+  add('counter', 'eventgen_cascaded_rows_total', 'Rows that the server changed with a deleted one.', () =>
+    tables.sum((relation, operation) =>
+      operation === 'insert' ? [] : [[{ operation }, totals.table(relation, operation, 'cascaded')]],
+    ),
+  );
   add('counter', 'eventgen_retries_total', 'Further attempts at operations, by reason.', () =>
     tables.sum((relation, operation) => [
       [{ operation, reason: 'values' }, totals.table(relation, operation, 'retriesValues')],

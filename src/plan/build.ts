@@ -2,6 +2,7 @@ import { type Catalog, type ForeignKey, labelOf, quoteQualified, type Relation }
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
+import { type Condition, conditionsOn, restrictionsOf } from '../constraint/restriction.js';
 import { type Seed, seedOf } from '../random/seed.js';
 import { type ColumnDraft, draftColumns } from './column.js';
 import { draftKeys, identifyingColumns } from './keys.js';
@@ -91,6 +92,9 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
       delete: generator.update_max_retries,
     },
     quarantineAfter: generator.error_budget.quarantine_after,
+    maxTrackedRows: generator.max_tracked_rows,
+    maxTrackedRowsTotal: generator.max_tracked_rows_total,
+    tableRows: generator.table_rows,
     relations: plans,
     choices,
   };
@@ -127,7 +131,8 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const label = labelOf(relation);
   const isTargeted = context.targeted.has(relation);
   const findings: Finding[] = [];
-  const columns = draftColumns(relation, config, catalog, findings, context.problems);
+  const { byColumn, unsolved } = restrictionsOf(conditionsOn(relation, catalog.types));
+  const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
     ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, columnIndex, context))
@@ -158,7 +163,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   }
 
   const planned = columns.map((column, position): ColumnPlan => {
-    const { attribute: _attribute, overridden: _overridden, ...plan } = column;
+    const { attribute: _attribute, overridden: _overridden, restriction: _restriction, ...plan } = column;
     const ordinal = ordinals.get(position);
     const fixed = key.includes(position) || referenced.has(position);
     const nullRatio = fixed ? 0 : plan.nullRatio;
@@ -185,7 +190,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
       remedy: 'nothing to do: the other operations run',
     });
   }
-  if (isTargeted) findings.push(...constraintFindings(relation));
+  if (isTargeted) findings.push(...constraintFindings(relation, unsolved));
   context.findings.push(...findings);
   const possible = (operation: OperationKind) =>
     isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
@@ -200,7 +205,11 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     named,
     kept,
     returned: kept.filter((position) => planned[position]!.source === 'server'),
-    foreignKeys,
+    foreignKeys: foreignKeys.map((foreignKey) =>
+      foreignKey.follows !== 'null' || mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat()])
+        ? foreignKey
+        : { ...foreignKey, follows: 'nothing' },
+    ),
     trackedKeys: isTargeted ? tracked : [],
     updateSets: sets,
     capacity,
@@ -209,12 +218,13 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
 }
 
 /** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
-function constraintFindings(relation: Relation): Finding[] {
+function constraintFindings(relation: Relation, unsolved: readonly Condition[]): Finding[] {
   const label = labelOf(relation);
   const remedy = `generator.column_overrides for the columns of ${relation.name}, or exclude_table_list`;
   const findings: Finding[] = [];
-  if (relation.checks.length > 0) {
-    const reason = `values may be refused by ${relation.checks.join(', ')}, which this version does not read`;
+  const unread = [...new Set([...unsolved.map(({ name }) => name), ...relation.exclusions])];
+  if (unread.length > 0) {
+    const reason = `values may be refused by ${unread.join(', ')}, which this version does not read`;
     findings.push({ relation: label, column: null, prevents: [], reason, remedy });
   }
   if (relation.partitioning?.partitions === 0) {
@@ -258,9 +268,27 @@ function planForeignKey(
       parentColumns: key.referencedColumns.map((name) => parentNames.indexOf(name)),
       nullable: nullable.length > 0,
       nullableColumns: nullable,
-      onDelete: key.onDelete,
+      follows: key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',
     },
   ];
+}
+
+/** True where ON DELETE SET NULL leaves a row whose state is known: nullable columns, in no key and no other foreign key. */
+function mayBecomeNull(
+  foreignKey: ForeignKeyPlan,
+  relation: Relation,
+  foreignKeys: readonly ForeignKeyPlan[],
+  fixed: readonly number[],
+): boolean {
+  const { onDeleteColumns } = relation.foreignKeys.find((key) => key.name === foreignKey.name)!;
+  return onDeleteColumns.every((name) => {
+    const column = relation.attributes.findIndex((attribute) => attribute.name === name);
+    return (
+      !relation.attributes[column]!.notNull &&
+      !fixed.includes(column) &&
+      !foreignKeys.some((other) => other !== foreignKey && other.columns.includes(column))
+    );
+  });
 }
 
 /** Columns that are written together: the columns of a foreign key (and of those that overlap it), else each alone. */

@@ -3,9 +3,11 @@ import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
 import type { ColumnOverride } from '../config/schema.js';
+import type { Restriction } from '../constraint/restriction.js';
 import { isFakerMethod } from '../datum/pool.js';
 import type { Recipe } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';
+import { narrowRecipe } from './narrow.js';
 import type { ColumnPlan, Finding } from './plan.js';
 import { OID, recipeForType } from './recipe-for.js';
 import { entryFor } from './target.js';
@@ -14,11 +16,14 @@ import { entryFor } from './target.js';
 export interface ColumnDraft extends ColumnPlan {
   readonly attribute: Attribute;
   readonly overridden: boolean;
+  /** What CHECKs leave of its values, where they are understood. */
+  readonly restriction: Restriction | undefined;
 }
 
 /** Drafts of all columns of a relation in the catalog's order; columns that no value can be made for carry a finding. */
 export function draftColumns(
   relation: Relation,
+  restrictions: ReadonlyMap<string, Restriction>,
   config: Config,
   catalog: Catalog,
   findings: Finding[],
@@ -38,10 +43,20 @@ export function draftColumns(
   }
   return relation.attributes.map((attribute) => {
     const override = overrides[attribute.name];
-    return draftColumn(relation, attribute, override, config, catalog, findings, (message) =>
+    const draft = draftColumn(relation, attribute, override, config, catalog, findings, (message) =>
       problems.push(config.source.problem(overridePath(config, relation, attribute.name), message)),
     );
+    return narrowDraft(draft, restrictions.get(attribute.name));
   });
+}
+
+/** The draft within what CHECKs allow; unchanged where the user or the server decides. */
+function narrowDraft(draft: ColumnDraft, restriction: Restriction | undefined): ColumnDraft {
+  if (restriction === undefined || draft.overridden || draft.source === 'server') return draft;
+  const { recipe, edges } = draft;
+  const typed = recipe.kind === 'null' ? undefined : narrowRecipe({ recipe, edges, quote: false }, restriction);
+  const nullRatio = restriction.notNull && typed !== undefined ? 0 : draft.nullRatio;
+  return { ...draft, ...(typed ?? {}), nullRatio, restriction };
 }
 
 function overridePath(config: Config, relation: Relation, column: string): string[] {
@@ -71,7 +86,15 @@ function draftColumn(
     attribute,
     edgeRatio: generator.edge_ratio,
   };
-  const server = { ...base, recipe: NULL, source: 'server', nullRatio: 0, edges: [], overridden: false } as const;
+  const server = {
+    ...base,
+    recipe: NULL,
+    source: 'server',
+    nullRatio: 0,
+    edges: [],
+    overridden: false,
+    restriction: undefined,
+  } as const;
   if (attribute.generated) {
     if (override !== undefined) report('the server generates this column; it takes no override');
     return server;
@@ -80,7 +103,7 @@ function draftColumn(
     const recipe = overrideRecipe(override, attribute, catalog.types, report);
     const nullRatio = override.type === 'null' ? 1 : 0;
     if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL');
-    return { ...base, recipe, source: 'drawn', nullRatio, edges: [], overridden: true };
+    return { ...base, recipe, source: 'drawn', nullRatio, edges: [], overridden: true, restriction: undefined };
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
   if (fromServer && generator.identity_values === 'database') return server;
@@ -98,7 +121,15 @@ function draftColumn(
         remedy: `generator.column_overrides: { ${relation.name}: { ${attribute.name}: { type: constant, value: … } } }`,
       });
     }
-    return { ...base, recipe: NULL, source: 'drawn', nullRatio: 1, edges: [], overridden: false };
+    return {
+      ...base,
+      recipe: NULL,
+      source: 'drawn',
+      nullRatio: 1,
+      edges: [],
+      overridden: false,
+      restriction: undefined,
+    };
   }
   return {
     ...base,
@@ -107,6 +138,7 @@ function draftColumn(
     nullRatio: notNull ? 0 : generator.null_ratio,
     edges: typed.edges,
     overridden: false,
+    restriction: undefined,
   };
 }
 

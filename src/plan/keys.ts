@@ -1,5 +1,6 @@
 import type { Catalog, Relation } from '../catalog/model.js';
 import type { ColumnDraft } from './column.js';
+import { narrowUnique } from './narrow.js';
 import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
 /* Below this many values an ordinal would soon run out; where other columns share the key, tuples are tracked instead. */
@@ -35,7 +36,8 @@ export function draftKeys(
     for (const index of members) {
       const column = columns[index]!;
       if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
-      const unique = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
+      const typed = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
+      const unique = typed && column.restriction ? narrowUnique(typed, column.restriction) : typed;
       if (unique !== undefined && (best === undefined || unique.capacity > best.unique.capacity))
         best = { index, unique };
     }

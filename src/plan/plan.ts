@@ -1,4 +1,3 @@
-import type { ReferentialAction } from '../catalog/model.js';
 import type { Recipe } from '../datum/recipe.js';
 
 /**
@@ -18,6 +17,11 @@ export interface Plan {
   readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
   readonly maxRetries: Readonly<Record<OperationKind, number>>;
   readonly quarantineAfter: number;
+  /** Rows remembered per table and in all, over all lanes: the longest untouched are forgotten first. */
+  readonly maxTrackedRows: number;
+  readonly maxTrackedRowsTotal: number;
+  /** DELETE stops at min, INSERT becomes DELETE at max (0: no bound), per table over all lanes. */
+  readonly tableRows: { readonly min: number; readonly max: number };
   readonly relations: readonly RelationPlan[];
   /** What a draw may choose, with its share of the weights. */
   readonly choices: readonly Choice[];
@@ -92,7 +96,11 @@ export interface ForeignKeyPlan {
   /** True where the key may be left without a parent, by NULL in `nullableColumns`. */
   readonly nullable: boolean;
   readonly nullableColumns: readonly number[];
-  readonly onDelete: ReferentialAction;
+  /**
+   * What becomes of a referencing row that the lane knows when its parent is deleted: it goes too, its key becomes NULL,
+   * or nothing does, so that the parent cannot be deleted.
+   */
+  readonly follows: 'delete' | 'null' | 'nothing';
 }
 
 /** What a reader of the plan should know about a relation before the first write. */

@@ -10,11 +10,13 @@ export interface UniqueRecipe {
   readonly capacity: number;
   /**
    * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
-   * the sequence; or `salt`: the smallest and largest value join the stream, so that no draw repeats; or nothing.
+   * the sequence; `salt`: the smallest and largest value join the stream, so that no draw repeats; `taken`: those of
+   * a few values that are there; or nothing.
    */
   readonly watermark:
     | { readonly kind: 'max'; readonly expression: string }
     | { readonly kind: 'salt' }
+    | { readonly kind: 'taken' }
     | { readonly kind: 'none' };
 }
 
@@ -43,7 +45,7 @@ function forType(
       return {
         recipe: { kind: 'sequence', form: { kind: 'labels', values: type.labels }, start: 0 },
         capacity: type.labels.length,
-        watermark: { kind: 'none' },
+        watermark: { kind: 'taken' },
       };
     case 'domain': {
       const base = types.get(type.base);
@@ -136,7 +138,7 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
       );
     }
     case OID.bool:
-      return counted({ kind: 'labels', values: ['false', 'true'] }, 2, null);
+      return { ...counted({ kind: 'labels', values: ['false', 'true'] }, 2, null), watermark: { kind: 'taken' } };
     default:
       return undefined;
   }

@@ -20,6 +20,11 @@ export function watermarkQuestions(draft: Draft): Question[] {
     if (watermark.kind === 'max') {
       const expression = watermark.expression.replaceAll(/\bc\b/g, column);
       questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });
+    } else if (watermark.kind === 'taken') {
+      questions.push({
+        ordinal,
+        sql: `SELECT (SELECT json_agg(DISTINCT ${column}::text)::text FROM ${table} AS t), NULL::text`,
+      });
     } else if (watermark.kind === 'salt') {
       // Whatever the last run left behind moves the ends or the count.
       const end = (order: string) =>
@@ -110,6 +115,13 @@ function move(
     return { column: { ...column, salt }, capacity: unique.capacity };
   }
   if (recipe.kind !== 'sequence' || answer[0] === null) return { column, capacity: unique.capacity - startOf(recipe) };
+  if (recipe.form.kind === 'labels') {
+    const taken = new Set(JSON.parse(answer[0]) as string[]);
+    // Taken ones at the end: their ordinals come into play when their rows are deleted.
+    const free = recipe.form.values.filter((value) => !taken.has(value));
+    const values = [...free, ...recipe.form.values.filter((value) => taken.has(value))];
+    return { column: { ...column, recipe: { ...recipe, form: { ...recipe.form, values } } }, capacity: free.length };
+  }
   if (gap !== undefined && gap[0] !== null) {
     return { column: { ...column, recipe: { ...recipe, start: Number(gap[0]) + 1 } }, capacity: Number(gap[1]) };
   }

@@ -177,7 +177,10 @@ export function fingerprint(value: unknown): string {
 }
 
 function eventsOf(plan: Plan, totals: CounterTotals, kind: OperationKind): number {
-  return plan.relations.reduce((sum, _, relation) => sum + totals.table(relation, kind, 'rows'), 0);
+  return plan.relations.reduce(
+    (sum, _, relation) => sum + totals.table(relation, kind, 'rows') + totals.table(relation, kind, 'cascaded'),
+    0,
+  );
 }
 
 function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, relation: number): TableSummary {
@@ -190,13 +193,17 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
       totals.table(relation, kind, 'retriesTransient') +
       totals.table(relation, kind, 'retriesVacant'),
   });
-  const netRows = totals.table(relation, 'insert', 'rows') - totals.table(relation, 'delete', 'rows');
+  const cascaded = {
+    update: totals.table(relation, 'update', 'cascaded'),
+    delete: totals.table(relation, 'delete', 'cascaded'),
+  };
+  const netRows = totals.table(relation, 'insert', 'rows') - totals.table(relation, 'delete', 'rows') - cascaded.delete;
   const atStart = rowsAtStart[relation] ?? null;
   return {
     insert: of('insert'),
     update: of('update'),
     delete: of('delete'),
-    cascaded: { update: 0, delete: 0 },
+    cascaded,
     moved: 0,
     substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
     net_rows: netRows,

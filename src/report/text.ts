@@ -52,6 +52,11 @@ function tableRows(summary: Summary): string[][] {
       ]);
     }
   }
+  for (const [name, { cascaded }] of entries.slice(0, MOST_TABLES)) {
+    for (const kind of ['update', 'delete'] as const) {
+      if (cascaded[kind] > 0) rows.push([name, `${kind} by cascade`, '', number(cascaded[kind]), '', '', '']);
+    }
+  }
   if (entries.length > MOST_TABLES)
     rows.push([`… ${entries.length - MOST_TABLES} more in the summary file`, '', '', '', '', '', '']);
   return rows;

@@ -35,17 +35,26 @@ export async function claimRows(
 ): Promise<Claimed> {
   const rowsAtStart = await countRows(client, relations, options.count);
   const lanes = plan.quotas.length;
+  const targeted = plan.relations.filter((relation) => relation.targeted).length;
   const claims: Claims[] = plan.relations.map((relation) => noClaims(relation.foreignKeys.length));
   if (plan.rowSelection === 'system_rows') return { claims, rowsAtStart };
   const indexes = new Map<string, Map<string, number>>();
   for (const index of parentsFirst(plan)) {
     const count = rowsAtStart[index];
     // Parents of tables are known even where no rows shall be changed: children need them.
-    const limit = plan.relations[index]!.targeted ? options.perTable : Math.max(options.perTable, 1000);
+    const tracked = Math.min(plan.maxTrackedRows, Math.max(lanes, Math.floor(plan.maxTrackedRowsTotal / targeted)));
+    const limit = Math.min(
+      tracked,
+      plan.relations[index]!.targeted ? options.perTable : Math.max(options.perTable, 1000),
+    );
     if (count === 0 || limit === 0) continue;
     const collector = new Collector(plan, index, relations[index]!, limit);
     await collector.read(client);
     claims[index] = collector.finish(lanes, claims, indexes);
+  }
+  for (const [index, claim] of claims.entries()) {
+    const owned = claim.lanes.reduce((sum, lane) => sum + (lane === PINNED ? 0 : 1), 0);
+    claims[index] = { ...claim, unowned: Math.max(0, (rowsAtStart[index] ?? owned) - owned) };
   }
   return { claims, rowsAtStart };
 }
@@ -183,6 +192,11 @@ class Collector {
     this.offsets.push(this.used);
   }
 
+  private isReferenced(): boolean {
+    const index = this.plan.relations.indexOf(this.relation);
+    return this.plan.relations.some(({ foreignKeys }) => foreignKeys.some((key) => key.parent === index));
+  }
+
   finish(lanes: number, claims: readonly Claims[], indexes: Map<string, Map<string, number>>): Claims {
     const count = this.references.length;
     const { relation } = this;
@@ -201,8 +215,8 @@ class Collector {
       }
       return row % lanes;
     };
-    // A table with fewer rows than lanes is left as it is: its rows are there for everybody to reference.
-    const pinned = !relation.targeted || count < lanes;
+    // A table with fewer rows than lanes is left as it is where others reference it: its rows are there for everybody.
+    const pinned = !relation.targeted || (count < lanes && this.isReferenced());
     return {
       count,
       width: this.width,
@@ -213,6 +227,7 @@ class Collector {
         Array.from({ length: count }, (_, row) => (pinned ? PINNED : laneOf(row))),
       ),
       references: shared(Uint32Array, this.references),
+      unowned: 0,
       parents,
     };
   }

@@ -7,7 +7,7 @@ import { BUCKETS, bucketOf } from './histogram.js';
  * count exactly to 2⁵³ and are written whole on every machine that Node runs on.
  */
 
-/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included. */
+/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included; `cascaded` those that the server changed with a deleted row. */
 const TABLE_FIELDS = [
   'committed',
   'rejected',
@@ -17,6 +17,7 @@ const TABLE_FIELDS = [
   'retriesTransient',
   'retriesVacant',
   'substituted',
+  'cascaded',
 ] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 

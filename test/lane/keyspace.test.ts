@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DenseSet, Keyspace } from '../../src/lane/keyspace.js';
+import { Keyspace } from '../../src/lane/keyspace.js';
+import { DenseSet } from '../../src/lane/slots.js';
 
 describe('a dense set', () => {
   it('holds what a set holds, and every member at one position', () => {
@@ -49,10 +50,10 @@ describe('a keyspace', () => {
             keyspace.release(slot);
             taken.delete(slot);
           } else if (step === 4) {
-            keyspace.addReferences(slot, 1);
+            keyspace.addObstacles(slot, 1);
             references.set(slot, (references.get(slot) ?? 0) + 1);
           } else if (step === 5 && (references.get(slot) ?? 0) > 0) {
-            keyspace.addReferences(slot, -1);
+            keyspace.addObstacles(slot, -1);
             references.set(slot, references.get(slot)! - 1);
           }
           for (const each of slots) {

@@ -1,0 +1,114 @@
+/**
+ * An SQL expression as a plain syntax tree: what the solver of constraints reads. Column names are those of the
+ * relation (or `value`, of a domain); operators and functions carry their last name; what has no place here is opaque.
+ */
+export type Expression =
+  | { readonly kind: 'column'; readonly name: string }
+  /** `text` is null for NULL. */
+  | { readonly kind: 'constant'; readonly text: string | null; readonly type: 'number' | 'text' | 'boolean' | 'null' }
+  | { readonly kind: 'operator'; readonly name: string; readonly args: readonly Expression[] }
+  | { readonly kind: 'function'; readonly name: string; readonly args: readonly Expression[] }
+  | { readonly kind: 'cast'; readonly arg: Expression; readonly type: string }
+  | { readonly kind: 'and' | 'or'; readonly args: readonly Expression[] }
+  | { readonly kind: 'not'; readonly arg: Expression }
+  | { readonly kind: 'is null'; readonly arg: Expression; readonly negated: boolean }
+  /** IS [NOT] TRUE | FALSE | UNKNOWN. */
+  | {
+      readonly kind: 'is truth';
+      readonly arg: Expression;
+      readonly truth: 'true' | 'false' | 'unknown';
+      readonly negated: boolean;
+    }
+  /** left operator ANY | ALL (array). IN is written so, too. */
+  | {
+      readonly kind: 'any' | 'all';
+      readonly operator: string;
+      readonly left: Expression;
+      readonly array: Expression;
+    }
+  | { readonly kind: 'array' | 'row'; readonly elements: readonly Expression[] }
+  | {
+      readonly kind: 'case';
+      readonly whens: readonly { readonly condition: Expression; readonly result: Expression }[];
+      readonly otherwise: Expression | null;
+    }
+  | { readonly kind: 'opaque'; readonly args: readonly Expression[] };
+
+/** The parts of an expression. */
+export function partsOf(expression: Expression): readonly Expression[] {
+  switch (expression.kind) {
+    case 'column':
+    case 'constant':
+      return [];
+    case 'operator':
+    case 'function':
+    case 'and':
+    case 'or':
+    case 'opaque':
+      return expression.args;
+    case 'cast':
+    case 'not':
+    case 'is null':
+    case 'is truth':
+      return [expression.arg];
+    case 'any':
+    case 'all':
+      return [expression.left, expression.array];
+    case 'array':
+    case 'row':
+      return expression.elements;
+    case 'case':
+      return [
+        ...expression.whens.flatMap(({ condition, result }) => [condition, result]),
+        ...(expression.otherwise === null ? [] : [expression.otherwise]),
+      ];
+  }
+}
+
+/** Names of the columns that an expression mentions, each once, in order of appearance. */
+export function columnsOf(expression: Expression): string[] {
+  const names = new Set<string>();
+  const visit = (part: Expression): void => {
+    if (part.kind === 'column') names.add(part.name);
+    else for (const each of partsOf(part)) visit(each);
+  };
+  visit(expression);
+  return [...names];
+}
+
+/** The expression with one column called by another name. */
+export function renamed(expression: Expression, from: string, to: string): Expression {
+  const rename = (part: Expression): Expression => renamed(part, from, to);
+  switch (expression.kind) {
+    case 'column':
+      return expression.name === from ? { kind: 'column', name: to } : expression;
+    case 'constant':
+      return expression;
+    case 'operator':
+    case 'function':
+    case 'and':
+    case 'or':
+    case 'opaque':
+      return { ...expression, args: expression.args.map(rename) };
+    case 'cast':
+    case 'not':
+    case 'is null':
+    case 'is truth':
+      return { ...expression, arg: rename(expression.arg) };
+    case 'any':
+    case 'all':
+      return { ...expression, left: rename(expression.left), array: rename(expression.array) };
+    case 'array':
+    case 'row':
+      return { ...expression, elements: expression.elements.map(rename) };
+    case 'case':
+      return {
+        kind: 'case',
+        whens: expression.whens.map(({ condition, result }) => ({
+          condition: rename(condition),
+          result: rename(result),
+        })),
+        otherwise: expression.otherwise === null ? null : rename(expression.otherwise),
+      };
+  }
+}

@@ -1,0 +1,238 @@
+import { columnsOf, type Expression, renamed } from '../catalog/expression.js';
+import type { Relation, Type } from '../catalog/model.js';
+
+/** An end of a range, as the constraint writes it. */
+export interface Bound {
+  readonly text: string;
+  readonly inclusive: boolean;
+}
+
+/** What the constraints leave of one column's values. Each member narrows the others. */
+export interface Restriction {
+  /** All values there are. */
+  readonly values: readonly string[] | null;
+  readonly excluded: readonly string[];
+  readonly min: Bound | null;
+  readonly max: Bound | null;
+  /** Characters. */
+  readonly minLength: number;
+  readonly maxLength: number | null;
+  readonly notNull: boolean;
+}
+
+const UNRESTRICTED: Restriction = {
+  values: null,
+  excluded: [],
+  min: null,
+  max: null,
+  minLength: 0,
+  maxLength: null,
+  notNull: false,
+};
+
+/** What is known after reading the CHECKs of a relation. */
+export interface Restrictions {
+  readonly byColumn: ReadonlyMap<string, Restriction>;
+  /** Conditions that no restriction of a single column expresses. */
+  readonly unsolved: readonly Condition[];
+}
+
+/** One condition that a row must meet, and the constraint that asks for it. */
+export interface Condition {
+  readonly name: string;
+  readonly expression: Expression;
+}
+
+/** All conditions on the rows of a relation: its CHECKs, and those of its columns' domains. */
+export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type>): Condition[] {
+  const fromDomains = relation.attributes.flatMap((attribute) => {
+    const conditions: Condition[] = [];
+    for (let type = types.get(attribute.type); type?.kind === 'domain'; type = types.get(type.base)) {
+      for (const { name, expression } of type.checks)
+        conditions.push({ name: `${type.name}.${name}`, expression: renamed(expression, 'value', attribute.name) });
+    }
+    return conditions;
+  });
+  return [...relation.checks, ...fromDomains].map(({ name, expression }) => ({ name, expression }));
+}
+
+/**
+ * Reads conditions that all must hold. A condition over one column whose shape is known narrows that column; the rest is
+ * left to be searched. A CHECK passes on NULL, so NULLs need no branch of their own.
+ */
+export function restrictionsOf(conditions: readonly Condition[]): Restrictions {
+  const byColumn = new Map<string, Restriction>();
+  const unsolved: Condition[] = [];
+  for (const { name, expression } of conditions) {
+    for (const part of conjuncts(expression)) {
+      const columns = columnsOf(part);
+      const narrowed = columns.length === 1 ? narrow(byColumn.get(columns[0]!) ?? UNRESTRICTED, part) : null;
+      if (narrowed === null) unsolved.push({ name, expression: part });
+      else byColumn.set(columns[0]!, narrowed);
+    }
+  }
+  return { byColumn, unsolved };
+}
+
+/** The parts of a condition that all must hold. */
+function conjuncts(condition: Expression): Expression[] {
+  return condition.kind === 'and' ? condition.args.flatMap(conjuncts) : [condition];
+}
+
+const MIRRORED: Readonly<Record<string, string>> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '=': '=', '<>': '<>' };
+
+/** The restriction with a further condition on the same column; null where its shape is not known, or leaves nothing. */
+function narrow(restriction: Restriction, condition: Expression): Restriction | null {
+  switch (condition.kind) {
+    case 'column':
+      return withValues(restriction, ['true']);
+    case 'not':
+      return isColumn(condition.arg) ? withValues(restriction, ['false']) : null;
+    case 'is truth':
+      if (!isColumn(condition.arg) || condition.truth === 'unknown' || condition.negated) return null;
+      return withValues({ ...restriction, notNull: true }, [condition.truth]);
+    case 'is null':
+      return isColumn(condition.arg) && condition.negated ? { ...restriction, notNull: true } : null;
+    case 'and':
+      return condition.args.reduce<Restriction | null>(
+        (sum, each) => (sum === null ? null : narrow(sum, each)),
+        restriction,
+      );
+    case 'or':
+      return either(restriction, condition.args);
+    case 'any': {
+      const values = constantsOf(condition.array);
+      if (!isColumn(condition.left) || condition.operator !== '=' || values === null) return null;
+      return withValues(restriction, values);
+    }
+    case 'all': {
+      const values = constantsOf(condition.array);
+      if (!isColumn(condition.left) || condition.operator !== '<>' || values === null) return null;
+      return without(restriction, values);
+    }
+    case 'operator':
+      return compare(restriction, condition);
+    default:
+      return null;
+  }
+}
+
+/** One of several conditions: values of all of them where each lists its own, else the first that is known. */
+function either(restriction: Restriction, conditions: readonly Expression[]): Restriction | null {
+  const branches = conditions.flatMap((condition) => narrow(restriction, condition) ?? []);
+  if (branches.length === 0) return null;
+  if (branches.every(({ values }) => values !== null))
+    return { ...branches[0]!, values: [...new Set(branches.flatMap(({ values }) => values!))] };
+  return branches[0]!;
+}
+
+function compare(restriction: Restriction, { name, args }: Expression & { kind: 'operator' }): Restriction | null {
+  const [left, right] = args;
+  if (left === undefined || right === undefined) return null;
+  const operator = columnsOf(left).length > 0 ? name : MIRRORED[name];
+  const [subject, constant] = columnsOf(left).length > 0 ? [left, constantOf(right)] : [right, constantOf(left)];
+  if (operator === undefined || constant === null) return null;
+  if (isColumn(subject)) return compareValue(restriction, operator, constant);
+  return isLength(subject) ? compareLength(restriction, operator, Number(constant)) : null;
+}
+
+function compareValue(restriction: Restriction, operator: string, text: string): Restriction | null {
+  switch (operator) {
+    case '=':
+    case 'is not distinct from':
+      return withValues(restriction, [text]);
+    case '<>':
+    case 'is distinct from':
+      return without(restriction, [text]);
+    case '<':
+    case '<=':
+      return { ...restriction, max: tighter(restriction.max, { text, inclusive: operator === '<=' }, 1) };
+    case '>':
+    case '>=':
+      return { ...restriction, min: tighter(restriction.min, { text, inclusive: operator === '>=' }, -1) };
+    default:
+      return null;
+  }
+}
+
+function compareLength(restriction: Restriction, operator: string, length: number): Restriction | null {
+  const { minLength, maxLength } = restriction;
+  const atLeast = (least: number): Restriction => ({ ...restriction, minLength: Math.max(minLength, least) });
+  const atMost = (most: number): Restriction => ({
+    ...restriction,
+    maxLength: maxLength === null ? most : Math.min(maxLength, most),
+  });
+  switch (operator) {
+    case '=': {
+      const { maxLength: most } = atMost(length);
+      return { ...atLeast(length), maxLength: most };
+    }
+    case '<':
+      return atMost(length - 1);
+    case '<=':
+      return atMost(length);
+    case '>':
+      return atLeast(length + 1);
+    case '>=':
+      return atLeast(length);
+    case '<>':
+      return length === 0 ? atLeast(1) : null;
+    default:
+      return null;
+  }
+}
+
+function withValues(restriction: Restriction, values: readonly string[]): Restriction | null {
+  const { values: before, excluded } = restriction;
+  const left = values.filter((value) => (before === null || before.includes(value)) && !excluded.includes(value));
+  return left.length === 0 ? null : { ...restriction, values: [...new Set(left)] };
+}
+
+function without(restriction: Restriction, values: readonly string[]): Restriction | null {
+  const left = restriction.values?.filter((value) => !values.includes(value)) ?? null;
+  if (left?.length === 0) return null;
+  return { ...restriction, values: left, excluded: [...restriction.excluded, ...values] };
+}
+
+/** The bound that leaves less; texts that are no numbers (dates) compare as such in one format. */
+function tighter(a: Bound | null, b: Bound, direction: 1 | -1): Bound {
+  if (a === null) return b;
+  const order = Number.isNaN(Number(a.text))
+    ? a.text < b.text
+      ? -1
+      : a.text > b.text
+        ? 1
+        : 0
+    : Number(a.text) - Number(b.text);
+  if (order === 0) return a.inclusive ? b : a;
+  return order * direction < 0 ? a : b;
+}
+
+/** True for the column itself, also under casts. */
+function isColumn(expression: Expression): boolean {
+  return expression.kind === 'column' || (expression.kind === 'cast' && isColumn(expression.arg));
+}
+
+function isLength(expression: Expression): boolean {
+  if (expression.kind === 'cast') return isLength(expression.arg);
+  if (expression.kind !== 'function' || expression.args.length !== 1) return false;
+  return ['length', 'char_length', 'character_length'].includes(expression.name) && isColumn(expression.args[0]!);
+}
+
+/** A constant's text under casts and signs; null where it is none, or NULL. */
+export function constantOf(expression: Expression): string | null {
+  if (expression.kind === 'cast') return constantOf(expression.arg);
+  if (expression.kind === 'constant') return expression.text;
+  if (expression.kind === 'operator' && expression.args.length === 1 && ['-', '+'].includes(expression.name)) {
+    const text = constantOf(expression.args[0]!);
+    return text === null || expression.name === '+' ? text : text.startsWith('-') ? text.slice(1) : `-${text}`;
+  }
+  return null;
+}
+
+function constantsOf(expression: Expression): string[] | null {
+  if (expression.kind === 'cast') return constantsOf(expression.arg);
+  if (expression.kind !== 'array') return null;
+  const texts = expression.elements.map(constantOf);
+  return texts.includes(null) ? null : (texts as string[]);
+}

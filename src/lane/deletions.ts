@@ -1,0 +1,138 @@
+import type { BindSink } from '../datum/sink.js';
+import { split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import type { RowStore } from './row-store.js';
+import { beginBind, type Cascade, endBind, type RowRef, type Transaction } from './transaction.js';
+
+/* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
+const CASCADE_SHARE = 0.25;
+/* Rows that one DELETE may take along, and picks before another way is tried. */
+const MOST_FOLLOWERS = 256;
+const PICKS = 8;
+
+const NOTHING: Cascade = { deleted: [], nulled: [] };
+
+/** Writes DELETEs of rows that the lane owns, and follows the cascades that the server carries out. */
+export class Deletions {
+  private readonly compiled: CompiledPlan;
+  private readonly store: RowStore;
+  private readonly sink: BindSink;
+  private readonly stream = new Stream();
+
+  constructor(compiled: CompiledPlan, store: RowStore, sink: BindSink) {
+    this.compiled = compiled;
+    this.store = store;
+    this.sink = sink;
+  }
+
+  /** Cheap answer to "is there a row that may be deleted?". */
+  possible(relation: number): boolean {
+    const { removable, cascading } = this.store.keyspaces[relation]!;
+    return (removable.size > 0 || cascading.size > 0) && this.store.mayLose(relation);
+  }
+
+  /** Writes one statement per row; false where no row can be deleted. */
+  write(transaction: Transaction, count: number, seeds: OperationSeeds): boolean {
+    const { relation } = transaction;
+    for (let row = 0; row < count && this.possible(relation); row++) {
+      this.stream.restart(seeds.random, DELETE_LABEL, row);
+      const picked = this.pick(relation);
+      if (picked === null) break;
+      const { slot, cascade } = picked;
+      this.store.leave(relation, slot);
+      for (const row of cascade.deleted) this.store.leave(row.relation, row.slot);
+      for (const row of cascade.nulled) this.store.keyspaces[row.relation]!.take(row.slot);
+      const shape = this.compiled.shapes.delete(relation);
+      const from = beginBind(this.sink, shape.parameters);
+      this.store.writeRowName(relation, slot, this.sink);
+      endBind(this.sink, from);
+      transaction.statements.push({
+        shape,
+        relation,
+        kind: 'delete',
+        rows: 1,
+        slots: [slot],
+        own: true,
+        cascade,
+        from,
+        to: this.sink.offset,
+      });
+    }
+    return transaction.statements.length > 0;
+  }
+
+  private pick(relation: number): { slot: number; cascade: Cascade } | null {
+    const { removable, cascading } = this.store.keyspaces[relation]!;
+    const { stream } = this;
+    if (cascading.size > 0 && (removable.size === 0 || stream.chance(CASCADE_SHARE))) {
+      for (let pick = 0; pick < PICKS; pick++) {
+        const slot = cascading.at(stream.below(cascading.size));
+        const cascade = this.followers({ relation, slot });
+        if (cascade !== null) return { slot, cascade };
+      }
+    }
+    if (removable.size === 0) return null;
+    return { slot: removable.at(stream.below(removable.size)), cascade: NOTHING };
+  }
+
+  /** What the deletion of a row takes along; null where something stands in its way, now or for good. */
+  private followers(root: RowRef): Cascade | null {
+    const seen = new Set([nameOf(root)]);
+    const doomed: RowRef[] = [root];
+    const nulled: (RowRef & { position: number })[] = [];
+    for (let at = 0; at < doomed.length; at++) {
+      const { relation, slot } = doomed[at]!;
+      const keyspace = this.store.keyspaces[relation]!;
+      if (!keyspace.idle.has(slot) || keyspace.hasObstacles(slot)) return null;
+      for (const { relation: child, position, onDelete, children } of this.store.incoming[relation]!) {
+        for (let row = children.firstOf(slot); row >= 0; row = children.after(row)) {
+          const follower = { relation: child, slot: row };
+          if (onDelete === 'null') nulled.push({ ...follower, position });
+          else if (!seen.has(nameOf(follower))) {
+            seen.add(nameOf(follower));
+            doomed.push(follower);
+          }
+          if (doomed.length + nulled.length > MOST_FOLLOWERS) return null;
+        }
+      }
+    }
+    // A row that is both deleted and set to NULL makes one event or two: which one is the server's order to tell.
+    const isUnclear = (row: RowRef) => seen.has(nameOf(row)) || !this.store.keyspaces[row.relation]!.idle.has(row.slot);
+    if (nulled.some(isUnclear)) return null;
+    const deleted = doomed.slice(1);
+    return this.keepsEnough(deleted) ? { deleted, nulled } : null;
+  }
+
+  private keepsEnough(deleted: readonly RowRef[]): boolean {
+    const counts = new Map<number, number>();
+    for (const { relation } of deleted) counts.set(relation, (counts.get(relation) ?? 0) + 1);
+    for (const [relation, count] of counts) if (!this.store.mayLose(relation, count)) return false;
+    return true;
+  }
+
+  /** The server has deleted the row and what followed it. */
+  applied(relation: number, slot: number, cascade: Cascade): void {
+    for (const row of cascade.nulled) {
+      this.store.unlink(row.relation, row.position, row.slot);
+      // Where a row is known by its place and content, both are others now.
+      if (this.compiled.relations[row.relation]!.plan.key.length === 0) this.store.disown(row.relation, row.slot);
+      else this.store.keyspaces[row.relation]!.release(row.slot);
+    }
+    for (const row of cascade.deleted) this.store.retire(row.relation, row.slot);
+    this.store.retire(relation, slot);
+  }
+
+  /** The row is still there, and with it what would have followed. */
+  undone(relation: number, slot: number, cascade: Cascade): void {
+    this.store.enter(relation, slot);
+    for (const row of cascade.deleted) this.store.enter(row.relation, row.slot);
+    for (const row of cascade.nulled) this.store.keyspaces[row.relation]!.release(row.slot);
+  }
+}
+
+function nameOf({ relation, slot }: RowRef): number {
+  return relation * 0x1_0000_0000 + slot;
+}
+
+const DELETE_LABEL = split({ hi: 0, lo: 0 }, 'delete rows');

@@ -1,0 +1,124 @@
+/** A set of small whole numbers with constant-time insert, remove and choice by position. Its order is part of reproducibility. */
+export class DenseSet {
+  size = 0;
+  private items = new Int32Array(16);
+  private positions = new Int32Array(16).fill(-1);
+
+  has(value: number): boolean {
+    return value < this.positions.length && this.positions[value]! >= 0;
+  }
+
+  at(position: number): number {
+    return this.items[position]!;
+  }
+
+  add(value: number): void {
+    if (value >= this.positions.length) this.positions = grown(this.positions, value, -1);
+    if (this.positions[value]! >= 0) return;
+    if (this.size >= this.items.length) this.items = grown(this.items, this.size, 0);
+    this.items[this.size] = value;
+    this.positions[value] = this.size++;
+  }
+
+  /** The last item takes the removed one's place. */
+  remove(value: number): void {
+    if (!this.has(value)) return;
+    const position = this.positions[value]!;
+    const last = this.items[--this.size]!;
+    this.items[position] = last;
+    this.positions[last] = position;
+    this.positions[value] = -1;
+  }
+}
+
+const NONE = -1;
+
+/** Slots in the order in which they were touched; a list through two typed arrays. */
+export class AgeList {
+  private newer = new Int32Array(16).fill(NONE);
+  private older = new Int32Array(16).fill(NONE);
+  private oldestSlot = NONE;
+  private newestSlot = NONE;
+
+  /** The longest untouched slot, −1 where there is none. */
+  get oldest(): number {
+    return this.oldestSlot;
+  }
+
+  /** The slot becomes the newest. */
+  touch(slot: number): void {
+    if (this.newestSlot === slot) return;
+    this.remove(slot);
+    if (slot >= this.newer.length) {
+      this.newer = grown(this.newer, slot, NONE);
+      this.older = grown(this.older, slot, NONE);
+    }
+    this.older[slot] = this.newestSlot;
+    if (this.newestSlot === NONE) this.oldestSlot = slot;
+    else this.newer[this.newestSlot] = slot;
+    this.newestSlot = slot;
+  }
+
+  remove(slot: number): void {
+    if (slot >= this.newer.length) return;
+    const newer = this.newer[slot]!;
+    const older = this.older[slot]!;
+    if (newer !== NONE) this.older[newer] = older;
+    else if (this.newestSlot === slot) this.newestSlot = older;
+    else return;
+    if (older !== NONE) this.newer[older] = newer;
+    else this.oldestSlot = newer;
+    this.newer[slot] = NONE;
+    this.older[slot] = NONE;
+  }
+}
+
+/**
+ * Which rows reference which, by one foreign key: for every parent's slot its children's slots, newest first. Lists run
+ * through typed arrays, so that a link costs twelve bytes.
+ */
+export class ChildLists {
+  private first = new Int32Array(16).fill(NONE);
+  private next = new Int32Array(16).fill(NONE);
+  private previous = new Int32Array(16).fill(NONE);
+
+  /** The newest child of a parent, −1 where there is none. */
+  firstOf(parent: number): number {
+    return parent < this.first.length ? this.first[parent]! : NONE;
+  }
+
+  /** The child after this one. */
+  after(child: number): number {
+    return this.next[child]!;
+  }
+
+  add(parent: number, child: number): void {
+    if (parent >= this.first.length) this.first = grown(this.first, parent, NONE);
+    if (child >= this.next.length) {
+      this.next = grown(this.next, child, NONE);
+      this.previous = grown(this.previous, child, NONE);
+    }
+    const head = this.first[parent]!;
+    this.next[child] = head;
+    this.previous[child] = NONE;
+    if (head !== NONE) this.previous[head] = child;
+    this.first[parent] = child;
+  }
+
+  remove(parent: number, child: number): void {
+    const next = this.next[child]!;
+    const previous = this.previous[child]!;
+    if (next !== NONE) this.previous[next] = previous;
+    if (previous !== NONE) this.next[previous] = next;
+    else this.first[parent] = next;
+    this.next[child] = NONE;
+    this.previous[child] = NONE;
+  }
+}
+
+/** The array with room for `index`; new places hold `fill`. */
+export function grown(array: Int32Array<ArrayBuffer>, index: number, fill: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(Math.max(array.length * 2, index + 1)).fill(fill);
+  larger.set(array);
+  return larger;
+}

@@ -1,0 +1,177 @@
+import type { Restriction } from '../constraint/restriction.js';
+import type { Recipe } from '../datum/recipe.js';
+import { parseMicros } from '../datum/temporal.js';
+import type { TypedRecipe } from './recipe-for.js';
+import type { UniqueRecipe } from './sequence-for.js';
+
+/* So many whole numbers are listed one by one: a key of them knows which are taken. */
+const MOST_LISTED = 1000;
+const LARGEST = Number.MAX_SAFE_INTEGER;
+const MICROS_PER_DAY = 86_400_000_000;
+
+/** A recipe whose values the restriction allows; undefined where the two do not fit together. */
+export function narrowRecipe(typed: TypedRecipe, restriction: Restriction): TypedRecipe | undefined {
+  const recipe = narrowed(typed.recipe, restriction);
+  return recipe === undefined ? undefined : { recipe, edges: [], quote: typed.quote };
+}
+
+function narrowed(recipe: Recipe, restriction: Restriction): Recipe | undefined {
+  const { values } = restriction;
+  if (values !== null)
+    return choiceOf(recipe.kind === 'choice' ? recipe.values.filter((v) => values.includes(v)) : values);
+  if (!isNarrow(restriction)) return recipe;
+  switch (recipe.kind) {
+    case 'choice':
+      return choiceOf(recipe.values.filter((value) => !restriction.excluded.includes(value)));
+    case 'integer':
+      return integers(restriction, recipe.min, recipe.max);
+    case 'bigint':
+      return integers(restriction, -LARGEST, LARGEST);
+    case 'float':
+    case 'money':
+      return scaled(restriction, 2, recipe.kind === 'float' && recipe.bits === 32 ? 8 : 14);
+    case 'decimal':
+      return scaled(restriction, recipe.scale, Math.min(15, recipe.precision));
+    case 'text':
+    case 'code':
+      return text(recipe, restriction);
+    case 'date':
+    case 'timestamp': {
+      const range = micros(restriction, recipe.kind === 'date' ? MICROS_PER_DAY : 1);
+      return range === undefined ? undefined : { ...recipe, range: { kind: 'between', ...range } };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function isNarrow({ excluded, min, max, minLength, maxLength }: Restriction): boolean {
+  return excluded.length > 0 || min !== null || max !== null || minLength > 0 || maxLength !== null;
+}
+
+function choiceOf(values: readonly string[]): Recipe | undefined {
+  return values.length === 0 ? undefined : { kind: 'choice', values, cumulative: values.map((_, index) => index + 1) };
+}
+
+/** Whole numbers in units of 10^−scale that lie within the bounds and above every excluded one. */
+function unitRange(
+  { min, max, excluded }: Restriction,
+  scale: number,
+  low: number,
+  high: number,
+): { min: number; max: number } | undefined {
+  const unit = UNITS[scale]!;
+  const ends = { min: low, max: high };
+  if (min !== null) {
+    const exact = Number(min.text) * unit;
+    if (Number.isNaN(exact)) return undefined;
+    ends.min = Math.max(low, Math.ceil(exact));
+    if (!min.inclusive && ends.min === exact) ends.min++;
+  }
+  if (max !== null) {
+    const exact = Number(max.text) * unit;
+    if (Number.isNaN(exact)) return undefined;
+    ends.max = Math.min(high, Math.floor(exact));
+    if (!max.inclusive && ends.max === exact) ends.max--;
+  }
+  for (const text of [...excluded].sort((a, b) => Number(a) - Number(b))) {
+    const value = Number(text) * unit;
+    if (Number.isNaN(value)) return undefined;
+    if (value < ends.min || value > ends.max) continue;
+    if (ends.max - value >= value - ends.min) ends.min = Math.floor(value) + 1;
+    else ends.max = Math.ceil(value) - 1;
+  }
+  return ends.min > ends.max ? undefined : ends;
+}
+
+const UNITS: readonly number[] = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+function integers(restriction: Restriction, low: number, high: number): Recipe | undefined {
+  const range = unitRange(restriction, 0, low, high);
+  return range === undefined
+    ? undefined
+    : { kind: 'integer', ...range, spread: range.max > 1000 ? 'magnitude' : 'uniform' };
+}
+
+function scaled(restriction: Restriction, scale: number, digits: number): Recipe | undefined {
+  if (scale < 0 || scale > digits) return undefined;
+  const most = UNITS[digits]! - 1;
+  const range = unitRange(restriction, scale, -most, most);
+  return range === undefined ? undefined : { kind: 'scaled', ...range, scale };
+}
+
+function text(recipe: Recipe & { kind: 'text' | 'code' }, restriction: Restriction): Recipe | undefined {
+  const { minLength, maxLength, min, max } = restriction;
+  if (min !== null || max !== null) return undefined;
+  // Excluded texts are names of states or empty: no pool holds them, and a code is never empty.
+  const limit = recipe.kind === 'text' ? recipe.max : recipe.length;
+  const most = maxLength === null ? limit : limit === null ? maxLength : Math.min(limit, maxLength);
+  if (most !== null && (most < 1 || minLength > most)) return undefined;
+  if (recipe.kind === 'code') return { kind: 'code', length: most! };
+  if (most !== null && minLength === most) return { kind: 'code', length: most };
+  return { ...recipe, max: most, minBytes: Math.max(recipe.minBytes, minLength > 1 ? minLength : 0) };
+}
+
+const DAYS_WITHIN = 9131;
+
+function micros(restriction: Restriction, unit: number): { minMicros: number; maxMicros: number } | undefined {
+  const { min, max, excluded } = restriction;
+  if (excluded.some((text) => !/^-?infinity$/.test(text))) return undefined;
+  const low = min === null ? undefined : parseMicros(min.text);
+  const high = max === null ? undefined : parseMicros(max.text);
+  if ((min !== null && low === undefined) || (max !== null && high === undefined)) return undefined;
+  const span = DAYS_WITHIN * MICROS_PER_DAY;
+  const minMicros = low === undefined ? (high === undefined ? 0 : high - span) : low + (min!.inclusive ? 0 : unit);
+  const maxMicros = high === undefined ? minMicros + span : high - (max!.inclusive ? 0 : unit);
+  return minMicros > maxMicros ? undefined : { minMicros, maxMicros };
+}
+
+/** A unique recipe within the restriction; undefined where the two do not fit together. */
+export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): UniqueRecipe | undefined {
+  const { values } = restriction;
+  if (values !== null) return listed(values);
+  if (!isNarrow(restriction)) return unique;
+  const { recipe } = unique;
+  if (recipe.kind !== 'sequence') return undefined;
+  const { form } = recipe;
+  switch (form.kind) {
+    case 'labels':
+      return listed(form.values.filter((value) => !restriction.excluded.includes(value)));
+    case 'integer':
+    case 'decimal': {
+      const scale = form.kind === 'decimal' ? form.scale : 0;
+      const all = unitRange(restriction, scale, -LARGEST, unique.capacity);
+      if (all === undefined) return undefined;
+      if (scale === 0 && all.max - all.min < MOST_LISTED)
+        return listed(Array.from({ length: all.max - all.min + 1 }, (_, index) => String(all.min + index)));
+      const range = unitRange(restriction, scale, recipe.start, unique.capacity);
+      return range && { ...unique, recipe: { ...recipe, start: range.min }, capacity: range.max };
+    }
+    case 'text': {
+      const { minLength, maxLength, min, max } = restriction;
+      if (min !== null || max !== null) return undefined;
+      const most = maxLength === null ? form.max : form.max === null ? maxLength : Math.min(form.max, maxLength);
+      if (most !== null && most < SHORTEST) return undefined;
+      return {
+        ...unique,
+        recipe: { ...recipe, form: { ...form, max: most, minBytes: Math.max(form.minBytes, minLength) } },
+      };
+    }
+    case 'code':
+      return restriction.maxLength === null || restriction.maxLength >= form.width ? unique : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/* As in sequence-for.ts: room for a salt, a number, and something to read. */
+const SHORTEST = 20;
+
+function listed(values: readonly string[]): UniqueRecipe | undefined {
+  if (values.length === 0) return undefined;
+  return {
+    recipe: { kind: 'sequence', form: { kind: 'labels', values }, start: 0 },
+    capacity: values.length,
+    watermark: { kind: 'taken' },
+  };
+}
