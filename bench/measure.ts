@@ -42,7 +42,7 @@ export function configFor(cluster: Cluster, generator: string): Config {
   const { host, port, database, user, password } = cluster.settings;
   const lines = generator.split('\n').map((line) => `  ${line}`);
   const text = `connection: { host: ${host}, port: ${port}, database: ${database}, user: ${user}, password: "${password ?? ''}" }\ngenerator:\n${lines.join('\n')}\n`;
-  return parseConfig(text, 'bench', [], process.env);
+  return parseConfig('bench', text, [], process.env);
 }
 
 /** Our traffic under way: its threads run, every lane has committed something. */

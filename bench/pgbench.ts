@@ -3,7 +3,7 @@
  * ratios within one run, and the CPU of the whole machine per operation. pgbench's values are made by the server.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type pg from 'pg';
@@ -29,19 +29,20 @@ const CONNECTIONS = option('connections', 4);
 const ROUNDS = option('rounds', 9);
 const SECONDS = option('seconds', 5);
 const WORKERS = option('workers', 1);
-const DEPTH = option('depth', 8);
+const DEPTH = option('depth', 16);
 const WEIGHTS = { insert: 3, update: 2, delete: 1 };
 
-/** What the server makes up for a column; `n` is a number of the row's own. */
+/** What the server makes up for a column, as large as what we write; `n` is a number of the row's own. */
 const VALUES: Readonly<Record<string, string>> = {
-  email: "'user' || n || '@example.com'",
-  full_name: "'User ' || md5(random()::text)",
+  email: "'user' || n || '.name@example.com'",
+  full_name: "'First Last ' || (random() * 10000)::int",
   status: '(enum_range(NULL::eg_status))[1 + (random() * 3)::int]',
-  balance: '(random() * 100000)::numeric(12,2)',
-  tags: "ARRAY['a' || (random() * 1000)::int, 'b' || (random() * 1000)::int]",
-  scores: 'ARRAY[(random() * 1000)::int, (random() * 1000)::int, (random() * 1000)::int]',
+  balance: '(random() * 1000000)::numeric(12,2)',
+  tags: "ARRAY['Games', 'Outdoors' || (random() * 10)::int]",
+  scores: 'ARRAY[(random() * 1000)::int, (random() * 1000)::int]',
   flags: '((random() * 255)::int)::bit(8)',
-  meta: "jsonb_build_object('n', (random() * 1000000)::int, 'name', md5(random()::text))",
+  meta: `jsonb_build_object('number', (random() * 1000000)::int, 'name', 'First Last ' || (random() * 1000)::int, 'active', random() < 0.5,
+    'score', (random() * 100)::int, 'tags', jsonb_build_array('Games', 'Sports'), 'address', jsonb_build_object('city', 'Springfield'))`,
   ip: "('10.0.' || (random() * 255)::int || '.' || (random() * 255)::int)::inet",
   token: 'gen_random_uuid()',
   active: 'random() < 0.5',
@@ -61,13 +62,20 @@ async function fillUsers(client: pg.Client): Promise<void> {
   await client.query('CHECKPOINT');
 }
 
+async function bytesPerRow(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ bytes: number }>(
+    'SELECT avg(pg_column_size(t.*))::float8 AS bytes FROM eg_users AS t TABLESAMPLE SYSTEM (20)',
+  );
+  return rows[0]!.bytes;
+}
+
 /** One file per statement; updates write the same sets of columns as ours do. */
 function writeScripts(folder: string, updateSets: readonly (readonly string[])[], pipelined: boolean): string[] {
   const columns = Object.keys(VALUES);
-  const start = `\\if :{?hi}\n\\else\n\\set hi :client_id * ${STRIDE} + ${ROWS / CONNECTIONS}\n\\set lo :client_id * ${STRIDE} + 1\n\\endif\n`;
+  const start = `\\if :hi = 0\n\\set hi :client_id * ${STRIDE} + ${ROWS / CONNECTIONS}\n\\set lo :client_id * ${STRIDE} + 1\n\\endif\n`;
   const around = (sql: string) => (pipelined ? `\\startpipeline\n${sql}\n\\endpipeline\n` : `${sql}\n`);
   const tuple = (offset: number) =>
-    `(:hi + ${offset}, ${columns.map((name) => VALUES[name]!.replace(/\bn\b/g, `(:hi + ${offset})`)).join(', ')})`;
+    `(:hi::bigint + ${offset}, ${columns.map((name) => VALUES[name]!.replace(/\bn\b/g, `(:hi::bigint + ${offset})`)).join(', ')})`;
   const files: [string, number][] = [];
   const write = (name: string, weight: number, text: string) => {
     const file = path.join(folder, `${name}.sql`);
@@ -85,10 +93,14 @@ function writeScripts(folder: string, updateSets: readonly (readonly string[])[]
     write(
       `update${index}`,
       WEIGHTS.update,
-      `\\set a random(:lo, :hi - 1)\n\\set b random(:lo, :hi - 1)\n\\if :a = :b\n\\set b :b + 1\n\\endif\n${around(`UPDATE eg_users SET ${assignments.join(', ')} WHERE id IN (:a, :b);`)}`,
+      `\\set a random(:lo, :hi - 1)\n\\set b random(:lo, :hi - 1)\n\\if :a = :b\n\\set b :b + 1\n\\endif\n${around(`UPDATE eg_users SET ${assignments.join(', ')} WHERE id IN (:a::bigint, :b::bigint);`)}`,
     );
   }
-  write('delete', WEIGHTS.delete * parts, `${around('DELETE FROM eg_users WHERE id = :lo;')}\\set lo :lo + 1\n`);
+  write(
+    'delete',
+    WEIGHTS.delete * parts,
+    `${around('DELETE FROM eg_users WHERE id = :lo::bigint;')}\\set lo :lo + 1\n`,
+  );
   return files.flatMap(([file, weight]) => ['-f', `${file}@${weight}`]);
 }
 
@@ -105,6 +117,10 @@ async function runPgbench(program: string, cluster: Cluster, scripts: readonly s
       String(CONNECTIONS),
       '-j',
       '2',
+      '-D',
+      'hi=0',
+      '-D',
+      'lo=0',
       '-T',
       String(SECONDS),
       ...scripts,
@@ -125,7 +141,13 @@ async function runPgbench(program: string, cluster: Cluster, scripts: readonly s
   const machineCpuUsed = machineCpuSeconds() - cpu;
   const rate = Number(/tps = ([\d.]+) \(without/.exec(output)?.[1]);
   const failed = Number(/number of failed transactions: (\d+)/.exec(output)?.[1]);
-  if (!(rate > 0) || failed !== 0) throw new Error(`pgbench failed:\n${output}`);
+  if (!(rate > 0) || failed !== 0 || output.includes('aborted'))
+    throw new Error(
+      `pgbench failed:\n${output}${scripts
+        .filter((s) => s.endsWith('@12'))
+        .map((s) => readFileSync(s.replace(/@.*/, ''), 'utf8'))
+        .join('')}`,
+    );
   let rows = 0;
   let operations = 0;
   for (const [, name, count] of output.matchAll(/SQL script \d+: \S*\/(\w+)\.sql\n[^\n]*\n - (\d+) transactions/g)) {
@@ -168,10 +190,12 @@ await withServer(async (cluster, client) => {
       pipelined: () => runPgbench(program, cluster, pipelined),
     };
     const samples: Record<keyof typeof sides, Sample[]> = { ours: [], pgbench: [], pipelined: [] };
+    const bytes: Record<keyof typeof sides, number[]> = { ours: [], pgbench: [], pipelined: [] };
     for (let round = 0; round < ROUNDS; round++) {
       for (const side of ['ours', 'pgbench', 'pipelined'] as const) {
         await fillUsers(client);
         samples[side].push(await sides[side]());
+        bytes[side].push(await bytesPerRow(client));
       }
       const now = (side: keyof typeof sides) => perSecond(samples[side][round]!).toFixed(0);
       console.log(
@@ -190,7 +214,7 @@ await withServer(async (cluster, client) => {
           `${spread(
             samples[side].map(({ rows, operations }) => rows / operations),
             3,
-          )} rows per operation, ` +
+          )} rows per operation of ${spread(bytes[side], 0)} bytes, ` +
           `${spread(samples[side].map(cpu), 0)} µs of the machine's CPU per operation`,
       );
     }

@@ -123,6 +123,9 @@ export class LaneLoop {
   private session: LaneSession | null = null;
   private scheduled = false;
   private previousDoneMs = 0;
+  /** Transactions sent whose answer has not come, and how many there can be. */
+  private unanswered = 0;
+  private readonly depth: number;
   private lastAnswerMs = 0;
   /** Since when there has been no connection that answered. */
   private lostSinceMs = performance.now();
@@ -141,6 +144,7 @@ export class LaneLoop {
   ) {
     this.lane = lane;
     this.compiled = compiled;
+    this.depth = compiled.plan.pipelineDepth;
     this.settings = settings;
     this.control = control;
     this.counters = counters;
@@ -178,10 +182,14 @@ export class LaneLoop {
     });
   }
 
-  /** Refills the pipeline: everything that may be sent now goes out in one write. */
+  /**
+   * Refills the pipeline: everything that may be sent now goes out in one write. While more than half of it is still
+   * under way the server has work, and waiting makes the next write a larger one: a write costs more than an operation.
+   */
   private tick(): void {
     const { session } = this;
     if (session === null) return;
+    if (this.unanswered > this.depth >> 1 && !this.control.stopped) return;
     session.cork();
     try {
       while (this.session === session) {
@@ -233,11 +241,13 @@ export class LaneLoop {
       this.counters.laneSent(this.lane.number);
       this.control.operationSent();
     }
+    this.unanswered++;
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
   }
 
   private settle(transaction: Transaction, outcome: Outcome): void {
     const doneMs = performance.now();
+    this.unanswered--;
     this.lastAnswerMs = doneMs;
     this.answered = true;
     if (outcome.kind === 'committed') {
@@ -274,6 +284,7 @@ export class LaneLoop {
           if (this.session === session) void this.lose(session.processId, reason);
         });
         this.session = session;
+        this.unanswered = 0;
         this.lastAnswerMs = performance.now();
         if (lostProcessId !== null) this.counters.add('reconnects', 1);
         for (const transaction of this.lane.pending) if (transaction.outcome === null) this.send(transaction);

@@ -1,8 +1,14 @@
 import { expect, it } from 'vitest';
 import { configFor, contentHash, count, createDatabase, runCli } from '../server/database.js';
 
+interface Shape {
+  readonly name: string;
+  readonly sql: string;
+  readonly settings?: string;
+}
+
 /* Shapes of real schemas, each of which needs something of its own from keyspaces and keys. */
-const SHAPES: readonly (readonly [name: string, sql: string, settings?: string])[] = [
+const SHAPES: readonly Shape[] = [
   {
     name: 'a 1:1 key that is a foreign key',
     sql: 'CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY REFERENCES a, w text)',
@@ -11,8 +17,8 @@ const SHAPES: readonly (readonly [name: string, sql: string, settings?: string])
     name: 'a junction table',
     sql: 'CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id uuid PRIMARY KEY, v text); CREATE TABLE ab (a int REFERENCES a, b uuid REFERENCES b, n int, PRIMARY KEY (a, b))',
   },
-  ['a table without any key', 'CREATE TABLE a (at timestamptz, who text, what jsonb)'],
-  ['a self-reference', 'CREATE TABLE a (id bigint PRIMARY KEY, parent bigint REFERENCES a, v text)'],
+  { name: 'a table without any key', sql: 'CREATE TABLE a (at timestamptz, who text, what jsonb)' },
+  { name: 'a self-reference', sql: 'CREATE TABLE a (id bigint PRIMARY KEY, parent bigint REFERENCES a, v text)' },
   {
     name: 'range partitions with the partition column in the key',
     sql: "CREATE TABLE a (id bigint, day date, v float8, PRIMARY KEY (id, day)) PARTITION BY RANGE (day); CREATE TABLE a1 PARTITION OF a FOR VALUES FROM (MINVALUE) TO (DATE '2010-01-01'); CREATE TABLE a2 PARTITION OF a DEFAULT",
