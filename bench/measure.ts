@@ -7,7 +7,7 @@ import { prepare } from '../src/commands/prepare.js';
 import { type Config, parseConfig } from '../src/config/load.js';
 import type { Plan } from '../src/plan/plan.js';
 import { type Cluster, startCluster } from '../src/server/cluster.js';
-import { startTraffic, type Traffic, workerCount } from '../src/traffic/coordinator.js';
+import { startTraffic, startWorkers, type Traffic, workerCount } from '../src/traffic/coordinator.js';
 
 /** One window of time on one side of a comparison. */
 export interface Sample {
@@ -22,7 +22,9 @@ export interface Sample {
 
 /** Starts a server for a benchmark and stops it at the end, whatever happens. */
 export async function withServer(work: (cluster: Cluster, client: pg.Client) => Promise<void>): Promise<void> {
-  const cluster = await startCluster({ settings: ['synchronous_commit = off', 'max_connections = 300'] });
+  const cluster = await startCluster({
+    settings: ['synchronous_commit = off', 'max_connections = 300', 'max_locks_per_transaction = 4096'],
+  });
   const client = new pg.Client(clientOptions(cluster));
   try {
     await client.connect();
@@ -64,7 +66,7 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     plan,
     claims: prepared.claims,
     connection: cluster.settings,
-    workers: workerCount(generator.workers, plan.quotas.length),
+    workers: startWorkers(workerCount(generator.workers, plan.quotas.length)),
     runId: 'bench',
     timeouts: generator.timeouts,
     maxOutageMs: 1000,

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type Place, parsePlace } from './commands/explain.js';
 import { EXIT, type RunOptions, run } from './commands/run.js';
 import { parseDurationMs } from './config/duration.js';
 import type { Override } from './config/load.js';
@@ -14,6 +15,8 @@ interface Flags {
   readonly seed?: bigint;
   readonly embedded?: true;
   readonly dryRun?: true;
+  readonly explain?: Place;
+  readonly plan?: string;
   readonly summary?: string;
   readonly metricsPort?: number;
   readonly metrics: boolean;
@@ -35,6 +38,12 @@ function duration(text: string): string {
   if (parseDurationMs(text) === undefined)
     throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 5m or 72h.');
   return text;
+}
+
+function place(text: string): Place {
+  const parsed = parsePlace(text);
+  if (parsed === undefined) throw new InvalidArgumentError('expected LANE:N, both from 0, for example 1:42.');
+  return parsed;
 }
 
 function overridesOf(flags: Flags): Override[] {
@@ -62,6 +71,8 @@ function toOptions(flags: Flags): RunOptions {
     file: flags.config,
     overrides: overridesOf(flags),
     dryRun: flags.dryRun === true,
+    explain: flags.explain,
+    planFile: flags.plan,
     summaryFile: flags.summary,
     quiet: flags.quiet === true,
     json: flags.logFormat === 'json',
@@ -85,6 +96,8 @@ program
   .option('--seed <n>', 'random_seed and faker_seed', seed)
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
   .option('--dry-run', 'show plan and sample SQL, write nothing')
+  .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
+  .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--metrics-port <n>', 'port of /metrics, 0: any free one', wholeNumber)
   .option('--no-metrics', 'no /metrics')

@@ -19,7 +19,7 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
     return { number, loop: new LaneLoop(lane, compiled, settings, control, counters, notice) };
   });
-  const sampling = sampleEventLoop(counters);
+  const sampling = sampleThread(counters);
   const stopping = setInterval(() => {
     if (control.stopped) for (const { loop } of loops) loop.wake();
   }, 50);
@@ -34,13 +34,15 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
 }
 
 /** Figures of the thread itself: how late its timers come and how busy it is. */
-function sampleEventLoop(counters: CounterBlock): () => void {
+function sampleThread(counters: CounterBlock): () => void {
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
   let before = performance.eventLoopUtilization();
   const sample = () => {
     const after = performance.eventLoopUtilization();
-    counters.add('busyMs', performance.eventLoopUtilization(after, before).active);
+    const { active, idle } = performance.eventLoopUtilization(after, before);
+    counters.add('busyMs', active);
+    counters.add('threadMs', active + idle);
     counters.raise('eventLoopDelayMsMax', Math.max(0, delay.percentile(99) / 1e6 - 10));
     before = after;
   };

@@ -11,7 +11,7 @@ import { choicesOf } from '../lane/shares.js';
 import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
-import { type Claimed, claimRows, parentsWithoutRows, unreachableTables } from '../traffic/claim.js';
+import { type Claimed, claimRows, countRows, parentsWithoutRows, unreachableTables } from '../traffic/claim.js';
 import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 
 /** Everything that is known before the first write. */
@@ -39,8 +39,12 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
       `${where}: ${finding.reason}${finding.prevents.length > 0 ? `, so no ${finding.prevents.join(', ').toUpperCase()}` : ''} (${finding.remedy})`,
     );
   }
+  const { existing_rows: existing, table_rows: bounds } = config.generator;
+  // Bounds on a table's rows mean all of them, so they must be known.
+  const isBounded = bounds.min > 0 || bounds.max > 0;
+  const rowsAtStart = await countRows(client, draft.relations, isBounded ? 'always' : config.generator.count_rows);
   const questions = watermarkQuestions(draft);
-  const answers = await ask(client, questions);
+  const answers = await ask(client, questions, ({ ordinal }) => rowsAtStart[ordinal.relation] !== 0);
   const gaps = new Map<number, Answer>();
   for (const [index, question] of questions.entries()) {
     const sql = gapQuestion(draft, question, answers[index]!);
@@ -55,15 +59,10 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
       say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
     }
   }
-  const { existing_rows: existing, table_rows: bounds } = config.generator;
-  // Bounds on a table's rows mean all of them, so they must be known.
-  const isBounded = bounds.min > 0 || bounds.max > 0;
-  const count = isBounded ? 'always' : config.generator.count_rows;
-  const claimed = await claimRows(client, marked, draft.relations, {
-    perTable: existing === 'all' ? Number.POSITIVE_INFINITY : existing,
-    count,
-  });
-  const plan = { ...marked, quotas: quotasOfOwners(marked, claimed.claims) };
+  const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
+  const claims = await claimRows(client, marked, draft.relations, rowsAtStart, perTable);
+  const claimed: Claimed = { claims, rowsAtStart };
+  const plan = { ...marked, quotas: quotasOfOwners(marked, claims) };
   const lacking = parentsWithoutRows(plan, claimed);
   if (lacking.length > 0) {
     throw new SetupError(
@@ -136,15 +135,21 @@ function overridePath(config: Config, label: string, column: string): string[] |
 
 const QUESTIONS_PER_STATEMENT = 200;
 
-async function ask(client: pg.Client, questions: readonly Question[]): Promise<Answer[]> {
-  const answers: Answer[] = [];
-  for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT) {
-    const batch = questions.slice(from, from + QUESTIONS_PER_STATEMENT);
-    const text = batch
-      .map(({ sql }, index) => `SELECT ${index} AS i, a.* FROM (${sql}) AS a (low, high)`)
+/** Answers to questions, many in one statement; those about empty tables are not asked. */
+async function ask(
+  client: pg.Client,
+  questions: readonly Question[],
+  isWorthwhile: (question: Question) => boolean,
+): Promise<Answer[]> {
+  const answers: Answer[] = questions.map(() => [null, null]);
+  const asked = [...questions.keys()].filter((index) => isWorthwhile(questions[index]!));
+  for (let from = 0; from < asked.length; from += QUESTIONS_PER_STATEMENT) {
+    const text = asked
+      .slice(from, from + QUESTIONS_PER_STATEMENT)
+      .map((index) => `SELECT ${index}, a.* FROM (${questions[index]!.sql}) AS a (low, high)`)
       .join(' UNION ALL ');
-    const { rows } = await client.query({ text: `${text} ORDER BY i`, rowMode: 'array' });
-    for (const [, low, high] of rows as [number, string | null, string | null][]) answers.push([low, high]);
+    const { rows } = await client.query({ text, rowMode: 'array' });
+    for (const [index, low, high] of rows as [number, string | null, string | null][]) answers[index] = [low, high];
   }
   return answers;
 }

@@ -10,18 +10,31 @@ import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
 import { createDemo } from '../server/demo.js';
-import { startTraffic, type Traffic, type TrafficEnd, workerCount } from '../traffic/coordinator.js';
+import {
+  startTraffic,
+  startWorkers,
+  type Traffic,
+  type TrafficEnd,
+  type Workers,
+  workerCount,
+} from '../traffic/coordinator.js';
 import type { Notice } from '../traffic/lane-loop.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
 import { connectCoordinator } from './connect.js';
 import { dryRunText } from './dry-run.js';
+import { explain, type Place } from './explain.js';
+import { readPlanFile, writePlanFile } from './plan-file.js';
 import { type Prepared, prepare } from './prepare.js';
 
 export interface RunOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
   readonly dryRun: boolean;
+  /** One operation is described instead of carried out. */
+  readonly explain: Place | undefined;
+  /** Where the plan is written to, and read from where an operation is explained. */
+  readonly planFile: string | undefined;
   readonly summaryFile: string | undefined;
   readonly quiet: boolean;
   readonly json: boolean;
@@ -36,9 +49,17 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   const stops = new StopSignals();
   let cluster: Cluster | undefined;
   let endpoint: Endpoint | undefined;
+  let workers: Workers | undefined;
+  // Neither writes to the database.
+  const isTrial = options.dryRun || options.explain !== undefined;
   try {
+    if (options.explain !== undefined && options.planFile !== undefined) {
+      const { plan, claims } = readPlanFile(options.planFile);
+      process.stdout.write(explain(plan, claims, options.explain));
+      return EXIT.finished;
+    }
     const config = loadConfig(options.file, options.overrides, environment);
-    if (config.metrics.enabled && !options.dryRun) {
+    if (config.metrics.enabled && !isTrial) {
       endpoint = await openEndpoint(config.metrics.host, config.metrics.port);
       progress.message('info', `metrics on http://${config.metrics.host}:${endpoint.port}/metrics`);
     }
@@ -46,12 +67,18 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     if (config.embedded) cluster = await startDemo(config, runId, progress);
     const settings = cluster?.settings ?? config.connection;
     const client = await connectCoordinator(settings, config, runId);
+    if (!isTrial) workers = startWorkers(workerCount(config.generator.workers, config.generator.connections));
     let prepared: Prepared;
     try {
-      prepared = await prepare(client, config, options.dryRun, (level, text) => progress.message(level, text));
+      prepared = await prepare(client, config, isTrial, (level, text) => progress.message(level, text));
     } finally {
       await client.end();
     }
+    if (options.explain !== undefined) {
+      process.stdout.write(explain(prepared.plan, prepared.claims, options.explain));
+      return EXIT.finished;
+    }
+    if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
     if (options.dryRun) {
       process.stdout.write(dryRunText(prepared.plan, prepared.claims, prepared.findings));
       return EXIT.finished;
@@ -63,6 +90,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       progress,
       stops,
       endpoint,
+      workers: workers!,
     });
     await settle(settings, config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
@@ -85,6 +113,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   } finally {
     progress.stop();
     stops.ignore();
+    await workers?.end();
     await endpoint?.close();
     await cluster?.stop();
   }
@@ -130,6 +159,7 @@ interface Job {
   readonly progress: Progress;
   readonly stops: StopSignals;
   readonly endpoint: Endpoint | undefined;
+  readonly workers: Workers;
 }
 
 async function carryOut(job: Job): Promise<Summary> {
@@ -144,7 +174,7 @@ async function carryOut(job: Job): Promise<Summary> {
     plan,
     claims: prepared.claims,
     connection: config.connection,
-    workers: workerCount(generator.workers, plan.quotas.length),
+    workers: job.workers,
     runId,
     timeouts: generator.timeouts,
     maxOutageMs: generator.max_outage_seconds * 1000,

@@ -29,8 +29,27 @@ import {
 } from './text.js';
 import { POWERS_OF_TEN, type Writer } from './writer.js';
 
+/** The closures of recipes, each made on first use and shared by all columns that have the very same recipe. */
+export class Writers {
+  private readonly pools: Pools;
+  private readonly known = new Map<Recipe, Writer>();
+
+  constructor(pools: Pools) {
+    this.pools = pools;
+  }
+
+  of(recipe: Recipe): Writer {
+    let writer = this.known.get(recipe);
+    if (writer === undefined) {
+      writer = compile(recipe, this.pools);
+      this.known.set(recipe, writer);
+    }
+    return writer;
+  }
+}
+
 /** Turns a recipe into one closure; nothing is dispatched on types while running. */
-export function compile(recipe: Recipe, pools: Pools): Writer {
+function compile(recipe: Recipe, pools: Pools): Writer {
   switch (recipe.kind) {
     case 'integer':
       return integerWriter(recipe.min, recipe.max, recipe.spread);
@@ -124,10 +143,11 @@ function choiceWriter(values: readonly string[], cumulative: readonly number[]):
 
 const NULL_ELEMENT_SHARE = 1 / 16;
 const MAX_ELEMENTS = 6;
+const SCRATCH_BYTES = 256;
 
 function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Writer {
   const { quote, minBytes } = recipe;
-  const scratch = new Sink();
+  const scratch = new Sink(SCRATCH_BYTES);
   const separator = recipe.delimiter.charCodeAt(0);
   // Stored, a boolean takes one byte and every other value of fixed length at least two; texts take what is written.
   const leastElements = quote ? 0 : recipe.element.kind === 'boolean' ? minBytes : Math.ceil(minBytes / 2);

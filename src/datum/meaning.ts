@@ -88,6 +88,18 @@ const RULES: readonly (readonly [Meaning, readonly string[]])[] = [
 
 /** The meaning of a text column by the words of its name; `word` where they say nothing. */
 export function meaningOf(columnName: string): Meaning {
+  let meaning = KNOWN.get(columnName);
+  if (meaning === undefined) {
+    meaning = readMeaning(columnName);
+    KNOWN.set(columnName, meaning);
+  }
+  return meaning;
+}
+
+/* Schemas of thousands of tables use the same few names. */
+const KNOWN = new Map<string, Meaning>();
+
+function readMeaning(columnName: string): Meaning {
   const words = columnName
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()

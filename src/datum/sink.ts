@@ -4,8 +4,12 @@
  * generic serializer per value: measured at half of the client's CPU.
  */
 export class Sink {
-  bytes: Buffer = Buffer.allocUnsafeSlow(1 << 16);
+  bytes: Buffer;
   offset = 0;
+
+  constructor(size = 1 << 16) {
+    this.bytes = Buffer.allocUnsafeSlow(size);
+  }
 
   clear(): void {
     this.offset = 0;

@@ -1,4 +1,4 @@
-import { compile } from '../datum/compile.js';
+import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { usesFakerSeed } from '../datum/recipe.js';
 import type { BindSink } from '../datum/sink.js';
@@ -27,8 +27,12 @@ export class CompiledPlan {
     this.shapes = new Shapes(plan);
     this.random = seedOf(BigInt(plan.randomSeed));
     this.faker = split(seedOf(BigInt(plan.fakerSeed)), 'faker');
-    const pools = new Pools(this.faker);
-    this.relations = plan.relations.map((relation) => new CompiledRelation(relation, pools, this.random, this.faker));
+    const writers = new Writers(new Pools(this.faker));
+    // One for all columns: it is restarted for every value.
+    const stream = new Stream();
+    this.relations = plan.relations.map(
+      (relation) => new CompiledRelation(relation, writers, this.random, this.faker, stream),
+    );
   }
 
   laneSeeds(lane: number): OperationSeeds {
@@ -55,9 +59,9 @@ export class CompiledRelation {
   /** The column whose values are listed and handed out one by one, −1 where there is none. */
   readonly listedColumn: number;
 
-  constructor(plan: RelationPlan, pools: Pools, random: Seed, faker: Seed) {
+  constructor(plan: RelationPlan, writers: Writers, random: Seed, faker: Seed, stream: Stream) {
     this.plan = plan;
-    this.columns = plan.columns.map((column) => new CompiledColumn(column, pools, random, faker));
+    this.columns = plan.columns.map((column) => new CompiledColumn(column, writers, random, faker, stream));
     this.foreignKeysOf = plan.columns.map((_, index) =>
       plan.foreignKeys.flatMap((key, position) => (key.columns.includes(index) ? [position] : [])),
     );
@@ -74,43 +78,59 @@ export class CompiledRelation {
 
 export class CompiledColumn {
   readonly plan: ColumnPlan;
-  private readonly write: Writer;
+  private readonly writers: Writers;
+  /** Compiled on first use: most columns of a plan of thousands of tables see few rows. */
+  private writer: Writer | undefined;
+  /* Copies of what is read for every value, so that it lies together. */
+  private readonly isNull: boolean;
+  private readonly nullRatio: number;
+  private readonly edgeRatio: number;
   private readonly label: Seed;
   private readonly fromFaker: boolean;
   private readonly root: Seed;
-  private readonly edges: readonly Buffer[];
-  private readonly stream = new Stream();
+  private edges: readonly Buffer[] | undefined;
+  private readonly stream: Stream;
 
-  constructor(plan: ColumnPlan, pools: Pools, random: Seed, faker: Seed) {
+  constructor(plan: ColumnPlan, writers: Writers, random: Seed, faker: Seed, stream: Stream) {
     this.plan = plan;
     this.fromFaker = usesFakerSeed(plan.recipe);
     this.root = this.fromFaker ? faker : random;
     this.label = split(split(this.root, plan.label), plan.salt);
-    this.edges = plan.edges.map((text) => Buffer.from(text, 'utf8'));
-    this.write = compile(plan.recipe, pools);
+    this.writers = writers;
+    this.writer = undefined;
+    this.isNull = plan.recipe.kind === 'null';
+    this.nullRatio = plan.nullRatio;
+    this.edgeRatio = plan.edges.length > 0 ? plan.edgeRatio : 0;
+    this.stream = stream;
   }
 
   /** Writes the value of one row of an operation: NULL, a boundary value or the recipe's. `row` numbers the draw within the operation. */
   writeDrawn(seeds: OperationSeeds, row: number, ordinal: number, sink: BindSink): void {
-    const { stream, plan } = this;
+    const { stream } = this;
     stream.restart(this.fromFaker ? seeds.faker : seeds.random, this.label, row);
-    if (plan.recipe.kind === 'null' || stream.chance(plan.nullRatio)) {
+    if (this.isNull || stream.chance(this.nullRatio)) {
       sink.null();
       return;
     }
     const mark = sink.open();
-    if (this.edges.length > 0 && stream.chance(plan.edgeRatio)) {
+    if (stream.chance(this.edgeRatio)) {
+      this.edges ??= this.plan.edges.map((text) => Buffer.from(text, 'utf8'));
       const edge = this.edges[stream.below(this.edges.length)]!;
       sink.put(edge, 0, edge.length);
     } else this.write(stream, sink, ordinal);
     sink.close(mark);
   }
 
+  private get write(): Writer {
+    this.writer ??= this.writers.of(this.plan.recipe);
+    return this.writer;
+  }
+
   /** Writes the value that belongs to an ordinal: the same one whenever it is asked for. */
   writeOrdinal(ordinal: number, sink: BindSink): void {
-    const { stream, plan } = this;
+    const { stream } = this;
     stream.restart(this.root, this.label, ordinal);
-    if (plan.nullRatio > 0 && stream.chance(plan.nullRatio)) {
+    if (stream.chance(this.nullRatio)) {
       sink.null();
       return;
     }

@@ -1,6 +1,6 @@
 import { BindSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
-import { split } from '../random/seed.js';
+import { partOf, split } from '../random/seed.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, type Parents } from './parents.js';
@@ -168,7 +168,11 @@ export class Inserts {
       const owned = key.some((column) =>
         compiled.foreignKeysOf[column]!.some((position) => draft.parents[position]! >= 0),
       );
-      if (!owned && this.store.lanes > 1 && split({ hi: 0, lo: 0 }, tuple).lo % this.store.lanes !== this.store.lane)
+      if (
+        !owned &&
+        this.store.lanes > 1 &&
+        partOf(split({ hi: 0, lo: 0 }, tuple), this.store.lanes) !== this.store.lane
+      )
         return false;
       tuples.push(tuple);
     }

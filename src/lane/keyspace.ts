@@ -1,5 +1,8 @@
 import { AgeList, DenseSet, grown } from './slots.js';
 
+const NO_HANDLES = new Float64Array(0);
+const NO_COUNTS = new Int32Array(0);
+
 /** No parent: NULL, or a row that the lane does not know. */
 export const NO_PARENT = -1;
 /** A pinned row is written as PINNED_BASE − its index among the claims. */
@@ -22,11 +25,11 @@ export class Keyspace {
   /** Live rows, the longest untouched first. */
   readonly age = new AgeList();
   /** By slot: the row's ordinal, or −1 − its index among the claims. */
-  private handles = new Float64Array(16);
+  private handles: Float64Array<ArrayBuffer> = NO_HANDLES;
   /** By slot: references that keep the row from being deleted. */
-  private obstacles = new Int32Array(16);
+  private obstacles: Int32Array<ArrayBuffer> = NO_COUNTS;
   /** By slot: references that follow the row's deletion. */
-  private followers = new Int32Array(16);
+  private followers: Int32Array<ArrayBuffer> = NO_COUNTS;
   /** By foreign key, by slot: the parent's slot, NO_PARENT, or a pinned row. */
   private readonly parents: Int32Array<ArrayBuffer>[];
   /** By slot: texts of kept columns, and tuples of tracked keys; undefined where the relation has none. */
@@ -36,7 +39,7 @@ export class Keyspace {
   private slots = 0;
 
   constructor(foreignKeys: number) {
-    this.parents = Array.from({ length: foreignKeys }, () => new Int32Array(16).fill(NO_PARENT));
+    this.parents = Array.from({ length: foreignKeys }, () => NO_COUNTS);
   }
 
   /** A slot for a row that is about to be inserted: in no choice yet. */
@@ -128,7 +131,7 @@ export class Keyspace {
   }
 
   private grow(): void {
-    const handles = new Float64Array(this.handles.length * 2);
+    const handles = new Float64Array(Math.max(16, this.handles.length * 2));
     handles.set(this.handles);
     this.handles = handles;
     this.obstacles = grown(this.obstacles, this.slots, 0);

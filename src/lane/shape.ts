@@ -18,14 +18,23 @@ const ROW_HASH = 'hashtextextended(t::text, 0)';
  */
 export class Shapes {
   private readonly relations: readonly RelationPlan[];
-  private readonly cache = new Map<string, Shape>();
+  /** By relation: inserts by number of rows, updates by set, and the delete. */
+  private readonly inserts: (Shape | undefined)[][];
+  private readonly updates: (Shape | undefined)[][];
+  private readonly deletes: (Shape | undefined)[];
+  private readonly others = new Map<string, Shape>();
+  private count = 0;
 
   constructor(plan: Plan) {
     this.relations = plan.relations;
+    this.inserts = plan.relations.map(() => []);
+    this.updates = plan.relations.map(() => []);
+    this.deletes = new Array<Shape | undefined>(plan.relations.length);
   }
 
   insert(relation: number, rows: number): Shape {
-    return this.once(`i/${relation}/${rows}`, () => {
+    const known = this.inserts[relation]!;
+    known[rows] ??= this.create(() => {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       const names = plan.insertColumns.map((column) => plan.columns[column]!.sql);
@@ -38,30 +47,39 @@ export class Shapes {
         parameters: parameters.count,
       };
     });
+    return known[rows];
   }
 
   /** Parameters: the set's columns, then the row's name. */
   update(relation: number, set: number): Shape {
-    return this.once(`u/${relation}/${set}`, () => {
+    const known = this.updates[relation]!;
+    known[set] ??= this.create(() => {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       const assignments = plan.updateSets[set]!.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
       const sql = `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
       return { sql, parameters: parameters.count };
     });
+    return known[set];
   }
 
   delete(relation: number): Shape {
-    return this.once(`d/${relation}`, () => {
+    this.deletes[relation] ??= this.create(() => {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       return { sql: `DELETE FROM ${plan.sql} AS t WHERE ${whereRow(plan, parameters)}`, parameters: parameters.count };
     });
+    return this.deletes[relation];
   }
 
   /** A shape of any other text, for statements that a strategy builds itself. */
   other(key: string, build: () => { sql: string; parameters: number }): Shape {
-    return this.once(key, build);
+    let shape = this.others.get(key);
+    if (shape === undefined) {
+      shape = this.create(build);
+      this.others.set(key, shape);
+    }
+    return shape;
   }
 
   private returning(plan: RelationPlan, update: boolean): string {
@@ -70,14 +88,9 @@ export class Shapes {
     return ` RETURNING ${plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`).join(', ')}`;
   }
 
-  private once(key: string, build: () => { sql: string; parameters: number }): Shape {
-    let shape = this.cache.get(key);
-    if (shape === undefined) {
-      const { sql, parameters } = build();
-      shape = { id: this.cache.size, sql, parameters, returnsRows: sql.includes(' RETURNING ') };
-      this.cache.set(key, shape);
-    }
-    return shape;
+  private create(build: () => { sql: string; parameters: number }): Shape {
+    const { sql, parameters } = build();
+    return { id: this.count++, sql, parameters, returnsRows: sql.includes(' RETURNING ') };
   }
 }
 

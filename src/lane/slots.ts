@@ -1,8 +1,11 @@
+/* What arrays begin with: a plan of thousands of tables has many of which few are used. */
+const NO_SLOTS: Int32Array<ArrayBuffer> = new Int32Array(0);
+
 /** A set of small whole numbers with constant-time insert, remove and choice by position. Its order is part of reproducibility. */
 export class DenseSet {
   size = 0;
-  private items = new Int32Array(16);
-  private positions = new Int32Array(16).fill(-1);
+  private items = NO_SLOTS;
+  private positions = NO_SLOTS;
 
   has(value: number): boolean {
     return value < this.positions.length && this.positions[value]! >= 0;
@@ -35,8 +38,8 @@ const NONE = -1;
 
 /** Slots in the order in which they were touched; a list through two typed arrays. */
 export class AgeList {
-  private newer = new Int32Array(16).fill(NONE);
-  private older = new Int32Array(16).fill(NONE);
+  private newer = NO_SLOTS;
+  private older = NO_SLOTS;
   private oldestSlot = NONE;
   private newestSlot = NONE;
 
@@ -78,9 +81,9 @@ export class AgeList {
  * through typed arrays, so that a link costs twelve bytes.
  */
 export class ChildLists {
-  private first = new Int32Array(16).fill(NONE);
-  private next = new Int32Array(16).fill(NONE);
-  private previous = new Int32Array(16).fill(NONE);
+  private first = NO_SLOTS;
+  private next = NO_SLOTS;
+  private previous = NO_SLOTS;
 
   /** The newest child of a parent, −1 where there is none. */
   firstOf(parent: number): number {
@@ -116,9 +119,11 @@ export class ChildLists {
   }
 }
 
+const FEWEST = 16;
+
 /** The array with room for `index`; new places hold `fill`. */
 export function grown(array: Int32Array<ArrayBuffer>, index: number, fill: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.max(array.length * 2, index + 1)).fill(fill);
+  const larger = new Int32Array(Math.max(array.length * 2, index + 1, FEWEST)).fill(fill);
   larger.set(array);
   return larger;
 }

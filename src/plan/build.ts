@@ -9,7 +9,7 @@ import { draftKeys, identifyingColumns } from './keys.js';
 import type { Choice, ColumnPlan, Finding, ForeignKeyPlan, OperationKind, Plan, RelationPlan } from './plan.js';
 import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor, targetedRelations } from './target.js';
-import { updateSets } from './update-sets.js';
+import { setsPerTable, updateSets } from './update-sets.js';
 
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
 export const GENERATOR_VERSION = 1;
@@ -62,6 +62,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
     findings,
     problems,
     ordinals,
+    sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
   const plans = relations.map((relation, index) => planRelation(relation, index, context));
   if (problems.length > 0) throw new SetupError(problems);
@@ -124,6 +125,8 @@ interface Context {
   readonly findings: Finding[];
   readonly problems: Problem[];
   readonly ordinals: OrdinalColumn[];
+  /** Sets of columns for UPDATE, per table. */
+  readonly sets: number;
 }
 
 function planRelation(relation: Relation, index: number, context: Context): RelationPlan {
@@ -163,16 +166,22 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   }
 
   const planned = columns.map((column, position): ColumnPlan => {
-    const { attribute: _attribute, overridden: _overridden, restriction: _restriction, ...plan } = column;
     const ordinal = ordinals.get(position);
     const fixed = key.includes(position) || referenced.has(position);
-    const nullRatio = fixed ? 0 : plan.nullRatio;
-    if (foreignColumns.has(position)) return { ...plan, source: 'foreign', nullRatio, edges: [] };
-    if (ordinal !== undefined) return { ...plan, source: 'ordinal', recipe: ordinal.recipe, nullRatio, edges: [] };
+    const nullRatio = fixed ? 0 : column.nullRatio;
+    const isForeign = foreignColumns.has(position);
+    const isPlain = !isForeign && ordinal === undefined && !fixed;
     return {
-      ...plan,
+      name: column.name,
+      sql: column.sql,
+      typeName: column.typeName,
+      label: column.label,
+      recipe: isForeign ? column.recipe : (ordinal?.recipe ?? column.recipe),
+      source: isForeign ? 'foreign' : ordinal === undefined ? column.source : 'ordinal',
+      salt: column.salt,
       nullRatio,
-      edges: fixed || tracked.some((members) => members.includes(position)) ? [] : plan.edges,
+      edges: isPlain && !tracked.some((members) => members.includes(position)) ? column.edges : NO_EDGES,
+      edgeRatio: column.edgeRatio,
     };
   });
 
@@ -180,7 +189,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
   const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
   const groups = updateGroups(columns, planned, foreignKeys, new Set([...key, ...referenced, ...tracked.flat()]));
-  const sets = isTargeted ? updateSets(context.seed, label, groups) : [];
+  const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
   if (isTargeted && sets.length === 0) {
     findings.push({
       relation: label,
@@ -216,6 +225,8 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
 }
+
+const NO_EDGES: readonly string[] = [];
 
 /** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
 function constraintFindings(relation: Relation, unsolved: readonly Condition[]): Finding[] {

@@ -41,9 +41,10 @@ export function draftColumns(
       );
     }
   }
+  const label = labelOf(relation);
   return relation.attributes.map((attribute) => {
     const override = overrides[attribute.name];
-    const draft = draftColumn(relation, attribute, override, config, catalog, findings, (message) =>
+    const draft = draftColumn(label, relation.name, attribute, override, config, catalog, findings, (message) =>
       problems.push(config.source.problem(overridePath(config, relation, attribute.name), message)),
     );
     return narrowDraft(draft, restrictions.get(attribute.name));
@@ -68,7 +69,8 @@ function overridePath(config: Config, relation: Relation, column: string): strin
 }
 
 function draftColumn(
-  relation: Relation,
+  label: string,
+  table: string,
   attribute: Attribute,
   override: ColumnOverride | undefined,
   config: Config,
@@ -81,7 +83,7 @@ function draftColumn(
     name: attribute.name,
     sql: quoteIdentifier(attribute.name),
     typeName: attribute.typeName,
-    label: `${labelOf(relation)}.${attribute.name}`,
+    label: `${label}.${attribute.name}`,
     salt: '',
     attribute,
     edgeRatio: generator.edge_ratio,
@@ -114,11 +116,11 @@ function draftColumn(
     if (attribute.default !== null) return server;
     if (notNull) {
       findings.push({
-        relation: labelOf(relation),
+        relation: label,
         column: attribute.name,
         prevents: ['insert'],
         reason: typed,
-        remedy: `generator.column_overrides: { ${relation.name}: { ${attribute.name}: { type: constant, value: … } } }`,
+        remedy: `generator.column_overrides: { ${table}: { ${attribute.name}: { type: constant, value: … } } }`,
       });
     }
     return {

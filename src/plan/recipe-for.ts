@@ -51,13 +51,20 @@ type Types = ReadonlyMap<number, Type>;
 export function recipeForType(attribute: Attribute, types: Types, minBytes: number): TypedRecipe | string {
   const type = types.get(attribute.type);
   if (type === undefined) return `type ${attribute.typeName} is not in the catalog`;
-  return recipeFor(type, attribute.modifier, {
-    types,
-    minBytes,
-    meaning: meaningOf(attribute.name),
-    typeName: attribute.typeName,
-  });
+  const meaning = meaningOf(attribute.name);
+  const known = KNOWN.get(types) ?? new Map<string, TypedRecipe | string>();
+  KNOWN.set(types, known);
+  const name = `${attribute.type}/${attribute.modifier}/${meaning}/${minBytes}`;
+  let typed = known.get(name);
+  if (typed === undefined) {
+    typed = recipeFor(type, attribute.modifier, { types, minBytes, meaning, typeName: attribute.typeName });
+    known.set(name, typed);
+  }
+  return typed;
 }
+
+/* Columns of one kind share one recipe: a plan of thousands of tables is posted to every worker, each object once. */
+const KNOWN = new WeakMap<Types, Map<string, TypedRecipe | string>>();
 
 interface Context {
   readonly types: Types;

@@ -1,24 +1,36 @@
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 
-/* Each set is one prepared statement per table and connection; a bounded number keeps their plans in memory. */
-const SETS = 4;
+/* Each set is one prepared statement per table and connection. */
+const MOST_SETS = 4;
+/* INSERT and DELETE, which every table has beside its updates. */
+const OTHER_STATEMENTS = 2;
+
+/** How many sets per table let the statements of all tables be prepared at once. */
+export function setsPerTable(tables: number, maxPreparedStatements: number): number {
+  return Math.max(1, Math.min(MOST_SETS, Math.floor(maxPreparedStatements / tables) - OTHER_STATEMENTS));
+}
 
 /**
- * Sets of columns for UPDATE: 1 … N groups each, every group in at least one of them. They depend on the seed and on
+ * At most `sets` sets of columns for UPDATE: 1 … N groups each, every group in at least one of them. They depend on the seed and on
  * the column's names alone, so that a new table changes none of them.
  */
-export function updateSets(seed: Seed, label: string, groups: readonly (readonly number[])[]): number[][] {
+export function updateSets(
+  seed: Seed,
+  label: string,
+  groups: readonly (readonly number[])[],
+  sets: number,
+): number[][] {
   if (groups.length === 0) return [];
   const stream = Stream.of(split(split(seed, 'update sets'), label));
   const missing = new Set(groups.keys());
-  const sets = new Map<string, number[]>();
+  const found = new Map<string, number[]>();
   const add = (members: readonly number[]) => {
     const columns = members.flatMap((group) => groups[group]!).sort((a, b) => a - b);
-    sets.set(columns.join(), columns);
+    found.set(columns.join(), columns);
     for (const group of members) missing.delete(group);
   };
-  for (let i = 0; i < SETS - 1; i++) {
+  for (let i = 0; i < sets - 1; i++) {
     const order = [...groups.keys()];
     for (let at = order.length - 1; at > 0; at--) {
       const other = stream.below(at + 1);
@@ -27,5 +39,5 @@ export function updateSets(seed: Seed, label: string, groups: readonly (readonly
     add(order.slice(0, 1 + stream.below(groups.length)));
   }
   if (missing.size > 0) add([...missing]);
-  return [...sets.values()];
+  return [...found.values()];
 }

@@ -70,9 +70,9 @@ export function applyWatermarks(
   const columns = draft.plan.relations.map((relation) => [...relation.columns]);
   const asked = new Map(questions.map((question, index) => [question.ordinal, index]));
   // A salt is made from all answers about a table: the highest key moves with every run, the ends of a text seldom do.
-  const relationAnswers = draft.plan.relations.map((_, relation) =>
-    questions.flatMap((question, index) => (question.ordinal.relation === relation ? answers[index]! : [])).join('/'),
-  );
+  const answersOf: (string | null)[][] = draft.plan.relations.map(() => []);
+  for (const [index, { ordinal }] of questions.entries()) answersOf[ordinal.relation]!.push(...answers[index]!);
+  const relationAnswers = answersOf.map((texts) => texts.join('/'));
   for (const ordinal of draft.ordinals) {
     const index = asked.get(ordinal);
     const column = columns[ordinal.relation]![ordinal.column]!;
@@ -105,7 +105,7 @@ function move(
   if (unique.watermark.kind === 'salt') {
     if (answer[0] === null) return { column, capacity: unique.capacity };
     const seed = split({ hi: 0, lo: 0 }, relationAnswers);
-    const salt = seed.lo.toString(36).padStart(7, '0').slice(-4);
+    const salt = (seed.lo >>> 0).toString(36).padStart(7, '0').slice(-4);
     if (recipe.kind === 'sequence' && recipe.form.kind === 'text') {
       return {
         column: { ...column, salt, recipe: { ...recipe, form: { ...recipe.form, salt } } },

@@ -1,6 +1,7 @@
 /**
- * Seeds are 64 bits in two unsigned halves: bigint arithmetic would cost a hundred times more, and
- * a double cannot hold 64 bits. A seed is never drawn from, only split or turned into a stream.
+ * Seeds are 64 bits in two signed halves: bigint arithmetic would cost a hundred times more, a double cannot hold 64
+ * bits, and V8 keeps 32 signed bits in the object itself where unsigned ones lie elsewhere. A seed is never drawn from,
+ * only split or turned into a stream.
  */
 export interface Seed {
   readonly hi: number;
@@ -42,5 +43,10 @@ export function splitNumber(seed: Seed, index: number): Seed {
 function scramble(hi: number, lo: number): Seed {
   const a = mix32((hi ^ 0x9e3779b9) + Math.imul(lo, 0x85ebca77));
   const b = mix32(lo ^ a ^ 0xc2b2ae3d);
-  return { hi: mix32(a + b), lo: mix32(b ^ Math.imul(a, 0x27d4eb2f)) };
+  return { hi: mix32(a + b) | 0, lo: mix32(b ^ Math.imul(a, 0x27d4eb2f)) | 0 };
+}
+
+/** One of `count` parts that a seed falls into. */
+export function partOf(seed: Seed, count: number): number {
+  return (seed.lo >>> 0) % count;
 }

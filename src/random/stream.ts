@@ -28,9 +28,9 @@ export class Stream {
     const s1 = mix32(seed.lo ^ label.hi ^ s0);
     const s2 = mix32(label.lo + s1 + Math.imul(index | 0, 0x27d4eb2f));
     const s3 = mix32(label.hi ^ s2 ^ seed.hi ^ high);
-    this.s0 = s0;
-    this.s1 = s1;
-    this.s2 = s2;
+    this.s0 = s0 | 0;
+    this.s1 = s1 | 0;
+    this.s2 = s2 | 0;
     this.s3 = s3 | 1; // never all zero: that state has no successor
   }
 

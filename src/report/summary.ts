@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
+import { type Limit, type Utilisation, verdictOf } from './verdict.js';
 
 /** What the summary is made from, when a run has ended in whatever way. */
 export interface SummarySource {
@@ -70,7 +71,7 @@ export interface Summary {
   readonly generator_version: number;
   readonly reproducible: boolean;
   readonly reproducible_because: readonly string[];
-  readonly lanes: readonly { readonly operations: number }[];
+  readonly lanes: readonly { readonly operations: number; readonly exceptions_digest: string }[];
   readonly totals: Readonly<Record<string, number>>;
   readonly transactions: {
     readonly committed: number;
@@ -82,7 +83,9 @@ export interface Summary {
   readonly errors: Readonly<Record<string, { readonly count: number; readonly example: string }>>;
   readonly latency_seconds: Readonly<Record<OperationKind, LatencySummary>>;
   readonly rate: { readonly target: number | null; readonly achieved: number };
-  readonly verdict: string | null;
+  readonly verdict: Limit | null;
+  /** The figures behind the verdict, as shares of time. */
+  readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
   readonly generator: {
     readonly cpu_seconds: number;
     readonly cpu_micros_per_operation: number | null;
@@ -99,6 +102,8 @@ export function summarise(source: SummarySource): Summary {
   const eventLoopMs = Array.from({ length: source.workers }, (_, worker) =>
     totals.scalarOf(worker, 'eventLoopDelayMsMax'),
   );
+  const utilisation = utilisationOf(source);
+  const verdict = operations === 0 ? null : verdictOf(utilisation, source.workers, plan.quotas.length);
   return {
     schema_version: 1,
     version: source.version,
@@ -117,7 +122,10 @@ export function summarise(source: SummarySource): Summary {
     generator_version: plan.generatorVersion,
     reproducible: source.reproducible,
     reproducible_because: source.reproducibleBecause,
-    lanes: plan.quotas.map((_, lane) => ({ operations: totals.laneApplied(lane) })),
+    lanes: plan.quotas.map((_, lane) => ({
+      operations: totals.laneApplied(lane),
+      exceptions_digest: totals.laneDigest(lane),
+    })),
     totals: {
       operations,
       committed,
@@ -152,13 +160,31 @@ export function summarise(source: SummarySource): Summary {
       delete: latencyOf(totals, 'delete'),
     },
     rate: { target: null, achieved: round(source.elapsedSeconds > 0 ? operations / source.elapsedSeconds : 0) },
-    verdict: null,
+    verdict: verdict?.limit ?? null,
+    verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
     generator: {
       cpu_seconds: round(source.cpuSeconds),
       cpu_micros_per_operation: operations > 0 ? round((source.cpuSeconds * 1e6) / operations) : null,
       event_loop_p99_seconds: round(Math.max(0, ...eventLoopMs) / 1000),
       max_rss_bytes: source.maxRssBytes,
     },
+  };
+}
+
+/*
+ * An event loop runs on while its thread waits for a core, so the process's CPU has a say as well: where the server
+ * takes the cores, the generator is not at its limit.
+ */
+function utilisationOf({ totals, workers, cpuSeconds, elapsedSeconds }: SummarySource): Utilisation {
+  const ofLanes = totals.scalar('laneMs');
+  const share = (part: number, whole: number) => (whole > 0 ? round(Math.min(1, part / whole)) : 0);
+  const ofWorkers = Array.from({ length: workers }, (_, worker) =>
+    share(totals.scalarOf(worker, 'busyMs'), totals.scalarOf(worker, 'threadMs')),
+  );
+  return {
+    worker: Math.min(Math.max(0, ...ofWorkers), share(cpuSeconds, elapsedSeconds * workers)),
+    connections: share(totals.scalar('inFlightMs'), ofLanes),
+    waiting: share(totals.scalar('pausedMs'), ofLanes),
   };
 }
 

@@ -25,6 +25,7 @@ export function summaryText(summary: Summary): string {
     `  generator: ${generator.cpu_micros_per_operation ?? '-'} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
+  if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
   const errors = Object.entries(summary.errors);
   if (errors.length > 0) {
     lines.push('', '  errors');

@@ -7,15 +7,11 @@ import type { Plan, RelationPlan } from '../plan/plan.js';
 /** What a run knows of the rows that stand in its tables. */
 export interface Claimed {
   readonly claims: readonly Claims[];
-  /** Rows per relation at the start; null where they were not counted. */
-  readonly rowsAtStart: readonly (number | null)[];
+  readonly rowsAtStart: RowCounts;
 }
 
-export interface ClaimOptions {
-  /** Rows per table at most; Infinity: all. */
-  readonly perTable: number;
-  readonly count: 'auto' | 'always' | 'never';
-}
+/** Rows per relation at the start; null where there are some that were not counted. */
+export type RowCounts = readonly (number | null)[];
 
 const BATCH = 5000;
 const QUESTIONS_PER_STATEMENT = 200;
@@ -25,28 +21,25 @@ const COUNT_LIMIT = 1_000_000;
 /**
  * Claims existing rows, chosen by value: those with the smallest hash of (seed, key text), so that neither physical
  * order nor OIDs have a say. Rows are read through a cursor. A child goes to its parent's lane, so that the lane knows
- * as much of the row's surroundings as there is.
+ * as much of the row's surroundings as there is. At most `perTable` rows of each table.
  */
 export async function claimRows(
   client: pg.Client,
   plan: Plan,
   relations: readonly Relation[],
-  options: ClaimOptions,
-): Promise<Claimed> {
-  const rowsAtStart = await countRows(client, relations, options.count);
+  rowsAtStart: RowCounts,
+  perTable: number,
+): Promise<readonly Claims[]> {
   const lanes = plan.quotas.length;
   const targeted = plan.relations.filter((relation) => relation.targeted).length;
   const claims: Claims[] = plan.relations.map((relation) => noClaims(relation.foreignKeys.length));
-  if (plan.rowSelection === 'system_rows') return { claims, rowsAtStart };
+  if (plan.rowSelection === 'system_rows') return claims;
   const indexes = new Map<string, Map<string, number>>();
   for (const index of parentsFirst(plan)) {
     const count = rowsAtStart[index];
     // Parents of tables are known even where no rows shall be changed: children need them.
     const tracked = Math.min(plan.maxTrackedRows, Math.max(lanes, Math.floor(plan.maxTrackedRowsTotal / targeted)));
-    const limit = Math.min(
-      tracked,
-      plan.relations[index]!.targeted ? options.perTable : Math.max(options.perTable, 1000),
-    );
+    const limit = Math.min(tracked, plan.relations[index]!.targeted ? perTable : Math.max(perTable, 1000));
     if (count === 0 || limit === 0) continue;
     const collector = new Collector(plan, index, relations[index]!, limit);
     await collector.read(client);
@@ -56,15 +49,15 @@ export async function claimRows(
     const owned = claim.lanes.reduce((sum, lane) => sum + (lane === PINNED ? 0 : 1), 0);
     claims[index] = { ...claim, unowned: Math.max(0, (rowsAtStart[index] ?? owned) - owned) };
   }
-  return { claims, rowsAtStart };
+  return claims;
 }
 
-/** Exact counts, or 0 and 1 for "empty" and "not" encoded as null where a table is too large to be counted. */
-async function countRows(
+/** Counts the rows of relations; of tables too large to be counted it only tells whether there are any. */
+export async function countRows(
   client: pg.Client,
   relations: readonly Relation[],
   mode: 'auto' | 'always' | 'never',
-): Promise<(number | null)[]> {
+): Promise<RowCounts> {
   const counted = (relation: Relation) =>
     mode === 'always' || (mode === 'auto' && relation.estimatedRows < COUNT_LIMIT);
   const questions = relations.map((relation, index) =>

@@ -18,7 +18,7 @@ export interface TrafficOptions {
   readonly plan: Plan;
   readonly claims: readonly Claims[];
   readonly connection: ConnectionSettings;
-  readonly workers: number;
+  readonly workers: Workers;
   readonly runId: string;
   readonly timeouts: { readonly connect: number; readonly statement: number; readonly lock: number };
   readonly maxOutageMs: number;
@@ -52,16 +52,29 @@ export function workerCount(setting: number | 'auto', lanes: number): number {
 
 const WORKER = new URL('../../workers/traffic.js', import.meta.url);
 
+/** Threads that are up and have loaded their code, which takes them a quarter of a second: started before they are needed. */
+export interface Workers {
+  readonly count: number;
+  readonly pool: Piscina;
+  /** Ends the threads. Traffic does so by itself at its end. */
+  end(): Promise<void>;
+}
+
+export function startWorkers(count: number): Workers {
+  // `atomics: disabled`: otherwise a waiting thread blocks its own timers and sockets.
+  const pool = new Piscina({ filename: WORKER.href, minThreads: count, maxThreads: count, atomics: 'disabled' });
+  pool.on('error', () => undefined);
+  return { count, pool, end: () => pool.destroy() };
+}
+
 /** Starts one long task per worker thread. Lanes are dealt out in turn; their number is the plan's, never the workers'. */
 export function startTraffic(options: TrafficOptions): Traffic {
-  const { plan, workers } = options;
+  const { plan } = options;
+  const { count: workers, pool } = options.workers;
   const lanes = plan.quotas.length;
   const memory = allocateCounters(plan.relations.length, lanes, workers);
   const control = new Control(options.waitAfterOperations, options.waitMs);
   control.reset();
-  // `atomics: disabled`: otherwise a waiting thread blocks its own timers and sockets.
-  const pool = new Piscina({ filename: WORKER.href, minThreads: workers, maxThreads: workers, atomics: 'disabled' });
-  pool.on('error', () => undefined);
   const run = async (worker: number): Promise<LaneEnd[]> => {
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (message: Parameters<Notice>[0]) => options.notice(message));
@@ -138,7 +151,7 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
   const { plan } = options;
   const lanes = plan.quotas.length;
   const counters = new CounterBlock(memory, plan.relations.length, lanes, task.worker);
-  const totals = new CounterTotals(memory, plan.relations.length, lanes, options.workers);
+  const totals = new CounterTotals(memory, plan.relations.length, lanes, options.workers.count);
   const client = await connect(options.connection, {
     applicationName: `eventgen/${options.runId}/recovery`,
     connectTimeoutMs: options.timeouts.connect,

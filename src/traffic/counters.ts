@@ -1,4 +1,5 @@
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import { split } from '../random/seed.js';
 import { BUCKETS, bucketOf } from './histogram.js';
 
 /*
@@ -35,6 +36,10 @@ const SCALARS = [
   'quarantined',
   'eventLoopDelayMsMax',
   'busyMs',
+  'threadMs',
+  'inFlightMs',
+  'pausedMs',
+  'laneMs',
 ] as const;
 export type Scalar = (typeof SCALARS)[number];
 
@@ -54,6 +59,8 @@ interface Layout {
   readonly scalars: number;
   readonly laneApplied: number;
   readonly laneSent: number;
+  /** Two halves per lane: a digest of its exceptions. */
+  readonly laneDigest: number;
 }
 
 function layoutOf(relations: number, lanes: number): Layout {
@@ -62,7 +69,9 @@ function layoutOf(relations: number, lanes: number): Layout {
   const scalars = errors + ERROR_SLOTS * ERROR_WIDTH;
   const laneApplied = scalars + SCALARS.length;
   const laneSent = laneApplied + lanes;
-  return { relations, lanes, size: laneSent + lanes, histograms, errors, scalars, laneApplied, laneSent };
+  const laneDigest = laneSent + lanes;
+  const size = laneDigest + 2 * lanes;
+  return { relations, lanes, size, histograms, errors, scalars, laneApplied, laneSent, laneDigest };
 }
 
 /** Memory for the counts of a run. */
@@ -127,6 +136,14 @@ export class CounterBlock {
 
   laneSent(lane: number): void {
     this.values[this.layout.laneSent + lane]!++;
+  }
+
+  /** Takes note of what did not go as intended in a lane: lanes with equal digests met the same in the same order. */
+  laneException(lane: number, description: string): void {
+    const at = this.layout.laneDigest + 2 * lane;
+    const { hi, lo } = split({ hi: this.values[at]!, lo: this.values[at + 1]! }, description);
+    this.values[at] = hi;
+    this.values[at + 1] = lo;
   }
 }
 
@@ -221,6 +238,13 @@ export class CounterTotals {
 
   laneSent(lane: number): number {
     return this.sum(this.layout.laneSent + lane);
+  }
+
+  /** Sixteen hexadecimal digits; zeros where every operation of the lane was committed at its first attempt. */
+  laneDigest(lane: number): string {
+    const half = (offset: number) =>
+      (this.sum(this.layout.laneDigest + 2 * lane + offset) >>> 0).toString(16).padStart(8, '0');
+    return half(0) + half(1);
   }
 
   /** True where not every operation of a worker was committed at its first attempt. */

@@ -73,12 +73,15 @@ export class CountingLedger implements Ledger {
       return;
     }
     counters.addTable(relation, kind, result.kind, 1);
+    counters.laneException(this.lane, `${transaction.number}/${transaction.attempt}/${result.kind}/${result.sqlstate}`);
     counters.add('transactionsRolledBack', 1);
     this.error(transaction, result.sqlstate, result.message);
   }
 
   retried(transaction: Transaction, retry: Retry): void {
     this.counters.addTable(transaction.relation, transaction.kind, RETRY_FIELDS[retry.reason], 1);
+    if (retry.reason === 'values')
+      this.counters.laneException(this.lane, `${transaction.number}/${transaction.attempt}/${retry.sqlstate}`);
     if (retry.reason === 'vacant') return;
     this.counters.add('transactionsRolledBack', 1);
     this.error(transaction, retry.sqlstate, retry.message);
@@ -131,6 +134,9 @@ export class LaneLoop {
   private lostSinceMs = performance.now();
   private answered = false;
   private waiting = false;
+  /** Since when something is under way, or the run pauses; 0: nothing is, it does not. */
+  private busySinceMs = 0;
+  private pausedSinceMs = 0;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
 
@@ -156,12 +162,14 @@ export class LaneLoop {
 
   /** Runs the lane to its end. */
   async run(): Promise<LaneEnd> {
+    const startMs = performance.now();
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
       await this.reconnect(null);
       return await this.ended;
     } finally {
       clearInterval(watchdog);
+      this.counters.add('laneMs', performance.now() - startMs);
       const session = this.session;
       this.session = null;
       await session?.close();
@@ -216,7 +224,12 @@ export class LaneLoop {
 
   private pausing(): boolean {
     const pauseMs = this.control.pauseMs();
-    if (pauseMs <= 0) return false;
+    if (pauseMs <= 0) {
+      if (this.pausedSinceMs > 0) this.counters.add('pausedMs', performance.now() - this.pausedSinceMs);
+      this.pausedSinceMs = 0;
+      return false;
+    }
+    if (this.pausedSinceMs === 0) this.pausedSinceMs = performance.now();
     if (!this.waiting) {
       this.waiting = true;
       setTimeout(
@@ -241,13 +254,13 @@ export class LaneLoop {
       this.counters.laneSent(this.lane.number);
       this.control.operationSent();
     }
-    this.unanswered++;
+    if (this.unanswered++ === 0) this.busySinceMs = nowMs;
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
   }
 
   private settle(transaction: Transaction, outcome: Outcome): void {
     const doneMs = performance.now();
-    this.unanswered--;
+    if (--this.unanswered === 0) this.counters.add('inFlightMs', doneMs - this.busySinceMs);
     this.lastAnswerMs = doneMs;
     this.answered = true;
     if (outcome.kind === 'committed') {

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { introspect } from '../../src/catalog/introspect.js';
 import type { Catalog } from '../../src/catalog/model.js';
+import { Writers } from '../../src/datum/compile.js';
 import { Pools } from '../../src/datum/pool.js';
 import { BindSink } from '../../src/datum/sink.js';
 import { CompiledColumn } from '../../src/lane/compiled.js';
 import { recipeForType } from '../../src/plan/recipe-for.js';
 import { uniqueRecipeFor } from '../../src/plan/sequence-for.js';
 import { seedOf, splitNumber } from '../../src/random/seed.js';
+import { Stream } from '../../src/random/stream.js';
 import { createDatabase, type Database } from '../server/database.js';
 
 const TYPES = [
@@ -95,9 +97,10 @@ function values(name: string, count: number, unique: boolean): (string | null)[]
       edges: typed.edges,
       edgeRatio: 0.05,
     },
-    new Pools(seed),
+    new Writers(new Pools(seed)),
     seed,
     seed,
+    new Stream(),
   );
   const sink = new BindSink();
   return Array.from({ length: Math.min(count, sequence?.capacity ?? count) }, (_, index) => {

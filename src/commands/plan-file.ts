@@ -1,0 +1,74 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { SetupError } from '../config/problem.js';
+import type { ClaimSet, Claims } from '../lane/claims.js';
+import { GENERATOR_VERSION } from '../plan/build.js';
+import type { Plan } from '../plan/plan.js';
+
+/** A plan and the existing rows that it knows: all that a lane needs to be played again, without a database. */
+export interface StoredPlan {
+  readonly plan: Plan;
+  readonly claims: ClaimSet;
+}
+
+const FORMAT = 1;
+
+/** @throws SetupError where the file cannot be written. */
+export function writePlanFile(file: string, { plan, claims }: StoredPlan): void {
+  try {
+    writeFileSync(file, `${JSON.stringify({ format: FORMAT, plan, claims: claims.map(toText) })}\n`);
+  } catch (error) {
+    throw SetupError.of(
+      file,
+      `the plan cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+    );
+  }
+}
+
+/** @throws SetupError where the file cannot be read, or belongs to another version's generator. */
+export function readPlanFile(file: string): StoredPlan {
+  let stored: { format: number; plan: Plan; claims: StoredClaims[] };
+  try {
+    stored = JSON.parse(readFileSync(file, 'utf8')) as typeof stored;
+  } catch (error) {
+    throw SetupError.of(file, `not a plan file (${(error as Error).message})`);
+  }
+  if (stored.format !== FORMAT || !Array.isArray(stored.claims))
+    throw SetupError.of(file, 'not a plan file; --plan writes one');
+  if (stored.plan.generatorVersion !== GENERATOR_VERSION) {
+    throw SetupError.of(
+      file,
+      `it was made by generator_version ${stored.plan.generatorVersion}, this is ${GENERATOR_VERSION}: the same seed means other values; use the version that made it`,
+    );
+  }
+  return { plan: stored.plan, claims: stored.claims.map(fromText) };
+}
+
+type StoredClaims = Omit<Claims, 'bytes' | 'offsets' | 'lanes' | 'references' | 'parents'> & {
+  readonly bytes: string;
+  readonly offsets: number[];
+  readonly lanes: number[];
+  readonly references: number[];
+  readonly parents: number[][];
+};
+
+function toText(claims: Claims): StoredClaims {
+  return {
+    ...claims,
+    bytes: Buffer.from(claims.bytes).toString('base64'),
+    offsets: [...claims.offsets],
+    lanes: [...claims.lanes],
+    references: [...claims.references],
+    parents: claims.parents.map((parents) => [...parents]),
+  };
+}
+
+function fromText(stored: StoredClaims): Claims {
+  return {
+    ...stored,
+    bytes: Uint8Array.from(Buffer.from(stored.bytes, 'base64')),
+    offsets: Uint32Array.from(stored.offsets),
+    lanes: Uint16Array.from(stored.lanes),
+    references: Uint32Array.from(stored.references),
+    parents: stored.parents.map((parents) => Int32Array.from(parents)),
+  };
+}

@@ -1,0 +1,47 @@
+/** What a run's time went to, as shares from 0 to 1. */
+export interface Utilisation {
+  /** Of the busiest worker thread: time in which its event loop ran on a core. */
+  readonly worker: number;
+  /** Of all connections: time in which something was under way. */
+  readonly connections: number;
+  /** Of all connections: time in which the configuration made them wait. */
+  readonly waiting: number;
+}
+
+export type Limit = 'server-bound' | 'generator-bound' | 'rate-bound';
+
+export interface Verdict {
+  readonly limit: Limit;
+  /** What the limit means, and what would move it. */
+  readonly advice: string;
+}
+
+/* A thread this busy has no time left: what is missing goes to timers and to the kernel. */
+const SATURATED = 0.85;
+/* Connections that wait for the configuration for so much of the time are held back by it. */
+const HELD_BACK = 0.5;
+
+/** What limited a run. The generator is named where a thread is at its limit, whatever the server does. */
+export function verdictOf(utilisation: Utilisation, workers: number, connections: number): Verdict {
+  const { worker, connections: busy, waiting } = utilisation;
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
+  if (waiting >= HELD_BACK)
+    return {
+      limit: 'rate-bound',
+      advice: `connections waited ${percent(waiting)} of the time because the configuration says so`,
+    };
+  if (worker >= SATURATED || worker > busy) {
+    const change =
+      workers < connections
+        ? `raise workers (${workers} now)`
+        : 'simplify column_overrides, or spread the run over more machines';
+    return {
+      limit: 'generator-bound',
+      advice: `a worker thread was busy ${percent(worker)} of the time: ${change}`,
+    };
+  }
+  return {
+    limit: 'server-bound',
+    advice: `connections had work ${percent(busy)} of the time while the generator's threads were busy ${percent(worker)}`,
+  };
+}
