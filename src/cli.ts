@@ -17,6 +17,7 @@ interface Flags {
   readonly dryRun?: true;
   readonly explain?: Place;
   readonly plan?: string;
+  readonly until?: string;
   readonly summary?: string;
   readonly metricsPort?: number;
   readonly metrics: boolean;
@@ -73,6 +74,7 @@ function toOptions(flags: Flags): RunOptions {
     dryRun: flags.dryRun === true,
     explain: flags.explain,
     planFile: flags.plan,
+    untilFile: flags.until,
     summaryFile: flags.summary,
     quiet: flags.quiet === true,
     json: flags.logFormat === 'json',
@@ -98,6 +100,7 @@ program
   .option('--dry-run', 'show plan and sample SQL, write nothing')
   .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
   .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
+  .option('--until <file>', 'stop each lane where the run of this summary stopped')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--metrics-port <n>', 'port of /metrics, 0: any free one', wholeNumber)
   .option('--no-metrics', 'no /metrics')

@@ -26,6 +26,7 @@ import { dryRunText } from './dry-run.js';
 import { explain, type Place } from './explain.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { type Prepared, prepare } from './prepare.js';
+import { untilSummary } from './until.js';
 
 export interface RunOptions {
   readonly file: string;
@@ -33,6 +34,8 @@ export interface RunOptions {
   readonly dryRun: boolean;
   /** One operation is described instead of carried out. */
   readonly explain: Place | undefined;
+  /** The summary of a run that ended early: each lane goes as far as it did there. */
+  readonly untilFile: string | undefined;
   /** Where the plan is written to, and read from where an operation is explained. */
   readonly planFile: string | undefined;
   readonly summaryFile: string | undefined;
@@ -74,6 +77,8 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     } finally {
       await client.end();
     }
+    if (options.untilFile !== undefined)
+      prepared = { ...prepared, plan: untilSummary(prepared.plan, options.untilFile) };
     if (options.explain !== undefined) {
       process.stdout.write(explain(prepared.plan, prepared.claims, options.explain));
       return EXIT.finished;
@@ -183,7 +188,7 @@ async function carryOut(job: Job): Promise<Summary> {
     waitMs: generator.wait_duration_seconds * 1000,
     notice: notices.take,
   });
-  const total = generator.num_iterations;
+  const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
   job.endpoint?.serve(
     createRegistry({
       plan,

@@ -30,6 +30,8 @@ export class Keyspace {
   private obstacles: Int32Array<ArrayBuffer> = NO_COUNTS;
   /** By slot: references that follow the row's deletion. */
   private followers: Int32Array<ArrayBuffer> = NO_COUNTS;
+  /** By slot: UPDATEs in flight that will reference the row. */
+  private holds: Int32Array<ArrayBuffer> = NO_COUNTS;
   /** By foreign key, by slot: the parent's slot, NO_PARENT, or a pinned row. */
   private readonly parents: Int32Array<ArrayBuffer>[];
   /** By slot: texts of kept columns, and tuples of tracked keys; undefined where the relation has none. */
@@ -49,6 +51,7 @@ export class Keyspace {
     this.handles[slot] = handle;
     this.obstacles[slot] = 0;
     this.followers[slot] = 0;
+    this.holds[slot] = 0;
     for (const parents of this.parents) parents[slot] = NO_PARENT;
     return slot;
   }
@@ -109,6 +112,17 @@ export class Keyspace {
     this.classify(slot);
   }
 
+  /** An UPDATE in flight will reference the row (or will not any more): it can neither be deleted nor forgotten. */
+  hold(slot: number, amount: 1 | -1): void {
+    this.holds[slot] = this.holds[slot]! + amount;
+    this.addObstacles(slot, amount);
+  }
+
+  /** True where nothing in flight touches the row, so that it can be forgotten. */
+  mayForget(slot: number): boolean {
+    return this.idle.has(slot) && this.holds[slot] === 0;
+  }
+
   hasObstacles(slot: number): boolean {
     return this.obstacles[slot]! > 0;
   }
@@ -136,6 +150,7 @@ export class Keyspace {
     this.handles = handles;
     this.obstacles = grown(this.obstacles, this.slots, 0);
     this.followers = grown(this.followers, this.slots, 0);
+    this.holds = grown(this.holds, this.slots, 0);
     for (let i = 0; i < this.parents.length; i++) this.parents[i] = grown(this.parents[i]!, this.slots, NO_PARENT);
   }
 }

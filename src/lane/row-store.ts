@@ -12,6 +12,9 @@ export type Required = ReadonlyMap<number, string>;
 /* Tables of at most so many possible rows (a smallint, an enum) use keys again; others count on. */
 const REUSED_CAPACITY = 100_000;
 
+/* Rows looked at to find one that can be forgotten, each time a row comes in. */
+const FORGET_TRIES = 8;
+
 /** A foreign key seen from the table that it references. */
 export interface IncomingKey {
   readonly relation: number;
@@ -179,11 +182,13 @@ export class RowStore {
     this.keyspaces[relation]!.enter(slot);
     this.tracked++;
     for (const index of this.indexes[relation]!) index.add(this.indexKey(relation, slot, index.columns), slot);
-    while (live.size > this.mostPerRelation || (this.tracked > this.mostInAll && live.size > 1)) {
+    const { mostPerRelation, mostInAll } = this;
+    for (let tries = 0; tries < FORGET_TRIES; tries++) {
+      if (live.size <= mostPerRelation && (this.tracked <= mostInAll || live.size <= 1)) return;
       const { oldest } = age;
-      // A row in flight is as new as it gets.
-      if (!this.keyspaces[relation]!.idle.has(oldest) || oldest === slot) break;
-      this.disown(relation, oldest);
+      // What something in flight touches is as new as it gets.
+      if (oldest !== slot && this.keyspaces[relation]!.mayForget(oldest)) this.disown(relation, oldest);
+      else age.touch(oldest);
     }
   }
 
@@ -257,7 +262,7 @@ export class RowStore {
   hold(relation: number, position: number, slot: number, parent: number, amount: 1 | -1): void {
     const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
     if (parent >= 0 && !(parentRelation === relation && parent === slot))
-      this.keyspaces[parentRelation]!.addObstacles(parent, amount);
+      this.keyspaces[parentRelation]!.hold(parent, amount);
   }
 
   /* A row that references itself can still be deleted. */

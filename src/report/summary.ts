@@ -171,10 +171,6 @@ export function summarise(source: SummarySource): Summary {
   };
 }
 
-/*
- * An event loop runs on while its thread waits for a core, so the process's CPU has a say as well: where the server
- * takes the cores, the generator is not at its limit.
- */
 function utilisationOf({ totals, workers, cpuSeconds, elapsedSeconds }: SummarySource): Utilisation {
   const ofLanes = totals.scalar('laneMs');
   const share = (part: number, whole: number) => (whole > 0 ? round(Math.min(1, part / whole)) : 0);
@@ -182,7 +178,8 @@ function utilisationOf({ totals, workers, cpuSeconds, elapsedSeconds }: SummaryS
     share(totals.scalarOf(worker, 'busyMs'), totals.scalarOf(worker, 'threadMs')),
   );
   return {
-    worker: Math.min(Math.max(0, ...ofWorkers), share(cpuSeconds, elapsedSeconds * workers)),
+    worker: Math.max(0, ...ofWorkers),
+    worker_cpu: share(cpuSeconds, elapsedSeconds * workers),
     connections: share(totals.scalar('inFlightMs'), ofLanes),
     waiting: share(totals.scalar('pausedMs'), ofLanes),
   };

@@ -1,7 +1,9 @@
 /** What a run's time went to, as shares from 0 to 1. */
 export interface Utilisation {
-  /** Of the busiest worker thread: time in which its event loop ran on a core. */
+  /** Of the busiest worker thread: time in which its event loop was not idle. */
   readonly worker: number;
+  /** Of all worker threads: time on a core. */
+  readonly worker_cpu: number;
   /** Of all connections: time in which something was under way. */
   readonly connections: number;
   /** Of all connections: time in which the configuration made them wait. */
@@ -16,21 +18,25 @@ export interface Verdict {
   readonly advice: string;
 }
 
-/* A thread this busy has no time left: what is missing goes to timers and to the kernel. */
-const SATURATED = 0.85;
+/*
+ * An event loop this busy has no time left. It runs on while its thread waits for a core, so a core must have been there
+ * as well, or the server has taken them.
+ */
+const SATURATED = 0.9;
+const ON_A_CORE = 0.55;
 /* Connections that wait for the configuration for so much of the time are held back by it. */
 const HELD_BACK = 0.5;
 
 /** What limited a run. The generator is named where a thread is at its limit, whatever the server does. */
 export function verdictOf(utilisation: Utilisation, workers: number, connections: number): Verdict {
-  const { worker, connections: busy, waiting } = utilisation;
+  const { worker, worker_cpu: cpu, connections: busy, waiting } = utilisation;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   if (waiting >= HELD_BACK)
     return {
       limit: 'rate-bound',
       advice: `connections waited ${percent(waiting)} of the time because the configuration says so`,
     };
-  if (worker >= SATURATED || worker > busy) {
+  if ((worker >= SATURATED && cpu >= ON_A_CORE) || worker > busy) {
     const change =
       workers < connections
         ? `raise workers (${workers} now)`

@@ -71,14 +71,15 @@ export interface Running {
   readonly ended: Promise<Ran>;
 }
 
-/** The command line as a user calls it, on a configuration text; ended by force after a minute. */
+/** The command line as a user calls it, on a configuration text; ended by force after a minute. EVENTGEN_NODE is the Node.js to use. */
 export function startCli(yaml: string, options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Running {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
   const file = path.join(folder, 'config.yaml');
   const summaryFile = path.join(folder, 'summary.json');
   writeFileSync(file, yaml);
-  const child = spawn(process.execPath, [CLI, 'run', '-c', file, '--summary', summaryFile, ...options], {
-    env: { ...process.env, ...environment },
+  const { EVENTGEN_NODE: node = process.execPath, ...variables } = environment;
+  const child = spawn(node, [CLI, 'run', '-c', file, '--summary', summaryFile, ...options], {
+    env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

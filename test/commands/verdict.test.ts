@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest';
+import { configFor, createDatabase, runCli } from '../server/database.js';
+
+const COLUMNS = Array.from({ length: 20 }, (_, index) => `c${index}`);
+
+it('rate-bound: the configuration makes the connections wait', async () => {
+  const database = await createDatabase('CREATE TABLE a (id bigint PRIMARY KEY, v text)');
+  const { summary } = await runCli(
+    configFor(database, 'random_seed: 1\nnum_iterations: 200\nwait_after_operations: 10\nwait_duration_seconds: 0.1'),
+  );
+  expect(summary.verdict).toBe('rate-bound');
+  expect(summary.verdict_because!.waiting).toBeGreaterThan(0.5);
+  await database.drop();
+});
+
+it('server-bound: every statement takes its time there', async () => {
+  const database = await createDatabase(`CREATE TABLE a (id bigint PRIMARY KEY, v text);
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.005); RETURN NULL; END';
+    CREATE TRIGGER slow AFTER INSERT OR UPDATE OR DELETE ON a EXECUTE FUNCTION slow()`);
+  const { summary, stdout } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 400\nconnections: 1'));
+  expect(summary.verdict).toBe('server-bound');
+  expect(summary.verdict_because!.connections).toBeGreaterThan(0.8);
+  expect(summary.verdict_because!.worker).toBeLessThan(0.5);
+  expect(stdout).toMatch(/server-bound: connections had work \d+ % of the time/);
+  await database.drop();
+});
+
+it('generator-bound: one thread makes more than the server needs time for', async () => {
+  const database = await createDatabase(
+    `CREATE UNLOGGED TABLE a (id bigint PRIMARY KEY, ${COLUMNS.map((name) => `${name} text`).join(', ')})`,
+  );
+  // Letter by letter: much to draw, little to send. The server throws rows away, which costs it next to nothing.
+  await database.client.query(`CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER swallow BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION swallow()`);
+  const template = '{{string.alpha}}'.repeat(200);
+  const overrides = COLUMNS.map((name) => `${name}: { type: template, template: "${template}" }`).join(', ');
+  const { summary } = await runCli(
+    configFor(
+      database,
+      `random_seed: 1\nnum_iterations: 4000\nworkers: 1\noperations: [INSERT]\noperation_weights: [1]\ncolumn_overrides: { a: { ${overrides} } }`,
+    ),
+  );
+  expect(summary.verdict, JSON.stringify(summary.verdict_because)).toBe('generator-bound');
+  expect(summary.verdict_because!.advice).toContain('raise workers (1 now)');
+  await database.drop();
+});
