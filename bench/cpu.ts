@@ -103,8 +103,7 @@ function transcripts({ plan, claims }: Ready): Query[][] {
 async function runPlain(cluster: Cluster, lanes: readonly Query[][]): Promise<number> {
   const { settings } = cluster;
   const clients = lanes.map(
-    () =>
-      new pg.Client({ ...settings, password: settings.password ?? '', ssl: false, pipeline: true } as pg.ClientConfig),
+    () => new pg.Client({ ...settings, password: settings.password ?? '', ssl: false, pipeline: true }),
   );
   await Promise.all(clients.map((client) => client.connect()));
   const before = process.cpuUsage();

@@ -35,7 +35,7 @@ export type Expression =
   | { readonly kind: 'opaque'; readonly args: readonly Expression[] };
 
 /** The parts of an expression. */
-export function partsOf(expression: Expression): readonly Expression[] {
+function partsOf(expression: Expression): readonly Expression[] {
   switch (expression.kind) {
     case 'column':
     case 'constant':

@@ -2,7 +2,7 @@ import { columnsOf, type Expression, renamed } from '../catalog/expression.js';
 import type { Relation, Type } from '../catalog/model.js';
 
 /** An end of a range, as the constraint writes it. */
-export interface Bound {
+interface Bound {
   readonly text: string;
   readonly inclusive: boolean;
 }
@@ -220,7 +220,7 @@ function isLength(expression: Expression): boolean {
 }
 
 /** A constant's text under casts and signs; null where it is none, or NULL. */
-export function constantOf(expression: Expression): string | null {
+function constantOf(expression: Expression): string | null {
   if (expression.kind === 'cast') return constantOf(expression.arg);
   if (expression.kind === 'constant') return expression.text;
   if (expression.kind === 'operator' && expression.args.length === 1 && ['-', '+'].includes(expression.name)) {

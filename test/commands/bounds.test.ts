@@ -42,7 +42,7 @@ it('claims rows of a large table by its index, as the seed says', async () => {
   const claimed: string[] = [];
   for (const order of ['ASC', 'DESC']) {
     const database = await createDatabase(
-      `CREATE TABLE a (id bigint PRIMARY KEY, n int); INSERT INTO a SELECT i, 0 FROM generate_series(1, 1000001) AS i ORDER BY i ${order}`,
+      `CREATE UNLOGGED TABLE a (id bigint PRIMARY KEY, n int); INSERT INTO a SELECT i, 0 FROM generate_series(1, 1000001) AS i ORDER BY i ${order}`,
     );
     const settings =
       'random_seed: 4\nnum_iterations: 2000\noperations: [UPDATE]\noperation_weights: [1]\nexisting_rows: 500';

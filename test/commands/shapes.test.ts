@@ -49,8 +49,8 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-it.each([...SHAPES])(
-  '%s: same rows with 1 and 8 workers, nothing refused, counts exact',
+it.each(SHAPES)(
+  '$name: same rows with 1 and 8 workers, nothing refused, counts exact',
   async ({ name, sql, settings = 'num_iterations: 24000\noperation_weights: [2, 1, 1]' }) => {
     const hashes: Record<string, string>[] = [];
     for (const workers of [1, 8]) {

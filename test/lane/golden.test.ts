@@ -2,7 +2,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { transcript } from '../../src/commands/dry-run.js';
 import { prepare } from '../../src/commands/prepare.js';
 import { parseConfig } from '../../src/config/load.js';
+import type { ClaimSet } from '../../src/lane/claims.js';
+import { CompiledPlan } from '../../src/lane/compiled.js';
+import { Lane } from '../../src/lane/lane.js';
+import { parametersOf } from '../../src/lane/transaction.js';
 import { GENERATOR_VERSION } from '../../src/plan/build.js';
+import type { Plan } from '../../src/plan/plan.js';
 import { configFor, createDatabase, type Database } from '../server/database.js';
 
 let database: Database;
@@ -64,4 +69,48 @@ it('another table changes no value of the first operations on its neighbours', a
   const after = await seen();
   await database.client.query('DROP TABLE public.another');
   expect(after).toEqual(before);
+});
+
+/** What INSERTs of the given plan give to each column: "lane/operation/row/column" → value. */
+function insertedValues(plan: Plan, claims: ClaimSet, operations: number): Map<string, string | null> {
+  const compiled = new CompiledPlan(plan);
+  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
+  const values = new Map<string, string | null>();
+  for (const number of plan.quotas.keys()) {
+    const lane = new Lane(compiled, number, claims, silent);
+    for (let sent = 0; sent < operations; sent++) {
+      const step = lane.next();
+      if (step.kind !== 'send') break;
+      const { transaction } = step;
+      for (const statement of transaction.statements) {
+        const { insertColumns, columns } = plan.relations[statement.relation]!;
+        if (statement.kind !== 'insert') continue;
+        for (const [index, value] of parametersOf(transaction.bytes, statement).entries()) {
+          const column = columns[insertColumns[index % insertColumns.length]!]!;
+          values.set(
+            `${number}/${transaction.number}/${Math.floor(index / insertColumns.length)}/${column.label}`,
+            value,
+          );
+        }
+      }
+      const rows = transaction.statements.map((statement) => statement.rows);
+      lane.settle(transaction, { kind: 'committed', rows, returned: rows.map(() => null) });
+    }
+  }
+  return values;
+}
+
+it('another column changes no value that an INSERT gives to its neighbours', async () => {
+  const seen = async () => {
+    const settings = 'random_seed: 1\nconnections: 2\nmanual_table_list: [people]';
+    const config = parseConfig('c.yaml', configFor(database, settings), [], {});
+    const { plan, claims } = await prepare(database.client, config, true, () => undefined);
+    return insertedValues(plan, claims, 200);
+  };
+  const before = await seen();
+  await database.client.query('ALTER TABLE public.people ADD COLUMN another numeric(8,3), ADD COLUMN one_more text[]');
+  const after = await seen();
+  await database.client.query('ALTER TABLE public.people DROP COLUMN another, DROP COLUMN one_more');
+  expect(after.size).toBeGreaterThan(before.size);
+  for (const [place, value] of before) expect(after.get(place), place).toBe(value);
 });
