@@ -48,6 +48,9 @@ export function operationSeeds(lane: OperationSeeds, number: number, attempt: nu
   };
 }
 
+/* With fewer ordinals than this inserts and updates share them. */
+const AMPLE_CAPACITY = 10_000_000;
+
 export class CompiledRelation {
   readonly plan: RelationPlan;
   readonly columns: readonly CompiledColumn[];
@@ -58,6 +61,9 @@ export class CompiledRelation {
 
   /** The column whose values are listed and handed out one by one, −1 where there is none. */
   readonly listedColumn: number;
+
+  /** True where updates of unique columns take ordinals of their own. */
+  readonly updatesApart: boolean;
 
   constructor(plan: RelationPlan, writers: Writers, random: Seed, faker: Seed, stream: Stream) {
     this.plan = plan;
@@ -72,6 +78,9 @@ export class CompiledRelation {
         recipe.form.kind === 'labels' &&
         plan.named.includes(index),
     );
+    this.updatesApart =
+      plan.capacity >= AMPLE_CAPACITY &&
+      plan.updateSets.some((set) => set.some((column) => plan.columns[column]!.source === 'ordinal'));
     this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
   }
 }

@@ -114,8 +114,8 @@ export class OwnedRows implements Rows {
     const usesOrdinal = set.some(
       (column) => plan.columns[column]!.source === 'ordinal' || plan.columns[column]!.recipe.kind === 'template',
     );
-    if (usesOrdinal && !this.store.hasRoom(relation)) return false;
-    const ordinal = usesOrdinal ? this.store.takeOrdinal(relation) : 0;
+    if (usesOrdinal && !this.store.hasUpdateRoom(relation)) return false;
+    const ordinal = usesOrdinal ? this.store.takeUpdateOrdinal(relation) : 0;
 
     const keyspace = this.store.keyspaces[relation]!;
     keyspace.take(slot);

@@ -41,7 +41,9 @@ export class RowStore {
   private readonly claims: ClaimSet;
   /** By relation and foreign key: which rows reference which. */
   private readonly children: readonly (readonly ChildLists[])[];
+  /** By relation: the next ordinal for an INSERT, and for an UPDATE of a unique column. */
   private readonly nextOrdinal: number[];
+  private readonly nextUpdateOrdinal: number[];
   /** By relation: ordinals of deleted rows, where the relation's are few. */
   private readonly freed: readonly number[][];
   /** By relation: rows that the lane made and has lost track of. */
@@ -71,6 +73,7 @@ export class RowStore {
       }
     }
     this.nextOrdinal = compiled.relations.map(() => lane);
+    this.nextUpdateOrdinal = compiled.relations.map(() => lane + this.lanes);
     this.freed = compiled.relations.map(() => []);
     const { tableRows, maxTrackedRows, maxTrackedRowsTotal } = compiled.plan;
     this.disowned = compiled.relations.map(() => 0);
@@ -152,10 +155,28 @@ export class RowStore {
 
   /** The next ordinal; on a table of small capacity one that a deleted row has given back, when all have been used. */
   takeOrdinal(relation: number): number {
+    const { plan, updatesApart } = this.compiled.relations[relation]!;
     const ordinal = this.nextOrdinal[relation]!;
-    if (ordinal >= this.compiled.relations[relation]!.plan.capacity) return this.freed[relation]!.pop()!;
-    this.nextOrdinal[relation] = ordinal + this.lanes;
+    if (ordinal >= plan.capacity) return this.freed[relation]!.pop()!;
+    this.nextOrdinal[relation] = ordinal + this.lanes * (updatesApart ? 2 : 1);
     return ordinal;
+  }
+
+  /**
+   * An ordinal for a unique column that an UPDATE writes. Every other one, so that keys of inserted rows do not depend on
+   * which columns updates choose; where ordinals are few, both draw from the same.
+   */
+  takeUpdateOrdinal(relation: number): number {
+    if (!this.compiled.relations[relation]!.updatesApart) return this.takeOrdinal(relation);
+    const ordinal = this.nextUpdateOrdinal[relation]!;
+    this.nextUpdateOrdinal[relation] = ordinal + this.lanes * 2;
+    return ordinal;
+  }
+
+  /** True while there are ordinals left for an UPDATE. */
+  hasUpdateRoom(relation: number): boolean {
+    const { plan, updatesApart } = this.compiled.relations[relation]!;
+    return updatesApart ? this.nextUpdateOrdinal[relation]! < plan.capacity : this.hasRoom(relation);
   }
 
   /** The index over some named columns of a relation; filled when it is first asked for, kept from then on. */

@@ -1,24 +1,24 @@
-generator_version 1
+generator_version 2
 -- lane 0, operation 0: delete on public.people
 DELETE FROM "public"."people" AS t WHERE t."id" = $1::bigint
   -- "3"
 -- lane 0, operation 1: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
-  -- "7", "irwin.beer.0gtcj@gmail.com", "bad", "2006-04-10", "{}", "9", "lynne_berge.2gtcj@hotmail.com", "bad", "3603-03-23", "{\"Movies\",\"Sports\",\"Automotive\",\"Tools\"}", "11", "beaulah.graham4.4gtcj@hotmail.com", "bad", "2017-09-15", "{\"Garden\",\"Movies\",\"Beauty\",\"Automotive\"}", "13", "jordy51.6gtcj@gmail.com", "bad", "2004-11-11", "{NULL,\"Kids\",\"Games\",\"Games\",\"Garden\"}"
+  -- "7", "irwin.beer.0gtcj@gmail.com", "bad", "2006-04-10", "{}", "11", "beaulah.graham4.4gtcj@hotmail.com", "bad", "3603-03-23", "{\"Movies\",\"Sports\",\"Automotive\",\"Tools\"}", "15", "winifred_weimann.8gtcj@hotmail.com", "bad", "2017-09-15", "{\"Garden\",\"Movies\",\"Beauty\",\"Automotive\"}", "19", "ivory_volkman.12gtcj@yahoo.com", "bad", "2004-11-11", "{NULL,\"Kids\",\"Games\",\"Games\",\"Garden\"}"
 -- lane 0, operation 2: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
-  -- "15", "winifred_weimann.8gtcj@hotmail.com", "fine", "2010-01-21", "{\"Health\",\"Kids\",\"Clothing\",\"Tools\"}", "17", "brown_medhurst-okon23.10gtcj@yahoo.com", "fine", "2005-01-05", "{\"Clothing\",\"Electronics\",\"Outdoors\",\"Books\",\"Automotive\"}", "19", "ivory_volkman.12gtcj@yahoo.com", "bad", "2024-03-24", "{\"Beauty\"}", "21", "aracely.turcotte-walter74.14gtcj@yahoo.com", "bad", "2023-03-24", "{\"Grocery\",\"Home\",\"Home\",\"Toys\",NULL}"
+  -- "23", "cary28.16gtcj@yahoo.com", "fine", "2010-01-21", "{\"Health\",\"Kids\",\"Clothing\",\"Tools\"}", "27", "zula_willms74.20gtcj@yahoo.com", "fine", "2005-01-05", "{\"Clothing\",\"Electronics\",\"Outdoors\",\"Books\",\"Automotive\"}", "31", "ronald64.24gtcj@gmail.com", "bad", "2024-03-24", "{\"Beauty\"}", "35", "marge48.28gtcj@gmail.com", "bad", "2023-03-24", "{\"Grocery\",\"Home\",\"Home\",\"Toys\",NULL}"
 -- lane 0, operation 3: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
   -- "2", "1", "Bob Purdy", "613.69", "5", "3", "Brielle Gusikowski", NULL, "2", "5", "Minnie Senger", NULL, "2", "7", "Leda Langworth", "-433.73"
 -- lane 0, operation 4: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
-  -- "23", "cary28.16gtcj@yahoo.com", "fine", "2016-10-20", NULL, "25", "margie_gibson32.18gtcj@yahoo.com", "bad", "2012-07-21", "{\"Electronics\",\"Garden\",\"Outdoors\",\"Garden\",\"Movies\"}", "27", "zula_willms74.20gtcj@yahoo.com", "fine", "2005-01-08", "{\"Clothing\"}", "29", "bartholome_conroy74.22gtcj@gmail.com", "fine", "2009-07-14", NULL
+  -- "39", "loraine37.32gtcj@yahoo.com", "fine", "2016-10-20", NULL, "43", "roel.macgyver.36gtcj@hotmail.com", "bad", "2012-07-21", "{\"Electronics\",\"Garden\",\"Outdoors\",\"Garden\",\"Movies\"}", "47", "jamey44.40gtcj@yahoo.com", "fine", "2005-01-08", "{\"Clothing\"}", "51", "rosemarie.okeefe.44gtcj@gmail.com", "fine", "2009-07-14", NULL
 -- lane 0, operation 5: update on public.people
 UPDATE "public"."people" AS t SET "email" = $1, "mood" = $2, "born" = $3 WHERE t."id" = $4::bigint
-  -- "ronald64.24gtcj@gmail.com", "fine", "2014-12-01", "21"
+  -- "lynne_berge.2gtcj@hotmail.com", "fine", "2014-12-01", "35"
 UPDATE "public"."people" AS t SET "email" = $1, "mood" = $2, "born" = $3 WHERE t."id" = $4::bigint
-  -- "kamryn_ohara.26gtcj@gmail.com", "bad", "2010-10-01", "13"
+  -- "jordy51.6gtcj@gmail.com", "bad", "2010-10-01", "19"
 -- lane 0, operation 6: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended(t::text, 0)::text
   -- "2021-12-01 21:37:08.050564+00", "{\"n\":326858,\"name\":\"Miss Margarett Windler\",\"active\":false,\"score\":65.7,\"tags\":[\"derelinquo\",\"crepusculum\",\"solutio\"]}", "2011-02-01 04:27:04.529717+00", "{\"n\":780566,\"name\":\"Telly Gleason\",\"active\":true,\"score\":-12.8,\"tags\":[\"eius\",\"tyrannus\"],\"address\":{\"city\":\"New Guidochester\",\"zip\":null}}", NULL, "{\"n\":889965,\"name\":\"Christa Dare-Cassin\",\"active\":false,\"score\":-75.9,\"tags\":[]}", "2011-09-17 17:47:16.960601+00", "{\"n\":487750,\"name\":\"Terrell Morissette DVM\",\"active\":false,\"score\":-21.1,\"tags\":[],\"address\":{\"city\":\"New Delbert\",\"zip\":null}}"
@@ -44,7 +44,7 @@ INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5,
   -- NULL, "{\"n\":396144,\"name\":\"Ruby Kunde\",\"active\":true,\"score\":-37.4,\"tags\":[\"sub\"],\"address\":{\"city\":\"Glen Burnie\",\"zip\":null}}", "2016-04-20 13:54:34.666751+00", "{\"n\":577328,\"name\":\"Danny Turner\",\"active\":true,\"score\":-28.2,\"tags\":[\"velut\",\"at\",\"crur\"],\"address\":{\"city\":\"Sylvesterstad\",\"zip\":null}}", "0472-06-30 22:10:05.433376+00", "{\"n\":252602,\"name\":\"Anais Kuphal\",\"active\":true,\"score\":99.3,\"tags\":[\"cito\"],\"address\":{\"city\":\"Fort Mindy\",\"zip\":null}}", "2020-11-20 18:17:05.152716+00", "{\"n\":313070,\"name\":\"Walter Ferry\",\"active\":false,\"score\":5.5,\"tags\":[\"aeternus\",\"thermae\",\"summopere\"],\"address\":{\"city\":\"Ebonyview\",\"zip\":null}}"
 -- lane 1, operation 1: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
-  -- "8", "ryleigh.rath.1gtcj@gmail.com", "bad", "2018-01-17", "{\"Home\"}", "10", "monserrate_kuhlman31.3gtcj@hotmail.com", "fine", "2022-02-19", "{}", "12", "edmond.herman.5gtcj@gmail.com", "fine", "2004-11-29", "{\"Baby\",\"Outdoors\",\"Books\",\"Kids\",\"Beauty\"}", "14", "merl_thiel79.7gtcj@gmail.com", "bad", "2001-03-01", "{}"
+  -- "8", "ryleigh.rath.1gtcj@gmail.com", "bad", "2018-01-17", "{\"Home\"}", "12", "edmond.herman.5gtcj@gmail.com", "fine", "2022-02-19", "{}", "16", "haylie.lind2.9gtcj@hotmail.com", "fine", "2004-11-29", "{\"Baby\",\"Outdoors\",\"Books\",\"Kids\",\"Beauty\"}", "20", "derrick.hyatt.13gtcj@yahoo.com", "bad", "2001-03-01", "{}"
 -- lane 1, operation 2: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended(t::text, 0)::text
   -- "2023-08-31 20:15:31.473843+00", "{\"n\":760048,\"name\":\"Augustus Kohler\",\"active\":false,\"score\":23.2,\"tags\":[\"sol\"],\"address\":{\"city\":\"Lake Gregburgh\",\"zip\":null}}", "6148-11-02 17:26:48.813200+00", "{\"n\":720052,\"name\":\"Dr. Marvin Quigley\",\"active\":true,\"score\":85.2,\"tags\":[\"aspicio\",\"terminatio\",\"viscus\"],\"address\":{\"city\":\"Fairfield\",\"zip\":null}}", "2023-06-16 09:47:44.884118+00", "{\"n\":990996,\"name\":\"Paul Satterfield\",\"active\":false,\"score\":-82.5,\"tags\":[\"clibanus\",\"tabernus\"],\"address\":{\"city\":\"South Amira\",\"zip\":null}}", "2009-03-18 18:51:26.503496+00", "{\"n\":186881,\"name\":\"Cary Wuckert\",\"active\":true,\"score\":-88.4,\"tags\":[]}"
@@ -56,18 +56,18 @@ INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5,
   -- "2016-10-27 07:18:36.997110+00", "{\"n\":132504,\"name\":\"Robb Vandervort\",\"active\":false,\"score\":16,\"tags\":[\"sapiente\"]}", "2025-09-20 02:36:45.009542+00", "{\"n\":980470,\"name\":\"Nigel Kassulke\",\"active\":true,\"score\":50.1,\"tags\":[]}", "2019-12-28 05:47:59.542490+00", "{\"n\":122439,\"name\":\"Mrs. Denise Hirthe\",\"active\":true,\"score\":-40.3,\"tags\":[\"aegrotatio\",\"verbum\",\"ea\"]}", "2019-09-01 03:45:11.031223+00", "{\"n\":860607,\"name\":\"Lisa Toy\",\"active\":true,\"score\":25,\"tags\":[],\"address\":{\"city\":\"Kuhlmanbury\",\"zip\":null}}"
 -- lane 1, operation 5: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
-  -- "8", "2", "Janelle Funk", "-0.95", "12", "4", "Marcella Kuhlman", "657.07", "12", "6", "Eveline McKenzie", "7.94", "8", "8", "Neal Nikolaus", "-17.67"
+  -- "8", "2", "Janelle Funk", "-0.95", "16", "4", "Marcella Kuhlman", "657.07", "16", "6", "Eveline McKenzie", "7.94", "8", "8", "Neal Nikolaus", "-17.67"
 -- lane 1, operation 6: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
   -- "8", "10", "Jovan Kuhn", "-0.70", "1", "12", "Cade Buckridge", "89.61", "1", "14", "Jorge Ryan-Hettinger", "53.31", "1", "16", "Mireya Nolan", "3.74"
 -- lane 1, operation 7: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
-  -- "10", "18", "Graciela Wolff", NULL, "12", "20", "Dr. Macie Hintz", "4.55", "10", "22", "Dr. Dorris Hand", "412.43", "1", "24", "Kassandra Botsford", "5.18"
+  -- "12", "18", "Graciela Wolff", NULL, "16", "20", "Dr. Macie Hintz", "4.55", "12", "22", "Dr. Dorris Hand", "412.43", "1", "24", "Kassandra Botsford", "5.18"
 -- lane 1, operation 8: update on public.pets
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Mrs. Harriet Schimmel", "7.32", "12", "4"
+  -- "Mrs. Harriet Schimmel", "7.32", "16", "4"
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Marian Haley", "55.16", "12", "6"
+  -- "Marian Haley", "55.16", "16", "6"
 -- lane 1, operation 9: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended(t::text, 0)::text
   -- "2005-11-13 20:03:24.245290+00", "{\"n\":447146,\"name\":\"Ms. Ana Pfannerstill\",\"active\":true,\"score\":-18.2,\"tags\":[\"acsi\"]}", "2021-10-31 12:42:10.557713+00", "{\"n\":171524,\"name\":\"Mr. Emiliano Beatty\",\"active\":true,\"score\":97,\"tags\":[\"sodalitas\",\"tenetur\"]}", "2017-08-27 21:11:20.492932+00", "{\"n\":111900,\"name\":\"Gonzalo Kuphal-Kessler\",\"active\":false,\"score\":-61.3,\"tags\":[\"possimus\",\"eveniet\"]}", "2007-12-28 18:35:59.995799+00", "{\"n\":778058,\"name\":\"Madaline Veum\",\"active\":true,\"score\":31.2,\"tags\":[\"labore\"],\"address\":{\"city\":\"Kristown\",\"zip\":null}}"
@@ -78,6 +78,6 @@ UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3
   -- "Madge Daniel", "49.08", "8", "2"
 -- lane 1, operation 11: update on public.pets
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Ruby Labadie", "-39.62", "12", "4"
+  -- "Ruby Labadie", "-39.62", "16", "4"
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Aurelia Hane", "61.21", "10", "18"
+  -- "Aurelia Hane", "61.21", "12", "18"
