@@ -4,6 +4,7 @@ import {
   byCodePoint,
   type Catalog,
   type Check,
+  type Field,
   type ForeignKey,
   labelOf,
   type ReferentialAction,
@@ -244,6 +245,9 @@ interface TypeRow {
   typnotnull: boolean;
   labels: string[] | null;
   checks: CheckRow[];
+  range_subtype: number | null;
+  multirange_of: number | null;
+  fields: Field[];
   extension: string | null;
 }
 
@@ -254,7 +258,11 @@ WITH RECURSIVE used AS (
   WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
   UNION
   SELECT part.oid FROM used JOIN pg_type AS whole ON whole.oid = used.oid,
-       LATERAL (VALUES (whole.typelem), (whole.typbasetype)) AS part (oid)
+       LATERAL (SELECT whole.typelem UNION ALL SELECT whole.typbasetype
+                UNION ALL SELECT range.rngsubtype FROM pg_range AS range WHERE range.rngtypid = whole.oid
+                UNION ALL SELECT range.rngtypid FROM pg_range AS range WHERE range.rngmultitypid = whole.oid
+                UNION ALL SELECT field.atttypid FROM pg_attribute AS field
+                          WHERE field.attrelid = whole.typrelid AND field.attnum > 0 AND NOT field.attisdropped) AS part (oid)
   WHERE part.oid <> 0
 )
 SELECT type.oid, namespace.nspname::text, type.typname::text, type.typtype::text, type.typelem AS element,
@@ -265,6 +273,13 @@ SELECT type.oid, namespace.nspname::text, type.typname::text, type.typtype::text
        (SELECT coalesce(json_agg(json_build_object('name', constr.conname, 'text', pg_get_expr(constr.conbin, 0))
                                  ORDER BY constr.conname), '[]')
         FROM pg_constraint AS constr WHERE constr.contypid = type.oid AND constr.contype = 'c') AS checks,
+       (SELECT range.rngsubtype FROM pg_range AS range WHERE range.rngtypid = type.oid) AS range_subtype,
+       (SELECT range.rngtypid FROM pg_range AS range WHERE range.rngmultitypid = type.oid) AS multirange_of,
+       (SELECT coalesce(json_agg(json_build_object('name', field.attname, 'type', field.atttypid::int8, 'modifier', field.atttypmod,
+                                                   'typeName', format_type(field.atttypid, field.atttypmod))
+                                 ORDER BY field.attnum), '[]')
+        FROM pg_attribute AS field
+        WHERE type.typrelid <> 0 AND field.attrelid = type.typrelid AND field.attnum > 0 AND NOT field.attisdropped) AS fields,
        (SELECT extension.extname::text FROM pg_depend AS member JOIN pg_extension AS extension ON extension.oid = member.refobjid
         WHERE member.classid = 'pg_type'::regclass AND member.objid = type.oid
           AND member.refclassid = 'pg_extension'::regclass AND member.deptype = 'e') AS extension
@@ -290,6 +305,12 @@ function toType(row: TypeRow): Type {
         notNull: row.typnotnull,
         checks: row.checks.map(toCheck),
       };
+    case 'r':
+      return { ...name, kind: 'range', subtype: row.range_subtype! };
+    case 'm':
+      return { ...name, kind: 'multirange', range: row.multirange_of! };
+    case 'c':
+      return { ...name, kind: 'composite', fields: row.fields };
     default:
       return { ...name, kind: 'other', typtype: row.typtype };
   }

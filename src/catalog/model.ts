@@ -126,7 +126,18 @@ export type Type =
       /** Conditions on the column `value`. */
       readonly checks: readonly Check[];
     })
+  | (TypeName & { readonly kind: 'range'; readonly subtype: number })
+  | (TypeName & { readonly kind: 'multirange'; readonly range: number })
+  | (TypeName & { readonly kind: 'composite'; readonly fields: readonly Field[] })
   | (TypeName & { readonly kind: 'other'; readonly typtype: string });
+
+/** A field of a composite type. */
+export interface Field {
+  readonly name: string;
+  readonly type: number;
+  readonly modifier: number;
+  readonly typeName: string;
+}
 
 interface TypeName {
   readonly oid: number;

@@ -107,6 +107,14 @@ function compile(recipe: Recipe, pools: Pools): Writer {
       };
     case 'array':
       return arrayWriter(compile(recipe.element, pools), recipe);
+    case 'format':
+      return formatWriter(recipe.parts.map((part) => (typeof part === 'string' ? part : compile(part, pools))));
+    case 'repeat':
+      return repeatWriter(compile(recipe.element, pools), recipe);
+    case 'span':
+      return spanWriter(recipe.of, recipe.scale);
+    case 'row':
+      return rowWriter(recipe.fields.map((field) => (field === null ? null : compile(field, pools))));
     case 'sequence':
       return sequenceWriter(recipe.form, recipe.start, pools);
   }
@@ -183,6 +191,83 @@ function putQuoted(scratch: Sink, sink: Sink): void {
     sink.byte(byte);
   }
   sink.byte(34);
+}
+
+function formatWriter(parts: readonly (string | Writer)[]): Writer {
+  return (stream, sink, ordinal) => {
+    for (const part of parts) {
+      if (typeof part === 'string') sink.text(part);
+      else {
+        sink.reserve(128);
+        part(stream, sink, ordinal);
+      }
+    }
+  };
+}
+
+function repeatWriter(element: Writer, { separator, min, max }: Recipe & { kind: 'repeat' }): Writer {
+  return (stream, sink, ordinal) => {
+    const count = stream.between(min, max);
+    for (let index = 0; index < count; index++) {
+      if (index > 0) sink.ascii(separator);
+      sink.reserve(128);
+      element(stream, sink, ordinal);
+    }
+  };
+}
+
+const EMPTY_SHARE = 1 / 32;
+const OPEN_SHARE = 1 / 16;
+const LONGEST_SPAN = 1000;
+const SPAN_DAYS = 9000;
+
+/** Ranges of whole steps: the upper end lies 1 … 1,000 steps above the lower one, so the order is never in question. */
+function spanWriter(of: (Recipe & { kind: 'span' })['of'], scale: number): Writer {
+  const unit = POWERS_OF_TEN[scale]!;
+  const put = (sink: Sink, value: number): void => {
+    sink.reserve(128);
+    if (of === 'date') writeDay(sink, value);
+    else if (of === 'timestamp' || of === 'timestamptz') {
+      sink.byte(34);
+      writeTimestamp(sink, value * (MICROS_PER_DAY / 24), of === 'timestamptz');
+      sink.byte(34);
+    } else if (of === 'integer' || scale === 0) sink.signed(value);
+    else {
+      sink.digits(Math.floor(value / unit));
+      sink.byte(46);
+      sink.padded(value % unit, scale);
+    }
+  };
+  const most = of === 'date' ? SPAN_DAYS : of === 'timestamp' || of === 'timestamptz' ? SPAN_DAYS * 24 : 1_000_000;
+  return (stream, sink) => {
+    if (stream.chance(EMPTY_SHARE)) {
+      sink.ascii('empty');
+      return;
+    }
+    const low = stream.below(most);
+    const high = low + 1 + stream.below(LONGEST_SPAN);
+    sink.byte(91);
+    if (!stream.chance(OPEN_SHARE)) put(sink, low);
+    sink.byte(44);
+    if (!stream.chance(OPEN_SHARE)) put(sink, high);
+    sink.byte(41);
+  };
+}
+
+/** (a,"b",) as a record's input function reads it: every field quoted, NULL as nothing. */
+function rowWriter(fields: readonly (Writer | null)[]): Writer {
+  const scratch = new Sink(SCRATCH_BYTES);
+  return (stream, sink, ordinal) => {
+    sink.byte(40);
+    for (const [index, field] of fields.entries()) {
+      if (index > 0) sink.byte(44);
+      if (field === null) continue;
+      scratch.clear();
+      field(stream, scratch, ordinal);
+      putQuoted(scratch, sink);
+    }
+    sink.byte(41);
+  };
 }
 
 function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer {

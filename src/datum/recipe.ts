@@ -48,6 +48,24 @@ export type Recipe =
       readonly delimiter: string;
       readonly minBytes: number;
     }
+  /** Fixed texts and recipes, one after the other. */
+  | { readonly kind: 'format'; readonly parts: readonly (string | Recipe)[] }
+  /** min … max times the element, with a separator between. */
+  | {
+      readonly kind: 'repeat';
+      readonly element: Recipe;
+      readonly separator: string;
+      readonly min: number;
+      readonly max: number;
+    }
+  /** A range: empty, open on a side, or from a value to a later one. `scale` belongs to decimals. */
+  | {
+      readonly kind: 'span';
+      readonly of: 'integer' | 'decimal' | 'date' | 'timestamp' | 'timestamptz';
+      readonly scale: number;
+    }
+  /** A row of fields; null: the field is always NULL. */
+  | { readonly kind: 'row'; readonly fields: readonly (Recipe | null)[] }
   /** A different value for every ordinal: what unique columns use. */
   | { readonly kind: 'sequence'; readonly form: SequenceForm; readonly start: number };
 
@@ -95,7 +113,12 @@ export function usesFakerSeed(recipe: Recipe): boolean {
     case 'tsvector':
       return true;
     case 'array':
+    case 'repeat':
       return usesFakerSeed(recipe.element);
+    case 'format':
+      return recipe.parts.some((part) => typeof part !== 'string' && usesFakerSeed(part));
+    case 'row':
+      return recipe.fields.some((field) => field !== null && usesFakerSeed(field));
     case 'sequence':
       return recipe.form.kind === 'text';
     case 'integer':
@@ -111,6 +134,7 @@ export function usesFakerSeed(recipe: Recipe): boolean {
     case 'macaddr':
     case 'bits':
     case 'choice':
+    case 'span':
     case 'null':
       return false;
   }

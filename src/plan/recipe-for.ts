@@ -2,6 +2,8 @@ import type { Attribute, Type } from '../catalog/model.js';
 import type { Meaning } from '../datum/meaning.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe } from '../datum/recipe.js';
+import { extensionRecipe } from './extension-types.js';
+import { systemRecipe } from './system-types.js';
 
 /** OIDs of PostgreSQL's own types (pg_type.dat; the same in every version). */
 export const OID = {
@@ -87,12 +89,61 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
       // A domain's CHECKs may refuse a boundary value; edges return with the solver that reads them.
       return typeof recipe === 'string' ? recipe : { ...recipe, edges: [] };
     }
-    case 'base':
+    case 'range':
+      return rangeRecipe(type.subtype, context);
+    case 'multirange': {
+      const range = context.types.get(type.range);
+      const inner = range?.kind === 'range' ? rangeRecipe(range.subtype, context) : undefined;
+      if (inner === undefined || typeof inner === 'string') return inner ?? `type ${context.typeName} is not covered`;
+      return { recipe: { kind: 'format', parts: ['{', inner.recipe, '}'] }, edges: ['{}'], quote: true };
+    }
+    case 'composite': {
+      const fields = type.fields.map((field) => {
+        const fieldType = context.types.get(field.type);
+        const meaning = meaningOf(field.name);
+        const inner =
+          fieldType && recipeFor(fieldType, field.modifier, { ...context, meaning, typeName: field.typeName });
+        // A field that no value can be made for is left NULL.
+        return inner === undefined || typeof inner === 'string' ? null : inner.recipe;
+      });
+      return { recipe: { kind: 'row', fields }, edges: [], quote: true };
+    }
+    case 'base': {
       if (type.extension === 'citext' && type.name === 'citext') return textRecipe(null, context);
+      const special =
+        (type.extension === null ? undefined : extensionRecipe(type.name, modifier, context.typeName)) ??
+        systemRecipe(type.oid);
+      if (special !== undefined) return { recipe: special, edges: [], quote: true };
       return builtinRecipe(type.oid, modifier, context);
+    }
     case 'other':
       return `type ${context.typeName} is not covered in this version`;
   }
+}
+
+function rangeRecipe(subtype: number, context: Context): TypedRecipe | string {
+  const base = baseOf(subtype, context.types);
+  const of = SPANS.get(base);
+  if (of !== undefined)
+    return { recipe: { kind: 'span', of, scale: of === 'decimal' ? 2 : 0 }, edges: ['empty', '(,)'], quote: true };
+  return { recipe: uniformChoice(['empty', '(,)']), edges: [], quote: true };
+}
+
+const SPANS: ReadonlyMap<number, (Recipe & { kind: 'span' })['of']> = new Map([
+  [OID.int4, 'integer'],
+  [OID.int8, 'integer'],
+  [OID.int2, 'integer'],
+  [OID.numeric, 'decimal'],
+  [OID.float4, 'decimal'],
+  [OID.float8, 'decimal'],
+  [OID.date, 'date'],
+  [OID.timestamp, 'timestamp'],
+  [OID.timestamptz, 'timestamptz'],
+]);
+
+function baseOf(oid: number, types: Types): number {
+  const type = types.get(oid);
+  return type?.kind === 'domain' ? baseOf(type.base, types) : oid;
 }
 
 function uniformChoice(values: readonly string[]): Recipe {
