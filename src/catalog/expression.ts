@@ -76,6 +76,21 @@ export function columnsOf(expression: Expression): string[] {
   return [...names];
 }
 
+/** Texts of all constants in an expression, without NULL. */
+export function constantsIn(expression: Expression): string[] {
+  if (expression.kind === 'constant') return expression.text === null ? [] : [expression.text];
+  return partsOf(expression).flatMap(constantsIn);
+}
+
+/** All operators in an expression, ANY and ALL over arrays among them. */
+export function operatorsIn(expression: Expression): { readonly name: string; readonly args: readonly Expression[] }[] {
+  const nested = partsOf(expression).flatMap(operatorsIn);
+  if (expression.kind === 'operator') return [expression, ...nested];
+  if (expression.kind === 'any' || expression.kind === 'all')
+    return [{ name: expression.operator, args: [expression.left, expression.array] }, ...nested];
+  return nested;
+}
+
 /** The expression with one column called by another name. */
 export function renamed(expression: Expression, from: string, to: string): Expression {
   const rename = (part: Expression): Expression => renamed(part, from, to);

@@ -61,7 +61,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         delete: row.can_delete,
       },
       rowSecurity: row.relrowsecurity,
-      checks: row.checks.map(toCheck),
+      checks: [...row.checks.map(toCheck), ...boundsOf(row)],
       exclusions: row.exclusions,
       partitioning:
         row.partition_strategy === null
@@ -130,6 +130,7 @@ interface RelationRow {
   exclusions: string[];
   partition_strategy: string | null;
   partitions: number;
+  bounds: (string | null)[] | null;
   default_partition: boolean;
   reltuples: number;
   relrowsecurity: boolean;
@@ -166,6 +167,10 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
        (SELECT partstrat::text FROM pg_partitioned_table WHERE partrelid = class.oid) AS partition_strategy,
        (SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = class.oid) IS TRUE AS default_partition,
        (SELECT count(*)::int FROM pg_inherits WHERE inhparent = class.oid) AS partitions,
+       (SELECT json_agg(leaf.bound ORDER BY leaf.name)
+        FROM (SELECT tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
+              FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT 200) AS leaf
+        WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
        has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,
@@ -184,6 +189,15 @@ interface CheckRow {
 
 function toCheck({ name, text }: CheckRow): Check {
   return { name, text, expression: parseExpression(text) };
+}
+
+/** Where there is no default partition, a row must lie within the bounds of one of the others: a condition like a CHECK. */
+function boundsOf({ bounds, default_partition: hasDefault }: RelationRow): Check[] {
+  const known = (bounds ?? []).filter((bound) => bound !== null);
+  if (hasDefault || known.length === 0 || known.every((bound) => bound.startsWith('satisfies_hash_partition(')))
+    return [];
+  const text = known.map((bound) => `(${bound})`).join(' OR ');
+  return [{ name: 'the bounds of its partitions', text, expression: parseExpression(text) }];
 }
 
 interface AttributeRow {

@@ -8,11 +8,12 @@ import type { Recipe } from '../datum/recipe.js';
 import type { Claims } from '../lane/claims.js';
 import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
 import { choicesOf } from '../lane/shares.js';
-import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
+import { applySearches, buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
 import { type Claimed, claimRows, countRows, parentsWithoutRows, unreachableTables } from '../traffic/claim.js';
 import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
+import { prove } from './prove.js';
 
 /** Everything that is known before the first write. */
 export interface Prepared extends Claimed {
@@ -31,7 +32,9 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
   const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
-  const draft = await selectRows(client, catalog, buildPlan(config, catalog, seeds), dryRun, say);
+  const built = buildPlan(config, catalog, seeds);
+  const searched = applySearches(built, await prove(client, built.searches));
+  const draft = await selectRows(client, catalog, searched, dryRun, say);
   for (const finding of draft.findings) {
     const where = finding.column === null ? finding.relation : `${finding.relation}.${finding.column}`;
     say(

@@ -18,6 +18,8 @@ export interface Restriction {
   readonly minLength: number;
   readonly maxLength: number | null;
   readonly notNull: boolean;
+  /** True where other values would do as well: one of several ranges was taken. */
+  readonly partial: boolean;
 }
 
 const UNRESTRICTED: Restriction = {
@@ -28,12 +30,13 @@ const UNRESTRICTED: Restriction = {
   minLength: 0,
   maxLength: null,
   notNull: false,
+  partial: false,
 };
 
 /** What is known after reading the CHECKs of a relation. */
 export interface Restrictions {
   readonly byColumn: ReadonlyMap<string, Restriction>;
-  /** Conditions that no restriction of a single column expresses. */
+  /** Conditions of which a part is expressed by no restriction, or by one that leaves out values. */
   readonly unsolved: readonly Condition[];
 }
 
@@ -41,6 +44,10 @@ export interface Restrictions {
 export interface Condition {
   readonly name: string;
   readonly expression: Expression;
+  /** As the server writes it. */
+  readonly text: string;
+  /** The column of a domain's condition, which the text calls VALUE; null for a CHECK of the relation. */
+  readonly domainColumn: string | null;
 }
 
 /** All conditions on the rows of a relation: its CHECKs, and those of its columns' domains. */
@@ -48,12 +55,17 @@ export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type
   const fromDomains = relation.attributes.flatMap((attribute) => {
     const conditions: Condition[] = [];
     for (let type = types.get(attribute.type); type?.kind === 'domain'; type = types.get(type.base)) {
-      for (const { name, expression } of type.checks)
-        conditions.push({ name: `${type.name}.${name}`, expression: renamed(expression, 'value', attribute.name) });
+      for (const { name, text, expression } of type.checks)
+        conditions.push({
+          name: `${type.name}.${name}`,
+          expression: renamed(expression, 'value', attribute.name),
+          text,
+          domainColumn: attribute.name,
+        });
     }
     return conditions;
   });
-  return [...relation.checks, ...fromDomains].map(({ name, expression }) => ({ name, expression }));
+  return [...relation.checks.map((check) => ({ ...check, domainColumn: null })), ...fromDomains];
 }
 
 /**
@@ -63,13 +75,15 @@ export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type
 export function restrictionsOf(conditions: readonly Condition[]): Restrictions {
   const byColumn = new Map<string, Restriction>();
   const unsolved: Condition[] = [];
-  for (const { name, expression } of conditions) {
-    for (const part of conjuncts(expression)) {
+  for (const condition of conditions) {
+    let isSolved = true;
+    for (const part of conjuncts(condition.expression)) {
       const columns = columnsOf(part);
       const narrowed = columns.length === 1 ? narrow(byColumn.get(columns[0]!) ?? UNRESTRICTED, part) : null;
-      if (narrowed === null) unsolved.push({ name, expression: part });
-      else byColumn.set(columns[0]!, narrowed);
+      if (narrowed !== null) byColumn.set(columns[0]!, narrowed);
+      if (narrowed === null || narrowed.partial) isSolved = false;
     }
+    if (!isSolved) unsolved.push(condition);
   }
   return { byColumn, unsolved };
 }
@@ -123,7 +137,7 @@ function either(restriction: Restriction, conditions: readonly Expression[]): Re
   if (branches.length === 0) return null;
   if (branches.every(({ values }) => values !== null))
     return { ...branches[0]!, values: [...new Set(branches.flatMap(({ values }) => values!))] };
-  return branches[0]!;
+  return { ...branches[0]!, partial: restriction.partial || conditions.length > 1 };
 }
 
 function compare(restriction: Restriction, { name, args }: Expression & { kind: 'operator' }): Restriction | null {

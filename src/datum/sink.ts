@@ -120,6 +120,17 @@ export class BindSink extends Sink {
     this.writeInt32(mark, this.offset - mark - 4);
   }
 
+  /** A whole value at once. */
+  value(text: string | null): void {
+    if (text === null) {
+      this.null();
+      return;
+    }
+    const mark = this.open();
+    this.text(text);
+    this.close(mark);
+  }
+
   null(): void {
     this.reserve(256);
     this.writeInt32(this.offset, -1);

@@ -3,7 +3,7 @@ import { Pools } from '../datum/pool.js';
 import { usesFakerSeed } from '../datum/recipe.js';
 import type { BindSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
-import type { ColumnPlan, Plan, RelationPlan } from '../plan/plan.js';
+import type { ColumnPlan, ForeignKeyPlan, Plan, RelationPlan } from '../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { Shapes } from './shape.js';
@@ -62,6 +62,11 @@ export class CompiledRelation {
   /** The column whose values are listed and handed out one by one, −1 where there is none. */
   readonly listedColumn: number;
 
+  /** By column: its group and its place there; null where it is in none. */
+  private readonly places: readonly ({ readonly group: number; readonly at: number } | null)[];
+  private readonly groupLabels: readonly Seed[];
+  private readonly stream: Stream;
+
   /** True where updates of unique columns take ordinals of their own. */
   readonly updatesApart: boolean;
 
@@ -71,6 +76,14 @@ export class CompiledRelation {
     this.foreignKeysOf = plan.columns.map((_, index) =>
       plan.foreignKeys.flatMap((key, position) => (key.columns.includes(index) ? [position] : [])),
     );
+    this.places = plan.columns.map((_, column) => {
+      const group = plan.groups.findIndex(({ columns }) => columns.includes(column));
+      return group < 0 ? null : { group, at: plan.groups[group]!.columns.indexOf(column) };
+    });
+    this.groupLabels = plan.groups.map(({ columns }) =>
+      split(random, `${plan.label}/${columns.map((column) => plan.columns[column]!.name).join()}`),
+    );
+    this.stream = stream;
     this.listedColumn = plan.columns.findIndex(
       ({ source, recipe }, index) =>
         source === 'ordinal' &&
@@ -83,7 +96,37 @@ export class CompiledRelation {
       plan.updateSets.some((set) => set.some((column) => plan.columns[column]!.source === 'ordinal'));
     this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
   }
+
+  /** Draws a tuple of every group for one row. */
+  pickTuples(seeds: OperationSeeds, draw: number): readonly number[] {
+    if (this.groupLabels.length === 0) return NO_PICKS;
+    return this.groupLabels.map((label, group) => {
+      this.stream.restart(seeds.random, label, draw);
+      return this.stream.below(this.plan.groups[group]!.tuples.length);
+    });
+  }
+
+  /** What a column's group gives it: a text or NULL; undefined where the column has a source of its own. */
+  cellOf(column: number, picks: readonly number[]): string | null | undefined {
+    const place = this.places[column]!;
+    if (place === null || this.plan.groups[place.group]!.own[place.at]!) return undefined;
+    return this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at]!;
+  }
+
+  /** Whether the groups want a foreign key to be NULL, or to have a parent; undefined where they do not care. */
+  presenceOf(foreignKey: ForeignKeyPlan, picks: readonly number[]): 'null' | 'present' | undefined {
+    let presence: 'null' | 'present' | undefined;
+    for (const column of foreignKey.columns) {
+      const place = this.places[column]!;
+      if (place === null) continue;
+      if (this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at] === null) return 'null';
+      presence = 'present';
+    }
+    return presence;
+  }
 }
+
+const NO_PICKS: readonly number[] = [];
 
 export class CompiledColumn {
   readonly plan: ColumnPlan;

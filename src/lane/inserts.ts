@@ -20,6 +20,8 @@ interface RowDraft {
   /** Number of the draw: row + try × TRY_STRIDE. */
   draw: number;
   readonly parents: number[];
+  /** Tuples drawn of the relation's groups. */
+  picks: readonly number[];
 }
 
 interface InsertContext {
@@ -71,12 +73,16 @@ export class Inserts {
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
     const ordinal = this.store.takeOrdinal(relation);
-    const draft: RowDraft = { slot: keyspace.allocate(ordinal), ordinal, draw: row, parents: [] };
+    const draft: RowDraft = { slot: keyspace.allocate(ordinal), ordinal, draw: row, parents: [], picks: [] };
     for (let attempt = 0; attempt <= TUPLE_TRIES; attempt++) {
       draft.draw = row + attempt * TRY_STRIDE;
       // The last try inserts new parents, whose tuples nobody can hold yet.
       const fresh = attempt === TUPLE_TRIES && plan.trackedKeys.length > 0;
-      if (!this.chooseParents(transaction, relation, draft, fresh, context)) break;
+      if (!this.chooseParents(transaction, relation, draft, fresh, context)) {
+        // Another tuple of the groups may do without.
+        if (plan.groups.length > 0) continue;
+        break;
+      }
       if (plan.trackedKeys.length === 0 || this.track(relation, draft, context)) {
         for (const [position, parent] of draft.parents.entries())
           this.store.link(relation, position, draft.slot, parent);
@@ -96,17 +102,22 @@ export class Inserts {
   ): boolean {
     const compiled = this.compiled.relations[relation]!;
     draft.parents.length = 0;
-    for (const [position, foreignKey] of compiled.plan.foreignKeys.entries()) {
+    draft.picks = compiled.pickTuples(context.seeds, draft.draw);
+    for (const foreignKey of compiled.plan.foreignKeys) {
+      const presence = compiled.presenceOf(foreignKey, draft.picks);
+      if (presence === 'null' && foreignKey.nullable) {
+        draft.parents.push(NO_PARENT);
+        continue;
+      }
+      const isNeeded = !foreignKey.nullable || presence === 'present';
       const required = this.parents.requiredOf(compiled, foreignKey, draft.parents, context.required);
-      const choice = { relation, foreignKey, position, draw: draft.draw, slot: draft.slot, required };
-      let parent = fresh && !foreignKey.nullable ? null : this.parents.chooseParent(choice, context.seeds);
-      if (parent === null && !fresh && !foreignKey.nullable)
-        parent = this.parentInFlight(transaction, foreignKey, required);
-      if (parent === null && (fresh || !foreignKey.nullable))
+      const choice = { relation, foreignKey, isNeeded, draw: draft.draw, required };
+      let parent = fresh && isNeeded ? null : this.parents.chooseParent(choice, context.seeds);
+      if (parent === null && !fresh && isNeeded) parent = this.parentInFlight(transaction, foreignKey, required);
+      if (parent === null && (fresh || isNeeded))
         parent = this.insertParent(transaction, foreignKey, required, context);
-      if (parent === null && !foreignKey.nullable && this.mayReferToItself(relation, foreignKey, required))
-        parent = draft.slot;
-      if (parent === null && !foreignKey.nullable) return false;
+      if (parent === null && isNeeded && this.mayReferToItself(relation, foreignKey, required)) parent = draft.slot;
+      if (parent === null && isNeeded) return false;
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
@@ -248,9 +259,12 @@ export class Inserts {
     const column = compiled.columns[index]!;
     const required = context.required.get(index);
     if (required !== undefined) {
-      const mark = sink.open();
-      sink.text(required);
-      sink.close(mark);
+      sink.value(required);
+      return;
+    }
+    const cell = compiled.cellOf(index, draft.picks);
+    if (cell !== undefined) {
+      sink.value(cell);
       return;
     }
     switch (column.plan.source) {

@@ -99,15 +99,21 @@ export class OwnedRows implements Rows {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const set = plan.updateSets[setIndex]!;
+    const picks = compiled.pickTuples(seeds, row);
     const parents: number[] = [];
     const changed: number[] = [];
     for (const [position, foreignKey] of plan.foreignKeys.entries()) {
       if (!set.includes(foreignKey.columns[0]!)) continue;
       const required = this.parents.requiredOf(compiled, foreignKey, parents, NOTHING_REQUIRED);
-      const choice = { relation, foreignKey, position, draw: row, slot, required };
-      let parent = this.parents.chooseParent(choice, seeds) ?? NO_PARENT;
-      if (parent === NO_PARENT && !foreignKey.nullable) parent = this.store.keyspaces[relation]!.parent(position, slot);
-      if (parent === NO_PARENT && !foreignKey.nullable) return false;
+      const presence = compiled.presenceOf(foreignKey, picks);
+      const isNeeded = !foreignKey.nullable || presence === 'present';
+      const choice = { relation, foreignKey, isNeeded, draw: row, required };
+      let parent =
+        presence === 'null' && foreignKey.nullable
+          ? NO_PARENT
+          : (this.parents.chooseParent(choice, seeds) ?? NO_PARENT);
+      if (parent === NO_PARENT && isNeeded) parent = this.store.keyspaces[relation]!.parent(position, slot);
+      if (parent === NO_PARENT && isNeeded) return false;
       parents[position] = parent;
       changed.push(position);
     }
@@ -127,7 +133,9 @@ export class OwnedRows implements Rows {
     const from = beginBind(this.sink, shape.parameters);
     for (const index of set) {
       const column = compiled.columns[index]!;
-      if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
+      const cell = compiled.cellOf(index, picks);
+      if (cell !== undefined) this.sink.value(cell);
+      else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
       else if (column.plan.source === 'foreign') {
         this.parents.writeForeign(
           compiled,

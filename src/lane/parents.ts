@@ -10,6 +10,8 @@ import { keyOf, type Required, type RowStore } from './row-store.js';
 export interface ParentChoice {
   readonly relation: number;
   readonly foreignKey: ForeignKeyPlan;
+  /** True where the key must have a parent. */
+  readonly isNeeded: boolean;
   /** Number of the draw within the operation. */
   readonly draw: number;
   readonly required: Required;
@@ -69,7 +71,7 @@ export class Parents {
     const total = live.size + pinned.length;
     if (total === 0) return null;
     this.stream.restart(seeds.random, this.seedOf(choice), choice.draw);
-    if (foreignKey.nullable && this.stream.chance(this.nullRatioOf(choice.relation, foreignKey))) return null;
+    if (!choice.isNeeded && this.stream.chance(this.nullRatioOf(choice.relation, foreignKey))) return null;
     if (required.size > 0) {
       const found = this.store.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
       return found.length === 0 ? null : found[this.stream.below(found.length)]!;

@@ -101,9 +101,12 @@ export class SampledRows implements Rows {
     for (let row = 0; row < rows; row++) {
       const ordinal = this.nextOrdinal[relation]!;
       this.nextOrdinal[relation] = ordinal + this.lanes;
+      const picks = compiled.pickTuples(seeds, row);
       for (const index of plan.insertColumns) {
         const column = compiled.columns[index]!;
-        if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
+        const cell = compiled.cellOf(index, picks);
+        if (cell !== undefined) this.sink.value(cell);
+        else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
         else if (column.plan.source === 'drawn') column.writeDrawn(seeds, row, ordinal, this.sink);
       }
     }
@@ -133,9 +136,12 @@ export class SampledRows implements Rows {
       const ordinal = this.nextOrdinal[relation]!;
       if (set.some((column) => compiled.plan.columns[column]!.source === 'ordinal'))
         this.nextOrdinal[relation] = ordinal + this.lanes;
+      const picks = compiled.pickTuples(seeds, row);
       for (const position of set) {
         const column = compiled.columns[position]!;
-        if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
+        const cell = compiled.cellOf(position, picks);
+        if (cell !== undefined) this.sink.value(cell);
+        else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
         else column.writeDrawn(seeds, row, ordinal, this.sink);
       }
     }

@@ -1,12 +1,25 @@
+import { columnsOf } from '../catalog/expression.js';
 import { type Catalog, type ForeignKey, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
-import { type Condition, conditionsOn, restrictionsOf } from '../constraint/restriction.js';
+import { type Condition, conditionsOn, type Restriction, restrictionsOf } from '../constraint/restriction.js';
+import { Writers } from '../datum/compile.js';
+import { Pools } from '../datum/pool.js';
 import { type Seed, seedOf } from '../random/seed.js';
 import { type ColumnDraft, draftColumns } from './column.js';
 import { draftKeys, identifyingColumns } from './keys.js';
-import type { Choice, ColumnPlan, Finding, ForeignKeyPlan, OperationKind, Plan, RelationPlan } from './plan.js';
+import type {
+  Choice,
+  ColumnPlan,
+  Finding,
+  ForeignKeyPlan,
+  OperationKind,
+  Plan,
+  RelationPlan,
+  ValueGroup,
+} from './plan.js';
+import { groupOf, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor, targetedRelations } from './target.js';
 import { setsPerTable, updateSets } from './update-sets.js';
@@ -23,6 +36,7 @@ export interface OrdinalColumn {
 
 export interface Draft {
   readonly plan: Plan;
+  readonly searches: readonly Search[];
   readonly ordinals: readonly OrdinalColumn[];
   readonly findings: readonly Finding[];
   /** Catalog relations in the order of plan.relations. */
@@ -52,6 +66,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
   );
   const findings: Finding[] = [];
   const ordinals: OrdinalColumn[] = [];
+  const searches: Search[] = [];
   const context: Context = {
     config,
     catalog,
@@ -62,6 +77,8 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
     findings,
     problems,
     ordinals,
+    searches,
+    writers: new Writers(new Pools(seedOf(seeds.faker))),
     sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
   const plans = relations.map((relation, index) => planRelation(relation, index, context));
@@ -99,7 +116,50 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
     relations: plans,
     choices,
   };
-  return { plan, ordinals, findings, relations };
+  return { plan, ordinals, searches, findings, relations };
+}
+
+/**
+ * The draft with the groups that searches have found; `accepted`: by search, positions of the tuples that the server
+ * takes. A table for whose conditions none was found takes no INSERT, and has a finding that says so.
+ */
+export function applySearches(draft: Draft, accepted: readonly (readonly number[])[]): Draft {
+  const findings = [...draft.findings];
+  const groups = draft.plan.relations.map((): ValueGroup[] => []);
+  const barred = new Set<number>();
+  for (const [index, search] of draft.searches.entries()) {
+    const group = groupOf(search, accepted[index]!);
+    if (group !== undefined) {
+      groups[search.relation]!.push(group);
+      continue;
+    }
+    barred.add(search.relation);
+    findings.push({
+      relation: search.label,
+      column: null,
+      prevents: ['insert'],
+      reason: `no values were found that meet ${[...new Set(search.conditions)].join(', ')} (${search.candidates.length} were tried)`,
+      remedy: `generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
+    });
+  }
+  const relations = draft.plan.relations.map((relation, index) => ({
+    ...relation,
+    groups: groups[index]!,
+    operations: barred.has(index) ? { ...relation.operations, insert: false } : relation.operations,
+    updateSets: barred.has(index)
+      ? relation.updateSets.filter((set) => !isTied(set, draft.searches, index))
+      : relation.updateSets,
+  }));
+  const choices = draft.plan.choices.filter(
+    ({ relation, operation }) => operation !== 'insert' || !barred.has(relation),
+  );
+  return { ...draft, findings, plan: { ...draft.plan, relations, choices } };
+}
+
+function isTied(set: readonly number[], searches: readonly Search[], relation: number): boolean {
+  return searches.some(
+    (search) => search.relation === relation && search.columns.some((column) => set.includes(column)),
+  );
 }
 
 /** Shares an amount out so that it adds up: the first lanes take the remainder. −1 stays −1 for every lane. */
@@ -125,6 +185,9 @@ interface Context {
   readonly findings: Finding[];
   readonly problems: Problem[];
   readonly ordinals: OrdinalColumn[];
+  readonly searches: Search[];
+  /** For samples of recipes, to be tried on the server. */
+  readonly writers: Writers;
   /** Sets of columns for UPDATE, per table. */
   readonly sets: number;
 }
@@ -134,7 +197,8 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const label = labelOf(relation);
   const isTargeted = context.targeted.has(relation);
   const findings: Finding[] = [];
-  const { byColumn, unsolved } = restrictionsOf(conditionsOn(relation, catalog.types));
+  const conditions = conditionsOn(relation, catalog.types);
+  const { byColumn, unsolved } = restrictionsOf(conditions);
   const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
@@ -188,7 +252,35 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
   const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
   const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
-  const groups = updateGroups(columns, planned, foreignKeys, new Set([...key, ...referenced, ...tracked.flat()]));
+  const { searches, open } = isTargeted
+    ? searchesFor(
+        unsolved.concat(
+          conditions.filter(
+            ({ name }) =>
+              !unsolved.some((other) => other.name === name) && isUnmet(name, conditions, byColumn, columns),
+          ),
+        ),
+        {
+          relation,
+          index,
+          label,
+          columns,
+          planned,
+          fixed: new Set([...key, ...referenced]),
+          types: catalog.types,
+          writers: context.writers,
+          seed: context.seed,
+        },
+      )
+    : { searches: [], open: unsolved };
+  context.searches.push(...searches);
+  const groups = updateGroups(
+    columns,
+    planned,
+    foreignKeys,
+    searches.map((search) => search.columns),
+    new Set([...key, ...referenced, ...tracked.flat()]),
+  );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
   if (isTargeted && sets.length === 0) {
     findings.push({
@@ -199,8 +291,9 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
       remedy: 'nothing to do: the other operations run',
     });
   }
-  if (isTargeted) findings.push(...constraintFindings(relation, unsolved));
+  if (isTargeted) findings.push(...constraintFindings(relation, open));
   context.findings.push(...findings);
+  const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
   const possible = (operation: OperationKind) =>
     isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
   return {
@@ -215,15 +308,37 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     kept,
     returned: kept.filter((position) => planned[position]!.source === 'server'),
     foreignKeys: foreignKeys.map((foreignKey) =>
-      foreignKey.follows !== 'null' || mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat()])
+      foreignKey.follows !== 'null' ||
+      mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked])
         ? foreignKey
         : { ...foreignKey, follows: 'nothing' },
     ),
     trackedKeys: isTargeted ? tracked : [],
+    groups: [],
     updateSets: sets,
     capacity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** True where a condition was read, but a column's recipe cannot be narrowed to it. */
+function isUnmet(
+  name: string,
+  conditions: readonly Condition[],
+  restrictions: ReadonlyMap<string, Restriction>,
+  columns: readonly ColumnDraft[],
+): boolean {
+  const { expression } = conditions.find((condition) => condition.name === name)!;
+  return columnsOf(expression).some((column) => {
+    const draft = columns.find((candidate) => candidate.name === column);
+    return (
+      restrictions.has(column) &&
+      draft !== undefined &&
+      draft.restriction === undefined &&
+      !draft.overridden &&
+      draft.source !== 'server'
+    );
+  });
 }
 
 const NO_EDGES: readonly string[] = [];
@@ -246,13 +361,6 @@ function constraintFindings(relation: Relation, unsolved: readonly Condition[]):
       reason: 'has no partition',
       remedy: 'create one',
     });
-  } else if (
-    relation.partitioning !== null &&
-    relation.partitioning.strategy !== 'h' &&
-    !relation.partitioning.hasDefault
-  ) {
-    const reason = 'rows may fit no partition: there is no default one, and this version does not read bounds';
-    findings.push({ relation: label, column: null, prevents: [], reason, remedy });
   }
   return findings;
 }
@@ -302,18 +410,19 @@ function mayBecomeNull(
   });
 }
 
-/** Columns that are written together: the columns of a foreign key (and of those that overlap it), else each alone. */
+/** Columns that are written together: those of a foreign key or of a condition, and of others that overlap them, else each alone. */
 function updateGroups(
   columns: readonly ColumnDraft[],
   planned: readonly ColumnPlan[],
   foreignKeys: readonly ForeignKeyPlan[],
+  tied: readonly (readonly number[])[],
   fixed: ReadonlySet<number>,
 ): number[][] {
   const groups: number[][] = [];
   const grouped = new Set<number>();
-  for (const key of foreignKeys) {
-    const touching = groups.filter((group) => group.some((column) => key.columns.includes(column)));
-    const merged = [...new Set([...touching.flat(), ...key.columns])];
+  for (const members of [...foreignKeys.map((key) => key.columns), ...tied]) {
+    const touching = groups.filter((group) => group.some((column) => members.includes(column)));
+    const merged = [...new Set([...touching.flat(), ...members])];
     for (const group of touching) groups.splice(groups.indexOf(group), 1);
     groups.push(merged);
     for (const column of merged) grouped.add(column);

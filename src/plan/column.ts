@@ -43,7 +43,8 @@ export function draftColumns(
   }
   const label = labelOf(relation);
   return relation.attributes.map((attribute) => {
-    const override = overrides[attribute.name];
+    // A column may be called constructor.
+    const override = Object.hasOwn(overrides, attribute.name) ? overrides[attribute.name] : undefined;
     const draft = draftColumn(label, relation.name, attribute, override, config, catalog, findings, (message) =>
       problems.push(config.source.problem(overridePath(config, relation, attribute.name), message)),
     );

@@ -59,6 +59,8 @@ export interface RelationPlan {
   readonly foreignKeys: readonly ForeignKeyPlan[];
   /** Unique keys that no ordinal column makes unique: their tuples are tracked per lane. */
   readonly trackedKeys: readonly (readonly number[])[];
+  /** Columns that conditions tie together: their values are drawn as one tuple of those that the server has accepted. */
+  readonly groups: readonly ValueGroup[];
   /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
   readonly updateSets: readonly (readonly number[])[];
   /** Ordinals 0 … capacity−1 can be used. */
@@ -85,6 +87,13 @@ export interface ColumnPlan {
   /** Boundary values that are valid for the column. */
   readonly edges: readonly string[];
   readonly edgeRatio: number;
+}
+
+export interface ValueGroup {
+  readonly columns: readonly number[];
+  /** By column of the group: true where it has a source of its own (an ordinal, a parent) and tuples only say NULL or not. */
+  readonly own: readonly boolean[];
+  readonly tuples: readonly (readonly (string | null)[])[];
 }
 
 export interface ForeignKeyPlan {

@@ -1,0 +1,50 @@
+import type pg from 'pg';
+import type { Search } from '../plan/search.js';
+
+/**
+ * Asks the server which of a search's tuples meet its conditions, in a READ ONLY transaction and without temporary objects.
+ * A batch that ends with an error (a value that is no such type, a function that raises) is halved until what is at
+ * fault is found. Returns positions from 1.
+ */
+export async function prove(client: pg.Client, searches: readonly Search[]): Promise<number[][]> {
+  const accepted: number[][] = [];
+  if (searches.length === 0) return accepted;
+  await client.query('BEGIN READ ONLY');
+  try {
+    for (const search of searches) {
+      const found: number[] = [];
+      await ask(client, search, 0, search.candidates.length, { left: MOST_ERRORS }, found);
+      accepted.push(found);
+    }
+  } finally {
+    await client.query('ROLLBACK');
+  }
+  return accepted;
+}
+
+const MOST_ERRORS = 400;
+
+async function ask(
+  client: pg.Client,
+  search: Search,
+  from: number,
+  to: number,
+  errors: { left: number },
+  found: number[],
+): Promise<void> {
+  if (from >= to || errors.left <= 0) return;
+  const values = search.columns.map((_, column) => search.candidates.slice(from, to).map((tuple) => tuple[column]!));
+  await client.query('SAVEPOINT batch');
+  try {
+    const { rows } = await client.query<{ i: string }>(search.sql, values);
+    for (const { i } of rows) found.push(from + Number(i));
+    await client.query('RELEASE SAVEPOINT batch');
+  } catch {
+    errors.left--;
+    await client.query('ROLLBACK TO SAVEPOINT batch');
+    if (to - from === 1) return;
+    const middle = (from + to) >> 1;
+    await ask(client, search, from, middle, errors, found);
+    await ask(client, search, middle, to, errors, found);
+  }
+}

@@ -1,0 +1,251 @@
+import fc from 'fast-check';
+import { columnsOf, constantsIn, type Expression, operatorsIn } from '../catalog/expression.js';
+
+/** A column as the search for values sees it. */
+export interface SearchedColumn {
+  readonly name: string;
+  readonly nullable: boolean;
+  readonly family: Family;
+  /** Labels of an enum. */
+  readonly labels: readonly string[];
+  /** Values of the column's own recipe. */
+  readonly samples: readonly string[];
+}
+
+export type Family =
+  | 'integer'
+  | 'number'
+  | 'text'
+  | 'boolean'
+  | 'date'
+  | 'timestamp'
+  | 'json'
+  | 'bytes'
+  | 'array'
+  | 'enum'
+  | 'other';
+
+const MOST = 48;
+const LONGEST = 2000;
+
+/**
+ * Values worth trying for a column under conditions: the constants that stand in them and their neighbours, texts of the
+ * lengths and patterns that they name, and ordinary values of the type. NULL where it is allowed.
+ */
+export function candidatesFor(column: SearchedColumn, conditions: readonly Expression[]): (string | null)[] {
+  const own = conditions.filter((condition) => columnsOf(condition).includes(column.name));
+  const constants = [...new Set(own.flatMap(constantsIn))];
+  const found = new Set<string>(byFamily(column, constants, own));
+  const values: (string | null)[] = [...found].slice(0, MOST);
+  return column.nullable ? [...values, null] : values;
+}
+
+function byFamily(column: SearchedColumn, constants: readonly string[], conditions: readonly Expression[]): string[] {
+  const numbers = constants.filter((text) => text.trim() !== '' && !Number.isNaN(Number(text)));
+  const { samples } = column;
+  switch (column.family) {
+    case 'integer':
+      return [...numbers.flatMap(neighbours), '0', '1', '2', '3', '10', '100', '1000', '-1', ...samples.slice(0, 4)];
+    case 'number':
+      return [
+        ...numbers.flatMap(neighbours),
+        ...numbers,
+        '0',
+        '1',
+        '0.5',
+        '2',
+        '10',
+        '100',
+        '-1',
+        ...samples.slice(0, 4),
+      ];
+    case 'boolean':
+      return ['true', 'false'];
+    case 'enum':
+      return [...column.labels];
+    case 'text':
+      return texts(constants, numbers, conditions, samples);
+    case 'date':
+    case 'timestamp':
+      return [...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)), ...DAYS, ...samples.slice(0, 4)];
+    case 'json':
+      return jsons(constants, samples);
+    case 'bytes':
+      return [
+        ...numbers
+          .filter(isLength)
+          .flatMap((n) =>
+            [Number(n), Number(n) - 1, Number(n) + 1]
+              .filter((length) => length >= 0)
+              .map((length) => `\\x${'00'.repeat(length)}`),
+          ),
+        '\\x',
+        '\\x01',
+        ...samples.slice(0, 3),
+      ];
+    case 'array':
+      return [
+        '{}',
+        ...constants.flatMap((text) => [`{${quote(text)}}`]),
+        ...(constants.length > 1 ? [`{${constants.slice(0, 3).map(quote).join(',')}}`] : []),
+        ...samples.slice(0, 6),
+      ];
+    case 'other':
+      return samples.slice(0, 12);
+  }
+}
+
+function neighbours(text: string): string[] {
+  const value = Number(text);
+  return Number.isSafeInteger(Math.trunc(value)) ? [0, 1, -1].map((step) => String(Math.trunc(value) + step)) : [];
+}
+
+function isLength(text: string): boolean {
+  return Number.isInteger(Number(text)) && Number(text) >= 0 && Number(text) <= LONGEST;
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/* The first of a month that is also one of a quarter and a year, week days in turn, and a leap day. */
+const DAYS: readonly string[] = [
+  '2024-01-01',
+  '2024-01-02',
+  '2024-01-03',
+  '2024-01-06',
+  '2024-01-07',
+  '2024-02-29',
+  '2024-06-30',
+  '2025-12-31',
+  '1999-12-31',
+];
+
+const TEXTS: readonly string[] = [
+  'a',
+  'abc',
+  'ABC',
+  'a-b',
+  'a_b',
+  'a.b',
+  'en',
+  'US',
+  'EUR',
+  '1',
+  '42',
+  '2024',
+  '12345',
+  'user@example.com',
+  'https://example.com/',
+  'example.com',
+  '+14155550123',
+  '#a0b1c2',
+  '10.0.0.1',
+  '/a/b',
+  'a b',
+  '00000000-0000-4000-8000-000000000001',
+  'd41d8cd98f00b204e9800998ecf8427e',
+  '1.2.3',
+  '2024-01-01',
+  'P1D',
+  '{}',
+  '',
+];
+
+function texts(
+  constants: readonly string[],
+  numbers: readonly string[],
+  conditions: readonly Expression[],
+  samples: readonly string[],
+): string[] {
+  const lengths = numbers.filter(isLength).map(Number);
+  return [
+    ...conditions.flatMap(patternsIn).flatMap(matching),
+    ...constants.filter((text) => text.length <= LONGEST),
+    ...lengths.flatMap((length) =>
+      [length, length - 1, length + 1]
+        .filter((n) => n > 0)
+        .flatMap((n) => ['a'.repeat(n), '1'.repeat(n), 'A'.repeat(n)]),
+    ),
+    ...TEXTS,
+    ...samples.slice(0, 6),
+    ...samples.slice(0, 2).flatMap((text) => [text.toLowerCase(), text.toUpperCase(), text.trim()]),
+  ];
+}
+
+function jsons(constants: readonly string[], samples: readonly string[]): string[] {
+  const names = constants.filter((text) => /^[\w.-]+$/.test(text)).slice(0, 6);
+  const whole = Object.fromEntries(names.map((name) => [name, 'x']));
+  return [
+    '{}',
+    '[]',
+    '"x"',
+    '1',
+    'true',
+    'null',
+    '[1]',
+    '["a"]',
+    '{"a": 1}',
+    ...names.flatMap((name) =>
+      [{ [name]: 'x' }, { [name]: 1 }, { [name]: {} }, { [name]: [] }, { [name]: true }].map((value) =>
+        JSON.stringify(value),
+      ),
+    ),
+    ...names.flatMap((name) =>
+      names.filter((other) => other !== name).map((other) => JSON.stringify({ [name]: other })),
+    ),
+    ...(names.length > 1 ? [JSON.stringify(whole)] : []),
+    ...constants.filter((text) => /^[[{"]/.test(text)),
+    ...samples.slice(0, 3),
+  ];
+}
+
+/** Patterns that a text is compared with, as JavaScript writes them: of ~, ~* and LIKE. */
+function patternsIn(condition: Expression): string[] {
+  return operatorsIn(condition).flatMap(({ name, args }) => {
+    const pattern = args.flatMap(constantsIn)[0];
+    if (pattern === undefined) return [];
+    if (name === '~' || name === '~*') return [fromPosix(pattern)];
+    if (name === '~~' || name === '~~*') return [fromLike(pattern)];
+    return [];
+  });
+}
+
+const CLASSES: Readonly<Record<string, string>> = {
+  alpha: 'a-zA-Z',
+  digit: '0-9',
+  alnum: 'a-zA-Z0-9',
+  upper: 'A-Z',
+  lower: 'a-z',
+  space: ' ',
+  xdigit: '0-9a-f',
+  word: 'a-zA-Z0-9_',
+  punct: '.,;:!?-',
+};
+
+function fromPosix(pattern: string): string {
+  return pattern
+    .replace(/\[:(\w+):\]/g, (_, name: string) => CLASSES[name] ?? 'a-z')
+    .replace(/\\[mMyAZ]/g, '')
+    .replace(/^\(\?[a-z]+\)/, '');
+}
+
+function fromLike(pattern: string): string {
+  return pattern
+    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('%', '[a-z]{0,4}')
+    .replaceAll('_', '[a-z]');
+}
+
+const MATCHES = 24;
+
+/** Texts that match a pattern as a whole; none where the pattern says what JavaScript cannot. The same ones every time. */
+export function matching(pattern: string, count = MATCHES): string[] {
+  const anchored = `${pattern.startsWith('^') ? '' : '^'}${pattern}${pattern.endsWith('$') ? '' : '$'}`;
+  try {
+    const found = fc.sample(fc.stringMatching(new RegExp(anchored), { size: 'small' }), { numRuns: count, seed: 1 });
+    return found.filter((text) => /^[\u0020-\u007e]*$/.test(text));
+  } catch {
+    return [];
+  }
+}

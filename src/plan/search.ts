@@ -1,0 +1,238 @@
+import { columnsOf } from '../catalog/expression.js';
+import { quoteIdentifier, quoteQualified, type Relation, type Type } from '../catalog/model.js';
+import { candidatesFor, type Family, type SearchedColumn } from '../constraint/candidates.js';
+import type { Condition } from '../constraint/restriction.js';
+import type { Writers } from '../datum/compile.js';
+import { BindSink } from '../datum/sink.js';
+import { type Seed, split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import type { ColumnDraft } from './column.js';
+import type { ColumnPlan, ValueGroup } from './plan.js';
+import { OID } from './recipe-for.js';
+
+/** Columns whose conditions were not solved, with tuples of values that the server is asked about. */
+export interface Search {
+  readonly relation: number;
+  readonly label: string;
+  readonly columns: readonly number[];
+  readonly own: readonly boolean[];
+  readonly conditions: readonly string[];
+  readonly candidates: readonly (readonly (string | null)[])[];
+  /** SELECT of the positions (from 1) of tuples that meet all conditions; one text[] parameter per column. */
+  readonly sql: string;
+}
+
+/** What a relation's columns are searched with. */
+export interface SearchContext {
+  readonly relation: Relation;
+  readonly index: number;
+  readonly label: string;
+  readonly columns: readonly ColumnDraft[];
+  readonly planned: readonly ColumnPlan[];
+  /** Columns that must not be NULL in any row of ours. */
+  readonly fixed: ReadonlySet<number>;
+  readonly types: ReadonlyMap<number, Type>;
+  readonly writers: Writers;
+  readonly seed: Seed;
+}
+
+const MOST_TUPLES = 2000;
+const SAMPLES = 12;
+const NULL_SHARE = 0.35;
+
+/** One search per set of columns that conditions tie together; conditions on columns that the server or the user fills stay open. */
+export function searchesFor(
+  conditions: readonly Condition[],
+  context: SearchContext,
+): { searches: Search[]; open: Condition[] } {
+  const { columns, planned } = context;
+  const positions = new Map(columns.map((column, position) => [column.name, position]));
+  const open: Condition[] = [];
+  const parts: { columns: Set<number>; conditions: Condition[] }[] = [];
+  for (const condition of conditions) {
+    const members = columnsOf(condition.expression).flatMap((name) => positions.get(name) ?? []);
+    const isOurs = members.every((member) => planned[member]!.source !== 'server' && !columns[member]!.overridden);
+    if (members.length === 0 || !isOurs) {
+      open.push(condition);
+      continue;
+    }
+    // A unique column keeps its ordinals where one of its ranges holds them.
+    if (
+      members.length === 1 &&
+      planned[members[0]!]!.source === 'ordinal' &&
+      columns[members[0]!]!.restriction?.partial
+    )
+      continue;
+    const touching = parts.filter((part) => members.some((member) => part.columns.has(member)));
+    const merged = {
+      columns: new Set([...touching.flatMap((part) => [...part.columns]), ...members]),
+      conditions: [...touching.flatMap((part) => part.conditions), condition],
+    };
+    for (const part of touching) parts.splice(parts.indexOf(part), 1);
+    parts.push(merged);
+  }
+  return {
+    searches: parts.map((part) =>
+      searchFor(
+        [...part.columns].sort((a, b) => a - b),
+        part.conditions,
+        context,
+      ),
+    ),
+    open,
+  };
+}
+
+function searchFor(members: readonly number[], conditions: readonly Condition[], context: SearchContext): Search {
+  const { columns, planned, types, fixed } = context;
+  const expressions = conditions.map(({ expression }) => expression);
+  const own = members.map((member) => planned[member]!.source === 'ordinal' || planned[member]!.source === 'foreign');
+  const lists = members.map((member, index) => {
+    const { attribute } = columns[member]!;
+    const searched: SearchedColumn = {
+      name: attribute.name,
+      nullable: !attribute.notNull && !fixed.has(member) && planned[member]!.source !== 'ordinal',
+      family: familyOf(attribute.type, types),
+      labels: labelsOf(attribute.type, types),
+      samples: samplesOf(planned[member]!, context),
+    };
+    if (own[index]) return [...searched.samples.slice(0, 3), ...(searched.nullable ? [null] : [])];
+    return candidatesFor(searched, expressions);
+  });
+  return {
+    relation: context.index,
+    label: context.label,
+    columns: members,
+    own,
+    conditions: conditions.map(({ name }) => name),
+    candidates: tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`)),
+    sql: searchSql(members, conditions, context),
+  };
+}
+
+/** All combinations where they are few; else each value with others by chance, all NULL but one, and chance. */
+function tuplesOf(lists: readonly (readonly (string | null)[])[], seed: Seed): (string | null)[][] {
+  if (lists.some((list) => list.length === 0)) return [];
+  const total = lists.reduce((product, list) => Math.min(product * list.length, MOST_TUPLES + 1), 1);
+  if (total <= MOST_TUPLES)
+    return lists.reduce<(string | null)[][]>(
+      (tuples, list) => tuples.flatMap((tuple) => list.map((value) => [...tuple, value])),
+      [[]],
+    );
+  const stream = Stream.of(seed);
+  const found = new Map<string, (string | null)[]>();
+  const add = (tuple: (string | null)[]) => found.set(JSON.stringify(tuple), tuple);
+  const nullOr = (list: readonly (string | null)[]) => (list.includes(null) ? null : list[stream.below(list.length)]!);
+  const any = (list: readonly (string | null)[]) =>
+    list.includes(null) && stream.chance(NULL_SHARE) ? null : list[stream.below(list.length)]!;
+  add(lists.map(nullOr));
+  for (const [index, list] of lists.entries()) {
+    for (const value of list) {
+      add(lists.map((other, position) => (position === index ? value : nullOr(other))));
+      for (let i = 0; i < 3; i++) add(lists.map((other, position) => (position === index ? value : any(other))));
+    }
+  }
+  // Values of one place in all lists: equal constants, and the same sample in columns that are compared.
+  for (let i = 0; i < Math.max(...lists.map(({ length }) => length)); i++)
+    add(lists.map((list) => list[i % list.length]!));
+  for (let tries = 0; tries < MOST_TUPLES * 2 && found.size < MOST_TUPLES; tries++) add(lists.map(any));
+  return [...found.values()].slice(0, MOST_TUPLES);
+}
+
+function searchSql(
+  members: readonly number[],
+  conditions: readonly Condition[],
+  { columns, relation, types }: SearchContext,
+): string {
+  const casts = members.map(
+    (member, index) => `CAST(u.c${index} AS ${plainType(columns[member]!, types)}) AS ${columns[member]!.sql}`,
+  );
+  const parameters = members.map((_, index) => `$${index + 1}::text[]`);
+  const table = quoteIdentifier(relation.name);
+  const tests = conditions.map(({ text, domainColumn }) =>
+    domainColumn === null
+      ? `(${text}) IS NOT FALSE`
+      : `(SELECT (${text}) FROM (SELECT ${table}.${quoteIdentifier(domainColumn)} AS value) AS d) IS NOT FALSE`,
+  );
+  return (
+    `SELECT ${table}."eg i" AS i FROM (SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) ` +
+    `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)) AS ${table} WHERE ${tests.join(' AND ')} ORDER BY 1`
+  );
+}
+
+/* A domain's own CHECKs would end the whole batch with an error: values are read as what it is made of. */
+function plainType({ attribute }: ColumnDraft, types: ReadonlyMap<number, Type>): string {
+  let type = types.get(attribute.type);
+  if (type?.kind !== 'domain') return attribute.typeName;
+  while (type?.kind === 'domain') type = types.get(type.base);
+  return type === undefined ? attribute.typeName : quoteQualified(type);
+}
+
+function samplesOf(column: ColumnPlan, { writers, seed }: SearchContext): string[] {
+  if (column.recipe.kind === 'null') return [];
+  const write = writers.of(column.recipe);
+  const stream = new Stream();
+  const label = split(seed, column.label);
+  const sink = new BindSink();
+  return Array.from({ length: SAMPLES }, (_, index) => {
+    sink.clear();
+    sink.reserve(256);
+    stream.restart(seed, label, index);
+    write(stream, sink, index);
+    return sink.bytes.toString('utf8', 0, sink.offset);
+  });
+}
+
+const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
+  [OID.bool, 'boolean'],
+  [OID.int2, 'integer'],
+  [OID.int4, 'integer'],
+  [OID.int8, 'integer'],
+  [OID.numeric, 'number'],
+  [OID.float4, 'number'],
+  [OID.float8, 'number'],
+  [OID.money, 'number'],
+  [OID.text, 'text'],
+  [OID.varchar, 'text'],
+  [OID.bpchar, 'text'],
+  [OID.date, 'date'],
+  [OID.timestamp, 'timestamp'],
+  [OID.timestamptz, 'timestamp'],
+  [OID.json, 'json'],
+  [OID.jsonb, 'json'],
+  [OID.bytea, 'bytes'],
+]);
+
+function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family {
+  const type = types.get(oid);
+  switch (type?.kind) {
+    case 'domain':
+      return familyOf(type.base, types);
+    case 'enum':
+      return 'enum';
+    case 'array':
+      return 'array';
+    case 'base':
+      return type.name === 'citext' ? 'text' : (FAMILIES.get(oid) ?? 'other');
+    default:
+      return 'other';
+  }
+}
+
+function labelsOf(oid: number, types: ReadonlyMap<number, Type>): readonly string[] {
+  const type = types.get(oid);
+  if (type?.kind === 'domain') return labelsOf(type.base, types);
+  return type?.kind === 'enum' ? type.labels : [];
+}
+
+/* Tuples that a run draws from: enough to look varied, few enough to post to every worker. */
+const MOST_KEPT = 250;
+
+/** The group that a search has found; undefined where the server accepts none of the candidates. */
+export function groupOf(search: Search, accepted: readonly number[]): ValueGroup | undefined {
+  if (accepted.length === 0) return undefined;
+  const step = Math.max(1, accepted.length / MOST_KEPT);
+  const tuples: (readonly (string | null)[])[] = [];
+  for (let at = 0; at < accepted.length; at += step) tuples.push(search.candidates[accepted[Math.floor(at)]! - 1]!);
+  return { columns: search.columns, own: search.own, tuples };
+}
