@@ -54,6 +54,7 @@ export class Deletions {
         rows: 1,
         slots: [slot],
         own: true,
+        successor: -1,
         cascade,
         from,
         to: this.sink.offset,

@@ -53,6 +53,45 @@ export class Inserts {
     return this.insert(transaction, transaction.relation, count, context).length > 0;
   }
 
+  /** Writes an UPDATE that makes a row another one, key and all, as an INSERT would have made it; false where it is impossible. */
+  writeSuccessor(
+    transaction: Transaction,
+    relation: number,
+    slot: number,
+    row: number,
+    seeds: OperationSeeds,
+  ): boolean {
+    if (!this.store.hasRoom(relation)) return false;
+    const context: InsertContext = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
+    const draft = this.draftRow(transaction, relation, row, context);
+    if (draft === null) return false;
+    const compiled = this.compiled.relations[relation]!;
+    const { plan } = compiled;
+    const keyspace = this.store.keyspaces[relation]!;
+    keyspace.take(slot);
+    const shape = this.compiled.shapes.rekey(relation);
+    const from = beginBind(this.sink, shape.parameters);
+    const before = keyspace.kept[slot];
+    const texts = plan.kept.length > 0 ? plan.named.map((_, index) => before?.[index]) : undefined;
+    for (const column of plan.rekeyed) this.writeKept(compiled, column, draft, context, texts);
+    keyspace.kept[draft.slot] = texts;
+    this.store.writeRowName(relation, slot, this.sink);
+    endBind(this.sink, from);
+    transaction.statements.push({
+      shape,
+      relation,
+      kind: 'update',
+      rows: 1,
+      slots: [slot],
+      own: true,
+      successor: draft.slot,
+      cascade: null,
+      from,
+      to: this.sink.offset,
+    });
+    return true;
+  }
+
   /** Inserts rows of a relation, parents that are missing before them. Returns their slots, none where it is impossible. */
   private insert(transaction: Transaction, relation: number, count: number, context: InsertContext): number[] {
     const compiled = this.compiled.relations[relation]!;
@@ -216,13 +255,7 @@ export class Inserts {
     const from = beginBind(this.sink, shape.parameters);
     for (const draft of rows) {
       const texts: (Buffer | undefined)[] | undefined = plan.kept.length > 0 ? new Array(plan.named.length) : undefined;
-      for (const column of plan.insertColumns) {
-        const mark = this.sink.offset;
-        this.writeColumn(compiled, column, draft, context, this.sink);
-        if (texts !== undefined && compiled.namedIndex[column]! >= 0 && plan.columns[column]!.source !== 'ordinal') {
-          texts[compiled.namedIndex[column]!] = this.sink.copyFrom(mark + 4);
-        }
-      }
+      for (const column of plan.insertColumns) this.writeKept(compiled, column, draft, context, texts);
       keyspace.kept[draft.slot] = texts;
     }
     endBind(this.sink, from);
@@ -233,10 +266,26 @@ export class Inserts {
       rows: rows.length,
       slots: rows.map((row) => row.slot),
       own: context.own,
+      successor: -1,
       cascade: null,
       from,
       to: this.sink.offset,
     });
+  }
+
+  /** Writes a column, and keeps its text where the row must be named by it. */
+  private writeKept(
+    compiled: CompiledRelation,
+    column: number,
+    draft: RowDraft,
+    context: InsertContext,
+    texts: (Buffer | undefined)[] | undefined,
+  ): void {
+    const mark = this.sink.offset;
+    this.writeColumn(compiled, column, draft, context, this.sink);
+    const named = compiled.namedIndex[column]!;
+    if (texts !== undefined && named >= 0 && compiled.plan.columns[column]!.source !== 'ordinal')
+      texts[named] = this.sink.copyFrom(mark + 4);
   }
 
   /** The row's own column that a referencing one repeats, where the row is its own parent; −1 elsewhere. */

@@ -40,7 +40,9 @@ export class OwnedRows implements Rows {
           this.store.mayGain(relation, this.compiled.plan.rowsPerOperation.insert)
         );
       case 'update':
-        return keyspace.idle.size > 0;
+        return this.compiled.relations[relation]!.plan.rekeyed.length > 0
+          ? keyspace.removable.size > 0 && this.store.hasRoom(relation)
+          : keyspace.idle.size > 0;
       case 'delete':
         return this.deletions.possible(relation);
     }
@@ -75,6 +77,7 @@ export class OwnedRows implements Rows {
     const { relation } = transaction;
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
+    if (plan.rekeyed.length > 0) return this.rekey(transaction, seeds);
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
     const drawn = this.stream.below(plan.updateSets.length);
     const picks = Math.min(this.compiled.plan.rowsPerOperation.update, keyspace.idle.size);
@@ -86,6 +89,20 @@ export class OwnedRows implements Rows {
       }
     }
     return transaction.statements.length > 0;
+  }
+
+  /** Where all columns are keys, rows that nothing references become others. */
+  private rekey(transaction: Transaction, seeds: OperationSeeds): boolean {
+    const { relation } = transaction;
+    const { removable } = this.store.keyspaces[relation]!;
+    let done = false;
+    for (let row = 0; row < this.compiled.plan.rowsPerOperation.update && removable.size > 0; row++) {
+      this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
+      const slot = removable.at(this.stream.below(removable.size));
+      if (!this.inserts.writeSuccessor(transaction, relation, slot, row, seeds)) break;
+      done = true;
+    }
+    return done;
   }
 
   private updateRow(
@@ -155,6 +172,7 @@ export class OwnedRows implements Rows {
       rows: 1,
       slots: [slot],
       own: true,
+      successor: -1,
       cascade: null,
       from,
       to: this.sink.offset,
@@ -201,6 +219,12 @@ export class OwnedRows implements Rows {
   private updated(transaction: Transaction, statement: Statement, rows: number, returned: Returned): void {
     const slot = statement.slots[0]!;
     const keyspace = this.store.keyspaces[statement.relation]!;
+    if (statement.successor >= 0) {
+      this.store.retire(statement.relation, slot);
+      if (rows > 0) this.store.enter(statement.relation, statement.successor);
+      else this.store.drop(statement.relation, statement.successor);
+      return;
+    }
     for (const relink of transaction.relinks) {
       if (relink.slot !== slot || relink.relation !== statement.relation) continue;
       this.store.hold(relink.relation, relink.foreignKey, slot, relink.parent, -1);
@@ -218,7 +242,8 @@ export class OwnedRows implements Rows {
   undone(transaction: Transaction): void {
     for (const relink of transaction.relinks)
       this.store.hold(relink.relation, relink.foreignKey, relink.slot, relink.parent, -1);
-    for (const { kind, relation, slots, cascade } of transaction.statements) {
+    for (const { kind, relation, slots, successor, cascade } of transaction.statements) {
+      if (successor >= 0) this.store.drop(relation, successor);
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {
         if (kind === 'insert') this.store.drop(relation, slot);

@@ -177,6 +177,7 @@ export class SampledRows implements Rows {
       rows,
       slots: [],
       own,
+      successor: -1,
       cascade: null,
       from,
       to: this.sink.offset,

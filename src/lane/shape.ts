@@ -63,6 +63,17 @@ export class Shapes {
     return known[set];
   }
 
+  /** Parameters: the columns written anew, then the row's name. */
+  rekey(relation: number): Shape {
+    return this.other(`rekey/${relation}`, () => {
+      const plan = this.relations[relation]!;
+      const parameters = new Parameters();
+      const assignments = plan.rekeyed.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
+      const sql = `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}`;
+      return { sql, parameters: parameters.count };
+    });
+  }
+
   delete(relation: number): Shape {
     this.deletes[relation] ??= this.create(() => {
       const plan = this.relations[relation]!;

@@ -28,6 +28,8 @@ export interface Statement {
   readonly slots: readonly number[];
   /** True for the operation's own statements, false for parents inserted on the way. */
   readonly own: boolean;
+  /** Slot of what the row becomes where an UPDATE gives it another key; −1 elsewhere. */
+  readonly successor: number;
   /** What a DELETE takes along; null elsewhere. */
   readonly cascade: Cascade | null;
   /** Where its Bind message begins and ends in the transaction's bytes. */

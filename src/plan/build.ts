@@ -282,12 +282,17 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     new Set([...key, ...referenced, ...tracked.flat()]),
   );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
-  if (isTargeted && sets.length === 0) {
+  const rekeyed =
+    sets.length > 0 || key.length === 0
+      ? []
+      : insertColumns.filter((position) => columns[position]!.attribute.identity !== 'always');
+  const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
+  if (isTargeted && sets.length === 0 && !canRekey) {
     findings.push({
       relation: label,
       column: null,
       prevents: ['update'],
-      reason: 'has no column outside its keys that an UPDATE could change',
+      reason: 'has no column that an UPDATE could change: its key is made by the server, and there is nothing else',
       remedy: 'nothing to do: the other operations run',
     });
   }
@@ -316,6 +321,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     trackedKeys: isTargeted ? tracked : [],
     groups: [],
     updateSets: sets,
+    rekeyed: canRekey ? rekeyed : [],
     capacity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };

@@ -63,6 +63,8 @@ export interface RelationPlan {
   readonly groups: readonly ValueGroup[];
   /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
   readonly updateSets: readonly (readonly number[])[];
+  /** Where there is no such set: columns that an UPDATE writes anew, keys among them, in rows that nothing references. */
+  readonly rekeyed: readonly number[];
   /** Ordinals 0 … capacity−1 can be used. */
   readonly capacity: number;
   /** Which operations this relation takes; what is missing has a line in `findings`. */

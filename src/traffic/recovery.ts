@@ -102,9 +102,11 @@ async function look(
   const query =
     statement.kind === 'insert'
       ? lookForInsert(plan, values)
-      : statement.kind === 'update'
-        ? lookForUpdate(plan, statement, values)
-        : lookForDelete(plan, values);
+      : statement.successor >= 0
+        ? lookForInsert({ ...plan, insertColumns: plan.rekeyed }, values.slice(0, plan.rekeyed.length))
+        : statement.kind === 'update'
+          ? lookForUpdate(plan, statement, values)
+          : lookForDelete(plan, values);
   if (query === null) return 'unknown';
   const { rows } = await client.query({ text: query.text, values: query.values, rowMode: 'array' });
   const found = rows as (string | null)[][];
