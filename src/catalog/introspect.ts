@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { columnsOf } from './expression.js';
 import {
   type Attribute,
   byCodePoint,
@@ -335,24 +336,32 @@ interface IndexRow {
   index_name: string;
   indisprimary: boolean;
   columns: number[];
+  expressions: string | null;
+  partial: boolean;
   nulls_not_distinct: boolean;
 }
 
-/* Only indexes over plain columns and all rows; indnullsnotdistinct came with 15, so it is asked through to_jsonb. */
+/* indnullsnotdistinct came with 15, so it is asked through to_jsonb. Expressions stand as 0 in indkey. */
 const UNIQUE_INDEXES = `
 SELECT index.indrelid, class.relname::text AS index_name, index.indisprimary,
-       (index.indkey::int2[])[0:index.indnkeyatts - 1]::int[] AS columns,
+       array_remove((index.indkey::int2[])[0:index.indnkeyatts - 1]::int[], 0) AS columns,
+       pg_get_expr(index.indexprs, index.indrelid) AS expressions, index.indpred IS NOT NULL AS partial,
        coalesce((to_jsonb(index) ->> 'indnullsnotdistinct')::bool, false) AS nulls_not_distinct
 FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid
 WHERE index.indrelid = ANY ($1::oid[]) AND index.indisunique AND index.indislive
-  AND index.indpred IS NULL AND index.indexprs IS NULL
 ORDER BY index.indrelid, class.relname`;
 
 function toUniqueKey(row: IndexRow, nameOf: ReadonlyMap<number, string>): UniqueKey {
   return {
     name: row.index_name,
     primary: row.indisprimary,
-    columns: row.columns.map((number) => nameOf.get(number)!),
+    columns: [
+      ...new Set([
+        ...row.columns.map((number) => nameOf.get(number)!),
+        ...(row.expressions === null ? [] : columnsOf(parseExpression(`ROW(${row.expressions})`))),
+      ]),
+    ],
+    exact: row.expressions === null && !row.partial,
     nullsNotDistinct: row.nulls_not_distinct,
   };
 }

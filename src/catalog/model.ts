@@ -46,7 +46,7 @@ export interface Relation {
     readonly hasDefault: boolean;
   } | null;
   readonly attributes: readonly Attribute[];
-  /** Unique indexes over plain columns without predicate, the primary key first, then by name. */
+  /** Unique indexes, the primary key first, then by name. */
   readonly uniqueKeys: readonly UniqueKey[];
   readonly foreignKeys: readonly ForeignKey[];
   /** Foreign keys of any relation, targeted or not, that reference this one. */
@@ -90,7 +90,10 @@ export interface Attribute {
 export interface UniqueKey {
   readonly name: string;
   readonly primary: boolean;
+  /** Columns that it is over, those in expressions among them. */
   readonly columns: readonly string[];
+  /** False for an index with a predicate or with expressions: rows of different tuples may still collide, or equal ones not. */
+  readonly exact: boolean;
   readonly nullsNotDistinct: boolean;
 }
 

@@ -28,7 +28,8 @@ export function draftKeys(
   const tracked: number[][] = [];
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   for (const key of relation.uniqueKeys) {
-    const members = key.columns.map((name) => indexOf.get(name)!);
+    const members = key.columns.flatMap((name) => indexOf.get(name) ?? []);
+    if (members.length === 0) continue;
     if (members.some((index) => ordinals.has(index))) continue;
     // A sequence or default of the server makes its own values.
     if (members.some((index) => columns[index]!.source === 'server')) continue;
@@ -53,8 +54,9 @@ export function identifyingColumns(relation: Relation, columns: readonly ColumnD
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   const key =
     relation.uniqueKeys.find((candidate) => candidate.primary) ??
-    relation.uniqueKeys.find((candidate) =>
-      candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
+    relation.uniqueKeys.find(
+      (candidate) =>
+        candidate.exact && candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
     );
   return key === undefined ? [] : key.columns.map((name) => indexOf.get(name)!);
 }
