@@ -76,7 +76,7 @@ function describeStatement(plan: Plan, { bytes }: Transaction, statement: Statem
   const values = parametersOf(bytes, statement);
   const lines = own ? [] : [`-- a parent that was missing, in ${relation.label}`];
   lines.push(shape.sql);
-  if (kind === 'insert') {
+  if (kind === 'insert' && statement.also.length === 0) {
     const columns = relation.insertColumns;
     for (let row = 0; row * columns.length < values.length; row++) {
       lines.push(`  row ${row + 1}`);

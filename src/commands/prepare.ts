@@ -79,7 +79,7 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   for (const label of unreachableTables(plan, claimed)) {
     say(
       'warn',
-      `${label}: no row can come in: its foreign keys that must not be NULL lead in a circle of empty tables (insert a first row yourself)`,
+      `${label}: no row can come in: a foreign key that must not be NULL leads to a table that has no rows and takes none`,
     );
   }
   await checkOverrides(client, plan, config);

@@ -167,7 +167,7 @@ function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Write
     for (let index = 0; index < count || values < leastElements || sink.offset - mark < minBytes; index++) {
       sink.reserve(256);
       if (index > 0) sink.byte(separator);
-      if (stream.chance(NULL_ELEMENT_SHARE)) {
+      if (recipe.nulls && stream.chance(NULL_ELEMENT_SHARE)) {
         sink.ascii('NULL');
         continue;
       }

@@ -45,6 +45,8 @@ export type Recipe =
       readonly kind: 'array';
       readonly element: Recipe;
       readonly quote: boolean;
+      /** True where elements may be NULL now and then. */
+      readonly nulls: boolean;
       readonly delimiter: string;
       readonly minBytes: number;
     }

@@ -15,10 +15,20 @@ export interface Claims {
   readonly lanes: Uint16Array;
   /** Rows of any table that reference a row, as counted at the start. */
   readonly references: Uint32Array;
+  /** Tuples of tracked keys that stood in the table at the start, as `tupleOf` writes them. */
+  readonly standing: readonly string[];
   /** Rows of the table that belong to no lane, as far as they were counted. */
   readonly unowned: number;
   /** By foreign key of the relation: index of the parent within the parent's claims, −1 where unknown or NULL. */
   readonly parents: readonly Int32Array[];
+}
+
+/** Stands for NULL among a claim's texts: no text of PostgreSQL holds this character. */
+export const NULL_TEXT = '\u0000';
+
+/** A tuple of a tracked key, told apart from those of the relation's other keys. */
+export function tupleOf(key: number, texts: readonly string[]): string {
+  return `${key}\u0000${texts.join('\u0000')}`;
 }
 
 /** Claims of a plan, one per relation. */
@@ -32,6 +42,7 @@ export function noClaims(foreignKeys: number): Claims {
     offsets: new Uint32Array(1),
     lanes: new Uint16Array(0),
     references: new Uint32Array(0),
+    standing: [],
     unowned: 0,
     parents: Array.from({ length: foreignKeys }, () => new Int32Array(0)),
   };

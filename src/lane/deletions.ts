@@ -3,7 +3,7 @@ import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import type { RowStore } from './row-store.js';
-import { beginBind, type Cascade, endBind, type RowRef, type Transaction } from './transaction.js';
+import { beginBind, type Cascade, endBind, NOTHING_ELSE, type RowRef, type Transaction } from './transaction.js';
 
 /* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
 const CASCADE_SHARE = 0.25;
@@ -54,6 +54,7 @@ export class Deletions {
         rows: 1,
         slots: [slot],
         own: true,
+        also: NOTHING_ELSE,
         successor: -1,
         cascade,
         from,

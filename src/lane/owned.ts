@@ -10,7 +10,7 @@ import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
 import { RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
-import { beginBind, endBind, endTransaction, type Statement, type Transaction } from './transaction.js';
+import { beginBind, endBind, endTransaction, NOTHING_ELSE, type Statement, type Transaction } from './transaction.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
@@ -172,6 +172,7 @@ export class OwnedRows implements Rows {
       rows: 1,
       slots: [slot],
       own: true,
+      also: NOTHING_ELSE,
       successor: -1,
       cascade: null,
       from,
@@ -186,8 +187,10 @@ export class OwnedRows implements Rows {
     for (const [index, statement] of transaction.statements.entries()) {
       const rows = outcome.rows[index]!;
       const returned = outcome.returned[index] ?? null;
-      if (statement.kind === 'insert') this.inserted(statement, returned);
-      else if (statement.kind === 'delete')
+      if (statement.kind === 'insert') {
+        for (const { relation, slots } of statement.also) for (const slot of slots) this.store.enter(relation, slot);
+        this.inserted(statement, returned);
+      } else if (statement.kind === 'delete')
         this.deletions.applied(statement.relation, statement.slots[0]!, statement.cascade!);
       else this.updated(transaction, statement, rows, returned);
     }
@@ -242,7 +245,8 @@ export class OwnedRows implements Rows {
   undone(transaction: Transaction): void {
     for (const relink of transaction.relinks)
       this.store.hold(relink.relation, relink.foreignKey, relink.slot, relink.parent, -1);
-    for (const { kind, relation, slots, successor, cascade } of transaction.statements) {
+    for (const { kind, relation, slots, also, successor, cascade } of transaction.statements) {
+      for (const rows of also) for (const slot of rows.slots) this.store.drop(rows.relation, slot);
       if (successor >= 0) this.store.drop(relation, successor);
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {

@@ -17,6 +17,9 @@ export interface ParentChoice {
   readonly required: Required;
 }
 
+/* Picks of a parent: a claimed row may hold NULL where it would be referenced. */
+const PICKS = 16;
+
 export const NOTHING_REQUIRED: Required = new Map();
 
 /** Chooses the rows that foreign keys reference, among the lane's own and pinned ones. */
@@ -76,8 +79,12 @@ export class Parents {
       const found = this.store.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
       return found.length === 0 ? null : found[this.stream.below(found.length)]!;
     }
-    const index = this.stream.below(total);
-    return index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
+    for (let pick = 0; pick < PICKS; pick++) {
+      const index = this.stream.below(total);
+      const row = index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
+      if (!this.store.lacks(foreignKey.parent, row, foreignKey.parentColumns)) return row;
+    }
+    return null;
   }
 
   private seedOf({ relation, foreignKey }: ParentChoice): ReturnType<typeof split> {

@@ -1,6 +1,6 @@
 import { BindSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
-import { type ClaimSet, type Claims, PINNED } from './claims.js';
+import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
 import { Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
 import { ChildLists } from './slots.js';
@@ -85,7 +85,7 @@ export class RowStore {
     this.mostPerRelation = Math.max(1, Math.floor(maxTrackedRows / this.lanes));
     this.mostInAll = Math.max(1, Math.floor(maxTrackedRowsTotal / this.lanes));
     this.indexes = compiled.relations.map(() => []);
-    this.tuplesInUse = compiled.relations.map(() => new Set<string>());
+    this.tuplesInUse = claims.map(({ standing }) => new Set<string>(standing));
     const slots = claims.map((claim) => new Int32Array(claim.count).fill(NO_PARENT));
     this.pinned = claims.map((claim) => Int32Array.from(indexesOf(claim, PINNED)));
     for (const [relation, claim] of claims.entries()) {
@@ -323,6 +323,12 @@ export class RowStore {
     }
   }
 
+  /** True where a row has no value in a column that a key wants to reference: such a row cannot be a parent. */
+  lacks(relation: number, row: number, columns: readonly number[]): boolean {
+    if (row >= 0 && this.keyspaces[relation]!.handle(row) >= 0) return false;
+    return columns.some((column) => this.namedText(relation, row, column) === NULL_TEXT);
+  }
+
   namedText(relation: number, row: number, column: number): string {
     this.scratch.clear();
     this.writeNamed(relation, row, column, this.scratch);
@@ -342,11 +348,6 @@ export class RowStore {
       sink.close(mark);
     }
   }
-}
-
-/** A tuple of a tracked key, told apart from those of the relation's other keys. */
-export function tupleOf(key: number, texts: readonly string[]): string {
-  return `${key}\u0000${texts.join('\u0000')}`;
 }
 
 /** The key of an index. */

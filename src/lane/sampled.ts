@@ -6,7 +6,7 @@ import { Stream } from '../random/stream.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import type { Rows } from './rows.js';
 import { Parameters, type Shape } from './shape.js';
-import { beginBind, endBind, endTransaction, type Transaction } from './transaction.js';
+import { beginBind, endBind, endTransaction, NOTHING_ELSE, type Transaction } from './transaction.js';
 
 /* A sampled row may be referenced; so many are looked at to find some that are not. */
 const DELETE_CANDIDATES = 32;
@@ -177,6 +177,7 @@ export class SampledRows implements Rows {
       rows,
       slots: [],
       own,
+      also: NOTHING_ELSE,
       successor: -1,
       cascade: null,
       from,

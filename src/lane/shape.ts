@@ -35,19 +35,37 @@ export class Shapes {
   insert(relation: number, rows: number): Shape {
     const known = this.inserts[relation]!;
     known[rows] ??= this.create(() => {
-      const plan = this.relations[relation]!;
       const parameters = new Parameters();
-      const names = plan.insertColumns.map((column) => plan.columns[column]!.sql);
-      const returning = this.returning(plan, false);
-      if (names.length === 0) return { sql: `INSERT INTO ${plan.sql} AS t DEFAULT VALUES${returning}`, parameters: 0 };
-      const values = Array.from({ length: rows }, () => `(${names.map(() => parameters.next()).join(', ')})`);
-      const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
-      return {
-        sql: `INSERT INTO ${plan.sql} AS t (${names.join(', ')})${overriding} VALUES ${values.join(', ')}${returning}`,
-        parameters: parameters.count,
-      };
+      const sql = this.insertSql(relation, rows, parameters) + this.returning(this.relations[relation]!, false);
+      return { sql, parameters: parameters.count };
     });
     return known[rows];
+  }
+
+  /** One statement for rows that reference each other: foreign keys are checked at its end. */
+  insertTogether(
+    others: readonly { readonly relation: number; readonly rows: number }[],
+    relation: number,
+    rows: number,
+  ): Shape {
+    const name = [...others, { relation, rows }].map((each) => `${each.relation}x${each.rows}`).join();
+    return this.other(`together/${name}`, () => {
+      const parameters = new Parameters();
+      const parts = others.map(
+        (each, index) => `i${index} AS (${this.insertSql(each.relation, each.rows, parameters)})`,
+      );
+      const sql = `WITH ${parts.join(', ')} ${this.insertSql(relation, rows, parameters)}${this.returning(this.relations[relation]!, false)}`;
+      return { sql, parameters: parameters.count };
+    });
+  }
+
+  private insertSql(relation: number, rows: number, parameters: Parameters): string {
+    const plan = this.relations[relation]!;
+    const names = plan.insertColumns.map((column) => plan.columns[column]!.sql);
+    if (names.length === 0) return `INSERT INTO ${plan.sql} AS t DEFAULT VALUES`;
+    const values = Array.from({ length: rows }, () => `(${names.map(() => parameters.next()).join(', ')})`);
+    const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
+    return `INSERT INTO ${plan.sql} AS t (${names.join(', ')})${overriding} VALUES ${values.join(', ')}`;
   }
 
   /** Parameters: the set's columns, then the row's name. */

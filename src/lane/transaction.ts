@@ -17,6 +17,8 @@ export interface Cascade {
   readonly nulled: readonly (RowRef & { readonly position: number })[];
 }
 
+export const NOTHING_ELSE: Statement['also'] = [];
+
 /** One statement within a transaction's bytes. */
 export interface Statement {
   readonly shape: Shape;
@@ -28,6 +30,8 @@ export interface Statement {
   readonly slots: readonly number[];
   /** True for the operation's own statements, false for parents inserted on the way. */
   readonly own: boolean;
+  /** Rows of other tables that the same INSERT inserts, because they and its own reference each other. */
+  readonly also: readonly { readonly relation: number; readonly slots: readonly number[] }[];
   /** Slot of what the row becomes where an UPDATE gives it another key; −1 elsewhere. */
   readonly successor: number;
   /** What a DELETE takes along; null elsewhere. */

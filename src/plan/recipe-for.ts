@@ -155,9 +155,11 @@ function arrayRecipe(elementOid: number, modifier: number, delimiter: string, co
   if (element === undefined) return `the elements of ${context.typeName} are not in the catalog`;
   const inner = recipeFor(element, modifier, { ...context, minBytes: 0 });
   if (typeof inner === 'string') return inner;
+  // A domain may refuse NULL, by itself or in a CHECK.
+  const nulls = element.kind !== 'domain';
   return {
-    recipe: { kind: 'array', element: inner.recipe, quote: inner.quote, delimiter, minBytes: context.minBytes },
-    edges: context.minBytes > 0 ? [] : ['{}', '{NULL}'],
+    recipe: { kind: 'array', element: inner.recipe, quote: inner.quote, nulls, delimiter, minBytes: context.minBytes },
+    edges: context.minBytes > 0 ? [] : nulls ? ['{}', '{NULL}'] : ['{}'],
     quote: true,
   };
 }

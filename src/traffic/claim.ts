@@ -42,11 +42,12 @@ export async function claimRows(
     // Parents of tables are known even where no rows shall be changed: children need them.
     const tracked = Math.min(plan.maxTrackedRows, Math.max(lanes, Math.floor(plan.maxTrackedRowsTotal / targeted)));
     const limit = Math.min(tracked, plan.relations[index]!.targeted ? perTable : Math.max(perTable, 1000));
-    if (count === 0 || limit === 0) continue;
+    if (count === 0) continue;
     const isLarge = await isLargerThan(client, relations[index]!, count, SORTED_LIMIT);
     const source = isLarge ? await probesFor(client, plan, index, limit) : null;
     const collector = new Collector(plan, index, relations[index]!, limit, source);
-    await collector.read(client);
+    if (limit > 0) await collector.read(client);
+    await collector.readTuples(client);
     claims[index] = collector.finish(lanes, claims, indexes);
   }
   for (const [index, claim] of claims.entries()) {
@@ -121,19 +122,19 @@ function parentsFirst(plan: Plan): number[] {
 
 /**
  * Tables into which no row can come: a foreign key that must not be NULL leads, directly or not, to a table that has no
- * rows and takes none, or back to itself.
+ * rows and takes none. Circles are no obstacle: their rows are inserted together.
  */
 export function unreachableTables(plan: Plan, claimed: Claimed): string[] {
-  const reachable = new Set<number>();
-  for (let before = -1; before < reachable.size; ) {
+  const hasRows = (index: number) =>
+    claimed.claims[index]!.count > 0 || (plan.rowSelection === 'system_rows' && claimed.rowsAtStart[index] !== 0);
+  const reachable = new Set(
+    [...plan.relations.keys()].filter((index) => hasRows(index) || plan.relations[index]!.operations.insert),
+  );
+  for (let before = -1; before !== reachable.size; ) {
     before = reachable.size;
-    for (const [index, relation] of plan.relations.entries()) {
-      const hasRows =
-        claimed.claims[index]!.count > 0 || (plan.rowSelection === 'system_rows' && claimed.rowsAtStart[index] !== 0);
-      const fed = relation.foreignKeys.every(
-        (key) => key.nullable || key.parent === index || reachable.has(key.parent),
-      );
-      if (hasRows || (relation.operations.insert && fed)) reachable.add(index);
+    for (const index of reachable) {
+      const isFed = plan.relations[index]!.foreignKeys.every((key) => key.nullable || reachable.has(key.parent));
+      if (!isFed && !hasRows(index)) reachable.delete(index);
     }
   }
   return plan.relations

@@ -1,11 +1,13 @@
 import type pg from 'pg';
 import Cursor from 'pg-cursor';
 import { type ForeignKey, quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
-import { type Claims, PINNED } from '../lane/claims.js';
+import { type Claims, NULL_TEXT, PINNED, tupleOf } from '../lane/claims.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 import type { Source } from './probes.js';
 
 const BATCH = 5000;
+/* Tuples remembered per key; what lies beyond is met by another try. */
+const MOST_TUPLES = 100_000;
 
 /** Reads one relation's rows into compact arrays. */
 export class Collector {
@@ -19,6 +21,7 @@ export class Collector {
   private used = 0;
   private readonly offsets: number[] = [0];
   private readonly references: number[] = [];
+  private readonly standing: string[] = [];
   /** By foreign key: the text of the referencing columns, null where one of them is NULL. */
   private readonly parentTexts: (string | null)[][];
 
@@ -48,6 +51,18 @@ export class Collector {
     }
   }
 
+  /** Tuples that stand in tracked keys, of all rows: claimed or not, they are taken. */
+  async readTuples(client: pg.Client): Promise<void> {
+    for (const [position, key] of this.relation.trackedKeys.entries()) {
+      const texts = key.map((column) => `t.${this.relation.columns[column]!.sql}::text`);
+      const { rows } = await client.query<string[]>({
+        text: `SELECT DISTINCT ${texts.join(', ')} FROM ${this.relation.sql} AS t WHERE num_nulls(${texts.join(', ')}) = 0 ORDER BY ${texts.map((_, index) => index + 1).join(', ')} LIMIT ${MOST_TUPLES}`,
+        rowMode: 'array',
+      });
+      for (const row of rows) this.standing.push(tupleOf(position, row));
+    }
+  }
+
   private sql(): string {
     const { relation } = this;
     const column = (index: number) => `t.${relation.columns[index]!.sql}`;
@@ -74,7 +89,7 @@ export class Collector {
 
   private add(row: readonly (string | null)[]): void {
     let at = 0;
-    for (; at < this.width; at++) this.append(row[at] ?? '');
+    for (; at < this.width; at++) this.append(row[at] ?? NULL_TEXT);
     for (const [position, key] of this.relation.foreignKeys.entries()) {
       const texts = row.slice(at, at + key.columns.length);
       at += key.columns.length;
@@ -129,6 +144,7 @@ export class Collector {
         Array.from({ length: count }, (_, row) => (pinned ? PINNED : laneOf(row))),
       ),
       references: shared(Uint32Array, this.references),
+      standing: this.standing,
       unowned: 0,
       parents,
     };

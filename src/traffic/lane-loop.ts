@@ -66,6 +66,7 @@ export class CountingLedger implements Ledger {
         const rows = result.rows[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
         if (rows < statement.rows && statement.slots.length > 0) counters.add('vanishedRows', statement.rows - rows);
+        for (const { relation, slots } of statement.also) counters.addTable(relation, 'insert', 'rows', slots.length);
         if (statement.cascade === null || rows === 0) continue;
         for (const row of statement.cascade.deleted) counters.addTable(row.relation, 'delete', 'cascaded', 1);
         for (const row of statement.cascade.nulled) counters.addTable(row.relation, 'update', 'cascaded', 1);

@@ -98,7 +98,10 @@ async function look(
 ): Promise<(string | null)[][] | null | 'unknown'> {
   if (compiled.plan.rowSelection === 'system_rows' && statement.kind !== 'insert') return 'unknown';
   const { plan } = compiled.relations[statement.relation]!;
-  const values = parametersOf(transaction.bytes, statement);
+  const all = parametersOf(transaction.bytes, statement);
+  // Rows of other tables in the same statement come first; its own speak for them.
+  const own = statement.also.length > 0 ? statement.rows * plan.insertColumns.length : all.length;
+  const values = all.slice(all.length - own);
   const query =
     statement.kind === 'insert'
       ? lookForInsert(plan, values)

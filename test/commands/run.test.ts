@@ -512,11 +512,10 @@ describe('what is wrong is said before the first write', () => {
 
   it('what this version cannot satisfy, with the constraint', async () => {
     const database =
-      await tables(`CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL); CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a);
-      ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b; CREATE TABLE c (id int PRIMARY KEY, v int CONSTRAINT odd CHECK (v % 2 = 1)); CREATE TABLE d (id int) PARTITION BY RANGE (id)`);
+      await tables(`CREATE TABLE a (id int PRIMARY KEY);
+      CREATE TABLE c (id int PRIMARY KEY, v int NOT NULL, w int NOT NULL, CONSTRAINT never CHECK (v < w AND w < v)); CREATE TABLE d (id int) PARTITION BY RANGE (id)`);
     const { stderr } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 20'));
-    expect(stderr).toMatch(/public\.a: no row can come in: its foreign keys/);
-    expect(stderr).toMatch(/public\.c: values may be refused by odd/);
+    expect(stderr).toMatch(/public\.c: no values were found that meet never/);
     expect(stderr).toMatch(/public\.d: has no partition, so no INSERT/);
   });
 
