@@ -52,6 +52,19 @@ export class Parents {
     return required ?? NOTHING_REQUIRED;
   }
 
+  /** What is required, and the value that a CHECK wants of the parent: one of several, by chance among those that are there. */
+  private wanted({ foreignKey, required }: ParentChoice): Required | null {
+    const { only, parent } = foreignKey;
+    if (only === null) return required;
+    const settled = required.get(only.parentColumn);
+    if (settled !== undefined) return only.values.includes(settled) ? required : null;
+    const columns = [...required.keys(), only.parentColumn];
+    const index = this.store.indexFor(parent, columns);
+    const present = only.values.filter((value) => index.find(keyOf([...required.values(), value])).length > 0);
+    if (present.length === 0) return null;
+    return new Map([...required, [only.parentColumn, present[this.stream.below(present.length)]!]]);
+  }
+
   private textFromParents(compiled: CompiledRelation, column: number, chosen: readonly number[]): string | undefined {
     for (const position of compiled.foreignKeysOf[column]!) {
       const parent = chosen[position];
@@ -68,13 +81,15 @@ export class Parents {
 
   /** A row to reference; null where there is none that fits, or where the key is left NULL. */
   chooseParent(choice: ParentChoice, seeds: OperationSeeds): number | null {
-    const { foreignKey, required } = choice;
+    const { foreignKey } = choice;
     const { live } = this.store.keyspaces[foreignKey.parent]!;
     const pinned = this.store.pinned[foreignKey.parent]!;
     const total = live.size + pinned.length;
     if (total === 0) return null;
     this.stream.restart(seeds.random, this.seedOf(choice), choice.draw);
     if (!choice.isNeeded && this.stream.chance(this.nullRatioOf(choice.relation, foreignKey))) return null;
+    const required = this.wanted(choice);
+    if (required === null) return null;
     if (required.size > 0) {
       const found = this.store.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
       return found.length === 0 ? null : found[this.stream.below(found.length)]!;

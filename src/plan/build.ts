@@ -202,7 +202,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
-    ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, columnIndex, context))
+    ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, byColumn, columnIndex, context))
     : [];
   const foreignColumns = new Map(
     foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)),
@@ -374,6 +374,7 @@ function constraintFindings(relation: Relation, unsolved: readonly Condition[]):
 function planForeignKey(
   key: ForeignKey,
   columns: readonly ColumnDraft[],
+  restrictions: ReadonlyMap<string, Restriction>,
   columnIndex: ReadonlyMap<string, number>,
   context: Context,
 ): ForeignKeyPlan[] {
@@ -385,12 +386,16 @@ function planForeignKey(
   const candidates = members.filter((column) => !columns[column]!.attribute.notNull);
   const nullable = key.matchFull && candidates.length < members.length ? [] : candidates;
   const parentNames = context.relations[parent]!.attributes.map((attribute) => attribute.name);
+  const parentColumns = key.referencedColumns.map((name) => parentNames.indexOf(name));
+  const limited = key.columns.findIndex((name) => (restrictions.get(name)?.values ?? null) !== null);
+  const values = limited < 0 ? null : restrictions.get(key.columns[limited]!)!.values!;
   return [
     {
       name: key.name,
+      only: values === null ? null : { parentColumn: parentColumns[limited]!, values },
       parent,
       columns: members,
-      parentColumns: key.referencedColumns.map((name) => parentNames.indexOf(name)),
+      parentColumns,
       nullable: nullable.length > 0,
       nullableColumns: nullable,
       follows: key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',

@@ -107,6 +107,8 @@ export interface ForeignKeyPlan {
   /** True where the key may be left without a parent, by NULL in `nullableColumns`. */
   readonly nullable: boolean;
   readonly nullableColumns: readonly number[];
+  /** A CHECK on the referencing column allows these values of the parent's column alone; null: any. */
+  readonly only: { readonly parentColumn: number; readonly values: readonly string[] } | null;
   /**
    * What becomes of a referencing row that the lane knows when its parent is deleted: it goes too, its key becomes NULL,
    * or nothing does, so that the parent cannot be deleted.

@@ -109,6 +109,28 @@ export class Collector {
     this.offsets.push(this.used);
   }
 
+  /** By named column: values that a CHECK of some child allows alone. Their rows are there for every lane. */
+  private wantedValues(): ReadonlyMap<number, ReadonlySet<string>> {
+    const index = this.plan.relations.indexOf(this.relation);
+    const wanted = new Map<number, Set<string>>();
+    for (const { foreignKeys } of this.plan.relations) {
+      for (const { parent, only } of foreignKeys) {
+        if (parent !== index || only === null) continue;
+        const named = this.relation.named.indexOf(only.parentColumn);
+        wanted.set(named, new Set([...(wanted.get(named) ?? []), ...only.values]));
+      }
+    }
+    return wanted;
+  }
+
+  private isWanted(row: number, wanted: ReadonlyMap<number, ReadonlySet<string>>): boolean {
+    for (const [named, values] of wanted) {
+      const at = row * this.width + named;
+      if (values.has(this.bytes.toString('utf8', this.offsets[at], this.offsets[at + 1]))) return true;
+    }
+    return false;
+  }
+
   private isReferenced(): boolean {
     const index = this.plan.relations.indexOf(this.relation);
     return this.plan.relations.some(({ foreignKeys }) => foreignKeys.some((key) => key.parent === index));
@@ -124,7 +146,9 @@ export class Collector {
         this.parentTexts[position]!.map((text) => (text === null ? -1 : (found.get(text) ?? -1))),
       );
     });
+    const wanted = this.wantedValues();
     const laneOf = (row: number): number => {
+      if (this.isWanted(row, wanted)) return PINNED;
       for (const [position, key] of relation.foreignKeys.entries()) {
         const parent = parents[position]![row]!;
         const lane = parent < 0 ? PINNED : (claims[key.parent]!.lanes[parent] ?? PINNED);

@@ -511,8 +511,7 @@ describe('what is wrong is said before the first write', () => {
   });
 
   it('what this version cannot satisfy, with the constraint', async () => {
-    const database =
-      await tables(`CREATE TABLE a (id int PRIMARY KEY);
+    const database = await tables(`CREATE TABLE a (id int PRIMARY KEY);
       CREATE TABLE c (id int PRIMARY KEY, v int NOT NULL, w int NOT NULL, CONSTRAINT never CHECK (v < w AND w < v)); CREATE TABLE d (id int) PARTITION BY RANGE (id)`);
     const { stderr } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 20'));
     expect(stderr).toMatch(/public\.c: no values were found that meet never/);

@@ -1,0 +1,117 @@
+import { expect, it } from 'vitest';
+import { configFor, count, createDatabase, runCli } from '../server/database.js';
+
+interface Animal {
+  /** The shape that it shows. */
+  readonly name: string;
+  readonly sql: string;
+  readonly settings?: string;
+  /** Queries that must return no row afterwards: what the distribution of values owes. */
+  readonly never?: readonly string[];
+}
+
+const ZOO: readonly Animal[] = [
+  {
+    name: 'check-one-column',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, price numeric(8,2) NOT NULL CHECK (price >= 0 AND price < 1000), stars int CHECK (stars BETWEEN 1 AND 5),
+      code text CHECK (char_length(code) <= 8), iso text NOT NULL CHECK (length(iso) = 3), kind text NOT NULL CHECK (kind IN ('x', 'y', 'z')),
+      born date CHECK (born >= '2000-01-01' AND born < '2010-01-01'), n bigint CHECK (n <> 0), note text CHECK (note <> ''))`,
+    never: ['SELECT FROM (SELECT count(DISTINCT kind) AS kinds FROM a) AS k WHERE kinds < 3'],
+  },
+  {
+    name: 'check-between-columns',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, starts date NOT NULL, ends date NOT NULL, low int, high int, CHECK (starts <= ends), CHECK (low < high))`,
+  },
+  {
+    name: 'check-exactly-one-of',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE q (id int PRIMARY KEY, v text);
+      CREATE TABLE a (id int PRIMARY KEY, p int REFERENCES p, q int REFERENCES q, note text, CHECK (num_nonnulls(p, q) = 1))`,
+    never: ['SELECT FROM (SELECT count(p) AS ps, count(q) AS qs FROM a) AS k WHERE ps = 0 OR qs = 0'],
+  },
+  {
+    name: 'check-implication',
+    sql: `CREATE TYPE state AS ENUM ('open', 'paid', 'void');
+      CREATE TABLE a (id int PRIMARY KEY, state state NOT NULL, paid_at timestamptz, CHECK ((state = 'paid' AND paid_at IS NOT NULL) OR (state <> 'paid' AND paid_at IS NULL)))`,
+    never: ['SELECT FROM (SELECT count(DISTINCT state) AS states FROM a) AS k WHERE states < 3'],
+  },
+  {
+    name: 'check-pattern-and-json',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, zip text NOT NULL CHECK (zip ~ '^[0-9]{5}(-[0-9]{4})?$'), slug text NOT NULL CHECK (slug = lower(slug) AND slug LIKE 's-%'),
+      doc jsonb NOT NULL CHECK (jsonb_typeof(doc) = 'object' AND doc ? 'kind'), day timestamp NOT NULL CHECK (day = date_trunc('day', day)))`,
+  },
+  {
+    name: 'check-user-function',
+    sql: `CREATE FUNCTION is_even(n int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT n % 2 = 0';
+      CREATE TABLE a (id int PRIMARY KEY, n int NOT NULL CHECK (is_even(n)), v text)`,
+  },
+  {
+    name: 'domain-with-check',
+    sql: `CREATE DOMAIN ssn AS text CHECK (VALUE ~ '^[0-9]{3}-[0-9]{2}-[0-9]{4}$'); CREATE DOMAIN percent AS int NOT NULL CHECK (VALUE BETWEEN 0 AND 100);
+      CREATE TABLE a (id int PRIMARY KEY, ssn ssn NOT NULL, share percent, shares percent[])`,
+  },
+  {
+    name: 'fk-cycle-not-null',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL, v text); CREATE TABLE b (id int PRIMARY KEY, c int NOT NULL, v text);
+      CREATE TABLE c (id int PRIMARY KEY, a int NOT NULL REFERENCES a, v text); CREATE TABLE d (id int PRIMARY KEY, c int NOT NULL REFERENCES c, v text);
+      ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b; ALTER TABLE b ADD FOREIGN KEY (c) REFERENCES c`,
+  },
+  {
+    name: 'fk-self-not-null',
+    sql: 'CREATE TABLE a (id int PRIMARY KEY, boss int NOT NULL REFERENCES a, v text)',
+  },
+  {
+    name: 'fk-column-with-check',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); INSERT INTO p SELECT i, 'x' FROM generate_series(1, 20) AS i;
+      CREATE TABLE a (id int PRIMARY KEY, p int NOT NULL REFERENCES p CHECK (p IN (3, 7)), v text)`,
+  },
+  {
+    name: 'keys-only',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE q (id int PRIMARY KEY, v text);
+      CREATE TABLE pq (p int REFERENCES p, q int REFERENCES q, PRIMARY KEY (p, q)); CREATE TABLE tags (tag text PRIMARY KEY); CREATE TABLE one (p int PRIMARY KEY REFERENCES p)`,
+  },
+  {
+    name: 'unique-with-expression-and-predicate',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, email text NOT NULL, owner text NOT NULL, active boolean NOT NULL);
+      CREATE UNIQUE INDEX ON a (lower(email)); CREATE UNIQUE INDEX ON a (owner) WHERE active`,
+  },
+  {
+    name: 'partition-range-list-hash',
+    sql: `CREATE TABLE r (id bigint, at date NOT NULL, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+      CREATE TABLE r1 PARTITION OF r FOR VALUES FROM ('2020-01-01') TO ('2020-02-01'); CREATE TABLE r2 PARTITION OF r FOR VALUES FROM ('2021-01-01') TO ('2021-02-01');
+      CREATE TABLE l (id bigint, region text NOT NULL, v text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+      CREATE TABLE l1 PARTITION OF l FOR VALUES IN ('north', 'south'); CREATE TABLE l2 PARTITION OF l FOR VALUES IN ('east');
+      CREATE TABLE h (id bigint PRIMARY KEY, v text) PARTITION BY HASH (id);
+      CREATE TABLE h1 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE h2 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
+    never: ['r1', 'r2', 'l1', 'l2', 'h1', 'h2'].map((leaf) => `SELECT WHERE NOT EXISTS (SELECT FROM ${leaf})`),
+  },
+  {
+    name: 'types-off-the-beaten-track',
+    sql: `CREATE TYPE pair AS (a int, b text, c date); CREATE TYPE pairs AS (first pair, rest pair[]);
+      CREATE TABLE a (id int PRIMARY KEY, c "char", nm name, o oid, rc regclass, x xid, t tid, l pg_lsn, xm xml, jp jsonpath, tq tsquery, m8 macaddr8,
+        pt point, ln line, ls lseg, bx box, pa path, pg polygon, ci circle, ir int4range, br int8range, nr numrange, dr daterange, tr tsrange, tzr tstzrange,
+        mr int4multirange, p pair, ps pairs, parr pair[], grid int[][], rr regtype, sn txid_snapshot)`,
+  },
+  {
+    name: 'names-of-javascript',
+    sql: 'CREATE TABLE "constructor" (id int PRIMARY KEY, "constructor" text, "__proto__" int, "hasOwnProperty" text)',
+  },
+];
+
+it.each(ZOO)(
+  '$name: every table is inserted into, updated and deleted from, nothing is refused',
+  async ({ sql, settings, never }) => {
+    const database = await createDatabase(sql);
+    const { code, summary, stderr } = await runCli(
+      configFor(database, `random_seed: 3\nnum_iterations: 3000\noperation_weights: [2, 1, 1]\n${settings ?? ''}`),
+    );
+    expect(stderr).not.toContain('error:');
+    expect(code).toBe(0);
+    expect(summary.errors).toEqual({});
+    for (const [table, { insert, update, delete: deleted, rows_expected: rows }] of Object.entries(summary.tables)) {
+      expect(rows).toBe(await count(database, table));
+      for (const { operations } of [insert, update, deleted]) expect(operations, table).toBeGreaterThan(20);
+    }
+    for (const query of never ?? []) expect((await database.client.query(query)).rowCount, query).toBe(0);
+    await database.drop();
+  },
+);
