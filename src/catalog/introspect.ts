@@ -47,7 +47,6 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       continue;
     }
     const own = attributes.get(row.oid) ?? [];
-    const nameOf = new Map(own.map((attribute) => [attribute.attnum, attribute.attname]));
     relations.push({
       oid: row.oid,
       schema: row.nspname,
@@ -69,7 +68,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
           ? null
           : { strategy: row.partition_strategy, partitions: row.partitions, hasDefault: row.default_partition },
       attributes: own.map(toAttribute),
-      uniqueKeys: (indexes.get(row.oid) ?? []).map((index) => toUniqueKey(index, nameOf)).sort(byPrimaryThenName),
+      uniqueKeys: (indexes.get(row.oid) ?? []).map(toUniqueKey).sort(byPrimaryThenName),
       foreignKeys: (outgoing.get(row.oid) ?? []).map(toForeignKey).sort((a, b) => byCodePoint(a.name, b.name)),
       referencedBy: (incoming.get(row.oid) ?? []).map(toForeignKey),
     });
@@ -335,33 +334,44 @@ interface IndexRow {
   indrelid: number;
   index_name: string;
   indisprimary: boolean;
-  columns: number[];
+  columns: string[];
+  on_partition: boolean;
   expressions: string | null;
   partial: boolean;
   nulls_not_distinct: boolean;
 }
 
-/* indnullsnotdistinct came with 15, so it is asked through to_jsonb. Expressions stand as 0 in indkey. */
+/* Those that a partition has by itself hold for its rows, so they count for the whole table. indnullsnotdistinct came with 15, so it is asked through to_jsonb. Expressions stand as 0 in indkey. */
 const UNIQUE_INDEXES = `
-SELECT index.indrelid, class.relname::text AS index_name, index.indisprimary,
-       array_remove((index.indkey::int2[])[0:index.indnkeyatts - 1]::int[], 0) AS columns,
+SELECT CASE WHEN owner.relispartition THEN pg_partition_root(owner.oid) ELSE owner.oid END AS indrelid,
+       class.relname::text AS index_name, index.indisprimary AND NOT owner.relispartition AS indisprimary,
+       owner.relispartition AS on_partition,
+       ARRAY(SELECT attribute.attname::text
+             FROM unnest((index.indkey::int2[])[0:index.indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, position)
+             JOIN pg_attribute AS attribute ON attribute.attrelid = owner.oid AND attribute.attnum = key.attnum
+             ORDER BY key.position) AS columns,
        pg_get_expr(index.indexprs, index.indrelid) AS expressions, index.indpred IS NOT NULL AS partial,
        coalesce((to_jsonb(index) ->> 'indnullsnotdistinct')::bool, false) AS nulls_not_distinct
-FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid
-WHERE index.indrelid = ANY ($1::oid[]) AND index.indisunique AND index.indislive
-ORDER BY index.indrelid, class.relname`;
+FROM pg_index AS index
+JOIN pg_class AS class ON class.oid = index.indexrelid
+JOIN pg_class AS owner ON owner.oid = index.indrelid
+WHERE index.indisunique AND index.indislive
+  AND (owner.oid = ANY ($1::oid[])
+       OR (owner.relispartition AND pg_partition_root(owner.oid) = ANY ($1::oid[])
+           AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = class.oid)))
+ORDER BY 1, class.relname`;
 
-function toUniqueKey(row: IndexRow, nameOf: ReadonlyMap<number, string>): UniqueKey {
+function toUniqueKey(row: IndexRow): UniqueKey {
   return {
     name: row.index_name,
     primary: row.indisprimary,
     columns: [
       ...new Set([
-        ...row.columns.map((number) => nameOf.get(number)!),
+        ...row.columns,
         ...(row.expressions === null ? [] : columnsOf(parseExpression(`ROW(${row.expressions})`))),
       ]),
     ],
-    exact: row.expressions === null && !row.partial,
+    exact: row.expressions === null && !row.partial && !row.on_partition,
     nullsNotDistinct: row.nulls_not_distinct,
   };
 }

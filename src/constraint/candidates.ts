@@ -201,7 +201,7 @@ function jsons(constants: readonly string[], samples: readonly string[]): string
 }
 
 /** Patterns that a text is compared with, as JavaScript writes them: of ~, ~* and LIKE. */
-function patternsIn(condition: Expression): string[] {
+export function patternsIn(condition: Expression): string[] {
   return operatorsIn(condition).flatMap(({ name, args }) => {
     const pattern = args.flatMap(constantsIn)[0];
     if (pattern === undefined) return [];

@@ -238,6 +238,7 @@ export class Lane {
   private generateNext(): Transaction | null {
     const number = this.generated++;
     const drawn = this.mix.draw(number);
+    if (this.comesSoon(drawn)) return this.waitForOldest();
     for (let attempt = 0; attempt <= REDRAWS; attempt++) {
       const transaction = this.tryChoice(number, attempt === 0 ? drawn : this.mix.redraw(number, attempt));
       if (transaction !== null) return transaction;
@@ -247,10 +248,7 @@ export class Lane {
       if (transaction !== null) return transaction;
     }
     if (this.inFlight.length > 0) {
-      // Rows in flight come back with their outcomes: the oldest is applied early, which depends on no timing either.
-      this.generated--;
-      this.blocked = true;
-      return null;
+      return this.waitForOldest();
     }
     // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
     this.impossible++;
@@ -263,6 +261,20 @@ export class Lane {
       constraint: null,
     });
     return null;
+  }
+
+  /** Rows in flight come back with their outcomes: the oldest is applied early, which depends on no timing either. */
+  private waitForOldest(): null {
+    this.generated--;
+    this.blocked = true;
+    return null;
+  }
+
+  /** True where an UPDATE or DELETE has no row yet, but something in flight on its table may bring or free one. */
+  private comesSoon({ relation, operation }: Choice): boolean {
+    if (operation === 'insert' || this.inFlight.length === 0 || this.isSetAside(relation, operation)) return false;
+    if (this.rows.possible(relation, operation)) return false;
+    return this.inFlight.some(({ statements }) => statements.some((statement) => statement.relation === relation));
   }
 
   private tryChoice(number: number, choice: Choice): Transaction | null {

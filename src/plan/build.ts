@@ -1,5 +1,5 @@
 import { columnsOf } from '../catalog/expression.js';
-import { type Catalog, type ForeignKey, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
+import { type Catalog, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
@@ -8,21 +8,14 @@ import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { type Seed, seedOf } from '../random/seed.js';
 import { type ColumnDraft, draftColumns } from './column.js';
+import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, identifyingColumns } from './keys.js';
-import type {
-  Choice,
-  ColumnPlan,
-  Finding,
-  ForeignKeyPlan,
-  OperationKind,
-  Plan,
-  RelationPlan,
-  ValueGroup,
-} from './plan.js';
-import { groupOf, type Search, searchesFor } from './search.js';
+import type { Choice, ColumnPlan, Finding, OperationKind, Plan, RelationPlan } from './plan.js';
+import { checkPrivileges } from './privileges.js';
+import { type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor, targetedRelations } from './target.js';
-import { setsPerTable, updateSets } from './update-sets.js';
+import { setsPerTable, updateGroups, updateSets } from './update-sets.js';
 
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
 export const GENERATOR_VERSION = 2;
@@ -119,49 +112,6 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
   return { plan, ordinals, searches, findings, relations };
 }
 
-/**
- * The draft with the groups that searches have found; `accepted`: by search, positions of the tuples that the server
- * takes. A table for whose conditions none was found takes no INSERT, and has a finding that says so.
- */
-export function applySearches(draft: Draft, accepted: readonly (readonly number[])[]): Draft {
-  const findings = [...draft.findings];
-  const groups = draft.plan.relations.map((): ValueGroup[] => []);
-  const barred = new Set<number>();
-  for (const [index, search] of draft.searches.entries()) {
-    const group = groupOf(search, accepted[index]!);
-    if (group !== undefined) {
-      groups[search.relation]!.push(group);
-      continue;
-    }
-    barred.add(search.relation);
-    findings.push({
-      relation: search.label,
-      column: null,
-      prevents: ['insert'],
-      reason: `no values were found that meet ${[...new Set(search.conditions)].join(', ')} (${search.candidates.length} were tried)`,
-      remedy: `generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
-    });
-  }
-  const relations = draft.plan.relations.map((relation, index) => ({
-    ...relation,
-    groups: groups[index]!,
-    operations: barred.has(index) ? { ...relation.operations, insert: false } : relation.operations,
-    updateSets: barred.has(index)
-      ? relation.updateSets.filter((set) => !isTied(set, draft.searches, index))
-      : relation.updateSets,
-  }));
-  const choices = draft.plan.choices.filter(
-    ({ relation, operation }) => operation !== 'insert' || !barred.has(relation),
-  );
-  return { ...draft, findings, plan: { ...draft.plan, relations, choices } };
-}
-
-function isTied(set: readonly number[], searches: readonly Search[], relation: number): boolean {
-  return searches.some(
-    (search) => search.relation === relation && search.columns.some((column) => set.includes(column)),
-  );
-}
-
 /** Shares an amount out so that it adds up: the first lanes take the remainder. −1 stays −1 for every lane. */
 export function shareOut(total: number, lanes: number): number[] {
   if (total < 0) return Array.from({ length: lanes }, () => -1);
@@ -202,7 +152,9 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
-    ? relation.foreignKeys.flatMap((key) => planForeignKey(key, columns, byColumn, columnIndex, context))
+    ? relation.foreignKeys.flatMap((key) =>
+        planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
+      )
     : [];
   const foreignColumns = new Map(
     foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)),
@@ -371,82 +323,6 @@ function constraintFindings(relation: Relation, unsolved: readonly Condition[]):
   return findings;
 }
 
-function planForeignKey(
-  key: ForeignKey,
-  columns: readonly ColumnDraft[],
-  restrictions: ReadonlyMap<string, Restriction>,
-  columnIndex: ReadonlyMap<string, number>,
-  context: Context,
-): ForeignKeyPlan[] {
-  const members = key.columns.map((name) => columnIndex.get(name)!);
-  // A user's override of a referencing column is taken at its word.
-  if (members.some((column) => columns[column]!.overridden || columns[column]!.source === 'server')) return [];
-  const parent = context.indexOf.get(labelOf(key.referenced))!;
-  // MATCH SIMPLE is satisfied by one NULL; MATCH FULL wants all of them.
-  const candidates = members.filter((column) => !columns[column]!.attribute.notNull);
-  const nullable = key.matchFull && candidates.length < members.length ? [] : candidates;
-  const parentNames = context.relations[parent]!.attributes.map((attribute) => attribute.name);
-  const parentColumns = key.referencedColumns.map((name) => parentNames.indexOf(name));
-  const limited = key.columns.findIndex((name) => (restrictions.get(name)?.values ?? null) !== null);
-  const values = limited < 0 ? null : restrictions.get(key.columns[limited]!)!.values!;
-  return [
-    {
-      name: key.name,
-      only: values === null ? null : { parentColumn: parentColumns[limited]!, values },
-      parent,
-      columns: members,
-      parentColumns,
-      nullable: nullable.length > 0,
-      nullableColumns: nullable,
-      follows: key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',
-    },
-  ];
-}
-
-/** True where ON DELETE SET NULL leaves a row whose state is known: nullable columns, in no key and no other foreign key. */
-function mayBecomeNull(
-  foreignKey: ForeignKeyPlan,
-  relation: Relation,
-  foreignKeys: readonly ForeignKeyPlan[],
-  fixed: readonly number[],
-): boolean {
-  const { onDeleteColumns } = relation.foreignKeys.find((key) => key.name === foreignKey.name)!;
-  return onDeleteColumns.every((name) => {
-    const column = relation.attributes.findIndex((attribute) => attribute.name === name);
-    return (
-      !relation.attributes[column]!.notNull &&
-      !fixed.includes(column) &&
-      !foreignKeys.some((other) => other !== foreignKey && other.columns.includes(column))
-    );
-  });
-}
-
-/** Columns that are written together: those of a foreign key or of a condition, and of others that overlap them, else each alone. */
-function updateGroups(
-  columns: readonly ColumnDraft[],
-  planned: readonly ColumnPlan[],
-  foreignKeys: readonly ForeignKeyPlan[],
-  tied: readonly (readonly number[])[],
-  fixed: ReadonlySet<number>,
-): number[][] {
-  const groups: number[][] = [];
-  const grouped = new Set<number>();
-  for (const members of [...foreignKeys.map((key) => key.columns), ...tied]) {
-    const touching = groups.filter((group) => group.some((column) => members.includes(column)));
-    const merged = [...new Set([...touching.flat(), ...members])];
-    for (const group of touching) groups.splice(groups.indexOf(group), 1);
-    groups.push(merged);
-    for (const column of merged) grouped.add(column);
-  }
-  for (const [position, column] of planned.entries()) {
-    if (column.source === 'server' || grouped.has(position) || columns[position]!.attribute.identity === 'always')
-      continue;
-    if (column.recipe.kind === 'null' && column.nullRatio === 1 && !columns[position]!.overridden) continue;
-    groups.push([position]);
-  }
-  return groups.filter((group) => !group.some((column) => fixed.has(column))).sort((a, b) => a[0]! - b[0]!);
-}
-
 function chooseFrom(plans: readonly RelationPlan[], relations: readonly Relation[], config: Config): Choice[] {
   const weights = {
     insert: config.operationWeights.INSERT,
@@ -460,28 +336,4 @@ function chooseFrom(plans: readonly RelationPlan[], relations: readonly Relation
       return weight > 0 ? [{ relation, operation, weight }] : [];
     }),
   );
-}
-
-function checkPrivileges(targeted: readonly Relation[], config: Config, catalog: Catalog, problems: Problem[]): void {
-  const weights = config.operationWeights;
-  for (const relation of targeted) {
-    const missing = (['select', 'insert', 'update', 'delete'] as const).filter(
-      (privilege) =>
-        !relation.privileges[privilege] &&
-        (privilege === 'select' || weights[privilege.toUpperCase() as keyof typeof weights] > 0),
-    );
-    const grants: string[] = [];
-    if (!relation.privileges.schema)
-      grants.push(`GRANT USAGE ON SCHEMA ${quoteQualified(relation).split('.')[0]} TO "${catalog.server.user}"`);
-    if (missing.length > 0)
-      grants.push(
-        `GRANT ${missing.join(', ').toUpperCase()} ON ${quoteQualified(relation)} TO "${catalog.server.user}"`,
-      );
-    if (grants.length > 0)
-      problems.push({
-        place: labelOf(relation),
-        key: '',
-        message: `a privilege is missing; run: ${grants.join('; ')}`,
-      });
-  }
 }

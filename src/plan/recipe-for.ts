@@ -1,8 +1,11 @@
-import type { Attribute, Type } from '../catalog/model.js';
+import type { Attribute, Check, Type } from '../catalog/model.js';
+import { matching, patternsIn } from '../constraint/candidates.js';
+import { restrictionsOf } from '../constraint/restriction.js';
 import type { Meaning } from '../datum/meaning.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe } from '../datum/recipe.js';
 import { extensionRecipe } from './extension-types.js';
+import { narrowRecipe } from './narrow.js';
 import { systemRecipe } from './system-types.js';
 
 /** OIDs of PostgreSQL's own types (pg_type.dat; the same in every version). */
@@ -86,8 +89,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
       const base = context.types.get(type.base);
       if (base === undefined) return `the base of domain ${type.name} is not in the catalog`;
       const recipe = recipeFor(base, type.modifier, context);
-      // A domain's CHECKs may refuse a boundary value; edges return with the solver that reads them.
-      return typeof recipe === 'string' ? recipe : { ...recipe, edges: [] };
+      return typeof recipe === 'string' ? recipe : withinDomain(type.checks, { ...recipe, edges: [] });
     }
     case 'range':
       return rangeRecipe(type.subtype, context);
@@ -119,6 +121,18 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
     case 'other':
       return `type ${context.typeName} is not covered in this version`;
   }
+}
+
+/**
+ * What a domain's CHECKs leave of a recipe. For a column of the domain the server proves the rest; within an array or a row
+ * this must do: bounds, lists, and texts made after a pattern.
+ */
+function withinDomain(checks: readonly Check[], typed: TypedRecipe): TypedRecipe {
+  const { byColumn, unsolved } = restrictionsOf(checks.map((check) => ({ ...check, domainColumn: null })));
+  const restriction = byColumn.get('value');
+  const narrowed = restriction === undefined ? typed : (narrowRecipe(typed, restriction) ?? typed);
+  const texts = unsolved.flatMap(({ expression }) => patternsIn(expression)).flatMap((pattern) => matching(pattern));
+  return texts.length === 0 ? narrowed : { ...narrowed, recipe: uniformChoice([...new Set(texts)]) };
 }
 
 function rangeRecipe(subtype: number, context: Context): TypedRecipe | string {

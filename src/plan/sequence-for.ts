@@ -55,6 +55,9 @@ function forType(
       if (type.extension === 'citext' && type.name === 'citext') return text(null, name, minBytes);
       return builtin(type.oid, modifier, name, minBytes);
     case 'array':
+    case 'range':
+    case 'multirange':
+    case 'composite':
     case 'other':
       return undefined;
   }

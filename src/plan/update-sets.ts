@@ -1,5 +1,7 @@
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import type { ColumnDraft } from './column.js';
+import type { ColumnPlan, ForeignKeyPlan } from './plan.js';
 
 /* Each set is one prepared statement per table and connection. */
 const MOST_SETS = 4;
@@ -40,4 +42,30 @@ export function updateSets(
   }
   if (missing.size > 0) add([...missing]);
   return [...found.values()];
+}
+
+/** Columns that are written together: those of a foreign key or of a condition, and of others that overlap them, else each alone. */
+export function updateGroups(
+  columns: readonly ColumnDraft[],
+  planned: readonly ColumnPlan[],
+  foreignKeys: readonly ForeignKeyPlan[],
+  tied: readonly (readonly number[])[],
+  fixed: ReadonlySet<number>,
+): number[][] {
+  const groups: number[][] = [];
+  const grouped = new Set<number>();
+  for (const members of [...foreignKeys.map((key) => key.columns), ...tied]) {
+    const touching = groups.filter((group) => group.some((column) => members.includes(column)));
+    const merged = [...new Set([...touching.flat(), ...members])];
+    for (const group of touching) groups.splice(groups.indexOf(group), 1);
+    groups.push(merged);
+    for (const column of merged) grouped.add(column);
+  }
+  for (const [position, column] of planned.entries()) {
+    if (column.source === 'server' || grouped.has(position) || columns[position]!.attribute.identity === 'always')
+      continue;
+    if (column.recipe.kind === 'null' && column.nullRatio === 1 && !columns[position]!.overridden) continue;
+    groups.push([position]);
+  }
+  return groups.filter((group) => !group.some((column) => fixed.has(column))).sort((a, b) => a[0]! - b[0]!);
 }

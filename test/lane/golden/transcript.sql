@@ -60,14 +60,16 @@ INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, 
 -- lane 1, operation 6: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
   -- "8", "10", "Jovan Kuhn", "-0.70", "1", "12", "Cade Buckridge", "89.61", "1", "14", "Jorge Ryan-Hettinger", "53.31", "1", "16", "Mireya Nolan", "3.74"
--- lane 1, operation 7: insert on public.pets
-INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
-  -- "12", "18", "Graciela Wolff", NULL, "16", "20", "Dr. Macie Hintz", "4.55", "12", "22", "Dr. Dorris Hand", "412.43", "1", "24", "Kassandra Botsford", "5.18"
+-- lane 1, operation 7: update on public.pets
+UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
+  -- "Graciela Wolff", NULL, "8", "2"
+UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
+  -- "Dr. Macie Hintz", "4.55", "16", "6"
 -- lane 1, operation 8: update on public.pets
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Mrs. Harriet Schimmel", "7.32", "16", "4"
+  -- "Mrs. Harriet Schimmel", "7.32", "8", "8"
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Marian Haley", "55.16", "16", "6"
+  -- "Marian Haley", "55.16", "16", "4"
 -- lane 1, operation 9: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended(t::text, 0)::text
   -- "2005-11-13 20:03:24.245290+00", "{\"n\":447146,\"name\":\"Ms. Ana Pfannerstill\",\"active\":true,\"score\":-18.2,\"tags\":[\"acsi\"]}", "2021-10-31 12:42:10.557713+00", "{\"n\":171524,\"name\":\"Mr. Emiliano Beatty\",\"active\":true,\"score\":97,\"tags\":[\"sodalitas\",\"tenetur\"]}", "2017-08-27 21:11:20.492932+00", "{\"n\":111900,\"name\":\"Gonzalo Kuphal-Kessler\",\"active\":false,\"score\":-61.3,\"tags\":[\"possimus\",\"eveniet\"]}", "2007-12-28 18:35:59.995799+00", "{\"n\":778058,\"name\":\"Madaline Veum\",\"active\":true,\"score\":31.2,\"tags\":[\"labore\"],\"address\":{\"city\":\"Kristown\",\"zip\":null}}"
@@ -75,9 +77,7 @@ INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5,
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
   -- "Eliezer Wilkinson", "0.43", "1", "16"
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Madge Daniel", "49.08", "8", "2"
--- lane 1, operation 11: update on public.pets
-UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Ruby Labadie", "-39.62", "16", "4"
-UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Aurelia Hane", "61.21", "12", "18"
+  -- "Madge Daniel", "49.08", "8", "10"
+-- lane 1, operation 11: insert on public.pets
+INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
+  -- "4", "18", "Ruby Labadie", "-39.62", "4", "20", "Aurelia Hane", "61.21", "1", "22", "Essie Streich", "2.63", "20", "24", "Ryann Maggio DDS", "2.07"
