@@ -218,6 +218,7 @@ export class Lane {
     this.inFlight.shift();
     this.applied++;
     this.ledger.finished(transaction, result);
+    this.rows.finished(transaction);
   }
 
   private refuse(transaction: Transaction, kind: 'rejected' | 'failed', outcome: Outcome & { kind: 'refused' }): void {

@@ -10,7 +10,15 @@ import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
 import { RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
-import { beginBind, endBind, endTransaction, NOTHING_ELSE, type Statement, type Transaction } from './transaction.js';
+import {
+  Blocks,
+  beginBind,
+  endBind,
+  endTransaction,
+  NOTHING_ELSE,
+  type Statement,
+  type Transaction,
+} from './transaction.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
@@ -20,6 +28,7 @@ export class OwnedRows implements Rows {
   private readonly inserts: Inserts;
   private readonly deletions: Deletions;
   private readonly sink = new BindSink();
+  private readonly blocks = new Blocks();
   private readonly stream = new Stream();
 
   constructor(compiled: CompiledPlan, lane: number, claims: ClaimSet) {
@@ -57,7 +66,7 @@ export class OwnedRows implements Rows {
       return false;
     }
     endTransaction(this.sink);
-    transaction.bytes = this.sink.copyFrom(0);
+    this.blocks.fill(transaction, this.sink);
     return true;
   }
 
@@ -240,6 +249,10 @@ export class OwnedRows implements Rows {
     }
     if (returned?.[0] !== undefined) keyspace.kept[slot] = returned[0].map((value) => Buffer.from(value ?? ''));
     keyspace.release(slot);
+  }
+
+  finished(transaction: Transaction): void {
+    this.blocks.release(transaction);
   }
 
   undone(transaction: Transaction): void {

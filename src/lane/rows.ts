@@ -15,4 +15,6 @@ export interface Rows {
   applied(transaction: Transaction): void;
   /** The transaction had no effect and this attempt is over. */
   undone(transaction: Transaction): void;
+  /** The transaction is final and counted: nothing of it is needed any more. */
+  finished(transaction: Transaction): void;
 }

@@ -6,7 +6,7 @@ import { Stream } from '../random/stream.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import type { Rows } from './rows.js';
 import { Parameters, type Shape } from './shape.js';
-import { beginBind, endBind, endTransaction, NOTHING_ELSE, type Transaction } from './transaction.js';
+import { Blocks, beginBind, endBind, endTransaction, NOTHING_ELSE, type Transaction } from './transaction.js';
 
 /* A sampled row may be referenced; so many are looked at to find some that are not. */
 const DELETE_CANDIDATES = 32;
@@ -23,6 +23,7 @@ export class SampledRows implements Rows {
   private readonly nextOrdinal: number[];
   private readonly sampleFrom: string;
   private readonly sink = new BindSink();
+  private readonly blocks = new Blocks();
   private readonly stream = new Stream();
 
   /** `extension`: the schema that tsm_system_rows lives in does not matter, sampling methods are found by name. */
@@ -61,12 +62,16 @@ export class SampledRows implements Rows {
         this.delete(transaction, rowsPerOperation.delete);
     }
     endTransaction(this.sink);
-    transaction.bytes = this.sink.copyFrom(0);
+    this.blocks.fill(transaction, this.sink);
     return transaction.statements.length > 0;
   }
 
   applied(): void {
     // Nothing is remembered of any row.
+  }
+
+  finished(transaction: Transaction): void {
+    this.blocks.release(transaction);
   }
 
   undone(): void {

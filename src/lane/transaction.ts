@@ -41,6 +41,34 @@ export interface Statement {
   readonly to: number;
 }
 
+/* A block beyond this is left to the garbage collector: one large row must not make all of them large. */
+const LARGEST_BLOCK = 1 << 16;
+
+/**
+ * Blocks of bytes that transactions are copied into, used again and again: a lane at full speed would otherwise leave
+ * megabytes of them behind every second.
+ */
+export class Blocks {
+  private readonly free: Buffer[] = [];
+
+  /** Gives the transaction a copy of what the sink holds. */
+  fill(transaction: Transaction, sink: BindSink): void {
+    const length = sink.offset;
+    let block = transaction.block ?? this.free.pop() ?? null;
+    if (block === null || block.length < length) block = Buffer.allocUnsafeSlow(Math.max(1024, length * 2));
+    sink.bytes.copy(block, 0, 0, length);
+    transaction.block = block;
+    transaction.bytes = block.subarray(0, length);
+  }
+
+  /** The transaction is final: its bytes are not looked at any more. */
+  release(transaction: Transaction): void {
+    if (transaction.block !== null && transaction.block.length <= LARGEST_BLOCK) this.free.push(transaction.block);
+    transaction.block = null;
+    transaction.bytes = EMPTY;
+  }
+}
+
 /** A change of a foreign key that an UPDATE means: the row's new parent, as `Keyspace.parents` writes it. */
 export interface Relink {
   readonly relation: number;
@@ -65,6 +93,8 @@ export class Transaction {
   statements: Statement[] = [];
   relinks: Relink[] = [];
   bytes: Buffer = EMPTY;
+  /** Where `bytes` lies, to be used again when the outcome is final. */
+  block: Buffer | null = null;
   outcome: Outcome | null = null;
   scheduledMs = 0;
   sentMs = 0;

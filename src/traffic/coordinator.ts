@@ -166,11 +166,13 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
       options.timeouts.connect,
     );
     const compiled = new CompiledPlan(plan);
+    // Asked before anything is counted here: what had no effect is counted as failed.
+    const isUncertain = totals.hasExceptions(task.worker) || plan.rowSelection === 'system_rows';
     for (const lane of task.lanes) {
       const applied = totals.laneApplied(lane);
       const inFlight = totals.laneSent(lane) - applied;
       if (inFlight === 0) continue;
-      if (totals.hasExceptions(task.worker) || plan.rowSelection === 'system_rows') {
+      if (isUncertain) {
         counters.add('inDoubtUnknown', inFlight);
         continue;
       }

@@ -137,7 +137,7 @@ describe('a run', () => {
     const database = await tables(`CREATE TABLE t (id int PRIMARY KEY, pick int UNIQUE)`);
     const yaml = configFor(
       database,
-      'random_seed: 1\nnum_iterations: 300\ninsert_rows: 1\noperations: [INSERT, DELETE]\noperation_weights: [1, 1]\ncolumn_overrides: { t: { pick: { type: int_range, min: 1, max: 60 } } }',
+      'random_seed: 1\nnum_iterations: 300\ninsert_rows: 1\noperations: [INSERT, DELETE]\noperation_weights: [1, 1]\ncolumn_overrides: { t: { pick: { type: int_range, min: 1, max: 120 } } }',
     );
     const { summary } = await runCli(yaml);
     expect(summary.totals['committed']).toBe(300);
