@@ -103,7 +103,14 @@ export function summarise(source: SummarySource): Summary {
     totals.scalarOf(worker, 'eventLoopDelayMsMax'),
   );
   const utilisation = utilisationOf(source);
-  const verdict = operations === 0 ? null : verdictOf(utilisation, source.workers, plan.quotas.length);
+  const verdict =
+    operations === 0
+      ? null
+      : verdictOf(utilisation, {
+          workers: source.workers,
+          connections: plan.quotas.length,
+          elapsedSeconds: source.elapsedSeconds,
+        });
   return {
     schema_version: 1,
     version: source.version,

@@ -10,6 +10,13 @@ export interface Utilisation {
   readonly waiting: number;
 }
 
+/** What the figures belong to. */
+export interface Run {
+  readonly workers: number;
+  readonly connections: number;
+  readonly elapsedSeconds: number;
+}
+
 export type Limit = 'server-bound' | 'generator-bound' | 'rate-bound';
 
 export interface Verdict {
@@ -27,8 +34,17 @@ const ON_A_CORE = 0.55;
 /* Connections that wait for the configuration for so much of the time are held back by it. */
 const HELD_BACK = 0.5;
 
+/* Threads compile and fill their pools for so long: what limits a shorter run says little about a long one. */
+const SHORTEST_SECONDS = 3;
+
 /** What limited a run. The generator is named where a thread is at its limit, whatever the server does. */
-export function verdictOf(utilisation: Utilisation, workers: number, connections: number): Verdict {
+export function verdictOf(utilisation: Utilisation, run: Run): Verdict {
+  const verdict = limitOf(utilisation, run);
+  if (run.elapsedSeconds >= SHORTEST_SECONDS || verdict.limit === 'rate-bound') return verdict;
+  return { ...verdict, advice: `${verdict.advice} (mostly its start: a run this short tells little)` };
+}
+
+function limitOf(utilisation: Utilisation, { workers, connections }: Run): Verdict {
   const { worker, worker_cpu: cpu, connections: busy, waiting } = utilisation;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   if (waiting >= HELD_BACK)
