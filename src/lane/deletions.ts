@@ -3,7 +3,7 @@ import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import type { RowStore } from './row-store.js';
-import { beginBind, type Cascade, endBind, NOTHING_ELSE, type RowRef, type Transaction } from './transaction.js';
+import { beginBind, type Cascade, endBind, type RowRef, type Transaction } from './transaction.js';
 
 /* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
 const CASCADE_SHARE = 0.25;
@@ -47,15 +47,12 @@ export class Deletions {
       const from = beginBind(this.sink, shape.parameters);
       this.store.writeRowName(relation, slot, this.sink);
       endBind(this.sink, from);
-      transaction.statements.push({
+      transaction.add({
         shape,
         relation,
         kind: 'delete',
         rows: 1,
         slots: [slot],
-        own: true,
-        also: NOTHING_ELSE,
-        successor: -1,
         cascade,
         from,
         to: this.sink.offset,

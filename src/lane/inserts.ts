@@ -1,46 +1,21 @@
 import { BindSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
 import { partOf, split } from '../random/seed.js';
+import { Circle } from './circle.js';
 import { tupleOf } from './claims.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
+import type { InsertContext, RowDraft } from './draft.js';
 import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, type Parents } from './parents.js';
 import { lastText, type Required, type RowStore } from './row-store.js';
 import { maxRowsPerInsert } from './shape.js';
-import { beginBind, endBind, NOTHING_ELSE, type Transaction } from './transaction.js';
+import { beginBind, endBind, type Transaction } from './transaction.js';
 
 /* How often a row is drawn anew when its tuple of a tracked key is taken. */
 const TUPLE_TRIES = 16;
 const NESTED_PARENTS = 16;
 /* Draws of one row's further tries are numbered from here, far beyond any row of an operation. */
 const TRY_STRIDE = 0x10_0000;
-
-interface RowDraft {
-  readonly slot: number;
-  readonly ordinal: number;
-  /** Number of the draw: row + try × TRY_STRIDE. */
-  draw: number;
-  readonly parents: number[];
-  /** Tuples drawn of the relation's groups. */
-  picks: readonly number[];
-}
-
-/** Rows that wait for a row they reference: that is being drafted further out, and they go into one statement with it. */
-interface Waiting {
-  readonly relation: number;
-  readonly rows: readonly RowDraft[];
-  readonly context: InsertContext;
-  /** Depth of the outermost draft that they need. */
-  readonly until: number;
-}
-
-interface InsertContext {
-  readonly seeds: OperationSeeds;
-  /** False for parents inserted on the way. */
-  readonly own: boolean;
-  readonly depth: number;
-  readonly required: Required;
-}
 
 /** Writes INSERTs of rows that the lane will own, and of parents that they lack before them. */
 export class Inserts {
@@ -49,25 +24,20 @@ export class Inserts {
   private readonly parents: Parents;
   private readonly sink: BindSink;
   private readonly scratch = new BindSink();
-  /** By depth: the row that is being drafted. */
-  private readonly drafts: { relation: number; draft: RowDraft }[] = [];
-  private readonly waiting: Waiting[] = [];
+  private readonly circle: Circle;
 
   constructor(compiled: CompiledPlan, store: RowStore, parents: Parents, sink: BindSink) {
     this.compiled = compiled;
     this.store = store;
     this.parents = parents;
     this.sink = sink;
+    this.circle = new Circle(compiled, store);
   }
 
   /** Writes the rows of an operation; false where it is impossible. */
   write(transaction: Transaction, count: number, seeds: OperationSeeds): boolean {
     const context = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
-    const isDone = this.insert(transaction, transaction.relation, count, context).length > 0;
-    // Rows that waited for one that could not be drafted.
-    for (const { relation, rows } of this.waiting.splice(0))
-      for (const { slot } of rows) this.store.drop(relation, slot);
-    return isDone;
+    return this.insert(transaction, transaction.relation, count, context).length > 0;
   }
 
   /** Writes an UPDATE that makes a row another one, key and all, as an INSERT would have made it; false where it is impossible. */
@@ -82,6 +52,11 @@ export class Inserts {
     const context: InsertContext = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
     const draft = this.draftRow(transaction, relation, row, context);
     if (draft === null) return false;
+    // An UPDATE takes no rows of a circle along.
+    if (this.circle.dropSince(0)) {
+      this.store.drop(relation, draft.slot);
+      return false;
+    }
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const keyspace = this.store.keyspaces[relation]!;
@@ -94,16 +69,13 @@ export class Inserts {
     keyspace.kept[draft.slot] = texts;
     this.store.writeRowName(relation, slot, this.sink);
     endBind(this.sink, from);
-    transaction.statements.push({
+    transaction.add({
       shape,
       relation,
       kind: 'update',
       rows: 1,
       slots: [slot],
-      own: true,
-      also: NOTHING_ELSE,
       successor: draft.slot,
-      cascade: null,
       from,
       to: this.sink.offset,
     });
@@ -121,9 +93,7 @@ export class Inserts {
       if (draft !== null) rows.push(draft);
     }
     const most = maxRowsPerInsert(compiled.plan);
-    const until = this.neededDepth(relation, rows);
-    if (until < context.depth) this.waiting.push({ relation, rows, context, until });
-    else {
+    if (!this.circle.wait(relation, rows, context)) {
       for (let from = 0; from < rows.length; from += most)
         this.writeInsert(transaction, relation, rows.slice(from, from + most), context);
     }
@@ -135,8 +105,7 @@ export class Inserts {
     const keyspace = this.store.keyspaces[relation]!;
     const ordinal = this.store.takeOrdinal(relation);
     const draft: RowDraft = { slot: keyspace.allocate(ordinal), ordinal, draw: row, parents: [], picks: [] };
-    this.drafts[context.depth] = { relation, draft };
-    this.drafts.length = context.depth + 1;
+    const mark = this.circle.begin(context.depth, relation, draft);
     for (let attempt = 0; attempt <= TUPLE_TRIES; attempt++) {
       draft.draw = row + attempt * TRY_STRIDE;
       // The last try inserts new parents, whose tuples nobody can hold yet.
@@ -152,6 +121,7 @@ export class Inserts {
         return draft;
       }
     }
+    this.circle.dropSince(mark);
     keyspace.forget(draft.slot);
     return null;
   }
@@ -177,51 +147,13 @@ export class Inserts {
       const choice = { relation, foreignKey, isNeeded, draw: draft.draw, required };
       let parent = fresh && isNeeded ? null : this.parents.chooseParent(choice, context.seeds);
       if (parent === null && !fresh && isNeeded) parent = this.parentInFlight(transaction, foreignKey, required);
-      if (parent === null && isNeeded) parent = this.parentUnwritten(foreignKey, required, context);
+      if (parent === null && isNeeded) parent = this.circle.parentFor(foreignKey, required, context.depth);
       if (parent === null && (fresh || isNeeded))
         parent = this.insertParent(transaction, foreignKey, required, context);
       if (parent === null && isNeeded) return false;
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
-  }
-
-  /**
-   * A row of this very operation that is not written yet: where foreign keys lead in a circle (a table that must reference
-   * itself is the smallest one) the rows of the circle reference each other.
-   */
-  private parentUnwritten(foreignKey: ForeignKeyPlan, required: Required, context: InsertContext): number | null {
-    const { columns } = this.compiled.relations[foreignKey.parent]!.plan;
-    if (required.size > 0) return null;
-    for (const { relation, rows } of this.waiting) if (relation === foreignKey.parent) return rows[0]!.slot;
-    for (let depth = context.depth; depth >= 0; depth--) {
-      const { relation, draft } = this.drafts[depth]!;
-      if (relation !== foreignKey.parent) continue;
-      const isItself = depth === context.depth;
-      const isKnown = (column: number) =>
-        columns[column]!.source === 'ordinal' || (isItself && columns[column]!.source === 'drawn');
-      return foreignKey.parentColumns.every(isKnown) ? draft.slot : null;
-    }
-    return null;
-  }
-
-  /** Depth of the outermost unwritten row that rows reference, directly or through waiting ones; beyond all where they need none. */
-  private neededDepth(relation: number, rows: readonly RowDraft[]): number {
-    const { foreignKeys } = this.compiled.relations[relation]!.plan;
-    let needed = Number.MAX_SAFE_INTEGER;
-    for (const { parents } of rows) {
-      for (const [position, parent] of parents.entries()) {
-        if (parent < 0) continue;
-        const parentRelation = foreignKeys[position]!.parent;
-        const depth = this.drafts.findIndex((each) => each.relation === parentRelation && each.draft.slot === parent);
-        if (depth >= 0) needed = Math.min(needed, depth);
-        const waiting = this.waiting.find(
-          (each) => each.relation === parentRelation && each.rows.some(({ slot }) => slot === parent),
-        );
-        if (waiting !== undefined) needed = Math.min(needed, waiting.until);
-      }
-    }
-    return needed;
   }
 
   /** A parent that this very transaction inserts: its other rows need no second one. */
@@ -303,7 +235,7 @@ export class Inserts {
     rows: readonly RowDraft[],
     context: InsertContext,
   ): void {
-    const waiting = this.waiting.splice(0);
+    const waiting = this.circle.take();
     const counts = waiting.map((each) => ({ relation: each.relation, rows: each.rows.length }));
     const shape =
       waiting.length === 0
@@ -313,7 +245,7 @@ export class Inserts {
     for (const each of waiting) this.writeRows(each.relation, each.rows, each.context);
     this.writeRows(relation, rows, context);
     endBind(this.sink, from);
-    transaction.statements.push({
+    transaction.add({
       shape,
       relation,
       kind: 'insert',
@@ -321,8 +253,6 @@ export class Inserts {
       slots: rows.map((row) => row.slot),
       own: context.own,
       also: waiting.map((each) => ({ relation: each.relation, slots: each.rows.map(({ slot }) => slot) })),
-      successor: -1,
-      cascade: null,
       from,
       to: this.sink.offset,
     });

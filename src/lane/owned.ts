@@ -10,15 +10,7 @@ import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
 import { RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
-import {
-  Blocks,
-  beginBind,
-  endBind,
-  endTransaction,
-  NOTHING_ELSE,
-  type Statement,
-  type Transaction,
-} from './transaction.js';
+import { Blocks, beginBind, endBind, endTransaction, type Statement, type Transaction } from './transaction.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
@@ -174,16 +166,12 @@ export class OwnedRows implements Rows {
     }
     this.store.writeRowName(relation, slot, this.sink);
     endBind(this.sink, from);
-    transaction.statements.push({
+    transaction.add({
       shape,
       relation,
       kind: 'update',
       rows: 1,
       slots: [slot],
-      own: true,
-      also: NOTHING_ELSE,
-      successor: -1,
-      cascade: null,
       from,
       to: this.sink.offset,
     });

@@ -6,7 +6,7 @@ import { Stream } from '../random/stream.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import type { Rows } from './rows.js';
 import { Parameters, type Shape } from './shape.js';
-import { Blocks, beginBind, endBind, endTransaction, NOTHING_ELSE, type Transaction } from './transaction.js';
+import { Blocks, beginBind, endBind, endTransaction, type Transaction } from './transaction.js';
 
 /* A sampled row may be referenced; so many are looked at to find some that are not. */
 const DELETE_CANDIDATES = 32;
@@ -175,16 +175,12 @@ export class SampledRows implements Rows {
     own: boolean,
   ): void {
     endBind(this.sink, from);
-    transaction.statements.push({
+    transaction.add({
       shape,
       relation,
       kind,
       rows,
-      slots: [],
       own,
-      also: NOTHING_ELSE,
-      successor: -1,
-      cascade: null,
       from,
       to: this.sink.offset,
     });

@@ -17,8 +17,6 @@ export interface Cascade {
   readonly nulled: readonly (RowRef & { readonly position: number })[];
 }
 
-export const NOTHING_ELSE: Statement['also'] = [];
-
 /** One statement within a transaction's bytes. */
 export interface Statement {
   readonly shape: Shape;
@@ -106,6 +104,11 @@ export class Transaction {
     this.drawn = drawn;
   }
 
+  /** Adds a statement; what it does not mention it does not do. */
+  add(statement: Pick<Statement, 'shape' | 'relation' | 'kind' | 'rows' | 'from' | 'to'> & Partial<Statement>): void {
+    this.statements.push({ ...PLAIN, ...statement });
+  }
+
   /** Forgets the last attempt's statements, before another is generated. */
   reset(): void {
     this.statements = [];
@@ -114,6 +117,8 @@ export class Transaction {
     this.outcome = null;
   }
 }
+
+const PLAIN = { slots: [], own: true, also: [], successor: -1, cascade: null } as const;
 
 const EMPTY = Buffer.alloc(0);
 

@@ -206,12 +206,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
   const { searches, open } = isTargeted
     ? searchesFor(
-        unsolved.concat(
-          conditions.filter(
-            ({ name }) =>
-              !unsolved.some((other) => other.name === name) && isUnmet(name, conditions, byColumn, columns),
-          ),
-        ),
+        conditions.filter((condition) => unsolved.includes(condition) || isUnmet(condition, byColumn, columns)),
         {
           relation,
           index,
@@ -281,12 +276,10 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
 
 /** True where a condition was read, but a column's recipe cannot be narrowed to it. */
 function isUnmet(
-  name: string,
-  conditions: readonly Condition[],
+  { expression }: Condition,
   restrictions: ReadonlyMap<string, Restriction>,
   columns: readonly ColumnDraft[],
 ): boolean {
-  const { expression } = conditions.find((condition) => condition.name === name)!;
   return columnsOf(expression).some((column) => {
     const draft = columns.find((candidate) => candidate.name === column);
     return (

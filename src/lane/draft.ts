@@ -1,0 +1,22 @@
+import type { OperationSeeds } from './compiled.js';
+import type { Required } from './row-store.js';
+
+/** A row that an INSERT is to write: what is decided of it before its bytes are. */
+export interface RowDraft {
+  readonly slot: number;
+  readonly ordinal: number;
+  /** Number of the draw: row + try × TRY_STRIDE. */
+  draw: number;
+  readonly parents: number[];
+  /** Tuples drawn of the relation's groups. */
+  picks: readonly number[];
+}
+
+/** What the rows of one INSERT are drawn with. */
+export interface InsertContext {
+  readonly seeds: OperationSeeds;
+  /** False for parents inserted on the way. */
+  readonly own: boolean;
+  readonly depth: number;
+  readonly required: Required;
+}
