@@ -1,29 +1,8 @@
 import { createServer } from 'node:http';
-import { afterEach, describe, expect, it } from 'vitest';
-import { createDemo } from '../../src/server/demo.js';
-import { configFor, count, createDatabase, type Database, runCli } from '../server/database.js';
+import { describe, expect, it } from 'vitest';
+import { configFor, count, databasesPerTest, runCli } from '../server/database.js';
 
-let databases: Database[] = [];
-
-async function demo(): Promise<Database> {
-  const database = await createDatabase('SELECT');
-  databases.push(database);
-  await createDemo(database.client);
-  return database;
-}
-
-async function tables(sql: string): Promise<Database> {
-  const database = await createDatabase(sql);
-  databases.push(database);
-  return database;
-}
-
-afterEach(async () => {
-  const open = databases;
-  databases = [];
-  for (const database of open) await database.drop();
-});
-
+const { demo, tables } = databasesPerTest();
 const DEMO = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 12345';
 
 describe('what is wrong is said before the first write', () => {

@@ -1,38 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { createDemo } from '../../src/server/demo.js';
-import {
-  configFor,
-  connectTo,
-  contentHash,
-  count,
-  createDatabase,
-  type Database,
-  runCli,
-  startCli,
-} from '../server/database.js';
+import { describe, expect, it } from 'vitest';
+import { configFor, connectTo, contentHash, count, databasesPerTest, runCli, startCli } from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
-let databases: Database[] = [];
-
-async function demo(): Promise<Database> {
-  const database = await createDatabase('SELECT');
-  databases.push(database);
-  await createDemo(database.client);
-  return database;
-}
-
-async function tables(sql: string): Promise<Database> {
-  const database = await createDatabase(sql);
-  databases.push(database);
-  return database;
-}
-
-afterEach(async () => {
-  const open = databases;
-  databases = [];
-  for (const database of open) await database.drop();
-});
-
+const { demo, tables } = databasesPerTest();
 const DEMO = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 12345';
 
 describe('a run', () => {

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { inject } from 'vitest';
+import { afterEach, inject } from 'vitest';
 import type { Summary } from '../../src/report/summary.js';
+import { createDemo } from '../../src/server/demo.js';
 
 export const CLI = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url));
 
@@ -39,6 +40,27 @@ export async function createDatabase(sql: string, port = inject('port')): Promis
       if (left.rows.length > 0) throw new Error(`connections left open: ${JSON.stringify(left.rows)}`);
     },
   };
+}
+
+/** Makers of databases that are dropped after the test that asked for them; called once per test file. */
+export function databasesPerTest() {
+  let databases: Database[] = [];
+  afterEach(async () => {
+    const open = databases;
+    databases = [];
+    for (const database of open) await database.drop();
+  });
+  const tables = async (sql: string): Promise<Database> => {
+    const database = await createDatabase(sql);
+    databases.push(database);
+    return database;
+  };
+  const demo = async (): Promise<Database> => {
+    const database = await tables('SELECT');
+    await createDemo(database.client);
+    return database;
+  };
+  return { tables, demo };
 }
 
 export async function connectTo(port: number, database: string, user = 'postgres'): Promise<pg.Client> {
