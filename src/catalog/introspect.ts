@@ -13,7 +13,7 @@ import {
   type UniqueKey,
 } from './model.js';
 import { loadParser, parseExpression } from './parse.js';
-import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './types.js';
+import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
 
 /** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
 export const CATALOG_QUERIES = 6;
