@@ -15,7 +15,8 @@ import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
 import { Control } from '../src/traffic/control.js';
 import { allocateCounters, CounterBlock } from '../src/traffic/counters.js';
-import { CountingLedger, LaneLoop } from '../src/traffic/lane-loop.js';
+import { LaneLoop } from '../src/traffic/lane-loop.js';
+import { CountingLedger } from '../src/traffic/ledger.js';
 import { configFor, describeMachine, median, microsPerOperation, option, spread, withServer } from './measure.js';
 
 const ROUNDS = option('rounds', 9);

@@ -3,7 +3,8 @@ import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock } from '../src/traffic/counters.js';
-import { CountingLedger, LaneLoop, type Notice } from '../src/traffic/lane-loop.js';
+import { LaneLoop } from '../src/traffic/lane-loop.js';
+import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 
 const SAMPLE_MS = 250;

@@ -18,7 +18,7 @@ import {
   type Workers,
   workerCount,
 } from '../traffic/coordinator.js';
-import type { Notice } from '../traffic/lane-loop.js';
+import type { Notice } from '../traffic/ledger.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
 import { connectCoordinator } from './connect.js';

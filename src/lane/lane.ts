@@ -160,7 +160,7 @@ export class Lane {
       this.finish(transaction, { kind: 'committed', rows: outcome.rows });
       return null;
     }
-    switch (reactionTo(outcome.sqlstate)) {
+    switch (reactionTo(outcome.sqlstate, transaction.kind)) {
       case 'replay':
         if (transaction.replays < MAX_REPLAYS) {
           this.ledger.retried(transaction, {

@@ -1,3 +1,5 @@
+import type { OperationKind } from '../plan/plan.js';
+
 /** What happened to a transaction. A refused statement is data, not an exception. */
 export type Outcome =
   | {
@@ -26,14 +28,20 @@ export type Reaction =
 /**
  * Classes 22 and 23 refuse the values; serialization failures, deadlocks, lock and statement time-outs and exhausted
  * resources are transient. 26000 and 0A000 ("cached plan must not change result type") name a statement that must be
- * prepared again. Source: appendix A of PostgreSQL's manual.
+ * prepared again. A DELETE has no values that could be at fault: whatever refuses the row, another row is tried. Which of
+ * several refusals the server names first, when a DELETE cascades, depends on the order in which rows lie, so it must
+ * not matter. Source: appendix A of PostgreSQL's manual.
  */
-export function reactionTo(sqlstate: string): Reaction {
+export function reactionTo(sqlstate: string, kind: OperationKind): Reaction {
   if (sqlstate.startsWith('22') || sqlstate.startsWith('23')) return 'redraw';
+  if (kind === 'delete' && RAISED.test(sqlstate)) return 'redraw';
   if (sqlstate === '40001' || sqlstate === '40P01' || sqlstate === '55P03' || sqlstate === '57014') return 'replay';
   if (sqlstate.startsWith('53') || sqlstate === '26000') return 'replay';
   return 'reject';
 }
+
+/* Raised by a trigger's own code: 09 and 27 are the trigger's failures, P0 is PL/pgSQL's RAISE, 44 a view's WITH CHECK OPTION. */
+const RAISED = /^(09|27|44|P0)/;
 
 /** Replays of one transaction before it is given up as failed: a lock that is never released must not hang a run. */
 export const MAX_REPLAYS = 20;
