@@ -19,7 +19,7 @@ export class CompiledPlan {
   readonly plan: Plan;
   readonly shapes: Shapes;
   readonly relations: readonly CompiledRelation[];
-  private readonly random: Seed;
+  readonly random: Seed;
   private readonly faker: Seed;
 
   constructor(plan: Plan) {

@@ -81,7 +81,7 @@ export class Lane {
       plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
     const choices = choicesOf(plan, claims, number);
-    this.mix = new Mix(choices, this.seeds.random);
+    this.mix = new Mix(choices, this.seeds.random, { seed: compiled.random, lane: number, lanes: plan.quotas.length });
     this.chosen = new Set(choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;

@@ -5,25 +5,37 @@ import { Stream } from '../random/stream.js';
 
 const BLOCK = 128;
 
+/** A lane among all lanes, with the seed that they share. */
+export interface Turn {
+  readonly seed: Seed;
+  readonly lane: number;
+  readonly lanes: number;
+}
+
 /**
  * Which table and operation comes next, by weight. Draws are stratified: each block of 128 visits every 128th part of
  * the weights once, in random order, so that the mix of a short run is already right where independent draws would
- * still be percents off.
+ * still be percents off. Within a part the blocks of all lanes together visit every place evenly (van der Corput's
+ * sequence, shifted by chance): where there are more choices than draws in a block, none is left out for long.
  */
 export class Mix {
   private readonly choices: readonly Choice[];
   private readonly cumulative: readonly number[];
+  private readonly turn: Turn;
   private readonly seed: Seed;
   private readonly label: Seed;
+  private readonly shift: Seed;
   private readonly strata = new Uint16Array(BLOCK);
   private readonly stream = new Stream();
   private block = -1;
 
-  constructor(choices: readonly Choice[], laneSeed: Seed) {
+  constructor(choices: readonly Choice[], laneSeed: Seed, turn: Turn) {
     this.choices = choices;
+    this.turn = turn;
     this.cumulative = cumulate(choices.map((choice) => choice.weight));
     this.seed = split(laneSeed, 'mix');
     this.label = split(this.seed, 'point');
+    this.shift = split(turn.seed, 'mix');
   }
 
   /** The draw of an operation number; equal for equal numbers. */
@@ -33,8 +45,10 @@ export class Mix {
       this.block = block;
       permute(Stream.of(splitNumber(this.seed, block)), this.strata);
     }
-    this.stream.restart(this.seed, this.label, number);
-    return this.choices[indexAt(this.cumulative, (this.strata[number % BLOCK]! + this.stream.fraction()) / BLOCK)]!;
+    const stratum = this.strata[number % BLOCK]!;
+    this.stream.restart(this.shift, this.shift, stratum);
+    const within = radicalInverse(block * this.turn.lanes + this.turn.lane) + this.stream.fraction();
+    return this.choices[indexAt(this.cumulative, (stratum + (within % 1)) / BLOCK)]!;
   }
 
   /** The n-th other choice of an operation number, for when the draw is not possible. */
@@ -48,4 +62,15 @@ export class Mix {
   get all(): readonly Choice[] {
     return this.choices;
   }
+}
+
+/** The number's lowest 32 bits mirrored at the point: 0, ½, ¼, ¾, ⅛ … Every beginning of the sequence fills [0, 1) evenly. */
+function radicalInverse(index: number): number {
+  let bits = index | 0;
+  bits = (bits >>> 16) | (bits << 16);
+  bits = ((bits & 0x00ff00ff) << 8) | ((bits >>> 8) & 0x00ff00ff);
+  bits = ((bits & 0x0f0f0f0f) << 4) | ((bits >>> 4) & 0x0f0f0f0f);
+  bits = ((bits & 0x33333333) << 2) | ((bits >>> 2) & 0x33333333);
+  bits = ((bits & 0x55555555) << 1) | ((bits >>> 1) & 0x55555555);
+  return (bits >>> 0) / 0x1_0000_0000;
 }
