@@ -91,6 +91,12 @@ export function operatorsIn(expression: Expression): { readonly name: string; re
   return nested;
 }
 
+/** All casts in an expression. */
+export function castsIn(expression: Expression): (Expression & { kind: 'cast' })[] {
+  const nested = partsOf(expression).flatMap(castsIn);
+  return expression.kind === 'cast' ? [expression, ...nested] : nested;
+}
+
 /** The expression with one column called by another name. */
 export function renamed(expression: Expression, from: string, to: string): Expression {
   const rename = (part: Expression): Expression => renamed(part, from, to);

@@ -1,18 +1,20 @@
 import type { ClientBase } from 'pg';
-import { columnsOf } from './expression.js';
 import {
-  type Attribute,
-  byCodePoint,
-  type Catalog,
-  type Check,
-  type ForeignKey,
-  labelOf,
-  type ReferentialAction,
-  type Relation,
-  type Server,
-  type UniqueKey,
-} from './model.js';
-import { loadParser, parseExpression } from './parse.js';
+  byPrimaryThenName,
+  computedOf,
+  distinct,
+  type ExclusionRow,
+  FOREIGN_KEYS,
+  type ForeignRow,
+  INDEXES,
+  type IndexRow,
+  toExclusion,
+  toForeignKey,
+  toUniqueKey,
+} from './constraint.js';
+import { type Attribute, byCodePoint, type Catalog, labelOf, type Relation, type Server } from './model.js';
+import { loadParser } from './parse.js';
+import { type Bounds, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
 
 /** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
@@ -30,7 +32,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   const oids = rows.filter(isTable).map((row) => row.oid);
   const attributes = groupBy(await query<AttributeRow>(client, ATTRIBUTES, [oids]), (row) => row.attrelid);
   const typeRows = await query<TypeRow>(client, TYPES, [oids]);
-  const indexes = groupBy(await query<IndexRow>(client, UNIQUE_INDEXES, [oids]), (row) => row.indrelid);
+  const indexes = groupBy(await query<IndexRow>(client, INDEXES, [oids]), (row) => row.indrelid);
   const foreign = await query<ForeignRow>(client, FOREIGN_KEYS, [oids]);
   const outgoing = groupBy(foreign, (row) => row.conrelid);
   const incoming = groupBy(foreign, (row) => row.confrelid);
@@ -46,6 +48,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       continue;
     }
     const own = attributes.get(row.oid) ?? [];
+    const partitioned = usableLeaves(row.bounds ?? [], row.default_partition, outgoing.get(row.oid) ?? []);
     relations.push({
       oid: row.oid,
       schema: row.nspname,
@@ -60,16 +63,25 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         delete: row.can_delete,
       },
       rowSecurity: row.relrowsecurity,
-      checks: [...row.checks.map(toCheck), ...boundsOf(row)],
-      exclusions: row.exclusions,
+      checks: [...row.checks.map(toCheck), ...partitioned.bounds],
+      exclusions: row.exclusions.map(toExclusion),
       partitioning:
         row.partition_strategy === null
           ? null
-          : { strategy: row.partition_strategy, partitions: row.partitions, hasDefault: row.default_partition },
+          : {
+              strategy: row.partition_strategy,
+              partitions: row.partitions,
+              hasDefault: row.default_partition,
+              leftOut: partitioned.leftOut,
+            },
       attributes: own.map(toAttribute),
-      uniqueKeys: (indexes.get(row.oid) ?? []).map(toUniqueKey).sort(byPrimaryThenName),
-      foreignKeys: (outgoing.get(row.oid) ?? []).map(toForeignKey).sort((a, b) => byCodePoint(a.name, b.name)),
-      referencedBy: (incoming.get(row.oid) ?? []).map(toForeignKey),
+      uniqueKeys: (indexes.get(row.oid) ?? [])
+        .filter((index) => index.indisunique)
+        .map(toUniqueKey)
+        .sort(byPrimaryThenName),
+      computed: computedOf(indexes.get(row.oid) ?? [], own),
+      foreignKeys: partitioned.keys.map(toForeignKey).sort((a, b) => byCodePoint(a.name, b.name)),
+      referencedBy: distinct((incoming.get(row.oid) ?? []).map(toForeignKey)),
     });
   }
   relations.sort((a, b) => byCodePoint(a.schema, b.schema) || byCodePoint(a.name, b.name));
@@ -126,10 +138,10 @@ interface RelationRow {
   relkind: string;
   relispartition: boolean;
   checks: CheckRow[];
-  exclusions: string[];
+  exclusions: ExclusionRow[];
   partition_strategy: string | null;
   partitions: number;
-  bounds: (string | null)[] | null;
+  bounds: Bounds[] | null;
   default_partition: boolean;
   reltuples: number;
   relrowsecurity: boolean;
@@ -154,20 +166,29 @@ WITH RECURSIVE wanted AS (
   WHERE namespace.nspname = ANY ($1) AND class.relkind IN ('r', 'p', 'v', 'm', 'f')
   UNION
   SELECT constr.confrelid
-  FROM wanted JOIN pg_constraint AS constr ON constr.conrelid = wanted.oid AND constr.contype = 'f' AND constr.conparentid = 0
+  FROM wanted
+  JOIN pg_class AS class ON class.oid = wanted.oid
+  JOIN pg_constraint AS constr ON constr.contype = 'f' AND constr.conparentid = 0
+       AND (constr.conrelid = wanted.oid
+            OR class.relkind = 'p' AND constr.conrelid IN (SELECT relid FROM pg_partition_tree(wanted.oid)))
 )
 SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples, class.relispartition,
        (SELECT coalesce(json_agg(json_build_object('name', constr.conname, 'text', pg_get_expr(constr.conbin, constr.conrelid))
                                  ORDER BY constr.conname), '[]')
         FROM pg_constraint AS constr
         WHERE constr.conrelid = class.oid AND constr.contype = 'c' AND coalesce((to_jsonb(constr) ->> 'conenforced')::bool, true)) AS checks,
-       ARRAY(SELECT constr.conname::text FROM pg_constraint AS constr
-             WHERE constr.conrelid = class.oid AND constr.contype = 'x' ORDER BY constr.conname) AS exclusions,
+       (SELECT coalesce(json_agg(json_build_object('name', constr.conname, 'partial', index.indpred IS NOT NULL, 'elements',
+                 (SELECT json_agg(json_build_object('text', pg_get_indexdef(index.indexrelid, key.position::int, false),
+                                                    'operator', operator.oprname) ORDER BY key.position)
+                  FROM unnest(constr.conexclop) WITH ORDINALITY AS key (operator, position)
+                  JOIN pg_operator AS operator ON operator.oid = key.operator)) ORDER BY constr.conname), '[]')
+        FROM pg_constraint AS constr JOIN pg_index AS index ON index.indexrelid = constr.conindid
+        WHERE constr.conrelid = class.oid AND constr.conexclop IS NOT NULL) AS exclusions,
        (SELECT partstrat::text FROM pg_partitioned_table WHERE partrelid = class.oid) AS partition_strategy,
        (SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = class.oid) IS TRUE AS default_partition,
        (SELECT count(*)::int FROM pg_inherits WHERE inhparent = class.oid) AS partitions,
-       (SELECT json_agg(leaf.bound ORDER BY leaf.name)
-        FROM (SELECT tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
+       (SELECT json_agg(json_build_object('oid', leaf.oid::int8, 'text', leaf.bound) ORDER BY leaf.name)
+        FROM (SELECT tree.relid::oid AS oid, tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT 200) AS leaf
         WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity,
@@ -180,15 +201,6 @@ FROM wanted
 JOIN pg_class AS class ON class.oid = wanted.oid
 JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
 ORDER BY namespace.nspname, class.relname`;
-
-/** Where there is no default partition, a row must lie within the bounds of one of the others: a condition like a CHECK. */
-function boundsOf({ bounds, default_partition: hasDefault }: RelationRow): Check[] {
-  const known = (bounds ?? []).filter((bound) => bound !== null);
-  if (hasDefault || known.length === 0 || known.every((bound) => bound.startsWith('satisfies_hash_partition(')))
-    return [];
-  const text = known.map((bound) => `(${bound})`).join(' OR ');
-  return [{ name: 'the bounds of its partitions', text, expression: parseExpression(text) }];
-}
 
 interface AttributeRow {
   attrelid: number;
@@ -233,120 +245,6 @@ function toAttribute(row: AttributeRow): Attribute {
     generated: row.attgenerated !== '',
     default: row.default_text,
     sequence: row.sequence_name,
-  };
-}
-
-interface IndexRow {
-  indrelid: number;
-  index_name: string;
-  indisprimary: boolean;
-  columns: string[];
-  on_partition: boolean;
-  expressions: string | null;
-  partial: boolean;
-  nulls_not_distinct: boolean;
-}
-
-/* Those that a partition has by itself hold for its rows, so they count for the whole table. indnullsnotdistinct came with 15, so it is asked through to_jsonb. Expressions stand as 0 in indkey. */
-const UNIQUE_INDEXES = `
-SELECT CASE WHEN owner.relispartition THEN pg_partition_root(owner.oid) ELSE owner.oid END AS indrelid,
-       class.relname::text AS index_name, index.indisprimary AND NOT owner.relispartition AS indisprimary,
-       owner.relispartition AS on_partition,
-       ARRAY(SELECT attribute.attname::text
-             FROM unnest((index.indkey::int2[])[0:index.indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, position)
-             JOIN pg_attribute AS attribute ON attribute.attrelid = owner.oid AND attribute.attnum = key.attnum
-             ORDER BY key.position) AS columns,
-       pg_get_expr(index.indexprs, index.indrelid) AS expressions, index.indpred IS NOT NULL AS partial,
-       coalesce((to_jsonb(index) ->> 'indnullsnotdistinct')::bool, false) AS nulls_not_distinct
-FROM pg_index AS index
-JOIN pg_class AS class ON class.oid = index.indexrelid
-JOIN pg_class AS owner ON owner.oid = index.indrelid
-WHERE index.indisunique AND index.indislive
-  AND (owner.oid = ANY ($1::oid[])
-       OR (owner.relispartition AND pg_partition_root(owner.oid) = ANY ($1::oid[])
-           AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = class.oid)))
-ORDER BY 1, class.relname`;
-
-function toUniqueKey(row: IndexRow): UniqueKey {
-  return {
-    name: row.index_name,
-    primary: row.indisprimary,
-    columns: [
-      ...new Set([
-        ...row.columns,
-        ...(row.expressions === null ? [] : columnsOf(parseExpression(`ROW(${row.expressions})`))),
-      ]),
-    ],
-    exact: row.expressions === null && !row.partial && !row.on_partition,
-    nullsNotDistinct: row.nulls_not_distinct,
-  };
-}
-
-function byPrimaryThenName(a: UniqueKey, b: UniqueKey): number {
-  return Number(b.primary) - Number(a.primary) || byCodePoint(a.name, b.name);
-}
-
-interface ForeignRow {
-  conname: string;
-  conrelid: number;
-  confrelid: number;
-  referencing_schema: string;
-  referencing_name: string;
-  columns: string[];
-  referenced_schema: string;
-  referenced_name: string;
-  referenced_columns: string[];
-  confdeltype: string;
-  delete_columns: string[] | null;
-  condeferrable: boolean;
-  confmatchtype: string;
-}
-
-/* Keys of our relations and of others that reference them: these decide whether an existing row may be deleted. confdelsetcols came with 15, so it is asked through to_jsonb. */
-const FOREIGN_KEYS = `
-SELECT constr.conname::text, constr.conrelid, constr.confrelid,
-       referencing_namespace.nspname::text AS referencing_schema, referencing.relname::text AS referencing_name,
-       ARRAY(SELECT attribute.attname::text FROM unnest(constr.conkey) WITH ORDINALITY AS key (attnum, position)
-             JOIN pg_attribute AS attribute ON attribute.attrelid = constr.conrelid AND attribute.attnum = key.attnum
-             ORDER BY key.position) AS columns,
-       referenced_namespace.nspname::text AS referenced_schema, referenced.relname::text AS referenced_name,
-       ARRAY(SELECT attribute.attname::text FROM unnest(constr.confkey) WITH ORDINALITY AS key (attnum, position)
-             JOIN pg_attribute AS attribute ON attribute.attrelid = constr.confrelid AND attribute.attnum = key.attnum
-             ORDER BY key.position) AS referenced_columns,
-       constr.confdeltype::text,
-       (SELECT array_agg(attribute.attname::text ORDER BY attribute.attnum)
-        FROM jsonb_array_elements_text(CASE jsonb_typeof(to_jsonb(constr) -> 'confdelsetcols')
-                                       WHEN 'array' THEN to_jsonb(constr) -> 'confdelsetcols' END) AS listed (attnum)
-        JOIN pg_attribute AS attribute ON attribute.attrelid = constr.conrelid
-             AND attribute.attnum = listed.attnum::int) AS delete_columns,
-       constr.condeferrable, constr.confmatchtype::text
-FROM pg_constraint AS constr
-JOIN pg_class AS referencing ON referencing.oid = constr.conrelid
-JOIN pg_namespace AS referencing_namespace ON referencing_namespace.oid = referencing.relnamespace
-JOIN pg_class AS referenced ON referenced.oid = constr.confrelid
-JOIN pg_namespace AS referenced_namespace ON referenced_namespace.oid = referenced.relnamespace
-WHERE constr.contype = 'f' AND constr.conparentid = 0 AND (constr.conrelid = ANY ($1::oid[]) OR constr.confrelid = ANY ($1::oid[]))
-ORDER BY referencing_namespace.nspname, referencing.relname, constr.conname`;
-
-const DELETE_ACTIONS: Readonly<Record<string, ReferentialAction>> = {
-  a: 'no action',
-  r: 'restrict',
-  c: 'cascade',
-  n: 'set null',
-  d: 'set default',
-};
-
-function toForeignKey(row: ForeignRow): ForeignKey {
-  return {
-    name: row.conname,
-    referencing: { schema: row.referencing_schema, name: row.referencing_name },
-    columns: row.columns,
-    referenced: { schema: row.referenced_schema, name: row.referenced_name },
-    referencedColumns: row.referenced_columns,
-    onDelete: DELETE_ACTIONS[row.confdeltype] ?? 'no action',
-    onDeleteColumns: row.delete_columns ?? row.columns,
-    deferrable: row.condeferrable,
-    matchFull: row.confmatchtype === 'f',
   };
 }
 

@@ -37,13 +37,16 @@ export interface Relation {
   readonly privileges: Privileges;
   readonly rowSecurity: boolean;
   readonly checks: readonly Check[];
-  /** Names of its exclusion constraints. */
-  readonly exclusions: readonly string[];
+  /** What the server computes from a row when it is written, beside its CHECKs: index expressions, generated columns. */
+  readonly computed: readonly Check[];
+  readonly exclusions: readonly Exclusion[];
   /** partstrat of pg_partitioned_table (l, r, h), and what partitions there are. */
   readonly partitioning: {
     readonly strategy: string;
     readonly partitions: number;
     readonly hasDefault: boolean;
+    /** Partitions that take no rows of ours, since they have foreign keys of their own. */
+    readonly leftOut: number;
   } | null;
   readonly attributes: readonly Attribute[];
   /** Unique indexes, the primary key first, then by name. */
@@ -58,6 +61,12 @@ export interface Check {
   readonly name: string;
   readonly text: string;
   readonly expression: Expression;
+}
+
+/** EXCLUDE, or WITHOUT OVERLAPS: no two rows for which all elements' operators hold. */
+export interface Exclusion {
+  readonly name: string;
+  readonly elements: readonly { readonly expression: Expression; readonly operator: string }[];
 }
 
 interface Privileges {
@@ -94,6 +103,8 @@ export interface UniqueKey {
   readonly columns: readonly string[];
   /** False for an index with a predicate or with expressions: rows of different tuples may still collide, or equal ones not. */
   readonly exact: boolean;
+  /** Of a partial index: the condition under which a row is not compared at all. */
+  readonly escape: Check | null;
   readonly nullsNotDistinct: boolean;
 }
 

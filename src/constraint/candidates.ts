@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { columnsOf, constantsIn, type Expression, operatorsIn } from '../catalog/expression.js';
+import { castsIn, columnsOf, constantsIn, type Expression, operatorsIn } from '../catalog/expression.js';
 
 /** A column as the search for values sees it. */
 export interface SearchedColumn {
@@ -32,15 +32,24 @@ const LONGEST = 2000;
  * Values worth trying for a column under conditions: the constants that stand in them and their neighbours, texts of the
  * lengths and patterns that they name, and ordinary values of the type. NULL where it is allowed.
  */
-export function candidatesFor(column: SearchedColumn, conditions: readonly Expression[]): (string | null)[] {
+export function candidatesFor(
+  column: SearchedColumn,
+  conditions: readonly Expression[],
+  most = MOST,
+): (string | null)[] {
   const own = conditions.filter((condition) => columnsOf(condition).includes(column.name));
   const constants = [...new Set(own.flatMap(constantsIn))];
-  const found = new Set<string>(byFamily(column, constants, own));
-  const values: (string | null)[] = [...found].slice(0, MOST);
+  const found = new Set<string>(byFamily(column, constants, own, most / 2));
+  const values: (string | null)[] = [...found].slice(0, most);
   return column.nullable ? [...values, null] : values;
 }
 
-function byFamily(column: SearchedColumn, constants: readonly string[], conditions: readonly Expression[]): string[] {
+function byFamily(
+  column: SearchedColumn,
+  constants: readonly string[],
+  conditions: readonly Expression[],
+  matches: number,
+): string[] {
   const numbers = constants.filter((text) => text.trim() !== '' && !Number.isNaN(Number(text)));
   const { samples } = column;
   switch (column.family) {
@@ -64,7 +73,11 @@ function byFamily(column: SearchedColumn, constants: readonly string[], conditio
     case 'enum':
       return [...column.labels];
     case 'text':
-      return texts(constants, numbers, conditions, samples);
+      return [
+        ...castTexts(column.name, conditions),
+        ...conditions.flatMap(patternsIn).flatMap((pattern) => matching(pattern, matches)),
+        ...texts(constants, numbers, samples),
+      ];
     case 'date':
     case 'timestamp':
       return [...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)), ...DAYS, ...samples.slice(0, 4)];
@@ -152,15 +165,34 @@ const TEXTS: readonly string[] = [
   '',
 ];
 
-function texts(
-  constants: readonly string[],
-  numbers: readonly string[],
-  conditions: readonly Expression[],
-  samples: readonly string[],
-): string[] {
+/* Texts that a cast reads as a value of its type. */
+const READABLE: Readonly<Record<string, readonly string[]>> = {
+  json: ['{}', '{"a": 1}', '[]', '"x"'],
+  jsonb: ['{}', '{"a": 1}', '[]', '"x"'],
+  int2: ['1', '2', '42'],
+  int4: ['1', '2', '42'],
+  int8: ['1', '2', '42'],
+  numeric: ['1', '2.5', '42'],
+  float8: ['1', '2.5', '42'],
+  date: ['2024-01-01', '2024-02-29'],
+  timestamp: ['2024-01-01 00:00:00', '2024-02-29 12:00:00'],
+  timestamptz: ['2024-01-01 00:00:00+00', '2024-02-29 12:00:00+00'],
+  uuid: ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'],
+  inet: ['10.0.0.1', '10.0.0.2'],
+  bool: ['true', 'false'],
+  xml: ['<a/>'],
+};
+
+function castTexts(column: string, conditions: readonly Expression[]): string[] {
+  return conditions
+    .flatMap(castsIn)
+    .filter(({ arg }) => columnsOf(arg).includes(column))
+    .flatMap(({ type }) => READABLE[type] ?? []);
+}
+
+function texts(constants: readonly string[], numbers: readonly string[], samples: readonly string[]): string[] {
   const lengths = numbers.filter(isLength).map(Number);
   return [
-    ...conditions.flatMap(patternsIn).flatMap(matching),
     ...constants.filter((text) => text.length <= LONGEST),
     ...lengths.flatMap((length) =>
       [length, length - 1, length + 1]

@@ -48,6 +48,8 @@ export interface Condition {
   readonly text: string;
   /** The column of a domain's condition, which the text calls VALUE; null for a CHECK of the relation. */
   readonly domainColumn: string | null;
+  /** True where the server computes the text when a row is written, so that it must not fail; its value does not matter. */
+  readonly computed: boolean;
 }
 
 /** All conditions on the rows of a relation: its CHECKs, and those of its columns' domains. */
@@ -61,11 +63,12 @@ export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type
           expression: renamed(expression, 'value', attribute.name),
           text,
           domainColumn: attribute.name,
+          computed: false,
         });
     }
     return conditions;
   });
-  return [...relation.checks.map((check) => ({ ...check, domainColumn: null })), ...fromDomains];
+  return [...relation.checks.map((check) => ({ ...check, domainColumn: null, computed: false })), ...fromDomains];
 }
 
 /**

@@ -1,9 +1,10 @@
+import { holds } from '../constraint/guard.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { usesFakerSeed } from '../datum/recipe.js';
 import type { BindSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
-import type { ColumnPlan, ForeignKeyPlan, Plan, RelationPlan } from '../plan/plan.js';
+import type { ColumnPlan, ForeignKeyPlan, Guard, Plan, RelationPlan } from '../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { Shapes } from './shape.js';
@@ -111,6 +112,20 @@ export class CompiledRelation {
     const place = this.places[column]!;
     if (place === null || this.plan.groups[place.group]!.own[place.at]!) return undefined;
     return this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at]!;
+  }
+
+  /** True for a row that meets the conditions between its columns; `read` gives a column's text. */
+  meetsGuards(guards: readonly Guard[], read: (column: number) => string | null): boolean {
+    return guards.every(({ condition, columns, comparisons }) => {
+      const at = (name: string) => columns.findIndex((column) => this.plan.columns[column]!.name === name);
+      return (
+        holds(
+          condition,
+          (name) => read(columns[at(name)]!),
+          (name) => comparisons[at(name)]!,
+        ) !== false
+      );
+    });
   }
 
   /** Whether the groups want a foreign key to be NULL, or to have a parent; undefined where they do not care. */

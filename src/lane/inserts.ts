@@ -109,12 +109,13 @@ export class Inserts {
     for (let attempt = 0; attempt <= TUPLE_TRIES; attempt++) {
       draft.draw = row + attempt * TRY_STRIDE;
       // The last try inserts new parents, whose tuples nobody can hold yet.
-      const fresh = attempt === TUPLE_TRIES && plan.trackedKeys.length > 0;
+      const fresh = attempt === TUPLE_TRIES && (plan.trackedKeys.length > 0 || plan.guards.length > 0);
       if (!this.chooseParents(transaction, relation, draft, fresh, context)) {
         // Another tuple of the groups may do without.
         if (plan.groups.length > 0) continue;
         break;
       }
+      if (!this.meetsGuards(relation, draft, context)) continue;
       if (plan.trackedKeys.length === 0 || this.track(relation, draft, context)) {
         for (const [position, parent] of draft.parents.entries())
           this.store.link(relation, position, draft.slot, parent);
@@ -188,6 +189,13 @@ export class Inserts {
       required,
     };
     return this.insert(transaction, foreignKey.parent, 1, nested)[0] ?? null;
+  }
+
+  private meetsGuards(relation: number, draft: RowDraft, context: InsertContext): boolean {
+    const compiled = this.compiled.relations[relation]!;
+    const { guards } = compiled.plan;
+    if (guards.length === 0) return true;
+    return compiled.meetsGuards(guards, (column) => this.columnText(compiled, column, draft, context));
   }
 
   /** Reserves the row's tuples of tracked keys; false where one of them is taken. */

@@ -8,7 +8,7 @@ import { Deletions } from './deletions.js';
 import { Inserts } from './inserts.js';
 import { NO_PARENT } from './keyspace.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
-import { RowStore } from './row-store.js';
+import { lastText, RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
 import { Blocks, beginBind, endBind, endTransaction, type Statement, type Transaction } from './transaction.js';
 
@@ -20,6 +20,7 @@ export class OwnedRows implements Rows {
   private readonly inserts: Inserts;
   private readonly deletions: Deletions;
   private readonly sink = new BindSink();
+  private readonly scratch = new BindSink();
   private readonly blocks = new Blocks();
   private readonly stream = new Stream();
 
@@ -140,6 +141,25 @@ export class OwnedRows implements Rows {
     );
     if (usesOrdinal && !this.store.hasUpdateRoom(relation)) return false;
     const ordinal = usesOrdinal ? this.store.takeUpdateOrdinal(relation) : 0;
+    const write = (index: number, sink: BindSink) => {
+      const column = compiled.columns[index]!;
+      const cell = compiled.cellOf(index, picks);
+      const draw = () => column.writeDrawn(seeds, row, ordinal, sink);
+      if (cell !== undefined) sink.value(cell);
+      else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, sink);
+      else if (column.plan.source === 'foreign') this.parents.writeForeign(compiled, index, parents, draw, sink);
+      else draw();
+    };
+    if (plan.guards.length > 0) {
+      // Columns of a guard are in one group, so that all of them are written or none.
+      const guards = plan.guards.filter(({ columns }) => set.includes(columns[0]!));
+      const read = (index: number) => {
+        this.scratch.clear();
+        write(index, this.scratch);
+        return lastText(this.scratch);
+      };
+      if (!compiled.meetsGuards(guards, read)) return false;
+    }
 
     const keyspace = this.store.keyspaces[relation]!;
     keyspace.take(slot);
@@ -149,21 +169,7 @@ export class OwnedRows implements Rows {
     }
     const shape = this.compiled.shapes.update(relation, setIndex);
     const from = beginBind(this.sink, shape.parameters);
-    for (const index of set) {
-      const column = compiled.columns[index]!;
-      const cell = compiled.cellOf(index, picks);
-      if (cell !== undefined) this.sink.value(cell);
-      else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
-      else if (column.plan.source === 'foreign') {
-        this.parents.writeForeign(
-          compiled,
-          index,
-          parents,
-          () => column.writeDrawn(seeds, row, ordinal, this.sink),
-          this.sink,
-        );
-      } else column.writeDrawn(seeds, row, ordinal, this.sink);
-    }
+    for (const index of set) write(index, this.sink);
     this.store.writeRowName(relation, slot, this.sink);
     endBind(this.sink, from);
     transaction.add({

@@ -94,12 +94,21 @@ export class Parents {
       const found = this.store.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
       return found.length === 0 ? null : found[this.stream.below(found.length)]!;
     }
+    let last: number | null = null;
     for (let pick = 0; pick < PICKS; pick++) {
       const index = this.stream.below(total);
       const row = index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
-      if (!this.store.lacks(foreignKey.parent, row, foreignKey.parentColumns)) return row;
+      if (this.store.lacks(foreignKey.parent, row, foreignKey.parentColumns)) continue;
+      if (total === 1 || !this.isLastRemovable(foreignKey.parent, row)) return row;
+      last = row;
     }
-    return null;
+    return last;
+  }
+
+  /** A DELETE of the parent's table wants a row that nothing references: the last one is spared where there are others. */
+  private isLastRemovable(relation: number, row: number): boolean {
+    const { removable } = this.store.keyspaces[relation]!;
+    return removable.size === 1 && removable.at(0) === row && this.compiled.relations[relation]!.plan.operations.delete;
   }
 
   private seedOf({ relation, foreignKey }: ParentChoice): ReturnType<typeof split> {

@@ -4,12 +4,13 @@ import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
 import { type Condition, conditionsOn, type Restriction, restrictionsOf } from '../constraint/restriction.js';
+import { isTotal } from '../constraint/total.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { type Seed, seedOf } from '../random/seed.js';
 import { type ColumnDraft, draftColumns } from './column.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
-import { draftKeys, identifyingColumns } from './keys.js';
+import { draftKeys, identifyingColumns, isTight } from './keys.js';
 import type { Choice, ColumnPlan, Finding, OperationKind, Plan, RelationPlan } from './plan.js';
 import { checkPrivileges } from './privileges.js';
 import { type Search, searchesFor } from './search.js';
@@ -142,12 +143,17 @@ interface Context {
   readonly sets: number;
 }
 
-function planRelation(relation: Relation, index: number, context: Context): RelationPlan {
+function planRelation(given: Relation, index: number, context: Context): RelationPlan {
   const { config, catalog } = context;
+  const relation = withoutRareNulls(given);
   const label = labelOf(relation);
-  const isTargeted = context.targeted.has(relation);
+  const isTargeted = context.targeted.has(given);
   const findings: Finding[] = [];
-  const conditions = conditionsOn(relation, catalog.types);
+  const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
+  const conditions = [
+    ...conditionsOn(relation, catalog.types),
+    ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
+  ];
   const { byColumn, unsolved } = restrictionsOf(conditions);
   const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
@@ -167,7 +173,7 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
       .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
   );
   const { ordinals, tracked } = draftKeys(
-    relation,
+    { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
     columns,
     (column) => foreignColumns.has(column),
     catalog,
@@ -204,9 +210,14 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
   const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
   const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
   const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
-  const { searches, open } = isTargeted
+  const { searches, guards, open } = isTargeted
     ? searchesFor(
-        conditions.filter((condition) => unsolved.includes(condition) || isUnmet(condition, byColumn, columns)),
+        [
+          ...conditions.filter((condition) => unsolved.includes(condition) || isUnmet(condition, byColumn, columns)),
+          ...relation.computed
+            .filter(({ expression }) => !isTotal(expression))
+            .map((computed) => ({ ...computed, domainColumn: null, computed: true })),
+        ],
         {
           relation,
           index,
@@ -219,13 +230,13 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
           seed: context.seed,
         },
       )
-    : { searches: [], open: unsolved };
+    : { searches: [], guards: [], open: unsolved };
   context.searches.push(...searches);
   const groups = updateGroups(
     columns,
     planned,
     foreignKeys,
-    searches.map((search) => search.columns),
+    [...searches, ...guards].map((tied) => tied.columns),
     new Set([...key, ...referenced, ...tracked.flat()]),
   );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
@@ -267,11 +278,22 @@ function planRelation(relation: Relation, index: number, context: Context): Rela
     ),
     trackedKeys: isTargeted ? tracked : [],
     groups: [],
+    guards,
     updateSets: sets,
     rekeyed: canRekey ? rekeyed : [],
     capacity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */
+function withoutRareNulls(relation: Relation): Relation {
+  const members = new Set(relation.uniqueKeys.filter((key) => key.nullsNotDistinct).flatMap((key) => key.columns));
+  if (members.size === 0) return relation;
+  const attributes = relation.attributes.map((attribute) =>
+    members.has(attribute.name) ? { ...attribute, notNull: true } : attribute,
+  );
+  return { ...relation, attributes };
 }
 
 /** True where a condition was read, but a column's recipe cannot be narrowed to it. */
@@ -299,7 +321,7 @@ function constraintFindings(relation: Relation, unsolved: readonly Condition[]):
   const label = labelOf(relation);
   const remedy = `generator.column_overrides for the columns of ${relation.name}, or exclude_table_list`;
   const findings: Finding[] = [];
-  const unread = [...new Set([...unsolved.map(({ name }) => name), ...relation.exclusions])];
+  const unread = [...new Set([...unsolved.map(({ name }) => name), ...relation.exclusions.map(({ name }) => name)])];
   if (unread.length > 0) {
     const reason = `values may be refused by ${unread.join(', ')}, which this version does not read`;
     findings.push({ relation: label, column: null, prevents: [], reason, remedy });

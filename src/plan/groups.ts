@@ -1,6 +1,7 @@
 import type { Draft } from './build.js';
 import type { ValueGroup } from './plan.js';
-import { groupOf, type Search } from './search.js';
+import { groupOf, isUnneeded, keysOf, type Search } from './search.js';
+import type { UniqueRecipe } from './sequence-for.js';
 
 /**
  * The draft with the groups that searches have found; `accepted`: by search, positions of the tuples that the server
@@ -10,11 +11,21 @@ export function applySearches(draft: Draft, accepted: readonly (readonly number[
   const findings = [...draft.findings];
   const groups = draft.plan.relations.map((): ValueGroup[] => []);
   const barred = new Set<number>();
+  const uniques = new Map<string, UniqueRecipe>();
   for (const [index, search] of draft.searches.entries()) {
-    const group = groupOf(search, accepted[index]!);
-    if (group !== undefined) {
-      groups[search.relation]!.push(group);
-      continue;
+    if (isUnneeded(search, accepted[index]!)) continue;
+    if (search.isKey) {
+      const values = keysOf(search, accepted[index]!);
+      if (values.length > 0) {
+        uniques.set(`${search.relation}/${search.columns[0]!}`, oneOf(values));
+        continue;
+      }
+    } else {
+      const group = groupOf(search, accepted[index]!);
+      if (group !== undefined) {
+        groups[search.relation]!.push(group);
+        continue;
+      }
     }
     barred.add(search.relation);
     findings.push({
@@ -27,6 +38,10 @@ export function applySearches(draft: Draft, accepted: readonly (readonly number[
   }
   const relations = draft.plan.relations.map((relation, index) => ({
     ...relation,
+    columns: relation.columns.map((column, position) => {
+      const unique = uniques.get(`${index}/${position}`);
+      return unique === undefined ? column : { ...column, recipe: unique.recipe };
+    }),
     groups: groups[index]!,
     operations: barred.has(index) ? { ...relation.operations, insert: false } : relation.operations,
     updateSets: barred.has(index)
@@ -36,7 +51,19 @@ export function applySearches(draft: Draft, accepted: readonly (readonly number[
   const choices = draft.plan.choices.filter(
     ({ relation, operation }) => operation !== 'insert' || !barred.has(relation),
   );
-  return { ...draft, findings, plan: { ...draft.plan, relations, choices } };
+  const ordinals = draft.ordinals.map((ordinal) => {
+    const unique = uniques.get(`${ordinal.relation}/${ordinal.column}`);
+    return unique === undefined ? ordinal : { ...ordinal, unique };
+  });
+  return { ...draft, findings, ordinals, plan: { ...draft.plan, relations, choices } };
+}
+
+function oneOf(values: readonly string[]): UniqueRecipe {
+  return {
+    recipe: { kind: 'sequence', form: { kind: 'labels', values }, start: 0 },
+    capacity: values.length,
+    watermark: { kind: 'taken' },
+  };
 }
 
 function isTied(set: readonly number[], searches: readonly Search[], relation: number): boolean {

@@ -1,4 +1,4 @@
-import type { Catalog, Relation } from '../catalog/model.js';
+import type { Catalog, Relation, UniqueKey } from '../catalog/model.js';
 import type { ColumnDraft } from './column.js';
 import { narrowUnique } from './narrow.js';
 import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
@@ -49,6 +49,19 @@ export function draftKeys(
   return { ordinals, tracked };
 }
 
+/**
+ * True for a partial unique index whose columns have few values, or none: it would hold the table at a few rows, where
+ * rows outside of its predicate are not compared at all. Such rows are made instead.
+ */
+export function isTight(key: UniqueKey, relation: Relation, catalog: Catalog): boolean {
+  if (key.escape === null) return false;
+  return key.columns.every((name) => {
+    if (relation.foreignKeys.some(({ columns }) => columns.includes(name))) return false;
+    const attribute = relation.attributes.find((candidate) => candidate.name === name)!;
+    return (uniqueRecipeFor(attribute, catalog.types, 0)?.capacity ?? 0) < SMALL_CAPACITY;
+  });
+}
+
 /** Columns that name a row: the primary key, else the first unique key without NULLs, else none (ctid). */
 export function identifyingColumns(relation: Relation, columns: readonly ColumnDraft[]): number[] {
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
@@ -56,7 +69,9 @@ export function identifyingColumns(relation: Relation, columns: readonly ColumnD
     relation.uniqueKeys.find((candidate) => candidate.primary) ??
     relation.uniqueKeys.find(
       (candidate) =>
-        candidate.exact && candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
+        candidate.exact &&
+        !candidate.nullsNotDistinct &&
+        candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
     );
   return key === undefined ? [] : key.columns.map((name) => indexOf.get(name)!);
 }

@@ -1,3 +1,5 @@
+import type { Expression } from '../catalog/expression.js';
+import type { Comparison } from '../constraint/guard.js';
 import type { Recipe } from '../datum/recipe.js';
 
 /**
@@ -61,6 +63,8 @@ export interface RelationPlan {
   readonly trackedKeys: readonly (readonly number[])[];
   /** Columns that conditions tie together: their values are drawn as one tuple of those that the server has accepted. */
   readonly groups: readonly ValueGroup[];
+  /** Conditions between columns that have sources of their own: a row that does not meet them is drawn again. */
+  readonly guards: readonly Guard[];
   /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
   readonly updateSets: readonly (readonly number[])[];
   /** Where there is no such set: columns that an UPDATE writes anew, keys among them, in rows that nothing references. */
@@ -96,6 +100,12 @@ export interface ValueGroup {
   /** By column of the group: true where it has a source of its own (an ordinal, a parent) and tuples only say NULL or not. */
   readonly own: readonly boolean[];
   readonly tuples: readonly (readonly (string | null)[])[];
+}
+
+export interface Guard {
+  readonly condition: Expression;
+  readonly columns: readonly number[];
+  readonly comparisons: readonly Comparison[];
 }
 
 export interface ForeignKeyPlan {

@@ -128,7 +128,9 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
  * this must do: bounds, lists, and texts made after a pattern.
  */
 function withinDomain(checks: readonly Check[], typed: TypedRecipe): TypedRecipe {
-  const { byColumn, unsolved } = restrictionsOf(checks.map((check) => ({ ...check, domainColumn: null })));
+  const { byColumn, unsolved } = restrictionsOf(
+    checks.map((check) => ({ ...check, domainColumn: null, computed: false })),
+  );
   const restriction = byColumn.get('value');
   const narrowed = restriction === undefined ? typed : (narrowRecipe(typed, restriction) ?? typed);
   const texts = unsolved.flatMap(({ expression }) => patternsIn(expression)).flatMap((pattern) => matching(pattern));

@@ -1,13 +1,14 @@
 import { columnsOf } from '../catalog/expression.js';
 import { quoteIdentifier, quoteQualified, type Relation, type Type } from '../catalog/model.js';
 import { candidatesFor, type Family, type SearchedColumn } from '../constraint/candidates.js';
+import { type Comparison, isGuard } from '../constraint/guard.js';
 import type { Condition } from '../constraint/restriction.js';
 import type { Writers } from '../datum/compile.js';
 import { BindSink } from '../datum/sink.js';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import type { ColumnDraft } from './column.js';
-import type { ColumnPlan, ValueGroup } from './plan.js';
+import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
 import { OID } from './recipe-for.js';
 
 /** Columns whose conditions were not solved, with tuples of values that the server is asked about. */
@@ -18,6 +19,10 @@ export interface Search {
   readonly own: readonly boolean[];
   readonly conditions: readonly string[];
   readonly candidates: readonly (readonly (string | null)[])[];
+  /** So many of the first candidates are ordinary values: where the server takes them all, nothing has to be limited. */
+  readonly probes: number;
+  /** True for one column that must be unique: every value can be used once. */
+  readonly isKey: boolean;
   /** SELECT of the positions (from 1) of tuples that meet all conditions; one text[] parameter per column. */
   readonly sql: string;
 }
@@ -38,22 +43,32 @@ export interface SearchContext {
 
 const MOST_TUPLES = 2000;
 const SAMPLES = 12;
+/* Every one of them can be used once only. */
+const MOST_KEYS = 1000;
 const NULL_SHARE = 0.35;
 
 /** One search per set of columns that conditions tie together; conditions on columns that the server or the user fills stay open. */
 export function searchesFor(
   conditions: readonly Condition[],
   context: SearchContext,
-): { searches: Search[]; open: Condition[] } {
+): { searches: Search[]; guards: Guard[]; open: Condition[] } {
   const { columns, planned } = context;
   const positions = new Map(columns.map((column, position) => [column.name, position]));
   const open: Condition[] = [];
+  const guards: Guard[] = [];
   const parts: { columns: Set<number>; conditions: Condition[] }[] = [];
   for (const condition of conditions) {
     const members = columnsOf(condition.expression).flatMap((name) => positions.get(name) ?? []);
     const isOurs = members.every((member) => planned[member]!.source !== 'server' && !columns[member]!.overridden);
     if (members.length === 0 || !isOurs) {
-      open.push(condition);
+      if (!condition.computed) open.push(condition);
+      continue;
+    }
+    const hasSource = members.some((member) => ['ordinal', 'foreign'].includes(planned[member]!.source));
+    const comparisonOf = (name: string) => comparison(columns[positions.get(name)!]!.attribute.type, context.types);
+    if (hasSource && !condition.computed && isGuard(condition.expression, comparisonOf)) {
+      const comparisons = members.map((member) => comparisonOf(columns[member]!.name));
+      guards.push({ condition: condition.expression, columns: members, comparisons });
       continue;
     }
     // A unique column keeps its ordinals where one of its ranges holds them.
@@ -79,14 +94,30 @@ export function searchesFor(
         context,
       ),
     ),
+    guards,
     open,
   };
+}
+
+const COMPARISONS: Partial<Readonly<Record<Family, Comparison>>> = {
+  integer: 'number',
+  number: 'number',
+  date: 'instant',
+  timestamp: 'instant',
+};
+
+function comparison(type: number, types: ReadonlyMap<number, Type>): Comparison {
+  return COMPARISONS[familyOf(type, types)] ?? 'equality';
 }
 
 function searchFor(members: readonly number[], conditions: readonly Condition[], context: SearchContext): Search {
   const { columns, planned, types, fixed } = context;
   const expressions = conditions.map(({ expression }) => expression);
-  const own = members.map((member) => planned[member]!.source === 'ordinal' || planned[member]!.source === 'foreign');
+  const isKey = members.length === 1 && planned[members[0]!]!.source === 'ordinal';
+  const own = members.map(
+    (member) => !isKey && (planned[member]!.source === 'ordinal' || planned[member]!.source === 'foreign'),
+  );
+  const samples = members.map((member) => samplesOf(planned[member]!, context));
   const lists = members.map((member, index) => {
     const { attribute } = columns[member]!;
     const searched: SearchedColumn = {
@@ -94,20 +125,34 @@ function searchFor(members: readonly number[], conditions: readonly Condition[],
       nullable: !attribute.notNull && !fixed.has(member) && planned[member]!.source !== 'ordinal',
       family: familyOf(attribute.type, types),
       labels: labelsOf(attribute.type, types),
-      samples: samplesOf(planned[member]!, context),
+      samples: samples[index]!,
     };
     if (own[index]) return [...searched.samples.slice(0, 3), ...(searched.nullable ? [null] : [])];
-    return candidatesFor(searched, expressions);
+    return candidatesFor(searched, expressions, isKey ? MOST_KEYS : undefined);
   });
+  const probes = isKey || conditions.every(({ computed }) => computed) ? ordinaryTuples(members, samples, context) : [];
   return {
     relation: context.index,
     label: context.label,
     columns: members,
     own,
     conditions: conditions.map(({ name }) => name),
-    candidates: tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`)),
+    candidates: [...probes, ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`))],
+    probes: probes.length,
+    isKey,
     sql: searchSql(members, conditions, context),
   };
+}
+
+/** What the columns' own recipes give, boundary values among it. */
+function ordinaryTuples(
+  members: readonly number[],
+  samples: readonly (readonly string[])[],
+  { planned }: SearchContext,
+): (string | null)[][] {
+  const lists = members.map((member, index) => [...samples[index]!, ...planned[member]!.edges]);
+  const longest = Math.max(...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, at) => lists.map((list) => list[at % list.length] ?? null));
 }
 
 /** All combinations where they are few; else each value with others by chance, all NULL but one, and chance. */
@@ -149,15 +194,31 @@ function searchSql(
   );
   const parameters = members.map((_, index) => `$${index + 1}::text[]`);
   const table = quoteIdentifier(relation.name);
-  const tests = conditions.map(({ text, domainColumn }) =>
+  const tests = conditions.map(({ text, domainColumn, computed }) =>
     domainColumn === null
-      ? `(${text}) IS NOT FALSE`
+      ? computed
+        ? `pg_catalog.num_nonnulls(${text}) >= 0`
+        : `(${text}) IS NOT FALSE`
       : `(SELECT (${text}) FROM (SELECT ${table}.${quoteIdentifier(domainColumn)} AS value) AS d) IS NOT FALSE`,
   );
+  // An explicit cast cuts a text to length where an INSERT would refuse it.
+  const lengths = members.flatMap((member, index) => {
+    const length = longestText(columns[member]!.attribute, types);
+    return length === null ? [] : [`(u.c${index} IS NULL OR pg_catalog.char_length(u.c${index}) <= ${length})`];
+  });
+  const short = lengths.length === 0 ? '' : ` WHERE ${lengths.join(' AND ')}`;
   return (
     `SELECT ${table}."eg i" AS i FROM (SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) ` +
-    `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)) AS ${table} WHERE ${tests.join(' AND ')} ORDER BY 1`
+    `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)${short}) AS ${table} WHERE ${tests.join(' AND ')} ORDER BY 1`
   );
+}
+
+/** The declared length of a text column or of the domain that it is of; null where there is none. */
+function longestText(attribute: { type: number; modifier: number }, types: ReadonlyMap<number, Type>): number | null {
+  const type = types.get(attribute.type);
+  if (type?.kind === 'domain') return longestText({ type: type.base, modifier: type.modifier }, types);
+  const isLimited = attribute.type === OID.varchar || attribute.type === OID.bpchar;
+  return isLimited && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
 }
 
 /* A domain's own CHECKs would end the whole batch with an error: values are read as what it is made of. */
@@ -227,6 +288,16 @@ function labelsOf(oid: number, types: ReadonlyMap<number, Type>): readonly strin
 
 /* Tuples that a run draws from: enough to look varied, few enough to post to every worker. */
 const MOST_KEPT = 250;
+
+/** True where the server takes whatever the columns' recipes give. */
+export function isUnneeded(search: Search, accepted: readonly number[]): boolean {
+  return search.probes > 0 && accepted.filter((position) => position <= search.probes).length === search.probes;
+}
+
+/** Values of a unique column that the server has accepted, each once. */
+export function keysOf(search: Search, accepted: readonly number[]): string[] {
+  return [...new Set(accepted.flatMap((position) => search.candidates[position - 1]![0] ?? []))];
+}
 
 /** The group that a search has found; undefined where the server accepts none of the candidates. */
 export function groupOf(search: Search, accepted: readonly number[]): ValueGroup | undefined {
