@@ -63,6 +63,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         delete: row.can_delete,
       },
       rowSecurity: row.relrowsecurity,
+      reacts: row.reacts,
       checks: [...row.checks.map(toCheck), ...partitioned.bounds],
       exclusions: row.exclusions.map(toExclusion),
       partitioning:
@@ -145,6 +146,7 @@ interface RelationRow {
   default_partition: boolean;
   reltuples: number;
   relrowsecurity: boolean;
+  reacts: boolean;
   can_select: boolean;
   can_use_schema: boolean;
   can_insert: boolean;
@@ -192,6 +194,7 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT 200) AS leaf
         WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity,
+       class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS reacts,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
        has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,
        has_table_privilege(class.oid, 'INSERT') OR has_any_column_privilege(class.oid, 'INSERT') AS can_insert,

@@ -36,6 +36,8 @@ export interface Relation {
   readonly estimatedRows: number;
   readonly privileges: Privileges;
   readonly rowSecurity: boolean;
+  /** True where triggers or rules run when its rows change. */
+  readonly reacts: boolean;
   readonly checks: readonly Check[];
   /** What the server computes from a row when it is written, beside its CHECKs: index expressions, generated columns. */
   readonly computed: readonly Check[];

@@ -4,6 +4,22 @@ import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { connect } from '../traffic/session.js';
 
+/** A session like those of the lanes: pipelined, with the application's own search_path. */
+export async function connectRehearsal(
+  settings: ConnectionSettings,
+  config: Config,
+  runId: string,
+): Promise<pg.Client> {
+  const { timeouts } = config.generator;
+  return await connect(settings, {
+    applicationName: `eventgen/${runId}/rehearsal`,
+    connectTimeoutMs: timeouts.connect,
+    statementTimeoutMs: timeouts.statement,
+    lockTimeoutMs: timeouts.lock,
+    pipeline: true,
+  });
+}
+
 /**
  * The coordinator's own session. `search_path` is pinned, so that `format_type` and friends qualify every name.
  * @throws SetupError that says what to do, without a password in it.

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { introspect } from '../catalog/introspect.js';
-import type { Catalog } from '../catalog/model.js';
+import type { Catalog, Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { type Problem, SetupError } from '../config/problem.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { Claims } from '../lane/claims.js';
 import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
-import { choicesOf } from '../lane/shares.js';
+import { choicesOf, shareOf } from '../lane/shares.js';
 import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import { applySearches } from '../plan/groups.js';
 import type { Finding, Plan } from '../plan/plan.js';
@@ -15,6 +15,7 @@ import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQues
 import { type Claimed, claimRows, countRows, parentsWithoutRows, unreachableTables } from '../traffic/claim.js';
 import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 import { prove } from './prove.js';
+import { type Rehearsal, rehearse } from './rehearse.js';
 
 /** Everything that is known before the first write. */
 export interface Prepared extends Claimed {
@@ -28,21 +29,25 @@ export interface Prepared extends Claimed {
 
 export type Say = (level: 'info' | 'warn', text: string) => void;
 
+/** What `prepare` is given beside the configuration. */
+export interface Surroundings {
+  /** True where nothing is to be reserved for a run. */
+  readonly dryRun: boolean;
+  readonly say: Say;
+  /** A pipelined session like a lane's, for the rehearsal; null where there is none. */
+  readonly rehearsal: (() => Promise<pg.Client>) | null;
+}
+
 /** Config × database → plan and claims. Writes no row: only sequences are moved, and an extension is created where `row_selection: system_rows` asks for it. */
-export async function prepare(client: pg.Client, config: Config, dryRun: boolean, say: Say): Promise<Prepared> {
+export async function prepare(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Prepared> {
+  const { dryRun, say } = surroundings;
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
   const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
   const built = buildPlan(config, catalog, seeds);
   const searched = applySearches(built, await prove(client, built.searches));
   const draft = await selectRows(client, catalog, searched, dryRun, say);
-  for (const finding of draft.findings) {
-    const where = finding.column === null ? finding.relation : `${finding.relation}.${finding.column}`;
-    say(
-      'warn',
-      `${where}: ${finding.reason}${finding.prevents.length > 0 ? `, so no ${finding.prevents.join(', ').toUpperCase()}` : ''} (${finding.remedy})`,
-    );
-  }
+  for (const finding of draft.findings) say('warn', findingText(finding));
   const { existing_rows: existing, table_rows: bounds } = config.generator;
   // Bounds on a table's rows mean all of them, so they must be known.
   const isBounded = bounds.min > 0 || bounds.max > 0;
@@ -66,7 +71,9 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
   const claims = await claimRows(client, marked, draft.relations, rowsAtStart, perTable);
   const claimed: Claimed = { claims, rowsAtStart };
-  const plan = { ...marked, quotas: quotasOfOwners(marked, claims) };
+  const rehearsed = await rehearsal(marked, claims, tablesToRehearse(draft, catalog), surroundings);
+  for (const finding of rehearsed.findings) say('warn', findingText(finding));
+  const plan = { ...rehearsed.plan, quotas: quotasOfOwners(rehearsed.plan, claims) };
   const lacking = parentsWithoutRows(plan, claimed);
   if (lacking.length > 0) {
     throw new SetupError(
@@ -87,12 +94,57 @@ export async function prepare(client: pg.Client, config: Config, dryRun: boolean
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
-  return { catalog, plan, findings: draft.findings, reproducibleBecause: because, sequences, ...claimed };
+  return {
+    catalog,
+    plan,
+    findings: [...draft.findings, ...rehearsed.findings],
+    reproducibleBecause: because,
+    sequences,
+    ...claimed,
+  };
+}
+
+/** A finding as a line for people. */
+export function findingText({ relation, column, reason, prevents, remedy }: Finding): string {
+  const where = column === null ? relation : `${relation}.${column}`;
+  return `${where}: ${reason}${prevents.length > 0 ? `, so no ${prevents.join(', ').toUpperCase()}` : ''} (${remedy})`;
+}
+
+/* More plain tables than this would cost a second, for nothing that could be found. */
+const MOST_PLAIN = 30;
+
+/** Positions of the tables to rehearse: all of a small schema, of a large one those that are not plain. */
+function tablesToRehearse({ plan, relations, searches, findings }: Draft, { types }: Catalog): number[] {
+  const remarkable = new Set([...searches.map(({ label }) => label), ...findings.map(({ relation }) => relation)]);
+  const isPlain = (relation: Relation, label: string) =>
+    !relation.reacts &&
+    !relation.rowSecurity &&
+    relation.computed.length === 0 &&
+    relation.exclusions.length === 0 &&
+    relation.partitioning === null &&
+    !remarkable.has(label) &&
+    relation.attributes.every(({ type }) => {
+      const { kind, schema } = types.get(type)!;
+      return kind === 'enum' || (kind === 'base' && schema === 'pg_catalog');
+    });
+  const targeted = [...plan.relations.keys()].filter((index) => plan.relations[index]!.targeted);
+  const others = targeted.filter((index) => !isPlain(relations[index]!, plan.relations[index]!.label));
+  return targeted.length - others.length > MOST_PLAIN ? others : targeted;
+}
+
+async function rehearsal(
+  plan: Plan,
+  claims: readonly Claims[],
+  tables: readonly number[],
+  { rehearsal: connectLike }: Surroundings,
+): Promise<Rehearsal> {
+  if (connectLike === null || tables.length === 0) return { plan, findings: [] };
+  return await rehearse(connectLike, plan, claims, tables);
 }
 
 /** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */
 function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[] {
-  const useful = plan.quotas.map((_, lane) => choicesOf(plan, claims, lane).length > 0);
+  const useful = plan.quotas.map((_, lane) => choicesOf(shareOf(plan, claims, lane)).length > 0);
   const count = useful.filter(Boolean).length;
   if (count === plan.quotas.length || count === 0) return plan.quotas;
   const total = plan.quotas.reduce((sum, quota) => sum + quota, 0);

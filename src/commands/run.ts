@@ -21,7 +21,7 @@ import {
 import type { Notice } from '../traffic/ledger.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
-import { connectCoordinator } from './connect.js';
+import { connectCoordinator, connectRehearsal } from './connect.js';
 import { dryRunText } from './dry-run.js';
 import { explain, type Place } from './explain.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
@@ -73,7 +73,11 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     if (!isTrial) workers = startWorkers(workerCount(config.generator.workers, config.generator.connections));
     let prepared: Prepared;
     try {
-      prepared = await prepare(client, config, isTrial, (level, text) => progress.message(level, text));
+      prepared = await prepare(client, config, {
+        dryRun: isTrial,
+        say: (level, text) => progress.message(level, text),
+        rehearsal: config.generator.rehearse ? () => connectRehearsal(settings, config, runId) : null,
+      });
     } finally {
       await client.end();
     }

@@ -74,7 +74,7 @@ function byFamily(
       return [...column.labels];
     case 'text':
       return [
-        ...castTexts(column.name, conditions),
+        ...castTexts(column.name, conditions, matches),
         ...conditions.flatMap(patternsIn).flatMap((pattern) => matching(pattern, matches)),
         ...texts(constants, numbers, samples),
       ];
@@ -165,29 +165,39 @@ const TEXTS: readonly string[] = [
   '',
 ];
 
-/* Texts that a cast reads as a value of its type. */
-const READABLE: Readonly<Record<string, readonly string[]>> = {
-  json: ['{}', '{"a": 1}', '[]', '"x"'],
-  jsonb: ['{}', '{"a": 1}', '[]', '"x"'],
-  int2: ['1', '2', '42'],
-  int4: ['1', '2', '42'],
-  int8: ['1', '2', '42'],
-  numeric: ['1', '2.5', '42'],
-  float8: ['1', '2.5', '42'],
-  date: ['2024-01-01', '2024-02-29'],
-  timestamp: ['2024-01-01 00:00:00', '2024-02-29 12:00:00'],
-  timestamptz: ['2024-01-01 00:00:00+00', '2024-02-29 12:00:00+00'],
-  uuid: ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'],
-  inet: ['10.0.0.1', '10.0.0.2'],
-  bool: ['true', 'false'],
-  xml: ['<a/>'],
+/* The n-th of many texts that a cast reads as a value of its type. */
+const READABLE: Readonly<Record<string, (index: number) => string>> = {
+  json: (index) => ['{}', '[]', '"x"'][index] ?? `{"a": ${index}}`,
+  jsonb: (index) => ['{}', '[]', '"x"'][index] ?? `{"a": ${index}}`,
+  int2: (index) => String(index + 1),
+  int4: (index) => String(index + 1),
+  int8: (index) => String(index + 1),
+  numeric: (index) => `${index + 1}.5`,
+  float4: (index) => `${index + 1}.5`,
+  float8: (index) => `${index + 1}.5`,
+  date: dayAfter2000,
+  timestamp: (index) => `${dayAfter2000(index)} 12:00:00`,
+  timestamptz: (index) => `${dayAfter2000(index)} 12:00:00+00`,
+  uuid: (index) => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
+  inet: (index) => `10.0.${(index >> 8) & 255}.${index & 255}`,
+  bool: (index) => (index % 2 === 0 ? 'true' : 'false'),
+  xml: (index) => `<a n="${index}"/>`,
 };
 
-function castTexts(column: string, conditions: readonly Expression[]): string[] {
-  return conditions
+function dayAfter2000(index: number): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${2000 + Math.floor(index / 336)}-${two(1 + (Math.floor(index / 28) % 12))}-${two(1 + (index % 28))}`;
+}
+
+function castTexts(column: string, conditions: readonly Expression[], count: number): string[] {
+  const types = conditions
     .flatMap(castsIn)
     .filter(({ arg }) => columnsOf(arg).includes(column))
-    .flatMap(({ type }) => READABLE[type] ?? []);
+    .map(({ type }) => type);
+  return [...new Set(types)].flatMap((type) => {
+    const text = READABLE[type];
+    return text === undefined ? [] : Array.from({ length: count }, (_, index) => text(index));
+  });
 }
 
 function texts(constants: readonly string[], numbers: readonly string[], samples: readonly string[]): string[] {

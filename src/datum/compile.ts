@@ -310,7 +310,23 @@ function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer
       };
     case 'labels':
       return (_stream, sink, ordinal) => sink.text(form.values[(start + ordinal) % form.values.length]!);
+    case 'span':
+      return spanSequenceWriter(sequenceWriter(form.of, start, pools), form.many);
+    case 'end': {
+      const of = sequenceWriter(form.of, start, pools);
+      return (stream, sink, ordinal) => of(stream, sink, 2 * ordinal + form.end);
+    }
   }
+}
+
+function spanSequenceWriter(end: Writer, many: boolean): Writer {
+  return (stream, sink, ordinal) => {
+    sink.ascii(many ? '{["' : '["');
+    end(stream, sink, ordinal);
+    sink.ascii('","');
+    end(stream, sink, ordinal + 1);
+    sink.ascii(many ? '")}' : '")');
+  };
 }
 
 function decimalSequenceWriter(scale: number, start: number): Writer {

@@ -92,7 +92,11 @@ export type SequenceForm =
   /** Steps of 10^(6−precision) microseconds since midnight. */
   | { readonly kind: 'time'; readonly zone: boolean; readonly precision: number }
   | { readonly kind: 'bits'; readonly length: number; readonly varying: boolean }
-  | { readonly kind: 'labels'; readonly values: readonly string[] };
+  | { readonly kind: 'labels'; readonly values: readonly string[] }
+  /** The range from the n-th value to the next, so that no two overlap; `many`: as a multirange. */
+  | { readonly kind: 'span'; readonly of: SequenceForm; readonly many: boolean }
+  /** One end of such a range in a column of its own: value 2n + end. */
+  | { readonly kind: 'end'; readonly of: SequenceForm; readonly end: 0 | 1 };
 
 /** `full`: mostly within 25 years before the reference date, and now and then anywhere in years 1 to 9999. */
 export type DayRange =

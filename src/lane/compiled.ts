@@ -4,7 +4,7 @@ import { Pools } from '../datum/pool.js';
 import { usesFakerSeed } from '../datum/recipe.js';
 import type { BindSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
-import type { ColumnPlan, ForeignKeyPlan, Guard, Plan, RelationPlan } from '../plan/plan.js';
+import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { Shapes } from './shape.js';
@@ -34,6 +34,11 @@ export class CompiledPlan {
     this.relations = plan.relations.map(
       (relation) => new CompiledRelation(relation, writers, this.random, this.faker, stream),
     );
+  }
+
+  /** Rows of an operation. */
+  rowsPer(relation: number, kind: OperationKind): number {
+    return this.plan.relations[relation]!.oneByOne ? 1 : this.plan.rowsPerOperation[kind];
   }
 
   laneSeeds(lane: number): OperationSeeds {

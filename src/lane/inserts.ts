@@ -49,18 +49,20 @@ export class Inserts {
     seeds: OperationSeeds,
   ): boolean {
     if (!this.store.hasRoom(relation)) return false;
+    // Its key goes: nothing may reference it from now on, the new row least of all.
+    this.store.leave(relation, slot);
     const context: InsertContext = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
     const draft = this.draftRow(transaction, relation, row, context);
-    if (draft === null) return false;
     // An UPDATE takes no rows of a circle along.
-    if (this.circle.dropSince(0)) {
-      this.store.drop(relation, draft.slot);
+    const takesOthers = this.circle.dropSince(0);
+    if (draft === null || takesOthers) {
+      if (draft !== null) this.store.drop(relation, draft.slot);
+      this.store.enter(relation, slot);
       return false;
     }
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const keyspace = this.store.keyspaces[relation]!;
-    keyspace.take(slot);
     const shape = this.compiled.shapes.rekey(relation);
     const from = beginBind(this.sink, shape.parameters);
     const before = keyspace.kept[slot];

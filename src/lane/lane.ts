@@ -6,7 +6,7 @@ import { MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.
 import { OwnedRows } from './owned.js';
 import type { Rows } from './rows.js';
 import { SampledRows } from './sampled.js';
-import { choicesOf } from './shares.js';
+import { shareOf } from './shares.js';
 import { Transaction } from './transaction.js';
 
 /** What the shell is to do next. */
@@ -80,9 +80,11 @@ export class Lane {
     this.rows =
       plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
-    const choices = choicesOf(plan, claims, number);
-    this.mix = new Mix(choices, this.seeds.random, { seed: compiled.random, lane: number, lanes: plan.quotas.length });
-    this.chosen = new Set(choices.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
+    const share = shareOf(plan, claims, number);
+    this.mix = new Mix(share, this.seeds.random, { seed: compiled.random, lane: number, lanes: plan.quotas.length });
+    this.chosen = new Set(
+      this.mix.all.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)),
+    );
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;
     this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));

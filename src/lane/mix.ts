@@ -2,6 +2,7 @@ import type { Choice } from '../plan/plan.js';
 import { cumulate, indexAt, permute } from '../random/choice.js';
 import { type Seed, split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import { choicesOf, type Share } from './shares.js';
 
 const BLOCK = 128;
 
@@ -19,20 +20,27 @@ export interface Turn {
  * sequence, shifted by chance): where there are more choices than draws in a block, none is left out for long.
  */
 export class Mix {
-  private readonly choices: readonly Choice[];
-  private readonly cumulative: readonly number[];
+  /** All choices, for a last search in order. */
+  readonly all: readonly Choice[];
+  private readonly share: Share;
+  private readonly common: readonly number[];
+  private readonly own: readonly number[];
   private readonly turn: Turn;
   private readonly seed: Seed;
   private readonly label: Seed;
   private readonly shift: Seed;
   private readonly strata = new Uint16Array(BLOCK);
+  /** Which draws of the block are those of the lane's own tables. */
+  private readonly turns = new Uint16Array(BLOCK);
   private readonly stream = new Stream();
   private block = -1;
 
-  constructor(choices: readonly Choice[], laneSeed: Seed, turn: Turn) {
-    this.choices = choices;
+  constructor(share: Share, laneSeed: Seed, turn: Turn) {
+    this.share = share;
+    this.all = choicesOf(share);
     this.turn = turn;
-    this.cumulative = cumulate(choices.map((choice) => choice.weight));
+    this.common = cumulate(share.common.map((choice) => choice.weight));
+    this.own = cumulate(share.own.map((choice) => choice.weight));
     this.seed = split(laneSeed, 'mix');
     this.label = split(this.seed, 'point');
     this.shift = split(turn.seed, 'mix');
@@ -43,24 +51,30 @@ export class Mix {
     const block = Math.floor(number / BLOCK);
     if (block !== this.block) {
       this.block = block;
-      permute(Stream.of(splitNumber(this.seed, block)), this.strata);
+      const order = Stream.of(splitNumber(this.seed, block));
+      permute(order, this.strata);
+      permute(order, this.turns);
+    }
+    const { common, own, ownPart } = this.share;
+    if (ownPart > 0) {
+      this.stream.restart(this.seed, this.label, number);
+      if (this.turns[number % BLOCK]! + this.stream.fraction() < ownPart * BLOCK)
+        return own[indexAt(this.own, this.stream.fraction())]!;
     }
     const stratum = this.strata[number % BLOCK]!;
     this.stream.restart(this.shift, this.shift, stratum);
     const within = radicalInverse(block * this.turn.lanes + this.turn.lane) + this.stream.fraction();
-    return this.choices[indexAt(this.cumulative, (stratum + (within % 1)) / BLOCK)]!;
+    return common[indexAt(this.common, (stratum + (within % 1)) / BLOCK)]!;
   }
 
   /** The n-th other choice of an operation number, for when the draw is not possible. */
   redraw(number: number, attempt: number): Choice {
     this.stream.restart(this.seed, this.label, number);
-    for (let i = 0; i < attempt * 2; i++) this.stream.next();
-    return this.choices[indexAt(this.cumulative, this.stream.fraction())]!;
-  }
-
-  /** All choices, for a last search in order. */
-  get all(): readonly Choice[] {
-    return this.choices;
+    for (let i = 0; i < attempt * 3; i++) this.stream.next();
+    const { common, own, ownPart } = this.share;
+    return this.stream.chance(ownPart)
+      ? own[indexAt(this.own, this.stream.fraction())]!
+      : common[indexAt(this.common, this.stream.fraction())]!;
   }
 }
 

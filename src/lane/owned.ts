@@ -39,7 +39,7 @@ export class OwnedRows implements Rows {
         return (
           this.compiled.relations[relation]!.plan.operations.insert &&
           this.store.hasRoom(relation) &&
-          this.store.mayGain(relation, this.compiled.plan.rowsPerOperation.insert)
+          this.store.mayGain(relation, this.compiled.rowsPer(relation, 'insert'))
         );
       case 'update':
         return this.compiled.relations[relation]!.plan.rekeyed.length > 0
@@ -64,25 +64,25 @@ export class OwnedRows implements Rows {
   }
 
   private generateKind(transaction: Transaction, seeds: OperationSeeds): boolean {
-    const { plan } = this.compiled;
+    const rows = this.compiled.rowsPer(transaction.relation, transaction.kind);
     switch (transaction.kind) {
       case 'insert':
-        return this.inserts.write(transaction, plan.rowsPerOperation.insert, seeds);
+        return this.inserts.write(transaction, rows, seeds);
       case 'update':
-        return this.update(transaction, seeds);
+        return this.update(transaction, rows, seeds);
       case 'delete':
-        return this.deletions.write(transaction, plan.rowsPerOperation.delete, seeds);
+        return this.deletions.write(transaction, rows, seeds);
     }
   }
 
-  private update(transaction: Transaction, seeds: OperationSeeds): boolean {
+  private update(transaction: Transaction, most: number, seeds: OperationSeeds): boolean {
     const { relation } = transaction;
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
-    if (plan.rekeyed.length > 0) return this.rekey(transaction, seeds);
+    if (plan.rekeyed.length > 0) return this.rekey(transaction, most, seeds);
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
     const drawn = this.stream.below(plan.updateSets.length);
-    const picks = Math.min(this.compiled.plan.rowsPerOperation.update, keyspace.idle.size);
+    const picks = Math.min(most, keyspace.idle.size);
     for (let row = 0; row < picks; row++) {
       this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
       const slot = keyspace.idle.at(this.stream.below(keyspace.idle.size));
@@ -94,11 +94,11 @@ export class OwnedRows implements Rows {
   }
 
   /** Where all columns are keys, rows that nothing references become others. */
-  private rekey(transaction: Transaction, seeds: OperationSeeds): boolean {
+  private rekey(transaction: Transaction, most: number, seeds: OperationSeeds): boolean {
     const { relation } = transaction;
     const { removable } = this.store.keyspaces[relation]!;
     let done = false;
-    for (let row = 0; row < this.compiled.plan.rowsPerOperation.update && removable.size > 0; row++) {
+    for (let row = 0; row < most && removable.size > 0; row++) {
       this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
       const slot = removable.at(this.stream.below(removable.size));
       if (!this.inserts.writeSuccessor(transaction, relation, slot, row, seeds)) break;
@@ -258,6 +258,7 @@ export class OwnedRows implements Rows {
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {
         if (kind === 'insert') this.store.drop(relation, slot);
+        else if (successor >= 0) this.store.enter(relation, slot);
         else if (kind === 'update') keyspace.release(slot);
         else this.deletions.undone(relation, slot, cascade!);
       }

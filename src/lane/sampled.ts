@@ -43,23 +43,17 @@ export class SampledRows implements Rows {
   generate(transaction: Transaction, seeds: OperationSeeds): boolean {
     transaction.reset();
     this.sink.clear();
-    const { rowsPerOperation } = this.compiled.plan;
+    const rows = this.compiled.rowsPer(transaction.relation, transaction.kind);
     switch (transaction.kind) {
       case 'insert':
         // The first try hopes for parents; a refusal for want of one brings them along.
-        this.insert(
-          transaction,
-          transaction.relation,
-          rowsPerOperation.insert,
-          seeds,
-          transaction.attempt > 0 ? 0 : NESTED_PARENTS,
-        );
+        this.insert(transaction, transaction.relation, rows, seeds, transaction.attempt > 0 ? 0 : NESTED_PARENTS);
         break;
       case 'update':
-        this.update(transaction, rowsPerOperation.update, seeds);
+        this.update(transaction, rows, seeds);
         break;
       case 'delete':
-        this.delete(transaction, rowsPerOperation.delete);
+        this.delete(transaction, rows);
     }
     endTransaction(this.sink);
     this.blocks.fill(transaction, this.sink);

@@ -1,39 +1,46 @@
 import type { Choice, Plan } from '../plan/plan.js';
 import { type ClaimSet, PINNED } from './claims.js';
 
+/** What a lane draws from. */
+export interface Share {
+  /** Choices that every lane has, with the same weights among themselves. */
+  readonly common: readonly Choice[];
+  /** Choices on tables of few rows of which the lane holds some, and the part of its draws that is theirs. */
+  readonly own: readonly Choice[];
+  readonly ownPart: number;
+}
+
+/** Both kinds of choices; empty: the lane owns none of the tables. */
+export function choicesOf({ common, own }: Share): readonly Choice[] {
+  return [...common, ...own];
+}
+
 /**
  * What a lane draws from. A table with room for fewer rows than there are lanes belongs to some of them: these draw it
- * so much more often, and the rest so much less, that over all lanes the mix follows the weights. Empty: the lane owns
- * none of the tables.
+ * so much more often, and the rest so much less, that over all lanes the mix follows the weights.
  */
-export function choicesOf(plan: Plan, claims: ClaimSet, lane: number): readonly Choice[] {
+export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
   const lanes = plan.quotas.length;
   const owners = new Map<number, ReadonlySet<number>>();
   for (const { relation } of plan.choices) {
     if (plan.relations[relation]!.capacity < lanes && !owners.has(relation))
       owners.set(relation, ownersOf(plan, claims, relation));
   }
-  if (owners.size === 0 || plan.rowSelection === 'system_rows') return plan.choices;
+  if (owners.size === 0 || plan.rowSelection === 'system_rows') return { common: plan.choices, own: [], ownPart: 0 };
   const total = plan.choices.reduce((sum, { weight }) => sum + weight, 0);
-  let own = 0;
-  let everybodys = 0;
   const weightHere = ({ relation, weight }: Choice): number => {
     const few = owners.get(relation)!;
     return few.has(lane) ? ((weight / total) * lanes) / few.size : 0;
   };
-  for (const choice of plan.choices) {
-    if (owners.has(choice.relation)) own += weightHere(choice);
-    else everybodys += choice.weight;
-  }
-  // A share beyond all that the lane does cannot be had; then the lane does nothing else.
-  const scale = own > 1 ? 1 / own : 1;
-  const rest = everybodys === 0 ? 0 : Math.max(0, 1 - own) / everybodys;
-  return plan.choices
-    .map((choice) => ({
-      ...choice,
-      weight: owners.has(choice.relation) ? weightHere(choice) * scale : choice.weight * rest,
-    }))
+  const common = plan.choices.filter(({ relation }) => !owners.has(relation));
+  const own = plan.choices
+    .filter(({ relation }) => owners.has(relation))
+    .map((choice) => ({ ...choice, weight: weightHere(choice) }))
     .filter(({ weight }) => weight > 0);
+  const part = own.reduce((sum, { weight }) => sum + weight, 0);
+  // A share beyond all that the lane does cannot be had; then the lane does nothing else.
+  if (part >= 1) return { common: [], own, ownPart: 1 };
+  return { common, own, ownPart: common.length === 0 && own.length > 0 ? 1 : part };
 }
 
 /** Lanes that can ever hold a row of a table of few rows. */

@@ -172,7 +172,7 @@ function planRelation(given: Relation, index: number, context: Context): Relatio
       .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
       .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
   );
-  const { ordinals, tracked } = draftKeys(
+  const { ordinals, tracked, pairs, exclusions } = draftKeys(
     { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
     columns,
     (column) => foreignColumns.has(column),
@@ -190,7 +190,8 @@ function planRelation(given: Relation, index: number, context: Context): Relatio
   const planned = columns.map((column, position): ColumnPlan => {
     const ordinal = ordinals.get(position);
     const fixed = key.includes(position) || referenced.has(position);
-    const nullRatio = fixed ? 0 : column.nullRatio;
+    // A range that lacks an end would overlap all others.
+    const nullRatio = fixed || pairs.flat().includes(position) ? 0 : column.nullRatio;
     const isForeign = foreignColumns.has(position);
     const isPlain = !isForeign && ordinal === undefined && !fixed;
     return {
@@ -236,7 +237,7 @@ function planRelation(given: Relation, index: number, context: Context): Relatio
     columns,
     planned,
     foreignKeys,
-    [...searches, ...guards].map((tied) => tied.columns),
+    [...pairs, ...[...searches, ...guards].map((tied) => tied.columns)],
     new Set([...key, ...referenced, ...tracked.flat()]),
   );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
@@ -254,7 +255,7 @@ function planRelation(given: Relation, index: number, context: Context): Relatio
       remedy: 'nothing to do: the other operations run',
     });
   }
-  if (isTargeted) findings.push(...constraintFindings(relation, open));
+  if (isTargeted) findings.push(...constraintFindings(relation, open, exclusions));
   context.findings.push(...findings);
   const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
   const possible = (operation: OperationKind) =>
@@ -282,6 +283,7 @@ function planRelation(given: Relation, index: number, context: Context): Relatio
     updateSets: sets,
     rekeyed: canRekey ? rekeyed : [],
     capacity,
+    oneByOne: false,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
 }
@@ -317,11 +319,15 @@ function isUnmet(
 const NO_EDGES: readonly string[] = [];
 
 /** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
-function constraintFindings(relation: Relation, unsolved: readonly Condition[]): Finding[] {
+function constraintFindings(
+  relation: Relation,
+  unsolved: readonly Condition[],
+  exclusions: readonly string[],
+): Finding[] {
   const label = labelOf(relation);
   const remedy = `generator.column_overrides for the columns of ${relation.name}, or exclude_table_list`;
   const findings: Finding[] = [];
-  const unread = [...new Set([...unsolved.map(({ name }) => name), ...relation.exclusions.map(({ name }) => name)])];
+  const unread = [...new Set([...unsolved.map(({ name }) => name), ...exclusions])];
   if (unread.length > 0) {
     const reason = `values may be refused by ${unread.join(', ')}, which this version does not read`;
     findings.push({ relation: label, column: null, prevents: [], reason, remedy });

@@ -71,6 +71,8 @@ export interface RelationPlan {
   readonly rekeyed: readonly number[];
   /** Ordinals 0 … capacity−1 can be used. */
   readonly capacity: number;
+  /** True where an operation has one row: several in one transaction are refused. */
+  readonly oneByOne: boolean;
   /** Which operations this relation takes; what is missing has a line in `findings`. */
   readonly operations: Readonly<Record<OperationKind, boolean>>;
 }

@@ -166,7 +166,7 @@ function tuplesOf(lists: readonly (readonly (string | null)[])[], seed: Seed): (
     );
   const stream = Stream.of(seed);
   const found = new Map<string, (string | null)[]>();
-  const add = (tuple: (string | null)[]) => found.set(JSON.stringify(tuple), tuple);
+  const add = (tuple: (string | null)[]) => found.set(tuple.map((value) => value ?? '\u0000').join('\u0001'), tuple);
   const nullOr = (list: readonly (string | null)[]) => (list.includes(null) ? null : list[stream.below(list.length)]!);
   const any = (list: readonly (string | null)[]) =>
     list.includes(null) && stream.chance(NULL_SHARE) ? null : list[stream.below(list.length)]!;

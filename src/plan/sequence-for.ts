@@ -1,6 +1,6 @@
 import type { Attribute, Type } from '../catalog/model.js';
 import { meaningOf } from '../datum/meaning.js';
-import type { Recipe } from '../datum/recipe.js';
+import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numericModifier, OID } from './recipe-for.js';
 
 /** A recipe that gives every ordinal another value, and how many ordinals it can tell apart. */
@@ -10,11 +10,11 @@ export interface UniqueRecipe {
   readonly capacity: number;
   /**
    * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
-   * the sequence; `salt`: the smallest and largest value join the stream, so that no draw repeats; `taken`: those of
+   * the sequence (or over another one, `column`); `salt`: the smallest and largest value join the stream, so that no draw repeats; `taken`: those of
    * a few values that are there; or nothing.
    */
   readonly watermark:
-    | { readonly kind: 'max'; readonly expression: string }
+    | { readonly kind: 'max'; readonly expression: string; readonly column?: string }
     | { readonly kind: 'salt' }
     | { readonly kind: 'taken' }
     | { readonly kind: 'none' };
@@ -54,9 +54,13 @@ function forType(
     case 'base':
       if (type.extension === 'citext' && type.name === 'citext') return text(null, name, minBytes);
       return builtin(type.oid, modifier, name, minBytes);
-    case 'array':
     case 'range':
-    case 'multirange':
+      return spans(type.subtype, false, types);
+    case 'multirange': {
+      const range = types.get(type.range);
+      return range?.kind === 'range' ? spans(range.subtype, true, types) : undefined;
+    }
+    case 'array':
     case 'composite':
     case 'other':
       return undefined;
@@ -145,6 +149,64 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
     default:
       return undefined;
   }
+}
+
+/* Ranges of times are so long, in powers of ten of a second. */
+const SPAN_SECONDS = 3;
+
+/** Ranges one after the other, from the highest end of those that stand there. */
+function spans(subtype: number, many: boolean, types: ReadonlyMap<number, Type>): UniqueRecipe | undefined {
+  const type = types.get(subtype);
+  if (type?.kind === 'domain') return spans(type.base, many, types);
+  const ordered = (of: SequenceForm, capacity: number, expression: string): UniqueRecipe => ({
+    recipe: { kind: 'sequence', form: { kind: 'span', of, many }, start: 1 },
+    capacity,
+    watermark: { kind: 'max', expression },
+  });
+  switch (subtype) {
+    case OID.int4:
+      return ordered({ kind: 'integer' }, 2_147_483_646, 'max(upper(c))');
+    case OID.int8:
+    case OID.numeric:
+      return ordered({ kind: 'integer' }, UNBOUNDED - 2, 'trunc(max(upper(c)))');
+    case OID.date:
+      return ordered(
+        { kind: 'date' },
+        2_921_938,
+        `max(upper(c)) FILTER (WHERE isfinite(upper(c))) - '2000-01-01'::date`,
+      );
+    case OID.timestamp:
+    case OID.timestamptz: {
+      const zone = subtype === OID.timestamptz;
+      const last = `max(upper(c)) FILTER (WHERE isfinite(upper(c))) - '2000-01-01'::${zone ? 'timestamptz' : 'timestamp'}`;
+      return ordered(
+        { kind: 'timestamp', zone, precision: -SPAN_SECONDS },
+        200_000_000,
+        `trunc(extract(epoch FROM ${last}) / ${POWERS[SPAN_SECONDS]})`,
+      );
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Two columns that hold the ends of such ranges, `last` the name of the higher; undefined for types that are not counted. */
+export function endsOf(
+  type: number,
+  last: string,
+  types: ReadonlyMap<number, Type>,
+): readonly [UniqueRecipe, UniqueRecipe] | undefined {
+  const whole = spans(type, false, types);
+  if (whole?.recipe.kind !== 'sequence' || whole.recipe.form.kind !== 'span' || whole.watermark.kind !== 'max')
+    return undefined;
+  const { form, start } = whole.recipe;
+  const expression = whole.watermark.expression.replaceAll('upper(c)', 'c');
+  const end = (at: 0 | 1): UniqueRecipe => ({
+    recipe: { kind: 'sequence', form: { kind: 'end', of: form.of, end: at }, start },
+    capacity: Math.floor(whole.capacity / 2) - 1,
+    watermark: { kind: 'max', expression, column: last },
+  });
+  return [end(0), end(1)];
 }
 
 const POWERS_OF_TWO: readonly number[] = Array.from({ length: 53 }, (_, index) => Number(1n << BigInt(index)));

@@ -16,7 +16,8 @@ export function watermarkQuestions(draft: Draft): Question[] {
   for (const ordinal of draft.ordinals) {
     const { watermark } = ordinal.unique;
     const table = quoteQualified(draft.relations[ordinal.relation]!);
-    const column = `t.${quoteIdentifier(draft.plan.relations[ordinal.relation]!.columns[ordinal.column]!.name)}`;
+    const { name } = draft.plan.relations[ordinal.relation]!.columns[ordinal.column]!;
+    const column = `t.${quoteIdentifier((watermark.kind === 'max' ? watermark.column : undefined) ?? name)}`;
     if (watermark.kind === 'max') {
       const expression = watermark.expression.replaceAll(/\bc\b/g, column);
       questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });

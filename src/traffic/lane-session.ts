@@ -88,8 +88,8 @@ export class LaneSession {
   }
 
   private refusal(transaction: Transaction, error: pg.DatabaseError): Outcome {
-    if (error.code === '26000') {
-      // The statement is not there because preparing it failed: that failure is the reason.
+    if (error.code === '26000' || error.code === '25P02') {
+      // The statement is not there, or its block is aborted, because preparing it failed: that failure is the reason.
       for (const { shape } of transaction.statements) {
         const cause = this.prepareErrors.get(shape.id);
         this.names.delete(shape.id);
@@ -136,7 +136,7 @@ export class LaneSession {
   }
 }
 
-function refusedBy(error: pg.DatabaseError): Outcome {
+export function refusedBy(error: pg.DatabaseError): Outcome {
   return {
     kind: 'refused',
     sqlstate: error.code ?? 'XX000',

@@ -29,7 +29,11 @@ afterAll(() => database.drop());
 it('the first operations of every lane are those of the golden file', async () => {
   const generator = 'random_seed: 12345\nfaker_seed: 54321\nconnections: 2\npipeline_depth: 3';
   const config = parseConfig('c.yaml', configFor(database, generator), [], {});
-  const { plan, claims } = await prepare(database.client, config, true, () => undefined);
+  const { plan, claims } = await prepare(database.client, config, {
+    dryRun: true,
+    say: () => undefined,
+    rehearsal: null,
+  });
   await expect(
     `generator_version ${GENERATOR_VERSION}\n${transcript(plan, claims, 12).join('\n')}\n`,
   ).toMatchFileSnapshot('golden/transcript.sql');
@@ -43,7 +47,11 @@ it('another faker seed changes texts and not the operations', async () => {
       [],
       {},
     );
-    const { plan, claims } = await prepare(database.client, config, true, () => undefined);
+    const { plan, claims } = await prepare(database.client, config, {
+      dryRun: true,
+      say: () => undefined,
+      rehearsal: null,
+    });
     return transcript(plan, claims, 300);
   };
   const one = await lines(1);
@@ -61,7 +69,11 @@ it('another table changes no value of the first operations on its neighbours', a
       [],
       {},
     );
-    const { plan, claims } = await prepare(database.client, config, true, () => undefined);
+    const { plan, claims } = await prepare(database.client, config, {
+      dryRun: true,
+      say: () => undefined,
+      rehearsal: null,
+    });
     return transcript(plan, claims, 100);
   };
   const before = await seen();
@@ -104,7 +116,11 @@ it('another column changes no value that an INSERT gives to its neighbours', asy
   const seen = async () => {
     const settings = 'random_seed: 1\nconnections: 2\nmanual_table_list: [people]';
     const config = parseConfig('c.yaml', configFor(database, settings), [], {});
-    const { plan, claims } = await prepare(database.client, config, true, () => undefined);
+    const { plan, claims } = await prepare(database.client, config, {
+      dryRun: true,
+      say: () => undefined,
+      rehearsal: null,
+    });
     return insertedValues(plan, claims, 200);
   };
   const before = await seen();

@@ -9,7 +9,11 @@ function drawn(choices: readonly Choice[], perLane: number, seed: bigint): numbe
   const counts = choices.map(() => 0);
   for (let lane = 0; lane < LANES; lane++) {
     const root = seedOf(seed);
-    const mix = new Mix(choices, split(root, `lane/${lane}`), { seed: root, lane, lanes: LANES });
+    const mix = new Mix({ common: choices, own: [], ownPart: 0 }, split(root, `lane/${lane}`), {
+      seed: root,
+      lane,
+      lanes: LANES,
+    });
     for (let number = 0; number < perLane; number++) counts[choices.indexOf(mix.draw(number))]!++;
   }
   return counts;
@@ -39,7 +43,11 @@ it('follows the weights within a percent over 20,000 operations, and other seeds
     expect(Math.abs(counts[index]! / 20_000 - weight / 10)).toBeLessThan(0.01);
   const first = (seed: bigint) => {
     const root = seedOf(seed);
-    const mix = new Mix(CHOICES, split(root, 'lane/0'), { seed: root, lane: 0, lanes: LANES });
+    const mix = new Mix({ common: CHOICES, own: [], ownPart: 0 }, split(root, 'lane/0'), {
+      seed: root,
+      lane: 0,
+      lanes: LANES,
+    });
     return Array.from({ length: 100 }, (_, number) => CHOICES.indexOf(mix.draw(number)));
   };
   const [one, other] = [first(7n), first(8n)];

@@ -26,7 +26,7 @@ async function start(generator: string, workers: number) {
   );
   const client = await connectTo(database.port, database.name);
   await client.query('SET search_path = pg_catalog');
-  const prepared = await prepare(client, config, false, () => undefined);
+  const prepared = await prepare(client, config, { dryRun: false, say: () => undefined, rehearsal: null });
   await client.end();
   const traffic = built.startTraffic({
     plan: prepared.plan,

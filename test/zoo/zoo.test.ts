@@ -75,6 +75,71 @@ const ZOO: readonly Animal[] = [
       CREATE UNIQUE INDEX ON a (lower(email)); CREATE UNIQUE INDEX ON a (owner) WHERE active`,
   },
   {
+    name: 'partial-unique-over-few-values',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, is_default boolean NOT NULL, v text); CREATE UNIQUE INDEX ON a (is_default) WHERE is_default;
+      CREATE UNIQUE INDEX ON a ((true)) WHERE is_default`,
+  },
+  {
+    name: 'unique-nulls-not-distinct',
+    sql: 'CREATE TABLE a (id int, email text, city text, v text, UNIQUE NULLS NOT DISTINCT (email), UNIQUE NULLS NOT DISTINCT (id, city))',
+  },
+  {
+    name: 'expressions-that-may-fail',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, body text, tags text[], v text); CREATE INDEX ON a (((body::json) ->> 'a')); CREATE INDEX ON a USING gin (array_to_tsvector(tags));
+      CREATE TABLE b (id int PRIMARY KEY, amount text, doubled int GENERATED ALWAYS AS (amount::int * 2) STORED);
+      CREATE TABLE c (id int PRIMARY KEY, code text UNIQUE, v text); CREATE INDEX ON c ((code::int))`,
+  },
+  {
+    name: 'unique-column-with-check',
+    sql: `CREATE DOMAIN code AS text CHECK (VALUE ~ '^[A-Z]{2}-[0-9]{3}$'); CREATE TABLE a (c code PRIMARY KEY, v text)`,
+    settings: 'insert_rows: 1',
+  },
+  {
+    name: 'check-between-parents',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE friends (a int NOT NULL REFERENCES p, b int NOT NULL REFERENCES p, since date, CHECK (a <> b), PRIMARY KEY (a, b));
+      CREATE TABLE pairs (a int NOT NULL REFERENCES p, b int REFERENCES p, v text, CHECK (b IS NULL OR a < b))`,
+  },
+  {
+    name: 'partition-foreign-keys',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE q (id int PRIMARY KEY, v text);
+      CREATE TABLE a (id int, kind text, ref int NOT NULL, v text, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);
+      CREATE TABLE a_p PARTITION OF a FOR VALUES IN ('p'); CREATE TABLE a_p2 PARTITION OF a FOR VALUES IN ('p2'); CREATE TABLE a_q PARTITION OF a FOR VALUES IN ('q');
+      ALTER TABLE a_p ADD FOREIGN KEY (ref) REFERENCES p; ALTER TABLE a_p2 ADD FOREIGN KEY (ref) REFERENCES p; ALTER TABLE a_q ADD FOREIGN KEY (ref) REFERENCES q;
+      CREATE TABLE b (id int, at date, ref int NOT NULL) PARTITION BY RANGE (at);
+      CREATE TABLE b1 PARTITION OF b FOR VALUES FROM ('2020-01-01') TO ('2022-01-01'); CREATE TABLE b2 PARTITION OF b DEFAULT;
+      ALTER TABLE b1 ADD FOREIGN KEY (ref) REFERENCES p; ALTER TABLE b2 ADD FOREIGN KEY (ref) REFERENCES p`,
+    never: [
+      'SELECT FROM (SELECT count(DISTINCT kind) AS kinds FROM a) AS k WHERE kinds <> 2',
+      "SELECT FROM a WHERE kind = 'q'",
+    ],
+  },
+  {
+    name: 'exclusion-ranges',
+    sql: `CREATE EXTENSION btree_gist; CREATE TABLE room (id int PRIMARY KEY, v text);
+      CREATE TABLE a (id int PRIMARY KEY, room int REFERENCES room, during tstzrange NOT NULL, v text, EXCLUDE USING gist (room WITH =, during WITH &&));
+      CREATE TABLE b (id int PRIMARY KEY, room int NOT NULL REFERENCES room, s timestamptz NOT NULL, e timestamptz NOT NULL, v text, CHECK (s < e),
+        EXCLUDE USING gist (room WITH =, tstzrange(s, e) WITH &&));
+      CREATE TABLE c (id int PRIMARY KEY, code text, EXCLUDE USING gist (code WITH =));
+      CREATE TABLE d (id int PRIMARY KEY, r int4multirange UNIQUE, d daterange, EXCLUDE USING gist (d WITH &&) WHERE (id > 5));
+      CREATE TABLE e (id int PRIMARY KEY, a int, b int, EXCLUDE USING gist (int4range(a, b, '[]') WITH &&))`,
+  },
+  {
+    name: 'fk-to-unique-and-match-full',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE, x int NOT NULL, y date NOT NULL, UNIQUE (x, y));
+      CREATE TABLE a (id int PRIMARY KEY, code text REFERENCES p (code), x int, y date, FOREIGN KEY (x, y) REFERENCES p (x, y) MATCH FULL)`,
+  },
+  {
+    name: 'fk-cycle-nullable-and-deferrable',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, b int, v text); CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a, v text); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b;
+      CREATE TABLE c (id int PRIMARY KEY, d int NOT NULL, v text); CREATE TABLE d (id int PRIMARY KEY, c int NOT NULL REFERENCES c DEFERRABLE INITIALLY DEFERRED, v text);
+      ALTER TABLE c ADD FOREIGN KEY (d) REFERENCES d DEFERRABLE INITIALLY DEFERRED`,
+  },
+  {
+    name: 'identity-serial-generated-and-defaults',
+    sql: `CREATE TABLE a (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial, at timestamptz NOT NULL DEFAULT now(), v text, w text GENERATED ALWAYS AS (upper(v)) STORED);
+      CREATE TABLE b (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), a bigint REFERENCES a, v text)`,
+  },
+  {
     name: 'partition-range-list-hash',
     sql: `CREATE TABLE r (id bigint, at date NOT NULL, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
       CREATE TABLE r1 PARTITION OF r FOR VALUES FROM ('2020-01-01') TO ('2020-02-01'); CREATE TABLE r2 PARTITION OF r FOR VALUES FROM ('2021-01-01') TO ('2021-02-01');

@@ -10,7 +10,7 @@ INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUE
   -- "23", "cary28.16gtcj@yahoo.com", "fine", "2010-01-21", "{\"Health\",\"Kids\",\"Clothing\",\"Tools\"}", "27", "zula_willms74.20gtcj@yahoo.com", "fine", "2005-01-05", "{\"Clothing\",\"Electronics\",\"Outdoors\",\"Books\",\"Automotive\"}", "31", "ronald64.24gtcj@gmail.com", "bad", "2024-03-24", "{\"Beauty\"}", "35", "marge48.28gtcj@gmail.com", "bad", "2023-03-24", "{\"Grocery\",\"Home\",\"Home\",\"Toys\",NULL}"
 -- lane 0, operation 3: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
-  -- "2", "1", "Bob Purdy", "613.69", "5", "3", "Brielle Gusikowski", NULL, "2", "5", "Minnie Senger", NULL, "2", "7", "Leda Langworth", "-433.73"
+  -- "2", "1", "Bob Purdy", "613.69", "2", "3", "Brielle Gusikowski", NULL, "2", "5", "Minnie Senger", NULL, "2", "7", "Leda Langworth", "-433.73"
 -- lane 0, operation 4: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
   -- "39", "loraine37.32gtcj@yahoo.com", "fine", "2016-10-20", NULL, "43", "roel.macgyver.36gtcj@hotmail.com", "bad", "2012-07-21", "{\"Electronics\",\"Garden\",\"Outdoors\",\"Garden\",\"Movies\"}", "47", "jamey44.40gtcj@yahoo.com", "fine", "2005-01-08", "{\"Clothing\"}", "51", "rosemarie.okeefe.44gtcj@gmail.com", "fine", "2009-07-14", NULL
@@ -30,7 +30,7 @@ INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5,
   -- "2014-05-14 10:22:10.763707+00", "{\"n\":532336,\"name\":\"Sigmund Runolfsdottir PhD\",\"active\":false,\"score\":-98,\"tags\":[]}", "2003-04-22 04:06:51.944501+00", "{\"n\":226523,\"name\":\"Joshua Mertz\",\"active\":false,\"score\":36.1,\"tags\":[\"paulatim\",\"illum\"]}", "2020-02-09 03:00:10.207636+00", "{\"n\":287189,\"name\":\"Nia Heidenreich\",\"active\":false,\"score\":-50.8,\"tags\":[\"crapula\",\"aggero\",\"vehemens\"],\"address\":{\"city\":\"Eliasview\",\"zip\":null}}", "2024-04-07 09:36:39.336135+00", "{\"n\":14125,\"name\":\"Kenny Terry\",\"active\":false,\"score\":18.4,\"tags\":[\"clibanus\"],\"address\":{\"city\":\"North Marianville\",\"zip\":null}}"
 -- lane 0, operation 9: update on public.pets
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
-  -- "Miss Stephania Rolfson", "0.88", "5", "3"
+  -- "Miss Stephania Rolfson", "0.88", "2", "3"
 UPDATE "public"."pets" AS t SET "name" = $1, "weight" = $2 WHERE t."person" = $3::bigint AND t."nr" = $4::smallint
   -- "Jarrod Bechtelar", "3.80", "2", "5"
 -- lane 0, operation 10: delete on public.pets

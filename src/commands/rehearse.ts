@@ -1,0 +1,175 @@
+import pg from 'pg';
+import { SetupError } from '../config/problem.js';
+import type { Claims } from '../lane/claims.js';
+import { CompiledPlan, operationSeeds } from '../lane/compiled.js';
+import { type Outcome, reactionTo } from '../lane/outcome.js';
+import { OwnedRows } from '../lane/owned.js';
+import { Transaction } from '../lane/transaction.js';
+import type { Finding, OperationKind, Plan } from '../plan/plan.js';
+import { OPERATION_KINDS } from '../plan/plan.js';
+import { LaneSession, refusedBy } from '../traffic/lane-session.js';
+
+/** What the rehearsal has changed: tables whose rows go one by one, operations that are left out, and why. */
+export interface Rehearsal {
+  readonly plan: Plan;
+  readonly findings: readonly Finding[];
+}
+
+/* Other values, or another row, before an operation counts as impossible. */
+const TRIES = 12;
+/* Relations per transaction: locks are held until it is rolled back. */
+const PER_TRANSACTION = 50;
+const MOST_PREPARED = 200;
+
+type Refusal = { readonly kind: OperationKind; readonly relation: number; readonly reason: string };
+
+/**
+ * Tries one INSERT, UPDATE and DELETE on each of the relations as the first lane would carry them out, and rolls all of it
+ * back. So triggers that raise, row security and rules that swallow rows are found before the first write. An INSERT that
+ * is refused with several rows is tried with one. `connectLike` opens a pipelined session with settings like those of a lane.
+ */
+export async function rehearse(
+  connectLike: () => Promise<pg.Client>,
+  plan: Plan,
+  claims: readonly Claims[],
+  relations: readonly number[],
+): Promise<Rehearsal> {
+  const refused = await tryAll(connectLike, plan, claims, relations);
+  const several = refused.filter(({ kind }) => kind === 'insert').map(({ relation }) => relation);
+  if (several.length === 0 || plan.rowsPerOperation.insert === 1) return without(plan, refused);
+  const singly = new Set(several);
+  const oneByOne = withRowsOneByOne(plan, singly);
+  const stillRefused = await tryAll(connectLike, oneByOne, claims, several);
+  const lost = new Set(stillRefused.filter(({ kind }) => kind === 'insert').map(({ relation }) => relation));
+  return without(withRowsOneByOne(plan, new Set(several.filter((relation) => !lost.has(relation)))), [
+    ...refused.filter(({ relation }) => !singly.has(relation)),
+    ...stillRefused,
+  ]);
+}
+
+function withRowsOneByOne(plan: Plan, singly: ReadonlySet<number>): Plan {
+  const relations = plan.relations.map((relation, index) =>
+    singly.has(index) ? { ...relation, oneByOne: true } : relation,
+  );
+  return { ...plan, relations };
+}
+
+function without(plan: Plan, refused: readonly Refusal[]): Rehearsal {
+  const isRefused = (relation: number, kind: OperationKind) =>
+    refused.some((each) => each.relation === relation && each.kind === kind);
+  const relations = plan.relations.map((relation, index) =>
+    refused.some((each) => each.relation === index)
+      ? {
+          ...relation,
+          operations: {
+            insert: relation.operations.insert && !isRefused(index, 'insert'),
+            update: relation.operations.update && !isRefused(index, 'update'),
+            delete: relation.operations.delete && !isRefused(index, 'delete'),
+          },
+        }
+      : relation,
+  );
+  const choices = plan.choices.filter(({ relation, operation }) => !isRefused(relation, operation));
+  const findings = refused.map(
+    ({ relation, kind, reason }): Finding => ({
+      relation: plan.relations[relation]!.label,
+      column: null,
+      prevents: [kind],
+      reason,
+      remedy:
+        'generator.column_overrides or exclude_table_list; generator.rehearse: false tries it in the run all the same',
+    }),
+  );
+  return { plan: { ...plan, relations, choices }, findings };
+}
+
+/** Where an operation is tried. */
+interface Stage {
+  readonly session: LaneSession;
+  /** Rejects when the connection is lost. */
+  readonly lost: Promise<never>;
+  readonly compiled: CompiledPlan;
+}
+
+async function tryAll(
+  connectLike: () => Promise<pg.Client>,
+  plan: Plan,
+  claims: readonly Claims[],
+  relations: readonly number[],
+): Promise<Refusal[]> {
+  const compiled = new CompiledPlan(plan);
+  const client = await connectLike();
+  let lose: (reason: string) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    lose = (reason) => reject(SetupError.of('the rehearsal', `the connection was lost (${reason})`));
+  });
+  lost.catch(() => undefined);
+  const stage = { session: new LaneSession(client, MOST_PREPARED, (reason) => lose(reason)), lost, compiled };
+  const refusals: Refusal[] = [];
+  try {
+    for (let from = 0; from < relations.length; from += PER_TRANSACTION) {
+      const rows = new OwnedRows(compiled, 0, claims);
+      await client.query('BEGIN');
+      for (const relation of relations.slice(from, from + PER_TRANSACTION)) {
+        for (const kind of OPERATION_KINDS) {
+          if (!plan.choices.some((choice) => choice.relation === relation && choice.operation === kind)) continue;
+          const reason = await tryOne(stage, rows, relation, kind);
+          if (reason !== null) refusals.push({ relation, kind, reason });
+        }
+      }
+      await client.query('ROLLBACK');
+    }
+    return refusals;
+  } finally {
+    await stage.session.close();
+  }
+}
+
+/** Why an operation is not possible; null where it took effect, or where there is no row for it. */
+async function tryOne(
+  { session, lost, compiled }: Stage,
+  rows: OwnedRows,
+  relation: number,
+  kind: OperationKind,
+): Promise<string | null> {
+  if (!rows.possible(relation, kind)) return null;
+  const transaction = new Transaction(0, relation, kind, kind);
+  const lane = compiled.laneSeeds(0);
+  let refusal = '';
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    transaction.attempt = attempt;
+    if (!rows.generate(transaction, operationSeeds(lane, relation, attempt))) return attempt === 0 ? null : refusal;
+    await session.client.query('SAVEPOINT rehearsal');
+    const outcome = await execute(session, lost, transaction);
+    if (outcome.kind === 'committed') {
+      transaction.outcome = outcome;
+      rows.applied(transaction);
+      const hasEffect = transaction.statements.every(({ own }, index) => !own || outcome.rows[index]! > 0);
+      return hasEffect ? null : `${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`;
+    }
+    rows.undone(transaction);
+    const reaction = reactionTo(outcome.sqlstate, kind);
+    // What passes by itself says nothing about the table.
+    if (reaction === 'replay') return null;
+    refusal = `${kind.toUpperCase()} was tried and refused (${outcome.sqlstate}: ${outcome.message})`;
+    if (reaction === 'reject') return refusal;
+  }
+  return refusal;
+}
+
+/** Sends a transaction within a savepoint, as a lane would, and has deferred constraints looked at. */
+async function execute(session: LaneSession, lost: Promise<never>, transaction: Transaction): Promise<Outcome> {
+  const { client } = session;
+  const sent = new Promise<Outcome>((resolve) => session.send(transaction, resolve));
+  const outcome = await Promise.race([sent, lost]);
+  try {
+    if (outcome.kind === 'committed')
+      await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT rehearsal');
+    else await client.query('ROLLBACK TO SAVEPOINT rehearsal');
+    return outcome;
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT rehearsal');
+    return refusedBy(error);
+  }
+}

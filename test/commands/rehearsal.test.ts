@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { configFor, count, databasesPerTest, runCli } from '../server/database.js';
+
+const { tables } = databasesPerTest();
+
+/* What no catalogue tells: triggers that raise, swallow and write elsewhere, and a rule. */
+const SCHEMA = `
+  CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'never'; END $$;
+  CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+  CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'too late' USING ERRCODE = '23514'; END $$;
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (now()); RETURN NEW; END $$;
+  CREATE TABLE refused (id int PRIMARY KEY, v text); CREATE TRIGGER t BEFORE INSERT ON refused FOR EACH ROW EXECUTE FUNCTION never();
+  CREATE TABLE kept (id int PRIMARY KEY, v text); CREATE TRIGGER t BEFORE DELETE ON kept FOR EACH ROW EXECUTE FUNCTION swallow();
+  CREATE TABLE ruled (id int PRIMARY KEY, v text); CREATE RULE r AS ON UPDATE TO ruled DO INSTEAD NOTHING;
+  CREATE TABLE deferred (id int PRIMARY KEY, v text);
+  CREATE CONSTRAINT TRIGGER t AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();
+  CREATE TABLE log (at timestamptz PRIMARY KEY);
+  CREATE TABLE noted (id int PRIMARY KEY, v text); CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION note();
+  CREATE TABLE plain (id int PRIMARY KEY, v text)`;
+const SETTINGS = 'random_seed: 4\nnum_iterations: 3000\nexclude_table_list: [log]';
+
+it('finds beforehand what triggers and rules do, leaves it out, and leaves nothing behind', async () => {
+  const database = await tables(SCHEMA);
+  const trial = await runCli(configFor(database, SETTINGS), ['--dry-run']);
+  expect(trial.code).toBe(0);
+  for (const table of ['refused', 'kept', 'ruled', 'deferred', 'log', 'noted', 'plain'])
+    expect(await count(database, table), table).toBe(0);
+
+  const { code, summary, stderr } = await runCli(configFor(database, SETTINGS));
+  expect(code).toBe(0);
+  expect(summary.errors).toEqual({});
+  for (const line of [
+    'public.refused: INSERT was tried and refused (P0001: never), so no INSERT',
+    'public.kept: DELETE has no effect',
+    'public.ruled: UPDATE has no effect',
+    'public.deferred: INSERT was tried and refused (23514: too late), so no INSERT',
+  ]) {
+    expect(stderr).toContain(line);
+    expect(trial.stderr).toContain(line);
+  }
+  // The trigger's key comes from a clock that stands still within a transaction: one row at a time passes.
+  const { insert } = summary.tables['public.noted']!;
+  expect(insert.rows).toBe(insert.operations);
+  expect(await count(database, 'log')).toBe(insert.rows);
+  for (const kind of ['insert', 'update', 'delete'] as const)
+    expect(summary.tables['public.plain']![kind].operations).toBeGreaterThan(50);
+  expect(summary.tables['public.kept']!.delete.operations).toBe(0);
+  expect(summary.tables['public.ruled']!.update.operations).toBe(0);
+});
+
+it('rehearse: false tries everything in the run; what keeps failing is set aside there', async () => {
+  const database = await tables(SCHEMA);
+  const settings = `${SETTINGS}\nrehearse: false\nmanual_table_list: [refused, plain]\nerror_budget: { max_error_ratio: 1, quarantine_after: 5 }\ninsert_max_retries: 1`;
+  const { code, summary, stderr } = await runCli(configFor(database, settings));
+  expect(code).toBe(0);
+  expect(stderr).not.toContain('was tried');
+  expect(stderr).toContain('public.refused: INSERT set aside');
+  expect(summary.errors['P0001']!.count).toBeGreaterThan(10);
+  expect(summary.tables['public.plain']!.insert.operations).toBeGreaterThan(1000);
+});
