@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
-import { EXIT, type RunOptions, run } from './commands/run.js';
+import { inspect } from './commands/inspect.js';
+import { type RunOptions, run } from './commands/run.js';
 import { parseDurationMs } from './config/duration.js';
 import type { Override } from './config/load.js';
 import { VERSION } from './version.js';
@@ -108,6 +110,27 @@ program
   .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
   .action(async (flags: Flags) => {
     process.exitCode = await run(toOptions(flags), process.env);
+  });
+
+interface InspectFlags {
+  readonly config: string;
+  readonly json?: true;
+  readonly rehearse?: true;
+  readonly embedded?: true;
+}
+
+program
+  .command('inspect')
+  .description('show what a run would do on each table and column, and what it cannot do and why; writes nothing')
+  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('--json', 'for scripts')
+  .option('--rehearse', 'try one of each operation per table, rolled back')
+  .option('--embedded', 'start a private PostgreSQL with the demo tables')
+  .action(async ({ config, json, rehearse, embedded }: InspectFlags) => {
+    const overrides =
+      embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }];
+    const options = { file: config, overrides, json: json === true, rehearse: rehearse === true };
+    process.exitCode = await inspect(options, process.env);
   });
 
 try {

@@ -1,10 +1,12 @@
 import pg from 'pg';
+import type { Catalog, Relation } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
 import type { Claims } from '../lane/claims.js';
 import { CompiledPlan, operationSeeds } from '../lane/compiled.js';
 import { type Outcome, reactionTo } from '../lane/outcome.js';
 import { OwnedRows } from '../lane/owned.js';
 import { Transaction } from '../lane/transaction.js';
+import type { Draft } from '../plan/build.js';
 import type { Finding, OperationKind, Plan } from '../plan/plan.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import { LaneSession, refusedBy } from '../traffic/lane-session.js';
@@ -20,6 +22,28 @@ const TRIES = 12;
 /* Relations per transaction: locks are held until it is rolled back. */
 const PER_TRANSACTION = 50;
 const MOST_PREPARED = 200;
+
+/* More plain tables than this would cost a second, for nothing that could be found. */
+const MOST_PLAIN = 30;
+
+/** Positions of the tables to rehearse: all of a small schema, of a large one those that are not plain. */
+export function tablesToRehearse({ plan, relations, searches, findings }: Draft, { types }: Catalog): number[] {
+  const remarkable = new Set([...searches.map(({ label }) => label), ...findings.map(({ relation }) => relation)]);
+  const isPlain = (relation: Relation, label: string) =>
+    !relation.reacts &&
+    !relation.rowSecurity &&
+    relation.computed.length === 0 &&
+    relation.exclusions.length === 0 &&
+    relation.partitioning === null &&
+    !remarkable.has(label) &&
+    relation.attributes.every(({ type }) => {
+      const { kind, schema } = types.get(type)!;
+      return kind === 'enum' || (kind === 'base' && schema === 'pg_catalog');
+    });
+  const targeted = [...plan.relations.keys()].filter((index) => plan.relations[index]!.targeted);
+  const others = targeted.filter((index) => !isPlain(relations[index]!, plan.relations[index]!.label));
+  return targeted.length - others.length > MOST_PLAIN ? others : targeted;
+}
 
 type Refusal = { readonly kind: OperationKind; readonly relation: number; readonly reason: string };
 

@@ -8,8 +8,7 @@ import { createRegistry } from '../metrics/registry.js';
 import { Progress } from '../report/progress.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
-import { type Cluster, startCluster } from '../server/cluster.js';
-import { createDemo } from '../server/demo.js';
+import type { Cluster } from '../server/cluster.js';
 import {
   startTraffic,
   startWorkers,
@@ -22,10 +21,13 @@ import type { Notice } from '../traffic/ledger.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
 import { connectCoordinator, connectRehearsal } from './connect.js';
+import { startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
+import type { Prepared } from './examine.js';
+import { EXIT } from './exit.js';
 import { explain, type Place } from './explain.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
-import { type Prepared, prepare } from './prepare.js';
+import { prepare } from './prepare.js';
 import { untilSummary } from './until.js';
 
 export interface RunOptions {
@@ -42,9 +44,6 @@ export interface RunOptions {
   readonly quiet: boolean;
   readonly json: boolean;
 }
-
-/** Exit codes, as INTERFACE fixes them. */
-export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4 } as const;
 
 /** The main job: YAML → catalog → plan → traffic → summary. Returns the exit code. */
 export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): Promise<number> {
@@ -67,7 +66,10 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       progress.message('info', `metrics on http://${config.metrics.host}:${endpoint.port}/metrics`);
     }
     const runId = randomBytes(4).toString('hex');
-    if (config.embedded) cluster = await startDemo(config, runId, progress);
+    if (config.embedded) {
+      cluster = await startDemo(config, runId);
+      progress.message('info', `embedded PostgreSQL with the demo tables: ${describeConnection(cluster.settings)}`);
+    }
     const settings = cluster?.settings ?? config.connection;
     const client = await connectCoordinator(settings, config, runId);
     if (!isTrial) workers = startWorkers(workerCount(config.generator.workers, config.generator.connections));
@@ -144,21 +146,6 @@ async function settle(
   } catch (error) {
     progress.message('warn', `sequences stay past the run's values: ${(error as Error).message}`);
   }
-}
-
-async function startDemo(config: Config, runId: string, progress: Progress): Promise<Cluster> {
-  const cluster = await startCluster();
-  try {
-    const client = await connectCoordinator(cluster.settings, config, runId);
-    await client.query('SET search_path = public');
-    await createDemo(client);
-    await client.end();
-  } catch (error) {
-    await cluster.stop();
-    throw error;
-  }
-  progress.message('info', `embedded PostgreSQL with the demo tables: ${describeConnection(cluster.settings)}`);
-  return cluster;
 }
 
 interface Job {

@@ -13,8 +13,6 @@ export function keysNotInThisVersion(config: FileConfig): readonly (readonly str
   refuseIf(generator.enable_index_create_drop, 'generator', 'enable_index_create_drop');
   refuseIf(generator.force_conflicts.enabled, 'generator', 'force_conflicts', 'enabled');
   refuseIf(generator.defaults !== 'immutable', 'generator', 'defaults');
-  refuseIf(generator.untargeted_parents !== 'refuse', 'generator', 'untargeted_parents');
-  refuseIf(Object.keys(generator.exclude_columns_from_update).length > 0, 'generator', 'exclude_columns_from_update');
   refuseIf(generator.transaction.statements !== 1, 'generator', 'transaction', 'statements');
   refuseIf(generator.transaction.savepoint_ratio !== 0, 'generator', 'transaction', 'savepoint_ratio');
   refuseIf(generator.transaction.rollback_ratio !== 0, 'generator', 'transaction', 'rollback_ratio');

@@ -1,38 +1,27 @@
-import { columnsOf } from '../catalog/expression.js';
-import { type Catalog, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
+import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
-import { type Condition, conditionsOn, type Restriction, restrictionsOf } from '../constraint/restriction.js';
-import { isTotal } from '../constraint/total.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
-import { type Seed, seedOf } from '../random/seed.js';
-import { type ColumnDraft, draftColumns } from './column.js';
-import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
-import { draftKeys, identifyingColumns, isTight } from './keys.js';
-import type { Choice, ColumnPlan, Finding, OperationKind, Plan, RelationPlan } from './plan.js';
+import { seedOf } from '../random/seed.js';
+import type { ConstraintNote } from './constraint-notes.js';
+import type { Choice, Finding, Plan, RelationPlan } from './plan.js';
 import { checkPrivileges } from './privileges.js';
-import { type Search, searchesFor } from './search.js';
-import type { UniqueRecipe } from './sequence-for.js';
+import { type Context, type OrdinalColumn, planRelation } from './relation.js';
+import type { Search } from './search.js';
 import { entryFor, targetedRelations } from './target.js';
-import { setsPerTable, updateGroups, updateSets } from './update-sets.js';
+import { setsPerTable } from './update-sets.js';
 
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
 export const GENERATOR_VERSION = 2;
-
-/** What the database must still be asked before a plan is whole: see `watermark.ts`. */
-export interface OrdinalColumn {
-  readonly relation: number;
-  readonly column: number;
-  readonly unique: UniqueRecipe;
-}
 
 export interface Draft {
   readonly plan: Plan;
   readonly searches: readonly Search[];
   readonly ordinals: readonly OrdinalColumn[];
   readonly findings: readonly Finding[];
+  readonly notes: readonly ConstraintNote[];
   /** Catalog relations in the order of plan.relations. */
   readonly relations: readonly Relation[];
 }
@@ -44,15 +33,17 @@ export interface Seeds {
 }
 
 /**
- * Decides everything that can be decided without the rows.
- * @throws SetupError for names that do not exist, missing privileges, or where no operation is possible at all.
+ * Decides everything that can be decided without the rows. `parents`: labels of tables beyond the targeted ones that take
+ * rows where others need them, and no operations of their own.
+ * @throws SetupError for names that do not exist, and missing privileges.
  */
-export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft {
+export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parents: ReadonlySet<string> = NONE): Draft {
   const problems: Problem[] = [];
   const targeted = new Set(targetedRelations(config, catalog, problems));
   checkPrivileges([...targeted], config, catalog, problems);
   if (problems.length > 0) throw new SetupError(problems);
 
+  for (const relation of catalog.relations) if (parents.has(labelOf(relation))) targeted.add(relation);
   const targetedLabels = new Set([...targeted].map(labelOf));
   const relations = catalog.relations.filter(
     (relation) =>
@@ -61,6 +52,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
   const findings: Finding[] = [];
   const ordinals: OrdinalColumn[] = [];
   const searches: Search[] = [];
+  const notes: ConstraintNote[] = [];
   const context: Context = {
     config,
     catalog,
@@ -72,23 +64,14 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
     problems,
     ordinals,
     searches,
+    notes,
     writers: new Writers(new Pools(seedOf(seeds.faker))),
     sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
   const plans = relations.map((relation, index) => planRelation(relation, index, context));
   if (problems.length > 0) throw new SetupError(problems);
 
-  const choices = chooseFrom(plans, relations, config);
-  if (choices.length === 0) {
-    throw new SetupError([
-      { place: config.source.file, key: 'generator', message: 'no operation is possible on any targeted table:' },
-      ...findings.map((finding) => ({
-        place: finding.relation,
-        key: finding.column ?? '',
-        message: `${finding.reason}; ${finding.remedy}`,
-      })),
-    ]);
-  }
+  const choices = chooseFrom(plans, relations, config, parents);
   const { generator } = config;
   const plan: Plan = {
     generatorVersion: GENERATOR_VERSION,
@@ -110,7 +93,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds): Draft
     relations: plans,
     choices,
   };
-  return { plan, ordinals, searches, findings, relations };
+  return { plan, ordinals, searches, findings, notes, relations };
 }
 
 /** Shares an amount out so that it adds up: the first lanes take the remainder. −1 stays −1 for every lane. */
@@ -126,225 +109,14 @@ function rowSelection(config: Config): 'owned' | 'system_rows' {
   return config.randomSeed === undefined ? 'system_rows' : 'owned';
 }
 
-interface Context {
-  readonly config: Config;
-  readonly catalog: Catalog;
-  readonly seed: Seed;
-  readonly relations: readonly Relation[];
-  readonly indexOf: ReadonlyMap<string, number>;
-  readonly targeted: ReadonlySet<Relation>;
-  readonly findings: Finding[];
-  readonly problems: Problem[];
-  readonly ordinals: OrdinalColumn[];
-  readonly searches: Search[];
-  /** For samples of recipes, to be tried on the server. */
-  readonly writers: Writers;
-  /** Sets of columns for UPDATE, per table. */
-  readonly sets: number;
-}
+const NONE: ReadonlySet<string> = new Set();
 
-function planRelation(given: Relation, index: number, context: Context): RelationPlan {
-  const { config, catalog } = context;
-  const relation = withoutRareNulls(given);
-  const label = labelOf(relation);
-  const isTargeted = context.targeted.has(given);
-  const findings: Finding[] = [];
-  const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
-  const conditions = [
-    ...conditionsOn(relation, catalog.types),
-    ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
-  ];
-  const { byColumn, unsolved } = restrictionsOf(conditions);
-  const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
-  const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
-  const foreignKeys = isTargeted
-    ? relation.foreignKeys.flatMap((key) =>
-        planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
-      )
-    : [];
-  const foreignColumns = new Map(
-    foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)),
-  );
-
-  const key = identifyingColumns(relation, columns);
-  const referenced = new Set(
-    relation.referencedBy
-      .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
-      .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
-  );
-  const { ordinals, tracked, pairs, exclusions } = draftKeys(
-    { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
-    columns,
-    (column) => foreignColumns.has(column),
-    catalog,
-    config.generator.min_col_size_bytes,
-  );
-  let capacity = Number.MAX_SAFE_INTEGER;
-  if (isTargeted) {
-    for (const [column, unique] of ordinals) {
-      context.ordinals.push({ relation: index, column, unique });
-      capacity = Math.min(capacity, unique.capacity);
-    }
-  }
-
-  const planned = columns.map((column, position): ColumnPlan => {
-    const ordinal = ordinals.get(position);
-    const fixed = key.includes(position) || referenced.has(position);
-    // A range that lacks an end would overlap all others.
-    const nullRatio = fixed || pairs.flat().includes(position) ? 0 : column.nullRatio;
-    const isForeign = foreignColumns.has(position);
-    const isPlain = !isForeign && ordinal === undefined && !fixed;
-    return {
-      name: column.name,
-      sql: column.sql,
-      typeName: column.typeName,
-      label: column.label,
-      recipe: isForeign ? column.recipe : (ordinal?.recipe ?? column.recipe),
-      source: isForeign ? 'foreign' : ordinal === undefined ? column.source : 'ordinal',
-      salt: column.salt,
-      nullRatio,
-      edges: isPlain && !tracked.some((members) => members.includes(position)) ? column.edges : NO_EDGES,
-      edgeRatio: column.edgeRatio,
-    };
-  });
-
-  const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
-  const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
-  const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
-  const { searches, guards, open } = isTargeted
-    ? searchesFor(
-        [
-          ...conditions.filter((condition) => unsolved.includes(condition) || isUnmet(condition, byColumn, columns)),
-          ...relation.computed
-            .filter(({ expression }) => !isTotal(expression))
-            .map((computed) => ({ ...computed, domainColumn: null, computed: true })),
-        ],
-        {
-          relation,
-          index,
-          label,
-          columns,
-          planned,
-          fixed: new Set([...key, ...referenced]),
-          types: catalog.types,
-          writers: context.writers,
-          seed: context.seed,
-        },
-      )
-    : { searches: [], guards: [], open: unsolved };
-  context.searches.push(...searches);
-  const groups = updateGroups(
-    columns,
-    planned,
-    foreignKeys,
-    [...pairs, ...[...searches, ...guards].map((tied) => tied.columns)],
-    new Set([...key, ...referenced, ...tracked.flat()]),
-  );
-  const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
-  const rekeyed =
-    sets.length > 0 || key.length === 0
-      ? []
-      : insertColumns.filter((position) => columns[position]!.attribute.identity !== 'always');
-  const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
-  if (isTargeted && sets.length === 0 && !canRekey) {
-    findings.push({
-      relation: label,
-      column: null,
-      prevents: ['update'],
-      reason: 'has no column that an UPDATE could change: its key is made by the server, and there is nothing else',
-      remedy: 'nothing to do: the other operations run',
-    });
-  }
-  if (isTargeted) findings.push(...constraintFindings(relation, open, exclusions));
-  context.findings.push(...findings);
-  const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
-  const possible = (operation: OperationKind) =>
-    isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
-  return {
-    label,
-    sql: quoteQualified(relation),
-    targeted: isTargeted,
-    columns: planned,
-    insertColumns,
-    overriding: insertColumns.some((position) => columns[position]!.attribute.identity === 'always'),
-    key,
-    named,
-    kept,
-    returned: kept.filter((position) => planned[position]!.source === 'server'),
-    foreignKeys: foreignKeys.map((foreignKey) =>
-      foreignKey.follows !== 'null' ||
-      mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked])
-        ? foreignKey
-        : { ...foreignKey, follows: 'nothing' },
-    ),
-    trackedKeys: isTargeted ? tracked : [],
-    groups: [],
-    guards,
-    updateSets: sets,
-    rekeyed: canRekey ? rekeyed : [],
-    capacity,
-    oneByOne: false,
-    operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
-  };
-}
-
-/** NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */
-function withoutRareNulls(relation: Relation): Relation {
-  const members = new Set(relation.uniqueKeys.filter((key) => key.nullsNotDistinct).flatMap((key) => key.columns));
-  if (members.size === 0) return relation;
-  const attributes = relation.attributes.map((attribute) =>
-    members.has(attribute.name) ? { ...attribute, notNull: true } : attribute,
-  );
-  return { ...relation, attributes };
-}
-
-/** True where a condition was read, but a column's recipe cannot be narrowed to it. */
-function isUnmet(
-  { expression }: Condition,
-  restrictions: ReadonlyMap<string, Restriction>,
-  columns: readonly ColumnDraft[],
-): boolean {
-  return columnsOf(expression).some((column) => {
-    const draft = columns.find((candidate) => candidate.name === column);
-    return (
-      restrictions.has(column) &&
-      draft !== undefined &&
-      draft.restriction === undefined &&
-      !draft.overridden &&
-      draft.source !== 'server'
-    );
-  });
-}
-
-const NO_EDGES: readonly string[] = [];
-
-/** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
-function constraintFindings(
-  relation: Relation,
-  unsolved: readonly Condition[],
-  exclusions: readonly string[],
-): Finding[] {
-  const label = labelOf(relation);
-  const remedy = `generator.column_overrides for the columns of ${relation.name}, or exclude_table_list`;
-  const findings: Finding[] = [];
-  const unread = [...new Set([...unsolved.map(({ name }) => name), ...exclusions])];
-  if (unread.length > 0) {
-    const reason = `values may be refused by ${unread.join(', ')}, which this version does not read`;
-    findings.push({ relation: label, column: null, prevents: [], reason, remedy });
-  }
-  if (relation.partitioning?.partitions === 0) {
-    findings.push({
-      relation: label,
-      column: null,
-      prevents: ['insert'],
-      reason: 'has no partition',
-      remedy: 'create one',
-    });
-  }
-  return findings;
-}
-
-function chooseFrom(plans: readonly RelationPlan[], relations: readonly Relation[], config: Config): Choice[] {
+function chooseFrom(
+  plans: readonly RelationPlan[],
+  relations: readonly Relation[],
+  config: Config,
+  parents: ReadonlySet<string>,
+): Choice[] {
   const weights = {
     insert: config.operationWeights.INSERT,
     update: config.operationWeights.UPDATE,
@@ -352,6 +124,7 @@ function chooseFrom(plans: readonly RelationPlan[], relations: readonly Relation
   };
   return plans.flatMap((plan, relation) =>
     (['insert', 'update', 'delete'] as const).flatMap((operation) => {
+      if (parents.has(plan.label)) return [];
       const tableWeight = entryFor(config.generator.table_weights, relations[relation]!) ?? 1;
       const weight = plan.operations[operation] ? tableWeight * weights[operation] : 0;
       return weight > 0 ? [{ relation, operation, weight }] : [];

@@ -1,4 +1,5 @@
 import type { Draft } from './build.js';
+import { searchNotes } from './constraint-notes.js';
 import type { ValueGroup } from './plan.js';
 import { groupOf, isUnneeded, keysOf, type Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
@@ -9,10 +10,12 @@ import type { UniqueRecipe } from './sequence-for.js';
  */
 export function applySearches(draft: Draft, accepted: readonly (readonly number[])[]): Draft {
   const findings = [...draft.findings];
+  const notes = [...draft.notes];
   const groups = draft.plan.relations.map((): ValueGroup[] => []);
   const barred = new Set<number>();
   const uniques = new Map<string, UniqueRecipe>();
   for (const [index, search] of draft.searches.entries()) {
+    notes.push(...searchNotes(search, accepted[index]!));
     if (isUnneeded(search, accepted[index]!)) continue;
     if (search.isKey) {
       const values = keysOf(search, accepted[index]!);
@@ -55,7 +58,7 @@ export function applySearches(draft: Draft, accepted: readonly (readonly number[
     const unique = uniques.get(`${ordinal.relation}/${ordinal.column}`);
     return unique === undefined ? ordinal : { ...ordinal, unique };
   });
-  return { ...draft, findings, ordinals, plan: { ...draft.plan, relations, choices } };
+  return { ...draft, findings, notes, ordinals, plan: { ...draft.plan, relations, choices } };
 }
 
 function oneOf(values: readonly string[]): UniqueRecipe {

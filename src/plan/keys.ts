@@ -19,12 +19,14 @@ export interface KeyDraft {
 
 /**
  * Makes every unique key unique: by a column that is a function of the row's ordinal where one exists, the one of most
- * values first; else by tracking its tuples. `isForeign` columns take their values from a parent and cannot serve.
+ * values first; else by tracking its tuples. `isForeign` columns take their values from a parent and cannot serve;
+ * `isSearched` ones are under conditions that no restriction expresses.
  */
 export function draftKeys(
   relation: Relation,
   columns: readonly ColumnDraft[],
   isForeign: (column: number) => boolean,
+  isSearched: (name: string) => boolean,
   catalog: Catalog,
   minBytes: number,
 ): KeyDraft {
@@ -41,6 +43,8 @@ export function draftKeys(
     for (const index of members) {
       const column = columns[index]!;
       if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
+      // A search finds few values: enough for a column among others of a key, too few to number all rows.
+      if (members.length > 1 && isSearched(column.name)) continue;
       const typed = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
       const unique = typed && column.restriction ? narrowUnique(typed, column.restriction) : typed;
       if (unique !== undefined && (best === undefined || unique.capacity > best.unique.capacity))

@@ -105,6 +105,8 @@ export interface ValueGroup {
 }
 
 export interface Guard {
+  /** Of the constraint. */
+  readonly name: string;
   readonly condition: Expression;
   readonly columns: readonly number[];
   readonly comparisons: readonly Comparison[];

@@ -21,6 +21,8 @@ export interface Search {
   readonly candidates: readonly (readonly (string | null)[])[];
   /** So many of the first candidates are ordinary values: where the server takes them all, nothing has to be limited. */
   readonly probes: number;
+  /** True where the server computes all of it, and only failing counts. */
+  readonly isComputed: boolean;
   /** True for one column that must be unique: every value can be used once. */
   readonly isKey: boolean;
   /** SELECT of the positions (from 1) of tuples that meet all conditions; one text[] parameter per column. */
@@ -68,7 +70,7 @@ export function searchesFor(
     const comparisonOf = (name: string) => comparison(columns[positions.get(name)!]!.attribute.type, context.types);
     if (hasSource && !condition.computed && isGuard(condition.expression, comparisonOf)) {
       const comparisons = members.map((member) => comparisonOf(columns[member]!.name));
-      guards.push({ condition: condition.expression, columns: members, comparisons });
+      guards.push({ name: condition.name, condition: condition.expression, columns: members, comparisons });
       continue;
     }
     // A unique column keeps its ordinals where one of its ranges holds them.
@@ -130,7 +132,8 @@ function searchFor(members: readonly number[], conditions: readonly Condition[],
     if (own[index]) return [...searched.samples.slice(0, 3), ...(searched.nullable ? [null] : [])];
     return candidatesFor(searched, expressions, isKey ? MOST_KEYS : undefined);
   });
-  const probes = isKey || conditions.every(({ computed }) => computed) ? ordinaryTuples(members, samples, context) : [];
+  const isComputed = conditions.every(({ computed }) => computed);
+  const probes = isKey || isComputed ? ordinaryTuples(members, samples, context) : [];
   return {
     relation: context.index,
     label: context.label,
@@ -139,6 +142,7 @@ function searchFor(members: readonly number[], conditions: readonly Condition[],
     conditions: conditions.map(({ name }) => name),
     candidates: [...probes, ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`))],
     probes: probes.length,
+    isComputed,
     isKey,
     sql: searchSql(members, conditions, context),
   };

@@ -1,7 +1,8 @@
 import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
 import { split } from '../random/seed.js';
-import type { Draft, OrdinalColumn } from './build.js';
+import type { Draft } from './build.js';
 import type { ColumnPlan, Plan } from './plan.js';
+import type { OrdinalColumn } from './relation.js';
 
 /** One question about the rows that stand in a table; answers are texts, null where there are no rows. */
 export interface Question {

@@ -142,18 +142,18 @@ export function unreachableTables(plan: Plan, claimed: Claimed): string[] {
     .map(({ label }) => label);
 }
 
-/** Names of referenced tables that are not targeted and hold no rows, with the tables that need them. */
-export function parentsWithoutRows(plan: Plan, claimed: Claimed): { child: string; key: string; parent: string }[] {
+/** A foreign key that must not be NULL, to a table that is not targeted and holds no rows. */
+export interface LackingParent {
+  readonly child: string;
+  readonly key: string;
+  readonly parent: string;
+}
+
+export function parentsWithoutRows(plan: Plan, rowsAtStart: RowCounts): LackingParent[] {
   return plan.relations.flatMap((child) =>
     child.foreignKeys.flatMap((key) => {
       const parent = plan.relations[key.parent]!;
-      if (
-        key.nullable ||
-        parent.targeted ||
-        claimed.claims[key.parent]!.count > 0 ||
-        claimed.rowsAtStart[key.parent] !== 0
-      )
-        return [];
+      if (key.nullable || parent.targeted || rowsAtStart[key.parent] !== 0) return [];
       return [{ child: child.label, key: key.name, parent: parent.label }];
     }),
   );

@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { introspect } from '../catalog/introspect.js';
+import type { Catalog, Relation } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import type { Claims } from '../lane/claims.js';
+import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
+import { choicesOf, shareOf } from '../lane/shares.js';
+import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
+import type { ConstraintNote } from '../plan/constraint-notes.js';
+import { applySearches } from '../plan/groups.js';
+import type { Finding, Plan } from '../plan/plan.js';
+import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
+import {
+  type Claimed,
+  claimRows,
+  countRows,
+  type LackingParent,
+  parentsWithoutRows,
+  type RowCounts,
+  unreachableTables,
+} from '../traffic/claim.js';
+import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
+import { checkOverrides } from './overrides.js';
+import { prove } from './prove.js';
+import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
+
+/** Everything that is known before the first write. */
+export interface Prepared extends Claimed {
+  readonly catalog: Catalog;
+  readonly plan: Plan;
+  readonly findings: readonly Finding[];
+  readonly reproducibleBecause: readonly string[];
+  /** Sequences that the run moves: to be settled when it has ended. */
+  readonly sequences: readonly OwnedSequence[];
+}
+
+type Say = (level: 'info' | 'warn', text: string) => void;
+
+/** What `prepare` is given beside the configuration. */
+export interface Surroundings {
+  /** True where nothing is to be reserved for a run. */
+  readonly dryRun: boolean;
+  readonly say: Say;
+  /** A pipelined session like a lane's, for the rehearsal; null where there is none. */
+  readonly rehearsal: (() => Promise<pg.Client>) | null;
+}
+
+/** All that is known of a run before it begins, whether it may begin or not. */
+export interface Examined extends Prepared {
+  readonly relations: readonly Relation[];
+  readonly notes: readonly ConstraintNote[];
+  /** Tables whose rows need parents that are not targeted, and of which there are none. */
+  readonly lacking: readonly LackingParent[];
+}
+
+/**
+ * Reads the database and decides everything. Writes no row: only sequences are moved, where it is not a trial, and an
+ * extension is created where `row_selection: system_rows` asks for it.
+ */
+export async function examine(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {
+  const { dryRun, say } = surroundings;
+  const catalog = await introspect(client, config.schemas);
+  checkServer(catalog, config, say);
+  const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
+  const { draft, rowsAtStart, lacking } = await draftWithParents(client, config, catalog, seeds, surroundings);
+  const questions = watermarkQuestions(draft);
+  const answers = await ask(client, questions, ({ ordinal }) => rowsAtStart[ordinal.relation] !== 0);
+  const gaps = new Map<number, Answer>();
+  for (const [index, question] of questions.entries()) {
+    const sql = gapQuestion(draft, question, answers[index]!);
+    if (sql !== undefined)
+      gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
+  }
+  const marked = applyWatermarks(draft, questions, answers, gaps);
+  // At once, so that little can slip in between the highest key that was read and the block above it.
+  const sequences = ownedSequences(marked, draft.relations);
+  if (!dryRun && lacking.length === 0) {
+    for (const reason of await reserveSequences(client, sequences, blockSize(marked))) {
+      say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
+    }
+  }
+  const { existing_rows: existing } = config.generator;
+  const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
+  const claims = await claimRows(client, marked, draft.relations, rowsAtStart, perTable);
+  const rehearsed = await rehearsal(
+    marked,
+    claims,
+    lacking.length > 0 ? [] : tablesToRehearse(draft, catalog),
+    surroundings,
+  );
+  const plan = { ...rehearsed.plan, quotas: quotasOfOwners(rehearsed.plan, claims) };
+  await checkOverrides(client, plan, config);
+  const because: string[] = [];
+  if (config.randomSeed === undefined) because.push('no random_seed is set');
+  if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
+  return {
+    catalog,
+    plan,
+    findings: [
+      ...draft.findings,
+      ...rehearsed.findings,
+      ...unreachableTables(plan, { claims, rowsAtStart }).map(unreachable),
+    ],
+    notes: draft.notes,
+    relations: draft.relations,
+    lacking,
+    reproducibleBecause: because,
+    sequences,
+    claims,
+    rowsAtStart,
+  };
+}
+
+/* A parent may need parents of its own. */
+const MOST_GENERATIONS = 16;
+
+interface Drafted {
+  readonly draft: Draft;
+  readonly rowsAtStart: RowCounts;
+  readonly lacking: readonly LackingParent[];
+}
+
+/** The draft of the plan; where `untargeted_parents: insert` is set, with the tables that lack the rows that others need. */
+async function draftWithParents(
+  client: pg.Client,
+  config: Config,
+  catalog: Catalog,
+  seeds: Seeds,
+  { dryRun, say }: Surroundings,
+): Promise<Drafted> {
+  const { table_rows: bounds, untargeted_parents: parents, count_rows: counting } = config.generator;
+  // Bounds on a table's rows mean all of them, so they must be known.
+  const isBounded = bounds.min > 0 || bounds.max > 0;
+  const added = new Set<string>();
+  for (let generation = 0; ; generation++) {
+    const built = buildPlan(config, catalog, seeds, added);
+    const searched = applySearches(built, await prove(client, built.searches));
+    const draft = await selectRows(client, catalog, searched, dryRun, say);
+    const rowsAtStart = await countRows(client, draft.relations, isBounded ? 'always' : counting);
+    const lacking = parentsWithoutRows(draft.plan, rowsAtStart);
+    if (lacking.length === 0 || parents === 'refuse' || generation === MOST_GENERATIONS)
+      return { draft, rowsAtStart, lacking };
+    for (const { parent } of lacking) added.add(parent);
+  }
+}
+
+function unreachable(label: string): Finding {
+  return {
+    relation: label,
+    column: null,
+    prevents: ['insert'],
+    reason: 'no row can come in: a foreign key that must not be NULL leads to a table that has no rows and takes none',
+    remedy: 'add rows to that table, or see why it takes none',
+  };
+}
+
+async function rehearsal(
+  plan: Plan,
+  claims: readonly Claims[],
+  tables: readonly number[],
+  { rehearsal: connectLike }: Surroundings,
+): Promise<Rehearsal> {
+  if (connectLike === null || tables.length === 0) return { plan, findings: [] };
+  return await rehearse(connectLike, plan, claims, tables);
+}
+
+/** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */
+function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[] {
+  const useful = plan.quotas.map((_, lane) => choicesOf(shareOf(plan, claims, lane)).length > 0);
+  const count = useful.filter(Boolean).length;
+  if (count === plan.quotas.length || count === 0) return plan.quotas;
+  const total = plan.quotas.reduce((sum, quota) => sum + quota, 0);
+  const shares = shareOut(plan.quotas.some((quota) => quota < 0) ? -1 : total, count);
+  return useful.map((isUseful) => (isUseful ? shares.shift()! : 0));
+}
+
+const QUESTIONS_PER_STATEMENT = 200;
+
+/** Answers to questions, many in one statement; those about empty tables are not asked. */
+async function ask(
+  client: pg.Client,
+  questions: readonly Question[],
+  isWorthwhile: (question: Question) => boolean,
+): Promise<Answer[]> {
+  const answers: Answer[] = questions.map(() => [null, null]);
+  const asked = [...questions.keys()].filter((index) => isWorthwhile(questions[index]!));
+  for (let from = 0; from < asked.length; from += QUESTIONS_PER_STATEMENT) {
+    const text = asked
+      .slice(from, from + QUESTIONS_PER_STATEMENT)
+      .map((index) => `SELECT ${index}, a.* FROM (${questions[index]!.sql}) AS a (low, high)`)
+      .join(' UNION ALL ');
+    const { rows } = await client.query({ text, rowMode: 'array' });
+    for (const [index, low, high] of rows as [number, string | null, string | null][]) answers[index] = [low, high];
+  }
+  return answers;
+}
+
+function checkServer({ server }: Catalog, config: Config, say: Say): void {
+  const where = `database ${server.database}`;
+  if (server.version < 140_000)
+    throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; 14 or later is`);
+  if (server.encoding !== 'UTF8')
+    throw SetupError.of(where, `its encoding is ${server.encoding}; only UTF8 is supported`);
+  if (server.readOnly)
+    throw SetupError.of(
+      where,
+      'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary',
+    );
+  if (server.superuser && !config.embedded) {
+    if (!config.generator.allow_superuser) {
+      throw SetupError.of(
+        where,
+        `user "${server.user}" is a superuser and generator.allow_superuser is false; connect as an ordinary user`,
+      );
+    }
+    say('warn', `user "${server.user}" is a superuser: privileges and row security are not exercised`);
+  }
+}
+
+/** `system_rows` needs an extension; where it cannot be had the run goes on with owned rows, and says so. */
+async function selectRows(
+  client: pg.Client,
+  catalog: Catalog,
+  draft: Draft,
+  dryRun: boolean,
+  say: Say,
+): Promise<Draft> {
+  if (draft.plan.rowSelection !== 'system_rows' || catalog.server.systemRows) return draft;
+  try {
+    if (!dryRun) await client.query(CREATE_SYSTEM_ROWS);
+    return draft;
+  } catch (error) {
+    const reason = error instanceof pg.DatabaseError ? error.message : String(error);
+    say('warn', `row_selection: the extension tsm_system_rows cannot be created (${reason}); rows are owned instead`);
+    return { ...draft, plan: { ...draft.plan, rowSelection: 'owned' } };
+  }
+}
+
+function randomSeed(): bigint {
+  return randomBytes(8).readBigInt64BE();
+}

@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { labelOf } from '../catalog/model.js';
+import { loadConfig, type Override } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import type { ConstraintNote } from '../plan/constraint-notes.js';
+import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import { columnInWords } from '../plan/recipe-words.js';
+import { connectCoordinator, connectRehearsal } from './connect.js';
+import { startDemo } from './demo.js';
+import { type Examined, examine } from './examine.js';
+import { EXIT } from './exit.js';
+
+export interface InspectOptions {
+  readonly file: string;
+  readonly overrides: readonly Override[];
+  readonly json: boolean;
+  /** Tries one of each operation per table, rolled back. */
+  readonly rehearse: boolean;
+}
+
+/** What `inspect` tells of a table. */
+interface TableReport {
+  readonly table: string;
+  /** By the server's estimate; null where it has none. */
+  readonly rows_estimated: number | null;
+  readonly key: readonly string[];
+  readonly operations: Readonly<Record<OperationKind, boolean>>;
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly recipe: string }[];
+  readonly constraints: readonly Omit<ConstraintNote, 'relation'>[];
+  readonly findings: readonly {
+    readonly column: string | null;
+    readonly prevents: readonly OperationKind[];
+    readonly reason: string;
+    readonly remedy: string;
+  }[];
+}
+
+interface Report {
+  readonly schema_version: 1;
+  /** True where every operation that the weights ask for runs on every targeted table. */
+  readonly covered: boolean;
+  readonly tables: readonly TableReport[];
+}
+
+/** Says per table and column what a run would do, and what it cannot do and why. Writes nothing. Returns the exit code. */
+export async function inspect(options: InspectOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  let stop: (() => Promise<void>) | undefined;
+  try {
+    const config = loadConfig(options.file, options.overrides, environment);
+    const runId = randomBytes(4).toString('hex');
+    const cluster = config.embedded ? await startDemo(config, runId) : undefined;
+    stop = cluster && (() => cluster.stop());
+    const settings = cluster?.settings ?? config.connection;
+    const client = await connectCoordinator(settings, config, runId);
+    try {
+      const examined = await examine(client, config, {
+        dryRun: true,
+        say: (_, text) => process.stderr.write(`${text}\n`),
+        rehearsal: options.rehearse ? () => connectRehearsal(settings, config, runId) : null,
+      });
+      const report = reportOf(examined, weighed(config.operationWeights));
+      process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
+      return report.covered ? EXIT.finished : EXIT.threshold;
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`error: ${error.message}\n`);
+    return EXIT.setup;
+  } finally {
+    await stop?.();
+  }
+}
+
+function weighed(weights: {
+  readonly INSERT: number;
+  readonly UPDATE: number;
+  readonly DELETE: number;
+}): OperationKind[] {
+  const byKind = { insert: weights.INSERT, update: weights.UPDATE, delete: weights.DELETE };
+  return OPERATION_KINDS.filter((kind) => byKind[kind] > 0);
+}
+
+const INSERT: readonly OperationKind[] = ['insert'];
+
+function reportOf(
+  { plan, relations, findings, notes, lacking, rowsAtStart }: Examined,
+  wanted: readonly OperationKind[],
+): Report {
+  const tables = plan.relations.flatMap((relation, index): TableReport[] => {
+    if (!relation.targeted) return [];
+    const { estimatedRows } = relations[index]!;
+    const own = [
+      ...findings.filter((finding) => finding.relation === relation.label),
+      ...lacking
+        .filter(({ child }) => child === relation.label)
+        .map(({ key, parent }) => ({
+          column: null,
+          prevents: INSERT,
+          reason: `foreign key ${key} needs a row of ${parent}, which is not targeted and has none`,
+          remedy: `add ${parent} to generator.manual_table_list, or rows to it, or set generator.untargeted_parents: insert`,
+        })),
+    ];
+    const runs = (kind: OperationKind): boolean =>
+      relation.operations[kind] &&
+      // Rows to change must be there, or come in.
+      (kind === 'insert' || rowsAtStart[index] !== 0 || runs('insert')) &&
+      plan.choices.some((choice) => choice.relation === index && choice.operation === kind) &&
+      !own.some(({ prevents }) => prevents.includes(kind));
+    return [
+      {
+        table: labelOf(relations[index]!),
+        rows_estimated: estimatedRows < 0 ? null : estimatedRows,
+        key: relation.key.map((column) => relation.columns[column]!.name),
+        operations: { insert: runs('insert'), update: runs('update'), delete: runs('delete') },
+        columns: relation.columns.map((column, position) => ({
+          name: column.name,
+          type: column.typeName,
+          recipe: columnInWords(relation, position),
+        })),
+        constraints: notes
+          .filter((note) => note.relation === relation.label)
+          .map(({ name, kind, status, how }) => ({ name, kind, status, how })),
+        findings: own.map(({ column, prevents, reason, remedy }) => ({ column, prevents, reason, remedy })),
+      },
+    ];
+  });
+  const covered = tables.every(({ operations }) => wanted.every((kind) => operations[kind]));
+  return { schema_version: 1, covered, tables };
+}
+
+function reportText({ tables, covered }: Report): string {
+  const lines = tables.flatMap((table) => [...tableText(table), '']);
+  const partly = tables.filter(({ operations }) => !(operations.insert && operations.update && operations.delete));
+  const nothing = partly.filter(({ operations }) => !operations.insert && !operations.update && !operations.delete);
+  lines.push(
+    `${tables.length} tables: ${tables.length - partly.length} take every operation, ${partly.length - nothing.length} some, ${nothing.length} none. ${covered ? 'All that the weights ask for runs.' : 'What is missing stands beside a ! with its reason.'}`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+function tableText({
+  table,
+  rows_estimated: rows,
+  key,
+  operations,
+  columns,
+  constraints,
+  findings,
+}: TableReport): string[] {
+  const running = OPERATION_KINDS.filter((kind) => operations[kind]).map((kind) => kind.toUpperCase());
+  const known = rows === null ? 'rows not estimated' : `about ${rows} rows`;
+  const named = key.length === 0 ? 'no key' : `key ${key.join(', ')}`;
+  const width = Math.max(0, ...columns.map(({ name, type }) => name.length + type.length + 1));
+  return [
+    `${table}: ${running.length === 0 ? 'nothing runs' : running.join(', ')} (${known}, ${named})`,
+    ...columns.map(({ name, type, recipe }) => `  ${`${name} ${type}`.padEnd(width)}  ${recipe}`),
+    ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}, ${how}`),
+    ...findings.map(
+      ({ column, prevents, reason, remedy }) =>
+        `  ! ${column === null ? '' : `${column}: `}${reason}${prevents.length === 0 ? '' : `, so no ${prevents.join(', ').toUpperCase()}`} (${remedy})`,
+    ),
+  ];
+}

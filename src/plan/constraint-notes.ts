@@ -1,0 +1,91 @@
+import { columnsOf } from '../catalog/expression.js';
+import type { Relation, UniqueKey } from '../catalog/model.js';
+import type { Condition } from '../constraint/restriction.js';
+import type { KeyDraft } from './keys.js';
+import type { ColumnPlan, ForeignKeyPlan, Guard } from './plan.js';
+import { isUnneeded, keysOf, type Search } from './search.js';
+
+/** What becomes of a constraint: met by construction, met by values that the server has accepted, or not. */
+export interface ConstraintNote {
+  readonly relation: string;
+  readonly name: string;
+  readonly kind: 'unique' | 'foreign key' | 'check' | 'exclusion' | 'computed';
+  readonly status: 'satisfied' | 'searched' | 'not satisfied';
+  /** How, or why not. */
+  readonly how: string;
+}
+
+/** What the plan of a relation has decided about its constraints. */
+interface Decided {
+  readonly label: string;
+  readonly relation: Relation;
+  readonly columns: readonly ColumnPlan[];
+  readonly keys: KeyDraft;
+  /** Partial indexes whose predicates rows stay outside of. */
+  readonly escaped: readonly UniqueKey[];
+  readonly foreignKeys: readonly ForeignKeyPlan[];
+  readonly conditions: readonly Condition[];
+  readonly guards: readonly Guard[];
+  readonly searches: readonly Search[];
+  readonly open: readonly Condition[];
+}
+
+/** Notes on all constraints of a relation but those that are searched: see `searchNotes`. */
+export function constraintNotes(decided: Decided): ConstraintNote[] {
+  const { label, relation, foreignKeys, conditions, guards, searches, open } = decided;
+  const note = (
+    name: string,
+    kind: ConstraintNote['kind'],
+    status: ConstraintNote['status'],
+    how: string,
+  ): ConstraintNote => ({ relation: label, name, kind, status, how });
+  const searched = new Set(searches.flatMap((search) => search.conditions));
+  return [
+    ...relation.uniqueKeys.map((key) => note(key.name, 'unique', 'satisfied', uniqueness(key, decided))),
+    ...relation.foreignKeys.map((key) => {
+      const planned = foreignKeys.some(({ name }) => name === key.name);
+      const how = planned
+        ? `rows of ${key.referenced.schema}.${key.referenced.name} that the lane owns, or that none changes`
+        : 'the server or column_overrides fill its columns: taken at their word';
+      return note(key.name, 'foreign key', 'satisfied', how);
+    }),
+    ...conditions.flatMap((condition) => {
+      if (open.includes(condition))
+        return note(condition.name, 'check', 'not satisfied', 'the server or column_overrides fill a column of it');
+      if (guards.some(({ name }) => name === condition.name))
+        return note(condition.name, 'check', 'satisfied', 'a row that does not meet it is drawn again');
+      if (searched.has(condition.name)) return [];
+      const names = [...new Set(columnsOf(condition.expression))].join(', ');
+      return note(condition.name, 'check', 'satisfied', `it narrows the values of ${names}`);
+    }),
+    ...relation.exclusions.map(({ name }) =>
+      decided.keys.exclusions.includes(name)
+        ? note(name, 'exclusion', 'not satisfied', 'no column of it could be given values that keep rows apart')
+        : note(name, 'exclusion', 'satisfied', 'values that follow each other and never overlap'),
+    ),
+  ];
+}
+
+function uniqueness(key: UniqueKey, { relation, columns, keys, escaped }: Decided): string {
+  if (escaped.includes(key)) return 'rows stay outside of its predicate';
+  const names = key.columns.map((name) => relation.attributes.findIndex((attribute) => attribute.name === name));
+  const numbered = names.find((column) => keys.ordinals.has(column));
+  if (numbered !== undefined) return `every row has another value of ${columns[numbered]!.name}`;
+  return names.some((column) => columns[column]!.source === 'server')
+    ? 'the server makes its values'
+    : 'tuples in use are remembered per lane';
+}
+
+/** Notes on the conditions of a search; `accepted`: positions of the candidates that the server takes. */
+export function searchNotes(search: Search, accepted: readonly number[]): ConstraintNote[] {
+  const names = [...new Set(search.conditions)];
+  const kind = search.isComputed ? 'computed' : 'check';
+  const note = (status: ConstraintNote['status'], how: string): ConstraintNote[] =>
+    names.map((name) => ({ relation: search.label, name, kind, status, how }));
+  if (isUnneeded(search, accepted)) return note('satisfied', 'the server takes all ordinary values of its columns');
+  const count = search.isKey ? keysOf(search, accepted).length : accepted.length;
+  const tried = search.candidates.length;
+  return count === 0
+    ? note('not satisfied', `none of ${tried} candidates passed`)
+    : note('searched', `${count} of ${tried} candidates passed`);
+}

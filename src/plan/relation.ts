@@ -1,0 +1,282 @@
+import { columnsOf } from '../catalog/expression.js';
+import { type Catalog, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import { didYouMean } from '../config/nearest.js';
+import type { Problem } from '../config/problem.js';
+import { type Condition, conditionsOn, type Restriction, restrictionsOf } from '../constraint/restriction.js';
+import { isTotal } from '../constraint/total.js';
+import type { Writers } from '../datum/compile.js';
+import type { Seed } from '../random/seed.js';
+import { type ColumnDraft, draftColumns } from './column.js';
+import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
+import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
+import { draftKeys, identifyingColumns, isTight } from './keys.js';
+import type { ColumnPlan, Finding, OperationKind, RelationPlan } from './plan.js';
+import { type Search, searchesFor } from './search.js';
+import type { UniqueRecipe } from './sequence-for.js';
+import { entryFor } from './target.js';
+import { updateGroups, updateSets } from './update-sets.js';
+
+/** What the database must still be asked before a plan is whole: see `watermark.ts`. */
+export interface OrdinalColumn {
+  readonly relation: number;
+  readonly column: number;
+  readonly unique: UniqueRecipe;
+}
+
+/** What the plans of all relations share, and what they add to. */
+export interface Context {
+  readonly config: Config;
+  readonly catalog: Catalog;
+  readonly seed: Seed;
+  readonly relations: readonly Relation[];
+  readonly indexOf: ReadonlyMap<string, number>;
+  readonly targeted: ReadonlySet<Relation>;
+  readonly findings: Finding[];
+  readonly problems: Problem[];
+  readonly ordinals: OrdinalColumn[];
+  readonly searches: Search[];
+  readonly notes: ConstraintNote[];
+  /** For samples of recipes, to be tried on the server. */
+  readonly writers: Writers;
+  /** Sets of columns for UPDATE, per table. */
+  readonly sets: number;
+}
+
+/** Everything about one relation that can be decided without its rows. */
+export function planRelation(given: Relation, index: number, context: Context): RelationPlan {
+  const { config, catalog } = context;
+  const relation = withoutRareNulls(given);
+  const label = labelOf(relation);
+  const isTargeted = context.targeted.has(given);
+  const findings: Finding[] = [];
+  const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
+  const conditions = [
+    ...conditionsOn(relation, catalog.types),
+    ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
+  ];
+  const { byColumn, unsolved } = restrictionsOf(conditions);
+  const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
+  const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
+  const foreignKeys = isTargeted
+    ? relation.foreignKeys.flatMap((key) =>
+        planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
+      )
+    : [];
+  const foreignColumns = new Map(
+    foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)),
+  );
+
+  const key = identifyingColumns(relation, columns);
+  const referenced = new Set(
+    relation.referencedBy
+      .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
+      .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
+  );
+  const searched = new Set(unsolved.flatMap(({ expression }) => columnsOf(expression)));
+  const keys = draftKeys(
+    { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
+    columns,
+    (column) => foreignColumns.has(column),
+    (name) => searched.has(name),
+    catalog,
+    config.generator.min_col_size_bytes,
+  );
+  const { ordinals, tracked, pairs } = keys;
+  let capacity = Number.MAX_SAFE_INTEGER;
+  if (isTargeted) {
+    for (const [column, unique] of ordinals) {
+      context.ordinals.push({ relation: index, column, unique });
+      capacity = Math.min(capacity, unique.capacity);
+    }
+  }
+
+  const planned = columns.map((column, position): ColumnPlan => {
+    const ordinal = ordinals.get(position);
+    const fixed = key.includes(position) || referenced.has(position);
+    // A range that lacks an end would overlap all others.
+    const nullRatio = fixed || pairs.flat().includes(position) ? 0 : column.nullRatio;
+    const isForeign = foreignColumns.has(position);
+    const isPlain = !isForeign && ordinal === undefined && !fixed;
+    return {
+      name: column.name,
+      sql: column.sql,
+      typeName: column.typeName,
+      label: column.label,
+      recipe: isForeign ? column.recipe : (ordinal?.recipe ?? column.recipe),
+      source: isForeign ? 'foreign' : ordinal === undefined ? column.source : 'ordinal',
+      salt: column.salt,
+      nullRatio,
+      edges: isPlain && !tracked.some((members) => members.includes(position)) ? column.edges : NO_EDGES,
+      edgeRatio: column.edgeRatio,
+    };
+  });
+
+  const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
+  const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
+  const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
+  const { searches, guards, open } = isTargeted
+    ? searchesFor(
+        [
+          ...conditions.filter((condition) => unsolved.includes(condition) || isUnmet(condition, byColumn, columns)),
+          ...relation.computed
+            .filter(({ expression }) => !isTotal(expression))
+            .map((computed) => ({ ...computed, domainColumn: null, computed: true })),
+        ],
+        {
+          relation,
+          index,
+          label,
+          columns,
+          planned,
+          fixed: new Set([...key, ...referenced]),
+          types: catalog.types,
+          writers: context.writers,
+          seed: context.seed,
+        },
+      )
+    : { searches: [], guards: [], open: unsolved };
+  context.searches.push(...searches);
+  const excluded = isTargeted ? excludedFromUpdate(relation, columnIndex, context) : [];
+  const groups = updateGroups(
+    columns,
+    planned,
+    foreignKeys,
+    [...pairs, ...[...searches, ...guards].map((tied) => tied.columns)],
+    new Set([...key, ...referenced, ...tracked.flat(), ...excluded]),
+  );
+  const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
+  const rekeyed =
+    sets.length > 0 || key.length === 0 || excluded.length > 0
+      ? []
+      : insertColumns.filter((position) => columns[position]!.attribute.identity !== 'always');
+  const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
+  if (isTargeted && sets.length === 0 && !canRekey) {
+    findings.push({
+      relation: label,
+      column: null,
+      prevents: ['update'],
+      reason: 'has no column that an UPDATE could change: its key is made by the server, and there is nothing else',
+      remedy: 'nothing to do: the other operations run',
+    });
+  }
+  if (isTargeted) {
+    findings.push(...constraintFindings(relation, open, keys.exclusions));
+    const decided = {
+      label,
+      relation,
+      columns: planned,
+      keys,
+      escaped,
+      foreignKeys,
+      conditions,
+      guards,
+      searches,
+      open,
+    };
+    context.notes.push(...constraintNotes(decided));
+  }
+  context.findings.push(...findings);
+  const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
+  const possible = (operation: OperationKind) =>
+    isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
+  return {
+    label,
+    sql: quoteQualified(relation),
+    targeted: isTargeted,
+    columns: planned,
+    insertColumns,
+    overriding: insertColumns.some((position) => columns[position]!.attribute.identity === 'always'),
+    key,
+    named,
+    kept,
+    returned: kept.filter((position) => planned[position]!.source === 'server'),
+    foreignKeys: foreignKeys.map((foreignKey) =>
+      foreignKey.follows !== 'null' ||
+      mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked])
+        ? foreignKey
+        : { ...foreignKey, follows: 'nothing' },
+    ),
+    trackedKeys: isTargeted ? tracked : [],
+    groups: [],
+    guards,
+    updateSets: sets,
+    rekeyed: canRekey ? rekeyed : [],
+    capacity,
+    oneByOne: false,
+    operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
+  };
+}
+
+/** NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */
+function withoutRareNulls(relation: Relation): Relation {
+  const members = new Set(relation.uniqueKeys.filter((key) => key.nullsNotDistinct).flatMap((key) => key.columns));
+  if (members.size === 0) return relation;
+  const attributes = relation.attributes.map((attribute) =>
+    members.has(attribute.name) ? { ...attribute, notNull: true } : attribute,
+  );
+  return { ...relation, attributes };
+}
+
+/** True where a condition was read, but a column's recipe cannot be narrowed to it. */
+function isUnmet(
+  { expression }: Condition,
+  restrictions: ReadonlyMap<string, Restriction>,
+  columns: readonly ColumnDraft[],
+): boolean {
+  return columnsOf(expression).some((column) => {
+    const draft = columns.find((candidate) => candidate.name === column);
+    return (
+      restrictions.has(column) &&
+      draft !== undefined &&
+      draft.restriction === undefined &&
+      !draft.overridden &&
+      draft.source !== 'server'
+    );
+  });
+}
+
+/** Columns that the user keeps out of UPDATEs. */
+function excludedFromUpdate(
+  relation: Relation,
+  columnIndex: ReadonlyMap<string, number>,
+  { config, problems }: Context,
+): number[] {
+  const names = entryFor(config.generator.exclude_columns_from_update, relation) ?? [];
+  return names.flatMap((name) => {
+    const column = columnIndex.get(name);
+    if (column !== undefined) return column;
+    const path = ['generator', 'exclude_columns_from_update'];
+    const message = `table "${relation.name}" has no column "${name}"${didYouMean(name, [...columnIndex.keys()])}`;
+    problems.push(config.source.problem(path, message));
+    return [];
+  });
+}
+
+const NO_EDGES: readonly string[] = [];
+
+/** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
+function constraintFindings(
+  relation: Relation,
+  unsolved: readonly Condition[],
+  exclusions: readonly string[],
+): Finding[] {
+  const label = labelOf(relation);
+  const remedy = `generator.column_overrides for the columns of ${relation.name}, or exclude_table_list`;
+  const findings: Finding[] = [];
+  const unread = [...new Set([...unsolved.map(({ name }) => name), ...exclusions])];
+  if (unread.length > 0) {
+    const reason = `values may be refused by ${unread.join(', ')}, which this version does not read`;
+    findings.push({ relation: label, column: null, prevents: [], reason, remedy });
+  }
+  if (relation.partitioning?.partitions === 0) {
+    findings.push({
+      relation: label,
+      column: null,
+      prevents: ['insert'],
+      reason: 'has no partition',
+      remedy: 'create one',
+    });
+  }
+  return findings;
+}
