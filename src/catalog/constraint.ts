@@ -58,7 +58,8 @@ export function toUniqueKey(row: IndexRow): UniqueKey {
     ],
     exact: row.expressions === null && row.predicate === null && !row.on_partition,
     escape: row.predicate === null ? null : escapeOf(row.index_name, row.predicate),
-    nullsNotDistinct: row.nulls_not_distinct,
+    // An expression may give NULLs a value, so that they are equal after all.
+    nullsNotDistinct: row.nulls_not_distinct || /coalesce|is (not )?null/i.test(row.expressions ?? ''),
   };
 }
 

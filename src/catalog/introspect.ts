@@ -54,6 +54,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       schema: row.nspname,
       name: row.relname,
       kind: row.relkind === 'p' ? 'partitioned' : 'table',
+      inherited: row.relkind === 'r' && row.partitions > 0,
       estimatedRows: row.reltuples,
       privileges: {
         schema: row.can_use_schema,

@@ -32,6 +32,8 @@ export interface Relation {
   readonly schema: string;
   readonly name: string;
   readonly kind: 'table' | 'partitioned';
+  /** True where other tables inherit from it (INHERITS): its name alone then means their rows as well. */
+  readonly inherited: boolean;
   /** reltuples: decides how rows are counted, never what is generated. */
   readonly estimatedRows: number;
   readonly privileges: Privileges;
@@ -107,6 +109,7 @@ export interface UniqueKey {
   readonly exact: boolean;
   /** Of a partial index: the condition under which a row is not compared at all. */
   readonly escape: Check | null;
+  /** True where rows that differ in nothing but NULLs collide. */
   readonly nullsNotDistinct: boolean;
 }
 
@@ -174,6 +177,11 @@ export function quoteIdentifier(name: string): string {
 /** schema.table quoted for SQL. */
 export function quoteQualified(relation: QualifiedName): string {
   return `${quoteIdentifier(relation.schema)}.${quoteIdentifier(relation.name)}`;
+}
+
+/** A relation's own rows, for FROM, UPDATE and DELETE. */
+export function rowsOf(relation: QualifiedName & { readonly inherited: boolean }): string {
+  return relation.inherited ? `ONLY ${quoteQualified(relation)}` : quoteQualified(relation);
 }
 
 function quoteIfNeeded(name: string): string {

@@ -1,25 +1,33 @@
 import type pg from 'pg';
+import type { Proof } from '../plan/groups.js';
 import type { Search } from '../plan/search.js';
 
 /**
  * Asks the server which of a search's tuples meet its conditions, in a READ ONLY transaction and without temporary objects.
  * A batch that ends with an error (a value that is no such type, a function that raises) is halved until what is at
- * fault is found. Returns positions from 1.
+ * fault is found. Positions are from 1. Values that stand in the tables
+ * already come first where a type is unknown.
  */
-export async function prove(client: pg.Client, searches: readonly Search[]): Promise<number[][]> {
-  const accepted: number[][] = [];
-  if (searches.length === 0) return accepted;
+export async function prove(client: pg.Client, searches: readonly Search[]): Promise<Proof[]> {
+  const proofs: Proof[] = [];
+  if (searches.length === 0) return proofs;
   await client.query('BEGIN READ ONLY');
   try {
-    for (const search of searches) {
-      const found: number[] = [];
-      await ask(client, search, 0, search.candidates.length, { left: MOST_ERRORS }, found);
-      accepted.push(found);
+    for (const given of searches) {
+      const search = given.existing === null ? given : await withExisting(client, given, given.existing);
+      const accepted: number[] = [];
+      await ask(client, search, 0, search.candidates.length, { left: MOST_ERRORS }, accepted);
+      proofs.push({ search, accepted });
     }
   } finally {
     await client.query('ROLLBACK');
   }
-  return accepted;
+  return proofs;
+}
+
+async function withExisting(client: pg.Client, search: Search, sql: string): Promise<Search> {
+  const { rows } = await client.query<{ value: string }>(sql);
+  return { ...search, candidates: [...rows.map(({ value }) => [value]), ...search.candidates] };
 }
 
 const MOST_ERRORS = 400;

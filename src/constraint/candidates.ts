@@ -104,7 +104,7 @@ function byFamily(
         ...samples.slice(0, 6),
       ];
     case 'other':
-      return samples.slice(0, 12);
+      return samples.length > 0 ? samples.slice(0, 12) : [...constants, ...UNKNOWN];
   }
 }
 
@@ -132,6 +132,27 @@ const DAYS: readonly string[] = [
   '2024-06-30',
   '2025-12-31',
   '1999-12-31',
+];
+
+/* What input functions of types that nobody here knows may read. */
+const UNKNOWN: readonly string[] = [
+  ...Array.from({ length: 20 }, (_, index) => String(index + 1)),
+  'a',
+  'abc',
+  'abcdefgh',
+  '1.5',
+  '{}',
+  '{1,2}',
+  '[1,2]',
+  '(1,2)',
+  '(1,2,3)',
+  '1,2',
+  '1 2',
+  '(1,a)',
+  't',
+  '2024-01-01',
+  '00000000-0000-4000-8000-000000000001',
+  '',
 ];
 
 const TEXTS: readonly string[] = [

@@ -227,6 +227,8 @@ export class OwnedRows implements Rows {
     const keyspace = this.store.keyspaces[statement.relation]!;
     if (statement.successor >= 0) {
       this.store.retire(statement.relation, slot);
+      if (rows > 0 && returned?.[0] !== undefined)
+        keyspace.kept[statement.successor] = returned[0].map((value) => Buffer.from(value ?? ''));
       if (rows > 0) this.store.enter(statement.relation, statement.successor);
       else this.store.drop(statement.relation, statement.successor);
       return;

@@ -189,7 +189,7 @@ export class SampledRows implements Rows {
   private readonly parentSample = (foreignKey: ForeignKeyPlan): string => {
     const parent = this.compiled.relations[foreignKey.parent]!.plan;
     const columns = foreignKey.parentColumns.map((column, index) => `p.${parent.columns[column]!.sql} AS c${index}`);
-    return `SELECT ${columns.join(', ')} FROM ${parent.sql} AS p ${this.sampleFrom}(1) FOR KEY SHARE SKIP LOCKED`;
+    return `SELECT ${columns.join(', ')} FROM ${parent.rows} AS p ${this.sampleFrom}(1) FOR KEY SHARE SKIP LOCKED`;
   };
 }
 
@@ -243,9 +243,9 @@ function updateSql(
   });
   const assignments = set.map((column, index) => `${plan.columns[column]!.sql} = v.c${index}`);
   const sql =
-    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.sql} AS s ${sampleFrom}(${rows}) FOR UPDATE SKIP LOCKED), ` +
+    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${rows}) FOR UPDATE SKIP LOCKED), ` +
     `numbered AS (SELECT o, c, row_number() OVER () AS n FROM picked) ` +
-    `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} FROM numbered JOIN (VALUES ${tuples.join(', ')}) ` +
+    `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} FROM numbered JOIN (VALUES ${tuples.join(', ')}) ` +
     `AS v (n, ${set.map((_, index) => `c${index}`).join(', ')}) ON v.n = numbered.n WHERE t.ctid = numbered.c AND t.tableoid = numbered.o`;
   return { sql, parameters: parameters.count };
 }
@@ -260,13 +260,13 @@ function deleteSql(
     const matches = key.columns.map(
       (column, index) => `r.${child.columns[column]!.sql} = s.${plan.columns[key.parentColumns[index]!]!.sql}`,
     );
-    return `NOT EXISTS (SELECT FROM ${child.sql} AS r WHERE ${matches.join(' AND ')})`;
+    return `NOT EXISTS (SELECT FROM ${child.rows} AS r WHERE ${matches.join(' AND ')})`;
   });
   const where = unreferenced.length === 0 ? '' : ` WHERE ${unreferenced.join(' AND ')}`;
   const sample = referencing.length === 0 ? rows : Math.max(rows, DELETE_CANDIDATES);
   const sql =
-    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.sql} AS s ${sampleFrom}(${sample})${where} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
-    `DELETE FROM ${plan.sql} AS t USING picked WHERE t.ctid = picked.c AND t.tableoid = picked.o`;
+    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${sample})${where} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
+    `DELETE FROM ${plan.rows} AS t USING picked WHERE t.ctid = picked.c AND t.tableoid = picked.o`;
   return { sql, parameters: 0 };
 }
 

@@ -75,7 +75,7 @@ export class Shapes {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       const assignments = plan.updateSets[set]!.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-      const sql = `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
+      const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
       return { sql, parameters: parameters.count };
     });
     return known[set];
@@ -87,7 +87,7 @@ export class Shapes {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       const assignments = plan.rekeyed.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-      const sql = `UPDATE ${plan.sql} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}`;
+      const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
       return { sql, parameters: parameters.count };
     });
   }
@@ -96,7 +96,7 @@ export class Shapes {
     this.deletes[relation] ??= this.create(() => {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
-      return { sql: `DELETE FROM ${plan.sql} AS t WHERE ${whereRow(plan, parameters)}`, parameters: parameters.count };
+      return { sql: `DELETE FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)}`, parameters: parameters.count };
     });
     return this.deletes[relation];
   }

@@ -8,7 +8,7 @@ import { isFakerMethod } from '../datum/pool.js';
 import type { Recipe } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';
 import { narrowRecipe } from './narrow.js';
-import type { ColumnPlan, Finding } from './plan.js';
+import type { ColumnPlan } from './plan.js';
 import { OID, recipeForType } from './recipe-for.js';
 import { entryFor } from './target.js';
 
@@ -16,17 +16,18 @@ import { entryFor } from './target.js';
 export interface ColumnDraft extends ColumnPlan {
   readonly attribute: Attribute;
   readonly overridden: boolean;
+  /** True where the type is unknown to us: values are searched. */
+  readonly unknown: boolean;
   /** What CHECKs leave of its values, where they are understood. */
   readonly restriction: Restriction | undefined;
 }
 
-/** Drafts of all columns of a relation in the catalog's order; columns that no value can be made for carry a finding. */
+/** Drafts of all columns of a relation in the catalog's order; `unknown` are those whose type no recipe is known for. */
 export function draftColumns(
   relation: Relation,
   restrictions: ReadonlyMap<string, Restriction>,
   config: Config,
   catalog: Catalog,
-  findings: Finding[],
   problems: Problem[],
 ): ColumnDraft[] {
   const overrides = entryFor(config.generator.column_overrides, relation) ?? {};
@@ -45,7 +46,7 @@ export function draftColumns(
   return relation.attributes.map((attribute) => {
     // A column may be called constructor.
     const override = Object.hasOwn(overrides, attribute.name) ? overrides[attribute.name] : undefined;
-    const draft = draftColumn(label, relation.name, attribute, override, config, catalog, findings, (message) =>
+    const draft = draftColumn(label, attribute, override, config, catalog, (message) =>
       problems.push(config.source.problem(overridePath(config, relation, attribute.name), message)),
     );
     return narrowDraft(draft, restrictions.get(attribute.name));
@@ -71,12 +72,10 @@ function overridePath(config: Config, relation: Relation, column: string): strin
 
 function draftColumn(
   label: string,
-  table: string,
   attribute: Attribute,
   override: ColumnOverride | undefined,
   config: Config,
   catalog: Catalog,
-  findings: Finding[],
   report: (message: string) => void,
 ): ColumnDraft {
   const { generator } = config;
@@ -96,6 +95,7 @@ function draftColumn(
     nullRatio: 0,
     edges: [],
     overridden: false,
+    unknown: false,
     restriction: undefined,
   } as const;
   if (attribute.generated) {
@@ -106,7 +106,16 @@ function draftColumn(
     const recipe = overrideRecipe(override, attribute, catalog.types, report);
     const nullRatio = override.type === 'null' ? 1 : 0;
     if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL');
-    return { ...base, recipe, source: 'drawn', nullRatio, edges: [], overridden: true, restriction: undefined };
+    return {
+      ...base,
+      recipe,
+      source: 'drawn',
+      nullRatio,
+      edges: [],
+      overridden: true,
+      unknown: false,
+      restriction: undefined,
+    };
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
   if (fromServer && generator.identity_values === 'database') return server;
@@ -115,22 +124,14 @@ function draftColumn(
   const notNull = attribute.notNull || isNotNullDomain(attribute.type, catalog.types);
   if (typeof typed === 'string') {
     if (attribute.default !== null) return server;
-    if (notNull) {
-      findings.push({
-        relation: label,
-        column: attribute.name,
-        prevents: ['insert'],
-        reason: typed,
-        remedy: `generator.column_overrides: { ${table}: { ${attribute.name}: { type: constant, value: … } } }`,
-      });
-    }
     return {
       ...base,
       recipe: NULL,
       source: 'drawn',
-      nullRatio: 1,
+      nullRatio: notNull ? 0 : 1,
       edges: [],
       overridden: false,
+      unknown: true,
       restriction: undefined,
     };
   }
@@ -141,6 +142,7 @@ function draftColumn(
     nullRatio: notNull ? 0 : generator.null_ratio,
     edges: typed.edges,
     overridden: false,
+    unknown: false,
     restriction: undefined,
   };
 }

@@ -4,27 +4,32 @@ import type { ValueGroup } from './plan.js';
 import { groupOf, isUnneeded, keysOf, type Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
+/** A search, and the positions (from 1) of the candidates that the server takes. */
+export interface Proof {
+  readonly search: Search;
+  readonly accepted: readonly number[];
+}
+
 /**
- * The draft with the groups that searches have found; `accepted`: by search, positions of the tuples that the server
- * takes. A table for whose conditions none was found takes no INSERT, and has a finding that says so.
+ * The draft with the groups that searches have found. A table for whose conditions none was found takes no INSERT, and has a finding that says so.
  */
-export function applySearches(draft: Draft, accepted: readonly (readonly number[])[]): Draft {
+export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
   const findings = [...draft.findings];
   const notes = [...draft.notes];
   const groups = draft.plan.relations.map((): ValueGroup[] => []);
   const barred = new Set<number>();
   const uniques = new Map<string, UniqueRecipe>();
-  for (const [index, search] of draft.searches.entries()) {
-    notes.push(...searchNotes(search, accepted[index]!));
-    if (isUnneeded(search, accepted[index]!)) continue;
+  for (const { search, accepted } of proofs) {
+    notes.push(...searchNotes(search, accepted));
+    if (isUnneeded(search, accepted)) continue;
     if (search.isKey) {
-      const values = keysOf(search, accepted[index]!);
+      const values = keysOf(search, accepted);
       if (values.length > 0) {
         uniques.set(`${search.relation}/${search.columns[0]!}`, oneOf(values));
         continue;
       }
     } else {
-      const group = groupOf(search, accepted[index]!);
+      const group = groupOf(search, accepted);
       if (group !== undefined) {
         groups[search.relation]!.push(group);
         continue;

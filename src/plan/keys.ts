@@ -136,7 +136,7 @@ export function isTight(key: UniqueKey, relation: Relation, catalog: Catalog): b
   });
 }
 
-/** Columns that name a row: the primary key, else the first unique key without NULLs, else none (ctid). */
+/** Columns that name a row: the primary key, else the first unique key without NULLs, else one that is referenced, else none (ctid). */
 export function identifyingColumns(relation: Relation, columns: readonly ColumnDraft[]): number[] {
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   const key =
@@ -146,6 +146,14 @@ export function identifyingColumns(relation: Relation, columns: readonly ColumnD
         candidate.exact &&
         !candidate.nullsNotDistinct &&
         candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
+    ) ??
+    // Rows of ours hold no NULL where others reference them.
+    relation.uniqueKeys.find(
+      (candidate) =>
+        candidate.exact &&
+        relation.referencedBy.some(({ referencedColumns }) =>
+          candidate.columns.every((name) => referencedColumns.includes(name)),
+        ),
     );
   return key === undefined ? [] : key.columns.map((name) => indexOf.get(name)!);
 }

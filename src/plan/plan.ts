@@ -44,6 +44,8 @@ export interface RelationPlan {
   readonly label: string;
   /** schema.table quoted for SQL. */
   readonly sql: string;
+  /** Its own rows, for FROM, UPDATE and DELETE: ONLY where other tables inherit from it. */
+  readonly rows: string;
   readonly targeted: boolean;
   readonly columns: readonly ColumnPlan[];
   /** Columns that an INSERT gives values to. */

@@ -1,5 +1,5 @@
 import { columnsOf } from '../catalog/expression.js';
-import { type Catalog, labelOf, quoteQualified, type Relation } from '../catalog/model.js';
+import { type Catalog, labelOf, quoteQualified, type Relation, rowsOf } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
@@ -12,7 +12,7 @@ import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, identifyingColumns, isTight } from './keys.js';
 import type { ColumnPlan, Finding, OperationKind, RelationPlan } from './plan.js';
-import { type Search, searchesFor } from './search.js';
+import { readable, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor } from './target.js';
 import { updateGroups, updateSets } from './update-sets.js';
@@ -56,7 +56,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
   ];
   const { byColumn, unsolved } = restrictionsOf(conditions);
-  const columns = draftColumns(relation, byColumn, config, catalog, findings, context.problems);
+  const columns = draftColumns(relation, byColumn, config, catalog, context.problems);
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
     ? relation.foreignKeys.flatMap((key) =>
@@ -122,6 +122,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
           ...relation.computed
             .filter(({ expression }) => !isTotal(expression))
             .map((computed) => ({ ...computed, domainColumn: null, computed: true })),
+          ...columns.filter(({ unknown }) => unknown).map(readable),
         ],
         {
           relation,
@@ -147,7 +148,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
   const rekeyed =
-    sets.length > 0 || key.length === 0 || excluded.length > 0
+    sets.length > 0 || excluded.length > 0
       ? []
       : insertColumns.filter((position) => columns[position]!.attribute.identity !== 'always');
   const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
@@ -183,6 +184,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   return {
     label,
     sql: quoteQualified(relation),
+    rows: rowsOf(relation),
     targeted: isTargeted,
     columns: planned,
     insertColumns,

@@ -1,5 +1,6 @@
+import type { Expression } from '../catalog/expression.js';
 import { columnsOf } from '../catalog/expression.js';
-import { quoteIdentifier, quoteQualified, type Relation, type Type } from '../catalog/model.js';
+import { quoteIdentifier, quoteQualified, type Relation, rowsOf, type Type } from '../catalog/model.js';
 import { candidatesFor, type Family, type SearchedColumn } from '../constraint/candidates.js';
 import { type Comparison, isGuard } from '../constraint/guard.js';
 import type { Condition } from '../constraint/restriction.js';
@@ -19,6 +20,8 @@ export interface Search {
   readonly own: readonly boolean[];
   readonly conditions: readonly string[];
   readonly candidates: readonly (readonly (string | null)[])[];
+  /** SELECT of further values from rows that stand there, for a column whose type is unknown to us; null elsewhere. */
+  readonly existing: string | null;
   /** So many of the first candidates are ordinary values: where the server takes them all, nothing has to be limited. */
   readonly probes: number;
   /** True where the server computes all of it, and only failing counts. */
@@ -48,6 +51,15 @@ const SAMPLES = 12;
 /* Every one of them can be used once only. */
 const MOST_KEYS = 1000;
 const NULL_SHARE = 0.35;
+
+/** For a column whose type is unknown to us: that its text is read. What a default shows is tried as well. */
+export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condition {
+  const shown = /^'((?:[^']|'')*)'::/.exec(attribute.default ?? '')?.[1]?.replaceAll("''", "'");
+  const column: Expression = { kind: 'column', name };
+  const expression: Expression =
+    shown === undefined ? column : { kind: 'row', elements: [column, { kind: 'constant', text: shown, type: 'text' }] };
+  return { name: `the type ${typeName}`, text: sql, expression, domainColumn: null, computed: true };
+}
 
 /** One search per set of columns that conditions tie together; conditions on columns that the server or the user fills stay open. */
 export function searchesFor(
@@ -141,11 +153,19 @@ function searchFor(members: readonly number[], conditions: readonly Condition[],
     own,
     conditions: conditions.map(({ name }) => name),
     candidates: [...probes, ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`))],
+    existing:
+      members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
     probes: probes.length,
     isComputed,
     isKey,
     sql: searchSql(members, conditions, context),
   };
+}
+
+const MOST_EXISTING = 40;
+
+function existingSql({ sql }: ColumnDraft, { relation }: SearchContext): string {
+  return `SELECT DISTINCT t.${sql}::text AS value FROM ${rowsOf(relation)} AS t WHERE t.${sql} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING}`;
 }
 
 /** What the columns' own recipes give, boundary values among it. */

@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
+import { quoteIdentifier, type Relation, rowsOf } from '../catalog/model.js';
 import { split } from '../random/seed.js';
 import type { Draft } from './build.js';
 import type { ColumnPlan, Plan } from './plan.js';
@@ -16,7 +16,7 @@ export function watermarkQuestions(draft: Draft): Question[] {
   const questions: Question[] = [];
   for (const ordinal of draft.ordinals) {
     const { watermark } = ordinal.unique;
-    const table = quoteQualified(draft.relations[ordinal.relation]!);
+    const table = rowsOf(draft.relations[ordinal.relation]!);
     const { name } = draft.plan.relations[ordinal.relation]!.columns[ordinal.column]!;
     const column = `t.${quoteIdentifier((watermark.kind === 'max' ? watermark.column : undefined) ?? name)}`;
     if (watermark.kind === 'max') {
@@ -56,7 +56,7 @@ export function gapQuestion(draft: Draft, question: Question, answer: Answer): s
   );
   return (
     `SELECT low::text, (high - low - 1)::text FROM (SELECT c AS low, lead(c, 1, ${capacity}::numeric) OVER (ORDER BY c) AS high ` +
-    `FROM (SELECT 0::numeric AS c UNION SELECT ${column}::numeric FROM ${quoteQualified(relation)} WHERE ${column} > 0 AND ${column} <= ${capacity}) AS used) AS gaps ` +
+    `FROM (SELECT 0::numeric AS c UNION SELECT ${column}::numeric FROM ${rowsOf(relation)} WHERE ${column} > 0 AND ${column} <= ${capacity}) AS used) AS gaps ` +
     'ORDER BY high - low DESC, low LIMIT 1'
   );
 }

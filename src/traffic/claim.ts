@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteQualified, type Relation } from '../catalog/model.js';
+import { type Relation, rowsOf } from '../catalog/model.js';
 import { type Claims, noClaims, PINNED } from '../lane/claims.js';
 import type { Plan } from '../plan/plan.js';
 import { Collector } from './collector.js';
@@ -66,7 +66,7 @@ async function isLargerThan(
 ): Promise<boolean> {
   if (typeof count === 'number') return count > limit;
   const { rows } = await client.query<{ many: boolean }>(
-    `SELECT count(*) > ${limit} AS many FROM (SELECT FROM ${quoteQualified(relation)} LIMIT ${limit + 1}) AS first_rows`,
+    `SELECT count(*) > ${limit} AS many FROM (SELECT FROM ${rowsOf(relation)} LIMIT ${limit + 1}) AS first_rows`,
   );
   return rows[0]!.many;
 }
@@ -81,8 +81,8 @@ export async function countRows(
     mode === 'always' || (mode === 'auto' && relation.estimatedRows < COUNT_LIMIT);
   const questions = relations.map((relation, index) =>
     counted(relation)
-      ? `SELECT ${index}, count(*) FROM ${quoteQualified(relation)}`
-      : `SELECT ${index}, CASE WHEN EXISTS (SELECT FROM ${quoteQualified(relation)}) THEN NULL ELSE 0 END::bigint`,
+      ? `SELECT ${index}, count(*) FROM ${rowsOf(relation)}`
+      : `SELECT ${index}, CASE WHEN EXISTS (SELECT FROM ${rowsOf(relation)}) THEN NULL ELSE 0 END::bigint`,
   );
   const counts: (number | null)[] = relations.map(() => null);
   for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT) {

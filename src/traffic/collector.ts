@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import Cursor from 'pg-cursor';
-import { type ForeignKey, quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
+import { type ForeignKey, quoteIdentifier, quoteQualified, type Relation, rowsOf } from '../catalog/model.js';
 import { type Claims, NULL_TEXT, PINNED, tupleOf } from '../lane/claims.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 import type { Source } from './probes.js';
@@ -30,7 +30,7 @@ export class Collector {
     this.plan = plan;
     this.relation = plan.relations[index]!;
     this.limit = limit;
-    this.source = from ?? { sql: quoteQualified(table), values: [] };
+    this.source = from ?? { sql: rowsOf(table), values: [] };
     this.width = this.relation.key.length === 0 && this.relation.targeted ? 2 : this.relation.named.length;
     this.incoming = this.relation.targeted ? table.referencedBy : [];
     this.parentTexts = this.relation.foreignKeys.map(() => []);
@@ -56,7 +56,7 @@ export class Collector {
     for (const [position, key] of this.relation.trackedKeys.entries()) {
       const texts = key.map((column) => `t.${this.relation.columns[column]!.sql}::text`);
       const { rows } = await client.query<string[]>({
-        text: `SELECT DISTINCT ${texts.join(', ')} FROM ${this.relation.sql} AS t WHERE num_nulls(${texts.join(', ')}) = 0 ORDER BY ${texts.map((_, index) => index + 1).join(', ')} LIMIT ${MOST_TUPLES}`,
+        text: `SELECT DISTINCT ${texts.join(', ')} FROM ${this.relation.rows} AS t WHERE num_nulls(${texts.join(', ')}) = 0 ORDER BY ${texts.map((_, index) => index + 1).join(', ')} LIMIT ${MOST_TUPLES}`,
         rowMode: 'array',
       });
       for (const row of rows) this.standing.push(tupleOf(position, row));
@@ -75,6 +75,9 @@ export class Collector {
     ];
     if (keyless) own.push('t.ctid::text AS "eg ctid"', 'hashtextextended(t::text, 0)::text AS "eg hash"');
     const order = '"eg order", "eg identity"';
+    // A key may be a unique one that takes NULLs: such a row cannot be named.
+    const keys = relation.key.map((index) => `${column(index)} IS NOT NULL`);
+    const present = keys.length === 0 ? '' : ` WHERE ${keys.join(' AND ')}`;
     const limit = Number.isFinite(this.limit) ? ` LIMIT ${this.limit}` : '';
     const named = keyless ? ['t."eg ctid"', 't."eg hash"'] : relation.named.map((index) => `${column(index)}::text`);
     const parents = relation.foreignKeys.flatMap((key) => key.columns.map((index) => `${column(index)}::text`));
@@ -82,7 +85,7 @@ export class Collector {
     const references = joins.length === 0 ? '0' : joins.map(({ count }) => count).join(' + ');
     return (
       `SELECT ${[...named, ...parents, `(${references})::text`].join(', ')} ` +
-      `FROM (SELECT t.*, ${own.join(', ')} FROM ${this.source.sql} AS t ORDER BY ${order}${limit}) AS t` +
+      `FROM (SELECT t.*, ${own.join(', ')} FROM ${this.source.sql} AS t${present} ORDER BY ${order}${limit}) AS t` +
       `${joins.map(({ join }) => join).join('')} ORDER BY t."eg order", t."eg identity"`
     );
   }

@@ -27,7 +27,7 @@ export async function probesFor(client: pg.Client, plan: Plan, index: number, li
   let probes: string[];
   if (['smallint', 'integer', 'bigint'].includes(typeName)) {
     const { rows } = await client.query<{ low: string; high: string }>(
-      `SELECT min(${column})::text AS low, max(${column})::text AS high FROM ${relation.sql}`,
+      `SELECT min(${column})::text AS low, max(${column})::text AS high FROM ${relation.rows}`,
     );
     const low = BigInt(rows[0]!.low);
     const span = BigInt(rows[0]!.high) - low + 1n;
@@ -41,7 +41,7 @@ export async function probesFor(client: pg.Client, plan: Plan, index: number, li
   return {
     sql:
       `(SELECT DISTINCT ON (${key.map((name) => `f.${name}`).join(', ')}) f.* FROM unnest($1::${typeName}[]) AS p (v) ` +
-      `CROSS JOIN LATERAL (SELECT * FROM ${relation.sql} AS s WHERE s.${column} >= p.v ORDER BY ${key.map((name) => `s.${name}`).join(', ')} LIMIT 1) AS f)`,
+      `CROSS JOIN LATERAL (SELECT * FROM ${relation.rows} AS s WHERE s.${column} >= p.v ORDER BY ${key.map((name) => `s.${name}`).join(', ')} LIMIT 1) AS f)`,
     values: [probes],
   };
 }

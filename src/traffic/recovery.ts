@@ -138,7 +138,7 @@ function lookForInsert(plan: RelationPlan, values: readonly (string | null)[]): 
       sent.push(values[at + index]!);
       return [sameText(plan, column, parameters, named)];
     });
-    selects.push(`(SELECT ${returningOf(plan)} FROM ${plan.sql} AS t WHERE ${conditions.join(' AND ')} LIMIT 1)`);
+    selects.push(`(SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} LIMIT 1)`);
   }
   return { text: selects.join(' UNION ALL '), values: sent };
 }
@@ -158,7 +158,7 @@ function lookForUpdate(plan: RelationPlan, statement: Statement, values: readonl
     }
   }
   return {
-    text: `SELECT ${returningOf(plan)} FROM ${plan.sql} AS t WHERE ${conditions.join(' AND ')} LIMIT 1`,
+    text: `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} LIMIT 1`,
     values: sent,
   };
 }
@@ -172,12 +172,12 @@ function lookForDelete(plan: RelationPlan, values: readonly (string | null)[]): 
   const parameters = new Parameters();
   if (plan.key.length === 0) {
     return {
-      text: `SELECT 1 FROM ${plan.sql} AS t WHERE t.ctid = $1::tid AND hashtextextended(t::text, 0) = $2::bigint`,
+      text: `SELECT 1 FROM ${plan.rows} AS t WHERE t.ctid = $1::tid AND hashtextextended(t::text, 0) = $2::bigint`,
       values: [...values],
     };
   }
   const conditions = plan.key.map((column) => sameText(plan, column, parameters, true));
-  return { text: `SELECT 1 FROM ${plan.sql} AS t WHERE ${conditions.join(' AND ')}`, values: [...values] };
+  return { text: `SELECT 1 FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')}`, values: [...values] };
 }
 
 /* By text, since json and some others have no equality; keys by =, so that their index is used. */

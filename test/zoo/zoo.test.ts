@@ -6,6 +6,8 @@ interface Animal {
   readonly name: string;
   readonly sql: string;
   readonly settings?: string;
+  /** A table that others inherit from, so that its name alone means their rows as well. */
+  readonly inherited?: string;
   /** Queries that must return no row afterwards: what the distribution of values owes. */
   readonly never?: readonly string[];
 }
@@ -157,6 +159,25 @@ const ZOO: readonly Animal[] = [
         mr int4multirange, p pair, ps pairs, parr pair[], grid int[][], rr regtype, sn txid_snapshot)`,
   },
   {
+    name: 'inheritance',
+    sql: `CREATE TABLE note (id serial PRIMARY KEY, class int NOT NULL, v text); CREATE TABLE entity_note (CHECK (class = 1), extra text, PRIMARY KEY (id)) INHERITS (note)`,
+    inherited: 'public.note',
+  },
+  {
+    name: 'unique-keys-that-take-null',
+    sql: `CREATE TABLE p (id int UNIQUE, w text); INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, NULL), (NULL, 'x');
+      CREATE TABLE a (name text, p int REFERENCES p (id)); INSERT INTO a VALUES ('a', 1); CREATE TABLE b (a int, p int REFERENCES p (id), UNIQUE (a, p));
+      CREATE TABLE q (id int PRIMARY KEY, v text); CREATE TABLE c (p int REFERENCES p (id), q int REFERENCES q, UNIQUE (p, q));
+      CREATE TABLE d (id int PRIMARY KEY, q int NOT NULL REFERENCES q, p int REFERENCES p (id), m float); CREATE UNIQUE INDEX ON d (q, coalesce(p, -1))`,
+  },
+  {
+    name: 'base-type-of-its-own',
+    sql: `CREATE TYPE mine; CREATE FUNCTION mine_in(cstring) RETURNS mine IMMUTABLE STRICT LANGUAGE internal AS 'int4in';
+      CREATE FUNCTION mine_out(mine) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'int4out'; CREATE TYPE mine (INPUT = mine_in, OUTPUT = mine_out, LIKE = int4);
+      CREATE TABLE a (id int PRIMARY KEY, m mine NOT NULL, n mine DEFAULT '4711'::mine)`,
+    never: ["SELECT FROM (SELECT count(*) AS shown FROM a WHERE n::text = '4711') AS k WHERE shown = 0"],
+  },
+  {
     name: 'names-of-javascript',
     sql: 'CREATE TABLE "constructor" (id int PRIMARY KEY, "constructor" text, "__proto__" int, "hasOwnProperty" text)',
   },
@@ -164,7 +185,7 @@ const ZOO: readonly Animal[] = [
 
 it.each(ZOO)(
   '$name: every table is inserted into, updated and deleted from, nothing is refused',
-  async ({ sql, settings, never }) => {
+  async ({ sql, settings, never, inherited }) => {
     const database = await createDatabase(sql);
     const { code, summary, stderr } = await runCli(
       configFor(database, `random_seed: 3\nnum_iterations: 3000\noperation_weights: [2, 1, 1]\n${settings ?? ''}`),
@@ -173,7 +194,7 @@ it.each(ZOO)(
     expect(code).toBe(0);
     expect(summary.errors).toEqual({});
     for (const [table, { insert, update, delete: deleted, rows_expected: rows }] of Object.entries(summary.tables)) {
-      expect(rows).toBe(await count(database, table));
+      expect(rows).toBe(await count(database, table === inherited ? `ONLY ${table}` : table));
       for (const { operations } of [insert, update, deleted]) expect(operations, table).toBeGreaterThan(20);
     }
     for (const query of never ?? []) expect((await database.client.query(query)).rowCount, query).toBe(0);
