@@ -115,15 +115,21 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
   const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
   const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
+  const unmet = conditions.filter(
+    (condition) =>
+      (unsolved.includes(condition) || isUnmet(condition, byColumn, columns)) &&
+      !isInherited(condition, relation, foreignColumns, context),
+  );
   const { searches, guards, open } = isTargeted
     ? searchesFor(
         [
-          ...conditions.filter((condition) => unsolved.includes(condition) || isUnmet(condition, byColumn, columns)),
+          ...unmet,
           ...relation.computed
             .filter(({ expression }) => !isTotal(expression))
             .map((computed) => ({ ...computed, domainColumn: null, computed: true })),
           ...columns.filter(({ unknown }) => unknown).map(readable),
         ],
+        conditions.filter((condition) => !unmet.includes(condition)),
         {
           relation,
           index,
@@ -208,6 +214,23 @@ export function planRelation(given: Relation, index: number, context: Context): 
     oneByOne: false,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** True for a domain's condition on a column that copies a value of the same domain from a parent, where it holds already. */
+function isInherited(
+  { domainColumn }: Condition,
+  relation: Relation,
+  foreignColumns: ReadonlyMap<number, number>,
+  { relations, indexOf }: Context,
+): boolean {
+  const position = relation.attributes.findIndex(({ name }) => name === domainColumn);
+  if (position < 0 || !foreignColumns.has(position)) return false;
+  return relation.foreignKeys.some(({ columns, referenced, referencedColumns }) => {
+    const at = columns.indexOf(domainColumn!);
+    const parent = relations[indexOf.get(labelOf(referenced)) ?? -1];
+    const attribute = parent?.attributes.find(({ name }) => name === referencedColumns[at]);
+    return at >= 0 && attribute?.type === relation.attributes[position]!.type;
+  });
 }
 
 /** NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */

@@ -61,9 +61,13 @@ export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condi
   return { name: `the type ${typeName}`, text: sql, expression, domainColumn: null, computed: true };
 }
 
-/** One search per set of columns that conditions tie together; conditions on columns that the server or the user fills stay open. */
+/**
+ * One search per set of columns that conditions tie together; conditions on columns that the server or the user fills stay
+ * open. What is `solved` by a restriction counts for the tuples of a search as well, since they take its column's place.
+ */
 export function searchesFor(
   conditions: readonly Condition[],
+  solved: readonly Condition[],
   context: SearchContext,
 ): { searches: Search[]; guards: Guard[]; open: Condition[] } {
   const { columns, planned } = context;
@@ -105,6 +109,9 @@ export function searchesFor(
       searchFor(
         [...part.columns].sort((a, b) => a - b),
         part.conditions,
+        solved.filter(({ expression }) =>
+          columnsOf(expression).every((name) => part.columns.has(positions.get(name)!)),
+        ),
         context,
       ),
     ),
@@ -124,9 +131,15 @@ function comparison(type: number, types: ReadonlyMap<number, Type>): Comparison 
   return COMPARISONS[familyOf(type, types)] ?? 'equality';
 }
 
-function searchFor(members: readonly number[], conditions: readonly Condition[], context: SearchContext): Search {
+function searchFor(
+  members: readonly number[],
+  conditions: readonly Condition[],
+  solved: readonly Condition[],
+  context: SearchContext,
+): Search {
   const { columns, planned, types, fixed } = context;
-  const expressions = conditions.map(({ expression }) => expression);
+  const all = [...conditions, ...solved];
+  const expressions = all.map(({ expression }) => expression);
   const isKey = members.length === 1 && planned[members[0]!]!.source === 'ordinal';
   const own = members.map(
     (member) => !isKey && (planned[member]!.source === 'ordinal' || planned[member]!.source === 'foreign'),
@@ -158,7 +171,7 @@ function searchFor(members: readonly number[], conditions: readonly Condition[],
     probes: probes.length,
     isComputed,
     isKey,
-    sql: searchSql(members, conditions, context),
+    sql: searchSql(members, all, context),
   };
 }
 
