@@ -163,17 +163,16 @@ const RELATION_KINDS: Readonly<Record<string, string>> = {
 
 /* Targeted schemas, then along foreign keys to whatever they reference. Partitions stand behind their parent. */
 const RELATIONS = `
-WITH RECURSIVE wanted AS (
+WITH RECURSIVE keys AS MATERIALIZED (
+  SELECT CASE WHEN leaf.relispartition THEN pg_partition_root(leaf.oid) ELSE leaf.oid END AS root, constr.confrelid
+  FROM pg_constraint AS constr JOIN pg_class AS leaf ON leaf.oid = constr.conrelid
+  WHERE constr.contype = 'f' AND constr.conparentid = 0
+), wanted AS (
   SELECT class.oid
   FROM pg_class AS class JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
   WHERE namespace.nspname = ANY ($1) AND class.relkind IN ('r', 'p', 'v', 'm', 'f')
   UNION
-  SELECT constr.confrelid
-  FROM wanted
-  JOIN pg_class AS class ON class.oid = wanted.oid
-  JOIN pg_constraint AS constr ON constr.contype = 'f' AND constr.conparentid = 0
-       AND (constr.conrelid = wanted.oid
-            OR class.relkind = 'p' AND constr.conrelid IN (SELECT relid FROM pg_partition_tree(wanted.oid)))
+  SELECT keys.confrelid FROM wanted JOIN keys ON keys.root = wanted.oid
 )
 SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::text, class.reltuples, class.relispartition,
        (SELECT coalesce(json_agg(json_build_object('name', constr.conname, 'text', pg_get_expr(constr.conbin, constr.conrelid))

@@ -46,7 +46,7 @@ export interface SearchContext {
   readonly seed: Seed;
 }
 
-const MOST_TUPLES = 2000;
+const MOST_TUPLES = 800;
 const SAMPLES = 12;
 /* Every one of them can be used once only. */
 const MOST_KEYS = 1000;
