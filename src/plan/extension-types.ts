@@ -15,6 +15,12 @@ function times(element: Recipe, separator: string, min: number, max = min): Reci
   return { kind: 'repeat', element, separator, min, max };
 }
 
+const DIGIT = oneOf(...'0123456789');
+
+function digits(count: number): Recipe {
+  return times(DIGIT, '', count);
+}
+
 /**
  * Types of well-known extensions, by name; undefined for others.
  * @param typeName as `format_type` writes it: geometry(Point,4326)
@@ -35,19 +41,23 @@ export function extensionRecipe(name: string, modifier: number, typeName: string
       return format('(', times(COMPONENT, ',', 3), ')');
     case 'seg':
       return format({ kind: 'scaled', min: 0, max: 1000, scale: 1 });
+    // "?" stands for the check digit, which the type works out.
     case 'isbn13':
+      return format('978', digits(9), '?');
     case 'ean13':
-      return oneOf('978-0-393-04002-9', '978-0-11-000222-4', '978-3-16-148410-0', '978-0-306-40615-7');
+      return format('4', digits(11), '?');
     case 'isbn':
-      return oneOf('0-393-04002-X', '0-306-40615-2');
+      return format(digits(9), '?');
     case 'issn':
+      return format(digits(7), '?');
     case 'issn13':
-      return oneOf('1436-4522', '0317-8471');
+      return format('977', digits(7), '00?');
     case 'ismn':
+      return format('M', digits(8), '?');
     case 'ismn13':
-      return oneOf('979-0-060-11561-5', '979-0-2600-0043-8');
+      return format('9790', digits(8), '?');
     case 'upc':
-      return oneOf('220356483481', '036000291452');
+      return format(digits(11), '?');
     case 'vector':
     case 'halfvec':
       return format('[', times(COMPONENT, ',', modifier > 0 ? modifier : 3), ']');

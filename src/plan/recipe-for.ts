@@ -142,8 +142,19 @@ function rangeRecipe(subtype: number, context: Context): TypedRecipe | string {
   const of = SPANS.get(base);
   if (of !== undefined)
     return { recipe: { kind: 'span', of, scale: of === 'decimal' ? 2 : 0 }, edges: ['empty', '(,)'], quote: true };
-  return { recipe: uniformChoice(['empty', '(,)']), edges: [], quote: true };
+  // From a value on: of which of two is the higher one only the server's collation or operator class knows.
+  const low = OPEN_ENDED.get(base);
+  if (low === undefined) return { recipe: uniformChoice(['empty', '(,)']), edges: [], quote: true };
+  return { recipe: { kind: 'format', parts: ['["', low, '",)'] }, edges: ['empty', '(,)'], quote: true };
 }
+
+const OPEN_ENDED: ReadonlyMap<number, Recipe> = new Map<number, Recipe>([
+  [OID.text, { kind: 'code', length: 8 }],
+  [OID.varchar, { kind: 'code', length: 8 }],
+  [OID.uuid, { kind: 'uuid' }],
+  [OID.inet, { kind: 'inet' }],
+  [OID.time, { kind: 'time', zone: false }],
+]);
 
 const SPANS: ReadonlyMap<number, (Recipe & { kind: 'span' })['of']> = new Map([
   [OID.int4, 'integer'],

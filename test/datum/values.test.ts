@@ -58,8 +58,70 @@ const TYPES = [
   'varbit(16)',
   'mood',
   'small_text',
+  '"char"',
+  'name',
+  'oid',
+  'regclass',
+  'regproc',
+  'regprocedure',
+  'regoper',
+  'regoperator',
+  'regtype',
+  'xid',
+  'tid',
+  'pg_lsn',
+  'txid_snapshot',
+  'pg_snapshot',
+  'xml',
+  'jsonpath',
+  'tsquery',
+  'macaddr8',
+  'point',
+  'line',
+  'lseg',
+  'box',
+  'path',
+  'polygon',
+  'circle',
+  'int4range',
+  'int8range',
+  'numrange',
+  'daterange',
+  'tsrange',
+  'tstzrange',
+  'int4multirange',
+  'datemultirange',
+  'tstzmultirange',
+  'floatrange',
+  'textrange',
+  'timerange',
+  'percent',
+  'percents',
+  'pair',
+  'nested',
+  'hstore',
+  'ltree',
+  'lquery',
+  'ltxtquery',
+  'cube',
+  'isbn',
+  'isbn13',
+  'issn',
+  'issn13',
+  'ismn',
+  'ismn13',
+  'upc',
+  'ean13',
 ];
-const VALUES = 2000;
+const VALUES = 20_000;
+
+/* Few values by nature, or none that a unique column could number. */
+const FEW: ReadonlySet<string> = new Set(['boolean', 'bit']);
+const NOT_UNIQUE = new Set(
+  `cidr json jsonb tsvector numeric(5,-2) "char" name oid regclass regproc regprocedure regoper regoperator regtype xid tid pg_lsn
+  txid_snapshot pg_snapshot xml jsonpath tsquery macaddr8 point line lseg box path polygon circle floatrange percents pair nested hstore
+  ltree lquery ltxtquery cube isbn isbn13 issn issn13 ismn ismn13 upc ean13 textrange timerange`.split(/\s+/),
+);
 
 let database: Database;
 let catalog: Catalog;
@@ -68,6 +130,9 @@ beforeAll(async () => {
   const columns = TYPES.flatMap((type, index) => [`c${index} ${type}`, `a${index} ${type}[]`]);
   database = await createDatabase(
     `CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('fine', 'so, so', 'a "quoted" \\ one', ''); CREATE DOMAIN small_text AS varchar(9);
+     CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION cube; CREATE EXTENSION isn; CREATE TYPE floatrange AS RANGE (subtype = float8); CREATE TYPE textrange AS RANGE (subtype = text); CREATE TYPE timerange AS RANGE (subtype = time);
+     CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100); CREATE DOMAIN percents AS percent[]; CREATE TYPE pair AS (a int, b text);
+     CREATE TYPE nested AS (p pair, m mood, n percent, x numeric(6,2)[]);
      CREATE TABLE t (${columns.join(', ')})`,
   );
   await database.client.query('SET search_path = pg_catalog');
@@ -115,7 +180,7 @@ function values(name: string, count: number, unique: boolean): (string | null)[]
 describe.each(TYPES.map((type, index) => [type, index] as const))('values of %s', (type, index) => {
   it('are taken by the server, alone and in arrays, and differ', async () => {
     const drawn = values(`c${index}`, VALUES, false);
-    const arrays = values(`a${index}`, VALUES / 4, false);
+    const arrays = values(`a${index}`, VALUES / 20, false);
     await database.client.query('SET search_path = public; TRUNCATE t');
     // unnest hands over texts, so that every value passes the type's own input function.
     await database.client.query(`INSERT INTO t (c${index}) SELECT CAST(v AS ${type}) FROM unnest($1::text[]) AS v`, [
@@ -131,15 +196,16 @@ describe.each(TYPES.map((type, index) => [type, index] as const))('values of %s'
       drawn.filter((value) => value === null).length + arrays.filter((value) => value === null).length,
     );
     expect(Number(rows[0]!.nulls)).toBeGreaterThan(50);
-    expect(Number(rows[0]!.distinct)).toBeGreaterThan(type === 'boolean' || type === 'bit' ? 1 : 3);
+    expect(Number(rows[0]!.distinct)).toBeGreaterThan(FEW.has(type) ? 1 : type.startsWith('reg') ? 1 : 2);
   });
 
   it('of a unique column are all different on the server', async () => {
     const attribute = catalog.relations[0]!.attributes.find((candidate) => candidate.name === `c${index}`)!;
     const unique = uniqueRecipeFor(attribute, catalog.types, 0);
-    // json has no equality, so no column of it can be unique.
+    // Its CHECK narrows the sequence at plan time.
+    if (type === 'percent') return;
     if (unique === undefined) {
-      expect(['cidr', 'json', 'jsonb', 'tsvector', 'numeric(5,-2)']).toContain(type);
+      expect(NOT_UNIQUE).toContain(type);
       return;
     }
     const ordered = values(`c${index}`, VALUES, true);
