@@ -12,6 +12,7 @@ import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, identifyingColumns, isTight } from './keys.js';
 import type { ColumnPlan, Finding, OperationKind, RelationPlan } from './plan.js';
+import { fitRow } from './row-width.js';
 import { readable, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor } from './target.js';
@@ -56,7 +57,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
   ];
   const { byColumn, unsolved } = restrictionsOf(conditions);
-  const columns = draftColumns(relation, byColumn, config, catalog, context.problems);
+  const columns = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
     ? relation.foreignKeys.flatMap((key) =>

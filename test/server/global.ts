@@ -7,9 +7,13 @@ declare module 'vitest' {
   }
 }
 
-/** One embedded server for the whole test run; each file makes databases of its own on it. */
+/**
+ * One embedded server for the whole test run; each file makes databases of its own on it. EVENTGEN_TEST_PROGRAMS names the
+ * folder of another PostgreSQL's programs.
+ */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const cluster = await startCluster();
+  const { EVENTGEN_TEST_PROGRAMS: programs } = process.env;
+  const cluster = await startCluster(programs === undefined ? {} : { programs });
   project.provide('port', cluster.settings.port);
   return () => cluster.stop();
 }

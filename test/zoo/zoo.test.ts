@@ -12,6 +12,12 @@ interface Animal {
   readonly never?: readonly string[];
 }
 
+/* As many columns as a table can have; all of their values together would not fit a page. */
+const WIDE = Array.from(
+  { length: 1598 },
+  (_, i) => `c${i} ${['bigint', 'text', 'timestamptz', 'numeric'][i % 4]}`,
+).join();
+
 const ZOO: readonly Animal[] = [
   {
     name: 'check-one-column',
@@ -159,6 +165,16 @@ const ZOO: readonly Animal[] = [
         mr int4multirange, p pair, ps pairs, parr pair[], grid int[][], rr regtype, sn txid_snapshot)`,
   },
   {
+    name: 'wide-row',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, ${WIDE})`,
+    settings: 'num_iterations: 600\ninsert_rows: 2',
+  },
+  {
+    name: 'fewer-rows-than-lanes',
+    sql: `CREATE TABLE a (k boolean PRIMARY KEY, v text); CREATE TYPE mood AS ENUM ('a', 'b', 'c'); CREATE TABLE b (m mood PRIMARY KEY, v int)`,
+    settings: 'connections: 8',
+  },
+  {
     name: 'inheritance',
     sql: `CREATE TABLE note (id serial PRIMARY KEY, class int NOT NULL, v text); CREATE TABLE entity_note (CHECK (class = 1), extra text, PRIMARY KEY (id)) INHERITS (note)`,
     inherited: 'public.note',
@@ -188,7 +204,10 @@ it.each(ZOO)(
   async ({ sql, settings, never, inherited }) => {
     const database = await createDatabase(sql);
     const { code, summary, stderr } = await runCli(
-      configFor(database, `random_seed: 3\nnum_iterations: 3000\noperation_weights: [2, 1, 1]\n${settings ?? ''}`),
+      configFor(
+        database,
+        `random_seed: 3\noperation_weights: [2, 1, 1]\n${settings?.includes('num_iterations') ? '' : 'num_iterations: 3000\n'}${settings ?? ''}`,
+      ),
     );
     expect(stderr).not.toContain('error:');
     expect(code).toBe(0);
