@@ -38,7 +38,7 @@ export interface Relation {
   readonly estimatedRows: number;
   readonly privileges: Privileges;
   readonly rowSecurity: boolean;
-  /** True where triggers or rules run when its rows change. */
+  /** True where triggers or rules run when its rows change, or a publication wants a replica identity that it lacks. */
   readonly reacts: boolean;
   readonly checks: readonly Check[];
   /** What the server computes from a row when it is written, beside its CHECKs: index expressions, generated columns. */

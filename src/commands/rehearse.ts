@@ -45,7 +45,16 @@ export function tablesToRehearse({ plan, relations, searches, findings }: Draft,
   return targeted.length - others.length > MOST_PLAIN ? others : targeted;
 }
 
-type Refusal = { readonly kind: OperationKind; readonly relation: number; readonly reason: string };
+interface Failure {
+  readonly reason: string;
+  /** Null where the row was not refused, and is not there all the same. */
+  readonly sqlstate: string | null;
+}
+
+interface Refusal extends Failure {
+  readonly kind: OperationKind;
+  readonly relation: number;
+}
 
 /**
  * Tries one INSERT, UPDATE and DELETE on each of the relations as the first lane would carry them out, and rolls all of it
@@ -95,13 +104,12 @@ function without(plan: Plan, refused: readonly Refusal[]): Rehearsal {
   );
   const choices = plan.choices.filter(({ relation, operation }) => !isRefused(relation, operation));
   const findings = refused.map(
-    ({ relation, kind, reason }): Finding => ({
+    ({ relation, kind, reason, sqlstate }): Finding => ({
       relation: plan.relations[relation]!.label,
       column: null,
       prevents: [kind],
       reason,
-      remedy:
-        'generator.column_overrides or exclude_table_list; generator.rehearse: false tries it in the run all the same',
+      remedy: remedyFor(plan.relations[relation]!.rows, sqlstate),
     }),
   );
   return { plan: { ...plan, relations, choices }, findings };
@@ -113,6 +121,13 @@ interface Stage {
   /** Rejects when the connection is lost. */
   readonly lost: Promise<never>;
   readonly compiled: CompiledPlan;
+}
+
+function remedyFor(table: string, sqlstate: string | null): string {
+  // "Object not in prerequisite state": a publication wants to say which row it was.
+  if (sqlstate === '55000')
+    return `give it a primary key, or ALTER TABLE ${table} REPLICA IDENTITY FULL, or take it out of the publication`;
+  return 'generator.column_overrides or exclude_table_list; generator.rehearse: false tries it in the run all the same';
 }
 
 async function tryAll(
@@ -137,8 +152,8 @@ async function tryAll(
       for (const relation of relations.slice(from, from + PER_TRANSACTION)) {
         for (const kind of OPERATION_KINDS) {
           if (!plan.choices.some((choice) => choice.relation === relation && choice.operation === kind)) continue;
-          const reason = await tryOne(stage, rows, relation, kind);
-          if (reason !== null) refusals.push({ relation, kind, reason });
+          const failure = await tryOne(stage, rows, relation, kind);
+          if (failure !== null) refusals.push({ relation, kind, ...failure });
         }
       }
       await client.query('ROLLBACK');
@@ -155,30 +170,32 @@ async function tryOne(
   rows: OwnedRows,
   relation: number,
   kind: OperationKind,
-): Promise<string | null> {
+): Promise<Failure | null> {
   if (!rows.possible(relation, kind)) return null;
   const transaction = new Transaction(0, relation, kind, kind);
   const lane = compiled.laneSeeds(0);
-  let refusal = '';
+  let failure: Failure | null = null;
   for (let attempt = 0; attempt < TRIES; attempt++) {
     transaction.attempt = attempt;
-    if (!rows.generate(transaction, operationSeeds(lane, relation, attempt))) return attempt === 0 ? null : refusal;
+    if (!rows.generate(transaction, operationSeeds(lane, relation, attempt))) return failure;
     await session.client.query('SAVEPOINT rehearsal');
     const outcome = await execute(session, lost, transaction);
     if (outcome.kind === 'committed') {
       transaction.outcome = outcome;
       rows.applied(transaction);
       const hasEffect = transaction.statements.every(({ own }, index) => !own || outcome.rows[index]! > 0);
-      return hasEffect ? null : `${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`;
+      const reason = `${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`;
+      return hasEffect ? null : { sqlstate: null, reason };
     }
     rows.undone(transaction);
     const reaction = reactionTo(outcome.sqlstate, kind);
     // What passes by itself says nothing about the table.
     if (reaction === 'replay') return null;
-    refusal = `${kind.toUpperCase()} was tried and refused (${outcome.sqlstate}: ${outcome.message})`;
-    if (reaction === 'reject') return refusal;
+    const { sqlstate, message } = outcome;
+    failure = { sqlstate, reason: `${kind.toUpperCase()} was tried and refused (${sqlstate}: ${message})` };
+    if (reaction === 'reject') return failure;
   }
-  return refusal;
+  return failure;
 }
 
 /** Sends a transaction within a savepoint, as a lane would, and has deferred constraints looked at. */

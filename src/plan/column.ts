@@ -140,11 +140,25 @@ function draftColumn(
     recipe: typed.recipe,
     source: 'drawn',
     nullRatio: notNull ? 0 : generator.null_ratio,
-    edges: typed.edges,
+    edges: generator.defaults === 'never' ? typed.edges : withDefault(typed.edges, attribute),
     overridden: false,
     unknown: false,
     restriction: undefined,
   };
+}
+
+/** The value of a constant default, as text; undefined for other defaults and none. */
+export function constantDefault({ default: text }: Attribute): string | undefined {
+  if (text === null) return undefined;
+  const quoted = /^'((?:[^']|'')*)'::[^()]+(\([\d,]+\))?$/.exec(text)?.[1];
+  if (quoted !== undefined) return quoted.replaceAll("''", "'");
+  return /^(-?\d+(\.\d+)?|true|false)$/.test(text) ? text : undefined;
+}
+
+/* A default is the value that the application uses most, so it comes as often as all boundary values together. */
+function withDefault(edges: readonly string[], attribute: Attribute): readonly string[] {
+  const value = constantDefault(attribute);
+  return value === undefined ? edges : [...edges, ...Array<string>(Math.max(1, edges.length)).fill(value)];
 }
 
 const NULL: Recipe = { kind: 'null' };

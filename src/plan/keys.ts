@@ -1,10 +1,8 @@
-import type { Catalog, Exclusion, Relation, UniqueKey } from '../catalog/model.js';
+import type { Catalog, Relation, UniqueKey } from '../catalog/model.js';
 import type { ColumnDraft } from './column.js';
+import { keepApart, SMALL_CAPACITY } from './exclusion.js';
 import { narrowUnique } from './narrow.js';
-import { endsOf, type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
-
-/* Below this many values an ordinal would soon run out; where other columns share the key, tuples are tracked instead. */
-const SMALL_CAPACITY = 10_000;
+import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
 /** Which columns carry the ordinal, and which unique keys have to be tracked because none can. */
 export interface KeyDraft {
@@ -57,70 +55,13 @@ export function draftKeys(
   const context = { relation, columns, isForeign, catalog, ordinals };
   const pairs: number[][] = [];
   const exclusions = relation.exclusions.filter((exclusion) => {
-    const found = disjoint(exclusion, context);
+    const found = keepApart(exclusion, context);
+    if (found === undefined) return true;
     for (const [index, unique] of found) ordinals.set(index, unique);
     if (found.size > 1) pairs.push([...found.keys()]);
-    return found.size === 0 && !isDisjoint(exclusion, context);
+    return false;
   });
   return { ordinals, tracked, pairs, exclusions: exclusions.map(({ name }) => name) };
-}
-
-interface ExclusionContext {
-  readonly relation: Relation;
-  readonly columns: readonly ColumnDraft[];
-  readonly isForeign: (column: number) => boolean;
-  readonly catalog: Catalog;
-  readonly ordinals: ReadonlyMap<number, UniqueRecipe>;
-}
-
-function isDisjoint({ elements }: Exclusion, { columns, ordinals }: ExclusionContext): boolean {
-  return elements.some(({ expression, operator }) => {
-    const index = expression.kind === 'column' ? columns.findIndex(({ name }) => name === expression.name) : -1;
-    const unique = ordinals.get(index);
-    if (unique === undefined) return false;
-    return operator === '=' || (unique.recipe.kind === 'sequence' && unique.recipe.form.kind === 'span');
-  });
-}
-
-/**
- * Recipes that keep the rows of an exclusion constraint apart, where none does yet: ranges that follow each other, in one
- * column or as two ends, else another value of a column compared by =. None where it has no such element.
- */
-function disjoint(exclusion: Exclusion, context: ExclusionContext): Map<number, UniqueRecipe> {
-  const { columns, isForeign, catalog, ordinals } = context;
-  if (isDisjoint(exclusion, context)) return new Map();
-  const usable = (name: string): number => {
-    const index = columns.findIndex((column) => column.name === name);
-    const column = columns[index];
-    const isFree = column !== undefined && column.source === 'drawn' && !column.overridden && !isForeign(index);
-    return isFree && !ordinals.has(index) && column.restriction === undefined ? index : -1;
-  };
-  const uniqueOf = (index: number) => uniqueRecipeFor(columns[index]!.attribute, catalog.types, 0);
-  for (const { expression, operator } of exclusion.elements) {
-    if (operator !== '&&') continue;
-    if (expression.kind === 'column') {
-      const index = usable(expression.name);
-      const unique = index < 0 ? undefined : uniqueOf(index);
-      if (unique !== undefined) return new Map([[index, unique]]);
-    }
-    if (expression.kind !== 'function') continue;
-    const ends = expression.args.slice(0, 2).map((arg) => (arg.kind === 'column' ? usable(arg.name) : -1));
-    const [low, high] = ends;
-    if (low === undefined || high === undefined || low < 0 || high < 0 || low === high) continue;
-    const [first, last] = endsOf(columns[high]!.attribute.type, columns[high]!.name, catalog.types) ?? [];
-    if (first === undefined || last === undefined) continue;
-    return new Map([
-      [low, first],
-      [high, last],
-    ]);
-  }
-  for (const { expression, operator } of exclusion.elements) {
-    if (operator !== '=' || expression.kind !== 'column') continue;
-    const index = usable(expression.name);
-    const unique = index < 0 ? undefined : uniqueOf(index);
-    if (unique !== undefined && unique.capacity >= SMALL_CAPACITY) return new Map([[index, unique]]);
-  }
-  return new Map();
 }
 
 /**

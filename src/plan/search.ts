@@ -8,7 +8,7 @@ import type { Writers } from '../datum/compile.js';
 import { BindSink } from '../datum/sink.js';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
-import type { ColumnDraft } from './column.js';
+import { type ColumnDraft, constantDefault } from './column.js';
 import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
 import { OID } from './recipe-for.js';
 
@@ -54,7 +54,7 @@ const NULL_SHARE = 0.35;
 
 /** For a column whose type is unknown to us: that its text is read. What a default shows is tried as well. */
 export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condition {
-  const shown = /^'((?:[^']|'')*)'::/.exec(attribute.default ?? '')?.[1]?.replaceAll("''", "'");
+  const shown = constantDefault(attribute);
   const column: Expression = { kind: 'column', name };
   const expression: Expression =
     shown === undefined ? column : { kind: 'row', elements: [column, { kind: 'constant', text: shown, type: 'text' }] };

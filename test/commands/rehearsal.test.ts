@@ -58,3 +58,27 @@ it('rehearse: false tries everything in the run; what keeps failing is set aside
   expect(summary.errors['P0001']!.count).toBeGreaterThan(10);
   expect(summary.tables['public.plain']!.insert.operations).toBeGreaterThan(1000);
 });
+
+it('says beforehand where a publication refuses an UPDATE or DELETE for want of a replica identity', async () => {
+  const database = await tables('CREATE TABLE a (v text, n int); CREATE PUBLICATION p FOR TABLE a');
+  const { code, summary, stderr } = await runCli(configFor(database, 'random_seed: 4\nnum_iterations: 200'));
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/public\.a: UPDATE was tried and refused \(55000.*REPLICA IDENTITY FULL/);
+  expect(summary.errors).toEqual({});
+  expect(summary.tables['public.a']!.insert.operations).toBe(200);
+});
+
+it('constant defaults come now and then, never where they are not wanted', async () => {
+  const shown: number[] = [];
+  for (const defaults of ['immutable', 'never']) {
+    const database = await tables(
+      "CREATE TABLE a (id int PRIMARY KEY, v text DEFAULT 'it''s so', n int DEFAULT -471147)",
+    );
+    const settings = `random_seed: 4\nnum_iterations: 500\noperations: [INSERT]\ndefaults: ${defaults}`;
+    expect((await runCli(configFor(database, settings))).code).toBe(0);
+    shown.push(await count(database, "a WHERE v = 'it''s so'"), await count(database, 'a WHERE n = -471147'));
+  }
+  expect(shown[0]).toBeGreaterThan(3);
+  expect(shown[1]).toBeGreaterThan(3);
+  expect(shown.slice(2)).toEqual([0, 0]);
+});
