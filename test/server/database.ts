@@ -93,7 +93,7 @@ export interface Running {
   readonly ended: Promise<Ran>;
 }
 
-/** The command line as a user calls it, on a configuration text; ended by force after a minute. EVENTGEN_NODE is the Node.js to use. */
+/** The command line as a user calls it, on a configuration text; ended by force before a test's time is up. EVENTGEN_NODE is the Node.js to use. */
 export function startCli(yaml: string, options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Running {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
   const file = path.join(folder, 'config.yaml');
@@ -114,7 +114,7 @@ export function startCli(yaml: string, options: readonly string[] = [], environm
     stderr += chunk.toString();
     for (const listener of listeners) listener();
   });
-  const limit = setTimeout(() => child.kill('SIGKILL'), 58_000);
+  const limit = setTimeout(() => child.kill('SIGKILL'), 110_000);
   const ended = new Promise<Ran>((resolve) => {
     child.once('close', (code) => {
       clearTimeout(limit);
