@@ -158,7 +158,10 @@ export function constantDefault({ default: text }: Attribute): string | undefine
 /* A default is the value that the application uses most, so it comes as often as all boundary values together. */
 function withDefault(edges: readonly string[], attribute: Attribute): readonly string[] {
   const value = constantDefault(attribute);
-  return value === undefined ? edges : [...edges, ...Array<string>(Math.max(1, edges.length)).fill(value)];
+  // A default may be longer than its column: the server looks when it is used.
+  const isTooLong =
+    TEXTS.has(attribute.type) && attribute.modifier >= 4 && (value ?? '').length > attribute.modifier - 4;
+  return value === undefined || isTooLong ? edges : [...edges, ...Array<string>(Math.max(1, edges.length)).fill(value)];
 }
 
 const NULL: Recipe = { kind: 'null' };
