@@ -8,8 +8,9 @@ import { isFakerMethod } from '../datum/pool.js';
 import type { Recipe } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';
 import { narrowRecipe } from './narrow.js';
+import { OID } from './oid.js';
 import type { ColumnPlan } from './plan.js';
-import { OID, recipeForType } from './recipe-for.js';
+import { recipeForType } from './recipe-for.js';
 import { entryFor } from './target.js';
 
 /** A column's plan before keys are looked at, and the override that decided it, if any. */

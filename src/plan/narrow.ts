@@ -1,8 +1,15 @@
 import type { Restriction } from '../constraint/restriction.js';
 import type { Recipe } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';
-import type { TypedRecipe } from './recipe-for.js';
 import type { UniqueRecipe } from './sequence-for.js';
+
+/** A recipe for a type, with boundary values that the column takes as well. */
+export interface TypedRecipe {
+  readonly recipe: Recipe;
+  readonly edges: readonly string[];
+  /** True where an array of it needs quotes around its elements. */
+  readonly quote: boolean;
+}
 
 /* So many whole numbers are listed one by one: a key of them knows which are taken. */
 const MOST_LISTED = 1000;

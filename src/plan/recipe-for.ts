@@ -5,47 +5,9 @@ import type { Meaning } from '../datum/meaning.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe } from '../datum/recipe.js';
 import { extensionRecipe } from './extension-types.js';
-import { narrowRecipe } from './narrow.js';
+import { narrowRecipe, type TypedRecipe } from './narrow.js';
+import { numericModifier, OID } from './oid.js';
 import { systemRecipe } from './system-types.js';
-
-/** OIDs of PostgreSQL's own types (pg_type.dat; the same in every version). */
-export const OID = {
-  bool: 16,
-  bytea: 17,
-  int8: 20,
-  int2: 21,
-  int4: 23,
-  text: 25,
-  json: 114,
-  float4: 700,
-  float8: 701,
-  money: 790,
-  macaddr: 829,
-  cidr: 650,
-  inet: 869,
-  bpchar: 1042,
-  varchar: 1043,
-  date: 1082,
-  time: 1083,
-  timestamp: 1114,
-  timestamptz: 1184,
-  interval: 1186,
-  timetz: 1266,
-  bit: 1560,
-  varbit: 1562,
-  numeric: 1700,
-  uuid: 2950,
-  jsonb: 3802,
-  tsvector: 3614,
-} as const;
-
-/** A recipe for a type, with boundary values that the column takes as well. */
-export interface TypedRecipe {
-  readonly recipe: Recipe;
-  readonly edges: readonly string[];
-  /** True where an array of it needs quotes around its elements. */
-  readonly quote: boolean;
-}
 
 type Types = ReadonlyMap<number, Type>;
 
@@ -297,11 +259,6 @@ function numericRecipe(modifier: number): TypedRecipe {
       ? `${'9'.repeat(precision - scale) || '0'}${scale > 0 ? `.${'9'.repeat(scale)}` : ''}`
       : '0';
   return { recipe: { kind: 'decimal', precision, scale }, edges: ['0', 'NaN', largest, `-${largest}`], quote: false };
-}
-
-export function numericModifier(modifier: number): { precision: number; scale: number } {
-  const bits = modifier - 4;
-  return { precision: (bits >>> 16) & 0xffff, scale: ((bits & 0x7ff) ^ 1024) - 1024 };
 }
 
 /* Four-byte UTF-8, quotes and backslashes, combining marks: what breaks a reader of changes first. */

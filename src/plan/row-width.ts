@@ -1,5 +1,5 @@
 import type { ColumnDraft } from './column.js';
-import { OID } from './recipe-for.js';
+import { OID } from './oid.js';
 
 /* A row must fit a page of 8 kB, with room for its header and for values that come out wider than thought. */
 const MOST_BYTES = 6500;

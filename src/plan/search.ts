@@ -9,8 +9,8 @@ import { BindSink } from '../datum/sink.js';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { type ColumnDraft, constantDefault } from './column.js';
+import { OID } from './oid.js';
 import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
-import { OID } from './recipe-for.js';
 
 /** Columns whose conditions were not solved, with tuples of values that the server is asked about. */
 export interface Search {

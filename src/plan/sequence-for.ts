@@ -1,7 +1,7 @@
 import type { Attribute, Type } from '../catalog/model.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
-import { numericModifier, OID } from './recipe-for.js';
+import { numericModifier, OID } from './oid.js';
 
 /** A recipe that gives every ordinal another value, and how many ordinals it can tell apart. */
 export interface UniqueRecipe {
