@@ -127,7 +127,7 @@ export interface ForeignRow {
 
 /* Keys of our relations and of others that reference them: these decide whether an existing row may be deleted. confdelsetcols came with 15, so it is asked through to_jsonb. */
 export const FOREIGN_KEYS = `
-SELECT constr.conname::text, constr.confrelid,
+SELECT constr.conname::text, referenced.oid AS confrelid,
        CASE WHEN leaf.relispartition THEN leaf.oid::int8 END AS leaf, referencing.oid AS conrelid,
        referencing_namespace.nspname::text AS referencing_schema, referencing.relname::text AS referencing_name,
        ARRAY(SELECT attribute.attname::text FROM unnest(constr.conkey) WITH ORDINALITY AS key (attnum, position)
@@ -148,9 +148,10 @@ FROM pg_constraint AS constr
 JOIN pg_class AS leaf ON leaf.oid = constr.conrelid
 JOIN pg_class AS referencing ON referencing.oid = CASE WHEN leaf.relispartition THEN pg_partition_root(leaf.oid) ELSE leaf.oid END
 JOIN pg_namespace AS referencing_namespace ON referencing_namespace.oid = referencing.relnamespace
-JOIN pg_class AS referenced ON referenced.oid = constr.confrelid
+JOIN pg_class AS target ON target.oid = constr.confrelid
+JOIN pg_class AS referenced ON referenced.oid = CASE WHEN target.relispartition THEN pg_partition_root(target.oid) ELSE target.oid END
 JOIN pg_namespace AS referenced_namespace ON referenced_namespace.oid = referenced.relnamespace
-WHERE constr.contype = 'f' AND constr.conparentid = 0 AND (referencing.oid = ANY ($1::oid[]) OR constr.confrelid = ANY ($1::oid[]))
+WHERE constr.contype = 'f' AND constr.conparentid = 0 AND (referencing.oid = ANY ($1::oid[]) OR referenced.oid = ANY ($1::oid[]))
 ORDER BY referencing_namespace.nspname, referencing.relname, constr.conname`;
 
 const DELETE_ACTIONS: Readonly<Record<string, ReferentialAction>> = {

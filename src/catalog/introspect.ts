@@ -164,8 +164,10 @@ const RELATION_KINDS: Readonly<Record<string, string>> = {
 /* Targeted schemas, then along foreign keys to whatever they reference. Partitions stand behind their parent. */
 const RELATIONS = `
 WITH RECURSIVE keys AS MATERIALIZED (
-  SELECT CASE WHEN leaf.relispartition THEN pg_partition_root(leaf.oid) ELSE leaf.oid END AS root, constr.confrelid
+  SELECT CASE WHEN leaf.relispartition THEN pg_partition_root(leaf.oid) ELSE leaf.oid END AS root,
+         CASE WHEN target.relispartition THEN pg_partition_root(target.oid) ELSE target.oid END AS confrelid
   FROM pg_constraint AS constr JOIN pg_class AS leaf ON leaf.oid = constr.conrelid
+  JOIN pg_class AS target ON target.oid = constr.confrelid
   WHERE constr.contype = 'f' AND constr.conparentid = 0
 ), wanted AS (
   SELECT class.oid

@@ -82,3 +82,28 @@ it('constant defaults come now and then, never where they are not wanted', async
   expect(shown[1]).toBeGreaterThan(3);
   expect(shown.slice(2)).toEqual([0, 0]);
 });
+
+it('sets aside what row security keeps from an ordinary user, and refuses views and foreign tables by name', async () => {
+  const role = `ordinary_${process.pid}`;
+  const database = await tables(`CREATE ROLE ${role} LOGIN;
+    CREATE TABLE unseen (id int PRIMARY KEY, v text); ALTER TABLE unseen ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON unseen FOR INSERT WITH CHECK (true);
+    CREATE TABLE closed (id int PRIMARY KEY, v text); ALTER TABLE closed ENABLE ROW LEVEL SECURITY;
+    CREATE TABLE free (id int PRIMARY KEY, v text); CREATE VIEW v AS SELECT id, v FROM free;
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`);
+  try {
+    const settings = 'random_seed: 4\nnum_iterations: 600';
+    const asRole = (yaml: string) => configFor(database, yaml).replace('user: postgres', `user: ${role}`);
+    const { code, summary, stderr } = await runCli(asRole(settings));
+    expect(code).toBe(0);
+    expect(summary.errors).toEqual({});
+    expect(stderr).toContain('public.unseen: UPDATE has no effect');
+    expect(stderr).toContain('public.closed: INSERT was tried and refused (42501');
+    expect(summary.tables['public.unseen']!.insert.rows).toBe(await count(database, 'unseen'));
+    expect(summary.tables['public.free']!.delete.operations).toBeGreaterThan(20);
+    const named = await runCli(asRole(`${settings}\nmanual_table_list: [v]`));
+    expect(named.code).toBe(1);
+    expect(named.stderr).toContain('"v" is a view, not a table');
+  } finally {
+    await database.client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});

@@ -190,6 +190,12 @@ const ZOO: readonly Animal[] = [
     since: 18,
   },
   {
+    name: 'fk-to-partitions',
+    sql: `CREATE TABLE p (id int, k int, v text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+      CREATE TABLE a (id int PRIMARY KEY, p int, k int, v text, FOREIGN KEY (p, k) REFERENCES p1 (id, k));
+      CREATE TABLE b (id int PRIMARY KEY, p int NOT NULL, k int NOT NULL, v text, FOREIGN KEY (p, k) REFERENCES p (id, k))`,
+  },
+  {
     name: 'inheritance',
     sql: `CREATE TABLE note (id serial PRIMARY KEY, class int NOT NULL, v text); CREATE TABLE entity_note (CHECK (class = 1), extra text, PRIMARY KEY (id)) INHERITS (note)`,
     inherited: 'public.note',
