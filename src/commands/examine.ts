@@ -65,6 +65,7 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   checkServer(catalog, config, say);
   const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
   const { draft, rowsAtStart, lacking } = await draftWithParents(client, config, catalog, seeds, surroundings);
+  await checkOverrides(client, draft.plan, config);
   const questions = watermarkQuestions(draft);
   const answers = await ask(client, questions, ({ ordinal }) => rowsAtStart[ordinal.relation] !== 0);
   const gaps = new Map<number, Answer>();
@@ -76,7 +77,7 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   const marked = applyWatermarks(draft, questions, answers, gaps);
   // At once, so that little can slip in between the highest key that was read and the block above it.
   const sequences = ownedSequences(marked, draft.relations);
-  if (!dryRun && lacking.length === 0) {
+  if (!dryRun && lacking.length === 0 && marked.choices.length > 0) {
     for (const reason of await reserveSequences(client, sequences, blockSize(marked))) {
       say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
     }
@@ -91,7 +92,6 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
     surroundings,
   );
   const plan = { ...rehearsed.plan, quotas: quotasOfOwners(rehearsed.plan, claims) };
-  await checkOverrides(client, plan, config);
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');

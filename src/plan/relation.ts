@@ -295,6 +295,17 @@ function constraintFindings(
     const reason = `values may be refused by ${unread.join(', ')}, which this version does not read`;
     findings.push({ relation: label, column: null, prevents: [], reason, remedy });
   }
+  const leftOut = relation.partitioning?.leftOut ?? 0;
+  if (leftOut > 0) {
+    const reason = `${leftOut} of its partitions take no rows: they have other foreign keys than the rest`;
+    findings.push({
+      relation: label,
+      column: null,
+      prevents: [],
+      reason,
+      remedy: 'give all partitions the same foreign keys',
+    });
+  }
   if (relation.partitioning?.partitions === 0) {
     findings.push({
       relation: label,

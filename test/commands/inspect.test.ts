@@ -122,3 +122,24 @@ it('exclude_columns_from_update keeps columns as they were inserted', async () =
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toContain('kept');
 });
+
+it('says which partitions take no rows, since they have foreign keys of their own', async () => {
+  const database = await tables(
+    `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE a (id int, kind text, ref int) PARTITION BY LIST (kind);
+     CREATE TABLE a1 PARTITION OF a FOR VALUES IN ('1'); CREATE TABLE a2 PARTITION OF a FOR VALUES IN ('2'); CREATE TABLE a3 PARTITION OF a FOR VALUES IN ('3');
+     ALTER TABLE a3 ADD FOREIGN KEY (ref) REFERENCES p`,
+  );
+  const { status, stdout } = inspect(database, 'manual_table_list: [a]');
+  expect(status).toBe(0);
+  expect(stdout).toContain('! 1 of its partitions take no rows: they have other foreign keys than the rest');
+});
+
+it('a wrong override is refused before a sequence moves', async () => {
+  const database = await tables('CREATE TABLE a (id serial PRIMARY KEY, n inet)');
+  const settings = 'random_seed: 1\ncolumn_overrides: { a: { n: { type: choice, values: [no address] } } }';
+  const { code, stderr } = await runCli(configFor(database, settings));
+  expect(code).toBe(1);
+  expect(stderr).toContain('the server refuses a value');
+  const { rows } = await database.client.query<{ last: string }>('SELECT last_value AS last FROM a_id_seq');
+  expect(rows[0]!.last).toBe('1');
+});
