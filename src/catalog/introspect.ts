@@ -65,6 +65,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       },
       rowSecurity: row.relrowsecurity,
       reacts: row.reacts,
+      lacksReplicaIdentity: row.lacks_identity,
       checks: [...row.checks.map(toCheck), ...partitioned.bounds],
       exclusions: row.exclusions.map(toExclusion),
       partitioning:
@@ -148,6 +149,7 @@ interface RelationRow {
   reltuples: number;
   relrowsecurity: boolean;
   reacts: boolean;
+  lacks_identity: boolean;
   can_select: boolean;
   can_use_schema: boolean;
   can_insert: boolean;
@@ -196,9 +198,9 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT 200) AS leaf
         WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity,
-       class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D')
-         OR class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary)
-            AND (EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = class.oid) OR EXISTS (SELECT FROM pg_publication WHERE puballtables)) AS reacts,
+       class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS reacts,
+       class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary)
+            AND (EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = class.oid) OR EXISTS (SELECT FROM pg_publication WHERE puballtables)) AS lacks_identity,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
        has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,
        has_table_privilege(class.oid, 'INSERT') OR has_any_column_privilege(class.oid, 'INSERT') AS can_insert,

@@ -38,8 +38,10 @@ export interface Relation {
   readonly estimatedRows: number;
   readonly privileges: Privileges;
   readonly rowSecurity: boolean;
-  /** True where triggers or rules run when its rows change, or a publication wants a replica identity that it lacks. */
+  /** True where triggers or rules run when its rows change. */
   readonly reacts: boolean;
+  /** True where a publication may refuse UPDATE and DELETE, since nothing tells it which row it was. */
+  readonly lacksReplicaIdentity: boolean;
   readonly checks: readonly Check[];
   /** What the server computes from a row when it is written, beside its CHECKs: index expressions, generated columns. */
   readonly computed: readonly Check[];

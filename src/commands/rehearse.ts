@@ -27,10 +27,11 @@ const MOST_PREPARED = 200;
 const MOST_PLAIN = 30;
 
 /** Positions of the tables to rehearse: all of a small schema, of a large one those that are not plain. */
-export function tablesToRehearse({ plan, relations, searches, findings }: Draft, { types }: Catalog): number[] {
-  const remarkable = new Set([...searches.map(({ label }) => label), ...findings.map(({ relation }) => relation)]);
+export function tablesToRehearse({ plan, relations, findings }: Draft, { types }: Catalog): number[] {
+  const remarkable = new Set(findings.map(({ relation }) => relation));
   const isPlain = (relation: Relation, label: string) =>
     !relation.reacts &&
+    !relation.lacksReplicaIdentity &&
     !relation.rowSecurity &&
     relation.computed.length === 0 &&
     relation.exclusions.length === 0 &&

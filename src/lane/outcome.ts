@@ -27,11 +27,11 @@ export type Reaction =
 
 /**
  * Classes 22 and 23 refuse the values, and so does what a trigger's code raises (P0001): other values may pass it.
- * Serialization failures, deadlocks, lock and statement time-outs and exhausted
- * resources are transient. 26000 and 0A000 ("cached plan must not change result type") name a statement that must be
- * prepared again. A DELETE has no values that could be at fault: whatever refuses the row, another row is tried. Which of
- * several refusals the server names first, when a DELETE cascades, depends on the order in which rows lie, so it must
- * not matter. Source: appendix A of PostgreSQL's manual.
+ * Serialization failures, deadlocks, lock and statement time-outs and exhausted resources are transient. 26000 and 0A000
+ * ("cached plan must not change result type") name a statement that must be prepared again. A DELETE has no values that
+ * could be at fault: whatever refuses the row, another row is tried. Which of several refusals the server names first,
+ * when a DELETE cascades, depends on the order in which rows lie, so it must not matter. Source: appendix A of
+ * PostgreSQL's manual.
  */
 export function reactionTo(sqlstate: string, kind: OperationKind): Reaction {
   if (sqlstate.startsWith('22') || sqlstate.startsWith('23') || sqlstate === 'P0001') return 'redraw';

@@ -144,11 +144,12 @@ export class OwnedRows implements Rows {
     const write = (index: number, sink: BindSink) => {
       const column = compiled.columns[index]!;
       const cell = compiled.cellOf(index, picks);
-      const draw = () => column.writeDrawn(seeds, row, ordinal, sink);
       if (cell !== undefined) sink.value(cell);
       else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, sink);
-      else if (column.plan.source === 'foreign') this.parents.writeForeign(compiled, index, parents, draw, sink);
-      else draw();
+      else if (column.plan.source === 'foreign') {
+        const free = () => column.writeDrawn(seeds, row, ordinal, sink);
+        this.parents.writeForeign(compiled, index, parents, free, sink);
+      } else column.writeDrawn(seeds, row, ordinal, sink);
     };
     if (plan.guards.length > 0) {
       // Columns of a guard are in one group, so that all of them are written or none.

@@ -23,7 +23,7 @@ export interface Search {
   /** SELECT of further values from rows that stand there, for a column whose type is unknown to us; null elsewhere. */
   readonly existing: string | null;
   /** So many of the first candidates are ordinary values: where the server takes them all, nothing has to be limited. */
-  readonly probes: number;
+  readonly ordinary: number;
   /** True where the server computes all of it, and only failing counts. */
   readonly isComputed: boolean;
   /** True for one column that must be unique: every value can be used once. */
@@ -158,17 +158,17 @@ function searchFor(
     return candidatesFor(searched, expressions, isKey ? MOST_KEYS : undefined);
   });
   const isComputed = conditions.every(({ computed }) => computed);
-  const probes = isKey || isComputed ? ordinaryTuples(members, samples, context) : [];
+  const ordinary = isKey || isComputed ? ordinaryTuples(members, samples, context) : [];
   return {
     relation: context.index,
     label: context.label,
     columns: members,
     own,
     conditions: conditions.map(({ name }) => name),
-    candidates: [...probes, ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`))],
+    candidates: [...ordinary, ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`))],
     existing:
       members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
-    probes: probes.length,
+    ordinary: ordinary.length,
     isComputed,
     isKey,
     sql: searchSql(members, all, context),
@@ -328,7 +328,7 @@ const MOST_KEPT = 250;
 
 /** True where the server takes whatever the columns' recipes give. */
 export function isUnneeded(search: Search, accepted: readonly number[]): boolean {
-  return search.probes > 0 && accepted.filter((position) => position <= search.probes).length === search.probes;
+  return search.ordinary > 0 && accepted.filter((position) => position <= search.ordinary).length === search.ordinary;
 }
 
 /** Values of a unique column that the server has accepted, each once. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { configFor, connectTo, contentHash, count, databasesPerTest, runCli, startCli } from '../server/database.js';
+import { configFor, contentHash, count, databasesPerTest, runCli, startCli } from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
 const { demo, tables } = databasesPerTest();
@@ -312,70 +312,3 @@ function metric(text: string, name: string, label: string): number {
     .filter((line) => line.startsWith(`${name}{`) && line.includes(label))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
-
-describe('a stop', () => {
-  it('by the first Ctrl+C finishes what is in flight and exits 0', async () => {
-    const database = await demo();
-    const run = startCli(
-      configFor(database, `${DEMO}\nnum_iterations: -1`).replace('{ enabled: false }', '{ port: 0 }'),
-    );
-    await run.saw('/metrics\n');
-    // In full swing, whatever the machine's speed.
-    while ((await count(database, 'eg_users')) < 2000) await new Promise((resolve) => setTimeout(resolve, 50));
-    run.kill('SIGINT');
-    const { code, summary } = await run.ended;
-    expect(code).toBe(0);
-    expect(summary.exit.reason).toBe('stopped by SIGINT');
-    expect(summary.totals['operations']).toBe(summary.totals['committed']);
-    expect(summary.totals['operations']).toBeGreaterThan(0);
-    for (const table of TABLES)
-      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
-  });
-
-  it('by a second signal ends at once', async () => {
-    const database = await demo();
-    await database.client.query(
-      'CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$; CREATE TRIGGER slow AFTER INSERT ON eg_users EXECUTE FUNCTION slow()',
-    );
-    const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1`));
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    run.kill('SIGTERM');
-    await run.saw('SIGTERM: stopping');
-    run.kill('SIGTERM');
-    expect((await run.ended).code).toBe(143);
-    await database.client.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'eventgen%'",
-    );
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  });
-
-  it('of the connections in the middle is survived with exact counts and the same rows', async () => {
-    const calm = await demo();
-    const config = `${DEMO}\nnum_iterations: 15000`;
-    await runCli(configFor(calm, config));
-    const database = await demo();
-    const run = startCli(configFor(database, config));
-    const admin = await connectTo(database.port, 'postgres');
-    let cuts = 0;
-    const finished = run.ended.then(() => true);
-    while (
-      cuts < 10 &&
-      !(await Promise.race([finished, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 150))]))
-    ) {
-      const { rowCount } = await admin.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' ORDER BY random() LIMIT 1",
-        [database.name],
-      );
-      cuts += rowCount ?? 0;
-    }
-    await admin.end();
-    const { code, summary } = await run.ended;
-    expect(code).toBe(0);
-    expect(cuts).toBeGreaterThan(3);
-    expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(1);
-    expect(summary.totals).toMatchObject({ operations: 15_000, committed: 15_000, in_doubt_unknown: 0 });
-    for (const table of TABLES)
-      expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
-    expect(await contentHash(database, TABLES)).toEqual(await contentHash(calm, TABLES));
-  });
-});
