@@ -97,12 +97,10 @@ export function castsIn(expression: Expression): (Expression & { kind: 'cast' })
   return expression.kind === 'cast' ? [expression, ...nested] : nested;
 }
 
-/** The expression with one column called by another name. */
-export function renamed(expression: Expression, from: string, to: string): Expression {
-  const rename = (part: Expression): Expression => renamed(part, from, to);
+/** The expression with each of its direct parts replaced. */
+function mapped(expression: Expression, map: (part: Expression) => Expression): Expression {
   switch (expression.kind) {
     case 'column':
-      return expression.name === from ? { kind: 'column', name: to } : expression;
     case 'constant':
       return expression;
     case 'operator':
@@ -110,26 +108,35 @@ export function renamed(expression: Expression, from: string, to: string): Expre
     case 'and':
     case 'or':
     case 'opaque':
-      return { ...expression, args: expression.args.map(rename) };
+      return { ...expression, args: expression.args.map(map) };
     case 'cast':
     case 'not':
     case 'is null':
     case 'is truth':
-      return { ...expression, arg: rename(expression.arg) };
+      return { ...expression, arg: map(expression.arg) };
     case 'any':
     case 'all':
-      return { ...expression, left: rename(expression.left), array: rename(expression.array) };
+      return { ...expression, left: map(expression.left), array: map(expression.array) };
     case 'array':
     case 'row':
-      return { ...expression, elements: expression.elements.map(rename) };
+      return { ...expression, elements: expression.elements.map(map) };
     case 'case':
       return {
         kind: 'case',
-        whens: expression.whens.map(({ condition, result }) => ({
-          condition: rename(condition),
-          result: rename(result),
-        })),
-        otherwise: expression.otherwise === null ? null : rename(expression.otherwise),
+        whens: expression.whens.map(({ condition, result }) => ({ condition: map(condition), result: map(result) })),
+        otherwise: expression.otherwise === null ? null : map(expression.otherwise),
       };
   }
+}
+
+/** The expression with one column called by another name. */
+export function renamed(expression: Expression, from: string, to: string): Expression {
+  if (expression.kind === 'column') return expression.name === from ? { kind: 'column', name: to } : expression;
+  return mapped(expression, (part) => renamed(part, from, to));
+}
+
+/** The expression without casts of columns that change nothing, as `keeps` tells. */
+export function withoutCasts(expression: Expression, keeps: (column: string, type: string) => boolean): Expression {
+  const plain = mapped(expression, (part) => withoutCasts(part, keeps));
+  return plain.kind === 'cast' && plain.arg.kind === 'column' && keeps(plain.arg.name, plain.type) ? plain.arg : plain;
 }

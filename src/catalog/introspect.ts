@@ -14,7 +14,7 @@ import {
 } from './constraint.js';
 import { type Attribute, byCodePoint, type Catalog, labelOf, type Relation, type Server } from './model.js';
 import { loadParser } from './parse.js';
-import { type Bounds, usableLeaves } from './partition.js';
+import { type Bounds, MOST_LEAVES, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
 
 /** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
@@ -76,6 +76,8 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
               partitions: row.partitions,
               hasDefault: row.default_partition,
               leftOut: partitioned.leftOut,
+              columns: partitioned.columns,
+              hashedWithGaps: partitioned.hashedWithGaps,
             },
       attributes: own.map(toAttribute),
       uniqueKeys: (indexes.get(row.oid) ?? [])
@@ -195,7 +197,7 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
        (SELECT count(*)::int FROM pg_inherits WHERE inhparent = class.oid) AS partitions,
        (SELECT json_agg(json_build_object('oid', leaf.oid::int8, 'text', leaf.bound) ORDER BY leaf.name)
         FROM (SELECT tree.relid::oid AS oid, tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
-              FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT 200) AS leaf
+              FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT ${MOST_LEAVES}) AS leaf
         WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity,
        class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS reacts,

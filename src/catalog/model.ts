@@ -53,6 +53,10 @@ export interface Relation {
     readonly hasDefault: boolean;
     /** Partitions that take no rows of ours, since they have foreign keys of their own. */
     readonly leftOut: number;
+    /** Columns that decide into which partition a row falls. */
+    readonly columns: readonly string[];
+    /** Columns of a hash key for some of whose remainders there is no partition. */
+    readonly hashedWithGaps: readonly string[];
   } | null;
   readonly attributes: readonly Attribute[];
   /** Unique indexes, the primary key first, then by name. */

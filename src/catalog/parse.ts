@@ -32,7 +32,7 @@ function convert(node: Node): Expression {
     case 'A_Const':
       return constant(body);
     case 'TypeCast':
-      return { kind: 'cast', arg: at(body, 'arg'), type: lastName((body['typeName'] as Node)['names'] as Node[]) };
+      return { kind: 'cast', arg: at(body, 'arg'), type: castType(body['typeName'] as Node) };
     case 'CollateClause':
       return at(body, 'arg');
     case 'BoolExpr':
@@ -88,6 +88,12 @@ function nested(body: unknown): Expression[] {
 
 function nameOf(node: Node): string | undefined {
   return (node['String'] as { sval?: string } | undefined)?.sval;
+}
+
+/* A length or precision may cut the value: such a type must not pass for the one without it. */
+function castType(node: Node): string {
+  const name = lastName(node['names'] as Node[]);
+  return node['typmods'] === undefined ? name : `${name}(…)`;
 }
 
 function lastName(names: readonly Node[]): string {

@@ -1,3 +1,4 @@
+import { columnsOf, constantsIn } from './expression.js';
 import type { Check } from './model.js';
 import { parseExpression } from './parse.js';
 
@@ -27,7 +28,7 @@ export function usableLeaves<Key extends LeafKey>(
   leaves: readonly Bounds[],
   hasDefault: boolean,
   keys: readonly Key[],
-): { keys: Key[]; bounds: Check[]; leftOut: number } {
+): { keys: Key[]; bounds: Check[]; leftOut: number; columns: string[]; hashedWithGaps: string[] } {
   const own = keys.filter(({ leaf }) => leaf === null);
   const signatures = new Map<string, { leaves: Bounds[]; keys: Key[] }>();
   for (const leaf of leaves) {
@@ -42,21 +43,95 @@ export function usableLeaves<Key extends LeafKey>(
   const [first] = [...signatures.values()].sort((a, b) => b.leaves.length - a.leaves.length);
   const used = first?.leaves ?? [];
   const leftOut = leaves.length - used.length;
+  const known = used.flatMap(({ text }) => (text === null ? [] : readBound(text)));
   return {
     keys: [...own, ...(first?.keys ?? []).filter((key) => !own.some((other) => meaningOf(other) === meaningOf(key)))],
-    bounds: boundsOf(used, hasDefault && leftOut === 0),
+    bounds: hasDefault && leftOut === 0 ? [] : boundsOf([...new Set(known.map(({ text }) => text))]),
     leftOut,
+    columns: [
+      ...new Set(
+        known.flatMap(({ text, hashes }) => [
+          ...columnsOf(parseExpression(text)),
+          ...hashes.flatMap(({ columns }) => columns),
+        ]),
+      ),
+    ],
+    // Of more leaves than are read, nothing can be said.
+    hashedWithGaps: leaves.length < MOST_LEAVES ? columnsWithGaps(known.flatMap(({ hashes }) => hashes)) : [],
   };
+}
+
+/** So many leaves of a table are read. */
+export const MOST_LEAVES = 200;
+
+/** One level of hash partitioning within a leaf's bounds. */
+interface Hash {
+  /** The partitioned table that the level belongs to. */
+  readonly parent: string;
+  readonly modulus: number;
+  readonly remainder: number;
+  readonly columns: readonly string[];
+}
+
+const HASH_BOUND = 'satisfies_hash_partition(';
+
+/**
+ * A leaf's bounds without those of hash partitions, which no value can be made for: all rows find a partition where
+ * every remainder has one.
+ */
+function readBound(bound: string): { text: string; hashes: Hash[] } {
+  const hashes: Hash[] = [];
+  let text = bound;
+  for (let at = text.indexOf(HASH_BOUND); at >= 0; at = text.indexOf(HASH_BOUND)) {
+    const call = text.slice(at, endOfCall(text, at + HASH_BOUND.length));
+    const expression = parseExpression(call);
+    const [parent, modulus, remainder] = constantsIn(expression);
+    hashes.push({
+      parent: parent!,
+      modulus: Number(modulus),
+      remainder: Number(remainder),
+      columns: columnsOf(expression),
+    });
+    text = text.replace(call, () => 'true');
+  }
+  return { text, hashes };
+}
+
+/** The position behind the parenthesis that closes the one before `from`; those within quotes do not count. */
+function endOfCall(text: string, from: number): number {
+  let open = 1;
+  let quote = '';
+  for (let at = from; at < text.length; at++) {
+    const character = text[at]!;
+    if (quote !== '') quote = character === quote ? '' : quote;
+    else if (character === "'" || character === '"') quote = character;
+    else if (character === '(') open++;
+    else if (character === ')' && --open === 0) return at + 1;
+  }
+  return text.length;
+}
+
+/** Columns of hash levels that lack a partition for some remainder. */
+function columnsWithGaps(hashes: readonly Hash[]): string[] {
+  const levels = new Map<string, Map<string, Hash>>();
+  for (const hash of hashes) {
+    const level = levels.get(hash.parent) ?? new Map<string, Hash>();
+    level.set(`${hash.modulus}/${hash.remainder}`, hash);
+    levels.set(hash.parent, level);
+  }
+  return [...levels.values()].flatMap((level) => {
+    const parts = [...level.values()];
+    const covered = parts.reduce((sum, { modulus }) => sum + 1 / modulus, 0);
+    return covered > 1 - 1e-9 ? [] : parts[0]!.columns;
+  });
 }
 
 function meaningOf(key: LeafKey): string {
   return JSON.stringify([key.columns, key.referenced_schema, key.referenced_name, key.referenced_columns]);
 }
 
-function boundsOf(leaves: readonly Bounds[], hasDefault: boolean): Check[] {
-  const known = leaves.flatMap(({ text }) => text ?? []);
-  if (hasDefault || known.length === 0 || known.every((bound) => bound.startsWith('satisfies_hash_partition(')))
-    return [];
-  const text = known.map((bound) => `(${bound})`).join(' OR ');
+function boundsOf(bounds: readonly string[]): Check[] {
+  if (bounds.length === 0 || bounds.includes('true')) return [];
+  const text = bounds.map((bound) => `(${bound})`).join(' OR ');
   return [{ name: 'the bounds of its partitions', text, expression: parseExpression(text) }];
 }

@@ -1,4 +1,4 @@
-import { columnsOf, type Expression, renamed } from '../catalog/expression.js';
+import { columnsOf, type Expression, renamed, withoutCasts } from '../catalog/expression.js';
 import type { Relation, Type } from '../catalog/model.js';
 
 /** An end of a range, as the constraint writes it. */
@@ -54,13 +54,16 @@ export interface Condition {
 
 /** All conditions on the rows of a relation: its CHECKs, and those of its columns' domains. */
 export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type>): Condition[] {
+  const typeOf = new Map(relation.attributes.map(({ name, type }) => [name, type]));
+  const plain = (expression: Expression) =>
+    withoutCasts(expression, (column, to) => isHarmless(typeOf.get(column), to, types));
   const fromDomains = relation.attributes.flatMap((attribute) => {
     const conditions: Condition[] = [];
     for (let type = types.get(attribute.type); type?.kind === 'domain'; type = types.get(type.base)) {
       for (const { name, text, expression } of type.checks)
         conditions.push({
           name: `${type.name}.${name}`,
-          expression: renamed(expression, 'value', attribute.name),
+          expression: plain(renamed(expression, 'value', attribute.name)),
           text,
           domainColumn: attribute.name,
           computed: false,
@@ -68,7 +71,32 @@ export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type
     }
     return conditions;
   });
-  return [...relation.checks.map((check) => ({ ...check, domainColumn: null, computed: false })), ...fromDomains];
+  return [
+    ...relation.checks.map((check) => ({
+      ...check,
+      expression: plain(check.expression),
+      domainColumn: null,
+      computed: false,
+    })),
+    ...fromDomains,
+  ];
+}
+
+/* Casts that leave a value what it is: `(status)::text = 'open'` says the same about a varchar. */
+const HARMLESS: readonly { readonly from: readonly string[]; readonly to: readonly string[] }[] = [
+  { from: ['text', 'varchar', 'bpchar', 'citext', 'name'], to: ['text', 'varchar', 'bpchar'] },
+  { from: ['int2', 'int4', 'int8'], to: ['int2', 'int4', 'int8', 'numeric', 'float8'] },
+  { from: ['numeric', 'float4', 'float8', 'money'], to: ['numeric', 'float8'] },
+];
+
+/** True where a cast from a type says nothing new about its values. */
+export function isHarmless(from: number | undefined, to: string, types: ReadonlyMap<number, Type>): boolean {
+  let type = from === undefined ? undefined : types.get(from);
+  while (type?.kind === 'domain') type = types.get(type.base);
+  if (type === undefined) return false;
+  const { name } = type;
+  if (name === to || (type.kind === 'enum' && to === 'text')) return true;
+  return HARMLESS.some((row) => row.from.includes(name) && row.to.includes(to));
 }
 
 /**
@@ -93,6 +121,7 @@ export function restrictionsOf(conditions: readonly Condition[]): Restrictions {
 
 /** The parts of a condition that all must hold. */
 function conjuncts(condition: Expression): Expression[] {
+  if (condition.kind === 'constant' && condition.text === 'true') return [];
   return condition.kind === 'and' ? condition.args.flatMap(conjuncts) : [condition];
 }
 
@@ -103,6 +132,8 @@ function narrow(restriction: Restriction, condition: Expression): Restriction | 
   switch (condition.kind) {
     case 'column':
       return withValues(restriction, ['true']);
+    case 'constant':
+      return condition.text === 'true' ? restriction : null;
     case 'not':
       return isColumn(condition.arg) ? withValues(restriction, ['false']) : null;
     case 'is truth':
@@ -225,9 +256,9 @@ function tighter(a: Bound | null, b: Bound, direction: 1 | -1): Bound {
   return order * direction < 0 ? a : b;
 }
 
-/** True for the column itself, also under casts. */
+/** True for the column itself; casts that change nothing are gone by now. */
 function isColumn(expression: Expression): boolean {
-  return expression.kind === 'column' || (expression.kind === 'cast' && isColumn(expression.arg));
+  return expression.kind === 'column';
 }
 
 function isLength(expression: Expression): boolean {

@@ -18,7 +18,7 @@ export type Step =
 
 /** How an operation ended: told once for each, when its outcome is applied. */
 export type Result =
-  | { readonly kind: 'committed'; readonly rows: readonly number[] }
+  | (Outcome & { readonly kind: 'committed' })
   | {
       readonly kind: 'rejected' | 'failed';
       readonly sqlstate: string;
@@ -159,7 +159,7 @@ export class Lane {
       this.rows.applied(transaction);
       this.refusals[transaction.relation]![transaction.kind] = 0;
       this.impossible = 0;
-      this.finish(transaction, { kind: 'committed', rows: outcome.rows });
+      this.finish(transaction, outcome);
       return null;
     }
     switch (reactionTo(outcome.sqlstate, transaction.kind)) {

@@ -42,7 +42,7 @@ export class OwnedRows implements Rows {
           this.store.mayGain(relation, this.compiled.rowsPer(relation, 'insert'))
         );
       case 'update':
-        return this.compiled.relations[relation]!.plan.rekeyed.length > 0
+        return this.compiled.relations[relation]!.plan.updateSets.length === 0
           ? keyspace.removable.size > 0 && this.store.hasRoom(relation)
           : keyspace.idle.size > 0;
       case 'delete':
@@ -79,8 +79,9 @@ export class OwnedRows implements Rows {
     const { relation } = transaction;
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
-    if (plan.rekeyed.length > 0) return this.rekey(transaction, most, seeds);
+    if (plan.updateSets.length === 0) return this.rekey(transaction, most, seeds);
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
+    if (plan.rekeyed.length > 0 && this.stream.chance(REKEYED) && this.rekey(transaction, most, seeds)) return true;
     const drawn = this.stream.below(plan.updateSets.length);
     const picks = Math.min(most, keyspace.idle.size);
     for (let row = 0; row < picks; row++) {
@@ -93,7 +94,7 @@ export class OwnedRows implements Rows {
     return transaction.statements.length > 0;
   }
 
-  /** Where all columns are keys, rows that nothing references become others. */
+  /** Rows that nothing references become others: where all columns are keys, or a key decides on the partition. */
   private rekey(transaction: Transaction, most: number, seeds: OperationSeeds): boolean {
     const { relation } = transaction;
     const { removable } = this.store.keyspaces[relation]!;
@@ -226,10 +227,12 @@ export class OwnedRows implements Rows {
   private updated(transaction: Transaction, statement: Statement, rows: number, returned: Returned): void {
     const slot = statement.slots[0]!;
     const keyspace = this.store.keyspaces[statement.relation]!;
+    const name =
+      this.compiled.relations[statement.relation]!.plan.key.length === 0 ? returned?.[0]?.slice(0, 2) : undefined;
     if (statement.successor >= 0) {
       this.store.retire(statement.relation, slot);
-      if (rows > 0 && returned?.[0] !== undefined)
-        keyspace.kept[statement.successor] = returned[0].map((value) => Buffer.from(value ?? ''));
+      if (rows > 0 && name !== undefined)
+        keyspace.kept[statement.successor] = name.map((value) => Buffer.from(value ?? ''));
       if (rows > 0) this.store.enter(statement.relation, statement.successor);
       else this.store.drop(statement.relation, statement.successor);
       return;
@@ -244,7 +247,7 @@ export class OwnedRows implements Rows {
       this.store.drop(statement.relation, slot);
       return;
     }
-    if (returned?.[0] !== undefined) keyspace.kept[slot] = returned[0].map((value) => Buffer.from(value ?? ''));
+    if (name !== undefined) keyspace.kept[slot] = name.map((value) => Buffer.from(value ?? ''));
     keyspace.release(slot);
   }
 
@@ -270,5 +273,8 @@ export class OwnedRows implements Rows {
 }
 
 type Returned = readonly (readonly (string | null)[])[] | null;
+
+/* Of the UPDATEs on a table where rows can be re-keyed beside ordinary changes. */
+const REKEYED = 0.125;
 
 const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');

@@ -6,10 +6,15 @@ export interface Shape {
   readonly sql: string;
   readonly parameters: number;
   readonly returnsRows: boolean;
+  /** True where the last column returned says whether the row moved to another partition. */
+  readonly reportsMove: boolean;
 }
 
 /** A tie to one version of a row without a key: where it lies, and what it holds. */
 const ROW_HASH = 'hashtextextended(t::text, 0)';
+const ROW_NAME = `t.ctid::text, ${ROW_HASH}::text`;
+/* A subquery in RETURNING still sees the row where it was. */
+const MOVED = '(t.tableoid <> (SELECT before.tableoid FROM ';
 
 /**
  * The statements of a plan, one object per text. Updates and deletes name one row each and travel together in a
@@ -36,7 +41,7 @@ export class Shapes {
     const known = this.inserts[relation]!;
     known[rows] ??= this.create(() => {
       const parameters = new Parameters();
-      const sql = this.insertSql(relation, rows, parameters) + this.returning(this.relations[relation]!, false);
+      const sql = this.insertSql(relation, rows, parameters) + this.returning(this.relations[relation]!);
       return { sql, parameters: parameters.count };
     });
     return known[rows];
@@ -54,7 +59,7 @@ export class Shapes {
       const parts = others.map(
         (each, index) => `i${index} AS (${this.insertSql(each.relation, each.rows, parameters)})`,
       );
-      const sql = `WITH ${parts.join(', ')} ${this.insertSql(relation, rows, parameters)}${this.returning(this.relations[relation]!, false)}`;
+      const sql = `WITH ${parts.join(', ')} ${this.insertSql(relation, rows, parameters)}${this.returning(this.relations[relation]!)}`;
       return { sql, parameters: parameters.count };
     });
   }
@@ -75,8 +80,7 @@ export class Shapes {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       const assignments = plan.updateSets[set]!.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-      const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
-      return { sql, parameters: parameters.count };
+      return updateSql(plan, plan.updateSets[set]!, assignments, parameters);
     });
     return known[set];
   }
@@ -87,8 +91,7 @@ export class Shapes {
       const plan = this.relations[relation]!;
       const parameters = new Parameters();
       const assignments = plan.rekeyed.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-      const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}${this.returning(plan, true)}`;
-      return { sql, parameters: parameters.count };
+      return updateSql(plan, plan.rekeyed, assignments, parameters);
     });
   }
 
@@ -111,15 +114,21 @@ export class Shapes {
     return shape;
   }
 
-  private returning(plan: RelationPlan, update: boolean): string {
-    if (plan.key.length === 0) return ` RETURNING t.ctid::text, ${ROW_HASH}::text`;
-    if (update || plan.returned.length === 0) return '';
+  private returning(plan: RelationPlan): string {
+    if (plan.key.length === 0) return ` RETURNING ${ROW_NAME}`;
+    if (plan.returned.length === 0) return '';
     return ` RETURNING ${plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`).join(', ')}`;
   }
 
   private create(build: () => { sql: string; parameters: number }): Shape {
     const { sql, parameters } = build();
-    return { id: this.count++, sql, parameters, returnsRows: sql.includes(' RETURNING ') };
+    return {
+      id: this.count++,
+      sql,
+      parameters,
+      returnsRows: sql.includes(' RETURNING '),
+      reportsMove: sql.includes(MOVED),
+    };
   }
 }
 
@@ -132,11 +141,29 @@ export class Parameters {
   }
 }
 
+function updateSql(
+  plan: RelationPlan,
+  columns: readonly number[],
+  assignments: readonly string[],
+  parameters: Parameters,
+): { sql: string; parameters: number } {
+  const same: Parameters = Object.assign(new Parameters(), parameters);
+  const returned = plan.key.length === 0 ? [ROW_NAME] : [];
+  const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}`;
+  if (columns.some((column) => plan.partitionedBy.includes(column)))
+    returned.push(`${MOVED}${plan.rows} AS before WHERE ${whereRow(plan, same, 'before')}))::text`);
+  return {
+    sql: returned.length === 0 ? sql : `${sql} RETURNING ${returned.join(', ')}`,
+    parameters: parameters.count,
+  };
+}
+
 /** The condition that names one row: its key, or its place and hash where the table has no key. */
-function whereRow(plan: RelationPlan, parameters: Parameters): string {
-  if (plan.key.length === 0) return `t.ctid = ${parameters.next()}::tid AND ${ROW_HASH} = ${parameters.next()}::bigint`;
+function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'): string {
+  if (plan.key.length === 0)
+    return `${alias}.ctid = ${parameters.next()}::tid AND hashtextextended(${alias}::text, 0) = ${parameters.next()}::bigint`;
   return plan.key
-    .map((column) => `t.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`)
+    .map((column) => `${alias}.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`)
     .join(' AND ');
 }
 

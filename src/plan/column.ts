@@ -21,6 +21,8 @@ export interface ColumnDraft extends ColumnPlan {
   readonly unknown: boolean;
   /** What CHECKs leave of its values, where they are understood. */
   readonly restriction: Restriction | undefined;
+  /** True where the recipe cannot be narrowed to the restriction. */
+  readonly unmet: boolean;
 }
 
 /** Drafts of all columns of a relation in the catalog's order; `unknown` are those whose type no recipe is known for. */
@@ -60,7 +62,7 @@ function narrowDraft(draft: ColumnDraft, restriction: Restriction | undefined): 
   const { recipe, edges } = draft;
   const typed = recipe.kind === 'null' ? undefined : narrowRecipe({ recipe, edges, quote: false }, restriction);
   const nullRatio = restriction.notNull && typed !== undefined ? 0 : draft.nullRatio;
-  return { ...draft, ...(typed ?? {}), nullRatio, restriction };
+  return { ...draft, ...(typed ?? {}), nullRatio, restriction, unmet: typed === undefined };
 }
 
 function overridePath(config: Config, relation: Relation, column: string): string[] {
@@ -98,6 +100,7 @@ function draftColumn(
     overridden: false,
     unknown: false,
     restriction: undefined,
+    unmet: false,
   } as const;
   if (attribute.generated) {
     if (override !== undefined) report('the server generates this column; it takes no override');
@@ -116,6 +119,7 @@ function draftColumn(
       overridden: true,
       unknown: false,
       restriction: undefined,
+      unmet: false,
     };
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
@@ -134,6 +138,7 @@ function draftColumn(
       overridden: false,
       unknown: true,
       restriction: undefined,
+      unmet: false,
     };
   }
   return {
@@ -145,6 +150,7 @@ function draftColumn(
     overridden: false,
     unknown: false,
     restriction: undefined,
+    unmet: false,
   };
 }
 

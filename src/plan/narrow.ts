@@ -22,7 +22,11 @@ export function narrowRecipe(typed: TypedRecipe, restriction: Restriction): Type
   return recipe === undefined ? undefined : { recipe, edges: [], quote: typed.quote };
 }
 
-function narrowed(recipe: Recipe, restriction: Restriction): Recipe | undefined {
+/* No recipe makes them; boundary values do, and these are left away. */
+const NOT_FINITE = /^(nan|[+-]?inf(inity)?)$/i;
+
+function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
+  const restriction = { ...given, excluded: given.excluded.filter((text) => !NOT_FINITE.test(text)) };
   const { values } = restriction;
   if (values !== null)
     return choiceOf(recipe.kind === 'choice' ? recipe.values.filter((v) => values.includes(v)) : values);
@@ -123,7 +127,7 @@ const DAYS_WITHIN = 9131;
 
 function micros(restriction: Restriction, unit: number): { minMicros: number; maxMicros: number } | undefined {
   const { min, max, excluded } = restriction;
-  if (excluded.some((text) => !/^-?infinity$/.test(text))) return undefined;
+  if (excluded.length > 0) return undefined;
   const low = min === null ? undefined : parseMicros(min.text);
   const high = max === null ? undefined : parseMicros(max.text);
   if ((min !== null && low === undefined) || (max !== null && high === undefined)) return undefined;

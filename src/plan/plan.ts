@@ -69,7 +69,12 @@ export interface RelationPlan {
   readonly guards: readonly Guard[];
   /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
   readonly updateSets: readonly (readonly number[])[];
-  /** Where there is no such set: columns that an UPDATE writes anew, keys among them, in rows that nothing references. */
+  /** Columns that decide into which partition a row falls: an UPDATE that writes one of them may move it. */
+  readonly partitionedBy: readonly number[];
+  /**
+   * Columns that an UPDATE writes anew, keys among them, in rows that nothing references: always where there is no set of
+   * other columns, now and then where the key decides on the partition, so that rows move.
+   */
   readonly rekeyed: readonly number[];
   /** Ordinals 0 … capacity−1 can be used. */
   readonly capacity: number;

@@ -1,6 +1,7 @@
-import type { Attribute, Check, Type } from '../catalog/model.js';
+import { withoutCasts } from '../catalog/expression.js';
+import type { Attribute, Type } from '../catalog/model.js';
 import { matching, patternsIn } from '../constraint/candidates.js';
-import { restrictionsOf } from '../constraint/restriction.js';
+import { isHarmless, restrictionsOf } from '../constraint/restriction.js';
 import type { Meaning } from '../datum/meaning.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe } from '../datum/recipe.js';
@@ -51,7 +52,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
       const base = context.types.get(type.base);
       if (base === undefined) return `the base of domain ${type.name} is not in the catalog`;
       const recipe = recipeFor(base, type.modifier, context);
-      return typeof recipe === 'string' ? recipe : withinDomain(type.checks, { ...recipe, edges: [] });
+      return typeof recipe === 'string' ? recipe : withinDomain(type, { ...recipe, edges: [] }, context.types);
     }
     case 'range':
       return rangeRecipe(type.subtype, context);
@@ -89,9 +90,14 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
  * What a domain's CHECKs leave of a recipe. For a column of the domain the server proves the rest; within an array or a row
  * this must do: bounds, lists, and texts made after a pattern.
  */
-function withinDomain(checks: readonly Check[], typed: TypedRecipe): TypedRecipe {
+function withinDomain(domain: Type & { kind: 'domain' }, typed: TypedRecipe, types: Types): TypedRecipe {
   const { byColumn, unsolved } = restrictionsOf(
-    checks.map((check) => ({ ...check, domainColumn: null, computed: false })),
+    domain.checks.map((check) => ({
+      ...check,
+      expression: withoutCasts(check.expression, (_, to) => isHarmless(domain.base, to, types)),
+      domainColumn: null,
+      computed: false,
+    })),
   );
   const restriction = byColumn.get('value');
   const narrowed = restriction === undefined ? typed : (narrowRecipe(typed, restriction) ?? typed);

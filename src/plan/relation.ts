@@ -3,14 +3,14 @@ import { type Catalog, labelOf, quoteQualified, type Relation, rowsOf } from '..
 import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
-import { type Condition, conditionsOn, type Restriction, restrictionsOf } from '../constraint/restriction.js';
+import { type Condition, conditionsOn, restrictionsOf } from '../constraint/restriction.js';
 import { isTotal } from '../constraint/total.js';
 import type { Writers } from '../datum/compile.js';
 import type { Seed } from '../random/seed.js';
 import { type ColumnDraft, draftColumns } from './column.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
-import { draftKeys, identifyingColumns, isTight } from './keys.js';
+import { draftKeys, identifyingColumns, isTight, type KeyDraft } from './keys.js';
 import type { ColumnPlan, Finding, OperationKind, RelationPlan } from './plan.js';
 import { fitRow } from './row-width.js';
 import { readable, type Search, searchesFor } from './search.js';
@@ -118,7 +118,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
   const unmet = conditions.filter(
     (condition) =>
-      (unsolved.includes(condition) || isUnmet(condition, byColumn, columns)) &&
+      (unsolved.includes(condition) || isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
   const { searches, guards, open } = isTargeted
@@ -145,7 +145,8 @@ export function planRelation(given: Relation, index: number, context: Context): 
       )
     : { searches: [], guards: [], open: unsolved };
   context.searches.push(...searches);
-  const excluded = isTargeted ? excludedFromUpdate(relation, columnIndex, context) : [];
+  const hashed = (relation.partitioning?.hashedWithGaps ?? []).map((name) => columnIndex.get(name)!);
+  const excluded = isTargeted ? [...excludedFromUpdate(relation, columnIndex, context), ...hashed] : [];
   const groups = updateGroups(
     columns,
     planned,
@@ -154,8 +155,10 @@ export function planRelation(given: Relation, index: number, context: Context): 
     new Set([...key, ...referenced, ...tracked.flat(), ...excluded]),
   );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
+  const partitionedBy = (relation.partitioning?.columns ?? []).map((name) => columnIndex.get(name)!);
+  const moves = key.some((column) => partitionedBy.includes(column));
   const rekeyed =
-    sets.length > 0 || excluded.length > 0
+    (sets.length > 0 && !moves) || excluded.length > 0
       ? []
       : insertColumns.filter((position) => columns[position]!.attribute.identity !== 'always');
   const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
@@ -210,9 +213,11 @@ export function planRelation(given: Relation, index: number, context: Context): 
     groups: [],
     guards,
     updateSets: sets,
+    partitionedBy,
     rekeyed: canRekey ? rekeyed : [],
     capacity,
-    oneByOne: false,
+    // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
+    oneByOne: hashed.length > 0,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
 }
@@ -244,22 +249,10 @@ function withoutRareNulls(relation: Relation): Relation {
   return { ...relation, attributes };
 }
 
-/** True where a condition was read, but a column's recipe cannot be narrowed to it. */
-function isUnmet(
-  { expression }: Condition,
-  restrictions: ReadonlyMap<string, Restriction>,
-  columns: readonly ColumnDraft[],
-): boolean {
-  return columnsOf(expression).some((column) => {
-    const draft = columns.find((candidate) => candidate.name === column);
-    return (
-      restrictions.has(column) &&
-      draft !== undefined &&
-      draft.restriction === undefined &&
-      !draft.overridden &&
-      draft.source !== 'server'
-    );
-  });
+/** True where a condition was read, but a column's recipe cannot be narrowed to it; unique columns have recipes of their own. */
+function isUnmet({ expression }: Condition, columns: readonly ColumnDraft[], ordinals: KeyDraft['ordinals']): boolean {
+  const names = columnsOf(expression);
+  return columns.some(({ name, unmet }, position) => unmet && !ordinals.has(position) && names.includes(name));
 }
 
 /** Columns that the user keeps out of UPDATEs. */

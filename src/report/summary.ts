@@ -206,11 +206,13 @@ export function fingerprint(value: unknown): string {
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 
+/** Rows as a change-data consumer sees them: one that moves to another partition is deleted there and inserted here. */
 function eventsOf(plan: Plan, totals: CounterTotals, kind: OperationKind): number {
-  return plan.relations.reduce(
-    (sum, _, relation) => sum + totals.table(relation, kind, 'rows') + totals.table(relation, kind, 'cascaded'),
-    0,
-  );
+  return plan.relations.reduce((sum, _, relation) => {
+    const moved = totals.table(relation, 'update', 'moved');
+    const changed = totals.table(relation, kind, 'rows') + totals.table(relation, kind, 'cascaded');
+    return sum + changed + (kind === 'update' ? -moved : moved);
+  }, 0);
 }
 
 function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, relation: number): TableSummary {
@@ -234,7 +236,7 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
     update: of('update'),
     delete: of('delete'),
     cascaded,
-    moved: 0,
+    moved: totals.table(relation, 'update', 'moved'),
     substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
     net_rows: netRows,
     rows_at_start: atStart,

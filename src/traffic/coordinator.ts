@@ -190,7 +190,7 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
       const pending = replay(compiled, lane, task.claims, applied, inFlight);
       for (const { transaction, outcome } of await resolveInDoubt(client, compiled, pending)) {
         counters.add(outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
-        if (outcome?.kind === 'committed') ledger.finished(transaction, { kind: 'committed', rows: outcome.rows });
+        if (outcome?.kind === 'committed') ledger.finished(transaction, outcome);
         else ledger.finished(transaction, { kind: 'failed', sqlstate: '08006', message: '', constraint: null });
       }
     }

@@ -8,7 +8,7 @@ import { BUCKETS, bucketOf } from './histogram.js';
  * count exactly to 2⁵³ and are written whole on every machine that Node runs on.
  */
 
-/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included; `cascaded` those that the server changed with a deleted row. */
+/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included; `cascaded` those that the server changed with a deleted row; `moved` those of `rows` that an UPDATE took to another partition. */
 const TABLE_FIELDS = [
   'committed',
   'rejected',
@@ -19,6 +19,7 @@ const TABLE_FIELDS = [
   'retriesVacant',
   'substituted',
   'cascaded',
+  'moved',
 ] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 

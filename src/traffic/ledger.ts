@@ -37,6 +37,8 @@ export class CountingLedger implements Ledger {
         const rows = result.rows[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
         if (rows < statement.rows && statement.slots.length > 0) counters.add('vanishedRows', statement.rows - rows);
+        if (statement.shape.reportsMove && result.returned[index]?.[0]?.at(-1) === 'true')
+          counters.addTable(statement.relation, 'update', 'moved', 1);
         for (const { relation, slots } of statement.also) counters.addTable(relation, 'insert', 'rows', slots.length);
         if (statement.cascade === null || rows === 0) continue;
         for (const row of statement.cascade.deleted) counters.addTable(row.relation, 'delete', 'cascaded', 1);

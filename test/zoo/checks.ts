@@ -1,0 +1,77 @@
+import type { Animal } from './animal.js';
+
+export const CHECKS: readonly Animal[] = [
+  {
+    name: 'check-one-column',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, price numeric(8,2) NOT NULL CHECK (price >= 0 AND price < 1000), stars int CHECK (stars BETWEEN 1 AND 5),
+      code text CHECK (char_length(code) <= 8), iso text NOT NULL CHECK (length(iso) = 3), kind text NOT NULL CHECK (kind IN ('x', 'y', 'z')),
+      born date CHECK (born >= '2000-01-01' AND born < '2010-01-01'), n bigint CHECK (n <> 0), note text CHECK (note <> ''))`,
+    never: ['SELECT FROM (SELECT count(DISTINCT kind) AS kinds FROM a) AS k WHERE kinds < 3'],
+  },
+  {
+    name: 'check-between-columns',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, starts date NOT NULL, ends date NOT NULL, low int, high int, CHECK (starts <= ends), CHECK (low < high))`,
+  },
+  {
+    name: 'check-exactly-one-of',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE q (id int PRIMARY KEY, v text);
+      CREATE TABLE a (id int PRIMARY KEY, p int REFERENCES p, q int REFERENCES q, note text, CHECK (num_nonnulls(p, q) = 1))`,
+    never: ['SELECT FROM (SELECT count(p) AS ps, count(q) AS qs FROM a) AS k WHERE ps = 0 OR qs = 0'],
+  },
+  {
+    name: 'check-implication',
+    sql: `CREATE TYPE state AS ENUM ('open', 'paid', 'void');
+      CREATE TABLE a (id int PRIMARY KEY, state state NOT NULL, paid_at timestamptz, CHECK ((state = 'paid' AND paid_at IS NOT NULL) OR (state <> 'paid' AND paid_at IS NULL)))`,
+    never: ['SELECT FROM (SELECT count(DISTINCT state) AS states FROM a) AS k WHERE states < 3'],
+  },
+  {
+    name: 'check-pattern-and-json',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, zip text NOT NULL CHECK (zip ~ '^[0-9]{5}(-[0-9]{4})?$'), slug text NOT NULL CHECK (slug = lower(slug) AND slug LIKE 's-%'),
+      doc jsonb NOT NULL CHECK (jsonb_typeof(doc) = 'object' AND doc ? 'kind'), day timestamp NOT NULL CHECK (day = date_trunc('day', day)))`,
+  },
+  {
+    name: 'check-user-function',
+    sql: `CREATE FUNCTION is_even(n int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT n % 2 = 0';
+      CREATE TABLE a (id int PRIMARY KEY, n int NOT NULL CHECK (is_even(n)), v text)`,
+  },
+  {
+    name: 'domain-with-check',
+    sql: `CREATE DOMAIN ssn AS text CHECK (VALUE ~ '^[0-9]{3}-[0-9]{2}-[0-9]{4}$'); CREATE DOMAIN percent AS int NOT NULL CHECK (VALUE BETWEEN 0 AND 100);
+      CREATE TABLE a (id int PRIMARY KEY, ssn ssn NOT NULL, share percent, shares percent[])`,
+  },
+  {
+    name: 'unique-column-with-check',
+    sql: `CREATE DOMAIN code AS text CHECK (VALUE ~ '^[A-Z]{2}-[0-9]{3}$'); CREATE TABLE a (c code PRIMARY KEY, v text)`,
+    settings: 'insert_rows: 1',
+  },
+  {
+    name: 'check-between-parents',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE friends (a int NOT NULL REFERENCES p, b int NOT NULL REFERENCES p, since date, CHECK (a <> b), PRIMARY KEY (a, b));
+      CREATE TABLE pairs (a int NOT NULL REFERENCES p, b int REFERENCES p, v text, CHECK (b IS NULL OR a < b))`,
+  },
+  {
+    name: 'fk-column-with-check',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); INSERT INTO p SELECT i, 'x' FROM generate_series(1, 20) AS i;
+      CREATE TABLE a (id int PRIMARY KEY, p int NOT NULL REFERENCES p CHECK (p IN (3, 7)), v text)`,
+  },
+  {
+    name: 'check-text-functions',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, code text NOT NULL CHECK (code SIMILAR TO '[A-Z]{3}-(0|1)%'), t text NOT NULL CHECK (trim(t) = t), l text NOT NULL CHECK (lower(l) = l), u varchar(20) NOT NULL CHECK (u = upper(u)),
+      n text NOT NULL CHECK (trim(both from n) <> ''), at text NOT NULL CHECK (position('@' in at) > 1), ci text NOT NULL CHECK (ci ~* '^(yes|no)$'), no text NOT NULL CHECK (no !~ '[[:space:]]'), ln text CHECK (octet_length(ln) <= 10))`,
+  },
+  {
+    name: 'check-arrays-and-json-keys',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, tags text[] NOT NULL CHECK (array_length(tags, 1) BETWEEN 1 AND 3), few int[] CHECK (cardinality(few) <= 2), xyz float8[] NOT NULL CHECK (array_length(xyz, 1) = 3),
+      doc jsonb NOT NULL CHECK (doc ? 'name' AND doc ? 'size'), every jsonb NOT NULL CHECK (every ?& ARRAY['a', 'b']), list jsonb NOT NULL CHECK (jsonb_typeof(list) = 'array'), j json NOT NULL CHECK (json_typeof(j) = 'object'))`,
+  },
+  {
+    name: 'check-arithmetic-casts-and-functions',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, n int NOT NULL CHECK (n % 5 = 0), cents numeric(10,2) NOT NULL CHECK (cents * 100 < 50000), s text NOT NULL CHECK (s::int > 0), total int NOT NULL, net int NOT NULL, tax int NOT NULL,
+      h timestamp NOT NULL CHECK (h = date_trunc('hour', h)), d date NOT NULL CHECK (extract(isodow FROM d) = 1), CHECK (total = net + tax), x float8 CHECK (x <> 'NaN'::float8))`,
+  },
+  {
+    name: 'check-and-or-not',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, a int, b int, c text, d text, e boolean NOT NULL, CHECK (NOT (a IS NULL AND b IS NULL)), CHECK (c IS NULL OR length(c) > 3), CHECK ((c IS NULL) = (d IS NULL)), CHECK (e OR a > 10),
+      CHECK (b NOT IN (1, 2, 3)), CHECK (a = ANY (ARRAY[5, 11, 12]) OR a IS NULL), CHECK (num_nulls(a, b) < 2), CHECK (coalesce(b, 0) >= 0), CHECK (CASE WHEN e THEN a IS NOT NULL ELSE true END))`,
+  },
+];

@@ -1,0 +1,96 @@
+import type { Animal } from './animal.js';
+
+export const KEYS: readonly Animal[] = [
+  {
+    name: 'fk-cycle-not-null',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL, v text); CREATE TABLE b (id int PRIMARY KEY, c int NOT NULL, v text);
+      CREATE TABLE c (id int PRIMARY KEY, a int NOT NULL REFERENCES a, v text); CREATE TABLE d (id int PRIMARY KEY, c int NOT NULL REFERENCES c, v text);
+      ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b; ALTER TABLE b ADD FOREIGN KEY (c) REFERENCES c`,
+  },
+  {
+    name: 'fk-self-not-null',
+    sql: 'CREATE TABLE a (id int PRIMARY KEY, boss int NOT NULL REFERENCES a, v text)',
+  },
+  {
+    name: 'keys-only',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE q (id int PRIMARY KEY, v text);
+      CREATE TABLE pq (p int REFERENCES p, q int REFERENCES q, PRIMARY KEY (p, q)); CREATE TABLE tags (tag text PRIMARY KEY); CREATE TABLE one (p int PRIMARY KEY REFERENCES p)`,
+  },
+  {
+    name: 'unique-with-expression-and-predicate',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, email text NOT NULL, owner text NOT NULL, active boolean NOT NULL);
+      CREATE UNIQUE INDEX ON a (lower(email)); CREATE UNIQUE INDEX ON a (owner) WHERE active`,
+  },
+  {
+    name: 'partial-unique-over-few-values',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, is_default boolean NOT NULL, v text); CREATE UNIQUE INDEX ON a (is_default) WHERE is_default;
+      CREATE UNIQUE INDEX ON a ((true)) WHERE is_default`,
+  },
+  {
+    name: 'unique-nulls-not-distinct',
+    since: 15,
+    sql: 'CREATE TABLE a (id int, email text, city text, v text, UNIQUE NULLS NOT DISTINCT (email), UNIQUE NULLS NOT DISTINCT (id, city))',
+  },
+  {
+    name: 'exclusion-ranges',
+    sql: `CREATE EXTENSION btree_gist; CREATE TABLE room (id int PRIMARY KEY, v text);
+      CREATE TABLE a (id int PRIMARY KEY, room int REFERENCES room, during tstzrange NOT NULL, v text, EXCLUDE USING gist (room WITH =, during WITH &&));
+      CREATE TABLE b (id int PRIMARY KEY, room int NOT NULL REFERENCES room, s timestamptz NOT NULL, e timestamptz NOT NULL, v text, CHECK (s < e),
+        EXCLUDE USING gist (room WITH =, tstzrange(s, e) WITH &&));
+      CREATE TABLE c (id int PRIMARY KEY, code text, EXCLUDE USING gist (code WITH =));
+      CREATE TABLE d (id int PRIMARY KEY, r int4multirange UNIQUE, d daterange, EXCLUDE USING gist (d WITH &&) WHERE (id > 5));
+      CREATE TABLE e (id int PRIMARY KEY, a int, b int, EXCLUDE USING gist (int4range(a, b, '[]') WITH &&))`,
+  },
+  {
+    name: 'temporal-keys',
+    sql: `CREATE EXTENSION btree_gist; CREATE TABLE a (id int, valid daterange, v text, PRIMARY KEY (id, valid WITHOUT OVERLAPS));
+      CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL, during daterange NOT NULL, v text, FOREIGN KEY (a, PERIOD during) REFERENCES a (id, PERIOD valid))`,
+    since: 18,
+  },
+  {
+    name: 'fk-to-unique-and-match-full',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE, x int NOT NULL, y date NOT NULL, UNIQUE (x, y));
+      CREATE TABLE a (id int PRIMARY KEY, code text REFERENCES p (code), x int, y date, FOREIGN KEY (x, y) REFERENCES p (x, y) MATCH FULL)`,
+  },
+  {
+    name: 'fk-cycle-nullable-and-deferrable',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, b int, v text); CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a, v text); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b;
+      CREATE TABLE c (id int PRIMARY KEY, d int NOT NULL, v text); CREATE TABLE d (id int PRIMARY KEY, c int NOT NULL REFERENCES c DEFERRABLE INITIALLY DEFERRED, v text);
+      ALTER TABLE c ADD FOREIGN KEY (d) REFERENCES d DEFERRABLE INITIALLY DEFERRED`,
+  },
+  {
+    name: 'fewer-rows-than-lanes',
+    sql: `CREATE TABLE a (k boolean PRIMARY KEY, v text); CREATE TYPE mood AS ENUM ('a', 'b', 'c'); CREATE TABLE b (m mood PRIMARY KEY, v int)`,
+    settings: 'connections: 8',
+  },
+  {
+    name: 'unique-keys-that-take-null',
+    sql: `CREATE TABLE p (id int UNIQUE, w text); INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, NULL), (NULL, 'x');
+      CREATE TABLE a (name text, p int REFERENCES p (id)); INSERT INTO a VALUES ('a', 1); CREATE TABLE b (a int, p int REFERENCES p (id), UNIQUE (a, p));
+      CREATE TABLE q (id int PRIMARY KEY, v text); CREATE TABLE c (p int REFERENCES p (id), q int REFERENCES q, UNIQUE (p, q));
+      CREATE TABLE d (id int PRIMARY KEY, q int NOT NULL REFERENCES q, p int REFERENCES p (id), m float); CREATE UNIQUE INDEX ON d (q, coalesce(p, -1))`,
+  },
+  {
+    name: 'composite-unique',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, tenant smallint NOT NULL, code varchar(4) NOT NULL, day date, v text, UNIQUE (tenant, code), UNIQUE (day, tenant));
+      CREATE TABLE b (name text, at timestamptz, ip inet, v text, PRIMARY KEY (name, at, ip)); CREATE UNIQUE INDEX ON b (ip) INCLUDE (v);
+      CREATE TABLE c (id uuid PRIMARY KEY, flag boolean NOT NULL, n numeric(6,2) NOT NULL, v text); CREATE UNIQUE INDEX ON c (flag, n) INCLUDE (v)`,
+  },
+  {
+    name: 'unique-over-any-type',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, j jsonb UNIQUE, b bytea UNIQUE, t time UNIQUE, i interval UNIQUE, m macaddr UNIQUE, r int4range UNIQUE, arr int[] UNIQUE, bits varbit(20) UNIQUE, f real UNIQUE, v text)`,
+  },
+  {
+    name: 'several-schemas',
+    sql: `CREATE SCHEMA "Ventas"; CREATE SCHEMA crm; CREATE TABLE crm.client (id int PRIMARY KEY, v text);
+      CREATE TABLE "Ventas"."Order" ("Id" bigserial PRIMARY KEY, client int NOT NULL REFERENCES crm.client, "select" text); CREATE TABLE public.client (id uuid PRIMARY KEY, v text)`,
+    settings: 'schema_name: [public, crm, Ventas]',
+  },
+  {
+    name: 'fk-several-and-overlapping',
+    sql: `CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (tenant int REFERENCES t, id int, v text, PRIMARY KEY (tenant, id));
+      CREATE TABLE g (tenant int REFERENCES t, id int, v text, PRIMARY KEY (tenant, id));
+      CREATE TABLE ug (tenant int NOT NULL, u int NOT NULL, g int NOT NULL, by_u int, v text, PRIMARY KEY (tenant, u, g),
+        FOREIGN KEY (tenant, u) REFERENCES u, FOREIGN KEY (tenant, g) REFERENCES g, FOREIGN KEY (tenant, by_u) REFERENCES u)`,
+  },
+];
