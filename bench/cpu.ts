@@ -63,8 +63,10 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       lockTimeoutMs: 5000,
       maxOutageMs: 1000,
       maxPreparedStatements: 4096,
+      warmUpMs: 0,
+      lateAfterMs: 1000,
     };
-    return new LaneLoop(lane, compiled, settings, control, counters, notice);
+    return new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer: null });
   });
   const before = process.cpuUsage();
   await Promise.all(loops.map((loop) => loop.run()));

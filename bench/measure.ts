@@ -73,6 +73,9 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     maxPreparedStatements: generator.max_prepared_statements,
     waitAfterOperations: 0,
     waitMs: 0,
+    pacing: null,
+    warmUpMs: 0,
+    lateAfterMs: 1000,
     notice: ({ text }) => console.error(text),
   });
   await until(() => plan.quotas.every((_, lane) => traffic.totals.laneApplied(lane) > 0));

@@ -12,6 +12,7 @@ interface Flags {
   readonly config: string;
   readonly iterations?: number;
   readonly duration?: string;
+  readonly rate?: number;
   readonly workers?: number;
   readonly connections?: number;
   readonly seed?: bigint;
@@ -30,6 +31,12 @@ interface Flags {
 function wholeNumber(text: string): number {
   if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
   return Number(text);
+}
+
+function rate(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('expected a rate above 0.');
+  return value;
 }
 
 function seed(text: string): bigint {
@@ -58,6 +65,7 @@ function overridesOf(flags: Flags): Override[] {
     ...generator('connections', flags.connections, '--connections'),
     ...generator('random_seed', flags.seed, '--seed'),
     ...generator('faker_seed', flags.seed, '--seed'),
+    ...(flags.rate === undefined ? [] : [{ path: ['traffic', 'rate'], value: flags.rate, option: '--rate' }]),
     ...(flags.duration === undefined
       ? []
       : [{ path: ['traffic', 'duration'], value: flags.duration, option: '--duration' }]),
@@ -95,6 +103,7 @@ program
   .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
   .option('--iterations <n>', 'operations in total, -1: until stopped', wholeNumber)
   .option('--duration <time>', 'end after so long, for example 10m', duration)
+  .option('--rate <n>', 'operations per second in total; without it, as fast as it goes', rate)
   .option('--workers <n>', 'worker threads', wholeNumber)
   .option('--connections <n>', 'lanes: connections in total', wholeNumber)
   .option('--seed <n>', 'random_seed and faker_seed', seed)

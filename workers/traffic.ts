@@ -1,11 +1,14 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';
+import { split } from '../src/random/seed.js';
+import { Stream } from '../src/random/stream.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
+import { Pacer } from '../src/traffic/pacer.js';
 
 const SAMPLE_MS = 250;
 
@@ -18,7 +21,10 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const loops = task.lanes.map((number) => {
     const lane = new Lane(compiled, number, task.claims, new CountingLedger(counters, number, notice));
     const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
-    return { number, loop: new LaneLoop(lane, compiled, settings, control, counters, notice) };
+    const lanes = task.plan.quotas.length;
+    const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
+    const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, lanes, arrivals);
+    return { number, loop: new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer }) };
   });
   const sampling = sampleThread(counters);
   const stopping = setInterval(() => {

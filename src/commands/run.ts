@@ -18,6 +18,7 @@ import {
   workerCount,
 } from '../traffic/coordinator.js';
 import type { Notice } from '../traffic/ledger.js';
+import { Schedule } from '../traffic/schedule.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
 import { connectCoordinator, connectRehearsal } from './connect.js';
@@ -26,6 +27,7 @@ import { dryRunText } from './dry-run.js';
 import type { Prepared } from './examine.js';
 import { EXIT } from './exit.js';
 import { explain, type Place } from './explain.js';
+import { pacingOf } from './pacing.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { prepare } from './prepare.js';
 import { untilSummary } from './until.js';
@@ -165,6 +167,8 @@ async function carryOut(job: Job): Promise<Summary> {
   const startedAt = new Date();
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();
+  const pacing = pacingOf(config);
+  const schedule = pacing === null ? null : new Schedule(pacing.shape);
   const notices = new Notices(prepared, progress);
   const traffic = startTraffic({
     plan,
@@ -177,6 +181,9 @@ async function carryOut(job: Job): Promise<Summary> {
     maxPreparedStatements: generator.max_prepared_statements,
     waitAfterOperations: generator.wait_after_operations,
     waitMs: generator.wait_duration_seconds * 1000,
+    pacing,
+    warmUpMs: shape.warm_up,
+    lateAfterMs: shape.late_after,
     notice: notices.take,
   });
   const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
@@ -190,22 +197,28 @@ async function carryOut(job: Job): Promise<Summary> {
       serverVersion: prepared.catalog.server.versionText,
       tableLabelLimit: config.metrics.table_label_limit,
       remaining: () => (total < 0 ? -1 : total - operationsOf(traffic)),
+      targetRate: () => schedule?.rateAt(Math.max(0, traffic.elapsedMs() / 1000)) ?? 0,
     }),
   );
   stops.onFirst((signal) => {
     progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
     traffic.stop();
   });
-  let durationReached = false;
+  let timeUp: string | null = null;
   const timer =
-    shape.duration === undefined
+    // A schedule ends by itself, with the arrivals before its end carried out.
+    shape.duration === undefined || pacing !== null
       ? undefined
       : setTimeout(() => {
-          durationReached = true;
+          timeUp = 'duration reached';
           traffic.stop();
         }, shape.duration);
   progress.start(traffic.totals, total);
   const end = await traffic.ended;
+  const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
+  if (schedule !== null && (total < 0 || operationsOf(traffic) < total))
+    timeUp =
+      pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
   clearTimeout(timer);
   progress.stop();
   const cpu = process.cpuUsage(cpuBefore);
@@ -217,7 +230,7 @@ async function carryOut(job: Job): Promise<Summary> {
     fakerVersion: FAKER_VERSION,
     startedAt,
     elapsedSeconds: (performance.now() - startMs) / 1000,
-    exit: exitOf(end, traffic, generator.error_budget.max_error_ratio, stops.signal, durationReached),
+    exit: exitOf(end, traffic, generator.error_budget.max_error_ratio, stops.signal, timeUp),
     plan,
     schemaFingerprint: fingerprint(
       prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) =>
@@ -233,6 +246,10 @@ async function carryOut(job: Job): Promise<Summary> {
     examples: notices.examples,
     quarantined: notices.quarantined,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    schedule:
+      schedule === null
+        ? null
+        : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
 }
@@ -246,7 +263,7 @@ function exitOf(
   traffic: Traffic,
   maxErrorRatio: number,
   signal: string | null,
-  durationReached: boolean,
+  timeUp: string | null,
 ): { code: number; reason: string } {
   switch (end.kind) {
     case 'outage':
@@ -269,7 +286,10 @@ function exitOf(
         };
       }
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
-      return { code: EXIT.finished, reason: durationReached ? 'duration reached' : 'all operations done' };
+      return {
+        code: EXIT.finished,
+        reason: timeUp ?? 'all operations done',
+      };
     }
   }
 }

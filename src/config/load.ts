@@ -216,7 +216,7 @@ function resolveWeights(
   return weights;
 }
 
-function checkRelations({ generator }: FileConfig, source: Source, problems: Problem[]): void {
+function checkRelations({ generator, traffic }: FileConfig, source: Source, problems: Problem[]): void {
   if (
     generator.wait_after_operations > 0 &&
     generator.wait_duration_seconds === 0 &&
@@ -229,6 +229,7 @@ function checkRelations({ generator }: FileConfig, source: Source, problems: Pro
       source.problem(['generator', 'faker_seed'], 'needs random_seed beside it: without it the run cannot be repeated'),
     );
   }
+  checkTraffic(traffic, generator, source, problems);
   const weights = Object.values(generator.table_weights);
   if (weights.length > 0 && weights.every((value) => value === 0) && generator.manual_table_list.length > 0) {
     const covered = generator.manual_table_list.every((name) => generator.table_weights[name] === 0);
@@ -255,4 +256,44 @@ function checkRelations({ generator }: FileConfig, source: Source, problems: Pro
       }
     }
   }
+}
+
+/** What the keys of a schedule say together. */
+function checkTraffic(
+  { rate, stages, spikes, duration, catch_up: catchUp }: FileConfig['traffic'],
+  generator: GeneratorConfig,
+  source: Source,
+  problems: Problem[],
+): void {
+  const report = (path: readonly (string | number)[], message: string) =>
+    problems.push(source.problem(['traffic', ...path], message));
+  if (rate !== undefined && stages.length > 0)
+    report(['rate'], 'stands beside stages, which have rates of their own: remove one of the two');
+  for (const [index, stage] of stages.entries()) {
+    const isLast = index === stages.length - 1;
+    if (stage.duration === undefined && !isLast)
+      report(['stages', index], 'needs a duration: only the last stage may go on to the end of the run');
+    if (stage.duration === undefined && stage.ramp)
+      report(['stages', index, 'ramp'], 'needs a duration of the stage, in which the rate is reached');
+    if (stage.duration === undefined && isLast && generator.num_iterations === -1 && duration === undefined)
+      report(
+        ['stages', index],
+        'never ends, and neither does num_iterations: -1: give the stage a duration, or set traffic.duration',
+      );
+  }
+  if (spikes.length > 0 && rate === undefined && stages.length === 0)
+    report(['spikes'], 'come on top of a rate: set traffic.rate or traffic.stages');
+  for (const [index, spike] of spikes.entries()) {
+    if (spike.every !== undefined && spike.duration > spike.every)
+      report(
+        ['spikes', index, 'duration'],
+        `is longer than the period: ${spike.duration / 1000} s every ${spike.every / 1000} s; shorten it, or raise every`,
+      );
+  }
+  if (rate === undefined && stages.length === 0) {
+    for (const key of ['arrival', 'rate_unit', 'catch_up', 'catch_up_seconds', 'late_after'] as const)
+      if (source.valueAt(['traffic', key]) !== undefined)
+        report([key], 'means something only on a schedule: set traffic.rate or traffic.stages, or leave it out');
+  } else if (catchUp !== 'bounded' && source.valueAt(['traffic', 'catch_up_seconds']) !== undefined)
+    report(['catch_up_seconds'], `means something only with catch_up: bounded, not with ${catchUp}`);
 }

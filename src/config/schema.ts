@@ -37,6 +37,8 @@ const durationValue = () =>
       }
       return ms;
     });
+const positiveDuration = () =>
+  durationValue().refine((ms) => ms > 0, expected('a duration above 0, such as 500ms, 10s, 5m or 72h'));
 const duration = (fallbackMs: number) => durationValue().default(fallbackMs);
 
 const seed = z
@@ -233,17 +235,22 @@ const traffic = z.strictObject({
     .gt(0, expected('a number of seconds above 0'))
     .default(1),
   late_after: duration(1000),
-  duration: durationValue().optional(),
+  duration: positiveDuration().optional(),
   warm_up: duration(0),
   stages: z
     .array(
-      z.strictObject({ duration: duration(0), rate: positiveRate, ramp: flag().default(false) }),
+      z.strictObject({ duration: positiveDuration().optional(), rate: positiveRate, ramp: flag().default(false) }),
       expected('a list of stages'),
     )
     .default([]),
   spikes: z
     .array(
-      z.strictObject({ rate: positiveRate, duration: duration(0), every: duration(0), offset: duration(0) }),
+      z.strictObject({
+        rate: positiveRate,
+        duration: positiveDuration(),
+        every: positiveDuration().optional(),
+        offset: duration(0),
+      }),
       expected('a list of spikes'),
     )
     .default([]),

@@ -101,6 +101,11 @@ export class Lane {
     return this.inFlight;
   }
 
+  /** True where no further operation will be generated. */
+  get ending(): boolean {
+    return this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
+  }
+
   /** No further operations are generated; those in flight are still settled. */
   stop(): void {
     this.stopped = true;
@@ -131,8 +136,7 @@ export class Lane {
 
   next(): Step {
     for (;;) {
-      const ending =
-        this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
+      const { ending } = this;
       if (this.inFlight.length >= this.depth || ((ending || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
-import type { CounterTotals, Latency } from '../traffic/counters.js';
+import type { CounterTotals } from '../traffic/counters.js';
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 
 /** What the metrics are read from, at each scrape. */
@@ -14,6 +14,8 @@ export interface MetricsSource {
   readonly tableLabelLimit: number;
   /** Operations still to come; −1: until stopped. */
   remaining(): number;
+  /** Operations (or events) per second that the schedule asks for now; 0 where there is none. */
+  targetRate(): number;
 }
 
 interface Value {
@@ -107,6 +109,21 @@ export function createRegistry(source: MetricsSource): Registry {
   add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () =>
     histogram(totals, 'service', 'eventgen_service_seconds'),
   );
+  add(
+    'counter',
+    'eventgen_late_operations_total',
+    'Operations finished later than late_after past their moment.',
+    () => [{ labels: {}, value: totals.scalar('late') }],
+  );
+  add(
+    'counter',
+    'eventgen_dropped_operations_total',
+    'Arrivals given up because the schedule was out of reach.',
+    () => [{ labels: {}, value: totals.scalar('dropped') }],
+  );
+  add('gauge', 'eventgen_target_rate', 'Rate that the schedule asks for now; 0 without a schedule.', () => [
+    { labels: {}, value: source.targetRate() },
+  ]);
   add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [
     { labels: {}, value: source.remaining() },
   ]);
@@ -152,9 +169,14 @@ function addUp(sums: Map<string, Value>, labels: Readonly<Record<string, string>
   sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + value });
 }
 
-function histogram(totals: CounterTotals, latency: Latency, name: string): Value[] {
+const WARM_UP = { response: 'warmUpResponse', service: 'warmUpService' } as const;
+
+function histogram(totals: CounterTotals, latency: keyof typeof WARM_UP, name: string): Value[] {
   return OPERATION_KINDS.flatMap((operation) => {
-    const { counts, sumMs } = totals.histogram(latency, operation);
+    const measured = totals.histogram(latency, operation);
+    const warmUp = totals.histogram(WARM_UP[latency], operation);
+    const counts = measured.counts.map((count, bucket) => count + warmUp.counts[bucket]!);
+    const sumMs = measured.sumMs + warmUp.sumMs;
     const values: Value[] = [];
     let seen = 0;
     let bucket = 0;

@@ -134,9 +134,11 @@ function read(totals: CounterTotals): {
   const counts = new Float64Array(BUCKETS);
   let maxMs = 0;
   for (const kind of OPERATION_KINDS) {
-    const histogram = totals.histogram('response', kind);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
-    maxMs = Math.max(maxMs, histogram.maxMs);
+    for (const latency of ['response', 'warmUpResponse'] as const) {
+      const histogram = totals.histogram(latency, kind);
+      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
+      maxMs = Math.max(maxMs, histogram.maxMs);
+    }
   }
   const rejected = totals.total('rejected');
   const failed = totals.total('failed');

@@ -25,6 +25,12 @@ export interface SummarySource {
   readonly quarantined: ReadonlyMap<string, string>;
   readonly cpuSeconds: number;
   readonly maxRssBytes: number;
+  /** Arrivals that the schedule had until the traffic ended; null without a schedule. */
+  readonly schedule: {
+    readonly unit: 'operations' | 'events';
+    readonly seconds: number;
+    readonly arrivals: number;
+  } | null;
 }
 
 interface OperationSummary {
@@ -102,6 +108,11 @@ export function summarise(source: SummarySource): Summary {
   const eventLoopMs = Array.from({ length: source.workers }, (_, worker) =>
     totals.scalarOf(worker, 'eventLoopDelayMsMax'),
   );
+  const events = {
+    insert: eventsOf(plan, totals, 'insert'),
+    update: eventsOf(plan, totals, 'update'),
+    delete: eventsOf(plan, totals, 'delete'),
+  };
   const utilisation = utilisationOf(source);
   const verdict =
     operations === 0
@@ -142,7 +153,7 @@ export function summarise(source: SummarySource): Summary {
       in_doubt_unknown: totals.scalar('inDoubtUnknown'),
       retries: sum('retriesValues') + sum('retriesTransient') + sum('retriesVacant'),
       reconnects: totals.scalar('reconnects'),
-      dropped: 0,
+      dropped: totals.scalar('dropped'),
       late: totals.scalar('late'),
     },
     transactions: {
@@ -150,11 +161,7 @@ export function summarise(source: SummarySource): Summary {
       rolled_back: totals.scalar('transactionsRolledBack'),
       intended_rollback: 0,
     },
-    events: {
-      insert: eventsOf(plan, totals, 'insert'),
-      update: eventsOf(plan, totals, 'update'),
-      delete: eventsOf(plan, totals, 'delete'),
-    },
+    events,
     tables: Object.fromEntries(
       plan.relations.flatMap((relation, index) =>
         relation.targeted ? [[relation.label, tableOf(source, index)] as const] : [],
@@ -166,7 +173,7 @@ export function summarise(source: SummarySource): Summary {
       update: latencyOf(totals, 'update'),
       delete: latencyOf(totals, 'delete'),
     },
-    rate: { target: null, achieved: round(source.elapsedSeconds > 0 ? operations / source.elapsedSeconds : 0) },
+    rate: rateOf(source, operations, events),
     verdict: verdict?.limit ?? null,
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
     generator: {
@@ -176,6 +183,18 @@ export function summarise(source: SummarySource): Summary {
       max_rss_bytes: source.maxRssBytes,
     },
   };
+}
+
+/** Per second, in the schedule's unit: what it asked for, and what was done. */
+function rateOf(
+  { schedule, elapsedSeconds }: SummarySource,
+  operations: number,
+  events: Readonly<Record<OperationKind, number>>,
+): Summary['rate'] {
+  const perSecond = (count: number, seconds: number) => round(seconds > 0 ? count / seconds : 0);
+  if (schedule === null) return { target: null, achieved: perSecond(operations, elapsedSeconds) };
+  const done = schedule.unit === 'events' ? events.insert + events.update + events.delete : operations;
+  return { target: perSecond(schedule.arrivals, schedule.seconds), achieved: perSecond(done, schedule.seconds) };
 }
 
 function utilisationOf({ totals, workers, cpuSeconds, elapsedSeconds }: SummarySource): Utilisation {

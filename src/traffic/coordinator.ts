@@ -12,6 +12,7 @@ import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
 import type { LaneEnd } from './lane-loop.js';
 import { CountingLedger, type Notice } from './ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from './message.js';
+import type { Pacing } from './pacer.js';
 import { resolveInDoubt } from './recovery.js';
 import { connect } from './session.js';
 
@@ -26,6 +27,9 @@ export interface TrafficOptions {
   readonly maxPreparedStatements: number;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
+  readonly pacing: Pacing | null;
+  readonly warmUpMs: number;
+  readonly lateAfterMs: number;
   readonly notice: Notice;
 }
 
@@ -42,6 +46,8 @@ export interface Traffic {
   /** No new operations; what is in flight finishes. */
   stop(): void;
   readonly ended: Promise<TrafficEnd>;
+  /** Milliseconds since all lanes were connected; negative while they are not. */
+  elapsedMs(): number;
   /** The worker threads, for a test that ends one. */
   readonly threads: readonly { terminate(): Promise<number> }[];
 }
@@ -101,12 +107,15 @@ export function startTraffic(options: TrafficOptions): Traffic {
         lockTimeoutMs: options.timeouts.lock,
         maxOutageMs: options.maxOutageMs,
         maxPreparedStatements: options.maxPreparedStatements,
+        warmUpMs: options.warmUpMs,
+        lateAfterMs: options.lateAfterMs,
       },
       runId: options.runId,
       counters: memory,
       control: control.memory,
       waitAfterOperations: options.waitAfterOperations,
       waitMs: options.waitMs,
+      pacing: options.pacing,
       notices: port2,
     };
     try {
@@ -140,6 +149,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     workers,
     stop: () => control.stop(),
     ended,
+    elapsedMs: () => control.elapsedMs(),
     threads: pool.threads,
   };
 }

@@ -33,6 +33,7 @@ const SCALARS = [
   'inDoubtReplayed',
   'inDoubtUnknown',
   'late',
+  'dropped',
   'vanishedRows',
   'quarantined',
   'eventLoopDelayMsMax',
@@ -44,7 +45,8 @@ const SCALARS = [
 ] as const;
 export type Scalar = (typeof SCALARS)[number];
 
-const LATENCIES = ['response', 'service'] as const;
+/* Operations of the warm-up are counted apart: the summary leaves them out, the metrics do not. */
+const LATENCIES = ['response', 'service', 'warmUpResponse', 'warmUpService'] as const;
 export type Latency = (typeof LATENCIES)[number];
 const HISTOGRAM = BUCKETS + 2; // buckets, sum in ms, maximum in ms
 

@@ -9,6 +9,7 @@ import type { Control } from './control.js';
 import type { CounterBlock } from './counters.js';
 import { LaneSession } from './lane-session.js';
 import type { Notice } from './ledger.js';
+import type { Pacer } from './pacer.js';
 import { endBackend, resolveInDoubt } from './recovery.js';
 import { connect, type SessionOptions } from './session.js';
 
@@ -21,6 +22,18 @@ export interface LaneSettings {
   readonly lockTimeoutMs: number;
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
+  /** Operations scheduled so early are counted apart. */
+  readonly warmUpMs: number;
+  readonly lateAfterMs: number;
+}
+
+/** What a lane's loop is tied to. */
+interface Surroundings {
+  readonly control: Control;
+  readonly counters: CounterBlock;
+  readonly notice: Notice;
+  /** Null: as fast as it goes. */
+  readonly pacer: Pacer | null;
 }
 
 /** How a lane ended. */
@@ -32,6 +45,8 @@ export type LaneEnd =
   /** The server refuses us for good: wrong database, password, privileges. */
   | { readonly kind: 'refused'; readonly message: string };
 
+/* How often a lane looks whether all others are connected. */
+const START_POLL_MS = 2;
 /* Back-off between attempts to reconnect. */
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
@@ -46,6 +61,7 @@ export class LaneLoop {
   private readonly control: Control;
   private readonly counters: CounterBlock;
   private readonly notice: Notice;
+  private readonly pacer: Pacer | null;
   private session: LaneSession | null = null;
   private scheduled = false;
   private previousDoneMs = 0;
@@ -60,6 +76,10 @@ export class LaneLoop {
   /** Since when something is under way, or the run pauses; 0: nothing is, it does not. */
   private busySinceMs = 0;
   private pausedSinceMs = 0;
+  /** On a schedule: when the next operation is due, and since when it is too early for it (0: it is not). */
+  private dueMs = 0;
+  private earlySinceMs = 0;
+  private wasConnected = false;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
 
@@ -67,9 +87,7 @@ export class LaneLoop {
     lane: Lane,
     compiled: CompiledPlan,
     settings: LaneSettings,
-    control: Control,
-    counters: CounterBlock,
-    notice: Notice,
+    { control, counters, notice, pacer }: Surroundings,
   ) {
     this.lane = lane;
     this.compiled = compiled;
@@ -78,6 +96,7 @@ export class LaneLoop {
     this.control = control;
     this.counters = counters;
     this.notice = notice;
+    this.pacer = pacer;
     this.ended = new Promise((resolve) => {
       this.end = resolve;
     });
@@ -120,12 +139,12 @@ export class LaneLoop {
   private tick(): void {
     const { session } = this;
     if (session === null) return;
-    if (this.unanswered > this.depth >> 1 && !this.control.stopped) return;
+    if (this.pacer === null && this.unanswered > this.depth >> 1 && !this.control.stopped) return;
     session.cork();
     try {
       while (this.session === session) {
         if (this.control.stopped) this.lane.stop();
-        else if (this.pausing()) break;
+        else if (this.pausing() || this.isEarly()) break;
         const step = this.lane.next();
         if (step.kind === 'wait') break;
         if (step.kind === 'done') {
@@ -145,6 +164,39 @@ export class LaneLoop {
     }
   }
 
+  /** True where the schedule says to wait; then something will wake the lane in time. */
+  private isEarly(): boolean {
+    const { pacer, control } = this;
+    if (pacer === null || this.lane.ending) return false;
+    const elapsedMs = control.elapsedMs();
+    if (elapsedMs >= 0) {
+      const dropped = pacer.giveUp(elapsedMs / 1000);
+      if (dropped > 0) this.counters.add('dropped', dropped);
+      this.dueMs = pacer.due() * 1000;
+      if (this.dueMs === Number.POSITIVE_INFINITY) this.lane.stop();
+      if (this.dueMs <= elapsedMs || this.dueMs === Number.POSITIVE_INFINITY) {
+        if (this.earlySinceMs > 0) this.counters.add('pausedMs', performance.now() - this.earlySinceMs);
+        this.earlySinceMs = 0;
+        return false;
+      }
+    }
+    if (this.earlySinceMs === 0) this.earlySinceMs = performance.now();
+    this.wakeIn(elapsedMs < 0 ? START_POLL_MS : this.dueMs - elapsedMs);
+    return true;
+  }
+
+  private wakeIn(ms: number): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    setTimeout(
+      () => {
+        this.waiting = false;
+        this.schedule();
+      },
+      Math.min(ms, 1000),
+    );
+  }
+
   private pausing(): boolean {
     const pauseMs = this.control.pauseMs();
     if (pauseMs <= 0) {
@@ -153,16 +205,7 @@ export class LaneLoop {
       return false;
     }
     if (this.pausedSinceMs === 0) this.pausedSinceMs = performance.now();
-    if (!this.waiting) {
-      this.waiting = true;
-      setTimeout(
-        () => {
-          this.waiting = false;
-          this.schedule();
-        },
-        Math.min(pauseMs, 1000),
-      );
-    }
+    this.wakeIn(pauseMs);
     return true;
   }
 
@@ -173,12 +216,20 @@ export class LaneLoop {
     const nowMs = performance.now();
     transaction.sentMs = nowMs;
     if (transaction.attempt === 0 && transaction.replays === 0) {
-      transaction.scheduledMs = nowMs;
+      transaction.scheduledMs = this.scheduledMs(transaction, nowMs);
       this.counters.laneSent(this.lane.number);
       this.control.operationSent();
     }
     if (this.unanswered++ === 0) this.busySinceMs = nowMs;
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
+  }
+
+  /** The moment at which an operation was due, on this thread's clock; without a schedule, now. */
+  private scheduledMs(transaction: Transaction, nowMs: number): number {
+    if (this.pacer === null) return nowMs;
+    const scheduledMs = nowMs - (this.control.elapsedMs() - this.dueMs);
+    this.pacer.take(transaction.statements.reduce((sum, { rows }) => sum + rows, 0));
+    return scheduledMs;
   }
 
   private settle(transaction: Transaction, outcome: Outcome): void {
@@ -187,8 +238,16 @@ export class LaneLoop {
     this.lastAnswerMs = doneMs;
     this.answered = true;
     if (outcome.kind === 'committed') {
-      this.counters.observe('response', transaction.kind, doneMs - transaction.scheduledMs);
-      this.counters.observe('service', transaction.kind, doneMs - Math.max(transaction.sentMs, this.previousDoneMs));
+      const { kind, scheduledMs, sentMs } = transaction;
+      const responseMs = doneMs - scheduledMs;
+      const isWarmUp = this.settings.warmUpMs > 0 && this.control.elapsedMs() - responseMs < this.settings.warmUpMs;
+      this.counters.observe(isWarmUp ? 'warmUpResponse' : 'response', kind, responseMs);
+      this.counters.observe(
+        isWarmUp ? 'warmUpService' : 'service',
+        kind,
+        doneMs - Math.max(sentMs, this.previousDoneMs),
+      );
+      if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', 1);
     }
     this.previousDoneMs = doneMs;
     this.lane.settle(transaction, outcome);
@@ -197,7 +256,8 @@ export class LaneLoop {
 
   private watch(): void {
     const { session } = this;
-    if (this.control.stopped) this.schedule();
+    // On a schedule arrivals are given up while nothing is answered, too.
+    if (this.control.stopped || this.pacer !== null) this.schedule();
     if (session === null || this.settings.statementTimeoutMs === 0) return;
     const waitingForAnswer = this.lane.pending.some((transaction) => transaction.outcome === null);
     const silentMs =
@@ -219,6 +279,8 @@ export class LaneLoop {
         const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, (reason) => {
           if (this.session === session) void this.lose(session.processId, reason);
         });
+        if (!this.wasConnected) this.control.connected(this.compiled.plan.quotas.length);
+        this.wasConnected = true;
         this.session = session;
         this.unanswered = 0;
         this.lastAnswerMs = performance.now();

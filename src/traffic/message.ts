@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Claims } from '../lane/claims.js';
 import type { Plan } from '../plan/plan.js';
 import type { LaneEnd, LaneSettings } from './lane-loop.js';
+import type { Pacing } from './pacer.js';
 
 /** What a worker thread is started with. Everything survives structured clone; shared memory stays shared. */
 export interface WorkerTask {
@@ -15,6 +16,7 @@ export interface WorkerTask {
   readonly control: SharedArrayBuffer;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
+  readonly pacing: Pacing | null;
   readonly notices: MessagePort;
 }
 

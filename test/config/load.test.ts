@@ -122,6 +122,25 @@ generator:
       'connection: { password: "${NOT_THERE}" }\n',
       /^c\.yaml:1:15: connection\.password: the environment variable NOT_THERE is not set/,
     ],
+    ['a rate of zero', 'traffic: { rate: 0 }\n', 'c.yaml:1:12: traffic.rate: expected a rate above 0, got 0'],
+    [
+      'a rate beside stages',
+      'traffic: { rate: 5, stages: [{ rate: 1, duration: 1s }] }\n',
+      /^c\.yaml:1:12: traffic\.rate: stands beside stages/,
+    ],
+    [
+      'stages without an end',
+      'generator: { num_iterations: -1 }\ntraffic: { stages: [{ rate: 1 }] }\n',
+      /^c\.yaml:2:\d+: traffic\.stages\.0: never ends, .* set traffic\.duration/,
+    ],
+    [
+      'a spike longer than its period',
+      'traffic: { rate: 5, spikes: [{ rate: 1, duration: 10s, every: 5s }] }\n',
+      /^c\.yaml:1:\d+: traffic\.spikes\.0\.duration: is longer than the period: 10 s every 5 s/,
+    ],
+    ['spikes on nothing', 'traffic: { spikes: [{ rate: 1, duration: 1s }] }\n', /come on top of a rate/],
+    ['a stage of no time', 'traffic: { stages: [{ rate: 1, duration: 0s }] }\n', /expected a duration above 0/],
+    ['arrivals without a rate', 'traffic: { arrival: poisson }\n', /means something only on a schedule/],
     [
       'a key of a later version',
       generator('transaction: { statements: 3 }'),

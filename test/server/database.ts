@@ -150,13 +150,13 @@ export function runCli(
 }
 
 /** YAML that points at a test database, without metrics. */
-export function configFor(database: Database, generator: string): string {
+export function configFor(database: Database, generator: string, sections = ''): string {
   const indented = generator
     .trim()
     .split('\n')
     .map((line) => `  ${line}`)
     .join('\n');
-  return `connection: { host: 127.0.0.1, port: ${database.port}, database: ${database.name}, user: postgres }\ngenerator:\n${indented}\nmetrics: { enabled: false }\n`;
+  return `connection: { host: 127.0.0.1, port: ${database.port}, database: ${database.name}, user: postgres }\ngenerator:\n${indented}\nmetrics: { enabled: false }\n${sections}`;
 }
 
 /** A content hash per table: explicit columns by name, pinned settings, free of order. */

@@ -39,6 +39,9 @@ async function start(generator: string, workers: number) {
     maxPreparedStatements: 4096,
     waitAfterOperations: 0,
     waitMs: 0,
+    pacing: null,
+    warmUpMs: 0,
+    lateAfterMs: 1000,
     notice: () => undefined,
   });
   return { prepared, traffic };
@@ -58,6 +61,7 @@ describe('counts', () => {
       serverVersion: '18',
       tableLabelLimit: 200,
       remaining: () => 0,
+      targetRate: () => 0,
     });
     const text = await registry.metrics();
     const value = (series: string) => {

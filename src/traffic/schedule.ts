@@ -1,0 +1,141 @@
+/** The load that is asked for, as the `traffic` section has it; times in seconds. */
+export interface RateShape {
+  readonly stages: readonly {
+    /** Infinity: to the end of the run. */
+    readonly duration: number;
+    readonly rate: number;
+    /** Linear from the rate before it (0 at the start) instead of at once. */
+    readonly ramp: boolean;
+  }[];
+  /** On top of the stages, each for `duration` from `offset` on, and again after every `every` (Infinity: once). */
+  readonly spikes: readonly {
+    readonly rate: number;
+    readonly duration: number;
+    readonly every: number;
+    readonly offset: number;
+  }[];
+  /** No arrivals from here on; Infinity: until stopped. */
+  readonly end: number;
+}
+
+/** A stretch of time on which the rate is a straight line. */
+interface Segment {
+  readonly from: number;
+  readonly rate: number;
+  readonly slope: number;
+  /** Arrivals before it. */
+  readonly before: number;
+}
+
+/**
+ * When arrivals are due: the integral of the rate over time and its inverse, a pure function of elapsed seconds. Arrival k
+ * (from 0) is due when the integral reaches k, so that whole seconds of a constant rate hold exactly as many as it says.
+ */
+export class Schedule {
+  readonly end: number;
+  private readonly shape: RateShape;
+  /** As far as they were needed; the last one's end is `reached`. */
+  private readonly segments: Segment[] = [];
+  private reached = 0;
+  private total = 0;
+
+  constructor(shape: RateShape) {
+    this.shape = shape;
+    const stages = shape.stages.reduce((sum, { duration }) => sum + duration, 0);
+    this.end = Math.min(shape.end, stages);
+  }
+
+  /** Per second. */
+  rateAt(seconds: number): number {
+    if (seconds >= this.end) return 0;
+    const { rate, slope, from } = this.lineAt(seconds);
+    return rate + slope * (seconds - from);
+  }
+
+  /** Arrivals due before a moment. */
+  arrivals(seconds: number): number {
+    const until = Math.min(Math.max(0, seconds), this.end);
+    while (this.reached < until) this.extend();
+    const segment = this.segments[this.last((each) => each.from <= until)];
+    return segment === undefined ? 0 : segment.before + within(segment, until - segment.from);
+  }
+
+  /** The moment at which the integral reaches `position`; Infinity where it never does. */
+  timeOf(position: number): number {
+    while (this.total <= position) {
+      if (this.reached >= this.end) return Number.POSITIVE_INFINITY;
+      this.extend();
+    }
+    const { from, rate, slope, before } = this.segments[this.last((each) => each.before <= position)]!;
+    const missing = position - before;
+    // The root of the quadratic in the form that loses no digits, and holds for a slope of 0.
+    const root = Math.sqrt(Math.max(0, rate * rate + 2 * slope * missing));
+    return missing < TINY ? from : from + (2 * missing) / (rate + root);
+  }
+
+  private last(holds: (segment: Segment) => boolean): number {
+    let low = 0;
+    let high = this.segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (holds(this.segments[middle]!)) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  private extend(): void {
+    const segment = { ...this.lineAt(this.reached), before: this.total };
+    const end = Math.min(this.end, this.nextBreak(this.reached), this.reached + LONGEST_SEGMENT);
+    this.segments.push(segment);
+    this.total += within(segment, end - segment.from);
+    this.reached = end;
+  }
+
+  /** The line on which the rate lies from a moment on. */
+  private lineAt(seconds: number): { from: number; rate: number; slope: number } {
+    let began = 0;
+    let before = 0;
+    let line = { rate: 0, slope: 0 };
+    for (const { duration, rate, ramp } of this.shape.stages) {
+      if (seconds < began + duration) {
+        const slope = ramp ? (rate - before) / duration : 0;
+        line = ramp ? { rate: before + slope * (seconds - began), slope } : { rate, slope: 0 };
+        break;
+      }
+      began += duration;
+      before = rate;
+    }
+    const spikes = this.shape.spikes.filter(({ duration, every, offset }) => {
+      if (seconds < offset) return false;
+      return (Number.isFinite(every) ? (seconds - offset) % every : seconds - offset) < duration - TINY;
+    });
+    return { from: seconds, rate: line.rate + spikes.reduce((sum, { rate }) => sum + rate, 0), slope: line.slope };
+  }
+
+  /** The next moment after this one at which the line changes. */
+  private nextBreak(seconds: number): number {
+    const breaks: number[] = [];
+    let began = 0;
+    for (const { duration } of this.shape.stages) {
+      began += duration;
+      breaks.push(began);
+    }
+    for (const { duration, every, offset } of this.shape.spikes) {
+      const period = Number.isFinite(every) ? Math.max(0, Math.floor((seconds - offset) / every + TINY)) : 0;
+      const start = offset + (Number.isFinite(every) ? period * every : 0);
+      breaks.push(start, start + duration);
+      if (Number.isFinite(every)) breaks.push(start + every);
+    }
+    return Math.min(...breaks.filter((each) => each > seconds + TINY));
+  }
+}
+
+/* Below it two moments (in seconds), or two arrivals, are one: sums of durations are not exact. */
+const TINY = 1e-9;
+/* So that a rate without end has segments with ends. */
+const LONGEST_SEGMENT = 86_400;
+
+function within({ rate, slope }: Segment, seconds: number): number {
+  return rate * seconds + (slope * seconds * seconds) / 2;
+}

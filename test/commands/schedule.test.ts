@@ -1,0 +1,96 @@
+import { expect, it } from 'vitest';
+import { configFor, count, createDatabase, runCli } from '../server/database.js';
+
+const TABLE = 'CREATE TABLE a (id bigint PRIMARY KEY, v text)';
+const traffic = (text: string) => `traffic: ${text}\n`;
+
+it('keeps a rate, and says that it was the limit', async () => {
+  const database = await createDatabase(TABLE);
+  const file = configFor(database, `random_seed: 1\nnum_iterations: -1`, traffic('{ rate: 200, duration: 5s }'));
+  const { code, summary } = await runCli(file);
+  expect(code).toBe(0);
+  expect(summary.exit.reason).toBe('duration reached');
+  // Every arrival before the end, no more and no less.
+  expect(summary.totals.operations).toBe(1000);
+  expect(summary.rate.target).toBeGreaterThan(190);
+  expect(summary.rate.achieved).toBeGreaterThan(170);
+  expect(summary.verdict).toBe('rate-bound');
+  expect(summary.tables['public.a']!.rows_expected).toBe(await count(database, 'a'));
+  await database.drop();
+});
+
+it('follows stages and spikes to their end', async () => {
+  const database = await createDatabase(TABLE);
+  const { summary } = await runCli(
+    configFor(
+      database,
+      'random_seed: 1\nnum_iterations: -1',
+      traffic(
+        '{ catch_up: all, arrival: constant, stages: [{ duration: 2s, rate: 100, ramp: true }, { duration: 2s, rate: 50 }], spikes: [{ rate: 200, duration: 500ms, every: 2s, offset: 1s }] }',
+      ),
+    ),
+  );
+  expect(summary.exit.reason).toBe('all stages done');
+  expect(summary.totals.operations).toBe(100 + 100 + 200);
+  expect(summary.totals.dropped).toBe(0);
+  await database.drop();
+});
+
+it('is reproducible where every arrival is carried out', async () => {
+  const hashes: string[] = [];
+  for (const rate of ['rate: 2000', 'rate: 300, arrival: poisson', 'rate: 900, rate_unit: events']) {
+    const database = await createDatabase(TABLE);
+    await runCli(configFor(database, 'random_seed: 7\nnum_iterations: 600', traffic(`{ ${rate}, catch_up: all }`)));
+    const { rows } = await database.client.query<{ hash: string }>(
+      "SELECT count(*) || '/' || sum(hashtextextended(a::text, 0)) AS hash FROM a",
+    );
+    hashes.push(rows[0]!.hash);
+    await database.drop();
+  }
+  expect(new Set(hashes).size).toBe(1);
+});
+
+it('counts response times from the scheduled moment, and what was late or given up', async () => {
+  const database = await createDatabase(`${TABLE}; CREATE TABLE gate (id int)`);
+  // Every statement waits once for three seconds behind a lock.
+  await database.client.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM 1 FROM pg_class WHERE relname = ''none''; LOCK TABLE public.gate IN ACCESS SHARE MODE; RETURN NULL; END'`);
+  await database.client.query(
+    'CREATE TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON a FOR EACH STATEMENT EXECUTE FUNCTION wait()',
+  );
+  const run = runCli(
+    configFor(
+      database,
+      'random_seed: 1\nnum_iterations: -1\nrehearse: false\nmanual_table_list: [a]\ntimeouts: { lock: 60s }',
+      traffic('{ rate: 200, duration: 8s, late_after: 500ms }'),
+    ),
+  );
+  let locked = false;
+  for (let i = 0; i < 200 && !locked; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    locked = (await count(database, 'a')) > 200;
+  }
+  expect(locked).toBe(true);
+  await database.client.query('BEGIN');
+  await database.client.query('LOCK TABLE gate IN ACCESS EXCLUSIVE MODE');
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await database.client.query('COMMIT');
+  const { summary } = await run;
+  expect(summary.totals.late).toBeGreaterThan(20);
+  expect(summary.totals.dropped).toBeGreaterThan(200);
+  expect(summary.totals.operations! + summary.totals.dropped!).toBe(1600);
+  expect(summary.latency_seconds.insert.response!.max).toBeGreaterThan(2.5);
+  expect(summary.latency_seconds.insert.response!.max).toBeLessThan(6);
+  expect(summary.latency_seconds.insert.response!.p50).toBeLessThan(1);
+  await database.drop();
+});
+
+it('leaves the warm-up out of the latencies', async () => {
+  const database = await createDatabase(TABLE);
+  const { summary } = await runCli(
+    configFor(database, 'random_seed: 1\nnum_iterations: 300', traffic('{ rate: 300, warm_up: 1h, catch_up: all }')),
+  );
+  expect(summary.totals.operations).toBe(300);
+  expect(summary.latency_seconds.insert.response).toBe(null);
+  await database.drop();
+});
