@@ -6,7 +6,11 @@ const traffic = (text: string) => `traffic: ${text}\n`;
 
 it('keeps a rate, and says that it was the limit', async () => {
   const database = await createDatabase(TABLE);
-  const file = configFor(database, `random_seed: 1\nnum_iterations: -1`, traffic('{ rate: 200, duration: 5s, catch_up: all }'));
+  const file = configFor(
+    database,
+    `random_seed: 1\nnum_iterations: -1`,
+    traffic('{ rate: 200, duration: 5s, catch_up: all }'),
+  );
   const { code, summary } = await runCli(file);
   expect(code).toBe(0);
   expect(summary.exit.reason).toBe('duration reached');
