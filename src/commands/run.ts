@@ -30,6 +30,7 @@ import { explain, type Place } from './explain.js';
 import { pacingOf } from './pacing.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { prepare } from './prepare.js';
+import { StopSignals } from './stop-signals.js';
 import { untilSummary } from './until.js';
 
 export interface RunOptions {
@@ -319,33 +320,6 @@ class Notices {
     this.shown.add(key);
     this.progress.message('warn', label === '' ? text : `${label}: ${text}`);
   };
-}
-
-/** Ctrl+C and SIGTERM: the first one asks, the second one ends at once with 130 or 143. */
-class StopSignals {
-  signal: string | null = null;
-  private handler: ((signal: string) => void) | null = null;
-  private readonly listen = (name: NodeJS.Signals) => {
-    if (this.signal !== null) process.exit(name === 'SIGINT' ? 130 : 143);
-    this.signal = name;
-    this.handler?.(name);
-  };
-
-  constructor() {
-    process.on('SIGINT', this.listen);
-    process.on('SIGTERM', this.listen);
-  }
-
-  /** Called with the first signal, also where it came already. */
-  onFirst(handler: (signal: string) => void): void {
-    this.handler = handler;
-    if (this.signal !== null) handler(this.signal);
-  }
-
-  ignore(): void {
-    process.removeListener('SIGINT', this.listen);
-    process.removeListener('SIGTERM', this.listen);
-  }
 }
 
 function writeSummary(file: string, summary: object): void {

@@ -11,8 +11,8 @@ export interface Shape {
 }
 
 /** A tie to one version of a row without a key: where it lies, and what it holds. */
-const ROW_HASH = 'hashtextextended(t::text, 0)';
-const ROW_NAME = `t.ctid::text, ${ROW_HASH}::text`;
+const rowHash = (alias: string) => `hashtextextended(${alias}::text, 0)`;
+const ROW_NAME = `t.ctid::text, ${rowHash('t')}::text`;
 /* A subquery in RETURNING still sees the row where it was. */
 const MOVED = '(t.tableoid <> (SELECT before.tableoid FROM ';
 
@@ -78,9 +78,7 @@ export class Shapes {
     const known = this.updates[relation]!;
     known[set] ??= this.create(() => {
       const plan = this.relations[relation]!;
-      const parameters = new Parameters();
-      const assignments = plan.updateSets[set]!.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-      return updateSql(plan, plan.updateSets[set]!, assignments, parameters);
+      return updateSql(plan, plan.updateSets[set]!);
     });
     return known[set];
   }
@@ -89,9 +87,7 @@ export class Shapes {
   rekey(relation: number): Shape {
     return this.other(`rekey/${relation}`, () => {
       const plan = this.relations[relation]!;
-      const parameters = new Parameters();
-      const assignments = plan.rekeyed.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-      return updateSql(plan, plan.rekeyed, assignments, parameters);
+      return updateSql(plan, plan.rekeyed);
     });
   }
 
@@ -141,12 +137,11 @@ export class Parameters {
   }
 }
 
-function updateSql(
-  plan: RelationPlan,
-  columns: readonly number[],
-  assignments: readonly string[],
-  parameters: Parameters,
-): { sql: string; parameters: number } {
+/** An UPDATE of one row; where it writes a column of the partition key it returns whether the row moved. */
+function updateSql(plan: RelationPlan, columns: readonly number[]): { sql: string; parameters: number } {
+  const parameters = new Parameters();
+  const assignments = columns.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
+  // The row is named twice by the same parameters.
   const same: Parameters = Object.assign(new Parameters(), parameters);
   const returned = plan.key.length === 0 ? [ROW_NAME] : [];
   const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}`;
@@ -161,7 +156,7 @@ function updateSql(
 /** The condition that names one row: its key, or its place and hash where the table has no key. */
 function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'): string {
   if (plan.key.length === 0)
-    return `${alias}.ctid = ${parameters.next()}::tid AND hashtextextended(${alias}::text, 0) = ${parameters.next()}::bigint`;
+    return `${alias}.ctid = ${parameters.next()}::tid AND ${rowHash(alias)} = ${parameters.next()}::bigint`;
   return plan.key
     .map((column) => `${alias}.${plan.columns[column]!.sql} = ${parameters.next()}::${plan.columns[column]!.typeName}`)
     .join(' AND ');
