@@ -6,10 +6,11 @@ import { Session } from 'node:inspector/promises';
 import pg from 'pg';
 import { connectCoordinator } from '../src/commands/connect.js';
 import { prepare } from '../src/commands/prepare.js';
+import { parametersOf } from '../src/lane/bind.js';
 import type { Claims } from '../src/lane/claims.js';
 import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';
-import { parametersOf } from '../src/lane/transaction.js';
+import { play, SILENT } from '../src/lane/play.js';
 import type { Plan } from '../src/plan/plan.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
@@ -82,21 +83,14 @@ interface Query {
 /** The statements of every lane, as if all were committed. */
 function transcripts({ plan, claims }: Ready): Query[][] {
   const compiled = new CompiledPlan(plan);
-  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
   return plan.quotas.map((_, number) => {
-    const lane = new Lane(compiled, number, claims, silent);
     const queries: Query[] = [];
-    for (let step = lane.next(); step.kind === 'send'; step = lane.next()) {
-      const { transaction } = step;
-      for (const statement of transaction.statements) {
+    for (const { members } of play(new Lane(compiled, number, claims, SILENT))) {
+      const { bytes, statements } = members[0]!.operation;
+      for (const statement of statements) {
         const { id, sql } = statement.shape;
-        queries.push({ name: `s${id}`, text: sql, values: parametersOf(transaction.bytes, statement) });
+        queries.push({ name: `s${id}`, text: sql, values: parametersOf(bytes, statement) });
       }
-      lane.settle(transaction, {
-        kind: 'committed',
-        rows: transaction.statements.map(({ rows }) => rows),
-        returned: transaction.statements.map(() => null),
-      });
     }
     return queries;
   });

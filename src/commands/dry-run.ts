@@ -1,7 +1,10 @@
+import { parametersOf } from '../lane/bind.js';
 import type { Claims } from '../lane/claims.js';
 import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
-import { parametersOf, type Transaction } from '../lane/transaction.js';
+import { type Operation } from '../lane/operation.js';
+import { play, SILENT } from '../lane/play.js';
+import type { Transaction } from '../lane/transaction.js';
 import type { Finding, Plan } from '../plan/plan.js';
 
 const SAMPLE = 5;
@@ -27,37 +30,39 @@ export function dryRunText(plan: Plan, claims: readonly Claims[], findings: read
   return `${lines.join('\n')}\n`;
 }
 
-/** The first operations of every lane with their SQL and values, all of them taken as committed. */
+/** The first operations of every lane with their SQL and values, all of them taken as done as intended. */
 export function transcript(plan: Plan, claims: readonly Claims[], operations: number): string[] {
   const compiled = new CompiledPlan(plan);
-  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
   return plan.quotas.flatMap((_, number) => {
-    const lane = new Lane(compiled, number, claims, silent);
     const lines: string[] = [];
-    for (let sent = 0; sent < operations; ) {
-      const step = lane.next();
-      if (step.kind !== 'send') break;
-      const { transaction } = step;
+    let sent = 0;
+    for (const transaction of play(new Lane(compiled, number, claims, SILENT))) {
       lines.push(...describeTransaction(plan, number, transaction));
-      lane.settle(transaction, {
-        kind: 'committed',
-        rows: transaction.statements.map((statement) => statement.rows),
-        returned: transaction.statements.map(() => null),
-      });
-      sent++;
+      sent += transaction.members.length;
+      if (sent >= operations) break;
     }
     return lines;
   });
 }
 
 function describeTransaction(plan: Plan, lane: number, transaction: Transaction): string[] {
-  const { number, kind, relation } = transaction;
+  const { members, isBlock } = transaction;
+  if (!isBlock) return describeOperation(plan, lane, members[0]!.operation);
+  const lines: string[] = [];
+  let last = -1;
+  for (const { shape, member, statement } of transaction.executions()) {
+    if (statement === null) lines.push(shape.sql);
+    else if (member !== last) lines.push(...describeOperation(plan, lane, members[member]!.operation));
+    last = member >= 0 ? member : last;
+  }
+  return lines;
+}
+
+function describeOperation(plan: Plan, lane: number, { number, kind, relation, statements, bytes }: Operation): string[] {
   return [
     `-- lane ${lane}, operation ${number}: ${kind} on ${plan.relations[relation]!.label}`,
-    ...transaction.statements.flatMap((statement) => {
-      const values = parametersOf(transaction.bytes, statement).map((value) =>
-        value === null ? 'NULL' : JSON.stringify(value),
-      );
+    ...statements.flatMap((statement) => {
+      const values = parametersOf(bytes, statement).map((value) => (value === null ? 'NULL' : JSON.stringify(value)));
       return [`${statement.shape.sql}`, `  -- ${values.join(', ')}`];
     }),
   ];

@@ -1,8 +1,11 @@
 import { SetupError } from '../config/problem.js';
+import { parametersOf } from '../lane/bind.js';
 import type { ClaimSet } from '../lane/claims.js';
 import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
-import { parametersOf, type Statement, type Transaction } from '../lane/transaction.js';
+import type { Operation, Statement } from '../lane/operation.js';
+import { play, SILENT } from '../lane/play.js';
+import type { Member, Transaction } from '../lane/transaction.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 
 /** A lane and the number of one of its operations, both from 0: `1:42`. */
@@ -34,43 +37,61 @@ export function explain(plan: Plan, claims: ClaimSet, place: Place): string {
     );
   if (plan.rowSelection === 'system_rows')
     throw SetupError.of(where, 'with row_selection: system_rows the server chooses the rows; set a seed, or owned');
-  const transaction = transactionAt(plan, claims, place);
-  if (transaction === undefined) throw SetupError.of(where, 'no table had a row or room for it');
+  const found = operationAt(plan, claims, place);
+  if (found === undefined) throw SetupError.of(where, 'no table had a row or room for it');
+  const { transaction, member } = found;
+  const done = member.operation;
   const known = claims.reduce((sum, claim) => sum + claim.count, 0);
   const lines = [
-    `Seeds ${plan.randomSeed}/${plan.fakerSeed}, generator_version ${plan.generatorVersion}. Assumed: every operation of lane ${lane} before this one was committed as intended.`,
+    `Seeds ${plan.randomSeed}/${plan.fakerSeed}, generator_version ${plan.generatorVersion}. Assumed: every operation of lane ${lane} before this one was carried out as intended.`,
     known === 0
       ? 'The plan holds no existing rows: it depends on no database contents.'
       : `The plan holds ${known} existing rows: it is that of a run only on the database as it was before that run (or from its --plan file).`,
     '',
-    `lane ${lane}, operation ${operation}: ${describeKind(transaction)} on ${plan.relations[transaction.relation]!.label}`,
+    `lane ${lane}, operation ${operation}: ${describeKind(done)} on ${plan.relations[done.relation]!.label}`,
   ];
-  for (const statement of transaction.statements) lines.push('', ...describeStatement(plan, transaction, statement));
+  if (transaction.isBlock) lines.push(describePlace(transaction, member));
+  for (const statement of done.statements) lines.push('', ...describeStatement(plan, done, statement));
   return `${lines.join('\n')}\n`;
 }
 
-/** Plays a lane up to an operation, all of it committed. */
-function transactionAt(plan: Plan, claims: ClaimSet, { lane: number, operation }: Place): Transaction | undefined {
-  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
-  const lane = new Lane(new CompiledPlan(plan), number, claims, silent);
-  for (;;) {
-    const step = lane.next();
-    if (step.kind !== 'send') return undefined;
-    const { transaction } = step;
-    if (transaction.number === operation) return transaction;
-    if (transaction.number > operation) return undefined;
-    const rows = transaction.statements.map((statement) => statement.rows);
-    lane.settle(transaction, { kind: 'committed', rows, returned: rows.map(() => null) });
+/** Plays a lane up to an operation, all of it as intended. */
+function operationAt(
+  plan: Plan,
+  claims: ClaimSet,
+  { lane: number, operation }: Place,
+): { transaction: Transaction; member: Member } | undefined {
+  for (const transaction of play(new Lane(new CompiledPlan(plan), number, claims, SILENT))) {
+    const { members } = transaction;
+    const member = members.find((each) => each.operation.number === operation);
+    if (member !== undefined) return { transaction, member };
+    if (members[0]!.operation.number > operation) return undefined;
+  }
+  return undefined;
+}
+
+/** Where an operation stands in a transaction of several, and whether it lasts. */
+function describePlace({ members, rollsBack }: Transaction, member: Member): string {
+  const numbers = members.map(({ operation }) => operation.number);
+  const among = `in one transaction with operations ${numbers[0]} to ${numbers[numbers.length - 1]}`;
+  if (rollsBack) return `${among}, which is rolled back on purpose`;
+  switch (member.savepoint) {
+    case 'none':
+      return among;
+    case 'released':
+      return `${among}, within a savepoint that is released`;
+    case 'rolled back':
+      return `${among}, within a savepoint that is rolled back on purpose`;
   }
 }
 
-function describeKind({ kind, drawn }: Transaction): string {
+function describeKind({ kind, drawn }: Operation): string {
   return kind === drawn
     ? kind.toUpperCase()
     : `${kind.toUpperCase()} (drawn as ${drawn.toUpperCase()}, which stays owed)`;
 }
 
-function describeStatement(plan: Plan, { bytes }: Transaction, statement: Statement): string[] {
+function describeStatement(plan: Plan, { bytes }: Operation, statement: Statement): string[] {
   const { shape, kind, own, cascade } = statement;
   const relation = plan.relations[statement.relation]!;
   const values = parametersOf(bytes, statement);

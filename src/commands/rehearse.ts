@@ -3,6 +3,7 @@ import type { Catalog, Relation } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
 import type { Claims } from '../lane/claims.js';
 import { CompiledPlan, operationSeeds } from '../lane/compiled.js';
+import { Operation } from '../lane/operation.js';
 import { type Outcome, reactionTo } from '../lane/outcome.js';
 import { OwnedRows } from '../lane/owned.js';
 import { Transaction } from '../lane/transaction.js';
@@ -173,22 +174,22 @@ async function tryOne(
   kind: OperationKind,
 ): Promise<Failure | null> {
   if (!rows.possible(relation, kind)) return null;
-  const transaction = new Transaction(0, relation, kind, kind);
+  const operation = new Operation(0, relation, kind, kind);
   const lane = compiled.laneSeeds(0);
   let failure: Failure | null = null;
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    transaction.attempt = attempt;
-    if (!rows.generate(transaction, operationSeeds(lane, relation, attempt))) return failure;
+    operation.attempt = attempt;
+    if (!rows.generate(operation, operationSeeds(lane, relation, attempt))) return failure;
     await session.client.query('SAVEPOINT rehearsal');
-    const outcome = await execute(session, lost, transaction);
+    const outcome = await execute(session, lost, Transaction.of(operation));
     if (outcome.kind === 'committed') {
-      transaction.outcome = outcome;
-      rows.applied(transaction);
-      const hasEffect = transaction.statements.every(({ own }, index) => !own || outcome.rows[index]! > 0);
+      const effect = outcome.effects[0]!;
+      rows.applied(operation, effect);
+      const hasEffect = operation.statements.every(({ own }, index) => !own || effect.rows[index]! > 0);
       const reason = `${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`;
       return hasEffect ? null : { sqlstate: null, reason };
     }
-    rows.undone(transaction);
+    rows.undone(operation, false);
     const reaction = reactionTo(outcome.sqlstate, kind);
     // What passes by itself says nothing about the table.
     if (reaction === 'replay') return null;
@@ -212,6 +213,6 @@ async function execute(session: LaneSession, lost: Promise<never>, transaction: 
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT rehearsal');
-    return refusedBy(error);
+    return refusedBy(error, 0);
   }
 }

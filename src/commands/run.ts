@@ -256,7 +256,10 @@ async function carryOut(job: Job): Promise<Summary> {
 }
 
 function operationsOf(traffic: Traffic): number {
-  return traffic.totals.total('committed') + traffic.totals.total('rejected') + traffic.totals.total('failed');
+  return (['committed', 'rolledBack', 'rejected', 'failed'] as const).reduce(
+    (sum, outcome) => sum + traffic.totals.total(outcome),
+    0,
+  );
 }
 
 function exitOf(

@@ -230,6 +230,14 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
     );
   }
   checkTraffic(traffic, generator, source, problems);
+  const { transaction } = generator;
+  if (transaction.savepoint_ratio > 0 && transaction.statements === 1)
+    problems.push(
+      source.problem(
+        ['generator', 'transaction', 'savepoint_ratio'],
+        'divides a transaction of several statements: set transaction.statements to 2 or more, or leave it out',
+      ),
+    );
   const weights = Object.values(generator.table_weights);
   if (weights.length > 0 && weights.every((value) => value === 0) && generator.manual_table_list.length > 0) {
     const covered = generator.manual_table_list.every((name) => generator.table_weights[name] === 0);

@@ -1,9 +1,10 @@
 import type { BindSink } from '../datum/sink.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import { beginBind, endBind } from './bind.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import type { RowStore } from './row-store.js';
-import { beginBind, type Cascade, endBind, type RowRef, type Transaction } from './transaction.js';
+import type { Cascade, Operation, RowRef } from './operation.js';
 
 /* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
 const CASCADE_SHARE = 0.25;
@@ -33,8 +34,8 @@ export class Deletions {
   }
 
   /** Writes one statement per row; false where no row can be deleted. */
-  write(transaction: Transaction, count: number, seeds: OperationSeeds): boolean {
-    const { relation } = transaction;
+  write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
+    const { relation } = operation;
     for (let row = 0; row < count && this.possible(relation); row++) {
       this.stream.restart(seeds.random, DELETE_LABEL, row);
       const picked = this.pick(relation);
@@ -47,7 +48,7 @@ export class Deletions {
       const from = beginBind(this.sink, shape.parameters);
       this.store.writeRowName(relation, slot, this.sink);
       endBind(this.sink, from);
-      transaction.add({
+      operation.add({
         shape,
         relation,
         kind: 'delete',
@@ -58,7 +59,7 @@ export class Deletions {
         to: this.sink.offset,
       });
     }
-    return transaction.statements.length > 0;
+    return operation.statements.length > 0;
   }
 
   private pick(relation: number): { slot: number; cascade: Cascade } | null {

@@ -1,15 +1,16 @@
 import { BindSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
 import { partOf, split } from '../random/seed.js';
+import { beginBind, endBind } from './bind.js';
 import { Circle } from './circle.js';
 import { tupleOf } from './claims.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import type { InsertContext, RowDraft } from './draft.js';
 import { NO_PARENT } from './keyspace.js';
+import type { Operation } from './operation.js';
 import { NOTHING_REQUIRED, type Parents } from './parents.js';
 import { lastText, type Required, type RowStore } from './row-store.js';
 import { maxRowsPerInsert } from './shape.js';
-import { beginBind, endBind, type Transaction } from './transaction.js';
 
 /* How often a row is drawn anew when its tuple of a tracked key is taken. */
 const TUPLE_TRIES = 16;
@@ -35,14 +36,14 @@ export class Inserts {
   }
 
   /** Writes the rows of an operation; false where it is impossible. */
-  write(transaction: Transaction, count: number, seeds: OperationSeeds): boolean {
+  write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
     const context = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
-    return this.insert(transaction, transaction.relation, count, context).length > 0;
+    return this.insert(operation, operation.relation, count, context).length > 0;
   }
 
   /** Writes an UPDATE that makes a row another one, key and all, as an INSERT would have made it; false where it is impossible. */
   writeSuccessor(
-    transaction: Transaction,
+    operation: Operation,
     relation: number,
     slot: number,
     row: number,
@@ -52,7 +53,7 @@ export class Inserts {
     // Its key goes: nothing may reference it from now on, the new row least of all.
     this.store.leave(relation, slot);
     const context: InsertContext = { seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
-    const draft = this.draftRow(transaction, relation, row, context);
+    const draft = this.draftRow(operation, relation, row, context);
     // An UPDATE takes no rows of a circle along.
     const takesOthers = this.circle.dropSince(0);
     if (draft === null || takesOthers) {
@@ -71,7 +72,7 @@ export class Inserts {
     keyspace.kept[draft.slot] = texts;
     this.store.writeRowName(relation, slot, this.sink);
     endBind(this.sink, from);
-    transaction.add({
+    operation.add({
       shape,
       relation,
       kind: 'update',
@@ -85,24 +86,24 @@ export class Inserts {
   }
 
   /** Inserts rows of a relation, parents that are missing before them. Returns their slots, none where it is impossible. */
-  private insert(transaction: Transaction, relation: number, count: number, context: InsertContext): number[] {
+  private insert(operation: Operation, relation: number, count: number, context: InsertContext): number[] {
     const compiled = this.compiled.relations[relation]!;
     if (!compiled.plan.operations.insert) return [];
     const rows: RowDraft[] = [];
     for (let row = 0; row < count && this.store.hasRoom(relation); row++) {
       if (context.own && !this.store.mayGain(relation, 1)) break;
-      const draft = this.draftRow(transaction, relation, row, context);
+      const draft = this.draftRow(operation, relation, row, context);
       if (draft !== null) rows.push(draft);
     }
     const most = maxRowsPerInsert(compiled.plan);
     if (!this.circle.wait(relation, rows, context)) {
       for (let from = 0; from < rows.length; from += most)
-        this.writeInsert(transaction, relation, rows.slice(from, from + most), context);
+        this.writeInsert(operation, relation, rows.slice(from, from + most), context);
     }
     return rows.map((row) => row.slot);
   }
 
-  private draftRow(transaction: Transaction, relation: number, row: number, context: InsertContext): RowDraft | null {
+  private draftRow(operation: Operation, relation: number, row: number, context: InsertContext): RowDraft | null {
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
     const ordinal = this.store.takeOrdinal(relation);
@@ -112,7 +113,7 @@ export class Inserts {
       draft.draw = row + attempt * TRY_STRIDE;
       // The last try inserts new parents, whose tuples nobody can hold yet.
       const fresh = attempt === TUPLE_TRIES && (plan.trackedKeys.length > 0 || plan.guards.length > 0);
-      if (!this.chooseParents(transaction, relation, draft, fresh, context)) {
+      if (!this.chooseParents(operation, relation, draft, fresh, context)) {
         // Another tuple of the groups may do without.
         if (plan.groups.length > 0) continue;
         break;
@@ -130,7 +131,7 @@ export class Inserts {
   }
 
   private chooseParents(
-    transaction: Transaction,
+    operation: Operation,
     relation: number,
     draft: RowDraft,
     fresh: boolean,
@@ -149,19 +150,19 @@ export class Inserts {
       const required = this.parents.requiredOf(compiled, foreignKey, draft.parents, context.required);
       const choice = { relation, foreignKey, isNeeded, draw: draft.draw, required };
       let parent = fresh && isNeeded ? null : this.parents.chooseParent(choice, context.seeds);
-      if (parent === null && !fresh && isNeeded) parent = this.parentInFlight(transaction, foreignKey, required);
+      if (parent === null && !fresh && isNeeded) parent = this.parentInFlight(operation, foreignKey, required);
       if (parent === null && isNeeded) parent = this.circle.parentFor(foreignKey, required, context.depth);
       if (parent === null && (fresh || isNeeded))
-        parent = this.insertParent(transaction, foreignKey, required, context);
+        parent = this.insertParent(operation, foreignKey, required, context);
       if (parent === null && isNeeded) return false;
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
   }
 
-  /** A parent that this very transaction inserts: its other rows need no second one. */
-  private parentInFlight(transaction: Transaction, foreignKey: ForeignKeyPlan, required: Required): number | null {
-    for (const statement of transaction.statements) {
+  /** A parent that this very operation inserts: its other rows need no second one. */
+  private parentInFlight(operation: Operation, foreignKey: ForeignKeyPlan, required: Required): number | null {
+    for (const statement of operation.statements) {
       if (statement.relation !== foreignKey.parent || statement.kind !== 'insert') continue;
       const slot = statement.slots.find((candidate) => this.store.matches(foreignKey.parent, candidate, required));
       if (slot !== undefined) return slot;
@@ -170,7 +171,7 @@ export class Inserts {
   }
 
   private insertParent(
-    transaction: Transaction,
+    operation: Operation,
     foreignKey: ForeignKeyPlan,
     required: Required,
     context: InsertContext,
@@ -182,15 +183,15 @@ export class Inserts {
       const { source } = parent.plan.columns[column]!;
       if (source === 'ordinal' || source === 'server') return null;
     }
-    // RETURNING answers too late for a statement of the same transaction.
+    // RETURNING answers too late for a statement of the same operation.
     if (foreignKey.parentColumns.some((column) => parent.plan.columns[column]!.source === 'server')) return null;
     const nested = {
-      seeds: nestedSeeds(context.seeds, transaction.statements.length),
+      seeds: nestedSeeds(context.seeds, operation.statements.length),
       own: false,
       depth: context.depth + 1,
       required,
     };
-    return this.insert(transaction, foreignKey.parent, 1, nested)[0] ?? null;
+    return this.insert(operation, foreignKey.parent, 1, nested)[0] ?? null;
   }
 
   private meetsGuards(relation: number, draft: RowDraft, context: InsertContext): boolean {
@@ -240,7 +241,7 @@ export class Inserts {
   }
 
   private writeInsert(
-    transaction: Transaction,
+    operation: Operation,
     relation: number,
     rows: readonly RowDraft[],
     context: InsertContext,
@@ -255,7 +256,7 @@ export class Inserts {
     for (const each of waiting) this.writeRows(each.relation, each.rows, each.context);
     this.writeRows(relation, rows, context);
     endBind(this.sink, from);
-    transaction.add({
+    operation.add({
       shape,
       relation,
       kind: 'insert',

@@ -1,13 +1,15 @@
 import { type Choice, OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import type { ClaimSet } from './claims.js';
 import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
+import { Grouping } from './grouping.js';
 import { Mix } from './mix.js';
-import { MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.js';
+import { Operation } from './operation.js';
+import { type Effect, MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.js';
 import { OwnedRows } from './owned.js';
 import type { Rows } from './rows.js';
 import { SampledRows } from './sampled.js';
 import { shareOf } from './shares.js';
-import { Transaction } from './transaction.js';
+import { type Member, Transaction } from './transaction.js';
 
 /** What the shell is to do next. */
 export type Step =
@@ -18,12 +20,13 @@ export type Step =
 
 /** How an operation ended: told once for each, when its outcome is applied. */
 export type Result =
-  | (Outcome & { readonly kind: 'committed' })
+  | { readonly kind: 'committed'; readonly effect: Effect }
+  /** On purpose: by its savepoint or with its transaction. */
+  | { readonly kind: 'rolledBack' }
   | {
       readonly kind: 'rejected' | 'failed';
       readonly sqlstate: string;
       readonly message: string;
-      readonly constraint: string | null;
     };
 
 /** Why a further attempt is made: refused values, a passing condition, or a sample that held no row. */
@@ -33,8 +36,9 @@ export type Retry =
 
 /** Who counts. */
 export interface Ledger {
-  finished(transaction: Transaction, result: Result): void;
-  retried(transaction: Transaction, retry: Retry): void;
+  finished(operation: Operation, result: Result): void;
+  retried(operation: Operation, retry: Retry): void;
+  transactionEnded(how: 'committed' | 'intendedRollback' | 'refused'): void;
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
 }
 
@@ -62,6 +66,7 @@ export class Lane {
   private readonly depth: number;
   /** Transactions whose outcome is not applied yet, the oldest first. */
   private readonly inFlight: Transaction[] = [];
+  private readonly grouping: Grouping;
   /** By relation and kind: operations drawn where they were not possible, to be made up for. */
   private readonly owed: Record<OperationKind, number>[];
   private readonly refusals: Record<OperationKind, number>[];
@@ -87,6 +92,7 @@ export class Lane {
     );
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;
+    this.grouping = new Grouping(plan.transaction, this.seeds.random);
     this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
     this.refusals = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
   }
@@ -113,18 +119,17 @@ export class Lane {
 
   /**
    * Ends the lane where it stands, when there is no connection any more: outcomes that came are counted. Returns how many
-   * transactions were sent and have none.
+   * operations were sent and have none.
    */
   abandon(): number {
     let unknown = 0;
     for (const transaction of this.inFlight.splice(0)) {
-      const { outcome } = transaction;
-      if (outcome === null) {
-        unknown++;
-        continue;
+      const { outcome, members } = transaction;
+      for (const [index, member] of members.entries()) {
+        if (outcome === null) unknown++;
+        else if (outcome.kind === 'committed') this.finish(member.operation, resultOf(transaction, member, outcome.effects[index]!));
+        else this.finish(member.operation, { ...outcome, kind: outcome.member === index ? 'rejected' : 'failed' });
       }
-      this.applied++;
-      this.ledger.finished(transaction, outcome.kind === 'committed' ? outcome : { ...outcome, kind: 'rejected' });
     }
     return unknown;
   }
@@ -137,6 +142,7 @@ export class Lane {
   next(): Step {
     for (;;) {
       const { ending } = this;
+      if (this.inFlight.length < this.depth && this.grouping.isFull(ending)) return this.begin(this.grouping.close());
       if (this.inFlight.length >= this.depth || ((ending || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;
@@ -144,12 +150,14 @@ export class Lane {
         continue;
       }
       if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
-      const transaction = this.generateNext();
-      if (transaction !== null) {
-        this.inFlight.push(transaction);
-        return { kind: 'send', transaction, delayMs: 0 };
-      }
+      const operation = this.generateNext();
+      if (operation !== null) this.grouping.add(operation);
     }
+  }
+
+  private begin(transaction: Transaction): Step {
+    this.inFlight.push(transaction);
+    return { kind: 'send', transaction, delayMs: 0 };
   }
 
   /** Applies the oldest outcome, or says what it still needs. */
@@ -157,115 +165,150 @@ export class Lane {
     const transaction = this.inFlight[0]!;
     const { outcome } = transaction;
     if (outcome === null) return WAIT;
-    if (outcome.kind === 'committed') {
-      const converted = this.insertInstead(transaction, outcome.rows);
-      if (converted !== null) return converted;
-      this.rows.applied(transaction);
-      this.refusals[transaction.relation]![transaction.kind] = 0;
-      this.impossible = 0;
-      this.finish(transaction, outcome);
-      return null;
+    if (outcome.kind === 'refused') {
+      this.ledger.transactionEnded('refused');
+      return this.repair(transaction, outcome);
     }
-    switch (reactionTo(outcome.sqlstate, transaction.kind)) {
+    this.inFlight.shift();
+    this.impossible = 0;
+    const inserts: Member[] = [];
+    for (const [index, member] of transaction.members.entries()) {
+      const { operation } = member;
+      const effect = outcome.effects[index]!;
+      const insert = transaction.lasts(member) ? this.insertInstead(operation, effect) : null;
+      if (insert !== null) {
+        inserts.push({ operation: insert, savepoint: 'none' });
+        continue;
+      }
+      const result = resultOf(transaction, member, effect);
+      if (result.kind === 'committed') this.rows.applied(operation, effect);
+      else this.rows.undone(operation, true);
+      this.refusals[operation.relation]![operation.kind] = 0;
+      this.finish(operation, result);
+    }
+    if (inserts.length < transaction.members.length)
+      this.ledger.transactionEnded(transaction.rollsBack ? 'intendedRollback' : 'committed');
+    return inserts.length === 0 ? null : this.follow(transaction, inserts);
+  }
+
+  /** INSERTs for operations of a transaction that found no row: they take its place. */
+  private follow({ scheduledMs, isBlock, sends }: Transaction, inserts: readonly Member[]): Step {
+    const transaction = new Transaction(inserts, isBlock);
+    transaction.scheduledMs = scheduledMs;
+    // Its operations were counted as sent.
+    transaction.sends = sends;
+    this.inFlight.unshift(transaction);
+    return { kind: 'send', transaction, delayMs: 0 };
+  }
+
+  /** Sends a refused transaction again: as it was, with new values where they were at fault, or without a member. */
+  private repair(transaction: Transaction, outcome: Refused): Step | null {
+    const { members } = transaction;
+    if (outcome.member < 0 && members.length > 1 && !transaction.checksEach) {
+      transaction.checksEach = true;
+      return this.again(transaction);
+    }
+    const member = members[outcome.member] ?? members[members.length - 1]!;
+    const { operation } = member;
+    const { sqlstate, message } = outcome;
+    switch (reactionTo(sqlstate, operation.kind)) {
       case 'replay':
         if (transaction.replays < MAX_REPLAYS) {
-          this.ledger.retried(transaction, {
-            reason: 'transient',
-            sqlstate: outcome.sqlstate,
-            message: outcome.message,
-          });
+          this.ledger.retried(operation, { reason: 'transient', sqlstate, message });
           transaction.replays++;
-          transaction.outcome = null;
-          return { kind: 'send', transaction, delayMs: replayDelayMs(transaction.replays) };
+          return this.again(transaction, replayDelayMs(transaction.replays));
         }
-        this.rows.undone(transaction);
-        this.refuse(transaction, 'failed', outcome);
+        for (const each of members) this.refuse(each.operation, 'failed', outcome);
+        this.inFlight.shift();
         return null;
-      case 'redraw': {
-        this.rows.undone(transaction);
-        if (transaction.attempt < this.compiled.plan.maxRetries[transaction.kind]) {
-          transaction.attempt++;
-          if (this.rows.generate(transaction, this.operationSeeds(transaction))) {
-            this.ledger.retried(transaction, {
-              reason: 'values',
-              sqlstate: outcome.sqlstate,
-              message: outcome.message,
-            });
-            return { kind: 'send', transaction, delayMs: 0 };
+      case 'redraw':
+        this.rows.undone(operation, false);
+        if (operation.attempt < this.compiled.plan.maxRetries[operation.kind]) {
+          operation.attempt++;
+          if (this.rows.generate(operation, this.operationSeeds(operation))) {
+            this.ledger.retried(operation, { reason: 'values', sqlstate, message });
+            return this.again(transaction);
           }
         }
-        this.refuse(transaction, 'rejected', outcome);
-        return null;
-      }
+        return this.without(transaction, member, outcome);
       case 'reject':
-        this.rows.undone(transaction);
-        this.refuse(transaction, 'rejected', outcome);
-        return null;
+        this.rows.undone(operation, false);
+        return this.without(transaction, member, outcome);
     }
+  }
+
+  private again(transaction: Transaction, delayMs = 0): Step {
+    transaction.outcome = null;
+    return { kind: 'send', transaction, delayMs };
+  }
+
+  private without(transaction: Transaction, member: Member, outcome: Refused): Step | null {
+    this.count(member.operation, 'rejected', outcome);
+    transaction.remove(member);
+    if (transaction.members.length > 0) return this.again(transaction);
+    this.inFlight.shift();
+    return null;
   }
 
   /** An UPDATE or DELETE that found no row in its sample becomes an INSERT and stays owed. */
-  private insertInstead(transaction: Transaction, rows: readonly number[]): Step | null {
+  private insertInstead(operation: Operation, { rows }: Effect): Operation | null {
     const { plan } = this.compiled;
-    if (plan.rowSelection !== 'system_rows' || transaction.kind === 'insert' || rows.some((count) => count > 0))
+    if (plan.rowSelection !== 'system_rows' || operation.kind === 'insert' || rows.some((count) => count > 0))
       return null;
-    if (!this.mayInsert(transaction.relation)) return null;
-    const insert = new Transaction(transaction.number, transaction.relation, 'insert', transaction.drawn);
+    if (!this.mayInsert(operation.relation)) return null;
+    const insert = new Operation(operation.number, operation.relation, 'insert', operation.drawn);
     insert.attempt = 1;
-    insert.scheduledMs = transaction.scheduledMs;
     if (!this.rows.generate(insert, this.operationSeeds(insert))) return null;
-    this.owed[transaction.relation]![transaction.kind]++;
-    this.ledger.retried(transaction, { reason: 'vacant' });
-    this.inFlight[0] = insert;
-    return { kind: 'send', transaction: insert, delayMs: 0 };
+    this.owed[operation.relation]![operation.kind]++;
+    this.ledger.retried(operation, { reason: 'vacant' });
+    return insert;
   }
 
-  private finish(transaction: Transaction, result: Result): void {
-    this.inFlight.shift();
+  private finish(operation: Operation, result: Result): void {
     this.applied++;
-    this.ledger.finished(transaction, result);
-    this.rows.finished(transaction);
+    this.ledger.finished(operation, result);
+    this.rows.finished(operation);
   }
 
-  private refuse(transaction: Transaction, kind: 'rejected' | 'failed', outcome: Outcome & { kind: 'refused' }): void {
-    const { relation } = transaction;
-    const count = ++this.refusals[relation]![transaction.kind];
-    this.finish(transaction, {
-      kind,
-      sqlstate: outcome.sqlstate,
-      message: outcome.message,
-      constraint: outcome.constraint,
-    });
-    if (count === this.compiled.plan.quarantineAfter) {
-      this.ledger.quarantined(relation, transaction.kind, outcome.sqlstate, outcome.message);
-    }
+  /** Takes back what the operation has taken, and counts it. */
+  private refuse(operation: Operation, kind: 'rejected' | 'failed', outcome: Refused): void {
+    this.rows.undone(operation, false);
+    this.count(operation, kind, outcome);
+  }
+
+  private count(operation: Operation, kind: 'rejected' | 'failed', { sqlstate, message }: Refused): void {
+    const { relation } = operation;
+    const count = ++this.refusals[relation]![operation.kind];
+    this.finish(operation, { kind, sqlstate, message });
+    if (count === this.compiled.plan.quarantineAfter)
+      this.ledger.quarantined(relation, operation.kind, sqlstate, message);
   }
 
   /** The next operation; null where none is possible now, or where it failed because none will be. */
-  private generateNext(): Transaction | null {
+  private generateNext(): Operation | null {
     const number = this.generated++;
     const drawn = this.mix.draw(number);
     if (this.comesSoon(drawn)) return this.waitForOldest();
     for (let attempt = 0; attempt <= REDRAWS; attempt++) {
-      const transaction = this.tryChoice(number, attempt === 0 ? drawn : this.mix.redraw(number, attempt));
-      if (transaction !== null) return transaction;
+      const operation = this.tryChoice(number, attempt === 0 ? drawn : this.mix.redraw(number, attempt));
+      if (operation !== null) return operation;
     }
     for (const choice of this.mix.all) {
-      const transaction = this.tryChoice(number, choice);
-      if (transaction !== null) return transaction;
+      const operation = this.tryChoice(number, choice);
+      if (operation !== null) return operation;
     }
-    if (this.inFlight.length > 0) {
-      return this.waitForOldest();
+    if (this.inFlight.length > 0) return this.waitForOldest();
+    if (this.grouping.cutShort()) {
+      this.generated--;
+      return null;
     }
     // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
     this.impossible++;
     this.applied++;
-    const transaction = new Transaction(number, drawn.relation, drawn.operation, drawn.operation);
-    this.ledger.finished(transaction, {
+    this.ledger.finished(new Operation(number, drawn.relation, drawn.operation, drawn.operation), {
       kind: 'failed',
       sqlstate: NO_ROW,
       message: 'no table had a row or room for any operation',
-      constraint: null,
     });
     return null;
   }
@@ -281,29 +324,31 @@ export class Lane {
   private comesSoon({ relation, operation }: Choice): boolean {
     if (operation === 'insert' || this.inFlight.length === 0 || this.isSetAside(relation, operation)) return false;
     if (this.rows.possible(relation, operation)) return false;
-    return this.inFlight.some(({ statements }) => statements.some((statement) => statement.relation === relation));
+    const touches = ({ operation: { statements } }: Member) =>
+      statements.some((statement) => statement.relation === relation);
+    return this.inFlight.some(({ members }) => members.some(touches));
   }
 
-  private tryChoice(number: number, choice: Choice): Transaction | null {
+  private tryChoice(number: number, choice: Choice): Operation | null {
     const kind = this.kindFor(choice);
     if (kind === null) return null;
-    const transaction = new Transaction(number, choice.relation, kind, choice.operation);
-    if (!this.rows.generate(transaction, this.operationSeeds(transaction)))
+    const operation = new Operation(number, choice.relation, kind, choice.operation);
+    if (!this.rows.generate(operation, this.operationSeeds(operation)))
       return this.tryInstead(number, choice, kind);
     this.account(choice, kind);
-    return transaction;
+    return operation;
   }
 
   /** What was possible at a glance and was not: an INSERT on a table without room becomes what there are rows for, others an INSERT. */
-  private tryInstead(number: number, choice: Choice, failed: OperationKind): Transaction | null {
+  private tryInstead(number: number, choice: Choice, failed: OperationKind): Operation | null {
     for (const kind of failed === 'insert' ? (['delete', 'update'] as const) : (['insert'] as const)) {
       const { relation } = choice;
       if (!this.isChosen(relation, kind) || this.isSetAside(relation, kind) || !this.rows.possible(relation, kind))
         continue;
-      const transaction = new Transaction(number, relation, kind, choice.operation);
-      if (!this.rows.generate(transaction, this.operationSeeds(transaction))) continue;
+      const operation = new Operation(number, relation, kind, choice.operation);
+      if (!this.rows.generate(operation, this.operationSeeds(operation))) continue;
       this.account(choice, kind);
-      return transaction;
+      return operation;
     }
     return null;
   }
@@ -348,9 +393,16 @@ export class Lane {
     return this.refusals[relation]![kind] >= this.compiled.plan.quarantineAfter;
   }
 
-  private operationSeeds(transaction: Transaction): OperationSeeds {
-    return operationSeeds(this.seeds, transaction.number, transaction.attempt);
+  private operationSeeds(operation: Operation): OperationSeeds {
+    return operationSeeds(this.seeds, operation.number, operation.attempt);
   }
+}
+
+type Refused = Outcome & { readonly kind: 'refused' };
+
+/** How a member of a transaction that ended as intended ended. */
+function resultOf(transaction: Transaction, member: Member, effect: Effect): Result {
+  return transaction.lasts(member) ? { kind: 'committed', effect } : { kind: 'rolledBack' };
 }
 
 const WAIT: Step = { kind: 'wait' };

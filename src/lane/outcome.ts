@@ -1,19 +1,24 @@
 import type { OperationKind } from '../plan/plan.js';
 
+/** What an operation's statements did. */
+export interface Effect {
+  /** Rows affected, by statement. */
+  readonly rows: readonly number[];
+  /** Rows read by RETURNING, by statement; null where a statement returns none. */
+  readonly returned: readonly (readonly (readonly (string | null)[])[] | null)[];
+}
+
 /** What happened to a transaction. A refused statement is data, not an exception. */
 export type Outcome =
-  | {
-      readonly kind: 'committed';
-      /** Rows affected, by statement. */
-      readonly rows: readonly number[];
-      /** Rows read by RETURNING, by statement; null where a statement returns none. */
-      readonly returned: readonly (readonly (readonly (string | null)[])[] | null)[];
-    }
+  /** It ended as intended, by COMMIT or by ROLLBACK. */
+  | { readonly kind: 'committed'; /** By member. */ readonly effects: readonly Effect[] }
   | {
       readonly kind: 'refused';
       readonly sqlstate: string;
       readonly message: string;
       readonly constraint: string | null;
+      /** Index of the member that was refused; −1: the end of a block. */
+      readonly member: number;
     };
 
 /** What the lane does about a refusal: SQLSTATE decides, never the message's text. */

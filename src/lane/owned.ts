@@ -7,10 +7,12 @@ import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import { Deletions } from './deletions.js';
 import { Inserts } from './inserts.js';
 import { NO_PARENT } from './keyspace.js';
+import type { Effect } from './outcome.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
 import { lastText, RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
-import { Blocks, beginBind, endBind, endTransaction, type Statement, type Transaction } from './transaction.js';
+import { beginBind, endBind, endSync } from './bind.js';
+import { Blocks, type Operation, type Statement } from './operation.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
@@ -50,72 +52,72 @@ export class OwnedRows implements Rows {
     }
   }
 
-  generate(transaction: Transaction, seeds: OperationSeeds): boolean {
-    transaction.reset();
+  generate(operation: Operation, seeds: OperationSeeds): boolean {
+    operation.reset();
     this.sink.clear();
-    const done = this.generateKind(transaction, seeds);
+    const done = this.generateKind(operation, seeds);
     if (!done) {
-      this.undone(transaction);
+      this.undone(operation, false);
       return false;
     }
-    endTransaction(this.sink);
-    this.blocks.fill(transaction, this.sink);
+    endSync(this.sink);
+    this.blocks.fill(operation, this.sink);
     return true;
   }
 
-  private generateKind(transaction: Transaction, seeds: OperationSeeds): boolean {
-    const rows = this.compiled.rowsPer(transaction.relation, transaction.kind);
-    switch (transaction.kind) {
+  private generateKind(operation: Operation, seeds: OperationSeeds): boolean {
+    const rows = this.compiled.rowsPer(operation.relation, operation.kind);
+    switch (operation.kind) {
       case 'insert':
-        return this.inserts.write(transaction, rows, seeds);
+        return this.inserts.write(operation, rows, seeds);
       case 'update':
-        return this.update(transaction, rows, seeds);
+        return this.update(operation, rows, seeds);
       case 'delete':
-        return this.deletions.write(transaction, rows, seeds);
+        return this.deletions.write(operation, rows, seeds);
     }
   }
 
-  private update(transaction: Transaction, most: number, seeds: OperationSeeds): boolean {
-    const { relation } = transaction;
+  private update(operation: Operation, most: number, seeds: OperationSeeds): boolean {
+    const { relation } = operation;
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
-    if (plan.updateSets.length === 0) return this.rekey(transaction, most, seeds);
+    if (plan.updateSets.length === 0) return this.rekey(operation, most, seeds);
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
-    if (plan.rekeyed.length > 0 && this.stream.chance(REKEYED) && this.rekey(transaction, most, seeds)) return true;
+    if (plan.rekeyed.length > 0 && this.stream.chance(REKEYED) && this.rekey(operation, most, seeds)) return true;
     const drawn = this.stream.below(plan.updateSets.length);
     const picks = Math.min(most, keyspace.idle.size);
     for (let row = 0; row < picks; row++) {
       this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
       const slot = keyspace.idle.at(this.stream.below(keyspace.idle.size));
       for (let step = 0; step < plan.updateSets.length; step++) {
-        if (this.updateRow(transaction, slot, (drawn + step) % plan.updateSets.length, row, seeds)) break;
+        if (this.updateRow(operation, slot, (drawn + step) % plan.updateSets.length, row, seeds)) break;
       }
     }
-    return transaction.statements.length > 0;
+    return operation.statements.length > 0;
   }
 
   /** Rows that nothing references become others: where all columns are keys, or a key decides on the partition. */
-  private rekey(transaction: Transaction, most: number, seeds: OperationSeeds): boolean {
-    const { relation } = transaction;
+  private rekey(operation: Operation, most: number, seeds: OperationSeeds): boolean {
+    const { relation } = operation;
     const { removable } = this.store.keyspaces[relation]!;
     let done = false;
     for (let row = 0; row < most && removable.size > 0; row++) {
       this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
       const slot = removable.at(this.stream.below(removable.size));
-      if (!this.inserts.writeSuccessor(transaction, relation, slot, row, seeds)) break;
+      if (!this.inserts.writeSuccessor(operation, relation, slot, row, seeds)) break;
       done = true;
     }
     return done;
   }
 
   private updateRow(
-    transaction: Transaction,
+    operation: Operation,
     slot: number,
     setIndex: number,
     row: number,
     seeds: OperationSeeds,
   ): boolean {
-    const { relation } = transaction;
+    const { relation } = operation;
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const set = plan.updateSets[setIndex]!;
@@ -166,7 +168,7 @@ export class OwnedRows implements Rows {
     const keyspace = this.store.keyspaces[relation]!;
     keyspace.take(slot);
     for (const position of changed) {
-      transaction.relinks.push({ relation, slot, foreignKey: position, parent: parents[position]! });
+      operation.relinks.push({ relation, slot, foreignKey: position, parent: parents[position]! });
       this.store.hold(relation, position, slot, parents[position]!, 1);
     }
     const shape = this.compiled.shapes.update(relation, setIndex);
@@ -174,7 +176,7 @@ export class OwnedRows implements Rows {
     for (const index of set) write(index, this.sink);
     this.store.writeRowName(relation, slot, this.sink);
     endBind(this.sink, from);
-    transaction.add({
+    operation.add({
       shape,
       relation,
       kind: 'update',
@@ -186,18 +188,16 @@ export class OwnedRows implements Rows {
     return true;
   }
 
-  applied(transaction: Transaction): void {
-    const outcome = transaction.outcome!;
-    if (outcome.kind !== 'committed') throw new Error('only a committed transaction is applied');
-    for (const [index, statement] of transaction.statements.entries()) {
-      const rows = outcome.rows[index]!;
-      const returned = outcome.returned[index] ?? null;
+  applied(operation: Operation, effect: Effect): void {
+    for (const [index, statement] of operation.statements.entries()) {
+      const rows = effect.rows[index]!;
+      const returned = effect.returned[index] ?? null;
       if (statement.kind === 'insert') {
         for (const { relation, slots } of statement.also) for (const slot of slots) this.store.enter(relation, slot);
         this.inserted(statement, returned);
       } else if (statement.kind === 'delete')
         this.deletions.applied(statement.relation, statement.slots[0]!, statement.cascade!);
-      else this.updated(transaction, statement, rows, returned);
+      else this.updated(operation, statement, rows, returned);
     }
   }
 
@@ -224,7 +224,7 @@ export class OwnedRows implements Rows {
     }
   }
 
-  private updated(transaction: Transaction, statement: Statement, rows: number, returned: Returned): void {
+  private updated(operation: Operation, statement: Statement, rows: number, returned: Returned): void {
     const slot = statement.slots[0]!;
     const keyspace = this.store.keyspaces[statement.relation]!;
     const name =
@@ -237,7 +237,7 @@ export class OwnedRows implements Rows {
       else this.store.drop(statement.relation, statement.successor);
       return;
     }
-    for (const relink of transaction.relinks) {
+    for (const relink of operation.relinks) {
       if (relink.slot !== slot || relink.relation !== statement.relation) continue;
       this.store.hold(relink.relation, relink.foreignKey, slot, relink.parent, -1);
       this.store.unlink(relink.relation, relink.foreignKey, slot);
@@ -251,19 +251,21 @@ export class OwnedRows implements Rows {
     keyspace.release(slot);
   }
 
-  finished(transaction: Transaction): void {
-    this.blocks.release(transaction);
+  finished(operation: Operation): void {
+    this.blocks.release(operation);
   }
 
-  undone(transaction: Transaction): void {
-    for (const relink of transaction.relinks)
+  undone(operation: Operation, reusable: boolean): void {
+    for (const relink of operation.relinks)
       this.store.hold(relink.relation, relink.foreignKey, relink.slot, relink.parent, -1);
-    for (const { kind, relation, slots, also, successor, cascade } of transaction.statements) {
-      for (const rows of also) for (const slot of rows.slots) this.store.drop(rows.relation, slot);
-      if (successor >= 0) this.store.drop(relation, successor);
+    for (const { kind, relation, slots, also, successor, cascade } of operation.statements) {
+      const giveBack = (from: number, slot: number) =>
+        reusable ? this.store.retire(from, slot) : this.store.drop(from, slot);
+      for (const rows of also) for (const slot of rows.slots) giveBack(rows.relation, slot);
+      if (successor >= 0) giveBack(relation, successor);
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {
-        if (kind === 'insert') this.store.drop(relation, slot);
+        if (kind === 'insert') giveBack(relation, slot);
         else if (successor >= 0) this.store.enter(relation, slot);
         else if (kind === 'update') keyspace.release(slot);
         else this.deletions.undone(relation, slot, cascade!);

@@ -1,6 +1,7 @@
 import type { OperationKind } from '../plan/plan.js';
 import type { OperationSeeds } from './compiled.js';
-import type { Transaction } from './transaction.js';
+import type { Operation } from './operation.js';
+import type { Effect } from './outcome.js';
 
 /**
  * Where a lane's rows come from: its own keyspace, or samples of the whole table. The lane decides what is done; this
@@ -9,12 +10,12 @@ import type { Transaction } from './transaction.js';
 export interface Rows {
   /** Cheap answer to "is there a row for it, or room?". */
   possible(relation: number, kind: OperationKind): boolean;
-  /** Writes the transaction's statements; false where it turned out to be impossible (nothing has then been taken). */
-  generate(transaction: Transaction, seeds: OperationSeeds): boolean;
-  /** The transaction took effect. */
-  applied(transaction: Transaction): void;
-  /** The transaction had no effect and this attempt is over. */
-  undone(transaction: Transaction): void;
-  /** The transaction is final and counted: nothing of it is needed any more. */
-  finished(transaction: Transaction): void;
+  /** Writes the operation's statements; false where it turned out to be impossible (nothing has then been taken). */
+  generate(operation: Operation, seeds: OperationSeeds): boolean;
+  /** The operation took effect. */
+  applied(operation: Operation, effect: Effect): void;
+  /** This attempt had no effect and is over. `reusable`: its values were not at fault and may come again. */
+  undone(operation: Operation, reusable: boolean): void;
+  /** The operation is final and counted: nothing of it is needed any more. */
+  finished(operation: Operation): void;
 }

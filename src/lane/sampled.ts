@@ -6,7 +6,8 @@ import { Stream } from '../random/stream.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import type { Rows } from './rows.js';
 import { Parameters, type Shape } from './shape.js';
-import { Blocks, beginBind, endBind, endTransaction, type Transaction } from './transaction.js';
+import { beginBind, endBind, endSync } from './bind.js';
+import { Blocks, type Operation } from './operation.js';
 
 /* A sampled row may be referenced; so many are looked at to find some that are not. */
 const DELETE_CANDIDATES = 32;
@@ -40,39 +41,39 @@ export class SampledRows implements Rows {
     return kind === 'delete' || this.updatableSets(plan).length > 0;
   }
 
-  generate(transaction: Transaction, seeds: OperationSeeds): boolean {
-    transaction.reset();
+  generate(operation: Operation, seeds: OperationSeeds): boolean {
+    operation.reset();
     this.sink.clear();
-    const rows = this.compiled.rowsPer(transaction.relation, transaction.kind);
-    switch (transaction.kind) {
+    const rows = this.compiled.rowsPer(operation.relation, operation.kind);
+    switch (operation.kind) {
       case 'insert':
         // The first try hopes for parents; a refusal for want of one brings them along.
-        this.insert(transaction, transaction.relation, rows, seeds, transaction.attempt > 0 ? 0 : NESTED_PARENTS);
+        this.insert(operation, operation.relation, rows, seeds, operation.attempt > 0 ? 0 : NESTED_PARENTS);
         break;
       case 'update':
-        this.update(transaction, rows, seeds);
+        this.update(operation, rows, seeds);
         break;
       case 'delete':
-        this.delete(transaction, rows);
+        this.delete(operation, rows);
     }
-    endTransaction(this.sink);
-    this.blocks.fill(transaction, this.sink);
-    return transaction.statements.length > 0;
+    endSync(this.sink);
+    this.blocks.fill(operation, this.sink);
+    return operation.statements.length > 0;
   }
 
   applied(): void {
     // Nothing is remembered of any row.
   }
 
-  finished(transaction: Transaction): void {
-    this.blocks.release(transaction);
+  finished(operation: Operation): void {
+    this.blocks.release(operation);
   }
 
   undone(): void {
     // Likewise.
   }
 
-  private insert(transaction: Transaction, relation: number, rows: number, seeds: OperationSeeds, depth: number): void {
+  private insert(operation: Operation, relation: number, rows: number, seeds: OperationSeeds, depth: number): void {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     if (depth < NESTED_PARENTS) {
@@ -82,9 +83,9 @@ export class SampledRows implements Rows {
           foreignKey.parent !== relation &&
           this.compiled.relations[foreignKey.parent]!.plan.operations.insert
         ) {
-          const label = `parent/${transaction.statements.length}`;
+          const label = `parent/${operation.statements.length}`;
           this.insert(
-            transaction,
+            operation,
             foreignKey.parent,
             1,
             { random: split(seeds.random, label), faker: split(seeds.faker, label) },
@@ -110,18 +111,18 @@ export class SampledRows implements Rows {
       }
     }
     this.finish(
-      transaction,
+      operation,
       shape,
       from,
       relation,
       'insert',
       rows,
-      relation === transaction.relation && depth === (transaction.attempt > 0 ? 0 : NESTED_PARENTS),
+      relation === operation.relation && depth === (operation.attempt > 0 ? 0 : NESTED_PARENTS),
     );
   }
 
-  private update(transaction: Transaction, rows: number, seeds: OperationSeeds): void {
-    const { relation } = transaction;
+  private update(operation: Operation, rows: number, seeds: OperationSeeds): void {
+    const { relation } = operation;
     const compiled = this.compiled.relations[relation]!;
     const sets = this.updatableSets(compiled.plan);
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
@@ -144,11 +145,11 @@ export class SampledRows implements Rows {
         else column.writeDrawn(seeds, row, ordinal, this.sink);
       }
     }
-    this.finish(transaction, shape, from, relation, 'update', rows, true);
+    this.finish(operation, shape, from, relation, 'update', rows, true);
   }
 
-  private delete(transaction: Transaction, rows: number): void {
-    const { relation } = transaction;
+  private delete(operation: Operation, rows: number): void {
+    const { relation } = operation;
     const referencing = this.compiled.plan.relations.flatMap((child) =>
       child.foreignKeys.filter((key) => key.parent === relation).map((key) => ({ child, key })),
     );
@@ -156,11 +157,11 @@ export class SampledRows implements Rows {
       deleteSql(this.compiled.plan.relations[relation]!, referencing, rows, this.sampleFrom),
     );
     const from = beginBind(this.sink, 0);
-    this.finish(transaction, shape, from, relation, 'delete', rows, true);
+    this.finish(operation, shape, from, relation, 'delete', rows, true);
   }
 
   private finish(
-    transaction: Transaction,
+    operation: Operation,
     shape: Shape,
     from: number,
     relation: number,
@@ -169,7 +170,7 @@ export class SampledRows implements Rows {
     own: boolean,
   ): void {
     endBind(this.sink, from);
-    transaction.add({
+    operation.add({
       shape,
       relation,
       kind,

@@ -128,6 +128,22 @@ export class Shapes {
   }
 }
 
+/** What begins, divides and ends a transaction of several operations; numbered below every shape of a plan. */
+export const CONTROL = {
+  begin: control(-1, 'BEGIN'),
+  commit: control(-2, 'COMMIT'),
+  rollback: control(-3, 'ROLLBACK'),
+  savepoint: control(-4, 'SAVEPOINT eventgen'),
+  release: control(-5, 'RELEASE SAVEPOINT eventgen'),
+  rollbackToSavepoint: control(-6, 'ROLLBACK TO SAVEPOINT eventgen'),
+  immediate: control(-7, 'SET CONSTRAINTS ALL IMMEDIATE'),
+  deferred: control(-8, 'SET CONSTRAINTS ALL DEFERRED'),
+} as const;
+
+function control(id: number, sql: string): Shape {
+  return { id, sql, parameters: 0, returnsRows: false, reportsMove: false };
+}
+
 /** $1, $2, … */
 export class Parameters {
   count = 0;

@@ -64,10 +64,7 @@ export function createRegistry(source: MetricsSource): Registry {
   ]);
   add('counter', 'eventgen_operations_total', 'Operations by how they ended.', () =>
     tables.sum((relation, operation) =>
-      (['committed', 'rejected', 'failed'] as const).map((outcome) => [
-        { operation, outcome },
-        totals.table(relation, operation, outcome),
-      ]),
+      OUTCOMES.map(([outcome, field]) => [{ operation, outcome }, totals.table(relation, operation, field)]),
     ),
   );
   add('counter', 'eventgen_rows_total', 'Rows changed by committed operations.', () =>
@@ -102,6 +99,7 @@ export function createRegistry(source: MetricsSource): Registry {
   add('counter', 'eventgen_transactions_total', 'Transactions by outcome.', () => [
     { labels: { outcome: 'committed' }, value: totals.scalar('transactionsCommitted') },
     { labels: { outcome: 'rolled_back' }, value: totals.scalar('transactionsRolledBack') },
+    { labels: { outcome: 'intended_rollback' }, value: totals.scalar('transactionsIntended') },
   ]);
   add('histogram', 'eventgen_response_seconds', 'Time from the scheduled moment to the answer.', () =>
     histogram(totals, 'response', 'eventgen_response_seconds'),
@@ -138,6 +136,14 @@ export function createRegistry(source: MetricsSource): Registry {
   ]);
   return registry;
 }
+
+/* How an operation ends, and where that is counted. */
+const OUTCOMES = [
+  ['committed', 'committed'],
+  ['rolled_back', 'rolledBack'],
+  ['rejected', 'rejected'],
+  ['failed', 'failed'],
+] as const;
 
 type Cell = readonly [labels: Readonly<Record<string, string>>, value: number];
 

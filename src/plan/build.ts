@@ -87,6 +87,12 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
       delete: generator.update_max_retries,
     },
     quarantineAfter: generator.error_budget.quarantine_after,
+    transaction: {
+      statements: generator.transaction.statements,
+      savepointRatio: generator.transaction.savepoint_ratio,
+      rollbackRatio: generator.transaction.rollback_ratio,
+      isolation: generator.transaction.isolation,
+    },
     maxTrackedRows: generator.max_tracked_rows,
     maxTrackedRowsTotal: generator.max_tracked_rows_total,
     tableRows: generator.table_rows,

@@ -19,6 +19,7 @@ export interface Plan {
   readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
   readonly maxRetries: Readonly<Record<OperationKind, number>>;
   readonly quarantineAfter: number;
+  readonly transaction: TransactionPlan;
   /** Rows remembered per table and in all, over all lanes: the longest untouched are forgotten first. */
   readonly maxTrackedRows: number;
   readonly maxTrackedRowsTotal: number;
@@ -27,6 +28,17 @@ export interface Plan {
   readonly relations: readonly RelationPlan[];
   /** What a draw may choose, with its share of the weights. */
   readonly choices: readonly Choice[];
+}
+
+/** How operations are put together. */
+export interface TransactionPlan {
+  /** Operations that commit together. */
+  readonly statements: number;
+  /** Of the operations after a transaction's first: in a savepoint of their own, every other of which is rolled back. */
+  readonly savepointRatio: number;
+  /** Of the transactions: rolled back as a whole. */
+  readonly rollbackRatio: number;
+  readonly isolation: 'read committed' | 'repeatable read' | 'serializable';
 }
 
 export type OperationKind = 'insert' | 'update' | 'delete';

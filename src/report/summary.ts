@@ -104,7 +104,7 @@ export function summarise(source: SummarySource): Summary {
   const { plan, totals } = source;
   const sum = (field: Parameters<CounterTotals['total']>[0]) => totals.total(field);
   const committed = sum('committed');
-  const operations = committed + sum('rejected') + sum('failed');
+  const operations = committed + sum('rejected') + sum('failed') + sum('rolledBack');
   const eventLoopMs = Array.from({ length: source.workers }, (_, worker) =>
     totals.scalarOf(worker, 'eventLoopDelayMsMax'),
   );
@@ -149,6 +149,7 @@ export function summarise(source: SummarySource): Summary {
       committed,
       rejected: sum('rejected'),
       failed: sum('failed'),
+      rolled_back: sum('rolledBack'),
       in_doubt_resolved: totals.scalar('inDoubtCommitted') + totals.scalar('inDoubtReplayed'),
       in_doubt_unknown: totals.scalar('inDoubtUnknown'),
       retries: sum('retriesValues') + sum('retriesTransient') + sum('retriesVacant'),
@@ -159,7 +160,7 @@ export function summarise(source: SummarySource): Summary {
     transactions: {
       committed: totals.scalar('transactionsCommitted'),
       rolled_back: totals.scalar('transactionsRolledBack'),
-      intended_rollback: 0,
+      intended_rollback: totals.scalar('transactionsIntended'),
     },
     events,
     tables: Object.fromEntries(

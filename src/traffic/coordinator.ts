@@ -5,6 +5,7 @@ import type { ConnectionSettings } from '../config/connection.js';
 import type { Claims } from '../lane/claims.js';
 import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
+import { SILENT } from '../lane/play.js';
 import type { Transaction } from '../lane/transaction.js';
 import type { Plan } from '../plan/plan.js';
 import { Control } from './control.js';
@@ -200,8 +201,17 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
       const pending = replay(compiled, lane, task.claims, applied, inFlight);
       for (const { transaction, outcome } of await resolveInDoubt(client, compiled, pending)) {
         counters.add(outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
-        if (outcome?.kind === 'committed') ledger.finished(transaction, outcome);
-        else ledger.finished(transaction, { kind: 'failed', sqlstate: '08006', message: '', constraint: null });
+        for (const [index, member] of transaction.members.entries()) {
+          const { operation } = member;
+          // The thread may have died while it counted the transaction's members.
+          if (operation.number < applied) continue;
+          if (outcome?.kind !== 'committed')
+            ledger.finished(operation, { kind: 'failed', sqlstate: '08006', message: '' });
+          else if (transaction.lasts(member))
+            ledger.finished(operation, { kind: 'committed', effect: outcome.effects[index]! });
+          else ledger.finished(operation, { kind: 'rolledBack' });
+        }
+        ledger.transactionEnded(outcome === null ? 'refused' : 'committed');
       }
     }
   } finally {
@@ -209,7 +219,7 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
   }
 }
 
-/** The transactions that a lane had in flight when it had applied so many outcomes, all of them commits. */
+/** The transactions that a lane had in flight when it had applied so many operations, all of them as intended. */
 function replay(
   compiled: CompiledPlan,
   number: number,
@@ -217,18 +227,15 @@ function replay(
   applied: number,
   inFlight: number,
 ): Transaction[] {
-  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
-  const lane = new Lane(compiled, number, claims, silent);
+  const lane = new Lane(compiled, number, claims, SILENT);
   const pending: Transaction[] = [];
-  while (pending.length < inFlight) {
+  for (let done = 0; done < applied + inFlight; ) {
     const step = lane.next();
     if (step.kind !== 'send') break;
     const { transaction } = step;
-    if (transaction.number >= applied) pending.push(transaction);
-    else {
-      const rows = transaction.statements.map((statement) => statement.rows);
-      lane.settle(transaction, { kind: 'committed', rows, returned: rows.map(() => null) });
-    }
+    done = transaction.members[transaction.members.length - 1]!.operation.number + 1;
+    if (done > applied) pending.push(transaction);
+    else lane.settle(transaction, transaction.intended());
   }
   return pending;
 }

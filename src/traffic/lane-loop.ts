@@ -215,20 +215,25 @@ export class LaneLoop {
     if (session === null) return;
     const nowMs = performance.now();
     transaction.sentMs = nowMs;
-    if (transaction.attempt === 0 && transaction.replays === 0) {
+    if (transaction.sends++ === 0) {
       transaction.scheduledMs = this.scheduledMs(transaction, nowMs);
-      this.counters.laneSent(this.lane.number);
-      this.control.operationSent();
+      for (const _ of transaction.members) {
+        this.counters.laneSent(this.lane.number);
+        this.control.operationSent();
+      }
     }
     if (this.unanswered++ === 0) this.busySinceMs = nowMs;
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
   }
 
-  /** The moment at which an operation was due, on this thread's clock; without a schedule, now. */
+  /** The moment at which a transaction's first operation was due, on this thread's clock; without a schedule, now. */
   private scheduledMs(transaction: Transaction, nowMs: number): number {
     if (this.pacer === null) return nowMs;
     const scheduledMs = nowMs - (this.control.elapsedMs() - this.dueMs);
-    this.pacer.take(transaction.statements.reduce((sum, { rows }) => sum + rows, 0));
+    for (const member of transaction.members)
+      this.pacer.take(
+        transaction.lasts(member) ? member.operation.statements.reduce((sum, { rows }) => sum + rows, 0) : 0,
+      );
     return scheduledMs;
   }
 
@@ -238,16 +243,15 @@ export class LaneLoop {
     this.lastAnswerMs = doneMs;
     this.answered = true;
     if (outcome.kind === 'committed') {
-      const { kind, scheduledMs, sentMs } = transaction;
+      const { scheduledMs, sentMs, members } = transaction;
       const responseMs = doneMs - scheduledMs;
+      const serviceMs = doneMs - Math.max(sentMs, this.previousDoneMs);
       const isWarmUp = this.settings.warmUpMs > 0 && this.control.elapsedMs() - responseMs < this.settings.warmUpMs;
-      this.counters.observe(isWarmUp ? 'warmUpResponse' : 'response', kind, responseMs);
-      this.counters.observe(
-        isWarmUp ? 'warmUpService' : 'service',
-        kind,
-        doneMs - Math.max(sentMs, this.previousDoneMs),
-      );
-      if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', 1);
+      for (const { operation } of members) {
+        this.counters.observe(isWarmUp ? 'warmUpResponse' : 'response', operation.kind, responseMs);
+        this.counters.observe(isWarmUp ? 'warmUpService' : 'service', operation.kind, serviceMs);
+      }
+      if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
     }
     this.previousDoneMs = doneMs;
     this.lane.settle(transaction, outcome);
@@ -346,6 +350,7 @@ export class LaneLoop {
       connectTimeoutMs,
       statementTimeoutMs,
       lockTimeoutMs,
+      isolation: this.compiled.plan.transaction.isolation,
       pipeline,
     };
   }

@@ -1,10 +1,13 @@
 import pg from 'pg';
-import type { Outcome } from '../lane/outcome.js';
+import { BindSink } from '../datum/sink.js';
+import { beginBind, endBind, endSync, nameOffset, STATEMENT_NAME_LENGTH } from '../lane/bind.js';
+import type { Effect, Outcome } from '../lane/outcome.js';
 import type { Shape } from '../lane/shape.js';
-import { nameOffset, STATEMENT_NAME_LENGTH, type Transaction } from '../lane/transaction.js';
+import type { Execution, Transaction } from '../lane/transaction.js';
 
 /** The wire, as pg's client hands it to a query that it submits. */
 interface Wire {
+  query(text: string): void;
   readonly stream: { write(bytes: Buffer): boolean; cork(): void; uncork(): void; destroy(): void };
   parse(query: { name: string; text: string; types: number[] }): void;
   close(message: { type: 'S'; name: string }): void;
@@ -28,7 +31,9 @@ export class LaneSession {
   readonly client: pg.Client;
   /** Shape → name; in order of last use. */
   private readonly names = new Map<number, string>();
-  private readonly prepareErrors = new Map<number, Outcome>();
+  private readonly prepareErrors = new Map<number, pg.DatabaseError>();
+  /** Names whose preparation is not answered yet. */
+  private readonly preparing = new Map<string, number>();
   private readonly maxPrepared: number;
   private nextName = 1;
   private lost = false;
@@ -60,14 +65,55 @@ export class LaneSession {
 
   /** Sends a transaction; `settled` is called once with its outcome, or never where the connection is lost. */
   send(transaction: Transaction, settled: (outcome: Outcome) => void): void {
-    for (const { shape, from } of transaction.statements) {
-      transaction.bytes.write(this.nameOf(shape), nameOffset(from), STATEMENT_NAME_LENGTH, 'latin1');
-    }
-    const query = new TransactionQuery(transaction, (error) => {
-      if (error === null) settled({ kind: 'committed', rows: query.affected, returned: query.returned });
-      else if (isServerError(error)) settled(this.refusal(transaction, error));
-      else this.lose(error.message);
+    const executions = transaction.isBlock ? transaction.executions() : null;
+    const bytes = executions === null ? this.aloneBytes(transaction) : this.blockBytes(transaction, executions);
+    const query = new TransactionQuery(bytes, transaction.members.length, executions, (error) => {
+      if (error === null) settled({ kind: 'committed', effects: query.effects });
+      else if (!isServerError(error)) this.lose(error.message);
+      else if (executions === null) settled(refusedBy(this.causeOf(transaction, error), 0));
+      else if (error.code === IN_FAILED_TRANSACTION && query.executed === 0) {
+        // A block before this one has failed and its ROLLBACK is under way: nothing of this one was executed.
+        this.send(transaction, settled);
+      } else {
+        // A refused BEGIN opens nothing, a refused COMMIT leaves nothing open.
+        if (query.executed > 0 && query.executed < executions.length - 1) this.rollBack();
+        settled(refusedBy(this.causeOf(transaction, error), executions[query.executed]?.member ?? -1));
+      }
     });
+    this.client.query(query as unknown as pg.Submittable);
+  }
+
+  /** An operation's own messages and its Sync. */
+  private aloneBytes({ members }: Transaction): Buffer {
+    const { bytes, statements } = members[0]!.operation;
+    for (const { shape, from } of statements) this.name(bytes, from, shape);
+    return bytes;
+  }
+
+  /** The messages of a block, from BEGIN to its end, in one piece. */
+  private blockBytes({ members }: Transaction, executions: readonly Execution[]): Buffer {
+    const pieces = executions.map(({ shape, member, statement }) => {
+      const piece =
+        statement === null
+          ? Buffer.from(BARE)
+          : members[member]!.operation.bytes.subarray(statement.from, statement.to);
+      this.name(piece, 0, shape);
+      return piece;
+    });
+    return Buffer.concat([...pieces, SYNC]);
+  }
+
+  private name(bytes: Buffer, from: number, shape: Shape): void {
+    bytes.write(this.nameOf(shape), nameOffset(from), STATEMENT_NAME_LENGTH, 'latin1');
+  }
+
+  /** Ends a block that has failed. What was to be prepared behind it is not: whoever needs it is sent again. */
+  private rollBack(): void {
+    for (const [name, shape] of this.preparing) if (this.names.get(shape) === name) this.names.delete(shape);
+    const query = new ControlQuery(
+      (wire) => wire.query('ROLLBACK'),
+      () => undefined,
+    );
     this.client.query(query as unknown as pg.Submittable);
   }
 
@@ -87,17 +133,18 @@ export class LaneSession {
     this.onLost(reason);
   }
 
-  private refusal(transaction: Transaction, error: pg.DatabaseError): Outcome {
-    if (error.code === '26000' || error.code === '25P02') {
-      // The statement is not there, or its block is aborted, because preparing it failed: that failure is the reason.
-      for (const { shape } of transaction.statements) {
+  /** A statement is not there, or its block is aborted, because preparing it failed: then that failure is the reason. */
+  private causeOf({ members }: Transaction, error: pg.DatabaseError): pg.DatabaseError {
+    if (error.code !== '26000' && error.code !== IN_FAILED_TRANSACTION) return error;
+    for (const { operation } of members) {
+      for (const { shape } of operation.statements) {
         const cause = this.prepareErrors.get(shape.id);
         this.names.delete(shape.id);
         this.prepareErrors.delete(shape.id);
         if (cause !== undefined) return cause;
       }
     }
-    return refusedBy(error);
+    return error;
   }
 
   private nameOf(shape: Shape): string {
@@ -116,11 +163,17 @@ export class LaneSession {
     this.names.set(shape.id, name);
     // Its own Sync: a refusal of the transaction before it must not swallow it.
     const prepare = new ControlQuery(
-      (wire) => wire.parse({ name: name, text: shape.sql, types: [] }),
+      (wire) => {
+        wire.parse({ name: name, text: shape.sql, types: [] });
+        wire.sync();
+      },
       (error) => {
-        if (error !== null && isServerError(error)) this.prepareErrors.set(shape.id, refusedBy(error));
+        this.preparing.delete(name);
+        if (error !== null && isServerError(error) && error.code !== IN_FAILED_TRANSACTION)
+          this.prepareErrors.set(shape.id, error);
       },
     );
+    this.preparing.set(name, shape.id);
     this.client.query(prepare as unknown as pg.Submittable);
     return name;
   }
@@ -129,20 +182,37 @@ export class LaneSession {
     const [oldest, name] = this.names.entries().next().value!;
     this.names.delete(oldest);
     const close = new ControlQuery(
-      (wire) => wire.close({ type: 'S', name }),
+      (wire) => {
+        wire.close({ type: 'S', name });
+        wire.sync();
+      },
       () => undefined,
     );
     this.client.query(close as unknown as pg.Submittable);
   }
 }
 
-export function refusedBy(error: pg.DatabaseError): Outcome {
+/** `member`: which member of the transaction was refused, −1 for its end. */
+export function refusedBy(error: pg.DatabaseError, member: number): Outcome {
   return {
     kind: 'refused',
     sqlstate: error.code ?? 'XX000',
     message: error.message,
     constraint: error.constraint ?? null,
+    member,
   };
+}
+
+const IN_FAILED_TRANSACTION = '25P02';
+
+/** The messages of a statement without parameters, and a Sync. */
+const BARE = written((sink) => endBind(sink, beginBind(sink, 0)));
+const SYNC = written(endSync);
+
+function written(write: (sink: BindSink) => void): Buffer {
+  const sink = new BindSink();
+  write(sink);
+  return Buffer.from(sink.bytes.subarray(0, sink.offset));
 }
 
 type Done = (error: Error | null) => void;
@@ -154,7 +224,7 @@ const QueryBase = pg.Query as unknown as new (
   callback: unknown;
 };
 
-/** A message and its Sync: Parse or Close. */
+/** A message that ends with its own ReadyForQuery and returns nothing. */
 class ControlQuery extends QueryBase {
   private readonly message: (wire: Wire) => void;
   private readonly done: Done;
@@ -168,8 +238,11 @@ class ControlQuery extends QueryBase {
 
   submit(wire: Wire): null {
     this.message(wire);
-    wire.sync();
     return null;
+  }
+
+  handleCommandComplete(): void {
+    // Of a ROLLBACK.
   }
 
   handleError(error: Error): void {
@@ -184,21 +257,26 @@ class ControlQuery extends QueryBase {
 
 /** A whole transaction in one Sync: its bytes are ready, and nothing is built from its answer but row counts. */
 class TransactionQuery extends QueryBase {
-  // Not "rows": pg takes that for an option.
-  readonly affected: number[] = [];
-  readonly returned: ((string | null)[][] | null)[] = [];
-  private readonly transaction: Transaction;
+  /** By member. */
+  readonly effects: readonly Collected[];
+  /** How many statements were carried out; where one is refused, its index. */
+  executed = 0;
+  private readonly bytes: Buffer;
+  /** Null for an operation that commits alone. */
+  private readonly executions: readonly Execution[] | null;
   private readonly done: Done;
   private failed = false;
 
-  constructor(transaction: Transaction, done: Done) {
+  constructor(bytes: Buffer, members: number, executions: readonly Execution[] | null, done: Done) {
     super('');
-    this.transaction = transaction;
+    this.bytes = bytes;
+    this.effects = Array.from({ length: members }, () => ({ rows: [], returned: [] }));
+    this.executions = executions;
     this.done = done;
   }
 
   submit(wire: Wire): null {
-    wire.stream.write(this.transaction.bytes);
+    wire.stream.write(this.bytes);
     return null;
   }
 
@@ -207,15 +285,27 @@ class TransactionQuery extends QueryBase {
   }
 
   handleDataRow(message: DataRow): void {
-    const index = this.affected.length;
-    this.returned[index] ??= [];
-    this.returned[index].push(message.fields);
+    const effect = this.effectNow();
+    if (effect === null) return;
+    const index = effect.rows.length;
+    effect.returned[index] ??= [];
+    effect.returned[index].push(message.fields);
   }
 
   handleCommandComplete(message: { readonly text: string }): void {
-    const index = this.affected.length;
-    this.returned[index] ??= null;
-    this.affected.push(Number(message.text.slice(message.text.lastIndexOf(' ') + 1)));
+    const effect = this.effectNow();
+    this.executed++;
+    if (effect === null) return;
+    const index = effect.rows.length;
+    effect.returned[index] ??= null;
+    effect.rows.push(Number(message.text.slice(message.text.lastIndexOf(' ') + 1)));
+  }
+
+  /** Where the answer to the statement under way belongs; null for one of the transaction's own. */
+  private effectNow(): Collected | null {
+    if (this.executions === null) return this.effects[0]!;
+    const execution = this.executions[this.executed];
+    return execution?.statement == null ? null : this.effects[execution.member]!;
   }
 
   handlePortalSuspended(): void {
@@ -235,4 +325,9 @@ class TransactionQuery extends QueryBase {
   handleReadyForQuery(): void {
     if (!this.failed) this.done(null);
   }
+}
+
+interface Collected extends Effect {
+  readonly rows: number[];
+  readonly returned: ((string | null)[][] | null)[];
 }

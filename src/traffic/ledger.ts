@@ -1,5 +1,5 @@
 import type { Ledger, Result, Retry } from '../lane/lane.js';
-import type { Transaction } from '../lane/transaction.js';
+import type { Operation } from '../lane/operation.js';
 import type { OperationKind } from '../plan/plan.js';
 import type { CounterBlock } from './counters.js';
 
@@ -11,6 +11,11 @@ export type Notice = (notice: {
   readonly kind: 'error' | 'quarantine' | 'outage';
 }) => void;
 
+const ENDS = {
+  committed: 'transactionsCommitted',
+  intendedRollback: 'transactionsIntended',
+  refused: 'transactionsRolledBack',
+} as const;
 const RETRY_FIELDS = { values: 'retriesValues', transient: 'retriesTransient', vacant: 'retriesVacant' } as const;
 
 /** Counts what a lane tells. One writer per block: lanes of one thread share it. */
@@ -25,19 +30,19 @@ export class CountingLedger implements Ledger {
     this.notice = notice;
   }
 
-  finished(transaction: Transaction, result: Result): void {
+  finished(operation: Operation, result: Result): void {
     const { counters } = this;
-    const { relation, kind } = transaction;
+    const { relation, kind } = operation;
     counters.laneApplied(this.lane);
     if (result.kind === 'committed') {
       counters.addTable(relation, kind, 'committed', 1);
-      counters.add('transactionsCommitted', 1);
-      if (kind !== transaction.drawn) counters.addTable(relation, transaction.drawn, 'substituted', 1);
-      for (const [index, statement] of transaction.statements.entries()) {
-        const rows = result.rows[index]!;
+      const { rows: rowsBy, returned } = result.effect;
+      if (kind !== operation.drawn) counters.addTable(relation, operation.drawn, 'substituted', 1);
+      for (const [index, statement] of operation.statements.entries()) {
+        const rows = rowsBy[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
         if (rows < statement.rows && statement.slots.length > 0) counters.add('vanishedRows', statement.rows - rows);
-        if (statement.shape.reportsMove && result.returned[index]?.[0]?.at(-1) === 'true')
+        if (statement.shape.reportsMove && returned[index]?.[0]?.at(-1) === 'true')
           counters.addTable(statement.relation, 'update', 'moved', 1);
         for (const { relation, slots } of statement.also) counters.addTable(relation, 'insert', 'rows', slots.length);
         if (statement.cascade === null || rows === 0) continue;
@@ -47,24 +52,27 @@ export class CountingLedger implements Ledger {
       return;
     }
     counters.addTable(relation, kind, result.kind, 1);
+    if (result.kind === 'rolledBack') return;
     counters.laneException(
       this.lane,
-      `${transaction.number}/${transaction.attempt}/${result.kind}/${reported(transaction, result.sqlstate)}`,
+      `${operation.number}/${operation.attempt}/${result.kind}/${reported(operation, result.sqlstate)}`,
     );
-    counters.add('transactionsRolledBack', 1);
-    this.error(transaction, result.sqlstate, result.message);
+    this.error(operation, result.sqlstate, result.message);
   }
 
-  retried(transaction: Transaction, retry: Retry): void {
-    this.counters.addTable(transaction.relation, transaction.kind, RETRY_FIELDS[retry.reason], 1);
+  retried(operation: Operation, retry: Retry): void {
+    this.counters.addTable(operation.relation, operation.kind, RETRY_FIELDS[retry.reason], 1);
     if (retry.reason === 'values')
       this.counters.laneException(
         this.lane,
-        `${transaction.number}/${transaction.attempt}/${reported(transaction, retry.sqlstate)}`,
+        `${operation.number}/${operation.attempt}/${reported(operation, retry.sqlstate)}`,
       );
     if (retry.reason === 'vacant') return;
-    this.counters.add('transactionsRolledBack', 1);
-    this.error(transaction, retry.sqlstate, retry.message);
+    this.error(operation, retry.sqlstate, retry.message);
+  }
+
+  transactionEnded(how: keyof typeof ENDS): void {
+    this.counters.add(ENDS[how], 1);
   }
 
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void {
@@ -77,19 +85,19 @@ export class CountingLedger implements Ledger {
     });
   }
 
-  private error(transaction: Transaction, sqlstate: string, message: string): void {
-    this.counters.addError(sqlstate, transaction.relation);
+  private error(operation: Operation, sqlstate: string, message: string): void {
+    this.counters.addError(sqlstate, operation.relation);
     if (message !== '')
       this.notice({
         kind: 'error',
         sqlstate,
-        relation: transaction.relation,
-        text: `${message} (lane ${this.lane}, operation ${transaction.number})`,
+        relation: operation.relation,
+        text: `${message} (lane ${this.lane}, operation ${operation.number})`,
       });
   }
 }
 
 /* Which of several refusals a cascading DELETE meets first depends on the order in which rows lie, not on the lane. */
-function reported(transaction: Transaction, sqlstate: string): string {
-  return transaction.kind === 'delete' ? 'refused' : sqlstate;
+function reported(operation: Operation, sqlstate: string): string {
+  return operation.kind === 'delete' ? 'refused' : sqlstate;
 }

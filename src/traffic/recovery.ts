@@ -2,7 +2,9 @@ import type pg from 'pg';
 import type { CompiledPlan } from '../lane/compiled.js';
 import type { Outcome } from '../lane/outcome.js';
 import { Parameters } from '../lane/shape.js';
-import { parametersOf, type Statement, type Transaction } from '../lane/transaction.js';
+import { parametersOf } from '../lane/bind.js';
+import type { Statement } from '../lane/operation.js';
+import type { Transaction } from '../lane/transaction.js';
 import type { RelationPlan } from '../plan/plan.js';
 
 /** What became of a transaction whose answer was lost. */
@@ -46,7 +48,8 @@ export async function resolveInDoubt(
 ): Promise<Resolution[]> {
   const resolutions: Resolution[] = [];
   let laterIsDone = false;
-  for (const transaction of [...pending].reverse()) {
+  // What was sent again went out after its successors.
+  for (const transaction of [...pending].reverse().sort((a, b) => b.sentMs - a.sentMs)) {
     const proof = await prove(client, compiled, transaction);
     if (proof.kind === 'done') laterIsDone = true;
     const done = proof.kind === 'done' || (proof.kind === 'unknown' && laterIsDone);
@@ -56,7 +59,7 @@ export async function resolveInDoubt(
       proved: proof.kind !== 'unknown' || laterIsDone,
     });
   }
-  return resolutions.reverse();
+  return resolutions;
 }
 
 type Returned = ReadonlyMap<Statement, (string | null)[][]>;
@@ -68,19 +71,27 @@ type Proof =
 function committed(transaction: Transaction, returned: Returned): Outcome {
   return {
     kind: 'committed',
-    rows: transaction.statements.map((statement) => statement.rows),
-    returned: transaction.statements.map((statement) => returned.get(statement) ?? null),
+    effects: transaction.members.map(({ operation: { statements } }) => ({
+      rows: statements.map(({ rows }) => rows),
+      returned: statements.map((statement) => returned.get(statement) ?? null),
+    })),
   };
 }
 
-/* A transaction is atomic: its last statement speaks for all, unless the keyspace needs what others returned. */
+/*
+ * A transaction is atomic: its last statement that lasts speaks for all, unless the keyspace needs what others returned.
+ * Where none lasts nothing can have been lost.
+ */
 async function prove(client: pg.Client, compiled: CompiledPlan, transaction: Transaction): Promise<Proof> {
   const returned = new Map<Statement, (string | null)[][]>();
-  let verdict: Proof = { kind: 'unknown' };
-  for (const statement of [...transaction.statements].reverse()) {
-    const isLast = statement === transaction.statements[transaction.statements.length - 1];
+  const lasting = transaction.members
+    .filter((member) => transaction.lasts(member))
+    .flatMap(({ operation: { bytes, statements } }) => statements.map((statement) => ({ bytes, statement })));
+  let verdict: Proof = { kind: lasting.length === 0 ? 'not done' : 'unknown' };
+  for (const [index, { bytes, statement }] of [...lasting.entries()].reverse()) {
+    const isLast = index === lasting.length - 1;
     if (!isLast && !statement.shape.returnsRows) continue;
-    const found = await look(client, compiled, transaction, statement);
+    const found = await look(client, compiled, bytes, statement);
     if (found === 'unknown') return { kind: 'unknown' };
     if (isLast && found === null) return { kind: 'not done' };
     if (isLast) verdict = { kind: 'done', returned };
@@ -93,12 +104,12 @@ async function prove(client: pg.Client, compiled: CompiledPlan, transaction: Tra
 async function look(
   client: pg.Client,
   compiled: CompiledPlan,
-  transaction: Transaction,
+  bytes: Buffer,
   statement: Statement,
 ): Promise<(string | null)[][] | null | 'unknown'> {
   if (compiled.plan.rowSelection === 'system_rows' && statement.kind !== 'insert') return 'unknown';
   const { plan } = compiled.relations[statement.relation]!;
-  const all = parametersOf(transaction.bytes, statement);
+  const all = parametersOf(bytes, statement);
   // Rows of other tables in the same statement come first; its own speak for them.
   const own = statement.also.length > 0 ? statement.rows * plan.insertColumns.length : all.length;
   const values = all.slice(all.length - own);

@@ -11,6 +11,8 @@ export interface SessionOptions {
   /** 0: the server's own setting stays. */
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
+  /** Of its transactions; the server's own setting where it is left out. */
+  readonly isolation?: string;
   readonly pipeline: boolean;
 }
 
@@ -61,6 +63,7 @@ function sessionSettings(options: SessionOptions): string {
     ...SETTINGS,
     statement_timeout: String(options.statementTimeoutMs),
     lock_timeout: String(options.lockTimeoutMs),
+    ...(options.isolation === undefined ? {} : { default_transaction_isolation: options.isolation }),
   };
   return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, '\\$&')}`)

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { transcript } from '../../src/commands/dry-run.js';
 import { prepare } from '../../src/commands/prepare.js';
 import { parseConfig } from '../../src/config/load.js';
+import { parametersOf } from '../../src/lane/bind.js';
 import type { ClaimSet } from '../../src/lane/claims.js';
 import { CompiledPlan } from '../../src/lane/compiled.js';
 import { Lane } from '../../src/lane/lane.js';
-import { parametersOf } from '../../src/lane/transaction.js';
+import { play, SILENT } from '../../src/lane/play.js';
 import { GENERATOR_VERSION } from '../../src/plan/build.js';
 import type { Plan } from '../../src/plan/plan.js';
 import { configFor, createDatabase, type Database } from '../server/database.js';
@@ -86,27 +87,23 @@ it('another table changes no value of the first operations on its neighbours', a
 /** What INSERTs of the given plan give to each column: "lane/operation/row/column" → value. */
 function insertedValues(plan: Plan, claims: ClaimSet, operations: number): Map<string, string | null> {
   const compiled = new CompiledPlan(plan);
-  const silent = { finished: () => undefined, retried: () => undefined, quarantined: () => undefined };
   const values = new Map<string, string | null>();
   for (const number of plan.quotas.keys()) {
-    const lane = new Lane(compiled, number, claims, silent);
-    for (let sent = 0; sent < operations; sent++) {
-      const step = lane.next();
-      if (step.kind !== 'send') break;
-      const { transaction } = step;
-      for (const statement of transaction.statements) {
+    let sent = 0;
+    for (const { members } of play(new Lane(compiled, number, claims, SILENT))) {
+      if (sent++ === operations) break;
+      const { operation } = members[0]!;
+      for (const statement of operation.statements) {
         const { insertColumns, columns } = plan.relations[statement.relation]!;
         if (statement.kind !== 'insert') continue;
-        for (const [index, value] of parametersOf(transaction.bytes, statement).entries()) {
+        for (const [index, value] of parametersOf(operation.bytes, statement).entries()) {
           const column = columns[insertColumns[index % insertColumns.length]!]!;
           values.set(
-            `${number}/${transaction.number}/${Math.floor(index / insertColumns.length)}/${column.label}`,
+            `${number}/${operation.number}/${Math.floor(index / insertColumns.length)}/${column.label}`,
             value,
           );
         }
       }
-      const rows = transaction.statements.map((statement) => statement.rows);
-      lane.settle(transaction, { kind: 'committed', rows, returned: rows.map(() => null) });
     }
   }
   return values;

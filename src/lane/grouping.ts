@@ -1,0 +1,57 @@
+import type { TransactionPlan } from '../plan/plan.js';
+import { type Seed, split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import type { Operation } from './operation.js';
+import { type Member, Transaction } from './transaction.js';
+
+/* Of the savepoints: rolled back, so that both ends of one are seen alike. */
+const ROLLED_BACK = 0.5;
+
+/** Puts a lane's operations together to transactions. */
+export class Grouping {
+  private readonly plan: TransactionPlan;
+  private readonly seed: Seed;
+  private readonly stream = new Stream();
+  private readonly isBlock: boolean;
+  private operations: Operation[] = [];
+  private isCut = false;
+  private closed = 0;
+
+  constructor(plan: TransactionPlan, lane: Seed) {
+    this.plan = plan;
+    this.seed = split(lane, 'transactions');
+    this.isBlock = plan.statements > 1 || plan.rollbackRatio > 0;
+  }
+
+  add(operation: Operation): void {
+    this.operations.push(operation);
+  }
+
+  /** True where the transaction is to be sent; `ending`: there are no further operations to come. */
+  isFull(ending: boolean): boolean {
+    const { length } = this.operations;
+    return length > 0 && (ending || this.isCut || length >= this.plan.statements);
+  }
+
+  /** Nothing further is possible while the open transaction holds its rows: it is sent as it is. False where there is none. */
+  cutShort(): boolean {
+    this.isCut = this.operations.length > 0;
+    return this.isCut;
+  }
+
+  close(): Transaction {
+    const { operations } = this;
+    this.operations = [];
+    this.isCut = false;
+    const number = this.closed++;
+    if (!this.isBlock) return Transaction.of(operations[0]!);
+    const { savepointRatio, rollbackRatio } = this.plan;
+    this.stream.restart(this.seed, this.seed, number);
+    const rollsBack = this.stream.chance(rollbackRatio);
+    const members = operations.map((operation, index): Member => {
+      if (index === 0 || !this.stream.chance(savepointRatio)) return { operation, savepoint: 'none' };
+      return { operation, savepoint: this.stream.chance(ROLLED_BACK) ? 'rolled back' : 'released' };
+    });
+    return new Transaction(members, true, rollsBack);
+  }
+}

@@ -1,0 +1,118 @@
+import type { BindSink } from '../datum/sink.js';
+import type { OperationKind } from '../plan/plan.js';
+import type { Shape } from './shape.js';
+
+/** A row by its relation and slot. */
+export interface RowRef {
+  readonly relation: number;
+  readonly slot: number;
+}
+
+/** Rows that the server changes because a row that they reference is deleted. */
+export interface Cascade {
+  /** Deleted with it, beside the row itself. */
+  readonly deleted: readonly RowRef[];
+  /** Their foreign key at `position` becomes NULL. */
+  readonly nulled: readonly (RowRef & { readonly position: number })[];
+}
+
+/** One statement within an operation's bytes. */
+export interface Statement {
+  readonly shape: Shape;
+  readonly relation: number;
+  readonly kind: OperationKind;
+  /** Rows that it means to change. */
+  readonly rows: number;
+  /** Slots of those rows, in the keyspace of the relation; empty where rows are sampled. */
+  readonly slots: readonly number[];
+  /** True for the operation's own statements, false for parents inserted on the way. */
+  readonly own: boolean;
+  /** Rows of other tables that the same INSERT inserts, because they and its own reference each other. */
+  readonly also: readonly { readonly relation: number; readonly slots: readonly number[] }[];
+  /** Slot of what the row becomes where an UPDATE gives it another key; −1 elsewhere. */
+  readonly successor: number;
+  /** What a DELETE takes along; null elsewhere. */
+  readonly cascade: Cascade | null;
+  /** Where its messages begin and end in the operation's bytes. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/* A block beyond this is left to the garbage collector: one large row must not make all of them large. */
+const LARGEST_BLOCK = 1 << 16;
+
+/**
+ * Blocks of bytes that operations are copied into, used again and again: a lane at full speed would otherwise leave
+ * megabytes of them behind every second.
+ */
+export class Blocks {
+  private readonly free: Buffer[] = [];
+
+  /** Gives the operation a copy of what the sink holds. */
+  fill(operation: Operation, sink: BindSink): void {
+    const length = sink.offset;
+    let block = operation.block ?? this.free.pop() ?? null;
+    if (block === null || block.length < length) block = Buffer.allocUnsafeSlow(Math.max(1024, length * 2));
+    sink.bytes.copy(block, 0, 0, length);
+    operation.block = block;
+    operation.bytes = block.subarray(0, length);
+  }
+
+  /** The operation is final: its bytes are not looked at any more. */
+  release(operation: Operation): void {
+    if (operation.block !== null && operation.block.length <= LARGEST_BLOCK) this.free.push(operation.block);
+    operation.block = null;
+    operation.bytes = EMPTY;
+  }
+}
+
+/** A change of a foreign key that an UPDATE means: the row's new parent, as `Keyspace.parents` writes it. */
+export interface Relink {
+  readonly relation: number;
+  readonly slot: number;
+  readonly foreignKey: number;
+  readonly parent: number;
+}
+
+/**
+ * One intent of a lane: its statements, as whole Bind and Execute messages kept until the outcome is final, so that they
+ * can be replayed without being generated again.
+ */
+export class Operation {
+  /** Its number within its lane, from 0. */
+  readonly number: number;
+  readonly relation: number;
+  /** What is carried out, and what the mix drew: they differ where an operation is owed. */
+  readonly kind: OperationKind;
+  readonly drawn: OperationKind;
+  attempt = 0;
+  statements: Statement[] = [];
+  relinks: Relink[] = [];
+  /** The statements' messages, and a Sync at the end. */
+  bytes: Buffer = EMPTY;
+  /** Where `bytes` lies, to be used again when the outcome is final. */
+  block: Buffer | null = null;
+
+  constructor(number: number, relation: number, kind: OperationKind, drawn: OperationKind) {
+    this.number = number;
+    this.relation = relation;
+    this.kind = kind;
+    this.drawn = drawn;
+  }
+
+  /** Adds a statement; what it does not mention it does not do. */
+  add(statement: Pick<Statement, 'shape' | 'relation' | 'kind' | 'rows' | 'from' | 'to'> & Partial<Statement>): void {
+    this.statements.push({ ...PLAIN, ...statement });
+  }
+
+  /** Forgets the last attempt's statements, before another is generated. */
+  reset(): void {
+    this.statements = [];
+    this.relinks = [];
+    this.bytes = EMPTY;
+  }
+}
+
+const PLAIN = { slots: [], own: true, also: [], successor: -1, cascade: null } as const;
+
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,20 @@
+import type { Lane } from './lane.js';
+import type { Transaction } from './transaction.js';
+
+/** A lane's transactions without a database, each of them committed as intended. */
+export function* play(lane: Lane): Generator<Transaction, void> {
+  for (;;) {
+    const step = lane.next();
+    if (step.kind !== 'send') return;
+    yield step.transaction;
+    lane.settle(step.transaction, step.transaction.intended());
+  }
+}
+
+/** Nobody counts. */
+export const SILENT = {
+  finished: () => undefined,
+  retried: () => undefined,
+  transactionEnded: () => undefined,
+  quarantined: () => undefined,
+};
