@@ -2,7 +2,7 @@ import { parametersOf } from '../lane/bind.js';
 import type { Claims } from '../lane/claims.js';
 import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
-import { type Operation } from '../lane/operation.js';
+import type { Operation } from '../lane/operation.js';
 import { play, SILENT } from '../lane/play.js';
 import type { Transaction } from '../lane/transaction.js';
 import type { Finding, Plan } from '../plan/plan.js';
@@ -58,7 +58,11 @@ function describeTransaction(plan: Plan, lane: number, transaction: Transaction)
   return lines;
 }
 
-function describeOperation(plan: Plan, lane: number, { number, kind, relation, statements, bytes }: Operation): string[] {
+function describeOperation(
+  plan: Plan,
+  lane: number,
+  { number, kind, relation, statements, bytes }: Operation,
+): string[] {
   return [
     `-- lane ${lane}, operation ${number}: ${kind} on ${plan.relations[relation]!.label}`,
     ...statements.flatMap((statement) => {

@@ -197,7 +197,7 @@ async function carryOut(job: Job): Promise<Summary> {
       version: VERSION,
       serverVersion: prepared.catalog.server.versionText,
       tableLabelLimit: config.metrics.table_label_limit,
-      remaining: () => (total < 0 ? -1 : total - operationsOf(traffic)),
+      remaining: () => (total < 0 ? -1 : total - traffic.totals.operations()),
       targetRate: () => schedule?.rateAt(Math.max(0, traffic.elapsedMs() / 1000)) ?? 0,
     }),
   );
@@ -217,7 +217,7 @@ async function carryOut(job: Job): Promise<Summary> {
   progress.start(traffic.totals, total);
   const end = await traffic.ended;
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
-  if (schedule !== null && (total < 0 || operationsOf(traffic) < total))
+  if (schedule !== null && (total < 0 || traffic.totals.operations() < total))
     timeUp =
       pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
   clearTimeout(timer);
@@ -255,13 +255,6 @@ async function carryOut(job: Job): Promise<Summary> {
   });
 }
 
-function operationsOf(traffic: Traffic): number {
-  return (['committed', 'rolledBack', 'rejected', 'failed'] as const).reduce(
-    (sum, outcome) => sum + traffic.totals.total(outcome),
-    0,
-  );
-}
-
 function exitOf(
   end: TrafficEnd,
   traffic: Traffic,
@@ -281,7 +274,7 @@ function exitOf(
         reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
       };
     case 'finished': {
-      const operations = operationsOf(traffic);
+      const operations = traffic.totals.operations();
       const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
       if (operations > 0 && errors / operations > maxErrorRatio) {
         return {

@@ -3,8 +3,8 @@ import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { beginBind, endBind } from './bind.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
-import type { RowStore } from './row-store.js';
 import type { Cascade, Operation, RowRef } from './operation.js';
+import type { RowStore } from './row-store.js';
 
 /* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
 const CASCADE_SHARE = 0.25;

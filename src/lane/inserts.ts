@@ -42,13 +42,7 @@ export class Inserts {
   }
 
   /** Writes an UPDATE that makes a row another one, key and all, as an INSERT would have made it; false where it is impossible. */
-  writeSuccessor(
-    operation: Operation,
-    relation: number,
-    slot: number,
-    row: number,
-    seeds: OperationSeeds,
-  ): boolean {
+  writeSuccessor(operation: Operation, relation: number, slot: number, row: number, seeds: OperationSeeds): boolean {
     if (!this.store.hasRoom(relation)) return false;
     // Its key goes: nothing may reference it from now on, the new row least of all.
     this.store.leave(relation, slot);
@@ -152,8 +146,7 @@ export class Inserts {
       let parent = fresh && isNeeded ? null : this.parents.chooseParent(choice, context.seeds);
       if (parent === null && !fresh && isNeeded) parent = this.parentInFlight(operation, foreignKey, required);
       if (parent === null && isNeeded) parent = this.circle.parentFor(foreignKey, required, context.depth);
-      if (parent === null && (fresh || isNeeded))
-        parent = this.insertParent(operation, foreignKey, required, context);
+      if (parent === null && (fresh || isNeeded)) parent = this.insertParent(operation, foreignKey, required, context);
       if (parent === null && isNeeded) return false;
       draft.parents.push(parent ?? NO_PARENT);
     }
@@ -240,12 +233,7 @@ export class Inserts {
     return lastText(this.scratch);
   }
 
-  private writeInsert(
-    operation: Operation,
-    relation: number,
-    rows: readonly RowDraft[],
-    context: InsertContext,
-  ): void {
+  private writeInsert(operation: Operation, relation: number, rows: readonly RowDraft[], context: InsertContext): void {
     const waiting = this.circle.take();
     const counts = waiting.map((each) => ({ relation: each.relation, rows: each.rows.length }));
     const shape =

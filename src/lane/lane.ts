@@ -127,7 +127,8 @@ export class Lane {
       const { outcome, members } = transaction;
       for (const [index, member] of members.entries()) {
         if (outcome === null) unknown++;
-        else if (outcome.kind === 'committed') this.finish(member.operation, resultOf(transaction, member, outcome.effects[index]!));
+        else if (outcome.kind === 'committed')
+          this.finish(member.operation, resultOf(transaction, member, outcome.effects[index]!));
         else this.finish(member.operation, { ...outcome, kind: outcome.member === index ? 'rejected' : 'failed' });
       }
     }
@@ -333,8 +334,7 @@ export class Lane {
     const kind = this.kindFor(choice);
     if (kind === null) return null;
     const operation = new Operation(number, choice.relation, kind, choice.operation);
-    if (!this.rows.generate(operation, this.operationSeeds(operation)))
-      return this.tryInstead(number, choice, kind);
+    if (!this.rows.generate(operation, this.operationSeeds(operation))) return this.tryInstead(number, choice, kind);
     this.account(choice, kind);
     return operation;
   }

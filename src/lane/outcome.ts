@@ -11,7 +11,7 @@ export interface Effect {
 /** What happened to a transaction. A refused statement is data, not an exception. */
 export type Outcome =
   /** It ended as intended, by COMMIT or by ROLLBACK. */
-  | { readonly kind: 'committed'; /** By member. */ readonly effects: readonly Effect[] }
+  | { readonly kind: 'committed' /** By member. */; readonly effects: readonly Effect[] }
   | {
       readonly kind: 'refused';
       readonly sqlstate: string;

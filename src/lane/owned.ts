@@ -2,17 +2,17 @@ import { BindSink } from '../datum/sink.js';
 import type { OperationKind } from '../plan/plan.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import { beginBind, endBind, endSync } from './bind.js';
 import type { ClaimSet } from './claims.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import { Deletions } from './deletions.js';
 import { Inserts } from './inserts.js';
 import { NO_PARENT } from './keyspace.js';
+import { Blocks, type Operation, type Statement } from './operation.js';
 import type { Effect } from './outcome.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
 import { lastText, RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
-import { beginBind, endBind, endSync } from './bind.js';
-import { Blocks, type Operation, type Statement } from './operation.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
@@ -110,13 +110,7 @@ export class OwnedRows implements Rows {
     return done;
   }
 
-  private updateRow(
-    operation: Operation,
-    slot: number,
-    setIndex: number,
-    row: number,
-    seeds: OperationSeeds,
-  ): boolean {
+  private updateRow(operation: Operation, slot: number, setIndex: number, row: number, seeds: OperationSeeds): boolean {
     const { relation } = operation;
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;

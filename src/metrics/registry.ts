@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
-import type { CounterTotals } from '../traffic/counters.js';
+import { type CounterTotals, OUTCOMES } from '../traffic/counters.js';
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 
 /** What the metrics are read from, at each scrape. */
@@ -64,7 +64,10 @@ export function createRegistry(source: MetricsSource): Registry {
   ]);
   add('counter', 'eventgen_operations_total', 'Operations by how they ended.', () =>
     tables.sum((relation, operation) =>
-      OUTCOMES.map(([outcome, field]) => [{ operation, outcome }, totals.table(relation, operation, field)]),
+      OUTCOMES.map((outcome) => [
+        { operation, outcome: outcome === 'rolledBack' ? 'rolled_back' : outcome },
+        totals.table(relation, operation, outcome),
+      ]),
     ),
   );
   add('counter', 'eventgen_rows_total', 'Rows changed by committed operations.', () =>
@@ -136,14 +139,6 @@ export function createRegistry(source: MetricsSource): Registry {
   ]);
   return registry;
 }
-
-/* How an operation ends, and where that is counted. */
-const OUTCOMES = [
-  ['committed', 'committed'],
-  ['rolled_back', 'rolledBack'],
-  ['rejected', 'rejected'],
-  ['failed', 'failed'],
-] as const;
 
 type Cell = readonly [labels: Readonly<Record<string, string>>, value: number];
 

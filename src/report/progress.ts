@@ -143,7 +143,7 @@ function read(totals: CounterTotals): {
   const rejected = totals.total('rejected');
   const failed = totals.total('failed');
   return {
-    operations: totals.total('committed') + rejected + failed,
+    operations: totals.operations(),
     events: totals.total('rows'),
     errors: rejected + failed,
     counts,

@@ -36,6 +36,7 @@ export interface SummarySource {
 interface OperationSummary {
   readonly operations: number;
   readonly rows: number;
+  readonly rolled_back: number;
   readonly rejected: number;
   readonly retries: number;
 }
@@ -104,7 +105,7 @@ export function summarise(source: SummarySource): Summary {
   const { plan, totals } = source;
   const sum = (field: Parameters<CounterTotals['total']>[0]) => totals.total(field);
   const committed = sum('committed');
-  const operations = committed + sum('rejected') + sum('failed') + sum('rolledBack');
+  const operations = totals.operations();
   const eventLoopMs = Array.from({ length: source.workers }, (_, worker) =>
     totals.scalarOf(worker, 'eventLoopDelayMsMax'),
   );
@@ -239,6 +240,7 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
   const of = (kind: OperationKind): OperationSummary => ({
     operations: totals.table(relation, kind, 'committed'),
     rows: totals.table(relation, kind, 'rows'),
+    rolled_back: totals.table(relation, kind, 'rolledBack'),
     rejected: totals.table(relation, kind, 'rejected'),
     retries:
       totals.table(relation, kind, 'retriesValues') +

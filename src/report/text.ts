@@ -12,7 +12,7 @@ export function summaryText(summary: Summary): string {
     `${summary.exit.code === 0 ? 'Finished' : 'Ended'}: ${summary.exit.reason} (exit code ${summary.exit.code})`,
     `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${number(summary.rate.achieved)} operations/s, ` +
       `${number(rate(events.insert + events.update + events.delete, summary.elapsed_seconds))} events/s`,
-    `  committed ${number(totals['committed']!)}, rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ` +
+    `  committed ${number(totals['committed']!)}, ${rolledBack(summary)}rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ` +
       `retries ${number(totals['retries']!)}, reconnects ${number(totals['reconnects']!)}, in doubt ${number(totals['in_doubt_unknown']!)}`,
     `  seeds ${summary.seeds.random}/${summary.seeds.faker}, ${summary.connections} connections at depth ${summary.pipeline_depth}, ` +
       `${summary.workers} workers, PostgreSQL ${summary.server_version}, rows ${summary.row_selection}` +
@@ -33,6 +33,12 @@ export function summaryText(summary: Summary): string {
       lines.push(`    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Said only where it was asked for. */
+function rolledBack({ totals, transactions }: Summary): string {
+  if (totals['rolled_back'] === 0) return '';
+  return `rolled back on purpose ${number(totals['rolled_back']!)} (${number(transactions.intended_rollback)} transactions), `;
 }
 
 function tableRows(summary: Summary): string[][] {

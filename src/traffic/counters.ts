@@ -24,6 +24,9 @@ const TABLE_FIELDS = [
 ] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 
+/** The ends that an operation can have. */
+export const OUTCOMES = ['committed', 'rolledBack', 'rejected', 'failed'] as const;
+
 const EXCEPTIONS: readonly TableField[] = ['rejected', 'failed', 'retriesValues', 'retriesTransient', 'retriesVacant'];
 
 const SCALARS = [
@@ -197,6 +200,11 @@ export class CounterTotals {
       for (const kind of OPERATION_KINDS) total += this.table(relation, kind, field);
     }
     return total;
+  }
+
+  /** Operations that have ended, however they did. */
+  operations(): number {
+    return OUTCOMES.reduce((sum, outcome) => sum + this.total(outcome), 0);
   }
 
   scalar(scalar: Scalar): number {

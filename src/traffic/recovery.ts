@@ -1,9 +1,9 @@
 import type pg from 'pg';
+import { parametersOf } from '../lane/bind.js';
 import type { CompiledPlan } from '../lane/compiled.js';
+import type { Statement } from '../lane/operation.js';
 import type { Outcome } from '../lane/outcome.js';
 import { Parameters } from '../lane/shape.js';
-import { parametersOf } from '../lane/bind.js';
-import type { Statement } from '../lane/operation.js';
 import type { Transaction } from '../lane/transaction.js';
 import type { RelationPlan } from '../plan/plan.js';
 
@@ -79,60 +79,59 @@ function committed(transaction: Transaction, returned: Returned): Outcome {
 }
 
 /*
- * A transaction is atomic: its last statement that lasts speaks for all, unless the keyspace needs what others returned.
- * Where none lasts nothing can have been lost.
+ * A transaction is atomic: one statement without its effect speaks for all, and so does one whose effect nothing else can
+ * have had. Values that an UPDATE writes may have stood there before: they count where all of them do. Where nothing
+ * lasts, nothing can have been lost.
  */
 async function prove(client: pg.Client, compiled: CompiledPlan, transaction: Transaction): Promise<Proof> {
-  const returned = new Map<Statement, (string | null)[][]>();
   const lasting = transaction.members
     .filter((member) => transaction.lasts(member))
     .flatMap(({ operation: { bytes, statements } }) => statements.map((statement) => ({ bytes, statement })));
-  let verdict: Proof = { kind: lasting.length === 0 ? 'not done' : 'unknown' };
-  for (const [index, { bytes, statement }] of [...lasting.entries()].reverse()) {
-    const isLast = index === lasting.length - 1;
-    if (!isLast && !statement.shape.returnsRows) continue;
-    const found = await look(client, compiled, bytes, statement);
-    if (found === 'unknown') return { kind: 'unknown' };
-    if (isLast && found === null) return { kind: 'not done' };
-    if (isLast) verdict = { kind: 'done', returned };
-    if (found !== null && statement.shape.returnsRows) returned.set(statement, found);
+  if (lasting.length === 0) return { kind: 'not done' };
+  const returned = new Map<Statement, (string | null)[][]>();
+  let isSeen = false;
+  let isCertain = false;
+  for (const { bytes, statement } of lasting.reverse()) {
+    if (isCertain && !statement.shape.returnsRows) continue;
+    const look = lookFor(compiled, bytes, statement);
+    if (look === null) continue;
+    const { rows } = await client.query({ text: look.text, values: [...look.values], rowMode: 'array' });
+    const found = rows as (string | null)[][];
+    if (statement.kind === 'delete' ? found.length > 0 : found.length === 0) return { kind: 'not done' };
+    isSeen = true;
+    isCertain ||= look.isCertain;
+    if (statement.shape.returnsRows) returned.set(statement, found.slice(0, statement.rows));
   }
-  return verdict;
+  return isSeen ? { kind: 'done', returned } : { kind: 'unknown' };
 }
 
-/** Rows that show the statement's effect (what its RETURNING would have read), null where it had none. */
-async function look(
-  client: pg.Client,
-  compiled: CompiledPlan,
-  bytes: Buffer,
-  statement: Statement,
-): Promise<(string | null)[][] | null | 'unknown'> {
-  if (compiled.plan.rowSelection === 'system_rows' && statement.kind !== 'insert') return 'unknown';
-  const { plan } = compiled.relations[statement.relation]!;
-  const all = parametersOf(bytes, statement);
-  // Rows of other tables in the same statement come first; its own speak for them.
-  const own = statement.also.length > 0 ? statement.rows * plan.insertColumns.length : all.length;
-  const values = all.slice(all.length - own);
-  const query =
-    statement.kind === 'insert'
-      ? lookForInsert(plan, values)
-      : statement.successor >= 0
-        ? lookForInsert({ ...plan, insertColumns: plan.rekeyed }, values.slice(0, plan.rekeyed.length))
-        : statement.kind === 'update'
-          ? lookForUpdate(plan, statement, values)
-          : lookForDelete(plan, values);
-  if (query === null) return 'unknown';
-  const { rows } = await client.query({ text: query.text, values: query.values, rowMode: 'array' });
-  const found = rows as (string | null)[][];
-  if (statement.kind === 'delete') return found.length === 0 ? [] : null;
-  if (found.length === 0) return null;
-  // Rows that only their values name: more of them than were written means that equal ones stood there before.
-  return found.slice(0, statement.rows);
-}
-
+/** A question whose answer shows a statement's effect: rows as its RETURNING would have read them; of a DELETE, the row. */
 interface Look {
   readonly text: string;
-  readonly values: (string | null)[];
+  readonly values: readonly (string | null)[];
+  /** False where rows might have looked like that before. */
+  readonly isCertain: boolean;
+}
+
+function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statement): Look | null {
+  if (compiled.plan.rowSelection === 'system_rows' && statement.kind !== 'insert') return null;
+  const { plan } = compiled.relations[statement.relation]!;
+  const all = parametersOf(bytes, statement);
+  switch (statement.kind) {
+    case 'insert': {
+      // Rows of other tables in the same statement come first; its own speak for them.
+      const own = statement.also.length > 0 ? statement.rows * plan.insertColumns.length : all.length;
+      return lookForInsert(plan, all.slice(all.length - own));
+    }
+    case 'update': {
+      if (plan.key.length === 0) return lookForPlace(plan, writtenBy(plan, statement), all);
+      return statement.successor >= 0
+        ? lookForInsert({ ...plan, insertColumns: plan.rekeyed }, all.slice(0, plan.rekeyed.length))
+        : lookForUpdate(plan, writtenBy(plan, statement), all);
+    }
+    case 'delete':
+      return lookForDelete(plan, all);
+  }
 }
 
 /** An INSERT by the first row's key; where the server makes the key or there is none, by the values of every row. */
@@ -143,35 +142,61 @@ function lookForInsert(plan: RelationPlan, values: readonly (string | null)[]): 
   const sent: (string | null)[] = [];
   const named = plan.key.length > 0 && plan.returned.length === 0;
   const selects: string[] = [];
+  const alike = new Map<string, number>();
   for (let at = 0; at < (named ? width : values.length); at += width) {
     const conditions = plan.insertColumns.flatMap((column, index) => {
       if (named && !plan.key.includes(column)) return [];
       sent.push(values[at + index]!);
       return [sameText(plan, column, parameters, named)];
     });
-    selects.push(`(SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} LIMIT 1)`);
+    const row = JSON.stringify(values.slice(at, at + width));
+    const skipped = alike.get(row) ?? 0;
+    alike.set(row, skipped + 1);
+    const order = named ? '' : NEWEST_FIRST;
+    selects.push(
+      `(SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')}${order} OFFSET ${skipped} LIMIT 1)`,
+    );
   }
-  return { text: selects.join(' UNION ALL '), values: sent };
+  return { text: selects.join(' UNION ALL '), values: sent, isCertain: named };
 }
 
-/** An UPDATE by comparing the row with the values sent; a row without a key has moved, so it is found by them. */
-function lookForUpdate(plan: RelationPlan, statement: Statement, values: readonly (string | null)[]): Look {
-  const set = plan.updateSets.find((candidate) =>
-    statement.shape.sql.includes(` SET ${assignments(plan, candidate)} WHERE `),
-  )!;
+/** An UPDATE by comparing the row with the values sent. */
+function lookForUpdate(plan: RelationPlan, written: readonly number[], values: readonly (string | null)[]): Look {
   const parameters = new Parameters();
-  const conditions = set.map((column) => sameText(plan, column, parameters, false));
-  const sent = values.slice(0, set.length);
-  if (plan.key.length > 0) {
-    for (const [index, column] of plan.key.entries()) {
-      conditions.push(sameText(plan, column, parameters, true));
-      sent.push(values[set.length + index]!);
-    }
-  }
+  const conditions = [
+    ...written.map((column) => sameText(plan, column, parameters, false)),
+    ...plan.key.map((column) => sameText(plan, column, parameters, true)),
+  ];
   return {
     text: `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} LIMIT 1`,
-    values: sent,
+    values,
+    isCertain: false,
   };
+}
+
+/** An UPDATE of a row without a key: it has left its place, and the newest row with the values sent is where it is now. */
+function lookForPlace(plan: RelationPlan, written: readonly number[], values: readonly (string | null)[]): Look {
+  const parameters = new Parameters();
+  const conditions = written.map((column) => sameText(plan, column, parameters, false));
+  const before = `SELECT FROM ${plan.rows} AS t WHERE ${atPlace(parameters)}`;
+  return {
+    text: `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} AND NOT EXISTS (${before})${NEWEST_FIRST} LIMIT 1`,
+    values,
+    isCertain: true,
+  };
+}
+
+/* Rows that look alike may stand there from before; what has just been written is younger. */
+const NEWEST_FIRST = ' ORDER BY age(t.xmin)';
+
+function atPlace(parameters: Parameters): string {
+  return `t.ctid = ${parameters.next()}::tid AND hashtextextended(t::text, 0) = ${parameters.next()}::bigint`;
+}
+
+/** The columns that an UPDATE writes, in the order of its parameters. */
+function writtenBy(plan: RelationPlan, { shape, successor }: Statement): readonly number[] {
+  if (successor >= 0) return plan.rekeyed;
+  return plan.updateSets.find((set) => shape.sql.includes(` SET ${assignments(plan, set)} WHERE `))!;
 }
 
 function assignments(plan: RelationPlan, set: readonly number[]): string {
@@ -181,14 +206,11 @@ function assignments(plan: RelationPlan, set: readonly number[]): string {
 /** A DELETE by the row's absence. */
 function lookForDelete(plan: RelationPlan, values: readonly (string | null)[]): Look {
   const parameters = new Parameters();
-  if (plan.key.length === 0) {
-    return {
-      text: `SELECT 1 FROM ${plan.rows} AS t WHERE t.ctid = $1::tid AND hashtextextended(t::text, 0) = $2::bigint`,
-      values: [...values],
-    };
-  }
-  const conditions = plan.key.map((column) => sameText(plan, column, parameters, true));
-  return { text: `SELECT 1 FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')}`, values: [...values] };
+  const conditions =
+    plan.key.length === 0
+      ? atPlace(parameters)
+      : plan.key.map((column) => sameText(plan, column, parameters, true)).join(' AND ');
+  return { text: `SELECT 1 FROM ${plan.rows} AS t WHERE ${conditions}`, values, isCertain: true };
 }
 
 /* By text, since json and some others have no equality; keys by =, so that their index is used. */
