@@ -106,19 +106,12 @@ export class Sink {
 
 const HEX = Buffer.from('0123456789abcdef', 'latin1');
 
-/** A value's frame in a Bind message: four bytes of length, then the text; −1 for NULL. */
-export class BindSink extends Sink {
+/** A sink for whole tuples: each value stands in a frame, NULL has a form of its own. */
+export abstract class TupleSink extends Sink {
   /** Starts a value and returns its mark. */
-  open(): number {
-    this.reserve(256);
-    const mark = this.offset;
-    this.offset += 4;
-    return mark;
-  }
-
-  close(mark: number): void {
-    this.writeInt32(mark, this.offset - mark - 4);
-  }
+  abstract open(): number;
+  abstract close(mark: number): void;
+  abstract null(): void;
 
   /** A whole value at once. */
   value(text: string | null): void {
@@ -129,6 +122,20 @@ export class BindSink extends Sink {
     const mark = this.open();
     this.text(text);
     this.close(mark);
+  }
+}
+
+/** A value's frame in a Bind message: four bytes of length, then the text; −1 for NULL. */
+export class BindSink extends TupleSink {
+  open(): number {
+    this.reserve(256);
+    const mark = this.offset;
+    this.offset += 4;
+    return mark;
+  }
+
+  close(mark: number): void {
+    this.writeInt32(mark, this.offset - mark - 4);
   }
 
   null(): void {
@@ -149,4 +156,62 @@ export class BindSink extends Sink {
     bytes[at + 2] = value >>> 8;
     bytes[at + 3] = value;
   }
+}
+
+const TAB = 9;
+const NEWLINE = 10;
+const CARRIAGE_RETURN = 13;
+const BACKSLASH = 92;
+
+/** COPY's text format: values end with a tab, rows with a line feed, and what would be read as one of them is escaped. */
+export class CopySink extends TupleSink {
+  open(): number {
+    this.reserve(256);
+    return this.offset;
+  }
+
+  close(mark: number): void {
+    const { bytes, offset } = this;
+    let escapes = 0;
+    for (let at = mark; at < offset; at++) if (isSpecial(bytes[at]!)) escapes++;
+    if (escapes > 0) this.escape(mark, escapes);
+    this.reserve(1);
+    this.bytes[this.offset++] = TAB;
+  }
+
+  null(): void {
+    this.reserve(256);
+    this.bytes[this.offset++] = BACKSLASH;
+    this.bytes[this.offset++] = 78;
+    this.bytes[this.offset++] = TAB;
+  }
+
+  /** Ends the row: the last value's tab becomes a line feed; a row without columns is an empty line. */
+  endRow(values: number): void {
+    if (values > 0) this.bytes[this.offset - 1] = NEWLINE;
+    else {
+      this.reserve(1);
+      this.bytes[this.offset++] = NEWLINE;
+    }
+  }
+
+  /** Moves what stands behind each special character one place on, from the end, and puts a backslash before it. */
+  private escape(mark: number, escapes: number): void {
+    this.reserve(escapes);
+    const { bytes } = this;
+    let from = this.offset - 1;
+    this.offset += escapes;
+    let to = this.offset - 1;
+    for (; from >= mark; from--) {
+      const byte = bytes[from]!;
+      if (isSpecial(byte)) {
+        bytes[to--] = byte === TAB ? 116 : byte === NEWLINE ? 110 : byte === CARRIAGE_RETURN ? 114 : byte;
+        bytes[to--] = BACKSLASH;
+      } else bytes[to--] = byte;
+    }
+  }
+}
+
+function isSpecial(byte: number): boolean {
+  return byte <= CARRIAGE_RETURN ? byte === TAB || byte === NEWLINE || byte === CARRIAGE_RETURN : byte === BACKSLASH;
 }

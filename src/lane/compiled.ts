@@ -2,7 +2,7 @@ import { holds } from '../constraint/guard.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { usesFakerSeed } from '../datum/recipe.js';
-import type { BindSink } from '../datum/sink.js';
+import type { TupleSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
@@ -177,7 +177,7 @@ export class CompiledColumn {
   }
 
   /** Writes the value of one row of an operation: NULL, a boundary value or the recipe's. `row` numbers the draw within the operation. */
-  writeDrawn(seeds: OperationSeeds, row: number, ordinal: number, sink: BindSink): void {
+  writeDrawn(seeds: OperationSeeds, row: number, ordinal: number, sink: TupleSink): void {
     const { stream } = this;
     stream.restart(this.fromFaker ? seeds.faker : seeds.random, this.label, row);
     if (this.isNull || stream.chance(this.nullRatio)) {
@@ -199,7 +199,7 @@ export class CompiledColumn {
   }
 
   /** Writes the value that belongs to an ordinal: the same one whenever it is asked for. */
-  writeOrdinal(ordinal: number, sink: BindSink): void {
+  writeOrdinal(ordinal: number, sink: TupleSink): void {
     const { stream } = this;
     stream.restart(this.root, this.label, ordinal);
     if (stream.chance(this.nullRatio)) {

@@ -1,4 +1,5 @@
 import type { OperationSeeds } from './compiled.js';
+import type { Operation } from './operation.js';
 import type { Required } from './row-store.js';
 
 /** A row that an INSERT is to write: what is decided of it before its bytes are. */
@@ -14,6 +15,8 @@ export interface RowDraft {
 
 /** What the rows of one INSERT are drawn with. */
 export interface InsertContext {
+  /** Where parents that are missing are inserted; null in bulk, where all parents are there beforehand. */
+  readonly operation: Operation | null;
   readonly seeds: OperationSeeds;
   /** False for parents inserted on the way. */
   readonly own: boolean;

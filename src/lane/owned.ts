@@ -123,7 +123,7 @@ export class OwnedRows implements Rows {
       const required = this.parents.requiredOf(compiled, foreignKey, parents, NOTHING_REQUIRED);
       const presence = compiled.presenceOf(foreignKey, picks);
       const isNeeded = !foreignKey.nullable || presence === 'present';
-      const choice = { relation, foreignKey, isNeeded, draw: row, required };
+      const choice = { relation, foreignKey, isNeeded, draw: row, required, turn: null };
       let parent =
         presence === 'null' && foreignKey.nullable
           ? NO_PARENT

@@ -1,4 +1,4 @@
-import type { BindSink } from '../datum/sink.js';
+import type { TupleSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
@@ -15,6 +15,8 @@ export interface ParentChoice {
   /** Number of the draw within the operation. */
   readonly draw: number;
   readonly required: Required;
+  /** Not by chance, but the n-th of all candidates, round and round; null: by chance. */
+  readonly turn: number | null;
 }
 
 /* Picks of a parent: a claimed row may hold NULL where it would be referenced. */
@@ -92,17 +94,26 @@ export class Parents {
     if (required === null) return null;
     if (required.size > 0) {
       const found = this.store.indexFor(foreignKey.parent, [...required.keys()]).find(keyOf([...required.values()]));
-      return found.length === 0 ? null : found[this.stream.below(found.length)]!;
+      return found.length === 0 ? null : found[this.placeAmong(found.length, choice)]!;
     }
     let last: number | null = null;
     for (let pick = 0; pick < PICKS; pick++) {
-      const index = this.stream.below(total);
+      const index = this.placeAmong(total, choice);
       const row = index < live.size ? live.at(index) : PINNED_BASE - pinned[index - live.size]!;
       if (this.store.lacks(foreignKey.parent, row, foreignKey.parentColumns)) continue;
       if (total === 1 || !this.isLastRemovable(foreignKey.parent, row)) return row;
       last = row;
     }
     return last;
+  }
+
+  private placeAmong(count: number, { turn }: ParentChoice): number {
+    return turn === null ? this.stream.below(count) : turn % count;
+  }
+
+  /** Rows that a foreign key may reference, at least 1. */
+  countFor({ parent }: ForeignKeyPlan): number {
+    return Math.max(1, this.store.keyspaces[parent]!.live.size + this.store.pinned[parent]!.length);
   }
 
   /** A DELETE of the parent's table wants a row that nothing references: the last one is spared where there are others. */
@@ -130,7 +141,7 @@ export class Parents {
     column: number,
     parents: readonly number[],
     free: () => void,
-    sink: BindSink,
+    sink: TupleSink,
   ): void {
     let nullable = false;
     for (const position of compiled.foreignKeysOf[column]!) {

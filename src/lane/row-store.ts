@@ -1,4 +1,4 @@
-import { BindSink } from '../datum/sink.js';
+import { BindSink, type TupleSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
 import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
@@ -303,7 +303,7 @@ export class RowStore {
   }
 
   /** Writes a named column of a row: derived from its ordinal, copied from the claims, or kept. */
-  writeNamed(relation: number, row: number, column: number, sink: BindSink): void {
+  writeNamed(relation: number, row: number, column: number, sink: TupleSink): void {
     const compiled = this.compiled.relations[relation]!;
     const handle = row <= PINNED_BASE ? -1 - (PINNED_BASE - row) : this.keyspaces[relation]!.handle(row);
     const named = compiled.namedIndex[column]!;
