@@ -66,7 +66,7 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     plan,
     claims: prepared.claims,
     connection: cluster.settings,
-    workers: startWorkers(workerCount(generator.workers, plan.quotas.length)),
+    workers: startWorkers(workerCount(generator.workers, plan.quotas.length), 'traffic'),
     runId: 'bench',
     timeouts: generator.timeouts,
     maxOutageMs: 1000,

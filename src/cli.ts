@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
 import { inspect } from './commands/inspect.js';
+import { load } from './commands/load.js';
 import { type RunOptions, run } from './commands/run.js';
 import { parseDurationMs } from './config/duration.js';
 import type { Override } from './config/load.js';
@@ -33,6 +34,12 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+function positiveNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text) || Number(text) === 0)
+    throw new InvalidArgumentError('expected a whole number above 0.');
+  return Number(text);
+}
+
 function rate(text: string): number {
   const value = Number(text);
   if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('expected a rate above 0.');
@@ -56,7 +63,8 @@ function place(text: string): Place {
   return parsed;
 }
 
-function overridesOf(flags: Flags): Override[] {
+/** Options that stand for keys of the file. */
+function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[] {
   const generator = (key: string, value: unknown, option: string): Override[] =>
     value === undefined ? [] : [{ path: ['generator', key], value, option }];
   return [
@@ -140,6 +148,50 @@ program
       embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }];
     const options = { file: config, overrides, json: json === true, rehearse: rehearse === true };
     process.exitCode = await inspect(options, process.env);
+  });
+
+interface LoadFlags {
+  readonly config: string;
+  readonly rows: number;
+  readonly workers?: number;
+  readonly connections?: number;
+  readonly seed?: bigint;
+  readonly embedded?: true;
+  readonly journal?: string;
+  readonly summary?: string;
+  readonly quiet?: true;
+  readonly logFormat: string;
+}
+
+program
+  .command('load')
+  .description('fill the tables by COPY, parents first, with the rows that a run would insert')
+  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .requiredOption('--rows <n>', 'rows that each table holds at the end', positiveNumber)
+  .option('--workers <n>', 'worker threads', wholeNumber)
+  .option('--connections <n>', 'lanes: connections in total', wholeNumber)
+  .option('--seed <n>', 'random_seed and faker_seed', seed)
+  .option('--embedded', 'start a private PostgreSQL with the demo tables')
+  .option(
+    '--journal <file>',
+    'where an interrupted load goes on from (default: the configuration file’s name and .load)',
+  )
+  .option('--summary <file>', 'write the summary as JSON')
+  .option('--quiet', 'no progress, warnings only')
+  .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+  .action(async (flags: LoadFlags) => {
+    process.exitCode = await load(
+      {
+        file: flags.config,
+        overrides: overridesOf({ ...flags, metrics: true }),
+        rows: flags.rows,
+        journalFile: flags.journal,
+        summaryFile: flags.summary,
+        quiet: flags.quiet === true,
+        json: flags.logFormat === 'json',
+      },
+      process.env,
+    );
   });
 
 try {

@@ -12,10 +12,29 @@ export interface StoredPlan {
 
 const FORMAT = 1;
 
+/** As plain JSON. */
+export function encodePlan({ plan, claims }: StoredPlan): object {
+  return { format: FORMAT, plan, claims: claims.map(toText) };
+}
+
+/** @throws SetupError where it is none, or one of another version's generator; `file` says where it came from. */
+export function decodePlan(encoded: unknown, file: string): StoredPlan {
+  const stored = encoded as { format?: number; plan: Plan; claims: StoredClaims[] } | null;
+  if (stored?.format !== FORMAT || !Array.isArray(stored.claims))
+    throw SetupError.of(file, 'not a plan file; --plan writes one');
+  if (stored.plan.generatorVersion !== GENERATOR_VERSION) {
+    throw SetupError.of(
+      file,
+      `it was made by generator_version ${stored.plan.generatorVersion}, this is ${GENERATOR_VERSION}: the same seed means other values; use the version that made it`,
+    );
+  }
+  return { plan: stored.plan, claims: stored.claims.map(fromText) };
+}
+
 /** @throws SetupError where the file cannot be written. */
-export function writePlanFile(file: string, { plan, claims }: StoredPlan): void {
+export function writePlanFile(file: string, stored: StoredPlan): void {
   try {
-    writeFileSync(file, `${JSON.stringify({ format: FORMAT, plan, claims: claims.map(toText) })}\n`);
+    writeFileSync(file, `${JSON.stringify(encodePlan(stored))}\n`);
   } catch (error) {
     throw SetupError.of(
       file,
@@ -26,21 +45,13 @@ export function writePlanFile(file: string, { plan, claims }: StoredPlan): void 
 
 /** @throws SetupError where the file cannot be read, or belongs to another version's generator. */
 export function readPlanFile(file: string): StoredPlan {
-  let stored: { format: number; plan: Plan; claims: StoredClaims[] };
+  let encoded: unknown;
   try {
-    stored = JSON.parse(readFileSync(file, 'utf8')) as typeof stored;
+    encoded = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     throw SetupError.of(file, `not a plan file (${(error as Error).message})`);
   }
-  if (stored.format !== FORMAT || !Array.isArray(stored.claims))
-    throw SetupError.of(file, 'not a plan file; --plan writes one');
-  if (stored.plan.generatorVersion !== GENERATOR_VERSION) {
-    throw SetupError.of(
-      file,
-      `it was made by generator_version ${stored.plan.generatorVersion}, this is ${GENERATOR_VERSION}: the same seed means other values; use the version that made it`,
-    );
-  }
-  return { plan: stored.plan, claims: stored.claims.map(fromText) };
+  return decodePlan(encoded, file);
 }
 
 type StoredClaims = Omit<Claims, 'bytes' | 'offsets' | 'lanes' | 'references' | 'parents'> & {

@@ -6,6 +6,7 @@ import { CompiledPlan, operationSeeds } from '../lane/compiled.js';
 import { Operation } from '../lane/operation.js';
 import { type Outcome, reactionTo } from '../lane/outcome.js';
 import { OwnedRows } from '../lane/owned.js';
+import { RowStore } from '../lane/row-store.js';
 import { Transaction } from '../lane/transaction.js';
 import type { Draft } from '../plan/build.js';
 import type { Finding, OperationKind, Plan } from '../plan/plan.js';
@@ -149,7 +150,7 @@ async function tryAll(
   const refusals: Refusal[] = [];
   try {
     for (let from = 0; from < relations.length; from += PER_TRANSACTION) {
-      const rows = new OwnedRows(compiled, 0, claims);
+      const rows = new OwnedRows(compiled, new RowStore(compiled, 0, claims));
       await client.query('BEGIN');
       for (const relation of relations.slice(from, from + PER_TRANSACTION)) {
         for (const kind of OPERATION_KINDS) {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
 import { createRegistry } from '../metrics/registry.js';
+import { TrafficMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
@@ -31,6 +31,7 @@ import { pacingOf } from './pacing.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { prepare } from './prepare.js';
 import { StopSignals } from './stop-signals.js';
+import { writeSummary } from './summary-file.js';
 import { untilSummary } from './until.js';
 
 export interface RunOptions {
@@ -75,7 +76,8 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     }
     const settings = cluster?.settings ?? config.connection;
     const client = await connectCoordinator(settings, config, runId);
-    if (!isTrial) workers = startWorkers(workerCount(config.generator.workers, config.generator.connections));
+    if (!isTrial)
+      workers = startWorkers(workerCount(config.generator.workers, config.generator.connections), 'traffic');
     let prepared: Prepared;
     try {
       prepared = await prepare(client, config, {
@@ -214,7 +216,7 @@ async function carryOut(job: Job): Promise<Summary> {
           timeUp = 'duration reached';
           traffic.stop();
         }, shape.duration);
-  progress.start(traffic.totals, total);
+  progress.start(new TrafficMeter(traffic.totals, total));
   const end = await traffic.ended;
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
   if (schedule !== null && (total < 0 || traffic.totals.operations() < total))
@@ -316,15 +318,4 @@ class Notices {
     this.shown.add(key);
     this.progress.message('warn', label === '' ? text : `${label}: ${text}`);
   };
-}
-
-function writeSummary(file: string, summary: object): void {
-  try {
-    writeFileSync(file, `${JSON.stringify(summary, null, 2)}\n`);
-  } catch (error) {
-    throw SetupError.of(
-      file,
-      `the summary cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
-    );
-  }
 }

@@ -6,6 +6,7 @@ import { Mix } from './mix.js';
 import { Operation } from './operation.js';
 import { type Effect, MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.js';
 import { OwnedRows } from './owned.js';
+import { RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
 import { SampledRows } from './sampled.js';
 import { shareOf } from './shares.js';
@@ -83,7 +84,9 @@ export class Lane {
     this.compiled = compiled;
     this.ledger = ledger;
     this.rows =
-      plan.rowSelection === 'owned' ? new OwnedRows(compiled, number, claims) : new SampledRows(compiled, number);
+      plan.rowSelection === 'owned'
+        ? new OwnedRows(compiled, new RowStore(compiled, number, claims))
+        : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
     const share = shareOf(plan, claims, number);
     this.mix = new Mix(share, this.seeds.random, { seed: compiled.random, lane: number, lanes: plan.quotas.length });

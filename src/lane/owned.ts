@@ -3,7 +3,6 @@ import type { OperationKind } from '../plan/plan.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { beginBind, endBind, endSync } from './bind.js';
-import type { ClaimSet } from './claims.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import { Deletions } from './deletions.js';
 import { Inserts } from './inserts.js';
@@ -11,7 +10,7 @@ import { NO_PARENT } from './keyspace.js';
 import { Blocks, type Operation, type Statement } from './operation.js';
 import type { Effect } from './outcome.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
-import { lastText, RowStore } from './row-store.js';
+import { lastText, type RowStore } from './row-store.js';
 import type { Rows } from './rows.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
@@ -26,9 +25,9 @@ export class OwnedRows implements Rows {
   private readonly blocks = new Blocks();
   private readonly stream = new Stream();
 
-  constructor(compiled: CompiledPlan, lane: number, claims: ClaimSet) {
+  constructor(compiled: CompiledPlan, store: RowStore) {
     this.compiled = compiled;
-    this.store = new RowStore(compiled, lane, claims);
+    this.store = store;
     this.parents = new Parents(compiled, this.store);
     this.inserts = new Inserts(compiled, this.store, this.parents, this.sink);
     this.deletions = new Deletions(compiled, this.store, this.sink);
@@ -53,16 +52,24 @@ export class OwnedRows implements Rows {
   }
 
   generate(operation: Operation, seeds: OperationSeeds): boolean {
+    return this.write(operation, () => this.generateKind(operation, seeds));
+  }
+
+  private write(operation: Operation, statements: () => boolean): boolean {
     operation.reset();
     this.sink.clear();
-    const done = this.generateKind(operation, seeds);
-    if (!done) {
+    if (!statements()) {
       this.undone(operation, false);
       return false;
     }
     endSync(this.sink);
     this.blocks.fill(operation, this.sink);
     return true;
+  }
+
+  /** Writes an INSERT of so many rows; false where it turned out to be impossible. */
+  insert(operation: Operation, rows: number, seeds: OperationSeeds): boolean {
+    return this.write(operation, () => this.inserts.write(operation, rows, seeds));
   }
 
   private generateKind(operation: Operation, seeds: OperationSeeds): boolean {

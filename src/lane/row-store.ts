@@ -134,6 +134,11 @@ export class RowStore {
     for (const tuple of tuples) this.tuplesInUse[relation]!.add(tuple);
   }
 
+  /** True while one more row of the relation can be kept track of without another being given up. */
+  maySee(relation: number): boolean {
+    return this.keyspaces[relation]!.live.size < this.mostPerRelation && this.tracked < this.mostInAll;
+  }
+
   /** True while the lane may add so many rows to the relation without going beyond its share of `table_rows.max`. */
   mayGain(relation: number, count: number): boolean {
     const { max } = this.bounds[relation]!;

@@ -1,7 +1,4 @@
-import { OPERATION_KINDS } from '../plan/plan.js';
-import type { CounterTotals } from '../traffic/counters.js';
-import { BUCKETS, percentiles } from '../traffic/histogram.js';
-import { ms, number, seconds } from './text.js';
+import type { Meter, Reading } from './meter.js';
 
 /** Where progress goes; standard error in a run. */
 export interface ProgressOutput {
@@ -15,7 +12,7 @@ const LINE_INTERVAL_MS = 10_000;
 const NARROWEST = 20;
 
 /**
- * Progress while traffic runs: one line that is rewritten on a terminal, a plain line every 10 s elsewhere. Messages
+ * Progress of a run or a load: one line that is rewritten on a terminal, a plain line every 10 s elsewhere. Messages
  * in between push the live line down, never into each other.
  */
 export class Progress {
@@ -41,30 +38,10 @@ export class Progress {
     else this.output.write(`${level === 'info' ? '' : `${level === 'warn' ? 'warning' : 'error'}: `}${text}\n`);
   }
 
-  /** Shows the run's figures until `stop`. `total` is −1 where the run has no known end. */
-  start(totals: CounterTotals, total: number): void {
+  /** Shows what the meter reads until `stop`. */
+  start(meter: Meter): void {
     if (this.quiet) return;
-    const began = performance.now();
-    let before = { ms: began, operations: 0, events: 0, counts: new Float64Array(BUCKETS) as Float64Array };
-    const show = () => {
-      const nowMs = performance.now();
-      const figures = read(totals);
-      const elapsed = (nowMs - before.ms) / 1000;
-      const recent = figures.counts.map((count, bucket) => count - before.counts[bucket]!);
-      const p99 = percentiles(recent, figures.maxMs)?.p99 ?? 0;
-      const perSecond = (now: number, then: number) => Math.round((now - then) / elapsed);
-      this.figures({
-        operationsPerSecond: perSecond(figures.operations, before.operations),
-        eventsPerSecond: perSecond(figures.events, before.events),
-        operations: figures.operations,
-        total,
-        errors: figures.errors,
-        p99Seconds: p99,
-        elapsedSeconds: (nowMs - began) / 1000,
-      });
-      before = { ms: nowMs, ...figures };
-    };
-    this.timer = setInterval(show, this.live ? LIVE_INTERVAL_MS : LINE_INTERVAL_MS);
+    this.timer = setInterval(() => this.show(meter.read()), this.live ? LIVE_INTERVAL_MS : LINE_INTERVAL_MS);
     this.timer.unref();
   }
 
@@ -74,14 +51,13 @@ export class Progress {
     this.clear();
   }
 
-  private figures(figures: Figures): void {
+  private show({ line, figures }: Reading): void {
     if (this.json) {
       this.output.write(
         `${JSON.stringify({ time: new Date().toISOString(), level: 'info', message: 'progress', ...figures })}\n`,
       );
       return;
     }
-    const line = progressLine(figures);
     if (!this.live) {
       this.output.write(`${line}\n`);
       return;
@@ -96,57 +72,4 @@ export class Progress {
     if (this.shown) this.output.write('\r\u001b[2K');
     this.shown = false;
   }
-}
-
-interface Figures {
-  readonly operationsPerSecond: number;
-  readonly eventsPerSecond: number;
-  readonly operations: number;
-  readonly total: number;
-  readonly errors: number;
-  readonly p99Seconds: number;
-  readonly elapsedSeconds: number;
-}
-
-/** What matters first, since a narrow terminal cuts the end. */
-export function progressLine(figures: Figures): string {
-  const { operations, total, elapsedSeconds } = figures;
-  const remaining = total > 0 && operations > 0 ? (elapsedSeconds / operations) * (total - operations) : null;
-  const parts = [
-    `${number(figures.operationsPerSecond)} op/s`,
-    `${number(figures.eventsPerSecond)} ev/s`,
-    `errors ${number(figures.errors)}`,
-    `p99 ${ms(figures.p99Seconds)}`,
-    total > 0 ? `${Math.floor((operations / total) * 100)} %` : `${number(operations)} done`,
-    seconds(elapsedSeconds),
-  ];
-  if (remaining !== null) parts.push(`${seconds(Math.max(0, remaining))} left`);
-  return parts.join(' · ');
-}
-
-function read(totals: CounterTotals): {
-  operations: number;
-  events: number;
-  errors: number;
-  counts: Float64Array;
-  maxMs: number;
-} {
-  const counts = new Float64Array(BUCKETS);
-  let maxMs = 0;
-  for (const kind of OPERATION_KINDS) {
-    for (const latency of ['response', 'warmUpResponse'] as const) {
-      const histogram = totals.histogram(latency, kind);
-      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
-      maxMs = Math.max(maxMs, histogram.maxMs);
-    }
-  }
-  const rejected = totals.total('rejected');
-  const failed = totals.total('failed');
-  return {
-    operations: totals.operations(),
-    events: totals.total('rows'),
-    errors: rejected + failed,
-    counts,
-    maxMs,
-  };
 }

@@ -14,7 +14,7 @@ import type { LaneEnd } from './lane-loop.js';
 import { CountingLedger, type Notice } from './ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from './message.js';
 import type { Pacing } from './pacer.js';
-import { resolveInDoubt } from './recovery.js';
+import { endBackends, resolveInDoubt } from './recovery.js';
 import { connect } from './session.js';
 
 export interface TrafficOptions {
@@ -58,8 +58,6 @@ export function workerCount(setting: number | 'auto', lanes: number): number {
   return Math.min(lanes, setting === 'auto' ? availableParallelism() : setting);
 }
 
-const WORKER = new URL('../../workers/traffic.js', import.meta.url);
-
 /** Threads that are up and have loaded their code, which takes them a quarter of a second: started before they are needed. */
 export interface Workers {
   readonly count: number;
@@ -70,9 +68,10 @@ export interface Workers {
 
 const YOUNG_GENERATION_MB = 18;
 
-export function startWorkers(count: number): Workers {
+/** `job`: what the threads carry; the name of their entry in `workers/`. */
+export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
   const pool = new Piscina({
-    filename: WORKER.href,
+    filename: new URL(`../../workers/${job}.js`, import.meta.url).href,
     minThreads: count,
     maxThreads: count,
     // Otherwise a waiting thread blocks its own timers and sockets.
@@ -238,20 +237,4 @@ function replay(
     else lane.settle(transaction, transaction.intended());
   }
   return pending;
-}
-
-async function endBackends(
-  client: Awaited<ReturnType<typeof connect>>,
-  names: readonly string[],
-  timeoutMs: number,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const { rowCount } = await client.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)',
-      [names],
-    );
-    if ((rowCount ?? 0) === 0 || performance.now() > deadline) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -36,6 +36,17 @@ export async function endBackend(
   }
 }
 
+/** Ends all backends of ours with these names, and waits until they have left, at most so long. */
+export async function endBackends(client: pg.Client, names: readonly string[], timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  const text = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)';
+  for (;;) {
+    const { rowCount } = await client.query(text, [names]);
+    if ((rowCount ?? 0) === 0 || performance.now() > deadline) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /**
  * Finds out which transactions of a lost connection took effect. One connection executes in order, so whatever lies
  * before one that is proved done was executed too: committed, unless its own effect can be looked up and is missing

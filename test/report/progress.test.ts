@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Progress, progressLine } from '../../src/report/progress.js';
+import { loadLine, progressLine } from '../../src/report/meter.js';
+import { Progress } from '../../src/report/progress.js';
 import { number, seconds } from '../../src/report/text.js';
 
 const FIGURES = {
@@ -20,6 +21,12 @@ describe('progress', () => {
     expect(progressLine({ ...FIGURES, total: -1 })).toBe(
       '12,345 op/s · 30,000 ev/s · errors 0 · p99 4.20 ms · 5,000 done · 10.0 s',
     );
+  });
+
+  it('says how far a load is and how long it will take', () => {
+    const figures = { rowsPerSecond: 100_000, rows: 250_000, total: 1_000_000, errors: 3, elapsedSeconds: 2.5 };
+    expect(loadLine(figures)).toBe('100,000 rows/s · 25 % · 250,000 rows · refused 3 · 2.5 s · 7.5 s left');
+    expect(loadLine({ ...figures, rowsPerSecond: 0 })).not.toContain('left');
   });
 
   it('writes no escape codes into a pipe, and JSON where asked', () => {

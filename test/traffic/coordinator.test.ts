@@ -32,7 +32,7 @@ async function start(generator: string, workers: number) {
     plan: prepared.plan,
     claims: prepared.claims,
     connection: config.connection,
-    workers: built.startWorkers(workers),
+    workers: built.startWorkers(workers, 'traffic'),
     runId: 'test',
     timeouts: config.generator.timeouts,
     maxOutageMs: 10_000,

@@ -1,0 +1,106 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { ConnectionSettings } from '../config/connection.js';
+import type { ClaimSet } from '../lane/claims.js';
+import type { Plan } from '../plan/plan.js';
+import type { LoadPlan } from '../plan/stages.js';
+import { Control } from '../traffic/control.js';
+import type { Workers } from '../traffic/coordinator.js';
+import { allocateCounters, CounterTotals } from '../traffic/counters.js';
+import type { Notice } from '../traffic/ledger.js';
+import type { Entry } from './journal.js';
+import type { LoadEnd, LoaderSettings } from './lane-loader.js';
+
+/** All that a load is made from, decided before its first write. */
+export interface LoadJob {
+  readonly plan: Plan;
+  readonly claims: ClaimSet;
+  readonly load: LoadPlan;
+}
+
+export interface LoadOptions extends LoadJob {
+  readonly connection: ConnectionSettings;
+  readonly settings: Omit<LoaderSettings, 'connection' | 'applicationName'>;
+  readonly runId: string;
+  readonly workers: Workers;
+  /** Null: nothing is written down, the load cannot go on later. */
+  readonly journalFile: string | null;
+  /** What a former load has committed. */
+  readonly past: readonly Entry[];
+  readonly notice: Notice;
+}
+
+/** What a worker thread is started with. */
+export interface LoadTask extends LoadJob {
+  readonly worker: number;
+  readonly lanes: readonly number[];
+  readonly connection: ConnectionSettings;
+  readonly settings: LoadOptions['settings'];
+  readonly runId: string;
+  readonly counters: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+  readonly journalFile: string | null;
+  readonly past: readonly Entry[];
+  readonly notices: MessagePort;
+}
+
+/** A load under way. */
+export interface Loading {
+  readonly totals: CounterTotals;
+  /** Batches under way are committed, then the lanes end. */
+  stop(): void;
+  readonly ended: Promise<LoadEnd>;
+}
+
+/** Starts one long task per worker thread; lanes are dealt out in turn, and what each loads depends on neither. */
+export function startLoading(options: LoadOptions): Loading {
+  const { plan, claims, load, connection, settings, runId, journalFile, past } = options;
+  const { count: workers, pool } = options.workers;
+  const lanes = plan.quotas.length;
+  const memory = allocateCounters(plan.relations.length, lanes, workers);
+  const control = new Control(0, 0);
+  const run = async (worker: number): Promise<LoadEnd[]> => {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (message: Parameters<Notice>[0]) => options.notice(message));
+    port1.unref();
+    const task: LoadTask = {
+      plan,
+      claims,
+      load,
+      worker,
+      lanes: [...plan.quotas.keys()].filter((lane) => lane % workers === worker),
+      connection,
+      settings,
+      runId,
+      counters: memory,
+      control: control.memory,
+      journalFile,
+      past,
+      notices: port2,
+    };
+    try {
+      const ends = (await pool.run(task, { transferList: [port2] })) as LoadEnd[];
+      // What one lane cannot do none can: the others commit what they have under way.
+      if (ends.some(({ kind }) => kind === 'outage' || kind === 'refused')) control.stop();
+      return ends;
+    } catch (error) {
+      control.stop();
+      return [{ kind: 'refused', message: `worker ${worker} ended: ${(error as Error).message}` }];
+    } finally {
+      port1.close();
+    }
+  };
+  const ended = Promise.all(Array.from({ length: workers }, (_, worker) => run(worker))).then(async (all) => {
+    await pool.destroy();
+    const ends = all.flat();
+    for (const kind of ['refused', 'outage', 'stopped'] as const) {
+      const found = ends.find((end) => end.kind === kind);
+      if (found !== undefined) return found;
+    }
+    return { kind: 'finished' } as const;
+  });
+  return {
+    totals: new CounterTotals(memory, plan.relations.length, lanes, workers),
+    stop: () => control.stop(),
+    ended,
+  };
+}

@@ -1,0 +1,468 @@
+import { performance } from 'node:perf_hooks';
+import pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import type { ConnectionSettings } from '../config/connection.js';
+import { parametersOf } from '../lane/bind.js';
+import type { CompiledPlan } from '../lane/compiled.js';
+import type { Filling, Piece } from '../lane/filling.js';
+import type { Operation } from '../lane/operation.js';
+import { type Effect, MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/outcome.js';
+import type { LoadPlan, Stage } from '../plan/stages.js';
+import type { Control } from '../traffic/control.js';
+import type { CounterBlock } from '../traffic/counters.js';
+import type { Notice } from '../traffic/ledger.js';
+import { endBackend } from '../traffic/recovery.js';
+import { connect } from '../traffic/session.js';
+import type { Entry, Journal } from './journal.js';
+import { closeSql, copySql } from './statements.js';
+
+export interface LoaderSettings {
+  readonly connection: ConnectionSettings;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly maxOutageMs: number;
+}
+
+export type LoadEnd =
+  | { readonly kind: 'finished' | 'stopped' }
+  | { readonly kind: 'outage' | 'refused'; readonly message: string };
+
+interface Surroundings {
+  readonly control: Control;
+  readonly counters: CounterBlock;
+  readonly journal: Journal | null;
+  readonly notice: Notice;
+}
+
+/* Rows and bytes of one transaction: what is sent again when a connection is lost, and written down when it is done. */
+const BATCH_ROWS = 50_000;
+/* Of the first one, each next one being twice as large: what a table refuses shows soon, and rows can reference those before them. */
+const FIRST_BATCH_ROWS = 500;
+const BATCH_BYTES = 16 << 20;
+/* Rows whose foreign key one UPDATE closes. */
+const CLOSE_ROWS = 2000;
+const FIRST_BACKOFF_MS = 50;
+const LONGEST_BACKOFF_MS = 2000;
+
+/** A refusal that no other value would pass, or a condition that did not pass: the table is left as it is. */
+class TableRefused extends Error {}
+
+/** Loads one lane's share on one connection at a time, a transaction per batch. */
+export class LaneLoader {
+  private readonly filling: Filling;
+  private readonly compiled: CompiledPlan;
+  private readonly load: LoadPlan;
+  private readonly lane: number;
+  private readonly settings: LoaderSettings;
+  private readonly control: Control;
+  private readonly counters: CounterBlock;
+  private readonly journal: Journal | null;
+  private readonly notice: Notice;
+  private client: pg.Client | null = null;
+  private processId = 0;
+  /** What a former load has done, the oldest first. */
+  private past: readonly Entry[] = [];
+  private refusedInARow = 0;
+  private lastRefusal: string | null = null;
+
+  constructor(
+    { filling, compiled, load, lane }: { filling: Filling; compiled: CompiledPlan; load: LoadPlan; lane: number },
+    settings: LoaderSettings,
+    { control, counters, journal, notice }: Surroundings,
+  ) {
+    this.filling = filling;
+    this.compiled = compiled;
+    this.load = load;
+    this.lane = lane;
+    this.settings = settings;
+    this.control = control;
+    this.counters = counters;
+    this.journal = journal;
+    this.notice = notice;
+  }
+
+  /** Runs all stages, after those parts that `past` says are done. */
+  async run(past: readonly Entry[]): Promise<LoadEnd> {
+    this.past = past;
+    try {
+      for (const [index, stage] of this.load.stages.entries()) {
+        if (this.control.stopped) return { kind: 'stopped' };
+        await this.carryOut(index, stage);
+      }
+      return { kind: this.control.stopped ? 'stopped' : 'finished' };
+    } catch (error) {
+      if (error instanceof Ended) return error.end;
+      throw error;
+    } finally {
+      await this.client?.end().catch(() => undefined);
+    }
+  }
+
+  private async carryOut(index: number, stage: Stage): Promise<void> {
+    const relation = stage.kind === 'insert' ? stage.relations[0]! : stage.relation;
+    try {
+      if (stage.kind === 'copy') await this.copyAll(index, stage.relation);
+      else if (stage.kind === 'insert') await this.insertAll(index, stage.relations);
+      else await this.closeAll(index, stage.relation, stage.foreignKey);
+    } catch (error) {
+      if (!(error instanceof TableRefused)) throw error;
+      this.notice({ kind: 'quarantine', sqlstate: '', relation, text: error.message });
+    }
+  }
+
+  private async copyAll(stage: number, relation: number): Promise<void> {
+    const quota = this.load.quotas[relation]![this.lane]!;
+    this.refusedInARow = 0;
+    let rows = 0;
+    for (let batchRows = FIRST_BATCH_ROWS; rows < quota && !this.control.stopped; batchRows *= 2) {
+      const most = Math.min(quota - rows, batchRows, BATCH_ROWS);
+      const done = this.takePast(stage);
+      const before = done === null ? null : this.replayPieces(relation, done, most);
+      const batch = before ?? (await this.copyBatch(stage, relation, most));
+      const refused = new Set(batch.refused);
+      let at = 0;
+      for (const piece of batch.pieces) {
+        const from = at;
+        at += piece.slots.length;
+        const ofPiece = new Set([...refused].filter((row) => row >= from && row < at).map((row) => row - from));
+        this.filling.committed(piece, refused.size === 0 ? NONE : ofPiece);
+      }
+      if (at === 0) return;
+      rows += at - refused.size;
+      this.count(relation, at - refused.size, refused.size);
+      this.refusedInARow = refused.size === at ? this.refusedInARow + at : 0;
+      if (this.refusedInARow >= this.compiled.plan.quarantineAfter && this.lastRefusal !== null)
+        throw new TableRefused(this.lastRefusal);
+    }
+  }
+
+  private replayPieces(relation: number, { pieces: count, refused }: Entry, most: number): Batch {
+    const pieces: Piece[] = [];
+    let rows = 0;
+    while (pieces.length < count) {
+      const piece = this.filling.next(relation, most - rows);
+      if (piece === null) break;
+      pieces.push(piece);
+      rows += piece.slots.length;
+    }
+    return { pieces, refused };
+  }
+
+  /** Sends rows as they are made; where one is refused, all of the batch again, halved until it stands alone. */
+  private async copyBatch(stage: number, relation: number, limit: number): Promise<Batch> {
+    const pieces: Piece[] = [];
+    const size = { rows: 0, bytes: 0 };
+    const draw = function* (this: LaneLoader): Generator<Buffer> {
+      for (const { bytes } of pieces) yield bytes;
+      while (size.rows < limit && size.bytes < BATCH_BYTES && !(this.control.stopped && size.rows > 0)) {
+        const piece = this.filling.next(relation, limit - size.rows);
+        if (piece === null) return;
+        pieces.push(piece);
+        size.rows += piece.slots.length;
+        size.bytes += piece.bytes.length;
+        yield piece.bytes;
+      }
+    }.bind(this);
+    let refused: number[] = [];
+    let isHalved = false;
+    await this.transaction(
+      stage,
+      async (client) => {
+        refused = [];
+        if (isHalved) refused = await this.copyHalved(client, relation, pieces);
+        else await this.copy(client, relation, draw());
+        return size.rows === 0 ? null : { pieces: pieces.length, refused, effect: null };
+      },
+      (error) => {
+        if (isHalved) return false;
+        // The rest of the batch must be known before it can be halved; the server takes nothing more of it.
+        for (const _ of draw());
+        this.note(relation, error);
+        isHalved = true;
+        return true;
+      },
+    );
+    return { pieces, refused };
+  }
+
+  private async copy(client: pg.Client, relation: number, pieces: Iterable<Buffer>): Promise<void> {
+    const stream = client.query(copyFrom(copySql(this.compiled.relations[relation]!.plan), { highWaterMark: 1 << 20 }));
+    let failure: Error | null = null;
+    let wake: () => void = () => undefined;
+    stream.on('error', (error) => {
+      failure ??= error;
+      wake();
+    });
+    for (const event of ['drain', 'finish'] as const) stream.on(event, () => wake());
+    const happens = () =>
+      new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    for (const bytes of pieces) {
+      if (failure !== null) throw failure;
+      if (!stream.write(bytes)) await happens();
+    }
+    if (failure !== null) throw failure;
+    const finished = happens();
+    stream.end();
+    await finished;
+    if (failure !== null) throw failure;
+  }
+
+  /** Returns the rows that are refused for themselves. */
+  private async copyHalved(client: pg.Client, relation: number, pieces: readonly Piece[]): Promise<number[]> {
+    const lines = pieces.flatMap(({ bytes }) => linesOf(bytes));
+    const refused: number[] = [];
+    const open: (readonly [number, number])[] = [[0, lines.length]];
+    for (let part = open.pop(); part !== undefined; part = open.pop()) {
+      const [from, to] = part;
+      await client.query('SAVEPOINT part');
+      try {
+        await this.copy(client, relation, [Buffer.concat(lines.slice(from, to))]);
+        await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT part');
+      } catch (error) {
+        if (!isRefusal(error) || reactionTo(error.code!, 'insert') !== 'redraw') throw error;
+        await client.query('ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part');
+        if (to - from === 1) {
+          refused.push(from);
+          this.note(relation, error);
+          this.counters.addError(error.code!, relation);
+        } else {
+          const middle = (from + to) >> 1;
+          open.push([middle, to], [from, middle]);
+        }
+      }
+      // One after the other without a row in between: the table takes nothing.
+      if (refused.length >= this.compiled.plan.quarantineAfter && refused[refused.length - 1] === refused.length - 1)
+        throw new TableRefused(this.lastRefusal ?? 'refused');
+    }
+    return refused;
+  }
+
+  private async insertAll(stage: number, relations: readonly number[]): Promise<void> {
+    const rows = new Map(relations.map((relation) => [relation, 0]));
+    for (const relation of relations) {
+      const quota = this.load.quotas[relation]![this.lane]!;
+      let refusals = 0;
+      while (rows.get(relation)! < quota && !this.control.stopped) {
+        const operation = this.filling.insert(relation, quota - rows.get(relation)!);
+        if (operation === null) break;
+        const effect = this.takePast(stage) ?? (await this.insertOne(stage, operation));
+        this.filling.inserted(operation, effect.effect);
+        if (effect.effect === null) {
+          this.count(relation, 0, 1);
+          if (++refusals > this.compiled.plan.maxRetries.insert) throw new TableRefused(this.lastRefusal ?? 'refused');
+          continue;
+        }
+        refusals = 0;
+        for (const [index, statement] of operation.statements.entries()) {
+          const all = [
+            { relation: statement.relation, count: effect.effect.rows[index]! },
+            ...statement.also.map((each) => ({ relation: each.relation, count: each.slots.length })),
+          ];
+          for (const each of all) {
+            rows.set(each.relation, (rows.get(each.relation) ?? 0) + each.count);
+            this.count(each.relation, each.count, 0);
+          }
+        }
+      }
+    }
+  }
+
+  /** The operation's effect; null where its values are refused. */
+  private async insertOne(stage: number, operation: Operation): Promise<{ readonly effect: Effect | null }> {
+    let effect: Effect | null = null;
+    let isRefused = false;
+    await this.transaction(
+      stage,
+      async (client) => {
+        if (isRefused) return null;
+        const rows: number[] = [];
+        const returned: ((string | null)[][] | null)[] = [];
+        for (const statement of operation.statements) {
+          const values = parametersOf(operation.bytes, statement);
+          const result = await client.query<(string | null)[]>({ text: statement.shape.sql, values, rowMode: 'array' });
+          rows.push(result.rowCount ?? 0);
+          returned.push(statement.shape.returnsRows ? result.rows : null);
+        }
+        effect = { rows, returned };
+        return { pieces: 0, refused: [], effect };
+      },
+      (error) => {
+        this.note(operation.relation, error);
+        this.counters.addError(error.code!, operation.relation);
+        effect = null;
+        isRefused = true;
+        return true;
+      },
+    );
+    if (isRefused) this.journal?.add({ lane: this.lane, stage, xid: null, pieces: 0, refused: [], effect: null });
+    return { effect };
+  }
+
+  private async closeAll(stage: number, relation: number, foreignKey: number): Promise<void> {
+    const { plan } = this.compiled.relations[relation]!;
+    const key = plan.foreignKeys[foreignKey]!;
+    const text = closeSql(plan, key.columns);
+    const count = this.filling.remembered(relation);
+    for (let from = 0; from < count && !this.control.stopped; from += CLOSE_ROWS) {
+      const columns = this.filling.closing(relation, foreignKey, from, from + CLOSE_ROWS);
+      if (columns[0]!.length === 0 || this.takePast(stage) !== null) continue;
+      await this.transaction(
+        stage,
+        async (client) => {
+          await client.query({ text, values: columns });
+          return { pieces: 0, refused: [], effect: null };
+        },
+        () => false,
+      );
+      this.counters.addTable(relation, 'update', 'rows', columns[0]!.length);
+    }
+  }
+
+  private takePast(stage: number): Entry | null {
+    if (this.past[0]?.stage !== stage) return null;
+    const [first, ...rest] = this.past;
+    this.past = rest;
+    return first!;
+  }
+
+  private count(relation: number, rows: number, refused: number): void {
+    this.counters.addTable(relation, 'insert', 'rows', rows);
+    this.counters.addTable(relation, 'insert', 'rejected', refused);
+  }
+
+  private note(relation: number, error: pg.DatabaseError): void {
+    this.lastRefusal = `${error.message} (${error.code})`;
+    this.notice({ kind: 'error', sqlstate: error.code!, relation, text: error.message });
+  }
+
+  /**
+   * Carries out `work` as one transaction that commits once, whatever happens to connections; null from `work` says that
+   * there is nothing to commit. `refused` is asked what refuses values: true tries again.
+   */
+  private async transaction(
+    stage: number,
+    work: (client: pg.Client) => Promise<Omit<Entry, 'lane' | 'stage' | 'xid'> | null>,
+    refused: (error: pg.DatabaseError) => boolean,
+  ): Promise<void> {
+    for (let replays = 0; ; ) {
+      const client = await this.connection();
+      let xid: string | null = null;
+      try {
+        await client.query('BEGIN');
+        const done = await work(client);
+        if (done === null) {
+          await client.query('ROLLBACK');
+          return;
+        }
+        const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+        xid = rows[0]!.xid;
+        this.journal?.add({ lane: this.lane, stage, xid, ...done });
+        await client.query('COMMIT');
+        return;
+      } catch (error) {
+        if (error instanceof TableRefused) {
+          await client.query('ROLLBACK').catch(() => undefined);
+          throw error;
+        }
+        if (!isRefusal(error)) {
+          if (!isLoss(error)) throw error;
+          if (await this.wasCommitted(xid)) return;
+          continue;
+        }
+        await client.query('ROLLBACK').catch(() => undefined);
+        const reaction = reactionTo(error.code!, 'insert');
+        if (reaction === 'redraw' && refused(error)) continue;
+        if (reaction !== 'replay' || replays++ >= MAX_REPLAYS)
+          throw new TableRefused(`${error.message} (${error.code})`);
+        await new Promise((resolve) => setTimeout(resolve, replayDelayMs(replays)));
+      }
+    }
+  }
+
+  /** What the server knows of a transaction whose COMMIT was not answered. */
+  private async wasCommitted(xid: string | null): Promise<boolean> {
+    this.client = null;
+    const lost = this.processId;
+    const client = await this.connection();
+    await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
+    return xid !== null && (await isCommitted(client, xid));
+  }
+
+  private async connection(): Promise<pg.Client> {
+    if (this.client !== null) return this.client;
+    const { connection, applicationName, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs, maxOutageMs } =
+      this.settings;
+    const sinceMs = performance.now();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        this.client = await connect(connection, {
+          applicationName,
+          connectTimeoutMs,
+          statementTimeoutMs,
+          lockTimeoutMs,
+          pipeline: false,
+        });
+        if (this.processId !== 0) this.counters.add('reconnects', 1);
+        this.processId = (this.client as unknown as { processID: number }).processID;
+        return this.client;
+      } catch (error) {
+        const message = (error as Error).message || String((error as NodeJS.ErrnoException).code);
+        const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+        if (code.startsWith('28') || code === '3D000' || code === '42501')
+          throw new Ended({ kind: 'refused', message });
+        if (performance.now() - sinceMs > maxOutageMs) throw new Ended({ kind: 'outage', message });
+        const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
+        await new Promise((resolve) => setTimeout(resolve, backoffMs));
+      }
+    }
+  }
+}
+
+interface Batch {
+  readonly pieces: readonly Piece[];
+  /** Rows, by their number within the batch. */
+  readonly refused: readonly number[];
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** The lane ends, as a value that passes through its awaits. */
+class Ended extends Error {
+  readonly end: LoadEnd;
+
+  constructor(end: LoadEnd) {
+    super();
+    this.end = end;
+  }
+}
+
+/** True where a transaction is known to have been committed; its backend must have left. */
+export async function isCommitted(client: pg.Client, xid: string): Promise<boolean> {
+  const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [xid]);
+  return rows[0]!.status === 'committed';
+}
+
+function isRefusal(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
+}
+
+function isLoss(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return true;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code !== undefined || /connection|queryable|closed/i.test(message);
+}
+
+/** Rows of COPY's text format: a line feed stands at their ends alone. */
+function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const end = bytes.indexOf(10, from) + 1;
+    lines.push(bytes.subarray(from, end));
+    from = end;
+  }
+  return lines;
+}

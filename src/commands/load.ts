@@ -1,0 +1,312 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { type LoadJob, startLoading } from '../bulk/coordinator.js';
+import { type Entry, Journal } from '../bulk/journal.js';
+import { isCommitted, type LoadEnd } from '../bulk/lane-loader.js';
+import { type ConnectionSettings, describeConnection } from '../config/connection.js';
+import { type Config, loadConfig, type Override } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { type ClaimSet, PINNED } from '../lane/claims.js';
+import type { Plan } from '../plan/plan.js';
+import { loadPlan, type Standing } from '../plan/stages.js';
+import { type LoadSummary, loadText } from '../report/load.js';
+import { LoadMeter } from '../report/meter.js';
+import { Progress } from '../report/progress.js';
+import { fingerprint } from '../report/summary.js';
+import type { Cluster } from '../server/cluster.js';
+import type { RowCounts } from '../traffic/claim.js';
+import { startWorkers, type Workers, workerCount } from '../traffic/coordinator.js';
+import type { CounterTotals } from '../traffic/counters.js';
+import { applicationName } from '../traffic/message.js';
+import { endBackends } from '../traffic/recovery.js';
+import { type OwnedSequence, settleSequences } from '../traffic/sequences.js';
+import { VERSION } from '../version.js';
+import { connectCoordinator, connectRehearsal } from './connect.js';
+import { startDemo } from './demo.js';
+import { EXIT } from './exit.js';
+import { decodePlan, encodePlan } from './plan-file.js';
+import { prepare } from './prepare.js';
+import { StopSignals } from './stop-signals.js';
+import { writeSummary } from './summary-file.js';
+
+export interface LoadCommandOptions {
+  readonly file: string;
+  readonly overrides: readonly Override[];
+  /** Rows that each table holds at the end. */
+  readonly rows: number;
+  readonly journalFile: string | undefined;
+  readonly summaryFile: string | undefined;
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
+
+/* Backends of a load that was killed end at their next write. */
+const END_TIMEOUT_MS = 10_000;
+
+/** What a journal begins with. */
+interface Header {
+  readonly rows: number;
+  readonly database: string;
+  /** Of what decides on the rows, so that a load is not gone on with under other settings. */
+  readonly settings: string;
+  readonly runId: string;
+  readonly stored: object;
+  readonly load: LoadJob['load'];
+  readonly rowsAtStart: RowCounts;
+  readonly sequences: readonly OwnedSequence[];
+}
+
+interface Job extends LoadJob {
+  readonly rowsAtStart: RowCounts;
+  readonly sequences: readonly OwnedSequence[];
+  readonly past: readonly Entry[];
+}
+
+/** Fills tables by COPY: YAML → catalog → plan → rows. Returns the exit code. */
+export async function load(options: LoadCommandOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
+  const stops = new StopSignals();
+  let cluster: Cluster | undefined;
+  let workers: Workers | undefined;
+  try {
+    const config = forLoading(loadConfig(options.file, options.overrides, environment));
+    const runId = randomBytes(4).toString('hex');
+    if (config.embedded) {
+      cluster = await startDemo(config, runId);
+      progress.message('info', `embedded PostgreSQL with the demo tables: ${describeConnection(cluster.settings)}`);
+    }
+    const connection = cluster?.settings ?? config.connection;
+    const journal = new Journal(options.journalFile ?? `${options.file}.load`);
+    const { generator } = config;
+    workers = startWorkers(workerCount(generator.workers, generator.connections), 'load');
+    const job = await decide(options, { ...config, connection }, runId, journal, progress);
+    const startMs = performance.now();
+    const loading = startLoading({
+      ...job,
+      connection,
+      settings: {
+        connectTimeoutMs: generator.timeouts.connect,
+        statementTimeoutMs: generator.timeouts.statement,
+        lockTimeoutMs: generator.timeouts.lock,
+        maxOutageMs: generator.max_outage_seconds * 1000,
+      },
+      runId,
+      workers,
+      journalFile: journal.file,
+      notice: ({ kind, relation, text }) => {
+        if (kind === 'quarantine')
+          progress.message('warn', `${job.plan.relations[relation]!.label}: left as it is: ${text}`);
+      },
+    });
+    stops.onFirst((signal) => {
+      progress.message('info', `${signal}: stopping, batches under way are committed (again: end at once)`);
+      loading.stop();
+    });
+    progress.start(new LoadMeter(loading.totals, rowsWanted(job)));
+    const end = await loading.ended;
+    progress.stop();
+    await settle(connection, config, job, runId, progress);
+    if (end.kind === 'finished') journal.remove();
+    const summary = summarise(job, loading.totals, end, {
+      seconds: (performance.now() - startMs) / 1000,
+      rows: options.rows,
+      maxErrorRatio: generator.error_budget.max_error_ratio,
+      signal: stops.signal,
+      journal: journal.file,
+    });
+    if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : loadText(summary));
+    return summary.exit.code;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    progress.message('error', error.message);
+    return EXIT.setup;
+  } finally {
+    progress.stop();
+    stops.ignore();
+    await workers?.end();
+    await cluster?.stop();
+  }
+}
+
+/** Every targeted table is filled, whatever the traffic's weights are; all of its rows are counted. */
+function forLoading(config: Config): Config {
+  return {
+    ...config,
+    operationWeights: { INSERT: 1, UPDATE: 0, DELETE: 0 },
+    generator: {
+      ...config.generator,
+      num_iterations: -1,
+      row_selection: 'owned',
+      count_rows: 'always',
+      table_weights: {},
+      table_rows: { min: 0, max: 0 },
+    },
+  };
+}
+
+/** What is to be loaded: what the journal of an interrupted load says, or what the database calls for. */
+async function decide(
+  { rows }: LoadCommandOptions,
+  config: Config,
+  runId: string,
+  journal: Journal,
+  progress: Progress,
+): Promise<Job> {
+  const client = await connectCoordinator(config.connection, config, runId);
+  try {
+    const { rows: names } = await client.query<{ name: string }>('SELECT current_database() AS name');
+    const database = names[0]!.name;
+    const settings = settingsOf(config);
+    if (journal.exists) return await goOn(client, journal, { rows, database, settings }, progress);
+    const prepared = await prepare(client, config, {
+      dryRun: false,
+      say: (level, text) => progress.message(level, text),
+      rehearsal: config.generator.rehearse ? () => connectRehearsal(config.connection, config, runId) : null,
+    });
+    const { plan, claims, rowsAtStart, sequences } = prepared;
+    const load = loadPlan(plan, rows, standingOf(plan, claims, rowsAtStart));
+    for (const [index, { label, capacity, operations, targeted }] of plan.relations.entries()) {
+      const wanted = load.quotas[index]!.reduce((sum, quota) => sum + quota, 0);
+      const missing = Math.max(0, rows - (rowsAtStart[index] ?? 0));
+      if (targeted && operations.insert && wanted < missing)
+        progress.message(
+          'info',
+          `${label}: room for ${wanted} of ${missing} rows${capacity < missing ? '' : ' (its parents are few)'}`,
+        );
+    }
+    const job = { plan, claims, load, rowsAtStart, sequences };
+    const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
+    journal.begin(header);
+    return { ...job, past: [] };
+  } finally {
+    await client.end();
+  }
+}
+
+/** A name for what decides on the rows. */
+function settingsOf({ schemas, generator }: Config): string {
+  const plain = JSON.stringify({ schemas, generator }, (_, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
+  return fingerprint(JSON.parse(plain));
+}
+
+async function goOn(
+  client: pg.Client,
+  journal: Journal,
+  now: Pick<Header, 'rows' | 'database' | 'settings'>,
+  progress: Progress,
+): Promise<Job> {
+  const { header: first, entries } = journal.read();
+  const header = first as Header;
+  for (const key of ['rows', 'database', 'settings'] as const) {
+    if (header[key] === now[key]) continue;
+    const what = {
+      rows: `--rows ${header.rows}`,
+      database: `the database ${header.database}`,
+      settings: 'the generator settings of then',
+    };
+    throw SetupError.of(
+      journal.file,
+      `a load was interrupted here, with ${what[key]}: repeat it as it was, and it goes on; or remove the file to begin anew`,
+    );
+  }
+  const { plan, claims } = decodePlan(header.stored, journal.file);
+  // Of the last load's lanes some may still be at work when it was ended by force.
+  const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
+  await endBackends(client, names, END_TIMEOUT_MS);
+  const past: Entry[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const isLast = !entries.slice(index + 1).some(({ lane }) => lane === entry.lane);
+    if (isLast && entry.xid !== null && !(await isCommitted(client, entry.xid))) continue;
+    past.push(entry);
+  }
+  progress.message('info', `going on with the load that ${journal.file} tells of: ${past.length} batches are done`);
+  return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
+}
+
+function standingOf(plan: Plan, claims: ClaimSet, rowsAtStart: RowCounts): Standing[] {
+  return plan.relations.map((_, relation) => {
+    const lanes = claims[relation]!.lanes;
+    return {
+      rows: rowsAtStart[relation] ?? 0,
+      known: plan.quotas.map((_, lane) => lanes.some((each) => each === lane || each === PINNED)),
+    };
+  });
+}
+
+function rowsWanted({ load }: Job): number {
+  return load.quotas.flat().reduce((sum, quota) => sum + quota, 0);
+}
+
+async function settle(
+  connection: ConnectionSettings,
+  config: Config,
+  { sequences }: Job,
+  runId: string,
+  progress: Progress,
+): Promise<void> {
+  if (sequences.length === 0) return;
+  try {
+    const client = await connectCoordinator(connection, config, runId);
+    await settleSequences(client, sequences);
+    await client.end();
+  } catch (error) {
+    progress.message('warn', `sequences stay past the load's values: ${(error as Error).message}`);
+  }
+}
+
+function summarise(
+  { plan, load, rowsAtStart }: Job,
+  totals: CounterTotals,
+  end: LoadEnd,
+  ran: { seconds: number; rows: number; maxErrorRatio: number; signal: string | null; journal: string },
+): LoadSummary {
+  const tables = plan.relations.flatMap((relation, index) => {
+    if (!relation.targeted) return [];
+    const rows = totals.table(index, 'insert', 'rows');
+    const atStart = rowsAtStart[index] ?? null;
+    return [
+      {
+        table: relation.label,
+        rows,
+        wanted: load.quotas[index]!.reduce((sum, quota) => sum + quota, 0),
+        refused: totals.table(index, 'insert', 'rejected'),
+        rows_at_start: atStart,
+        rows_expected: atStart === null ? null : atStart + rows,
+      },
+    ];
+  });
+  const refused = tables.reduce((sum, table) => sum + table.refused, 0);
+  const loaded = tables.reduce((sum, table) => sum + table.rows, 0);
+  const short = tables.filter((table) => table.rows < table.wanted).map(({ table }) => table);
+  const exit = (): LoadSummary['exit'] => {
+    const later = `the same command goes on from there (${ran.journal})`;
+    switch (end.kind) {
+      case 'outage':
+        return { code: EXIT.outage, reason: `the database stayed unreachable: ${end.message}; ${later}` };
+      case 'refused':
+        return { code: EXIT.endedEarly, reason: `${end.message}; ${later}` };
+      case 'stopped':
+        return { code: EXIT.finished, reason: `stopped by ${ran.signal ?? 'a lane'}; ${later}` };
+      case 'finished':
+        if (short.length > 0) return { code: EXIT.endedEarly, reason: `not filled: ${short.join(', ')}` };
+        if (refused > 0 && refused / (refused + loaded) > ran.maxErrorRatio)
+          return { code: EXIT.endedEarly, reason: `${refused} rows were refused, beyond error_budget.max_error_ratio` };
+        return { code: EXIT.finished, reason: `every table holds ${ran.rows} rows, or as many as it has room for` };
+    }
+  };
+  return {
+    schema_version: 1,
+    version: VERSION,
+    exit: exit(),
+    elapsed_seconds: ran.seconds,
+    seeds: { random: plan.randomSeed, faker: plan.fakerSeed },
+    connections: plan.quotas.length,
+    rows: loaded,
+    rows_per_second: Math.round(loaded / ran.seconds),
+    tables: Object.fromEntries(tables.map(({ table, ...figures }) => [table, figures])),
+    errors: Object.fromEntries(totals.errors().map(({ sqlstate, count }) => [sqlstate, count])),
+  };
+}

@@ -1,0 +1,175 @@
+import { CopySink } from '../datum/sink.js';
+import { split, splitNumber } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import { Circle } from './circle.js';
+import type { ClaimSet } from './claims.js';
+import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import type { InsertContext } from './draft.js';
+import { Drafts } from './drafts.js';
+import { Operation } from './operation.js';
+import type { Effect } from './outcome.js';
+import { OwnedRows } from './owned.js';
+import { NOTHING_REQUIRED, Parents } from './parents.js';
+import { RowStore } from './row-store.js';
+
+/** Rows of one relation in COPY's text format. */
+export interface Piece {
+  readonly relation: number;
+  readonly bytes: Buffer;
+  /** By row. */
+  readonly slots: readonly number[];
+}
+
+/* A piece is written while the one before it is on its way: some kilobytes keep the server busy. */
+const PIECE_BYTES = 1 << 16;
+/* Rows whose draws are numbered within one seed. */
+const BLOCK = 4096;
+/* Rows of one INSERT, where COPY will not do. */
+const INSERT_ROWS = 50;
+
+/**
+ * The rows that one lane loads, relation by relation, parents first: a pure function of plan, claims and of the rows that
+ * were refused. Rows that nothing will reference are forgotten as soon as they are there; of others as many are
+ * remembered as `max_tracked_rows` allows, each with the same chance.
+ */
+export class Filling {
+  private readonly compiled: CompiledPlan;
+  private readonly store: RowStore;
+  private readonly parents: Parents;
+  private readonly drafts: Drafts;
+  private readonly rows: OwnedRows;
+  private readonly isRemembered: boolean[];
+  private readonly seeds: OperationSeeds;
+  private readonly stream = new Stream();
+  private readonly sink = new CopySink();
+  /** By relation: rows drawn, and rows of which one in so many is remembered. */
+  private readonly drawn: number[];
+  private readonly seen: number[];
+
+  /** `closing`: relations with foreign keys that are closed when all rows are there. */
+  constructor(compiled: CompiledPlan, lane: number, claims: ClaimSet, closing: ReadonlySet<number>) {
+    this.isRemembered = compiled.relations.map((_, relation) => closing.has(relation));
+    this.compiled = compiled;
+    this.store = new RowStore(compiled, lane, claims);
+    for (const [relation, incoming] of this.store.incoming.entries())
+      if (incoming.length > 0) this.isRemembered[relation] = true;
+    this.parents = new Parents(compiled, this.store);
+    const circle = new Circle(compiled, this.store);
+    this.drafts = new Drafts(compiled, { store: this.store, parents: this.parents, circle }, null);
+    this.rows = new OwnedRows(compiled, this.store);
+    const lanes = compiled.laneSeeds(lane);
+    this.seeds = { random: split(lanes.random, 'load'), faker: split(lanes.faker, 'load') };
+    this.drawn = compiled.relations.map(() => 0);
+    this.seen = compiled.relations.map(() => 0);
+  }
+
+  /** The next rows of a relation, at most so many; null where none is possible any more. */
+  next(relation: number, most: number): Piece | null {
+    const { sink } = this;
+    const { plan } = this.compiled.relations[relation]!;
+    sink.clear();
+    const slots: number[] = [];
+    let context: InsertContext | null = null;
+    while (slots.length < most && sink.offset < PIECE_BYTES && this.store.hasRoom(relation)) {
+      const row = this.drawn[relation]!++;
+      if (context === null || row % BLOCK === 0) context = this.contextFor(relation, Math.floor(row / BLOCK));
+      const draft = this.drafts.draftRow(relation, row % BLOCK, context);
+      if (draft === null) break;
+      this.drafts.write(relation, draft, context, sink);
+      sink.endRow(plan.insertColumns.length);
+      slots.push(draft.slot);
+    }
+    return slots.length === 0 ? null : { relation, bytes: sink.copyFrom(0), slots };
+  }
+
+  /** The piece is committed but for the rows that were refused, by their index. */
+  committed({ relation, slots }: Piece, refused: ReadonlySet<number>): void {
+    for (const [row, slot] of slots.entries()) {
+      if (refused.has(row)) this.store.drop(relation, slot);
+      else this.remember(relation, slot);
+    }
+  }
+
+  /** An INSERT of further rows of a relation, with rows of others that they need; null where none is possible any more. */
+  insert(relation: number, most: number): Operation | null {
+    const number = this.drawn[relation]!++;
+    const operation = new Operation(number, relation, 'insert', 'insert');
+    const seeds = this.seedsFor(relation, number);
+    const rows = this.compiled.relations[relation]!.plan.oneByOne ? 1 : Math.min(most, INSERT_ROWS);
+    return this.rows.insert(operation, rows, seeds) ? operation : null;
+  }
+
+  inserted(operation: Operation, effect: Effect | null): void {
+    if (effect === null) this.rows.undone(operation, false);
+    else this.rows.applied(operation, effect);
+    this.rows.finished(operation);
+  }
+
+  /** Rows of a relation that are remembered: those whose keys can be closed. */
+  remembered(relation: number): number {
+    return this.store.keyspaces[relation]!.live.size;
+  }
+
+  /**
+   * What gives rows from … to (in the order in which they are remembered) a parent by a foreign key that was left NULL:
+   * per column of the key, then per column of the row's own key, a text for each row. Some stay NULL, by chance.
+   */
+  closing(relation: number, foreignKey: number, from: number, to: number): string[][] {
+    const { plan } = this.compiled.relations[relation]!;
+    const key = plan.foreignKeys[foreignKey]!;
+    const { live } = this.store.keyspaces[relation]!;
+    const seeds = this.seedsFor(relation, from, `close/${key.name}`);
+    const columns: string[][] = [...key.columns, ...plan.key].map(() => []);
+    for (let at = from; at < Math.min(to, live.size); at++) {
+      const draw = at - from;
+      const choice = { relation, foreignKey: key, isNeeded: false, draw, required: NOTHING_REQUIRED, turn: null };
+      const parent = this.parents.chooseParent(choice, seeds);
+      if (parent === null) continue;
+      for (const [index, column] of key.parentColumns.entries())
+        columns[index]!.push(this.store.namedText(key.parent, parent, column));
+      for (const [index, column] of plan.key.entries())
+        columns[key.columns.length + index]!.push(this.store.namedText(relation, live.at(at), column));
+    }
+    return columns;
+  }
+
+  private contextFor(relation: number, block: number): InsertContext {
+    const seeds = this.seedsFor(relation, block);
+    return { operation: null, seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
+  }
+
+  private seedsFor(relation: number, block: number, what = ''): OperationSeeds {
+    const { label } = this.compiled.relations[relation]!.plan;
+    return {
+      random: splitNumber(split(this.seeds.random, label + what), block),
+      faker: splitNumber(split(this.seeds.faker, label + what), block),
+    };
+  }
+
+  /** Reservoir sampling (algorithm R, Vitter 1985): row n takes the place of one of m remembered with a chance of m / n. */
+  private remember(relation: number, slot: number): void {
+    const { store } = this;
+    const keyspace = store.keyspaces[relation]!;
+    // Its tuples stay taken, whether the row is remembered or not.
+    keyspace.tuples[slot] = undefined;
+    if (!this.isRemembered[relation]!) {
+      keyspace.forget(slot);
+      return;
+    }
+    const { live } = keyspace;
+    const number = this.seen[relation]!++;
+    if (store.maySee(relation)) {
+      store.enter(relation, slot);
+      return;
+    }
+    this.stream.restart(this.seeds.random, REMEMBER, number);
+    const place = this.stream.below(number + 1);
+    if (place >= live.size) keyspace.forget(slot);
+    else {
+      store.drop(relation, live.at(place));
+      store.enter(relation, slot);
+    }
+  }
+}
+
+const REMEMBER = split({ hi: 0, lo: 0 }, 'remembered rows');

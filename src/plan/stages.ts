@@ -1,0 +1,166 @@
+import type { Plan } from './plan.js';
+
+/** A step of bulk loading, the same in every lane. */
+export type Stage =
+  /** Rows of one relation, whose parents are there. */
+  | { readonly kind: 'copy'; readonly relation: number }
+  /** Relations whose rows need each other, or whose keys the server alone makes: INSERTs that insert them together. */
+  | { readonly kind: 'insert'; readonly relations: readonly number[] }
+  /** A foreign key that was left NULL because its parents came later. */
+  | { readonly kind: 'close'; readonly relation: number; readonly foreignKey: number };
+
+/** The order in which relations are filled, and how many rows each lane gives them. */
+export interface LoadPlan {
+  readonly stages: readonly Stage[];
+  /** By relation and lane. */
+  readonly quotas: readonly (readonly number[])[];
+}
+
+/** What stands in a relation beforehand. */
+export interface Standing {
+  readonly rows: number;
+  /** By lane: true where the lane knows rows of it, its own or pinned ones. */
+  readonly known: readonly boolean[];
+}
+
+/** Parents first: fills every relation up to `rows` rows. */
+export function loadPlan(plan: Plan, rows: number, standing: readonly Standing[]): LoadPlan {
+  const groups = inOrder(plan, circles(plan));
+  const quotas = plan.relations.map(() => plan.quotas.map(() => 0));
+  for (const group of groups) {
+    for (const relation of group) {
+      if (!plan.relations[relation]!.operations.insert) continue;
+      const missing = Math.max(0, rows - standing[relation]!.rows);
+      quotas[relation] = share(plan, relation, missing, { quotas, standing, group });
+    }
+  }
+  const filled = groups
+    .map((group) => group.filter((relation) => quotas[relation]!.some((quota) => quota > 0)))
+    .filter((group) => group.length > 0);
+  const stages = filled.map((group): Stage => {
+    const [relation] = group as [number];
+    return group.length === 1 && !makesKeys(plan, relation)
+      ? { kind: 'copy', relation }
+      : { kind: 'insert', relations: group };
+  });
+  return { stages: [...stages, ...closings(plan, filled.flat(), standing)], quotas };
+}
+
+/** A key that children repeat and only the server knows comes back from an INSERT; COPY returns nothing. */
+function makesKeys(plan: Plan, relation: number): boolean {
+  const isReferenced = plan.relations.some(({ foreignKeys }) => foreignKeys.some(({ parent }) => parent === relation));
+  const { returned, oneByOne } = plan.relations[relation]!;
+  return (isReferenced && returned.length > 0) || oneByOne;
+}
+
+/** Rows of a relation by lane: lanes that have room for it, and parents. */
+function share(
+  plan: Plan,
+  relation: number,
+  missing: number,
+  { quotas, standing, group }: { quotas: number[][]; standing: readonly Standing[]; group: readonly number[] },
+): number[] {
+  const { capacity, foreignKeys } = plan.relations[relation]!;
+  const lanes = plan.quotas.length;
+  const isOpen = plan.quotas.map((_, lane) => {
+    const has = (parent: number) =>
+      group.includes(parent) || quotas[parent]![lane]! > 0 || standing[parent]!.known[lane]!;
+    return lane < capacity && foreignKeys.every(({ nullable, parent }) => nullable || has(parent));
+  });
+  const count = isOpen.filter(Boolean).length;
+  let place = 0;
+  return isOpen.map((open, lane) => {
+    if (!open) return 0;
+    const part = Math.floor(missing / count) + (place++ < missing % count ? 1 : 0);
+    // A lane's ordinals are every n-th of n lanes.
+    return Math.min(part, Math.ceil((capacity - lane) / lanes));
+  });
+}
+
+/** Relations in groups: those that reference each other in a circle by keys that must not be NULL stand together. */
+function circles(plan: Plan): number[][] {
+  const needs = plan.relations.map(({ foreignKeys }) =>
+    foreignKeys.filter(({ nullable }) => !nullable).map(({ parent }) => parent),
+  );
+  const reach = (from: number): Set<number> => {
+    const seen = new Set<number>();
+    const open = [...needs[from]!];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      open.push(...needs[next]!);
+    }
+    return seen;
+  };
+  const reached = new Map<number, Set<number>>();
+  const of = (relation: number) => {
+    let set = reached.get(relation);
+    if (set === undefined) {
+      set = reach(relation);
+      reached.set(relation, set);
+    }
+    return set;
+  };
+  const groups: number[][] = [];
+  const placed = new Set<number>();
+  for (const relation of plan.relations.keys()) {
+    if (placed.has(relation)) continue;
+    const group = [relation];
+    if (of(relation).has(relation))
+      for (const other of of(relation)) if (other !== relation && of(other).has(relation)) group.push(other);
+    for (const member of group) placed.add(member);
+    groups.push(group.sort((a, b) => a - b));
+  }
+  return groups;
+}
+
+/** Groups so that those a key that must not be NULL leads to come first, and others where there is a choice. */
+function inOrder(plan: Plan, groups: readonly number[][]): number[][] {
+  const groupOf = new Map(groups.flatMap((group, index) => group.map((relation) => [relation, index] as const)));
+  const parents = (group: readonly number[], among: (nullable: boolean) => boolean) =>
+    group.flatMap((relation) =>
+      plan.relations[relation]!.foreignKeys.filter(({ nullable }) => among(nullable)).map(
+        ({ parent }) => groupOf.get(parent)!,
+      ),
+    );
+  const must = groups.map(
+    (group, index) => new Set(parents(group, (nullable) => !nullable).filter((g) => g !== index)),
+  );
+  const may = groups.map((group, index) => new Set(parents(group, () => true).filter((g) => g !== index)));
+  const done = new Set<number>();
+  const order: number[][] = [];
+  while (order.length < groups.length) {
+    const ready = [...groups.keys()].filter((index) => !done.has(index) && [...must[index]!].every((g) => done.has(g)));
+    const complete = ready.filter((index) => [...may[index]!].every((g) => done.has(g)));
+    // All that are complete at once; where none is, the first that may leave a key open.
+    for (const index of complete.length > 0 ? complete : ready.slice(0, 1)) {
+      done.add(index);
+      order.push(groups[index]!);
+    }
+  }
+  return order;
+}
+
+/** Keys that may be NULL and lead to relations that were empty when their children came. */
+function closings(plan: Plan, order: readonly number[], standing: readonly Standing[]): Stage[] {
+  const place = new Map(order.map((relation, index) => [relation, index]));
+  return order.flatMap((relation) => {
+    const { foreignKeys, groups, key, operations } = plan.relations[relation]!;
+    if (!operations.update || key.length === 0) return [];
+    return [...foreignKeys.entries()]
+      .filter(([, { nullable, parent, columns }]) => {
+        const later = place.get(parent);
+        const isTied = groups.some((group) => columns.some((column) => group.columns.includes(column)));
+        const isKey = columns.some((column) => key.includes(column));
+        return (
+          nullable &&
+          !isTied &&
+          !isKey &&
+          later !== undefined &&
+          later > place.get(relation)! &&
+          standing[parent]!.rows === 0
+        );
+      })
+      .map(([foreignKey]): Stage => ({ kind: 'close', relation, foreignKey }));
+  });
+}

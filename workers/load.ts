@@ -1,0 +1,34 @@
+import type { LoadTask } from '../src/bulk/coordinator.js';
+import { Journal } from '../src/bulk/journal.js';
+import { LaneLoader, type LoadEnd } from '../src/bulk/lane-loader.js';
+import { CompiledPlan } from '../src/lane/compiled.js';
+import { Filling } from '../src/lane/filling.js';
+import { Control } from '../src/traffic/control.js';
+import { CounterBlock } from '../src/traffic/counters.js';
+import { applicationName } from '../src/traffic/message.js';
+
+/** Piscina's entry: loads the lanes of one worker. No decisions are taken here. */
+export default async function loadLanes(task: LoadTask): Promise<LoadEnd[]> {
+  const { plan, claims, load, connection, settings, past } = task;
+  const control = new Control(0, 0, task.control);
+  const counters = new CounterBlock(task.counters, plan.relations.length, plan.quotas.length, task.worker);
+  const journal = task.journalFile === null ? null : new Journal(task.journalFile);
+  const compiled = new CompiledPlan(plan);
+  const closing = new Set(load.stages.flatMap((stage) => (stage.kind === 'close' ? [stage.relation] : [])));
+  const loaders = task.lanes.map((lane) => {
+    const filling = new Filling(compiled, lane, claims, closing);
+    const loader = new LaneLoader(
+      { filling, compiled, load, lane },
+      { ...settings, connection, applicationName: applicationName(task.runId, lane) },
+      { control, counters, journal, notice: (message) => task.notices.postMessage(message) },
+    );
+    return { lane, loader };
+  });
+  try {
+    return await Promise.all(
+      loaders.map(({ lane, loader }) => loader.run(past.filter((entry) => entry.lane === lane))),
+    );
+  } finally {
+    task.notices.close();
+  }
+}
