@@ -1,6 +1,7 @@
 import type { LoadTask } from '../src/bulk/coordinator.js';
 import { Journal } from '../src/bulk/journal.js';
-import { LaneLoader, type LoadEnd } from '../src/bulk/lane-loader.js';
+import { LaneLoader } from '../src/bulk/lane-loader.js';
+import type { LoadEnd } from '../src/bulk/load-session.js';
 import { CompiledPlan } from '../src/lane/compiled.js';
 import { Filling } from '../src/lane/filling.js';
 import { Control } from '../src/traffic/control.js';

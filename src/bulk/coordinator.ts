@@ -8,7 +8,7 @@ import type { Workers } from '../traffic/coordinator.js';
 import { allocateCounters, CounterTotals } from '../traffic/counters.js';
 import type { Notice } from '../traffic/ledger.js';
 import type { Entry } from './journal.js';
-import type { LoadEnd, LoaderSettings } from './lane-loader.js';
+import type { LoadEnd, LoaderSettings } from './load-session.js';
 
 /** All that a load is made from, decided before its first write. */
 export interface LoadJob {

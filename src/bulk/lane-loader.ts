@@ -1,33 +1,17 @@
-import { performance } from 'node:perf_hooks';
-import pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
-import type { ConnectionSettings } from '../config/connection.js';
+import type pg from 'pg';
 import { parametersOf } from '../lane/bind.js';
 import type { CompiledPlan } from '../lane/compiled.js';
 import type { Filling, Piece } from '../lane/filling.js';
 import type { Operation } from '../lane/operation.js';
-import { type Effect, MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/outcome.js';
+import { type Effect, reactionTo } from '../lane/outcome.js';
 import type { LoadPlan, Stage } from '../plan/stages.js';
 import type { Control } from '../traffic/control.js';
 import type { CounterBlock } from '../traffic/counters.js';
 import type { Notice } from '../traffic/ledger.js';
-import { endBackend } from '../traffic/recovery.js';
-import { connect } from '../traffic/session.js';
+import { copyIn, linesOf } from './copying.js';
 import type { Entry, Journal } from './journal.js';
+import { Ended, isRefusal, type LoadEnd, type LoaderSettings, LoadSession, TableRefused } from './load-session.js';
 import { closeSql, copySql } from './statements.js';
-
-export interface LoaderSettings {
-  readonly connection: ConnectionSettings;
-  readonly applicationName: string;
-  readonly connectTimeoutMs: number;
-  readonly statementTimeoutMs: number;
-  readonly lockTimeoutMs: number;
-  readonly maxOutageMs: number;
-}
-
-export type LoadEnd =
-  | { readonly kind: 'finished' | 'stopped' }
-  | { readonly kind: 'outage' | 'refused'; readonly message: string };
 
 interface Surroundings {
   readonly control: Control;
@@ -38,16 +22,12 @@ interface Surroundings {
 
 /* Rows and bytes of one transaction: what is sent again when a connection is lost, and written down when it is done. */
 const BATCH_ROWS = 50_000;
-/* Of the first one, each next one being twice as large: what a table refuses shows soon, and rows can reference those before them. */
-const FIRST_BATCH_ROWS = 500;
 const BATCH_BYTES = 16 << 20;
+/* Of the first one, each next one being twice as large: what a table refuses shows soon, and rows can reference those before them. */
+const FIRST_BATCH_ROWS = 512;
+const FIRST_BATCH_OF_SELF_REFERENCES = 16;
 /* Rows whose foreign key one UPDATE closes. */
 const CLOSE_ROWS = 2000;
-const FIRST_BACKOFF_MS = 50;
-const LONGEST_BACKOFF_MS = 2000;
-
-/** A refusal that no other value would pass, or a condition that did not pass: the table is left as it is. */
-class TableRefused extends Error {}
 
 /** Loads one lane's share on one connection at a time, a transaction per batch. */
 export class LaneLoader {
@@ -55,13 +35,10 @@ export class LaneLoader {
   private readonly compiled: CompiledPlan;
   private readonly load: LoadPlan;
   private readonly lane: number;
-  private readonly settings: LoaderSettings;
+  private readonly session: LoadSession;
   private readonly control: Control;
   private readonly counters: CounterBlock;
-  private readonly journal: Journal | null;
   private readonly notice: Notice;
-  private client: pg.Client | null = null;
-  private processId = 0;
   /** What a former load has done, the oldest first. */
   private past: readonly Entry[] = [];
   private refusedInARow = 0;
@@ -76,10 +53,9 @@ export class LaneLoader {
     this.compiled = compiled;
     this.load = load;
     this.lane = lane;
-    this.settings = settings;
+    this.session = new LoadSession(lane, settings, journal, () => counters.add('reconnects', 1));
     this.control = control;
     this.counters = counters;
-    this.journal = journal;
     this.notice = notice;
   }
 
@@ -96,7 +72,7 @@ export class LaneLoader {
       if (error instanceof Ended) return error.end;
       throw error;
     } finally {
-      await this.client?.end().catch(() => undefined);
+      await this.session.close();
     }
   }
 
@@ -116,7 +92,7 @@ export class LaneLoader {
     const quota = this.load.quotas[relation]![this.lane]!;
     this.refusedInARow = 0;
     let rows = 0;
-    for (let batchRows = FIRST_BATCH_ROWS; rows < quota && !this.control.stopped; batchRows *= 2) {
+    for (let batchRows = this.firstBatch(relation); rows < quota && !this.control.stopped; batchRows *= 2) {
       const most = Math.min(quota - rows, batchRows, BATCH_ROWS);
       const done = this.takePast(stage);
       const before = done === null ? null : this.replayPieces(relation, done, most);
@@ -138,6 +114,15 @@ export class LaneLoader {
     }
   }
 
+  private copySql(relation: number): string {
+    return copySql(this.compiled.relations[relation]!.plan);
+  }
+
+  private firstBatch(relation: number): number {
+    const { foreignKeys } = this.compiled.relations[relation]!.plan;
+    return foreignKeys.some(({ parent }) => parent === relation) ? FIRST_BATCH_OF_SELF_REFERENCES : FIRST_BATCH_ROWS;
+  }
+
   private replayPieces(relation: number, { pieces: count, refused }: Entry, most: number): Batch {
     const pieces: Piece[] = [];
     let rows = 0;
@@ -156,7 +141,7 @@ export class LaneLoader {
     const size = { rows: 0, bytes: 0 };
     const draw = function* (this: LaneLoader): Generator<Buffer> {
       for (const { bytes } of pieces) yield bytes;
-      while (size.rows < limit && size.bytes < BATCH_BYTES && !(this.control.stopped && size.rows > 0)) {
+      while (size.rows < limit && size.bytes < BATCH_BYTES) {
         const piece = this.filling.next(relation, limit - size.rows);
         if (piece === null) return;
         pieces.push(piece);
@@ -167,12 +152,12 @@ export class LaneLoader {
     }.bind(this);
     let refused: number[] = [];
     let isHalved = false;
-    await this.transaction(
+    await this.session.transaction(
       stage,
       async (client) => {
         refused = [];
         if (isHalved) refused = await this.copyHalved(client, relation, pieces);
-        else await this.copy(client, relation, draw());
+        else await copyIn(client, this.copySql(relation), draw());
         return size.rows === 0 ? null : { pieces: pieces.length, refused, effect: null };
       },
       (error) => {
@@ -187,30 +172,6 @@ export class LaneLoader {
     return { pieces, refused };
   }
 
-  private async copy(client: pg.Client, relation: number, pieces: Iterable<Buffer>): Promise<void> {
-    const stream = client.query(copyFrom(copySql(this.compiled.relations[relation]!.plan), { highWaterMark: 1 << 20 }));
-    let failure: Error | null = null;
-    let wake: () => void = () => undefined;
-    stream.on('error', (error) => {
-      failure ??= error;
-      wake();
-    });
-    for (const event of ['drain', 'finish'] as const) stream.on(event, () => wake());
-    const happens = () =>
-      new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    for (const bytes of pieces) {
-      if (failure !== null) throw failure;
-      if (!stream.write(bytes)) await happens();
-    }
-    if (failure !== null) throw failure;
-    const finished = happens();
-    stream.end();
-    await finished;
-    if (failure !== null) throw failure;
-  }
-
   /** Returns the rows that are refused for themselves. */
   private async copyHalved(client: pg.Client, relation: number, pieces: readonly Piece[]): Promise<number[]> {
     const lines = pieces.flatMap(({ bytes }) => linesOf(bytes));
@@ -220,7 +181,7 @@ export class LaneLoader {
       const [from, to] = part;
       await client.query('SAVEPOINT part');
       try {
-        await this.copy(client, relation, [Buffer.concat(lines.slice(from, to))]);
+        await copyIn(client, this.copySql(relation), [Buffer.concat(lines.slice(from, to))]);
         await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT part');
       } catch (error) {
         if (!isRefusal(error) || reactionTo(error.code!, 'insert') !== 'redraw') throw error;
@@ -275,7 +236,7 @@ export class LaneLoader {
   private async insertOne(stage: number, operation: Operation): Promise<{ readonly effect: Effect | null }> {
     let effect: Effect | null = null;
     let isRefused = false;
-    await this.transaction(
+    await this.session.transaction(
       stage,
       async (client) => {
         if (isRefused) return null;
@@ -298,7 +259,7 @@ export class LaneLoader {
         return true;
       },
     );
-    if (isRefused) this.journal?.add({ lane: this.lane, stage, xid: null, pieces: 0, refused: [], effect: null });
+    if (isRefused) this.session.nothing(stage);
     return { effect };
   }
 
@@ -310,7 +271,7 @@ export class LaneLoader {
     for (let from = 0; from < count && !this.control.stopped; from += CLOSE_ROWS) {
       const columns = this.filling.closing(relation, foreignKey, from, from + CLOSE_ROWS);
       if (columns[0]!.length === 0 || this.takePast(stage) !== null) continue;
-      await this.transaction(
+      await this.session.transaction(
         stage,
         async (client) => {
           await client.query({ text, values: columns });
@@ -326,7 +287,7 @@ export class LaneLoader {
     if (this.past[0]?.stage !== stage) return null;
     const [first, ...rest] = this.past;
     this.past = rest;
-    return first!;
+    return first;
   }
 
   private count(relation: number, rows: number, refused: number): void {
@@ -338,88 +299,6 @@ export class LaneLoader {
     this.lastRefusal = `${error.message} (${error.code})`;
     this.notice({ kind: 'error', sqlstate: error.code!, relation, text: error.message });
   }
-
-  /**
-   * Carries out `work` as one transaction that commits once, whatever happens to connections; null from `work` says that
-   * there is nothing to commit. `refused` is asked what refuses values: true tries again.
-   */
-  private async transaction(
-    stage: number,
-    work: (client: pg.Client) => Promise<Omit<Entry, 'lane' | 'stage' | 'xid'> | null>,
-    refused: (error: pg.DatabaseError) => boolean,
-  ): Promise<void> {
-    for (let replays = 0; ; ) {
-      const client = await this.connection();
-      let xid: string | null = null;
-      try {
-        await client.query('BEGIN');
-        const done = await work(client);
-        if (done === null) {
-          await client.query('ROLLBACK');
-          return;
-        }
-        const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
-        xid = rows[0]!.xid;
-        this.journal?.add({ lane: this.lane, stage, xid, ...done });
-        await client.query('COMMIT');
-        return;
-      } catch (error) {
-        if (error instanceof TableRefused) {
-          await client.query('ROLLBACK').catch(() => undefined);
-          throw error;
-        }
-        if (!isRefusal(error)) {
-          if (!isLoss(error)) throw error;
-          if (await this.wasCommitted(xid)) return;
-          continue;
-        }
-        await client.query('ROLLBACK').catch(() => undefined);
-        const reaction = reactionTo(error.code!, 'insert');
-        if (reaction === 'redraw' && refused(error)) continue;
-        if (reaction !== 'replay' || replays++ >= MAX_REPLAYS)
-          throw new TableRefused(`${error.message} (${error.code})`);
-        await new Promise((resolve) => setTimeout(resolve, replayDelayMs(replays)));
-      }
-    }
-  }
-
-  /** What the server knows of a transaction whose COMMIT was not answered. */
-  private async wasCommitted(xid: string | null): Promise<boolean> {
-    this.client = null;
-    const lost = this.processId;
-    const client = await this.connection();
-    await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
-    return xid !== null && (await isCommitted(client, xid));
-  }
-
-  private async connection(): Promise<pg.Client> {
-    if (this.client !== null) return this.client;
-    const { connection, applicationName, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs, maxOutageMs } =
-      this.settings;
-    const sinceMs = performance.now();
-    for (let attempt = 0; ; attempt++) {
-      try {
-        this.client = await connect(connection, {
-          applicationName,
-          connectTimeoutMs,
-          statementTimeoutMs,
-          lockTimeoutMs,
-          pipeline: false,
-        });
-        if (this.processId !== 0) this.counters.add('reconnects', 1);
-        this.processId = (this.client as unknown as { processID: number }).processID;
-        return this.client;
-      } catch (error) {
-        const message = (error as Error).message || String((error as NodeJS.ErrnoException).code);
-        const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-        if (code.startsWith('28') || code === '3D000' || code === '42501')
-          throw new Ended({ kind: 'refused', message });
-        if (performance.now() - sinceMs > maxOutageMs) throw new Ended({ kind: 'outage', message });
-        const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
-        await new Promise((resolve) => setTimeout(resolve, backoffMs));
-      }
-    }
-  }
 }
 
 interface Batch {
@@ -429,40 +308,3 @@ interface Batch {
 }
 
 const NONE: ReadonlySet<number> = new Set();
-
-/** The lane ends, as a value that passes through its awaits. */
-class Ended extends Error {
-  readonly end: LoadEnd;
-
-  constructor(end: LoadEnd) {
-    super();
-    this.end = end;
-  }
-}
-
-/** True where a transaction is known to have been committed; its backend must have left. */
-export async function isCommitted(client: pg.Client, xid: string): Promise<boolean> {
-  const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [xid]);
-  return rows[0]!.status === 'committed';
-}
-
-function isRefusal(error: unknown): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
-}
-
-function isLoss(error: unknown): boolean {
-  if (error instanceof pg.DatabaseError) return true;
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code !== undefined || /connection|queryable|closed/i.test(message);
-}
-
-/** Rows of COPY's text format: a line feed stands at their ends alone. */
-function linesOf(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
-  for (let from = 0; from < bytes.length; ) {
-    const end = bytes.indexOf(10, from) + 1;
-    lines.push(bytes.subarray(from, end));
-    from = end;
-  }
-  return lines;
-}

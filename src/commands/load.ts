@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { type LoadJob, startLoading } from '../bulk/coordinator.js';
 import { type Entry, Journal } from '../bulk/journal.js';
-import { isCommitted, type LoadEnd } from '../bulk/lane-loader.js';
+import { isCommitted, type LoadEnd } from '../bulk/load-session.js';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';

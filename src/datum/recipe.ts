@@ -145,3 +145,26 @@ export function usesFakerSeed(recipe: Recipe): boolean {
       return false;
   }
 }
+
+const PLAIN: ReadonlySet<Recipe['kind'] | SequenceForm['kind']> = new Set([
+  'integer',
+  'bigint',
+  'decimal',
+  'scaled',
+  'float',
+  'boolean',
+  'date',
+  'time',
+  'timestamp',
+  'inet',
+  'cidr',
+  'macaddr',
+  'uuid',
+  'bits',
+]);
+
+/** True for values without a character that any format escapes: digits, letters and a few signs. */
+export function isPlain(recipe: Recipe): boolean {
+  if (recipe.kind === 'array') return isPlain(recipe.element);
+  return PLAIN.has(recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind);
+}

@@ -47,7 +47,7 @@ export class Sink {
     this.reserve(to - from + 64);
     const { bytes } = this;
     let at = this.offset;
-    if (to - from > 48) {
+    if (to - from > LOOPED) {
       bytes.set(source.subarray(from, to), at);
       at += to - from;
     } else {
@@ -104,13 +104,17 @@ export class Sink {
   }
 }
 
+/* Bytes that a loop copies sooner than a view of them is made and copied. */
+const LOOPED = 160;
+
 const HEX = Buffer.from('0123456789abcdef', 'latin1');
 
 /** A sink for whole tuples: each value stands in a frame, NULL has a form of its own. */
 export abstract class TupleSink extends Sink {
   /** Starts a value and returns its mark. */
   abstract open(): number;
-  abstract close(mark: number): void;
+  /** Ends the value that began at a mark; `isPlain`: it holds nothing that a format could have to escape. */
+  abstract close(mark: number, isPlain?: boolean): void;
   abstract null(): void;
 
   /** A whole value at once. */
@@ -170,11 +174,13 @@ export class CopySink extends TupleSink {
     return this.offset;
   }
 
-  close(mark: number): void {
-    const { bytes, offset } = this;
-    let escapes = 0;
-    for (let at = mark; at < offset; at++) if (isSpecial(bytes[at]!)) escapes++;
-    if (escapes > 0) this.escape(mark, escapes);
+  close(mark: number, isPlain = false): void {
+    if (!isPlain) {
+      const { bytes, offset } = this;
+      let escapes = 0;
+      for (let at = mark; at < offset; at++) if (isSpecial(bytes[at]!)) escapes++;
+      if (escapes > 0) this.escape(mark, escapes);
+    }
     this.reserve(1);
     this.bytes[this.offset++] = TAB;
   }

@@ -1,7 +1,7 @@
 import { holds } from '../constraint/guard.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
-import { usesFakerSeed } from '../datum/recipe.js';
+import { isPlain, usesFakerSeed } from '../datum/recipe.js';
 import type { TupleSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
@@ -155,6 +155,7 @@ export class CompiledColumn {
   private writer: Writer | undefined;
   /* Copies of what is read for every value, so that it lies together. */
   private readonly isNull: boolean;
+  private readonly isPlain: boolean;
   private readonly nullRatio: number;
   private readonly edgeRatio: number;
   private readonly label: Seed;
@@ -171,6 +172,7 @@ export class CompiledColumn {
     this.writers = writers;
     this.writer = undefined;
     this.isNull = plan.recipe.kind === 'null';
+    this.isPlain = isPlain(plan.recipe);
     this.nullRatio = plan.nullRatio;
     this.edgeRatio = plan.edges.length > 0 ? plan.edgeRatio : 0;
     this.stream = stream;
@@ -190,7 +192,7 @@ export class CompiledColumn {
       const edge = this.edges[stream.below(this.edges.length)]!;
       sink.put(edge, 0, edge.length);
     } else this.write(stream, sink, ordinal);
-    sink.close(mark);
+    sink.close(mark, this.isPlain);
   }
 
   private get write(): Writer {
@@ -208,6 +210,6 @@ export class CompiledColumn {
     }
     const mark = sink.open();
     this.write(stream, sink, ordinal);
-    sink.close(mark);
+    sink.close(mark, this.isPlain);
   }
 }

@@ -97,7 +97,7 @@ export class Drafts {
   ): boolean {
     let combination = turn;
     const compiled = this.compiled.relations[relation]!;
-    draft.parents.length = 0;
+    if (draft.parents.length > 0) draft.parents.length = 0;
     draft.picks = compiled.pickTuples(context.seeds, draft.draw);
     for (const foreignKey of compiled.plan.foreignKeys) {
       const presence = compiled.presenceOf(foreignKey, draft.picks);

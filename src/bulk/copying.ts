@@ -1,0 +1,41 @@
+import type pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+
+/** Sends rows in COPY's text format as they are made; rejects with what the server says. */
+export async function copyIn(client: pg.Client, sql: string, pieces: Iterable<Buffer>): Promise<void> {
+  const stream = client.query(copyFrom(sql, { highWaterMark: 1 << 20 }));
+  const state: { failure: Error | null } = { failure: null };
+  let wake: () => void = () => undefined;
+  stream.on('error', (error) => {
+    state.failure ??= error;
+    wake();
+  });
+  for (const event of ['drain', 'finish'] as const) stream.on(event, () => wake());
+  const check = () => {
+    if (state.failure !== null) throw state.failure;
+  };
+  const happens = () =>
+    new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  for (const bytes of pieces) {
+    check();
+    if (!stream.write(bytes)) await happens();
+  }
+  check();
+  const finished = happens();
+  stream.end();
+  await finished;
+  check();
+}
+
+/** Rows of COPY's text format: a line feed stands at their ends alone. */
+export function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const end = bytes.indexOf(10, from) + 1;
+    lines.push(bytes.subarray(from, end));
+    from = end;
+  }
+  return lines;
+}

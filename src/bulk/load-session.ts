@@ -1,0 +1,163 @@
+import { performance } from 'node:perf_hooks';
+import pg from 'pg';
+import type { ConnectionSettings } from '../config/connection.js';
+import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/outcome.js';
+import { endBackend } from '../traffic/recovery.js';
+import { connect } from '../traffic/session.js';
+import type { Entry, Journal } from './journal.js';
+
+export interface LoaderSettings {
+  readonly connection: ConnectionSettings;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly maxOutageMs: number;
+}
+
+export type LoadEnd =
+  | { readonly kind: 'finished' | 'stopped' }
+  | { readonly kind: 'outage' | 'refused'; readonly message: string };
+
+const FIRST_BACKOFF_MS = 50;
+const LONGEST_BACKOFF_MS = 2000;
+
+/** A refusal that no other value would pass, or a condition that did not pass: the table is left as it is. */
+export class TableRefused extends Error {}
+
+/** What a transaction did, for the journal; null where there is nothing to commit. */
+export type Done = Omit<Entry, 'lane' | 'stage' | 'xid'> | null;
+
+/** One connection at a time, and transactions that commit once, whatever happens to it. */
+export class LoadSession {
+  private readonly lane: number;
+  private readonly settings: LoaderSettings;
+  private readonly journal: Journal | null;
+  private readonly reconnected: () => void;
+  private client: pg.Client | null = null;
+  private processId = 0;
+
+  constructor(lane: number, settings: LoaderSettings, journal: Journal | null, reconnected: () => void) {
+    this.lane = lane;
+    this.settings = settings;
+    this.journal = journal;
+    this.reconnected = reconnected;
+  }
+
+  async close(): Promise<void> {
+    await this.client?.end().catch(() => undefined);
+  }
+
+  /** Nothing is to be committed: all of it was refused. */
+  nothing(stage: number): void {
+    this.journal?.add({ lane: this.lane, stage, xid: null, pieces: 0, refused: [], effect: null });
+  }
+
+  /**
+   * Carries out `work` as one transaction that commits once, whatever happens to connections; null from `work` says that
+   * there is nothing to commit. `refused` is asked what refuses values: true tries again.
+   */
+  async transaction(
+    stage: number,
+    work: (client: pg.Client) => Promise<Done>,
+    refused: (error: pg.DatabaseError) => boolean,
+  ): Promise<void> {
+    for (let replays = 0; ; ) {
+      const client = await this.connection();
+      let xid: string | null = null;
+      try {
+        await client.query('BEGIN');
+        const done = await work(client);
+        if (done === null) {
+          await client.query('ROLLBACK');
+          return;
+        }
+        const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+        xid = rows[0]!.xid;
+        this.journal?.add({ lane: this.lane, stage, xid, ...done });
+        await client.query('COMMIT');
+        return;
+      } catch (error) {
+        if (error instanceof TableRefused) {
+          await client.query('ROLLBACK').catch(() => undefined);
+          throw error;
+        }
+        if (!isRefusal(error)) {
+          if (!isLoss(error)) throw error;
+          if (await this.wasCommitted(xid)) return;
+          continue;
+        }
+        await client.query('ROLLBACK').catch(() => undefined);
+        const reaction = reactionTo(error.code!, 'insert');
+        if (reaction === 'redraw' && refused(error)) continue;
+        if (reaction !== 'replay' || replays++ >= MAX_REPLAYS)
+          throw new TableRefused(`${error.message} (${error.code})`);
+        await new Promise((resolve) => setTimeout(resolve, replayDelayMs(replays)));
+      }
+    }
+  }
+
+  /** What the server knows of a transaction whose COMMIT was not answered. */
+  private async wasCommitted(xid: string | null): Promise<boolean> {
+    this.client = null;
+    const lost = this.processId;
+    const client = await this.connection();
+    await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
+    return xid !== null && (await isCommitted(client, xid));
+  }
+
+  private async connection(): Promise<pg.Client> {
+    if (this.client !== null) return this.client;
+    const { connection, applicationName, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs, maxOutageMs } =
+      this.settings;
+    const sinceMs = performance.now();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        this.client = await connect(connection, {
+          applicationName,
+          connectTimeoutMs,
+          statementTimeoutMs,
+          lockTimeoutMs,
+          pipeline: false,
+        });
+        if (this.processId !== 0) this.reconnected();
+        this.processId = (this.client as unknown as { processID: number }).processID;
+        return this.client;
+      } catch (error) {
+        const message = (error as Error).message || String((error as NodeJS.ErrnoException).code);
+        const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+        if (code.startsWith('28') || code === '3D000' || code === '42501')
+          throw new Ended({ kind: 'refused', message });
+        if (performance.now() - sinceMs > maxOutageMs) throw new Ended({ kind: 'outage', message });
+        const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
+        await new Promise((resolve) => setTimeout(resolve, backoffMs));
+      }
+    }
+  }
+}
+
+/** The lane ends, as a value that passes through its awaits. */
+export class Ended extends Error {
+  readonly end: LoadEnd;
+
+  constructor(end: LoadEnd) {
+    super();
+    this.end = end;
+  }
+}
+
+/** True where a transaction is known to have been committed; its backend must have left. */
+export async function isCommitted(client: pg.Client, xid: string): Promise<boolean> {
+  const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [xid]);
+  return rows[0]!.status === 'committed';
+}
+
+export function isRefusal(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
+}
+
+function isLoss(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return true;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code !== undefined || /connection|queryable|closed/i.test(message);
+}

@@ -1,0 +1,239 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { LoadSummary } from '../../src/report/load.js';
+import {
+  CLI,
+  configFor,
+  connectTo,
+  contentHash,
+  count,
+  createDatabase,
+  type Database,
+  runCli,
+} from '../server/database.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-load-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Loaded {
+  readonly code: number | null;
+  readonly stderr: string;
+  readonly summary: LoadSummary;
+}
+
+let counter = 0;
+
+/** A load as a user calls it; `running` gets the process as soon as there is one. */
+async function load(
+  yaml: string,
+  options: readonly string[],
+  {
+    file = path.join(folder, `${++counter}.yaml`),
+    running,
+  }: { file?: string; running?: (kill: (signal: NodeJS.Signals) => void) => void } = {},
+): Promise<Loaded> {
+  writeFileSync(file, yaml);
+  const summaryFile = `${file}.summary`;
+  rmSync(summaryFile, { force: true });
+  const child = spawn(process.execPath, [CLI, 'load', '-c', file, '--summary', summaryFile, ...options], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+  const limit = setTimeout(() => child.kill('SIGKILL'), 110_000);
+  running?.((signal) => child.kill(signal));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  clearTimeout(limit);
+  const summary = existsSync(summaryFile) ? JSON.parse(readFileSync(summaryFile, 'utf8')) : undefined;
+  return { code, stderr, summary: summary as LoadSummary };
+}
+
+/* Parents and children, a junction, a row to a row, a circle that may be open, one that may not, one column tables, partitions. */
+const TABLES = `CREATE TYPE mood AS ENUM ('fine', 'bad');
+  CREATE TABLE city (id int PRIMARY KEY, name text NOT NULL UNIQUE);
+  CREATE TABLE person (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, city int NOT NULL REFERENCES city, mood mood, boss bigint REFERENCES person,
+    born date CHECK (born > '1900-01-01'), tags text[], doc jsonb, double_id bigint GENERATED ALWAYS AS (id * 2) STORED);
+  CREATE TABLE passport (person bigint PRIMARY KEY REFERENCES person, number varchar(12) UNIQUE);
+  CREATE TABLE likes (person bigint REFERENCES person, city int REFERENCES city, PRIMARY KEY (person, city));
+  CREATE TABLE team (id uuid PRIMARY KEY, captain bigint, motto text);
+  CREATE TABLE player (id bigint PRIMARY KEY, team uuid NOT NULL REFERENCES team, shirt smallint NOT NULL);
+  ALTER TABLE team ADD FOREIGN KEY (captain) REFERENCES player;
+  CREATE TABLE hen (id int PRIMARY KEY, egg int NOT NULL); CREATE TABLE egg (id int PRIMARY KEY, hen int NOT NULL REFERENCES hen);
+  ALTER TABLE hen ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
+  CREATE TABLE made (id serial PRIMARY KEY, at timestamptz); CREATE TABLE of_made (made int REFERENCES made, v "char");
+  CREATE TABLE sales (day date, id bigint, amount numeric(8,2), PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+  CREATE TABLE sales_old PARTITION OF sales FOR VALUES FROM (MINVALUE) TO ('2015-01-01'); CREATE TABLE sales_new PARTITION OF sales DEFAULT;
+  CREATE TABLE single (id int PRIMARY KEY CHECK (id = 1), v text);
+  CREATE TABLE keyless (a text, b bytea, c text);`;
+
+const SETTINGS = 'random_seed: 4\nnull_ratio: 0.1';
+
+async function rowsOf(database: Database, summary: LoadSummary): Promise<Record<string, string>> {
+  for (const [table, { rows_expected: rows }] of Object.entries(summary.tables))
+    expect(rows, table).toBe(await count(database, table));
+  return await contentHash(database, Object.keys(summary.tables));
+}
+
+describe('load', () => {
+  it('fills every kind of table, the same for any number of workers', async () => {
+    const hashes: Record<string, string>[] = [];
+    for (const workers of [1, 2, 3]) {
+      const database = await createDatabase(TABLES);
+      const { code, summary, stderr } = await load(configFor(database, `${SETTINGS}\nworkers: ${workers}`), [
+        '--rows',
+        '3000',
+      ]);
+      expect(stderr).toContain('public.single: room for 1 of 3000 rows');
+      expect(summary.exit).toEqual({ code: 0, reason: 'every table holds 3000 rows, or as many as it has room for' });
+      expect(code).toBe(0);
+      hashes.push(await rowsOf(database, summary));
+      for (const [table, { rows_expected: rows, refused }] of Object.entries(summary.tables)) {
+        expect(refused, table).toBe(0);
+        expect(rows, table).toBe(table === 'public.single' ? 1 : 3000);
+      }
+      const { rows } = await database.client.query<Record<string, number>>(`SELECT
+        (SELECT count(boss)::int FROM person) AS bosses, (SELECT count(captain)::int FROM team) AS captains,
+        (SELECT count(DISTINCT captain)::int FROM team) AS different, (SELECT count(DISTINCT city)::int FROM person) AS cities,
+        (SELECT nextval(pg_get_serial_sequence('person', 'id')) - max(id) FROM person)::int AS next`);
+      expect(rows[0]!['bosses']).toBeGreaterThan(2500);
+      expect(rows[0]!['captains']).toBeGreaterThan(2600);
+      expect(rows[0]!['different']).toBeGreaterThan(1500);
+      expect(rows[0]!['cities']).toBeGreaterThan(1500);
+      expect(rows[0]!['next']).toBeGreaterThan(0);
+      await database.drop();
+    }
+    expect(hashes[1]).toEqual(hashes[0]);
+    expect(hashes[2]).toEqual(hashes[0]);
+  });
+
+  it('fills up what stands there, and a run goes on from it', async () => {
+    const database = await createDatabase(TABLES);
+    const settings = configFor(database, `${SETTINGS}\nexisting_rows: all`);
+    expect((await load(settings, ['--rows', '500'])).code).toBe(0);
+    const { code, summary } = await load(settings, ['--rows', '1200']);
+    expect(code).toBe(0);
+    expect(summary.tables['public.person']).toMatchObject({ rows: 700, rows_at_start: 500, rows_expected: 1200 });
+    await rowsOf(database, summary);
+    const again = await load(settings, ['--rows', '1200']);
+    expect(again.summary.rows).toBe(0);
+    const run = await runCli(`${configFor(database, `${SETTINGS}\nexisting_rows: all\nnum_iterations: 3000`)}`);
+    expect(run.code).toBe(0);
+    expect(run.summary.totals['rejected']).toBe(0);
+    for (const [table, { rows_expected: rows }] of Object.entries(run.summary.tables))
+      expect(rows, table).toBe(await count(database, table));
+    await database.drop();
+  });
+
+  it.each(['SIGKILL', 'SIGINT'] as const)(
+    'goes on after %s, and leaves the rows of a load that was not interrupted',
+    async (signal) => {
+      const yaml = (database: Database) => configFor(database, `${SETTINGS}\nconnections: 3`);
+      const whole = await createDatabase(TABLES);
+      const expected = await rowsOf(whole, (await load(yaml(whole), ['--rows', '8000'])).summary);
+      await whole.drop();
+      const database = await createDatabase(TABLES);
+      const file = path.join(folder, `${++counter}.yaml`);
+      for (const table of ['city', 'person', 'likes']) {
+        const stopped = await load(yaml(database), ['--rows', '8000'], {
+          file,
+          running: (kill) => void whenFilled(database, table, 1000).then(() => kill(signal)),
+        });
+        expect(existsSync(`${file}.load`)).toBe(true);
+        if (signal === 'SIGINT') {
+          expect(stopped.code).toBe(0);
+          expect(stopped.summary.exit.reason).toContain('the same command goes on from there');
+        } else expect(stopped.code).toBeNull();
+      }
+      const other = await load(yaml(database), ['--rows', '9000'], { file });
+      expect(other.code).toBe(1);
+      expect(other.stderr).toContain('with --rows 8000: repeat it as it was');
+      const last = await load(yaml(database), ['--rows', '8000'], { file });
+      expect(last.stderr).toContain('going on with the load');
+      expect(last.code).toBe(0);
+      expect(existsSync(`${file}.load`)).toBe(false);
+      expect(await rowsOf(database, last.summary)).toEqual(expected);
+      await database.drop();
+    },
+  );
+
+  it('commits each batch once when connections are cut', async () => {
+    const hashes: Record<string, string>[] = [];
+    for (const cuts of [0, 8]) {
+      const database = await createDatabase(TABLES);
+      const admin = await connectTo(database.port, 'postgres');
+      const timer = setInterval(() => {
+        if (cuts > 0)
+          void admin.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' LIMIT 1",
+            [database.name],
+          );
+      }, 100);
+      const { code, summary } = await load(configFor(database, SETTINGS), ['--rows', '8000']);
+      clearInterval(timer);
+      expect(code).toBe(0);
+      hashes.push(await rowsOf(database, summary));
+      await admin.end();
+      await database.drop();
+    }
+    expect(hashes[1]).toEqual(hashes[0]);
+  });
+
+  it('leaves out what is refused, fills up with others, and sets aside a table that takes nothing', async () => {
+    const database =
+      await createDatabase(`CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (a int NOT NULL REFERENCES a, v text);
+      CREATE TABLE never (id int PRIMARY KEY);
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF TG_TABLE_NAME = 'never' OR NEW.id % 1000 = 7 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION refuse();
+      CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON never DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();`);
+    const { code, summary, stderr } = await load(configFor(database, `${SETTINGS}\nrehearse: false`), [
+      '--rows',
+      '10000',
+    ]);
+    expect(code).toBe(2);
+    expect(summary.exit.reason).toBe('not filled: public.never');
+    expect(stderr).toContain('public.never: left as it is: not this one (23514)');
+    expect(summary.tables['public.a']).toMatchObject({ rows: 10_000, rows_expected: 10_000 });
+    expect(summary.tables['public.a']!.refused).toBeGreaterThanOrEqual(10);
+    expect(summary.tables['public.b']).toMatchObject({ rows: 10_000, refused: 0 });
+    await rowsOf(database, summary);
+    await database.drop();
+  });
+
+  it('escapes whatever a value holds', async () => {
+    const database = await createDatabase('CREATE TABLE a (id int PRIMARY KEY, v text, b bytea, c text, d text[])');
+    const values = ['a\tb', 'a\nb', 'a\\b', '\\N', '\\.', 'a\r\nb', '', '"', "'", '\u{1f600}'];
+    const overrides = `column_overrides: { a: { v: { type: choice, values: ${JSON.stringify(values)} } } }`;
+    const { code, summary } = await load(configFor(database, `${SETTINGS}\n${overrides}\nedge_ratio: 0.5`), [
+      '--rows',
+      '4000',
+    ]);
+    expect(code).toBe(0);
+    await rowsOf(database, summary);
+    const { rows } = await database.client.query<{ v: string }>('SELECT DISTINCT v FROM a WHERE v IS NOT NULL');
+    expect(rows.map(({ v }) => v).sort()).toEqual([...values].sort());
+    await database.drop();
+  });
+
+  it('says what is wrong before the first row', async () => {
+    const database = await createDatabase('CREATE TABLE a (id int PRIMARY KEY)');
+    expect((await load(configFor(database, SETTINGS), ['--rows', '0'])).code).toBe(1);
+    expect((await load(configFor(database, SETTINGS), [])).stderr).toContain('--rows');
+    const unwritable = await load(configFor(database, SETTINGS), ['--rows', '5', '--journal', '/nowhere/at/all']);
+    expect(unwritable.code).toBe(1);
+    expect(unwritable.stderr).toContain('cannot keep its journal there');
+    expect(await count(database, 'a')).toBe(0);
+    await database.drop();
+  });
+});
+
+/** Resolves when a table holds so many rows. */
+async function whenFilled(database: Database, table: string, rows: number): Promise<void> {
+  for (let attempt = 0; attempt < 2000; attempt++) {
+    if ((await count(database, table)) >= rows) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
