@@ -21,7 +21,7 @@ import {
   type RowCounts,
   unreachableTables,
 } from '../traffic/claim.js';
-import { blockSize, type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
+import { type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 import { checkOverrides } from './overrides.js';
 import { prove } from './prove.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
@@ -78,7 +78,7 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   // At once, so that little can slip in between the highest key that was read and the block above it.
   const sequences = ownedSequences(marked, draft.relations);
   if (!dryRun && lacking.length === 0 && marked.choices.length > 0) {
-    for (const reason of await reserveSequences(client, sequences, blockSize(marked))) {
+    for (const reason of await reserveSequences(client, sequences)) {
       say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
     }
   }

@@ -180,7 +180,7 @@ async function tryOne(
   let failure: Failure | null = null;
   for (let attempt = 0; attempt < TRIES; attempt++) {
     operation.attempt = attempt;
-    if (!rows.generate(operation, operationSeeds(lane, relation, attempt))) return failure;
+    if (rows.generate(operation, operationSeeds(lane, relation, attempt)) !== 'written') return failure;
     await session.client.query('SAVEPOINT rehearsal');
     const outcome = await execute(session, lost, Transaction.of(operation));
     if (outcome.kind === 'committed') {

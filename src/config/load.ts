@@ -230,6 +230,10 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
     );
   }
   checkTraffic(traffic, generator, source, problems);
+  if (generator.skew.distribution === 'uniform' && generator.skew.exponent !== undefined)
+    problems.push(
+      source.problem(['generator', 'skew', 'exponent'], 'means something only with distribution: zipf; leave it out'),
+    );
   const { transaction } = generator;
   if (transaction.savepoint_ratio > 0 && transaction.statements === 1)
     problems.push(

@@ -13,7 +13,6 @@ export function keysNotInThisVersion(config: FileConfig): readonly (readonly str
   refuseIf(generator.enable_index_create_drop, 'generator', 'enable_index_create_drop');
   refuseIf(generator.force_conflicts.enabled, 'generator', 'force_conflicts', 'enabled');
   refuseIf(generator.defaults === 'all', 'generator', 'defaults');
-  refuseIf(generator.skew.distribution !== 'uniform', 'generator', 'skew', 'distribution');
   refuseIf(thresholds.length > 0, 'thresholds');
   refuseIf(replication.targets.length > 0, 'replication', 'targets');
   return refused;

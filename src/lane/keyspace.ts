@@ -61,6 +61,11 @@ export class Keyspace {
     return this.slots - this.free.length;
   }
 
+  /** Slots that were ever used: a row's slot is its rank as long as it lives. */
+  get span(): number {
+    return this.slots;
+  }
+
   handle(slot: number): number {
     return this.handles[slot]!;
   }

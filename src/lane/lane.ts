@@ -77,6 +77,8 @@ export class Lane {
   private stopped = false;
   /** Nothing is possible until an outcome is applied. */
   private blocked = false;
+  /** The operation that was tried last wants a row that is in flight. */
+  private isBusy = false;
 
   constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger) {
     const { plan } = compiled;
@@ -229,7 +231,7 @@ export class Lane {
         this.rows.undone(operation, false);
         if (operation.attempt < this.compiled.plan.maxRetries[operation.kind]) {
           operation.attempt++;
-          if (this.rows.generate(operation, this.operationSeeds(operation))) {
+          if (this.rows.generate(operation, this.operationSeeds(operation)) === 'written') {
             this.ledger.retried(operation, { reason: 'values', sqlstate, message });
             return this.again(transaction);
           }
@@ -262,7 +264,7 @@ export class Lane {
     if (!this.mayInsert(operation.relation)) return null;
     const insert = new Operation(operation.number, operation.relation, 'insert', operation.drawn);
     insert.attempt = 1;
-    if (!this.rows.generate(insert, this.operationSeeds(insert))) return null;
+    if (this.rows.generate(insert, this.operationSeeds(insert)) !== 'written') return null;
     this.owed[operation.relation]![operation.kind]++;
     this.ledger.retried(operation, { reason: 'vacant' });
     return insert;
@@ -292,20 +294,18 @@ export class Lane {
   private generateNext(): Operation | null {
     const number = this.generated++;
     const drawn = this.mix.draw(number);
-    if (this.comesSoon(drawn)) return this.waitForOldest();
+    this.isBusy = false;
+    if (this.comesSoon(drawn) && this.waitForRows()) return null;
     for (let attempt = 0; attempt <= REDRAWS; attempt++) {
       const operation = this.tryChoice(number, attempt === 0 ? drawn : this.mix.redraw(number, attempt));
       if (operation !== null) return operation;
+      if (this.isBusy && this.waitForRows()) return null;
     }
     for (const choice of this.mix.all) {
       const operation = this.tryChoice(number, choice);
       if (operation !== null) return operation;
     }
-    if (this.inFlight.length > 0) return this.waitForOldest();
-    if (this.grouping.cutShort()) {
-      this.generated--;
-      return null;
-    }
+    if (this.waitForRows()) return null;
     // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
     this.impossible++;
     this.applied++;
@@ -317,11 +317,15 @@ export class Lane {
     return null;
   }
 
-  /** Rows in flight come back with their outcomes: the oldest is applied early, which depends on no timing either. */
-  private waitForOldest(): null {
+  /**
+   * Rows in flight come back with their outcomes: the oldest is applied early, or the open transaction sent as it is, which
+   * depends on no timing either. Then the operation is drawn again. False where there is nothing to wait for.
+   */
+  private waitForRows(): boolean {
+    this.blocked = this.inFlight.length > 0;
+    if (!this.blocked && !this.grouping.cutShort()) return false;
     this.generated--;
-    this.blocked = true;
-    return null;
+    return true;
   }
 
   /** True where an UPDATE or DELETE has no row yet, but something in flight on its table may bring or free one. */
@@ -336,8 +340,10 @@ export class Lane {
   private tryChoice(number: number, choice: Choice): Operation | null {
     const kind = this.kindFor(choice);
     if (kind === null) return null;
-    const operation = new Operation(number, choice.relation, kind, choice.operation);
-    if (!this.rows.generate(operation, this.operationSeeds(operation))) return this.tryInstead(number, choice, kind);
+    const operation = new Operation(number, choice.relation, kind, choice.operation, this.grouping.open);
+    const generated = this.rows.generate(operation, this.operationSeeds(operation));
+    this.isBusy = generated === 'busy';
+    if (generated !== 'written') return this.isBusy ? null : this.tryInstead(number, choice, kind);
     this.account(choice, kind);
     return operation;
   }
@@ -349,7 +355,7 @@ export class Lane {
       if (!this.isChosen(relation, kind) || this.isSetAside(relation, kind) || !this.rows.possible(relation, kind))
         continue;
       const operation = new Operation(number, relation, kind, choice.operation);
-      if (!this.rows.generate(operation, this.operationSeeds(operation))) continue;
+      if (this.rows.generate(operation, this.operationSeeds(operation)) !== 'written') continue;
       this.account(choice, kind);
       return operation;
     }

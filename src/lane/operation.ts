@@ -93,7 +93,17 @@ export class Operation {
   /** Where `bytes` lies, to be used again when the outcome is final. */
   block: Buffer | null = null;
 
-  constructor(number: number, relation: number, kind: OperationKind, drawn: OperationKind) {
+  /** Operations of the same transaction that were generated before it. */
+  readonly beside: readonly Operation[];
+
+  constructor(
+    number: number,
+    relation: number,
+    kind: OperationKind,
+    drawn: OperationKind,
+    beside: readonly Operation[] = NOBODY,
+  ) {
+    this.beside = beside;
     this.number = number;
     this.relation = relation;
     this.kind = kind;
@@ -112,6 +122,8 @@ export class Operation {
     this.bytes = EMPTY;
   }
 }
+
+const NOBODY: readonly Operation[] = [];
 
 const PLAIN = { slots: [], own: true, also: [], successor: -1, cascade: null } as const;
 

@@ -2,6 +2,7 @@ import { BindSink } from '../datum/sink.js';
 import type { OperationKind } from '../plan/plan.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import { Zipf } from '../random/zipf.js';
 import { beginBind, endBind, endSync } from './bind.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import { Deletions } from './deletions.js';
@@ -11,7 +12,7 @@ import { Blocks, type Operation, type Statement } from './operation.js';
 import type { Effect } from './outcome.js';
 import { NOTHING_REQUIRED, Parents } from './parents.js';
 import { lastText, type RowStore } from './row-store.js';
-import type { Rows } from './rows.js';
+import type { Generated, Rows } from './rows.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
@@ -24,10 +25,15 @@ export class OwnedRows implements Rows {
   private readonly scratch = new BindSink();
   private readonly blocks = new Blocks();
   private readonly stream = new Stream();
+  /** Null: rows are chosen with the same chance. */
+  private readonly zipf: Zipf | null;
+  private isBusy = false;
 
   constructor(compiled: CompiledPlan, store: RowStore) {
     this.compiled = compiled;
     this.store = store;
+    const { skew } = compiled.plan;
+    this.zipf = skew === null ? null : new Zipf(skew);
     this.parents = new Parents(compiled, this.store);
     this.inserts = new Inserts(compiled, this.store, this.parents, this.sink);
     this.deletions = new Deletions(compiled, this.store, this.sink);
@@ -51,8 +57,10 @@ export class OwnedRows implements Rows {
     }
   }
 
-  generate(operation: Operation, seeds: OperationSeeds): boolean {
-    return this.write(operation, () => this.generateKind(operation, seeds));
+  generate(operation: Operation, seeds: OperationSeeds): Generated {
+    this.isBusy = false;
+    if (this.write(operation, () => this.generateKind(operation, seeds))) return 'written';
+    return this.isBusy ? 'busy' : 'impossible';
   }
 
   private write(operation: Operation, statements: () => boolean): boolean {
@@ -95,12 +103,32 @@ export class OwnedRows implements Rows {
     const picks = Math.min(most, keyspace.idle.size);
     for (let row = 0; row < picks; row++) {
       this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
-      const slot = keyspace.idle.at(this.stream.below(keyspace.idle.size));
+      const slot =
+        this.zipf === null ? keyspace.idle.at(this.stream.below(keyspace.idle.size)) : this.hotRow(operation);
+      if (this.isBusy) return false;
+      if (slot < 0) break;
       for (let step = 0; step < plan.updateSets.length; step++) {
         if (this.updateRow(operation, slot, (drawn + step) % plan.updateSets.length, row, seeds)) break;
       }
     }
     return operation.statements.length > 0;
+  }
+
+  /**
+   * A row by its rank; −1 where there is none but those that its transaction has taken. One that is in flight is waited
+   * for, so that hot rows stay as hot as the law wants them.
+   */
+  private hotRow(operation: Operation): number {
+    const { live, idle, span } = this.store.keyspaces[operation.relation]!;
+    for (let pick = 0; pick < RANKED_PICKS; pick++) {
+      const slot = this.zipf!.draw(this.stream, span) - 1;
+      if (!live.has(slot)) continue;
+      if (idle.has(slot)) return slot;
+      if (isTaken(operation, slot) || operation.attempt > 0) continue;
+      this.isBusy = true;
+      return slot;
+    }
+    return idle.size > 0 ? idle.at(this.stream.below(idle.size)) : -1;
   }
 
   /** Rows that nothing references become others: where all columns are keys, or a key decides on the partition. */
@@ -275,7 +303,17 @@ export class OwnedRows implements Rows {
   }
 }
 
+/** True for a row that the operation or its transaction has taken already. */
+function isTaken(operation: Operation, slot: number): boolean {
+  return [operation, ...operation.beside].some(({ statements }) =>
+    statements.some((statement) => statement.relation === operation.relation && statement.slots.includes(slot)),
+  );
+}
+
 type Returned = readonly (readonly (string | null)[])[] | null;
+
+/* Ranks drawn to find a row that lives: many may have been deleted. */
+const RANKED_PICKS = 64;
 
 /* Of the UPDATEs on a table where rows can be re-keyed beside ordinary changes. */
 const REKEYED = 0.125;

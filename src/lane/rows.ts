@@ -3,6 +3,9 @@ import type { OperationSeeds } from './compiled.js';
 import type { Operation } from './operation.js';
 import type { Effect } from './outcome.js';
 
+/** `busy`: a row that must be this one is in flight, and comes back with an outcome. */
+export type Generated = 'written' | 'impossible' | 'busy';
+
 /**
  * Where a lane's rows come from: its own keyspace, or samples of the whole table. The lane decides what is done; this
  * says whether it can be done, writes the statements and learns from the outcome.
@@ -10,8 +13,8 @@ import type { Effect } from './outcome.js';
 export interface Rows {
   /** Cheap answer to "is there a row for it, or room?". */
   possible(relation: number, kind: OperationKind): boolean;
-  /** Writes the operation's statements; false where it turned out to be impossible (nothing has then been taken). */
-  generate(operation: Operation, seeds: OperationSeeds): boolean;
+  /** Writes the operation's statements. Where it does not, nothing has been taken. */
+  generate(operation: Operation, seeds: OperationSeeds): Generated;
   /** The operation took effect. */
   applied(operation: Operation, effect: Effect): void;
   /** This attempt had no effect and is over. `reusable`: its values were not at fault and may come again. */

@@ -6,7 +6,7 @@ import { Stream } from '../random/stream.js';
 import { beginBind, endBind, endSync } from './bind.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import { Blocks, type Operation } from './operation.js';
-import type { Rows } from './rows.js';
+import type { Generated, Rows } from './rows.js';
 import { Parameters, type Shape } from './shape.js';
 
 /* A sampled row may be referenced; so many are looked at to find some that are not. */
@@ -41,7 +41,7 @@ export class SampledRows implements Rows {
     return kind === 'delete' || this.updatableSets(plan).length > 0;
   }
 
-  generate(operation: Operation, seeds: OperationSeeds): boolean {
+  generate(operation: Operation, seeds: OperationSeeds): Generated {
     operation.reset();
     this.sink.clear();
     const rows = this.compiled.rowsPer(operation.relation, operation.kind);
@@ -58,7 +58,7 @@ export class SampledRows implements Rows {
     }
     endSync(this.sink);
     this.blocks.fill(operation, this.sink);
-    return operation.statements.length > 0;
+    return operation.statements.length > 0 ? 'written' : 'impossible';
   }
 
   applied(): void {

@@ -96,6 +96,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     maxTrackedRows: generator.max_tracked_rows,
     maxTrackedRowsTotal: generator.max_tracked_rows_total,
     tableRows: generator.table_rows,
+    skew: generator.skew.distribution === 'zipf' ? (generator.skew.exponent ?? 1) : null,
     relations: plans,
     choices,
   };

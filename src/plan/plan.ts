@@ -25,6 +25,8 @@ export interface Plan {
   readonly maxTrackedRowsTotal: number;
   /** DELETE stops at min, INSERT becomes DELETE at max (0: no bound), per table over all lanes. */
   readonly tableRows: { readonly min: number; readonly max: number };
+  /** Exponent of the Zipf law by which UPDATEs choose rows; null: all alike. */
+  readonly skew: number | null;
   readonly relations: readonly RelationPlan[];
   /** What a draw may choose, with its share of the weights. */
   readonly choices: readonly Choice[];

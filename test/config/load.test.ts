@@ -141,11 +141,7 @@ generator:
     ['spikes on nothing', 'traffic: { spikes: [{ rate: 1, duration: 1s }] }\n', /come on top of a rate/],
     ['a stage of no time', 'traffic: { stages: [{ rate: 1, duration: 0s }] }\n', /expected a duration above 0/],
     ['arrivals without a rate', 'traffic: { arrival: poisson }\n', /means something only on a schedule/],
-    [
-      'a key of a later version',
-      generator('transaction: { statements: 3 }'),
-      /^c\.yaml:2:18: generator\.transaction\.statements: not in this version/,
-    ],
+    ['a key of a later version', generator('defaults: all'), /^c\.yaml:2:3: generator\.defaults: not in this version/],
     [
       'a bad url',
       'connection: { url: "host=h dbname=d" }\n',

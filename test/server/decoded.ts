@@ -5,6 +5,8 @@ export interface Decoded {
   insert: number;
   update: number;
   delete: number;
+  /** Values of updated rows that lie out of line and were left as they are. */
+  unchanged: number;
 }
 
 /** What a change-data consumer of all tables sees from now on: a logical replication slot, read through pgoutput. */
@@ -43,8 +45,25 @@ function count(messages: readonly Buffer[]) {
     const kind = KINDS[letter as keyof typeof KINDS];
     if (kind === undefined) continue;
     const name = names.get(message.readUInt32BE(1))!;
-    tables[name] ??= { insert: 0, update: 0, delete: 0 };
+    tables[name] ??= { insert: 0, update: 0, delete: 0, unchanged: 0 };
     tables[name][kind]++;
+    if (kind === 'update' && message[5] === NEW_TUPLE) tables[name].unchanged += unchangedIn(message.subarray(6));
   }
   return { tables, transactions };
+}
+
+const NEW_TUPLE = 78;
+const TEXT = 116;
+const UNCHANGED = 117;
+
+/** A tuple: the number of columns, then for each a letter and, for a text, its length and bytes. */
+function unchangedIn(tuple: Buffer): number {
+  let found = 0;
+  let at = 2;
+  for (let column = 0; column < tuple.readInt16BE(0); column++) {
+    const letter = tuple[at++];
+    if (letter === UNCHANGED) found++;
+    if (letter === TEXT) at += 4 + tuple.readInt32BE(at);
+  }
+  return found;
 }
