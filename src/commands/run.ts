@@ -17,10 +17,12 @@ import {
   type Workers,
   workerCount,
 } from '../traffic/coordinator.js';
+import type { IndexBuilder } from '../traffic/indexes.js';
 import type { Notice } from '../traffic/ledger.js';
 import { Schedule } from '../traffic/schedule.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
+import { indexBuilderFor } from './beside.js';
 import { connectCoordinator, connectRehearsal } from './connect.js';
 import { startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
@@ -107,6 +109,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       stops,
       endpoint,
       workers: workers!,
+      indexBuilder: await indexBuilderFor({ ...config, connection: settings }, prepared, runId, progress),
     });
     await settle(settings, config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
@@ -161,6 +164,7 @@ interface Job {
   readonly stops: StopSignals;
   readonly endpoint: Endpoint | undefined;
   readonly workers: Workers;
+  readonly indexBuilder: IndexBuilder | null;
 }
 
 async function carryOut(job: Job): Promise<Summary> {
@@ -217,7 +221,9 @@ async function carryOut(job: Job): Promise<Summary> {
           traffic.stop();
         }, shape.duration);
   progress.start(new TrafficMeter(traffic.totals, total));
+  job.indexBuilder?.start();
   const end = await traffic.ended;
+  await job.indexBuilder?.end();
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
   if (schedule !== null && (total < 0 || traffic.totals.operations() < total))
     timeUp =
@@ -246,6 +252,7 @@ async function carryOut(job: Job): Promise<Summary> {
     reproducibleBecause: because,
     rowsAtStart: prepared.rowsAtStart,
     totals: traffic.totals,
+    indexes: job.indexBuilder?.counts ?? null,
     examples: notices.examples,
     quarantined: notices.quarantined,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
+import type { IndexCounts } from '../traffic/indexes.js';
 import { type Limit, type Utilisation, verdictOf } from './verdict.js';
 
 /** What the summary is made from, when a run has ended in whatever way. */
@@ -25,6 +26,8 @@ export interface SummarySource {
   readonly quarantined: ReadonlyMap<string, string>;
   readonly cpuSeconds: number;
   readonly maxRssBytes: number;
+  /** Built and dropped beside the traffic; null where none were to be. */
+  readonly indexes: IndexCounts | null;
   /** Arrivals that the schedule had until the traffic ended; null without a schedule. */
   readonly schedule: {
     readonly unit: 'operations' | 'events';
@@ -93,6 +96,7 @@ export interface Summary {
   readonly verdict: Limit | null;
   /** The figures behind the verdict, as shares of time. */
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
+  readonly indexes: IndexCounts | null;
   readonly generator: {
     readonly cpu_seconds: number;
     readonly cpu_micros_per_operation: number | null;
@@ -178,6 +182,7 @@ export function summarise(source: SummarySource): Summary {
     rate: rateOf(source, operations, events),
     verdict: verdict?.limit ?? null,
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
+    indexes: source.indexes,
     generator: {
       cpu_seconds: round(source.cpuSeconds),
       cpu_micros_per_operation: operations > 0 ? round((source.cpuSeconds * 1e6) / operations) : null,

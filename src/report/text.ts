@@ -26,6 +26,10 @@ export function summaryText(summary: Summary): string {
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
   if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
+  if (summary.indexes !== null) {
+    const { created, dropped, failed } = summary.indexes;
+    lines.push(`  indexes: ${created} created, ${dropped} dropped, ${failed} refused`);
+  }
   const errors = Object.entries(summary.errors);
   if (errors.length > 0) {
     lines.push('', '  errors');

@@ -1,0 +1,53 @@
+import type pg from 'pg';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { seedOf } from '../random/seed.js';
+import type { Progress } from '../report/progress.js';
+import { dropLeftovers, IndexBuilder, indexableColumns } from '../traffic/indexes.js';
+import { connect } from '../traffic/session.js';
+import type { Prepared } from './examine.js';
+
+/**
+ * What builds and drops indexes beside the traffic; null where that is not asked for.
+ * @throws SetupError where no column of a targeted table can be indexed by this user.
+ */
+export async function indexBuilderFor(
+  config: Config,
+  { plan }: Prepared,
+  runId: string,
+  progress: Progress,
+): Promise<IndexBuilder | null> {
+  const { generator } = config;
+  if (!generator.enable_index_create_drop) return null;
+  const connectLike = (): Promise<pg.Client> =>
+    connect(config.connection, {
+      applicationName: `eventgen/${runId}/indexes`,
+      connectTimeoutMs: generator.timeouts.connect,
+      // A build waits for every older transaction.
+      statementTimeoutMs: 0,
+      lockTimeoutMs: 0,
+      pipeline: false,
+    });
+  const client = await connectLike();
+  try {
+    const tables = plan.relations.filter(({ targeted }) => targeted).map(({ sql }) => sql);
+    const columns = await indexableColumns(client, tables);
+    if (columns.length === 0)
+      throw SetupError.of(
+        'generator.enable_index_create_drop',
+        `user "${config.connection.user}" owns no targeted table with a column that can be indexed; connect as the owner, or leave the key out`,
+      );
+    const leftovers = await dropLeftovers(client);
+    if (leftovers > 0) progress.message('info', `${leftovers} indexes that a run left behind are dropped`);
+    return new IndexBuilder({
+      runId,
+      columns,
+      intervalMs: generator.index_events_interval * 1000,
+      seed: seedOf(BigInt(plan.randomSeed)),
+      connectLike,
+      report: (text) => progress.message('warn', text),
+    });
+  } finally {
+    await client.end();
+  }
+}
