@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { configFor, count, createDatabase, runCli } from '../server/database.js';
+import { configFor, count, createDatabase, type Database, runCli, startCli } from '../server/database.js';
 
 const TABLE = 'CREATE TABLE a (id bigint PRIMARY KEY, v text)';
 const traffic = (text: string) => `traffic: ${text}\n`;
@@ -96,5 +96,62 @@ it('leaves the warm-up out of the latencies', async () => {
   );
   expect(summary.totals.operations).toBe(300);
   expect(summary.latency_seconds.insert.response).toBe(null);
+  await database.drop();
+});
+
+/* Runs a schedule whose statements write their time down; returns how many there were in each half second. */
+async function perHalfSecond(database: Database): Promise<Map<number, number>> {
+  const { rows } = await database.client.query<{ half: number; n: number }>(
+    'SELECT floor(extract(epoch FROM at - (SELECT min(at) FROM log)) * 2)::int AS half, count(*)::int AS n FROM log GROUP BY 1',
+  );
+  return new Map(rows.map(({ half, n }) => [half, n]));
+}
+
+it('reaches a spike within a second, and is back within one', async () => {
+  const database = await createDatabase(`${TABLE}; CREATE TABLE log (at timestamptz);
+    CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log VALUES (clock_timestamp()); RETURN NULL; END';
+    CREATE TRIGGER log AFTER INSERT ON a FOR EACH STATEMENT EXECUTE FUNCTION log()`);
+  const { summary } = await runCli(
+    configFor(
+      database,
+      'random_seed: 1\nnum_iterations: -1\nmanual_table_list: [a]\noperations: [INSERT]\ninsert_rows: 1',
+      traffic('{ rate: 100, duration: 9s, catch_up: all, spikes: [{ rate: 1000, duration: 2s, offset: 4s }] }'),
+    ),
+  );
+  expect(summary.totals.operations).toBe(900 + 2000);
+  const seen = await perHalfSecond(database);
+  // The clock of the log starts with its first row, a moment after the schedule's.
+  for (const half of [4, 5, 6]) expect(seen.get(half)).toBeLessThan(100);
+  for (const half of [9, 10]) expect(seen.get(half)).toBeGreaterThan(400);
+  for (const half of [14, 15]) expect(seen.get(half)).toBeLessThan(100);
+  await database.drop();
+});
+
+it('backends that are stopped for three seconds show in the response times of what was due meanwhile', async () => {
+  const database = await createDatabase(TABLE);
+  const run = startCli(
+    configFor(
+      database,
+      'random_seed: 1\nnum_iterations: -1\nmanual_table_list: [a]\nrehearse: false',
+      traffic('{ rate: 100, duration: 12s, catch_up: all }'),
+    ),
+  );
+  while ((await count(database, 'a')) < 100) await new Promise((resolve) => setTimeout(resolve, 25));
+  const { rows } = await database.client.query<{ pid: number }>(
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$'",
+  );
+  for (const { pid } of rows) process.kill(pid, 'SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  for (const { pid } of rows) process.kill(pid, 'SIGCONT');
+  const { code, summary } = await run.ended;
+  expect(code).toBe(0);
+  expect(summary.totals).toMatchObject({ operations: 1200, dropped: 0 });
+  // A quarter of all arrivals fell into the three seconds: the slowest of them waited for all of it.
+  const { p50, p90, p99 } = summary.latency_seconds.insert.response!;
+  expect(p99).toBeGreaterThan(2.6);
+  expect(p99).toBeLessThan(4);
+  expect(p90).toBeGreaterThan(1);
+  expect(p50).toBeLessThan(0.5);
+  expect(summary.totals.late).toBeGreaterThan(100);
   await database.drop();
 });
