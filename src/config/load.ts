@@ -234,6 +234,17 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
     problems.push(
       source.problem(['generator', 'skew', 'exponent'], 'means something only with distribution: zipf; leave it out'),
     );
+  if (
+    generator.force_conflicts.enabled &&
+    (generator.row_selection === 'system_rows' ||
+      (generator.row_selection === 'auto' && generator.random_seed === undefined))
+  )
+    problems.push(
+      source.problem(
+        ['generator', 'force_conflicts'],
+        'needs rows that the run owns: set random_seed, or row_selection: owned',
+      ),
+    );
   const { transaction } = generator;
   if (transaction.savepoint_ratio > 0 && transaction.statements === 1)
     problems.push(

@@ -10,7 +10,6 @@ export function keysNotInThisVersion(config: FileConfig): readonly (readonly str
   const refuseIf = (condition: boolean, ...path: string[]) => {
     if (condition) refused.push(path);
   };
-  refuseIf(generator.force_conflicts.enabled, 'generator', 'force_conflicts', 'enabled');
   refuseIf(generator.defaults === 'all', 'generator', 'defaults');
   refuseIf(thresholds.length > 0, 'thresholds');
   refuseIf(replication.targets.length > 0, 'replication', 'targets');

@@ -41,25 +41,31 @@ export class Deletions {
       const picked = this.pick(relation);
       if (picked === null) break;
       const { slot, cascade } = picked;
-      this.store.leave(relation, slot);
-      for (const row of cascade.deleted) this.store.leave(row.relation, row.slot);
-      for (const row of cascade.nulled) this.store.keyspaces[row.relation]!.take(row.slot);
-      const shape = this.compiled.shapes.delete(relation);
-      const from = beginBind(this.sink, shape.parameters);
-      this.store.writeRowName(relation, slot, this.sink);
-      endBind(this.sink, from);
-      operation.add({
-        shape,
-        relation,
-        kind: 'delete',
-        rows: 1,
-        slots: [slot],
-        cascade,
-        from,
-        to: this.sink.offset,
-      });
+      this.writeRow(operation, slot, cascade);
     }
     return operation.statements.length > 0;
+  }
+
+  /** Writes the statement of one row, which nothing references but what it takes along. */
+  writeRow(operation: Operation, slot: number, cascade: Cascade = NOTHING): void {
+    const { relation } = operation;
+    this.store.leave(relation, slot);
+    for (const row of cascade.deleted) this.store.leave(row.relation, row.slot);
+    for (const row of cascade.nulled) this.store.keyspaces[row.relation]!.take(row.slot);
+    const shape = this.compiled.shapes.delete(relation);
+    const from = beginBind(this.sink, shape.parameters);
+    this.store.writeRowName(relation, slot, this.sink);
+    endBind(this.sink, from);
+    operation.add({
+      shape,
+      relation,
+      kind: 'delete',
+      rows: 1,
+      slots: [slot],
+      cascade,
+      from,
+      to: this.sink.offset,
+    });
   }
 
   private pick(relation: number): { slot: number; cascade: Cascade } | null {

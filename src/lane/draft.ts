@@ -22,4 +22,8 @@ export interface InsertContext {
   readonly own: boolean;
   readonly depth: number;
   readonly required: Required;
+  /** Texts that the row is given beside. */
+  readonly given?: ReadonlyMap<number, string | null>;
+  /** The ordinal by which the row is named, where that is not its own. */
+  readonly handle?: number | null;
 }

@@ -62,7 +62,13 @@ export class Drafts {
     const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
     const ordinal = this.store.takeOrdinal(relation);
-    const draft: RowDraft = { slot: keyspace.allocate(ordinal), ordinal, draw: row, parents: [], picks: [] };
+    const draft: RowDraft = {
+      slot: keyspace.allocate(context.handle ?? ordinal),
+      ordinal,
+      draw: row,
+      parents: [],
+      picks: [],
+    };
     const mark = this.circle.begin(context.depth, relation, draft);
     const tries = this.missing === null ? BULK_TRIES : TUPLE_TRIES;
     for (let attempt = 0; attempt <= tries; attempt++) {
@@ -211,7 +217,11 @@ export class Drafts {
     sink: TupleSink,
   ): void {
     const column = compiled.columns[index]!;
-    const required = context.required.get(index);
+    const required = context.given?.get(index) ?? context.required.get(index);
+    if (context.given?.get(index) === null) {
+      sink.null();
+      return;
+    }
     if (required !== undefined) {
       sink.value(required);
       return;

@@ -23,6 +23,11 @@ export class Grouping {
     this.isBlock = plan.statements > 1 || plan.rollbackRatio > 0;
   }
 
+  /** True where every operation commits alone. */
+  get isSingle(): boolean {
+    return !this.isBlock;
+  }
+
   /** Operations of the transaction that is being put together. */
   get open(): readonly Operation[] {
     return this.operations;

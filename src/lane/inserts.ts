@@ -34,6 +34,25 @@ export class Inserts implements ParentSource {
     return this.insertRows(operation.relation, count, context).length > 0;
   }
 
+  /** Writes a row with some texts given, and as the row of an ordinal that another one had, where that is given; false where it is impossible. */
+  writeWith(
+    operation: Operation,
+    texts: ReadonlyMap<number, string | null>,
+    seeds: OperationSeeds,
+    handle: number | null,
+  ): boolean {
+    const context: InsertContext = {
+      operation,
+      seeds,
+      own: true,
+      depth: 0,
+      required: NOTHING_REQUIRED,
+      given: texts,
+      handle,
+    };
+    return this.insertRows(operation.relation, 1, context).length > 0;
+  }
+
   /** Writes an UPDATE that makes a row another one, key and all, as an INSERT would have made it; false where it is impossible. */
   writeSuccessor(operation: Operation, relation: number, slot: number, row: number, seeds: OperationSeeds): boolean {
     if (!this.store.hasRoom(relation)) return false;
@@ -66,6 +85,7 @@ export class Inserts implements ParentSource {
       kind: 'update',
       rows: 1,
       slots: [slot],
+      written: plan.rekeyed,
       successor: draft.slot,
       from,
       to: this.sink.offset,
@@ -139,6 +159,8 @@ export class Inserts implements ParentSource {
       rows: rows.length,
       slots: rows.map((row) => row.slot),
       own: context.own,
+      written: this.compiled.relations[relation]!.plan.insertColumns,
+      reusesKey: context.handle !== undefined && context.handle !== null,
       also: waiting.map((each) => ({ relation: each.relation, slots: each.rows.map(({ slot }) => slot) })),
       from,
       to: this.sink.offset,

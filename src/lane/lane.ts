@@ -228,6 +228,12 @@ export class Lane {
         this.inFlight.shift();
         return null;
       case 'redraw':
+        // What freed its value has been replayed meanwhile, and is final now.
+        if (operation.after !== null) {
+          operation.after = null;
+          this.ledger.retried(operation, { reason: 'transient', sqlstate, message });
+          return this.again(transaction);
+        }
         this.rows.undone(operation, false);
         if (operation.attempt < this.compiled.plan.maxRetries[operation.kind]) {
           operation.attempt++;
@@ -293,6 +299,8 @@ export class Lane {
   /** The next operation; null where none is possible now, or where it failed because none will be. */
   private generateNext(): Operation | null {
     const number = this.generated++;
+    const second = this.redeem(number);
+    if (second !== null) return second;
     const drawn = this.mix.draw(number);
     this.isBusy = false;
     if (this.comesSoon(drawn) && this.waitForRows()) return null;
@@ -337,7 +345,31 @@ export class Lane {
     return this.inFlight.some(({ members }) => members.some(touches));
   }
 
+  /** The second half of a conflict; null where there is none to come, or no row for it any more. */
+  private redeem(number: number): Operation | null {
+    const { promised } = this.rows;
+    if (promised === null) return null;
+    const { relation, kind } = promised;
+    const operation = new Operation(number, relation, kind, kind);
+    return this.rows.redeem(operation, this.operationSeeds(operation)) ? operation : null;
+  }
+
+  /** An operation that frees a unique value, and takes it where it does not leave that to the next one. */
+  private tryConflict(number: number, { relation }: Choice): Operation | null {
+    const seeds = operationSeeds(this.seeds, number, 0);
+    const form = this.rows.conflictFor(relation, seeds, this.grouping.isSingle);
+    if (form === null) return null;
+    const kind = form.how === 'apart' ? form.free : form.take;
+    if (this.isSetAside(relation, kind)) return null;
+    const operation = new Operation(number, relation, kind, kind, this.grouping.open);
+    return this.rows.conflict(operation, form, seeds) ? operation : null;
+  }
+
   private tryChoice(number: number, choice: Choice): Operation | null {
+    if (choice.isConflict === true) {
+      const operation = this.tryConflict(number, choice);
+      if (operation !== null) return operation;
+    }
     const kind = this.kindFor(choice);
     if (kind === null) return null;
     const operation = new Operation(number, choice.relation, kind, choice.operation, this.grouping.open);

@@ -23,6 +23,8 @@ export interface Statement {
   readonly kind: OperationKind;
   /** Rows that it means to change. */
   readonly rows: number;
+  /** Columns that it gives values to, in the order of its parameters, for each row; empty where rows are sampled. */
+  readonly written: readonly number[];
   /** Slots of those rows, in the keyspace of the relation; empty where rows are sampled. */
   readonly slots: readonly number[];
   /** True for the operation's own statements, false for parents inserted on the way. */
@@ -31,6 +33,8 @@ export interface Statement {
   readonly also: readonly { readonly relation: number; readonly slots: readonly number[] }[];
   /** Slot of what the row becomes where an UPDATE gives it another key; −1 elsewhere. */
   readonly successor: number;
+  /** True for an INSERT of a row whose key another row has had before. */
+  readonly reusesKey: boolean;
   /** What a DELETE takes along; null elsewhere. */
   readonly cascade: Cascade | null;
   /** Where its messages begin and end in the operation's bytes. */
@@ -86,6 +90,12 @@ export class Operation {
   readonly kind: OperationKind;
   readonly drawn: OperationKind;
   attempt = 0;
+  /** The operation whose unique value this one takes; null where it takes none, or has seen how that one ended. */
+  after: Operation | null = null;
+  /** The one that inserts a row with the key that this one frees. */
+  takenBy: Operation | null = null;
+  /** True where it completes a conflict. */
+  isConflict = false;
   statements: Statement[] = [];
   relinks: Relink[] = [];
   /** The statements' messages, and a Sync at the end. */
@@ -119,12 +129,13 @@ export class Operation {
   reset(): void {
     this.statements = [];
     this.relinks = [];
+    this.isConflict = false;
     this.bytes = EMPTY;
   }
 }
 
 const NOBODY: readonly Operation[] = [];
 
-const PLAIN = { slots: [], own: true, also: [], successor: -1, cascade: null } as const;
+const PLAIN = { written: [], reusesKey: false, slots: [], own: true, also: [], successor: -1, cascade: null } as const;
 
 const EMPTY = Buffer.alloc(0);

@@ -1,42 +1,39 @@
 import { BindSink } from '../datum/sink.js';
 import type { OperationKind } from '../plan/plan.js';
-import { split } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
-import { Zipf } from '../random/zipf.js';
-import { beginBind, endBind, endSync } from './bind.js';
+import { endSync } from './bind.js';
 import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import { type ConflictForm, Conflicts } from './conflicts.js';
 import { Deletions } from './deletions.js';
 import { Inserts } from './inserts.js';
-import { NO_PARENT } from './keyspace.js';
 import { Blocks, type Operation, type Statement } from './operation.js';
 import type { Effect } from './outcome.js';
-import { NOTHING_REQUIRED, Parents } from './parents.js';
-import { lastText, type RowStore } from './row-store.js';
+import { Parents } from './parents.js';
+import type { RowStore } from './row-store.js';
 import type { Generated, Rows } from './rows.js';
+import { Updates } from './updates.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
-  private readonly parents: Parents;
   private readonly inserts: Inserts;
+  private readonly updates: Updates;
   private readonly deletions: Deletions;
+  /** Null: none are asked for. */
+  private readonly conflicts: Conflicts | null;
   private readonly sink = new BindSink();
-  private readonly scratch = new BindSink();
   private readonly blocks = new Blocks();
-  private readonly stream = new Stream();
-  /** Null: rows are chosen with the same chance. */
-  private readonly zipf: Zipf | null;
-  private isBusy = false;
 
   constructor(compiled: CompiledPlan, store: RowStore) {
     this.compiled = compiled;
     this.store = store;
-    const { skew } = compiled.plan;
-    this.zipf = skew === null ? null : new Zipf(skew);
-    this.parents = new Parents(compiled, this.store);
-    this.inserts = new Inserts(compiled, this.store, this.parents, this.sink);
+    const parents = new Parents(compiled, store);
+    this.inserts = new Inserts(compiled, store, parents, this.sink);
+    this.updates = new Updates(compiled, { store, parents, inserts: this.inserts }, this.sink);
     this.deletions = new Deletions(compiled, this.store, this.sink);
+    const { inserts, updates, deletions } = this;
+    const { conflicts } = compiled.plan;
+    this.conflicts = conflicts && new Conflicts(compiled, conflicts, store, { inserts, updates, deletions });
   }
 
   possible(relation: number, kind: OperationKind): boolean {
@@ -58,9 +55,8 @@ export class OwnedRows implements Rows {
   }
 
   generate(operation: Operation, seeds: OperationSeeds): Generated {
-    this.isBusy = false;
     if (this.write(operation, () => this.generateKind(operation, seeds))) return 'written';
-    return this.isBusy ? 'busy' : 'impossible';
+    return operation.kind === 'update' && this.updates.isBusy ? 'busy' : 'impossible';
   }
 
   private write(operation: Operation, statements: () => boolean): boolean {
@@ -75,6 +71,22 @@ export class OwnedRows implements Rows {
     return true;
   }
 
+  conflictFor(relation: number, seeds: OperationSeeds, mayPart: boolean): ConflictForm | null {
+    return this.conflicts?.formFor(relation, seeds, mayPart) ?? null;
+  }
+
+  conflict(operation: Operation, form: ConflictForm, seeds: OperationSeeds): boolean {
+    return this.write(operation, () => this.conflicts!.write(operation, form, seeds));
+  }
+
+  get promised(): { readonly relation: number; readonly kind: OperationKind } | null {
+    return this.conflicts?.promised ?? null;
+  }
+
+  redeem(operation: Operation, seeds: OperationSeeds): boolean {
+    return this.write(operation, () => this.conflicts!.redeem(operation, seeds));
+  }
+
   /** Writes an INSERT of so many rows; false where it turned out to be impossible. */
   insert(operation: Operation, rows: number, seeds: OperationSeeds): boolean {
     return this.write(operation, () => this.inserts.write(operation, rows, seeds));
@@ -86,135 +98,10 @@ export class OwnedRows implements Rows {
       case 'insert':
         return this.inserts.write(operation, rows, seeds);
       case 'update':
-        return this.update(operation, rows, seeds);
+        return this.updates.write(operation, rows, seeds);
       case 'delete':
         return this.deletions.write(operation, rows, seeds);
     }
-  }
-
-  private update(operation: Operation, most: number, seeds: OperationSeeds): boolean {
-    const { relation } = operation;
-    const { plan } = this.compiled.relations[relation]!;
-    const keyspace = this.store.keyspaces[relation]!;
-    if (plan.updateSets.length === 0) return this.rekey(operation, most, seeds);
-    this.stream.restart(seeds.random, UPDATE_LABEL, 0);
-    if (plan.rekeyed.length > 0 && this.stream.chance(REKEYED) && this.rekey(operation, most, seeds)) return true;
-    const drawn = this.stream.below(plan.updateSets.length);
-    const picks = Math.min(most, keyspace.idle.size);
-    for (let row = 0; row < picks; row++) {
-      this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
-      const slot =
-        this.zipf === null ? keyspace.idle.at(this.stream.below(keyspace.idle.size)) : this.hotRow(operation);
-      if (this.isBusy) return false;
-      if (slot < 0) break;
-      for (let step = 0; step < plan.updateSets.length; step++) {
-        if (this.updateRow(operation, slot, (drawn + step) % plan.updateSets.length, row, seeds)) break;
-      }
-    }
-    return operation.statements.length > 0;
-  }
-
-  /**
-   * A row by its rank; −1 where there is none but those that its transaction has taken. One that is in flight is waited
-   * for, so that hot rows stay as hot as the law wants them.
-   */
-  private hotRow(operation: Operation): number {
-    const { live, idle, span } = this.store.keyspaces[operation.relation]!;
-    for (let pick = 0; pick < RANKED_PICKS; pick++) {
-      const slot = this.zipf!.draw(this.stream, span) - 1;
-      if (!live.has(slot)) continue;
-      if (idle.has(slot)) return slot;
-      if (isTaken(operation, slot) || operation.attempt > 0) continue;
-      this.isBusy = true;
-      return slot;
-    }
-    return idle.size > 0 ? idle.at(this.stream.below(idle.size)) : -1;
-  }
-
-  /** Rows that nothing references become others: where all columns are keys, or a key decides on the partition. */
-  private rekey(operation: Operation, most: number, seeds: OperationSeeds): boolean {
-    const { relation } = operation;
-    const { removable } = this.store.keyspaces[relation]!;
-    let done = false;
-    for (let row = 0; row < most && removable.size > 0; row++) {
-      this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
-      const slot = removable.at(this.stream.below(removable.size));
-      if (!this.inserts.writeSuccessor(operation, relation, slot, row, seeds)) break;
-      done = true;
-    }
-    return done;
-  }
-
-  private updateRow(operation: Operation, slot: number, setIndex: number, row: number, seeds: OperationSeeds): boolean {
-    const { relation } = operation;
-    const compiled = this.compiled.relations[relation]!;
-    const { plan } = compiled;
-    const set = plan.updateSets[setIndex]!;
-    const picks = compiled.pickTuples(seeds, row);
-    const parents: number[] = [];
-    const changed: number[] = [];
-    for (const [position, foreignKey] of plan.foreignKeys.entries()) {
-      if (!set.includes(foreignKey.columns[0]!)) continue;
-      const required = this.parents.requiredOf(compiled, foreignKey, parents, NOTHING_REQUIRED);
-      const presence = compiled.presenceOf(foreignKey, picks);
-      const isNeeded = !foreignKey.nullable || presence === 'present';
-      const choice = { relation, foreignKey, isNeeded, draw: row, required, turn: null };
-      let parent =
-        presence === 'null' && foreignKey.nullable
-          ? NO_PARENT
-          : (this.parents.chooseParent(choice, seeds) ?? NO_PARENT);
-      if (parent === NO_PARENT && isNeeded) parent = this.store.keyspaces[relation]!.parent(position, slot);
-      if (parent === NO_PARENT && isNeeded) return false;
-      parents[position] = parent;
-      changed.push(position);
-    }
-    const usesOrdinal = set.some(
-      (column) => plan.columns[column]!.source === 'ordinal' || plan.columns[column]!.recipe.kind === 'template',
-    );
-    if (usesOrdinal && !this.store.hasUpdateRoom(relation)) return false;
-    const ordinal = usesOrdinal ? this.store.takeUpdateOrdinal(relation) : 0;
-    const write = (index: number, sink: BindSink) => {
-      const column = compiled.columns[index]!;
-      const cell = compiled.cellOf(index, picks);
-      if (cell !== undefined) sink.value(cell);
-      else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, sink);
-      else if (column.plan.source === 'foreign') {
-        const free = () => column.writeDrawn(seeds, row, ordinal, sink);
-        this.parents.writeForeign(compiled, index, parents, free, sink);
-      } else column.writeDrawn(seeds, row, ordinal, sink);
-    };
-    if (plan.guards.length > 0) {
-      // Columns of a guard are in one group, so that all of them are written or none.
-      const guards = plan.guards.filter(({ columns }) => set.includes(columns[0]!));
-      const read = (index: number) => {
-        this.scratch.clear();
-        write(index, this.scratch);
-        return lastText(this.scratch);
-      };
-      if (!compiled.meetsGuards(guards, read)) return false;
-    }
-
-    const keyspace = this.store.keyspaces[relation]!;
-    keyspace.take(slot);
-    for (const position of changed) {
-      operation.relinks.push({ relation, slot, foreignKey: position, parent: parents[position]! });
-      this.store.hold(relation, position, slot, parents[position]!, 1);
-    }
-    const shape = this.compiled.shapes.update(relation, setIndex);
-    const from = beginBind(this.sink, shape.parameters);
-    for (const index of set) write(index, this.sink);
-    this.store.writeRowName(relation, slot, this.sink);
-    endBind(this.sink, from);
-    operation.add({
-      shape,
-      relation,
-      kind: 'update',
-      rows: 1,
-      slots: [slot],
-      from,
-      to: this.sink.offset,
-    });
-    return true;
   }
 
   applied(operation: Operation, effect: Effect): void {
@@ -227,6 +114,7 @@ export class OwnedRows implements Rows {
       } else if (statement.kind === 'delete')
         this.deletions.applied(statement.relation, statement.slots[0]!, statement.cascade!);
       else this.updated(operation, statement, rows, returned);
+      this.conflicts?.learn(statement, operation.bytes);
     }
   }
 
@@ -303,19 +191,4 @@ export class OwnedRows implements Rows {
   }
 }
 
-/** True for a row that the operation or its transaction has taken already. */
-function isTaken(operation: Operation, slot: number): boolean {
-  return [operation, ...operation.beside].some(({ statements }) =>
-    statements.some((statement) => statement.relation === operation.relation && statement.slots.includes(slot)),
-  );
-}
-
 type Returned = readonly (readonly (string | null)[])[] | null;
-
-/* Ranks drawn to find a row that lives: many may have been deleted. */
-const RANKED_PICKS = 64;
-
-/* Of the UPDATEs on a table where rows can be re-keyed beside ordinary changes. */
-const REKEYED = 0.125;
-
-const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');

@@ -1,5 +1,6 @@
 import type { OperationKind } from '../plan/plan.js';
 import type { OperationSeeds } from './compiled.js';
+import type { ConflictForm } from './conflicts.js';
 import type { Operation } from './operation.js';
 import type { Effect } from './outcome.js';
 
@@ -15,6 +16,13 @@ export interface Rows {
   possible(relation: number, kind: OperationKind): boolean;
   /** Writes the operation's statements. Where it does not, nothing has been taken. */
   generate(operation: Operation, seeds: OperationSeeds): Generated;
+  /** How a unique value could go from one row to another now; null where that is not asked for, or not possible. `mayPart`: over two operations. */
+  conflictFor(relation: number, seeds: OperationSeeds, mayPart: boolean): ConflictForm | null;
+  /** Writes an operation that does so, or its first half. */
+  conflict(operation: Operation, form: ConflictForm, seeds: OperationSeeds): boolean;
+  /** The second half that must come next, after a first one. */
+  readonly promised: { readonly relation: number; readonly kind: OperationKind } | null;
+  redeem(operation: Operation, seeds: OperationSeeds): boolean;
   /** The operation took effect. */
   applied(operation: Operation, effect: Effect): void;
   /** This attempt had no effect and is over. `reusable`: its values were not at fault and may come again. */

@@ -61,6 +61,20 @@ export class SampledRows implements Rows {
     return operation.statements.length > 0 ? 'written' : 'impossible';
   }
 
+  conflictFor(): null {
+    return null;
+  }
+
+  conflict(): boolean {
+    return false;
+  }
+
+  readonly promised = null;
+
+  redeem(): boolean {
+    return false;
+  }
+
   applied(): void {
     // Nothing is remembered of any row.
   }

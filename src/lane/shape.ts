@@ -91,6 +91,11 @@ export class Shapes {
     });
   }
 
+  /** Parameters: some columns' values, then the row's name. */
+  set(relation: number, columns: readonly number[]): Shape {
+    return this.other(`set/${relation}/${columns.join()}`, () => updateSql(this.relations[relation]!, columns));
+  }
+
   delete(relation: number): Shape {
     this.deletes[relation] ??= this.create(() => {
       const plan = this.relations[relation]!;

@@ -6,7 +6,7 @@ import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { seedOf } from '../random/seed.js';
 import type { ConstraintNote } from './constraint-notes.js';
-import type { Choice, Finding, Plan, RelationPlan } from './plan.js';
+import type { Choice, ConflictPlan, Finding, Plan, RelationPlan } from './plan.js';
 import { checkPrivileges } from './privileges.js';
 import { type Context, type OrdinalColumn, planRelation } from './relation.js';
 import type { Search } from './search.js';
@@ -71,7 +71,10 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
   const plans = relations.map((relation, index) => planRelation(relation, index, context));
   if (problems.length > 0) throw new SetupError(problems);
 
-  const choices = chooseFrom(plans, relations, config, parents);
+  const choices = [
+    ...chooseFrom(plans, relations, config, parents),
+    ...conflictChoices(plans, relations, config, parents),
+  ];
   const { generator } = config;
   const plan: Plan = {
     generatorVersion: GENERATOR_VERSION,
@@ -96,6 +99,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     maxTrackedRows: generator.max_tracked_rows,
     maxTrackedRowsTotal: generator.max_tracked_rows_total,
     tableRows: generator.table_rows,
+    conflicts: conflictsOf(config),
     skew: generator.skew.distribution === 'zipf' ? (generator.skew.exponent ?? 1) : null,
     relations: plans,
     choices,
@@ -114,6 +118,58 @@ function rowSelection(config: Config): 'owned' | 'system_rows' {
   const { row_selection: selection } = config.generator;
   if (selection !== 'auto') return selection;
   return config.randomSeed === undefined ? 'system_rows' : 'owned';
+}
+
+/** How unique values may go from one row to another; null where they are not to. */
+function conflictsOf({ generator }: Config): ConflictPlan | null {
+  const { force_conflicts: asked, operations } = generator;
+  if (!asked.enabled) return null;
+  const free = asked.free_via.filter((name) => operations.includes(name));
+  const take = asked.reuse_via.filter((name) => operations.includes(name));
+  return {
+    free: free.map((name) => (name === 'DELETE' ? 'delete' : 'update')),
+    take: take.map((name) => (name === 'INSERT' ? 'insert' : 'update')),
+  };
+}
+
+/**
+ * Draws that are to be conflicts, beside those of ordinary operations.
+ * @throws SetupError where no table has a unique index whose values can go from one row to another.
+ */
+function conflictChoices(
+  plans: readonly RelationPlan[],
+  relations: readonly Relation[],
+  config: Config,
+  parents: ReadonlySet<string>,
+): Choice[] {
+  const conflicts = conflictsOf(config);
+  if (conflicts === null) return [];
+  const { weight, free_via: freeVia, reuse_via: reuseVia } = config.generator.force_conflicts;
+  const path = ['generator', 'force_conflicts'];
+  const { operations } = config.generator;
+  if (conflicts.free.length === 0 || conflicts.take.length === 0)
+    throw new SetupError([
+      config.source.problem(
+        path,
+        `frees via [${freeVia.join(', ')}] and takes via [${reuseVia.join(', ')}], of which operations: [${operations.join(', ')}] leaves nothing; add what is missing there`,
+      ),
+    ]);
+  const found = plans.flatMap((plan, relation): Choice[] => {
+    const canReuseKey = plan.reusesKey && conflicts.free.includes('delete') && conflicts.take.includes('insert');
+    if (!plan.targeted || parents.has(plan.label) || (plan.conflictKeys.length === 0 && !canReuseKey)) return [];
+    const operation = conflicts.take.find((kind) => plan.operations[kind]);
+    const tableWeight = entryFor(config.generator.table_weights, relations[relation]!) ?? 1;
+    if (operation === undefined || tableWeight * weight === 0) return [];
+    return [{ relation, operation, weight: tableWeight * weight, isConflict: true }];
+  });
+  if (found.length === 0)
+    throw new SetupError([
+      config.source.problem(
+        path,
+        'no targeted table has a unique index whose values could go from one row to another (of columns that no foreign key and no server fills); add a table that has one, or leave the key out',
+      ),
+    ]);
+  return found;
 }
 
 const NONE: ReadonlySet<string> = new Set();

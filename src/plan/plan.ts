@@ -25,11 +25,19 @@ export interface Plan {
   readonly maxTrackedRowsTotal: number;
   /** DELETE stops at min, INSERT becomes DELETE at max (0: no bound), per table over all lanes. */
   readonly tableRows: { readonly min: number; readonly max: number };
+  /** Unique values that go from one row to another; null: none on purpose. */
+  readonly conflicts: ConflictPlan | null;
   /** Exponent of the Zipf law by which UPDATEs choose rows; null: all alike. */
   readonly skew: number | null;
   readonly relations: readonly RelationPlan[];
   /** What a draw may choose, with its share of the weights. */
   readonly choices: readonly Choice[];
+}
+
+/** How a unique value may be freed and taken. */
+export interface ConflictPlan {
+  readonly free: readonly ('delete' | 'update')[];
+  readonly take: readonly ('insert' | 'update')[];
 }
 
 /** How operations are put together. */
@@ -47,6 +55,8 @@ export type OperationKind = 'insert' | 'update' | 'delete';
 export const OPERATION_KINDS: readonly OperationKind[] = ['insert', 'update', 'delete'];
 
 export interface Choice {
+  /** True where a unique value is to go from one row to another; `operation` is what is done where that is not possible. */
+  readonly isConflict?: boolean;
   readonly relation: number;
   readonly operation: OperationKind;
   readonly weight: number;
@@ -90,6 +100,10 @@ export interface RelationPlan {
    * other columns, now and then where the key decides on the partition, so that rows move.
    */
   readonly rekeyed: readonly number[];
+  /** Unique indexes whose value can go from one row to another: the columns that an UPDATE then writes. */
+  readonly conflictKeys: readonly (readonly number[])[];
+  /** True where the key of a deleted row can be inserted again. */
+  readonly reusesKey: boolean;
   /** Ordinals 0 … capacity−1 can be used. */
   readonly capacity: number;
   /** True where an operation has one row: several in one transaction are refused. */

@@ -8,6 +8,7 @@ import { isTotal } from '../constraint/total.js';
 import type { Writers } from '../datum/compile.js';
 import type { Seed } from '../random/seed.js';
 import { type ColumnDraft, draftColumns } from './column.js';
+import { conflictKeys, reusesKey } from './conflict-keys.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, identifyingColumns, isTight, type KeyDraft } from './keys.js';
@@ -215,6 +216,8 @@ export function planRelation(given: Relation, index: number, context: Context): 
     updateSets: sets,
     partitionedBy,
     rekeyed: canRekey ? rekeyed : [],
+    conflictKeys: isTargeted ? conflictKeys(relation, escaped, planned, groups) : [],
+    reusesKey: reusesKey(key, named, planned, capacity),
     capacity,
     // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
     oneByOne: hashed.length > 0,

@@ -161,6 +161,7 @@ export function summarise(source: SummarySource): Summary {
       reconnects: totals.scalar('reconnects'),
       dropped: totals.scalar('dropped'),
       late: totals.scalar('late'),
+      conflicts: totals.scalar('conflicts'),
     },
     transactions: {
       committed: totals.scalar('transactionsCommitted'),

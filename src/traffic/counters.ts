@@ -40,6 +40,7 @@ const SCALARS = [
   'late',
   'dropped',
   'vanishedRows',
+  'conflicts',
   'quarantined',
   'eventLoopDelayMsMax',
   'busyMs',

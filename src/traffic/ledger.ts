@@ -37,6 +37,7 @@ export class CountingLedger implements Ledger {
     if (result.kind === 'committed') {
       counters.addTable(relation, kind, 'committed', 1);
       const { rows: rowsBy, returned } = result.effect;
+      if (operation.isConflict) counters.add('conflicts', 1);
       if (kind !== operation.drawn) counters.addTable(relation, operation.drawn, 'substituted', 1);
       for (const [index, statement] of operation.statements.entries()) {
         const rows = rowsBy[index]!;

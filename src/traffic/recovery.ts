@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { parametersOf } from '../lane/bind.js';
 import type { CompiledPlan } from '../lane/compiled.js';
-import type { Statement } from '../lane/operation.js';
+import type { Operation, Statement } from '../lane/operation.js';
 import type { Outcome } from '../lane/outcome.js';
 import { Parameters } from '../lane/shape.js';
 import type { Transaction } from '../lane/transaction.js';
@@ -59,10 +59,20 @@ export async function resolveInDoubt(
 ): Promise<Resolution[]> {
   const resolutions: Resolution[] = [];
   let laterIsDone = false;
+  const taken = new Set<Operation>();
   // What was sent again went out after its successors.
   for (const transaction of [...pending].reverse().sort((a, b) => b.sentMs - a.sentMs)) {
-    const proof = await prove(client, compiled, transaction);
-    if (proof.kind === 'done') laterIsDone = true;
+    // A row with its key may be the one that took the key over.
+    const isTakenOver = transaction.members.some(
+      ({ operation: { takenBy } }) => takenBy !== null && taken.has(takenBy),
+    );
+    const proof: Proof = isTakenOver
+      ? { kind: 'done', returned: new Map() }
+      : await prove(client, compiled, transaction);
+    if (proof.kind === 'done') {
+      laterIsDone = true;
+      for (const { operation } of transaction.members) taken.add(operation);
+    }
     const done = proof.kind === 'done' || (proof.kind === 'unknown' && laterIsDone);
     resolutions.push({
       transaction,
@@ -132,21 +142,21 @@ function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statement): L
     case 'insert': {
       // Rows of other tables in the same statement come first; its own speak for them.
       const own = statement.also.length > 0 ? statement.rows * plan.insertColumns.length : all.length;
-      return lookForInsert(plan, all.slice(all.length - own));
+      return lookForInsert(plan, all.slice(all.length - own), statement.reusesKey);
     }
     case 'update': {
-      if (plan.key.length === 0) return lookForPlace(plan, writtenBy(plan, statement), all);
+      if (plan.key.length === 0) return lookForPlace(plan, statement.written, all);
       return statement.successor >= 0
-        ? lookForInsert({ ...plan, insertColumns: plan.rekeyed }, all.slice(0, plan.rekeyed.length))
-        : lookForUpdate(plan, writtenBy(plan, statement), all);
+        ? lookForInsert({ ...plan, insertColumns: plan.rekeyed }, all.slice(0, plan.rekeyed.length), false)
+        : lookForUpdate(plan, statement.written, all);
     }
     case 'delete':
       return lookForDelete(plan, all);
   }
 }
 
-/** An INSERT by the first row's key; where the server makes the key or there is none, by the values of every row. */
-function lookForInsert(plan: RelationPlan, values: readonly (string | null)[]): Look | null {
+/** An INSERT by the first row's key (with all its values where another row had that key before); where the server makes the key or there is none, by the values of every row. */
+function lookForInsert(plan: RelationPlan, values: readonly (string | null)[], reusesKey: boolean): Look | null {
   const width = plan.insertColumns.length;
   if (width === 0) return null;
   const parameters = new Parameters();
@@ -156,9 +166,10 @@ function lookForInsert(plan: RelationPlan, values: readonly (string | null)[]): 
   const alike = new Map<string, number>();
   for (let at = 0; at < (named ? width : values.length); at += width) {
     const conditions = plan.insertColumns.flatMap((column, index) => {
-      if (named && !plan.key.includes(column)) return [];
+      const isKey = plan.key.includes(column);
+      if (named && !isKey && !reusesKey) return [];
       sent.push(values[at + index]!);
-      return [sameText(plan, column, parameters, named)];
+      return [sameText(plan, column, parameters, named && isKey)];
     });
     const row = JSON.stringify(values.slice(at, at + width));
     const skipped = alike.get(row) ?? 0;
@@ -202,16 +213,6 @@ const NEWEST_FIRST = ' ORDER BY age(t.xmin)';
 
 function atPlace(parameters: Parameters): string {
   return `t.ctid = ${parameters.next()}::tid AND hashtextextended(t::text, 0) = ${parameters.next()}::bigint`;
-}
-
-/** The columns that an UPDATE writes, in the order of its parameters. */
-function writtenBy(plan: RelationPlan, { shape, successor }: Statement): readonly number[] {
-  if (successor >= 0) return plan.rekeyed;
-  return plan.updateSets.find((set) => shape.sql.includes(` SET ${assignments(plan, set)} WHERE `))!;
-}
-
-function assignments(plan: RelationPlan, set: readonly number[]): string {
-  return set.map((column, index) => `${plan.columns[column]!.sql} = $${index + 1}`).join(', ');
 }
 
 /** A DELETE by the row's absence. */

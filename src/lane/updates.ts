@@ -1,0 +1,206 @@
+import { BindSink } from '../datum/sink.js';
+import { split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import { Zipf } from '../random/zipf.js';
+import { beginBind, endBind } from './bind.js';
+import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import type { Inserts } from './inserts.js';
+import { NO_PARENT } from './keyspace.js';
+import type { Operation } from './operation.js';
+import { NOTHING_REQUIRED, type Parents } from './parents.js';
+import { lastText, type RowStore } from './row-store.js';
+import type { Shape } from './shape.js';
+
+/** One row to update, and what with. */
+export interface RowUpdate {
+  readonly slot: number;
+  readonly columns: readonly number[];
+  readonly shape: Shape;
+  /** Number of the draw within the operation. */
+  readonly row: number;
+  /** Texts that are given; other columns draw theirs. */
+  readonly texts: ReadonlyMap<number, string | null>;
+}
+
+/** Writes UPDATEs of rows that the lane owns. */
+export class Updates {
+  /** The last write wanted a row that is in flight: it comes back with an outcome. */
+  isBusy = false;
+  private readonly compiled: CompiledPlan;
+  private readonly store: RowStore;
+  private readonly parents: Parents;
+  private readonly inserts: Inserts;
+  private readonly sink: BindSink;
+  private readonly scratch = new BindSink();
+  private readonly stream = new Stream();
+  /** Null: rows are chosen with the same chance. */
+  private readonly zipf: Zipf | null;
+
+  constructor(
+    compiled: CompiledPlan,
+    { store, parents, inserts }: { store: RowStore; parents: Parents; inserts: Inserts },
+    sink: BindSink,
+  ) {
+    this.compiled = compiled;
+    this.store = store;
+    this.parents = parents;
+    this.inserts = inserts;
+    this.sink = sink;
+    const { skew } = compiled.plan;
+    this.zipf = skew === null ? null : new Zipf(skew);
+  }
+
+  /** Writes one statement per row; false where none can be updated, or `isBusy`. */
+  write(operation: Operation, most: number, seeds: OperationSeeds): boolean {
+    this.isBusy = false;
+    const { relation } = operation;
+    const { plan } = this.compiled.relations[relation]!;
+    const keyspace = this.store.keyspaces[relation]!;
+    if (plan.updateSets.length === 0) return this.rekey(operation, most, seeds);
+    this.stream.restart(seeds.random, UPDATE_LABEL, 0);
+    if (plan.rekeyed.length > 0 && this.stream.chance(REKEYED) && this.rekey(operation, most, seeds)) return true;
+    const drawn = this.stream.below(plan.updateSets.length);
+    const picks = Math.min(most, keyspace.idle.size);
+    for (let row = 0; row < picks; row++) {
+      this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
+      const slot =
+        this.zipf === null ? keyspace.idle.at(this.stream.below(keyspace.idle.size)) : this.hotRow(operation);
+      if (this.isBusy) return false;
+      if (slot < 0) break;
+      for (let step = 0; step < plan.updateSets.length; step++) {
+        const set = (drawn + step) % plan.updateSets.length;
+        const shape = this.compiled.shapes.update(relation, set);
+        const columns = plan.updateSets[set]!;
+        if (this.writeRow(operation, { slot, columns, shape, row, texts: NO_TEXTS }, seeds)) break;
+      }
+    }
+    return operation.statements.length > 0;
+  }
+
+  /**
+   * A row by its rank; −1 where there is none but those that its transaction has taken. One that is in flight is waited
+   * for, so that hot rows stay as hot as the law wants them.
+   */
+  private hotRow(operation: Operation): number {
+    const { live, idle, span } = this.store.keyspaces[operation.relation]!;
+    for (let pick = 0; pick < RANKED_PICKS; pick++) {
+      const slot = this.zipf!.draw(this.stream, span) - 1;
+      if (!live.has(slot)) continue;
+      if (idle.has(slot)) return slot;
+      if (isTaken(operation, slot) || operation.attempt > 0) continue;
+      this.isBusy = true;
+      return slot;
+    }
+    return idle.size > 0 ? idle.at(this.stream.below(idle.size)) : -1;
+  }
+
+  /** Rows that nothing references become others: where all columns are keys, or a key decides on the partition. */
+  private rekey(operation: Operation, most: number, seeds: OperationSeeds): boolean {
+    const { relation } = operation;
+    const { removable } = this.store.keyspaces[relation]!;
+    let done = false;
+    for (let row = 0; row < most && removable.size > 0; row++) {
+      this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
+      const slot = removable.at(this.stream.below(removable.size));
+      if (!this.inserts.writeSuccessor(operation, relation, slot, row, seeds)) break;
+      done = true;
+    }
+    return done;
+  }
+
+  /** Writes one row's statement; false where a column has no value, and nothing has been taken. */
+  writeRow(operation: Operation, { slot, columns: set, shape, row, texts }: RowUpdate, seeds: OperationSeeds): boolean {
+    const { relation } = operation;
+    const compiled = this.compiled.relations[relation]!;
+    const { plan } = compiled;
+    const picks = compiled.pickTuples(seeds, row);
+    const parents: number[] = [];
+    const changed: number[] = [];
+    for (const [position, foreignKey] of plan.foreignKeys.entries()) {
+      if (!set.includes(foreignKey.columns[0]!)) continue;
+      const required = this.parents.requiredOf(compiled, foreignKey, parents, NOTHING_REQUIRED);
+      const presence = compiled.presenceOf(foreignKey, picks);
+      const isNeeded = !foreignKey.nullable || presence === 'present';
+      const choice = { relation, foreignKey, isNeeded, draw: row, required, turn: null };
+      let parent =
+        presence === 'null' && foreignKey.nullable
+          ? NO_PARENT
+          : (this.parents.chooseParent(choice, seeds) ?? NO_PARENT);
+      if (parent === NO_PARENT && isNeeded) parent = this.store.keyspaces[relation]!.parent(position, slot);
+      if (parent === NO_PARENT && isNeeded) return false;
+      parents[position] = parent;
+      changed.push(position);
+    }
+    const usesOrdinal = set.some(
+      (column) =>
+        !texts.has(column) &&
+        (plan.columns[column]!.source === 'ordinal' || plan.columns[column]!.recipe.kind === 'template'),
+    );
+    if (usesOrdinal && !this.store.hasUpdateRoom(relation)) return false;
+    const ordinal = usesOrdinal ? this.store.takeUpdateOrdinal(relation) : 0;
+    const write = (index: number, sink: BindSink) => {
+      const column = compiled.columns[index]!;
+      const text = texts.get(index);
+      if (text !== undefined) {
+        sink.value(text);
+        return;
+      }
+      const cell = compiled.cellOf(index, picks);
+      if (cell !== undefined) sink.value(cell);
+      else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, sink);
+      else if (column.plan.source === 'foreign') {
+        const free = () => column.writeDrawn(seeds, row, ordinal, sink);
+        this.parents.writeForeign(compiled, index, parents, free, sink);
+      } else column.writeDrawn(seeds, row, ordinal, sink);
+    };
+    if (plan.guards.length > 0) {
+      // Columns of a guard are in one group, so that all of them are written or none.
+      const guards = plan.guards.filter(({ columns }) => set.includes(columns[0]!));
+      const read = (index: number) => {
+        this.scratch.clear();
+        write(index, this.scratch);
+        return lastText(this.scratch);
+      };
+      if (!compiled.meetsGuards(guards, read)) return false;
+    }
+
+    const keyspace = this.store.keyspaces[relation]!;
+    keyspace.take(slot);
+    for (const position of changed) {
+      operation.relinks.push({ relation, slot, foreignKey: position, parent: parents[position]! });
+      this.store.hold(relation, position, slot, parents[position]!, 1);
+    }
+    const from = beginBind(this.sink, shape.parameters);
+    for (const index of set) write(index, this.sink);
+    this.store.writeRowName(relation, slot, this.sink);
+    endBind(this.sink, from);
+    operation.add({
+      shape,
+      relation,
+      kind: 'update',
+      rows: 1,
+      slots: [slot],
+      written: set,
+      from,
+      to: this.sink.offset,
+    });
+    return true;
+  }
+}
+
+const NO_TEXTS: RowUpdate['texts'] = new Map();
+
+/** True for a row that the operation or its transaction has taken already. */
+function isTaken(operation: Operation, slot: number): boolean {
+  return [operation, ...operation.beside].some(({ statements }) =>
+    statements.some((statement) => statement.relation === operation.relation && statement.slots.includes(slot)),
+  );
+}
+
+/* Ranks drawn to find a row that lives: many may have been deleted. */
+const RANKED_PICKS = 64;
+
+/* Of the UPDATEs on a table where rows can be re-keyed beside ordinary changes. */
+const REKEYED = 0.125;
+
+const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');

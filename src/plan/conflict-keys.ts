@@ -1,0 +1,45 @@
+import { columnsOf } from '../catalog/expression.js';
+import type { Relation, UniqueKey } from '../catalog/model.js';
+import type { ColumnPlan } from './plan.js';
+
+/* Tables of fewer possible rows use the ordinals of deleted rows again by themselves. */
+const LARGE_CAPACITY = 100_000;
+
+/**
+ * For each unique index whose values can go from one row to another the columns that must be written for it: those of the
+ * index and of its predicate, with all that conditions tie to them. Columns of foreign keys and those that the server
+ * writes cannot be chosen freely, and `groups` leaves out what names a row or is referenced.
+ */
+export function conflictKeys(
+  relation: Relation,
+  escaped: readonly UniqueKey[],
+  columns: readonly ColumnPlan[],
+  groups: readonly (readonly number[])[],
+): number[][] {
+  const found = relation.uniqueKeys
+    .filter((key) => !escaped.includes(key))
+    .map((key) => {
+      const names = [...key.columns, ...(key.escape === null ? [] : columnsOf(key.escape.expression))];
+      const members = names.map((name) => columns.findIndex((column) => column.name === name));
+      const touched = groups.filter((group) => group.some((column) => members.includes(column)));
+      const written = [...new Set(touched.flat())].sort((a, b) => a - b);
+      const isFree = (column: number) => ['ordinal', 'drawn'].includes(columns[column]!.source);
+      return members.every((column) => written.includes(column)) && written.every(isFree) ? written : [];
+    });
+  return found.filter((key) => key.length > 0);
+}
+
+/** True where a deleted row's key can be inserted again: a function of the ordinal alone, and all that names the row. */
+export function reusesKey(
+  key: readonly number[],
+  named: readonly number[],
+  columns: readonly ColumnPlan[],
+  capacity: number,
+): boolean {
+  return (
+    key.length > 0 &&
+    capacity > LARGE_CAPACITY &&
+    named.length === key.length &&
+    key.every((column) => columns[column]!.source === 'ordinal')
+  );
+}
