@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { parseDurationMs } from '../src/config/duration.js';
 import { parseConfig } from '../src/config/load.js';
-import { createDatabase, runCli } from './server/database.js';
+import { configFor, createDatabase, runCli } from './server/database.js';
 
 const README = readFileSync('README.md', 'utf8');
 const REFERENCE = readFileSync('docs/configuration.md', 'utf8');
+const RECIPES = readFileSync('docs/recipes.md', 'utf8');
 
 function blocks(text: string, language: string): string[] {
   return [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
@@ -42,10 +43,37 @@ describe('the reference', () => {
   });
 
   it('has valid examples', () => {
-    for (const text of [...blocks(README, 'yaml'), ...blocks(REFERENCE, 'yaml')]) {
+    for (const text of [README, REFERENCE, RECIPES].flatMap((file) => blocks(file, 'yaml'))) {
       expect(() => parseConfig('example.yaml', text, [], { APP_PASSWORD: 'x' })).not.toThrow();
     }
     expect(blocks(README, 'yaml').length + blocks(REFERENCE, 'yaml').length).toBeGreaterThan(1);
+  });
+});
+
+describe('the recipes', () => {
+  it('run as they stand, but for their length', async () => {
+    const recipes = blocks(RECIPES, 'yaml');
+    expect(recipes).toHaveLength(5);
+    for (const recipe of recipes) {
+      const database = await createDatabase(
+        'CREATE TABLE a (id int PRIMARY KEY, code text UNIQUE, v text); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a, v text)',
+      );
+      const generator = parse(recipe).generator as object;
+      const { traffic } = parse(recipe) as { traffic?: Record<string, unknown> };
+      const shortened = traffic && { ...traffic, duration: '2s', ...('warm_up' in traffic ? { warm_up: '1s' } : {}) };
+      const yaml = configFor(
+        database,
+        Object.entries({ ...generator, num_iterations: 500 })
+          .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+          .join('\n'),
+        shortened === undefined ? '' : `traffic: ${JSON.stringify(shortened)}\n`,
+      );
+      const { code, summary, stderr } = await runCli(yaml);
+      expect(stderr).not.toContain('error:');
+      expect(code).toBe(0);
+      expect(summary.totals).toMatchObject({ rejected: 0, failed: 0 });
+      await database.drop();
+    }
   });
 });
 

@@ -99,11 +99,21 @@ export class LoadSession {
 
   /** What the server knows of a transaction whose COMMIT was not answered. */
   private async wasCommitted(xid: string | null): Promise<boolean> {
-    this.client = null;
     const lost = this.processId;
-    const client = await this.connection();
-    await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
-    return xid !== null && (await isCommitted(client, xid));
+    const sinceMs = performance.now();
+    for (;;) {
+      this.client = null;
+      const client = await this.connection();
+      try {
+        await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
+        return xid !== null && (await isCommitted(client, xid));
+      } catch (error) {
+        // This connection was lost as well.
+        if (isRefusal(error) || !isLoss(error)) throw error;
+        const { message } = error as Error;
+        if (performance.now() - sinceMs > this.settings.maxOutageMs) throw new Ended({ kind: 'outage', message });
+      }
+    }
   }
 
   private async connection(): Promise<pg.Client> {

@@ -45,7 +45,7 @@ it('claims rows of a large table by its index, as the seed says', async () => {
       `CREATE UNLOGGED TABLE a (id bigint PRIMARY KEY, n int); INSERT INTO a SELECT i, 0 FROM generate_series(1, 1000001) AS i ORDER BY i ${order}`,
     );
     const settings =
-      'random_seed: 4\nnum_iterations: 2000\noperations: [UPDATE]\noperation_weights: [1]\nexisting_rows: 500';
+      'random_seed: 4\nnum_iterations: 2000\noperations: [UPDATE]\noperation_weights: [1]\nexisting_rows: 500\ncount_rows: always';
     const { code, summary } = await runCli(configFor(database, settings));
     expect(code).toBe(0);
     expect(summary.tables['public.a']!.rows_at_start).toBe(1_000_001);

@@ -120,7 +120,7 @@ describe('force_conflicts', () => {
         { workers: 2, cuts: 6 },
       ]) {
         const database = await createDatabase(TABLES);
-        const settings = `${SETTINGS}\nforce_conflicts: { enabled: true, weight: 3 }\nworkers: ${workers}\n${grouped}`;
+        const settings = `${SETTINGS.replace('6000', '3000')}\nforce_conflicts: { enabled: true, weight: 3 }\nworkers: ${workers}\n${grouped}`;
         const run = startCli(configFor(database, settings));
         const admin = await connectTo(database.port, 'postgres');
         const finished = run.ended.then(() => true);
