@@ -1,4 +1,5 @@
-import { type Choice, OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import type { OperationKind } from '../plan/plan.js';
+import { Chooser } from './chooser.js';
 import type { ClaimSet } from './claims.js';
 import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
 import { Grouping } from './grouping.js';
@@ -43,8 +44,7 @@ export interface Ledger {
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
 }
 
-/* Other choices that are drawn before all are tried in order, and impossible operations after which a lane gives up. */
-const REDRAWS = 16;
+/* Impossible operations after which a lane gives up. */
 const STARVED_AFTER = 1000;
 
 /**
@@ -60,25 +60,18 @@ export class Lane {
   private readonly rows: Rows;
   private readonly ledger: Ledger;
   private readonly seeds: OperationSeeds;
-  private readonly mix: Mix;
-  /** Relation × 3 + kind of every choice. */
-  private readonly chosen: ReadonlySet<number>;
+  private readonly chooser: Chooser;
   private readonly quota: number;
   private readonly depth: number;
   /** Transactions whose outcome is not applied yet, the oldest first. */
   private readonly inFlight: Transaction[] = [];
   private readonly grouping: Grouping;
-  /** By relation and kind: operations drawn where they were not possible, to be made up for. */
-  private readonly owed: Record<OperationKind, number>[];
-  private readonly refusals: Record<OperationKind, number>[];
   private generated = 0;
   private applied = 0;
   private impossible = 0;
   private stopped = false;
   /** Nothing is possible until an outcome is applied. */
   private blocked = false;
-  /** The operation that was tried last wants a row that is in flight. */
-  private isBusy = false;
 
   constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger) {
     const { plan } = compiled;
@@ -90,16 +83,12 @@ export class Lane {
         ? new OwnedRows(compiled, new RowStore(compiled, number, claims))
         : new SampledRows(compiled, number);
     this.seeds = compiled.laneSeeds(number);
-    const share = shareOf(plan, claims, number);
-    this.mix = new Mix(share, this.seeds.random, { seed: compiled.random, lane: number, lanes: plan.quotas.length });
-    this.chosen = new Set(
-      this.mix.all.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)),
-    );
+    const turn = { seed: compiled.random, lane: number, lanes: plan.quotas.length };
+    const mix = new Mix(shareOf(plan, claims, number), this.seeds.random, turn);
+    this.chooser = new Chooser(compiled, this.rows, mix, this.seeds);
     this.quota = plan.quotas[number]!;
     this.depth = plan.pipelineDepth;
     this.grouping = new Grouping(plan.transaction, this.seeds.random);
-    this.owed = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
-    this.refusals = plan.relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
   }
 
   /** Operations whose outcome is applied: how far the lane came. */
@@ -189,7 +178,7 @@ export class Lane {
       const result = resultOf(transaction, member, effect);
       if (result.kind === 'committed') this.rows.applied(operation, effect);
       else this.rows.undone(operation, true);
-      this.refusals[operation.relation]![operation.kind] = 0;
+      this.chooser.succeeded(operation);
       this.finish(operation, result);
     }
     if (inserts.length < transaction.members.length)
@@ -267,11 +256,11 @@ export class Lane {
     const { plan } = this.compiled;
     if (plan.rowSelection !== 'system_rows' || operation.kind === 'insert' || rows.some((count) => count > 0))
       return null;
-    if (!this.mayInsert(operation.relation)) return null;
+    if (!this.chooser.mayInsert(operation.relation)) return null;
     const insert = new Operation(operation.number, operation.relation, 'insert', operation.drawn);
     insert.attempt = 1;
     if (this.rows.generate(insert, this.operationSeeds(insert)) !== 'written') return null;
-    this.owed[operation.relation]![operation.kind]++;
+    this.chooser.owe(operation);
     this.ledger.retried(operation, { reason: 'vacant' });
     return insert;
   }
@@ -289,41 +278,34 @@ export class Lane {
   }
 
   private count(operation: Operation, kind: 'rejected' | 'failed', { sqlstate, message }: Refused): void {
-    const { relation } = operation;
-    const count = ++this.refusals[relation]![operation.kind];
+    const isLast = this.chooser.refused(operation);
     this.finish(operation, { kind, sqlstate, message });
-    if (count === this.compiled.plan.quarantineAfter)
-      this.ledger.quarantined(relation, operation.kind, sqlstate, message);
+    if (isLast) this.ledger.quarantined(operation.relation, operation.kind, sqlstate, message);
   }
 
   /** The next operation; null where none is possible now, or where it failed because none will be. */
   private generateNext(): Operation | null {
     const number = this.generated++;
-    const second = this.redeem(number);
-    if (second !== null) return second;
-    const drawn = this.mix.draw(number);
-    this.isBusy = false;
-    if (this.comesSoon(drawn) && this.waitForRows()) return null;
-    for (let attempt = 0; attempt <= REDRAWS; attempt++) {
-      const operation = this.tryChoice(number, attempt === 0 ? drawn : this.mix.redraw(number, attempt));
-      if (operation !== null) return operation;
-      if (this.isBusy && this.waitForRows()) return null;
-    }
-    for (const choice of this.mix.all) {
-      const operation = this.tryChoice(number, choice);
-      if (operation !== null) return operation;
-    }
+    const mayWait = this.inFlight.length > 0 || this.grouping.open.length > 0;
+    const chosen = this.chooser.choose(number, { grouping: this.grouping, mayWait, isUnderWay: this.isUnderWay });
+    if (chosen !== null && chosen !== 'wait') return chosen;
     if (this.waitForRows()) return null;
     // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
     this.impossible++;
     this.applied++;
-    this.ledger.finished(new Operation(number, drawn.relation, drawn.operation, drawn.operation), {
+    this.ledger.finished(this.chooser.nothing(number), {
       kind: 'failed',
       sqlstate: NO_ROW,
       message: 'no table had a row or room for any operation',
     });
     return null;
   }
+
+  private readonly isUnderWay = (relation: number): boolean => {
+    const touches = ({ operation: { statements } }: Member) =>
+      statements.some((statement) => statement.relation === relation);
+    return this.inFlight.some(({ members }) => members.some(touches));
+  };
 
   /**
    * Rows in flight come back with their outcomes: the oldest is applied early, or the open transaction sent as it is, which
@@ -334,104 +316,6 @@ export class Lane {
     if (!this.blocked && !this.grouping.cutShort()) return false;
     this.generated--;
     return true;
-  }
-
-  /** True where an UPDATE or DELETE has no row yet, but something in flight on its table may bring or free one. */
-  private comesSoon({ relation, operation }: Choice): boolean {
-    if (operation === 'insert' || this.inFlight.length === 0 || this.isSetAside(relation, operation)) return false;
-    if (this.rows.possible(relation, operation)) return false;
-    const touches = ({ operation: { statements } }: Member) =>
-      statements.some((statement) => statement.relation === relation);
-    return this.inFlight.some(({ members }) => members.some(touches));
-  }
-
-  /** The second half of a conflict; null where there is none to come, or no row for it any more. */
-  private redeem(number: number): Operation | null {
-    const { promised } = this.rows;
-    if (promised === null) return null;
-    const { relation, kind } = promised;
-    const operation = new Operation(number, relation, kind, kind);
-    return this.rows.redeem(operation, this.operationSeeds(operation)) ? operation : null;
-  }
-
-  /** An operation that frees a unique value, and takes it where it does not leave that to the next one. */
-  private tryConflict(number: number, { relation }: Choice): Operation | null {
-    const seeds = operationSeeds(this.seeds, number, 0);
-    const form = this.rows.conflictFor(relation, seeds, this.grouping.isSingle);
-    if (form === null) return null;
-    const kind = form.how === 'apart' ? form.free : form.take;
-    if (this.isSetAside(relation, kind)) return null;
-    const operation = new Operation(number, relation, kind, kind, this.grouping.open);
-    return this.rows.conflict(operation, form, seeds) ? operation : null;
-  }
-
-  private tryChoice(number: number, choice: Choice): Operation | null {
-    if (choice.isConflict === true) {
-      const operation = this.tryConflict(number, choice);
-      if (operation !== null) return operation;
-    }
-    const kind = this.kindFor(choice);
-    if (kind === null) return null;
-    const operation = new Operation(number, choice.relation, kind, choice.operation, this.grouping.open);
-    const generated = this.rows.generate(operation, this.operationSeeds(operation));
-    this.isBusy = generated === 'busy';
-    if (generated !== 'written') return this.isBusy ? null : this.tryInstead(number, choice, kind);
-    this.account(choice, kind);
-    return operation;
-  }
-
-  /** What was possible at a glance and was not: an INSERT on a table without room becomes what there are rows for, others an INSERT. */
-  private tryInstead(number: number, choice: Choice, failed: OperationKind): Operation | null {
-    for (const kind of failed === 'insert' ? (['delete', 'update'] as const) : (['insert'] as const)) {
-      const { relation } = choice;
-      if (!this.isChosen(relation, kind) || this.isSetAside(relation, kind) || !this.rows.possible(relation, kind))
-        continue;
-      const operation = new Operation(number, relation, kind, choice.operation);
-      if (this.rows.generate(operation, this.operationSeeds(operation)) !== 'written') continue;
-      this.account(choice, kind);
-      return operation;
-    }
-    return null;
-  }
-
-  /**
-   * What a draw becomes: an INSERT drawn makes up for an operation that is owed; an UPDATE or DELETE without a row
-   * becomes an INSERT; an INSERT without room becomes what there are rows for.
-   */
-  private kindFor(choice: Choice): OperationKind | null {
-    const { relation, operation } = choice;
-    if (this.isSetAside(relation, operation)) return null;
-    const owed = this.owed[relation]!;
-    const can = (kind: OperationKind) => !this.isSetAside(relation, kind) && this.rows.possible(relation, kind);
-    if (operation === 'insert') {
-      const makeUp = OPERATION_KINDS.find((kind) => kind !== 'insert' && owed[kind] > 0 && can(kind));
-      if (makeUp !== undefined) return makeUp;
-      if (can('insert')) return 'insert';
-      return (['delete', 'update'] as const).find((kind) => this.isChosen(relation, kind) && can(kind)) ?? null;
-    }
-    if (owed.insert > 0 && can('insert')) return 'insert';
-    if (can(operation)) return operation;
-    return this.mayInsert(relation) && can('insert') ? 'insert' : null;
-  }
-
-  /** Keeps the books of what was drawn and not done, and of what was made up for. */
-  private account(choice: Choice, kind: OperationKind): void {
-    if (kind === choice.operation) return;
-    const owed = this.owed[choice.relation]!;
-    if (owed[kind] > 0) owed[kind]--;
-    else owed[choice.operation]++;
-  }
-
-  private mayInsert(relation: number): boolean {
-    return this.isChosen(relation, 'insert') && !this.isSetAside(relation, 'insert');
-  }
-
-  private isChosen(relation: number, kind: OperationKind): boolean {
-    return this.chosen.has(relation * 3 + OPERATION_KINDS.indexOf(kind));
-  }
-
-  private isSetAside(relation: number, kind: OperationKind): boolean {
-    return this.refusals[relation]![kind] >= this.compiled.plan.quarantineAfter;
   }
 
   private operationSeeds(operation: Operation): OperationSeeds {
