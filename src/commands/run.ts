@@ -8,6 +8,7 @@ import { TrafficMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
+import type { ThresholdResult } from '../report/thresholds.js';
 import type { Cluster } from '../server/cluster.js';
 import {
   startTraffic,
@@ -34,6 +35,7 @@ import { readPlanFile, writePlanFile } from './plan-file.js';
 import { prepare } from './prepare.js';
 import { StopSignals } from './stop-signals.js';
 import { writeSummary } from './summary-file.js';
+import { ThresholdWatch } from './threshold-watch.js';
 import { untilSummary } from './until.js';
 
 export interface RunOptions {
@@ -221,6 +223,7 @@ async function carryOut(job: Job): Promise<Summary> {
           traffic.stop();
         }, shape.duration);
   progress.start(new TrafficMeter(traffic.totals, total));
+  const watch = new ThresholdWatch(config, traffic, startMs);
   job.indexBuilder?.start();
   const end = await traffic.ended;
   await job.indexBuilder?.end();
@@ -229,6 +232,7 @@ async function carryOut(job: Job): Promise<Summary> {
     timeUp =
       pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
   clearTimeout(timer);
+  const thresholds = watch.end();
   progress.stop();
   const cpu = process.cpuUsage(cpuBefore);
   const vanished = traffic.totals.scalar('vanishedRows');
@@ -239,7 +243,13 @@ async function carryOut(job: Job): Promise<Summary> {
     fakerVersion: FAKER_VERSION,
     startedAt,
     elapsedSeconds: (performance.now() - startMs) / 1000,
-    exit: exitOf(end, traffic, generator.error_budget.max_error_ratio, stops.signal, timeUp),
+    exit: exitOf(end, traffic, {
+      maxErrorRatio: generator.error_budget.max_error_ratio,
+      thresholds,
+      signal: stops.signal,
+      timeUp,
+    }),
+    thresholds,
     plan,
     schemaFingerprint: fingerprint(
       prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) =>
@@ -267,9 +277,17 @@ async function carryOut(job: Job): Promise<Summary> {
 function exitOf(
   end: TrafficEnd,
   traffic: Traffic,
-  maxErrorRatio: number,
-  signal: string | null,
-  timeUp: string | null,
+  {
+    maxErrorRatio,
+    thresholds,
+    signal,
+    timeUp,
+  }: {
+    maxErrorRatio: number;
+    thresholds: readonly ThresholdResult[];
+    signal: string | null;
+    timeUp: string | null;
+  },
 ): { code: number; reason: string } {
   switch (end.kind) {
     case 'outage':
@@ -291,6 +309,12 @@ function exitOf(
           reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`,
         };
       }
+      const missed = thresholds.filter(({ passed }) => !passed);
+      if (missed.length > 0)
+        return {
+          code: EXIT.threshold,
+          reason: `not met: ${missed.map(({ condition, value }) => `${condition} (${value === null ? 'nothing was measured' : Number(value.toPrecision(3))})`).join(', ')}`,
+        };
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return {
         code: EXIT.finished,

@@ -5,6 +5,7 @@ import { didYouMean } from './nearest.js';
 import { type Problem, SetupError } from './problem.js';
 import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
 import { describe, Source } from './source.js';
+import { parseThreshold, type Threshold } from './threshold.js';
 import { keysNotInThisVersion } from './version.js';
 
 /** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
@@ -20,6 +21,7 @@ export interface Config {
   readonly fakerSeed: bigint | undefined;
   readonly traffic: FileConfig['traffic'];
   readonly metrics: FileConfig['metrics'];
+  readonly thresholds: readonly Threshold[];
   readonly source: Source;
 }
 
@@ -59,6 +61,7 @@ export function parseConfig(
   if (config === undefined) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
   const connection = resolveConnection(config.connection, environment, source, problems);
   const operationWeights = resolveWeights(config.generator, source, problems);
+  const thresholds = resolveThresholds(config, source, problems);
   checkRelations(config, source, problems);
   for (const path of keysNotInThisVersion(config)) {
     problems.push(
@@ -78,6 +81,7 @@ export function parseConfig(
     fakerSeed: generator.faker_seed ?? generator.random_seed,
     traffic: config.traffic,
     metrics: config.metrics,
+    thresholds,
     source,
   };
 }
@@ -279,6 +283,24 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
       }
     }
   }
+}
+
+function resolveThresholds(config: FileConfig, source: Source, problems: Problem[]): Threshold[] {
+  const { rate, stages } = config.traffic;
+  return config.thresholds.flatMap((entry, index) => {
+    const { condition, abort_on_fail: abort } =
+      typeof entry === 'string' ? { condition: entry, abort_on_fail: false } : entry;
+    const threshold = parseThreshold(condition, abort);
+    const report = (message: string) => {
+      problems.push(source.problem(['thresholds', index], message));
+      return [];
+    };
+    if (typeof threshold === 'string') return report(threshold);
+    const isScheduled = rate !== undefined || stages.length > 0;
+    if (!isScheduled && (threshold.figure === 'dropped_ratio' || threshold.figure === 'late_ratio'))
+      return report(`${threshold.figure} means something only on a schedule: set traffic.rate or traffic.stages`);
+    return [threshold];
+  });
 }
 
 /** What the keys of a schedule say together. */

@@ -5,13 +5,12 @@ import type { FileConfig } from './schema.js';
  * never ignored. Each entry leaves the list with the feature.
  */
 export function keysNotInThisVersion(config: FileConfig): readonly (readonly string[])[] {
-  const { generator, thresholds, replication } = config;
+  const { generator, replication } = config;
   const refused: string[][] = [];
   const refuseIf = (condition: boolean, ...path: string[]) => {
     if (condition) refused.push(path);
   };
   refuseIf(generator.defaults === 'all', 'generator', 'defaults');
-  refuseIf(thresholds.length > 0, 'thresholds');
   refuseIf(replication.targets.length > 0, 'replication', 'targets');
   return refused;
 }

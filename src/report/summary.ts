@@ -3,6 +3,7 @@ import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js'
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
+import type { ThresholdResult } from './thresholds.js';
 import { type Limit, type Utilisation, verdictOf } from './verdict.js';
 
 /** What the summary is made from, when a run has ended in whatever way. */
@@ -26,6 +27,7 @@ export interface SummarySource {
   readonly quarantined: ReadonlyMap<string, string>;
   readonly cpuSeconds: number;
   readonly maxRssBytes: number;
+  readonly thresholds: readonly ThresholdResult[];
   /** Built and dropped beside the traffic; null where none were to be. */
   readonly indexes: IndexCounts | null;
   /** Arrivals that the schedule had until the traffic ended; null without a schedule. */
@@ -96,6 +98,7 @@ export interface Summary {
   readonly verdict: Limit | null;
   /** The figures behind the verdict, as shares of time. */
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
+  readonly thresholds: readonly ThresholdResult[];
   readonly indexes: IndexCounts | null;
   readonly generator: {
     readonly cpu_seconds: number;
@@ -183,6 +186,7 @@ export function summarise(source: SummarySource): Summary {
     rate: rateOf(source, operations, events),
     verdict: verdict?.limit ?? null,
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
+    thresholds: source.thresholds,
     indexes: source.indexes,
     generator: {
       cpu_seconds: round(source.cpuSeconds),

@@ -26,6 +26,10 @@ export function summaryText(summary: Summary): string {
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
   if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
+  for (const { condition, value, passed } of summary.thresholds)
+    lines.push(
+      `  threshold ${condition}: ${passed ? 'met' : 'NOT met'} (${value === null ? 'nothing was measured' : figure(value)})`,
+    );
   if (summary.indexes !== null) {
     const { created, dropped, failed } = summary.indexes;
     lines.push(`  indexes: ${created} created, ${dropped} dropped, ${failed} refused`);
@@ -97,6 +101,10 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 
 function rate(count: number, elapsedSeconds: number): number {
   return elapsedSeconds > 0 ? Math.round(count / elapsedSeconds) : 0;
+}
+
+function figure(value: number): string {
+  return value >= 100 ? number(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
 /** Thousands apart, the same on every machine. */

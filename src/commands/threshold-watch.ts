@@ -1,0 +1,46 @@
+import type { Config } from '../config/load.js';
+import type { Threshold } from '../config/threshold.js';
+import { look, type ThresholdResult } from '../report/thresholds.js';
+import type { Traffic } from '../traffic/coordinator.js';
+
+const INTERVAL_MS = 1000;
+/* Figures of the first moments say little: a start-up, a cold cache. */
+const GRACE_MS = 10_000;
+
+/** Looks at a run's thresholds at its end and, where they are to abort it, while it runs. */
+export class ThresholdWatch {
+  private readonly config: Config;
+  private readonly traffic: Traffic;
+  private readonly startMs: number;
+  private readonly timer: NodeJS.Timeout | undefined;
+  /** What ended the run, as it was then. */
+  private readonly failed = new Map<Threshold, ThresholdResult>();
+
+  constructor(config: Config, traffic: Traffic, startMs: number) {
+    this.config = config;
+    this.traffic = traffic;
+    this.startMs = startMs;
+    const aborting = config.thresholds.filter(({ abortOnFail }) => abortOnFail);
+    if (aborting.length === 0) return;
+    const quietMs = Math.max(GRACE_MS, config.traffic.warm_up);
+    this.timer = setInterval(() => {
+      if (this.traffic.elapsedMs() < quietMs) return;
+      for (const threshold of aborting) {
+        const result = look(threshold, this.measured());
+        // What nothing was measured of yet may still come.
+        if (result.value !== null && !result.passed) this.failed.set(threshold, result);
+      }
+      if (this.failed.size > 0) this.traffic.stop();
+    }, INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  end(): readonly ThresholdResult[] {
+    clearInterval(this.timer);
+    return this.config.thresholds.map((threshold) => this.failed.get(threshold) ?? look(threshold, this.measured()));
+  }
+
+  private measured() {
+    return { totals: this.traffic.totals, elapsedSeconds: (performance.now() - this.startMs) / 1000 };
+  }
+}

@@ -1,0 +1,64 @@
+import { didYouMean } from './nearest.js';
+
+/** Figures that a condition can be about; latencies have percentiles. */
+export const LATENCY_FIGURES = ['response_seconds', 'service_seconds'] as const;
+export const FIGURES = [
+  'error_ratio',
+  'dropped_ratio',
+  'late_ratio',
+  'operations_per_second',
+  'events_per_second',
+  'rejected',
+  'failed',
+  'retries',
+  'reconnects',
+] as const;
+export const PERCENTILES = ['p50', 'p90', 'p95', 'p99', 'p999', 'max'] as const;
+const COMPARISONS = ['<', '<=', '>', '>='] as const;
+const LATER = 'replication_lag_seconds';
+
+/** A condition that a run must meet. */
+export type Threshold = {
+  /** As the user wrote it. */
+  readonly condition: string;
+  readonly comparison: (typeof COMPARISONS)[number];
+  readonly bound: number;
+  /** The run ends as soon as it is not met. */
+  readonly abortOnFail: boolean;
+} & (
+  | { readonly figure: (typeof FIGURES)[number] }
+  | {
+      readonly figure: (typeof LATENCY_FIGURES)[number];
+      readonly percentile: (typeof PERCENTILES)[number];
+      /** Null: all of them. */
+      readonly operation: 'insert' | 'update' | 'delete' | null;
+    }
+);
+
+/** Reads `response_seconds p99 < 0.5`, `response_seconds insert p99 < 0.5`, `error_ratio < 0.01`; a text says what is wrong. */
+export function parseThreshold(condition: string, abortOnFail: boolean): Threshold | string {
+  const words = condition.trim().split(/\s+/);
+  const [figure = ''] = words;
+  const bound = Number(words[words.length - 1]);
+  const comparison = COMPARISONS.find((sign) => sign === words[words.length - 2]);
+  const between = words.slice(1, -2);
+  if (figure === LATER) return `${LATER} is not in this version`;
+  const known: readonly string[] = [...LATENCY_FIGURES, ...FIGURES];
+  if (!known.includes(figure))
+    return `unknown figure "${figure}"${didYouMean(figure, known)}; there are ${known.join(', ')}`;
+  if (comparison === undefined || !Number.isFinite(bound) || words.length < 3)
+    return `expected a comparison (${COMPARISONS.join(', ')}) and a number at its end, such as "error_ratio < 0.01"`;
+  const common = { condition: words.join(' '), comparison, bound, abortOnFail };
+  const plain = FIGURES.find((name) => name === figure);
+  if (plain !== undefined) {
+    if (between.length > 0) return `${figure} has no "${between.join(' ')}"`;
+    return { ...common, figure: plain };
+  }
+  const latency = LATENCY_FIGURES.find((name) => name === figure)!;
+  const percentile = PERCENTILES.find((name) => name === between[between.length - 1]);
+  const operation = (['insert', 'update', 'delete'] as const).find((name) => name === between[0]?.toLowerCase());
+  const expected = operation === undefined ? 1 : 2;
+  if (percentile === undefined || between.length !== expected)
+    return `expected one of ${PERCENTILES.join(', ')} behind ${figure}, an operation before it where it is about one: "${figure} p99 < 0.5", "${figure} insert p99 < 0.5"`;
+  return { ...common, figure: latency, percentile, operation: operation ?? null };
+}

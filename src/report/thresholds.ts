@@ -1,0 +1,83 @@
+import type { Threshold } from '../config/threshold.js';
+import { OPERATION_KINDS } from '../plan/plan.js';
+import type { CounterTotals, Latency } from '../traffic/counters.js';
+import { BUCKETS, percentiles } from '../traffic/histogram.js';
+
+/** A condition and how it came out; `value` is null where there was nothing to measure. */
+export interface ThresholdResult {
+  readonly condition: string;
+  readonly value: number | null;
+  readonly passed: boolean;
+}
+
+/** What is known at some moment of a run. */
+export interface Measured {
+  readonly totals: CounterTotals;
+  readonly elapsedSeconds: number;
+}
+
+/** Looks at a condition over everything up to now. What was never measured fails: a test of nothing proves nothing. */
+export function look(threshold: Threshold, measured: Measured): ThresholdResult {
+  const value = valueOf(threshold, measured);
+  return { condition: threshold.condition, value, passed: value !== null && holds(value, threshold) };
+}
+
+function holds(value: number, { comparison, bound }: Threshold): boolean {
+  switch (comparison) {
+    case '<':
+      return value < bound;
+    case '<=':
+      return value <= bound;
+    case '>':
+      return value > bound;
+    case '>=':
+      return value >= bound;
+  }
+}
+
+function valueOf(threshold: Threshold, { totals, elapsedSeconds }: Measured): number | null {
+  const operations = totals.operations();
+  const share = (count: number, of: number) => (of > 0 ? count / of : null);
+  const perSecond = (count: number) => share(count, elapsedSeconds);
+  switch (threshold.figure) {
+    case 'response_seconds':
+      return percentileOf(totals, 'response', threshold);
+    case 'service_seconds':
+      return percentileOf(totals, 'service', threshold);
+    case 'error_ratio':
+      return share(totals.total('rejected') + totals.total('failed'), operations);
+    case 'dropped_ratio':
+      return share(totals.scalar('dropped'), operations + totals.scalar('dropped'));
+    case 'late_ratio':
+      return share(totals.scalar('late'), operations);
+    case 'operations_per_second':
+      return perSecond(operations);
+    case 'events_per_second':
+      return perSecond(totals.total('rows') + totals.total('cascaded') + totals.total('moved'));
+    case 'rejected':
+      return totals.total('rejected');
+    case 'failed':
+      return totals.total('failed');
+    case 'retries':
+      return totals.total('retriesValues') + totals.total('retriesTransient') + totals.total('retriesVacant');
+    case 'reconnects':
+      return totals.scalar('reconnects');
+  }
+}
+
+/** Histograms are added before percentiles are taken; operations of the warm-up are in none of them. */
+function percentileOf(
+  totals: CounterTotals,
+  latency: Latency,
+  { percentile, operation }: Extract<Threshold, { readonly percentile: unknown }>,
+): number | null {
+  const counts = new Float64Array(BUCKETS);
+  let maxMs = 0;
+  for (const kind of OPERATION_KINDS) {
+    if (operation !== null && kind !== operation) continue;
+    const histogram = totals.histogram(latency, kind);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
+    maxMs = Math.max(maxMs, histogram.maxMs);
+  }
+  return percentiles(counts, maxMs)?.[percentile] ?? null;
+}

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest';
+import { parseThreshold } from '../../src/config/threshold.js';
+import { configFor, createDatabase, runCli } from '../server/database.js';
+
+const TABLE = 'CREATE TABLE a (id int PRIMARY KEY, v text)';
+
+it.each([
+  ['response_seconds p99 < 0.5', { figure: 'response_seconds', percentile: 'p99', operation: null, bound: 0.5 }],
+  [
+    '  service_seconds   DELETE max >= 1e-3',
+    { figure: 'service_seconds', percentile: 'max', operation: 'delete', bound: 0.001 },
+  ],
+  ['error_ratio <= 0', { figure: 'error_ratio', comparison: '<=', bound: 0 }],
+])('reads "%s"', (text, expected) => {
+  expect(parseThreshold(text, false)).toMatchObject(expected);
+});
+
+it.each([
+  ['respons_seconds p99 < 1', /unknown figure "respons_seconds".*response_seconds/],
+  ['response_seconds < 1', /expected one of p50/],
+  ['response_seconds p98 < 1', /expected one of p50/],
+  ['response_seconds upsert p99 < 1', /expected one of p50/],
+  ['error_ratio p99 < 1', /error_ratio has no "p99"/],
+  ['error_ratio = 1', /expected a comparison/],
+  ['error_ratio < one', /expected a comparison/],
+  ['', /unknown figure ""/],
+  ['replication_lag_seconds p99 < 2', /not in this version/],
+])('says what is wrong with "%s"', (text, expected) => {
+  expect(parseThreshold(text, false)).toMatch(expected);
+});
+
+it('exits with 4 and names what was not met, with its value', async () => {
+  const database = await createDatabase(TABLE);
+  const met =
+    'thresholds: ["error_ratio < 0.01", "response_seconds p99 < 60", "operations_per_second > 1", "rejected <= 0"]\n';
+  const settings = 'random_seed: 1\nnum_iterations: 500';
+  const good = await runCli(configFor(database, settings, met));
+  expect(good.code).toBe(0);
+  expect(good.summary.thresholds.map(({ passed }) => passed)).toEqual([true, true, true, true]);
+  const missed =
+    'thresholds: ["error_ratio < 0.01", "response_seconds insert max < 0.000001", "service_seconds delete p99 < 9"]\n';
+  const bad = await runCli(configFor(database, `${settings}\noperations: [INSERT]`, missed));
+  expect(bad.code).toBe(4);
+  expect(bad.summary.exit.reason).toMatch(
+    /^not met: response_seconds insert max < 0\.000001 \(0\.\d+\), service_seconds delete p99 < 9 \(nothing was measured\)$/,
+  );
+  expect(bad.stdout).toContain('threshold error_ratio < 0.01: met (0)');
+  const wrong = await runCli(configFor(database, settings, 'thresholds: ["eror_ratio < 1", "late_ratio < 1"]\n'));
+  expect(wrong.code).toBe(1);
+  expect(wrong.stderr).toMatch(
+    /thresholds\.0: unknown figure "eror_ratio".*\n.*thresholds\.1: late_ratio means something only on a schedule/,
+  );
+  await database.drop();
+});
+
+it('ends a run as soon as a condition that is to abort it is not met', async () => {
+  const database = await createDatabase(`${TABLE};
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END';
+    CREATE TRIGGER slow AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION slow();`);
+  const sections =
+    'traffic: { duration: 60s }\nthresholds: [{ condition: "service_seconds insert p50 < 0.01", abort_on_fail: true }]\n';
+  const { code, summary } = await runCli(
+    configFor(database, 'random_seed: 1\nnum_iterations: -1\npipeline_depth: 1', sections),
+  );
+  expect(code).toBe(4);
+  expect(summary.elapsed_seconds).toBeGreaterThan(9);
+  expect(summary.elapsed_seconds).toBeLessThan(30);
+  expect(summary.thresholds[0]).toMatchObject({ passed: false });
+  await database.drop();
+});
