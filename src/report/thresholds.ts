@@ -18,7 +18,7 @@ export interface Measured {
 
 /** Looks at a condition over everything up to now. What was never measured fails: a test of nothing proves nothing. */
 export function look(threshold: Threshold, measured: Measured): ThresholdResult {
-  const value = valueOf(threshold, measured);
+  const value = figureOf(threshold, measured);
   return { condition: threshold.condition, value, passed: value !== null && holds(value, threshold) };
 }
 
@@ -35,7 +35,7 @@ function holds(value: number, { comparison, bound }: Threshold): boolean {
   }
 }
 
-function valueOf(threshold: Threshold, { totals, elapsedSeconds }: Measured): number | null {
+function figureOf(threshold: Threshold, { totals, elapsedSeconds }: Measured): number | null {
   const operations = totals.operations();
   const share = (count: number, of: number) => (of > 0 ? count / of : null);
   const perSecond = (count: number) => share(count, elapsedSeconds);
