@@ -1,8 +1,8 @@
 import { didYouMean } from './nearest.js';
 
 /** Figures that a condition can be about; latencies have percentiles. */
-export const LATENCY_FIGURES = ['response_seconds', 'service_seconds'] as const;
-export const FIGURES = [
+const LATENCY_FIGURES = ['response_seconds', 'service_seconds'] as const;
+const FIGURES = [
   'error_ratio',
   'dropped_ratio',
   'late_ratio',
@@ -13,7 +13,7 @@ export const FIGURES = [
   'retries',
   'reconnects',
 ] as const;
-export const PERCENTILES = ['p50', 'p90', 'p95', 'p99', 'p999', 'max'] as const;
+const PERCENTILES = ['p50', 'p90', 'p95', 'p99', 'p999', 'max'] as const;
 const COMPARISONS = ['<', '<=', '>', '>='] as const;
 const LATER = 'replication_lag_seconds';
 
