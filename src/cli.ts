@@ -25,6 +25,8 @@ interface Flags {
   readonly summary?: string;
   readonly metricsPort?: number;
   readonly metrics: boolean;
+  readonly pushGateway?: string;
+  readonly metricsLinger?: string;
   readonly quiet?: true;
   readonly logFormat: string;
 }
@@ -49,6 +51,12 @@ function rate(text: string): number {
 function seed(text: string): bigint {
   if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
   return BigInt(text);
+}
+
+function address(text: string): string {
+  if (!/^https?:\/\/[^/]+/.test(text))
+    throw new InvalidArgumentError('expected an address such as http://gateway:9091.');
+  return text;
 }
 
 function duration(text: string): string {
@@ -94,6 +102,10 @@ function toOptions(flags: Flags): RunOptions {
     planFile: flags.plan,
     untilFile: flags.until,
     summaryFile: flags.summary,
+    publishing: {
+      gateway: flags.pushGateway,
+      lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
+    },
     quiet: flags.quiet === true,
     json: flags.logFormat === 'json',
   };
@@ -123,6 +135,8 @@ program
   .option('--summary <file>', 'write the summary as JSON')
   .option('--metrics-port <n>', 'port of /metrics, 0: any free one', wholeNumber)
   .option('--no-metrics', 'no /metrics')
+  .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)
+  .option('--metrics-linger <time>', 'keep /metrics for so long after the run, for a last scrape', duration)
   .option('--quiet', 'no progress, warnings only')
   .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
   .action(async (flags: Flags) => {

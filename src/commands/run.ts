@@ -3,7 +3,7 @@ import { type ConnectionSettings, describeConnection } from '../config/connectio
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
-import { createRegistry } from '../metrics/registry.js';
+import { Registries } from '../metrics/registry.js';
 import { TrafficMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
@@ -33,6 +33,7 @@ import { explain, type Place } from './explain.js';
 import { pacingOf } from './pacing.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { prepare } from './prepare.js';
+import { type Publishing, publish } from './publish.js';
 import { StopSignals } from './stop-signals.js';
 import { writeSummary } from './summary-file.js';
 import { ThresholdWatch } from './threshold-watch.js';
@@ -49,6 +50,7 @@ export interface RunOptions {
   /** Where the plan is written to, and read from where an operation is explained. */
   readonly planFile: string | undefined;
   readonly summaryFile: string | undefined;
+  readonly publishing: Publishing;
   readonly quiet: boolean;
   readonly json: boolean;
 }
@@ -103,7 +105,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       process.stdout.write(dryRunText(prepared.plan, prepared.claims, prepared.findings));
       return EXIT.finished;
     }
-    const summary = await carryOut({
+    const { summary, registries } = await carryOut({
       config: { ...config, connection: settings },
       prepared,
       runId,
@@ -116,6 +118,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     await settle(settings, config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
+    await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
@@ -169,7 +172,7 @@ interface Job {
   readonly indexBuilder: IndexBuilder | null;
 }
 
-async function carryOut(job: Job): Promise<Summary> {
+async function carryOut(job: Job): Promise<{ summary: Summary; registries: Registries }> {
   const { config, prepared, runId, progress, stops } = job;
   const { generator, traffic: shape } = config;
   const { plan } = prepared;
@@ -196,19 +199,18 @@ async function carryOut(job: Job): Promise<Summary> {
     notice: notices.take,
   });
   const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
-  job.endpoint?.serve(
-    createRegistry({
-      plan,
-      totals: traffic.totals,
-      workers: traffic.workers,
-      runId,
-      version: VERSION,
-      serverVersion: prepared.catalog.server.versionText,
-      tableLabelLimit: config.metrics.table_label_limit,
-      remaining: () => (total < 0 ? -1 : total - traffic.totals.operations()),
-      targetRate: () => schedule?.rateAt(Math.max(0, traffic.elapsedMs() / 1000)) ?? 0,
-    }),
-  );
+  const registries = new Registries({
+    plan,
+    totals: traffic.totals,
+    workers: traffic.workers,
+    runId,
+    version: VERSION,
+    serverVersion: prepared.catalog.server.versionText,
+    tableLabelLimit: config.metrics.table_label_limit,
+    remaining: () => (total < 0 ? -1 : total - traffic.totals.operations()),
+    targetRate: () => schedule?.rateAt(Math.max(0, traffic.elapsedMs() / 1000)) ?? 0,
+  });
+  job.endpoint?.serve(registries);
   stops.onFirst((signal) => {
     progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
     traffic.stop();
@@ -238,7 +240,7 @@ async function carryOut(job: Job): Promise<Summary> {
   const vanished = traffic.totals.scalar('vanishedRows');
   const because = [...prepared.reproducibleBecause];
   if (vanished > 0) because.push(`${vanished} rows that a lane owned were changed from outside`);
-  return summarise({
+  const summary = summarise({
     version: VERSION,
     fakerVersion: FAKER_VERSION,
     startedAt,
@@ -272,6 +274,7 @@ async function carryOut(job: Job): Promise<Summary> {
         : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
+  return { summary, registries };
 }
 
 function exitOf(

@@ -1,11 +1,11 @@
 import { createServer, type Server } from 'node:http';
-import type { Registry } from 'prom-client';
 import { SetupError } from '../config/problem.js';
+import type { Registries } from './registry.js';
 
 export interface Endpoint {
   readonly port: number;
   /** What /metrics answers from; until it is set the answer is 503. */
-  serve(registry: Registry): void;
+  serve(registries: Registries): void;
   close(): Promise<void>;
 }
 
@@ -14,16 +14,17 @@ export interface Endpoint {
  * @throws SetupError where the port cannot be had.
  */
 export async function openEndpoint(host: string, port: number): Promise<Endpoint> {
-  let registry: Registry | null = null;
+  let registries: Registries | null = null;
   const server: Server = createServer((request, response) => {
     const url = request.url?.split('?')[0];
     if (request.method !== 'GET') {
       response.writeHead(405).end();
     } else if (url === '/healthz') {
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
-    } else if (url === '/metrics' && registry === null) {
+    } else if (url === '/metrics' && registries === null) {
       response.writeHead(503, { 'content-type': 'text/plain' }).end('the run has not started yet\n');
-    } else if (url === '/metrics' && registry !== null) {
+    } else if (url === '/metrics' && registries !== null) {
+      const registry = registries.for(request.headers.accept ?? '');
       const { contentType } = registry;
       registry.metrics().then(
         (text) => response.writeHead(200, { 'content-type': contentType }).end(text),
@@ -49,7 +50,7 @@ export async function openEndpoint(host: string, port: number): Promise<Endpoint
   return {
     port: (server.address() as { port: number }).port,
     serve: (ready) => {
-      registry = ready;
+      registries = ready;
     },
     close: async () => {
       server.closeAllConnections();

@@ -18,6 +18,27 @@ export interface MetricsSource {
   targetRate(): number;
 }
 
+type ContentType = typeof Registry.PROMETHEUS_CONTENT_TYPE | typeof Registry.OPENMETRICS_CONTENT_TYPE;
+
+/** One registry per format: prom-client renames counters for good when it writes OpenMetrics. */
+export class Registries {
+  readonly text: Registry;
+  private readonly source: MetricsSource;
+  private openMetrics: Registry | null = null;
+
+  constructor(source: MetricsSource) {
+    this.source = source;
+    this.text = createRegistry(source, Registry.PROMETHEUS_CONTENT_TYPE);
+  }
+
+  /** The registry for a scrape's Accept header: OpenMetrics where it is asked for, text elsewhere. */
+  for(accept: string): Registry {
+    if (!accept.includes('application/openmetrics-text')) return this.text;
+    this.openMetrics ??= createRegistry(this.source, Registry.OPENMETRICS_CONTENT_TYPE);
+    return this.openMetrics;
+  }
+}
+
 interface Value {
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
@@ -33,8 +54,9 @@ const BOUNDS_SECONDS: readonly number[] = [
  * A registry whose metrics are computed from shared memory when it is scraped: nothing is counted twice, and a
  * replaced worker cannot make a counter fall.
  */
-export function createRegistry(source: MetricsSource): Registry {
+function createRegistry(source: MetricsSource, contentType: ContentType): Registry {
   const registry = new Registry();
+  registry.setContentType(contentType as typeof Registry.PROMETHEUS_CONTENT_TYPE);
   registry.setDefaultLabels({ run_id: source.runId });
   collectDefaultMetrics({ register: registry });
   const { totals, plan } = source;
@@ -44,7 +66,8 @@ export function createRegistry(source: MetricsSource): Registry {
       help,
       type,
       aggregator: 'sum',
-      get: async () => ({ name, help, type, aggregator: 'sum', values: values() }),
+      // For OpenMetrics prom-client takes the suffix off a counter's name, and puts it back on its samples.
+      get: async () => ({ name: metric.name, help, type, aggregator: 'sum', values: values() }),
       reset: () => undefined,
     };
     registry.registerMetric(metric as unknown as Metric);
@@ -128,6 +151,15 @@ export function createRegistry(source: MetricsSource): Registry {
   add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [
     { labels: {}, value: source.remaining() },
   ]);
+  add('gauge', 'eventgen_lanes', 'Lanes by state; a disconnected one connects, or waits for the server.', () => {
+    const connected = totals.scalar('lanesConnected');
+    const ended = totals.scalar('lanesEnded');
+    return [
+      { labels: { state: 'connected' }, value: connected },
+      { labels: { state: 'disconnected' }, value: plan.quotas.length - connected - ended },
+      { labels: { state: 'ended' }, value: ended },
+    ];
+  });
   add('gauge', 'eventgen_event_loop_delay_seconds', 'Highest 99th percentile of a worker thread’s timer delay.', () =>
     Array.from({ length: source.workers }, (_, worker) => ({
       labels: { worker },

@@ -41,6 +41,8 @@ const SCALARS = [
   'dropped',
   'vanishedRows',
   'conflicts',
+  'lanesConnected',
+  'lanesEnded',
   'quarantined',
   'eventLoopDelayMsMax',
   'busyMs',

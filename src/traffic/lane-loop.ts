@@ -113,7 +113,8 @@ export class LaneLoop {
       clearInterval(watchdog);
       this.counters.add('laneMs', performance.now() - startMs);
       const session = this.session;
-      this.session = null;
+      this.disconnected();
+      this.counters.add('lanesEnded', 1);
       await session?.close();
     }
   }
@@ -271,7 +272,6 @@ export class LaneLoop {
 
   /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
   private async reconnect(lostProcessId: number | null): Promise<void> {
-    this.session = null;
     for (let attempt = 0; ; attempt++) {
       try {
         if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
@@ -286,6 +286,7 @@ export class LaneLoop {
         if (!this.wasConnected) this.control.connected(this.compiled.plan.quotas.length);
         this.wasConnected = true;
         this.session = session;
+        this.counters.add('lanesConnected', 1);
         this.unanswered = 0;
         this.lastAnswerMs = performance.now();
         if (lostProcessId !== null) this.counters.add('reconnects', 1);
@@ -315,8 +316,13 @@ export class LaneLoop {
     this.end(end);
   }
 
-  private async lose(processId: number, reason: string): Promise<void> {
+  private disconnected(): void {
+    if (this.session !== null) this.counters.add('lanesConnected', -1);
     this.session = null;
+  }
+
+  private async lose(processId: number, reason: string): Promise<void> {
+    this.disconnected();
     // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
     if (this.answered) this.lostSinceMs = performance.now();
     this.answered = false;

@@ -84,8 +84,7 @@ it('leaves the same rows with 1 and 3 workers, and when connections are cut', as
   const hashes: Record<string, string>[] = [];
   for (const { workers, cuts } of [
     { workers: 1, cuts: 0 },
-    { workers: 3, cuts: 0 },
-    { workers: 2, cuts: 6 },
+    { workers: 3, cuts: 6 },
   ]) {
     const database = await createDatabase(TABLES);
     const run = startCli(configFor(database, `${SETTINGS}\n${GROUPS}\nworkers: ${workers}`));
@@ -97,7 +96,6 @@ it('leaves the same rows with 1 and 3 workers, and when connections are cut', as
     await database.drop();
   }
   expect(hashes[1]).toEqual(hashes[0]);
-  expect(hashes[2]).toEqual(hashes[0]);
 });
 
 async function cutConnections({ port, name }: Database, ended: Promise<unknown>, cuts: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { prepare } from '../../src/commands/prepare.js';
 import { type Config, parseConfig } from '../../src/config/load.js';
-import { createRegistry } from '../../src/metrics/registry.js';
+import { Registries } from '../../src/metrics/registry.js';
 import { OPERATION_KINDS } from '../../src/plan/plan.js';
 import { createDemo } from '../../src/server/demo.js';
 import type * as coordinator from '../../src/traffic/coordinator.js';
@@ -52,7 +52,7 @@ describe('counts', () => {
     const { prepared, traffic } = await start('num_iterations: 3000', 2);
     expect(await traffic.ended).toEqual({ kind: 'finished' });
     const { plan, rowsAtStart } = prepared;
-    const registry = createRegistry({
+    const registries = new Registries({
       plan,
       totals: traffic.totals,
       workers: 2,
@@ -63,7 +63,7 @@ describe('counts', () => {
       remaining: () => 0,
       targetRate: () => 0,
     });
-    const text = await registry.metrics();
+    const text = await registries.text.metrics();
     const value = (series: string) => {
       const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
       return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));

@@ -1,0 +1,42 @@
+import { Pushgateway } from 'prom-client';
+import type { Registries } from '../metrics/registry.js';
+import type { Progress } from '../report/progress.js';
+import type { StopSignals } from './stop-signals.js';
+
+/** What becomes of the metrics when a run has ended. */
+export interface Publishing {
+  /** Address of a Prometheus Pushgateway; undefined: none. */
+  readonly gateway: string | undefined;
+  /** So long /metrics stays for a last scrape. */
+  readonly lingerMs: number;
+}
+
+const PUSH_TIMEOUT_MS = 10_000;
+
+/** Hands the final metrics over, so that a short run is not lost between two scrapes. A gateway that does not answer is said, and changes nothing else. */
+export async function publish(
+  { gateway, lingerMs }: Publishing,
+  registries: Registries,
+  runId: string,
+  progress: Progress,
+  stops: StopSignals,
+): Promise<void> {
+  if (gateway !== undefined) {
+    try {
+      const client = new Pushgateway(gateway, { timeout: PUSH_TIMEOUT_MS }, registries.text);
+      await client.pushAdd({ jobName: 'event-generator', groupings: { run_id: runId } });
+      progress.message('info', `metrics pushed to ${gateway}`);
+    } catch (error) {
+      progress.message('warn', `the metrics could not be pushed to ${gateway}: ${(error as Error).message}`);
+    }
+  }
+  if (lingerMs === 0 || stops.signal !== null) return;
+  progress.message('info', `/metrics stays for ${lingerMs / 1000} s (Ctrl+C: end at once)`);
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, lingerMs);
+    stops.onFirst(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
