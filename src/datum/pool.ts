@@ -11,6 +11,20 @@ export interface Pool {
   readonly size: number;
 }
 
+const known = new WeakMap<Pool, boolean>();
+const BACKSLASH = 92;
+const SPACE = 32;
+
+/** True for a pool of texts without a backslash and control characters. */
+export function isPlainPool(pool: Pool): boolean {
+  let plain = known.get(pool);
+  if (plain === undefined) {
+    plain = pool.bytes.every((byte) => byte >= SPACE && byte !== BACKSLASH);
+    known.set(pool, plain);
+  }
+  return plain;
+}
+
 const POOL_SIZE = 1024;
 
 /* Relative dates of faker count from here, never from the clock. */

@@ -1,7 +1,7 @@
 import { holds } from '../constraint/guard.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
-import { isPlain, usesFakerSeed } from '../datum/recipe.js';
+import { usesFakerSeed } from '../datum/recipe.js';
 import type { TupleSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
@@ -155,7 +155,7 @@ export class CompiledColumn {
   private writer: Writer | undefined;
   /* Copies of what is read for every value, so that it lies together. */
   private readonly isNull: boolean;
-  private readonly isPlain: boolean;
+  private isPlain = false;
   private readonly nullRatio: number;
   private readonly edgeRatio: number;
   private readonly label: Seed;
@@ -172,7 +172,6 @@ export class CompiledColumn {
     this.writers = writers;
     this.writer = undefined;
     this.isNull = plan.recipe.kind === 'null';
-    this.isPlain = isPlain(plan.recipe);
     this.nullRatio = plan.nullRatio;
     this.edgeRatio = plan.edges.length > 0 ? plan.edgeRatio : 0;
     this.stream = stream;
@@ -191,12 +190,18 @@ export class CompiledColumn {
       this.edges ??= this.plan.edges.map((text) => Buffer.from(text, 'utf8'));
       const edge = this.edges[stream.below(this.edges.length)]!;
       sink.put(edge, 0, edge.length);
-    } else this.write(stream, sink, ordinal);
+      sink.close(mark);
+      return;
+    }
+    this.write(stream, sink, ordinal);
     sink.close(mark, this.isPlain);
   }
 
   private get write(): Writer {
-    this.writer ??= this.writers.of(this.plan.recipe);
+    if (this.writer === undefined) {
+      this.writer = this.writers.of(this.plan.recipe);
+      this.isPlain = this.writers.isPlain(this.plan.recipe);
+    }
     return this.writer;
   }
 

@@ -183,6 +183,10 @@ export class Drafts {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const texts: (Buffer | undefined)[] | undefined = plan.kept.length > 0 ? new Array(plan.named.length) : undefined;
+    if (texts === undefined) {
+      for (const column of plan.insertColumns) this.writeColumn(compiled, column, draft, context, sink);
+      return;
+    }
     for (const column of plan.insertColumns) this.writeKept(compiled, column, { draft, context, sink, texts });
     this.store.keyspaces[relation]!.kept[draft.slot] = texts;
   }
