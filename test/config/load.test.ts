@@ -141,6 +141,31 @@ generator:
     ['spikes on nothing', 'traffic: { spikes: [{ rate: 1, duration: 1s }] }\n', /come on top of a rate/],
     ['a stage of no time', 'traffic: { stages: [{ rate: 1, duration: 0s }] }\n', /expected a duration above 0/],
     ['arrivals without a rate', 'traffic: { arrival: poisson }\n', /means something only on a schedule/],
+    [
+      'savepoints with one statement',
+      generator('transaction: { savepoint_ratio: 0.5 }'),
+      /generator\.transaction\.savepoint_ratio: divides a transaction of several statements/,
+    ],
+    [
+      'a transaction of no statements',
+      generator('transaction: { statements: 0 }'),
+      /transaction\.statements: expected a whole number from 1 to 10000, got 0/,
+    ],
+    [
+      'an exponent below zero',
+      generator('skew: { distribution: zipf, exponent: -1 }'),
+      /generator\.skew\.exponent: expected a number above 0, got -1/,
+    ],
+    [
+      'an exponent without its law',
+      generator('skew: { exponent: 2 }'),
+      /generator\.skew\.exponent: means something only with distribution: zipf/,
+    ],
+    [
+      'conflicts among sampled rows',
+      generator('row_selection: system_rows\n  force_conflicts: { enabled: true }'),
+      /generator\.force_conflicts: needs rows that the run owns/,
+    ],
     ['a key of a later version', generator('defaults: all'), /^c\.yaml:2:3: generator\.defaults: not in this version/],
     [
       'a bad url',
