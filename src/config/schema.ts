@@ -208,7 +208,11 @@ const generator = z.strictObject({
   skew: z
     .strictObject({
       distribution: z.enum(['uniform', 'zipf'], expected('uniform or zipf')).default('uniform'),
-      exponent: z.number(expected('a number above 0')).gt(0, expected('a number above 0')).optional(),
+      exponent: z
+        .number(expected('a number above 0, at most 20'))
+        .gt(0, expected('a number above 0, at most 20'))
+        .max(20, expected('a number above 0, at most 20'))
+        .optional(),
     })
     .prefault({}),
   error_budget: z

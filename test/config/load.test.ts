@@ -154,7 +154,7 @@ generator:
     [
       'an exponent below zero',
       generator('skew: { distribution: zipf, exponent: -1 }'),
-      /generator\.skew\.exponent: expected a number above 0, got -1/,
+      /generator\.skew\.exponent: expected a number above 0, at most 20, got -1/,
     ],
     [
       'an exponent without its law',

@@ -11,6 +11,7 @@ describe('the law of Zipf', () => {
     [1.00001, 300],
     [1.5, 100],
     [3, 20],
+    [20, 1000],
     [1, 1],
   ])('with exponent %d over %i ranks', (exponent, count) => {
     const zipf = new Zipf(exponent);
