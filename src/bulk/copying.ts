@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
-/** Sends rows in COPY's text format as they are made; rejects with what the server says. */
-export async function copyIn(client: pg.Client, sql: string, pieces: Iterable<Buffer>): Promise<void> {
+/** Sends rows in COPY's text format as they are made; resolves to how many the table took, rejects with what the server says. */
+export async function copyIn(client: pg.Client, sql: string, pieces: Iterable<Buffer>): Promise<number> {
   const stream = client.query(copyFrom(sql, { highWaterMark: 1 << 20 }));
   const state: { failure: Error | null } = { failure: null };
   let wake: () => void = () => undefined;
@@ -27,6 +27,7 @@ export async function copyIn(client: pg.Client, sql: string, pieces: Iterable<Bu
   stream.end();
   await finished;
   check();
+  return stream.rowCount;
 }
 
 /** Rows of COPY's text format: a line feed stands at their ends alone. */

@@ -11,6 +11,8 @@ export interface Entry {
   /** Of a COPY: the pieces sent, and the rows that were refused, by their number within the transaction. */
   readonly pieces: number;
   readonly refused: readonly number[];
+  /** Rows that the table took: a trigger may have kept back some that were not refused. */
+  readonly taken: number;
   /** Of an INSERT. */
   readonly effect: Effect | null;
 }
@@ -42,8 +44,16 @@ export class Journal {
     }
   }
 
+  /** @throws SetupError where the file cannot be written any more. */
   add(entry: Entry): void {
-    appendFileSync(this.file, `${JSON.stringify(entry)}\n`);
+    try {
+      appendFileSync(this.file, `${JSON.stringify(entry)}\n`);
+    } catch (error) {
+      throw SetupError.of(
+        this.file,
+        `the load cannot keep its journal any more (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+      );
+    }
   }
 
   /** @throws SetupError where it is no journal. */

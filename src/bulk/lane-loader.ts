@@ -98,19 +98,22 @@ export class LaneLoader {
       const before = done === null ? null : this.replayPieces(relation, done, most);
       const batch = before ?? (await this.copyBatch(stage, relation, most));
       const refused = new Set(batch.refused);
+      const sent = batch.pieces.reduce((sum, { slots }) => sum + slots.length, 0) - refused.size;
       let at = 0;
       for (const piece of batch.pieces) {
         const from = at;
         at += piece.slots.length;
         const ofPiece = new Set([...refused].filter((row) => row >= from && row < at).map((row) => row - from));
-        this.filling.committed(piece, refused.size === 0 ? NONE : ofPiece);
+        // Which rows a trigger has kept back is not known: none of the batch can be a parent.
+        if (batch.taken < sent) this.filling.unknown(piece);
+        else this.filling.committed(piece, refused.size === 0 ? NONE : ofPiece);
       }
       if (at === 0) return;
-      rows += at - refused.size;
-      this.count(relation, at - refused.size, refused.size);
-      this.refusedInARow = refused.size === at ? this.refusedInARow + at : 0;
-      if (this.refusedInARow >= this.compiled.plan.quarantineAfter && this.lastRefusal !== null)
-        throw new TableRefused(this.lastRefusal);
+      rows += batch.taken;
+      this.count(relation, batch.taken, refused.size);
+      this.refusedInARow = batch.taken === 0 ? this.refusedInARow + at : 0;
+      if (this.refusedInARow >= this.compiled.plan.quarantineAfter)
+        throw new TableRefused(this.lastRefusal ?? 'a trigger or a rule keeps every row back');
     }
   }
 
@@ -123,7 +126,7 @@ export class LaneLoader {
     return foreignKeys.some(({ parent }) => parent === relation) ? FIRST_BATCH_OF_SELF_REFERENCES : FIRST_BATCH_ROWS;
   }
 
-  private replayPieces(relation: number, { pieces: count, refused }: Entry, most: number): Batch {
+  private replayPieces(relation: number, { pieces: count, refused, taken }: Entry, most: number): Batch {
     const pieces: Piece[] = [];
     let rows = 0;
     while (pieces.length < count) {
@@ -132,7 +135,7 @@ export class LaneLoader {
       pieces.push(piece);
       rows += piece.slots.length;
     }
-    return { pieces, refused };
+    return { pieces, refused, taken };
   }
 
   /** Sends rows as they are made; where one is refused, all of the batch again, halved until it stands alone. */
@@ -151,14 +154,15 @@ export class LaneLoader {
       }
     }.bind(this);
     let refused: number[] = [];
+    let taken = 0;
     let isHalved = false;
     await this.session.transaction(
       stage,
       async (client) => {
         refused = [];
-        if (isHalved) refused = await this.copyHalved(client, relation, pieces);
-        else await copyIn(client, this.copySql(relation), draw());
-        return size.rows === 0 ? null : { pieces: pieces.length, refused, effect: null };
+        if (isHalved) ({ refused, taken } = await this.copyHalved(client, relation, pieces));
+        else taken = await copyIn(client, this.copySql(relation), draw());
+        return size.rows === 0 ? null : { pieces: pieces.length, refused, taken, effect: null };
       },
       (error) => {
         if (isHalved) return false;
@@ -169,20 +173,26 @@ export class LaneLoader {
         return true;
       },
     );
-    return { pieces, refused };
+    return { pieces, refused, taken };
   }
 
   /** Returns the rows that are refused for themselves. */
-  private async copyHalved(client: pg.Client, relation: number, pieces: readonly Piece[]): Promise<number[]> {
+  private async copyHalved(
+    client: pg.Client,
+    relation: number,
+    pieces: readonly Piece[],
+  ): Promise<Pick<Batch, 'refused' | 'taken'> & { refused: number[] }> {
     const lines = pieces.flatMap(({ bytes }) => linesOf(bytes));
     const refused: number[] = [];
+    let taken = 0;
     const open: (readonly [number, number])[] = [[0, lines.length]];
     for (let part = open.pop(); part !== undefined; part = open.pop()) {
       const [from, to] = part;
       await client.query('SAVEPOINT part');
       try {
-        await copyIn(client, this.copySql(relation), [Buffer.concat(lines.slice(from, to))]);
+        const count = await copyIn(client, this.copySql(relation), [Buffer.concat(lines.slice(from, to))]);
         await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT part');
+        taken += count;
       } catch (error) {
         if (!isRefusal(error) || reactionTo(error.code!, 'insert') !== 'redraw') throw error;
         await client.query('ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part');
@@ -199,7 +209,7 @@ export class LaneLoader {
       if (refused.length >= this.compiled.plan.quarantineAfter && refused[refused.length - 1] === refused.length - 1)
         throw new TableRefused(this.lastRefusal ?? 'refused');
     }
-    return refused;
+    return { refused, taken };
   }
 
   private async insertAll(stage: number, relations: readonly number[]): Promise<void> {
@@ -249,7 +259,7 @@ export class LaneLoader {
           returned.push(statement.shape.returnsRows ? result.rows : null);
         }
         effect = { rows, returned };
-        return { pieces: 0, refused: [], effect };
+        return { pieces: 0, refused: [], taken: 0, effect };
       },
       (error) => {
         this.note(operation.relation, error);
@@ -275,7 +285,7 @@ export class LaneLoader {
         stage,
         async (client) => {
           await client.query({ text, values: columns });
-          return { pieces: 0, refused: [], effect: null };
+          return { pieces: 0, refused: [], taken: columns[0]!.length, effect: null };
         },
         () => false,
       );
@@ -305,6 +315,8 @@ interface Batch {
   readonly pieces: readonly Piece[];
   /** Rows, by their number within the batch. */
   readonly refused: readonly number[];
+  /** Rows that the table took. */
+  readonly taken: number;
 }
 
 const NONE: ReadonlySet<number> = new Set();

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
+import { SetupError } from '../config/problem.js';
 import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/outcome.js';
 import { endBackend } from '../traffic/recovery.js';
 import { connect } from '../traffic/session.js';
@@ -50,7 +51,7 @@ export class LoadSession {
 
   /** Nothing is to be committed: all of it was refused. */
   nothing(stage: number): void {
-    this.journal?.add({ lane: this.lane, stage, xid: null, pieces: 0, refused: [], effect: null });
+    this.journal?.add({ lane: this.lane, stage, xid: null, pieces: 0, refused: [], taken: 0, effect: null });
   }
 
   /**
@@ -78,6 +79,10 @@ export class LoadSession {
         await client.query('COMMIT');
         return;
       } catch (error) {
+        if (error instanceof SetupError) {
+          await client.query('ROLLBACK').catch(() => undefined);
+          throw new Ended({ kind: 'refused', message: error.message });
+        }
         if (error instanceof TableRefused) {
           await client.query('ROLLBACK').catch(() => undefined);
           throw error;
@@ -157,7 +162,7 @@ export class Ended extends Error {
 }
 
 /** True where a transaction is known to have been committed; its backend must have left. */
-export async function isCommitted(client: pg.Client, xid: string): Promise<boolean> {
+async function isCommitted(client: pg.Client, xid: string): Promise<boolean> {
   const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [xid]);
   return rows[0]!.status === 'committed';
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { type LoadJob, startLoading } from '../bulk/coordinator.js';
 import { type Entry, Journal } from '../bulk/journal.js';
-import { isCommitted, type LoadEnd } from '../bulk/load-session.js';
+import type { LoadEnd } from '../bulk/load-session.js';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -92,7 +92,8 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       },
       runId,
       workers,
-      journalFile: journal.file,
+      // A private server ends with the load: there is nothing to go on with.
+      journalFile: config.embedded ? null : journal.file,
       notice: ({ kind, relation, text }) => {
         if (kind === 'quarantine')
           progress.message('warn', `${job.plan.relations[relation]!.label}: left as it is: ${text}`);
@@ -105,8 +106,11 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     progress.start(new LoadMeter(loading.totals, rowsWanted(job)));
     const end = await loading.ended;
     progress.stop();
-    await settle(connection, config, job, runId, progress);
-    if (end.kind === 'finished') journal.remove();
+    // An interrupted load goes on with values that stay reserved until then.
+    if (end.kind === 'finished') {
+      await settle(connection, config, job, runId, progress);
+      journal.remove();
+    }
     const summary = summarise(job, loading.totals, end, {
       seconds: (performance.now() - startMs) / 1000,
       rows: options.rows,
@@ -119,6 +123,14 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     return summary.exit.code;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
+    if (options.summaryFile !== undefined)
+      writeSummary(options.summaryFile, {
+        schema_version: 1,
+        version: VERSION,
+        tables: {},
+        errors: {},
+        exit: { code: EXIT.setup, reason: error.message },
+      });
     progress.message('error', error.message);
     return EXIT.setup;
   } finally {
@@ -158,7 +170,7 @@ async function decide(
     const { rows: names } = await client.query<{ name: string }>('SELECT current_database() AS name');
     const database = names[0]!.name;
     const settings = settingsOf(config);
-    if (journal.exists) return await goOn(client, journal, { rows, database, settings }, progress);
+    if (journal.exists && !config.embedded) return await goOn(client, journal, { rows, database, settings }, progress);
     const prepared = await prepare(client, config, {
       dryRun: false,
       say: (level, text) => progress.message(level, text),
@@ -177,7 +189,7 @@ async function decide(
     }
     const job = { plan, claims, load, rowsAtStart, sequences };
     const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
-    journal.begin(header);
+    if (!config.embedded) journal.begin(header);
     return { ...job, past: [] };
   } finally {
     await client.end();
@@ -216,14 +228,47 @@ async function goOn(
   // Of the last load's lanes some may still be at work when it was ended by force.
   const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
   await endBackends(client, names, END_TIMEOUT_MS);
-  const past: Entry[] = [];
-  for (const [index, entry] of entries.entries()) {
-    const isLast = !entries.slice(index + 1).some(({ lane }) => lane === entry.lane);
-    if (isLast && entry.xid !== null && !(await isCommitted(client, entry.xid))) continue;
-    past.push(entry);
-  }
+  const past = await committedOf(client, entries);
+  await checkRows(client, plan, header, past, journal.file);
   progress.message('info', `going on with the load that ${journal.file} tells of: ${past.length} batches are done`);
   return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
+}
+
+/** Entries whose transactions were committed: one may have been written down and refused, and written down again. */
+async function committedOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
+  const ids = entries.flatMap(({ xid }) => (xid === null ? [] : [xid]));
+  const { rows } = await client.query<{ xid: string }>(
+    "SELECT x::text AS xid FROM unnest($1::text[]) AS x WHERE pg_xact_status(x::xid8) = 'committed'",
+    [ids],
+  );
+  const committed = new Set(rows.map(({ xid }) => xid));
+  return entries.filter(({ xid }) => xid === null || committed.has(xid));
+}
+
+/**
+ * A journal tells of the tables as it left them.
+ * @throws SetupError where a table filled by COPY holds fewer rows than were loaded: it is another database, or was emptied.
+ */
+async function checkRows(
+  client: pg.Client,
+  plan: Plan,
+  { load, rowsAtStart }: Header,
+  past: readonly Entry[],
+  file: string,
+): Promise<void> {
+  for (const [index, stage] of load.stages.entries()) {
+    if (stage.kind !== 'copy') continue;
+    const loaded = past.reduce((sum, entry) => sum + (entry.stage === index ? entry.taken : 0), 0);
+    if (loaded === 0) continue;
+    const { label, rows: table } = plan.relations[stage.relation]!;
+    const { rows } = await client.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`);
+    const expected = (rowsAtStart[stage.relation] ?? 0) + loaded;
+    if (Number(rows[0]!.n) < expected)
+      throw SetupError.of(
+        file,
+        `${label} holds ${rows[0]!.n} rows where the interrupted load left ${expected}: it is another database, or was emptied; remove the file to begin anew`,
+      );
+  }
 }
 
 function standingOf(plan: Plan, claims: ClaimSet, rowsAtStart: RowCounts): Standing[] {

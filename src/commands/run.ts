@@ -228,13 +228,15 @@ async function carryOut(job: Job): Promise<{ summary: Summary; registries: Regis
   const watch = new ThresholdWatch(config, traffic, startMs);
   job.indexBuilder?.start();
   const end = await traffic.ended;
-  await job.indexBuilder?.end();
+  const elapsedSeconds = (performance.now() - startMs) / 1000;
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
   if (schedule !== null && (total < 0 || traffic.totals.operations() < total))
     timeUp =
       pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
   clearTimeout(timer);
   const thresholds = watch.end();
+  // A drop may wait for others' transactions: that is no time of the traffic's.
+  await job.indexBuilder?.end();
   progress.stop();
   const cpu = process.cpuUsage(cpuBefore);
   const vanished = traffic.totals.scalar('vanishedRows');
@@ -244,7 +246,7 @@ async function carryOut(job: Job): Promise<{ summary: Summary; registries: Regis
     version: VERSION,
     fakerVersion: FAKER_VERSION,
     startedAt,
-    elapsedSeconds: (performance.now() - startMs) / 1000,
+    elapsedSeconds,
     exit: exitOf(end, traffic, {
       maxErrorRatio: generator.error_budget.max_error_ratio,
       thresholds,

@@ -238,17 +238,20 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
     problems.push(
       source.problem(['generator', 'skew', 'exponent'], 'means something only with distribution: zipf; leave it out'),
     );
-  if (
-    generator.force_conflicts.enabled &&
-    (generator.row_selection === 'system_rows' ||
-      (generator.row_selection === 'auto' && generator.random_seed === undefined))
-  )
-    problems.push(
-      source.problem(
-        ['generator', 'force_conflicts'],
-        'needs rows that the run owns: set random_seed, or row_selection: owned',
-      ),
-    );
+  const isSampled =
+    generator.row_selection === 'system_rows' ||
+    (generator.row_selection === 'auto' && generator.random_seed === undefined);
+  const { force_conflicts: conflicts, skew, table_rows: bounds } = generator;
+  const needOwned = {
+    force_conflicts: conflicts.enabled,
+    skew: skew.distribution !== 'uniform',
+    table_rows: bounds.min > 0 || bounds.max > 0,
+  };
+  for (const [key, isAsked] of Object.entries(needOwned))
+    if (isSampled && isAsked)
+      problems.push(
+        source.problem(['generator', key], 'needs rows that the run owns: set random_seed, or row_selection: owned'),
+      );
   const { transaction } = generator;
   if (transaction.savepoint_ratio > 0 && transaction.statements === 1)
     problems.push(

@@ -65,10 +65,13 @@ export class Conflicts {
 
   /** A way for this relation, by chance; null where none is possible now. */
   formFor(relation: number, seeds: OperationSeeds, mayPart: boolean): ConflictForm | null {
-    const { conflictKeys, reusesKey } = this.compiled.relations[relation]!.plan;
+    const { conflictKeys, reusesKey, operations } = this.compiled.relations[relation]!.plan;
     const forms: ConflictForm[] = [];
     for (const free of this.plan.free) {
+      // What the rehearsal found impossible is not tried here either; table_rows holds as well.
+      if (!operations[free] || (free === 'delete' && !this.store.mayLose(relation))) continue;
       for (const take of this.plan.take) {
+        if (!operations[take]) continue;
         const hows: ConflictForm['how'][] = mayPart ? ['together', 'apart'] : ['together'];
         if (free === 'update' && take === 'update') hows.push('swapped');
         for (const how of hows) {
@@ -142,7 +145,7 @@ export class Conflicts {
     seeds: OperationSeeds,
     texts?: Texts,
   ): boolean {
-    const columns = this.compiled.relations[operation.relation]!.plan.conflictKeys[key]!;
+    const columns = this.compiled.relations[operation.relation]!.plan.conflictKeys[key]!.written;
     const shape = this.compiled.shapes.set(operation.relation, columns);
     return this.writers.updates.writeRow(operation, { slot, columns, shape, row, texts: texts ?? NOTHING }, seeds);
   }
@@ -166,9 +169,10 @@ export class Conflicts {
     const known = this.known[relation]!.get(slot);
     if (known === undefined || known.handle !== this.store.keyspaces[relation]!.handle(slot)) return null;
     const texts = new Map<number, string | null>();
-    for (const column of plan.conflictKeys[key]!) {
+    const { written, indexed } = plan.conflictKeys[key]!;
+    for (const column of written) {
       const text = known.texts.get(column);
-      if (text === undefined) return null;
+      if (text === undefined || (text === null && indexed.includes(column))) return null;
       texts.set(column, text);
     }
     return texts;
@@ -179,7 +183,7 @@ export class Conflicts {
     const { conflictKeys } = this.compiled.relations[statement.relation]!.plan;
     if (conflictKeys.length === 0 || statement.kind === 'delete' || statement.also.length > 0) return;
     const { written } = statement;
-    if (!written.some((column) => conflictKeys.some((key) => key.includes(column)))) return;
+    if (!written.some((column) => conflictKeys.some((key) => key.written.includes(column)))) return;
     const values = parametersOf(bytes, statement);
     const slots = statement.successor >= 0 ? [statement.successor] : statement.slots;
     for (const [row, slot] of slots.entries()) {

@@ -90,6 +90,12 @@ export class Filling {
     }
   }
 
+  /** Not all rows of the piece are there, and which ones is not known: none is remembered. */
+  unknown({ relation, slots }: Piece): void {
+    const keyspace = this.store.keyspaces[relation]!;
+    for (const slot of slots) keyspace.forget(slot);
+  }
+
   /** An INSERT of further rows of a relation, with rows of others that they need; null where none is possible any more. */
   insert(relation: number, most: number): Operation | null {
     const number = this.drawn[relation]!++;
@@ -119,10 +125,14 @@ export class Filling {
     const key = plan.foreignKeys[foreignKey]!;
     const { live } = this.store.keyspaces[relation]!;
     const seeds = this.seedsFor(relation, from, `close/${key.name}`);
+    const isUnique = plan.trackedKeys.some((tracked) => tracked.every((column) => key.columns.includes(column)));
     const columns: string[][] = [...key.columns, ...plan.key].map(() => []);
     for (let at = from; at < Math.min(to, live.size); at++) {
       const draw = at - from;
-      const choice = { relation, foreignKey: key, isNeeded: false, draw, required: NOTHING_REQUIRED, turn: null };
+      // A key that is unique takes each parent once, in their order.
+      if (isUnique && at >= this.parents.countFor(key)) break;
+      const turn = isUnique ? at : null;
+      const choice = { relation, foreignKey: key, isNeeded: false, draw, required: NOTHING_REQUIRED, turn };
       const parent = this.parents.chooseParent(choice, seeds);
       if (parent === null) continue;
       for (const [index, column] of key.parentColumns.entries())

@@ -1,6 +1,6 @@
 import { columnsOf } from '../catalog/expression.js';
 import type { Relation, UniqueKey } from '../catalog/model.js';
-import type { ColumnPlan } from './plan.js';
+import type { ColumnPlan, ConflictKey } from './plan.js';
 
 /* Tables of fewer possible rows use the ordinals of deleted rows again by themselves. */
 const LARGE_CAPACITY = 100_000;
@@ -15,18 +15,20 @@ export function conflictKeys(
   escaped: readonly UniqueKey[],
   columns: readonly ColumnPlan[],
   groups: readonly (readonly number[])[],
-): number[][] {
-  const found = relation.uniqueKeys
+): ConflictKey[] {
+  return relation.uniqueKeys
     .filter((key) => !escaped.includes(key))
-    .map((key) => {
-      const names = [...key.columns, ...(key.escape === null ? [] : columnsOf(key.escape.expression))];
-      const members = names.map((name) => columns.findIndex((column) => column.name === name));
+    .flatMap((key): ConflictKey[] => {
+      const at = (name: string) => columns.findIndex((column) => column.name === name);
+      const indexed = key.columns.map(at);
+      const members = [...indexed, ...(key.escape === null ? [] : columnsOf(key.escape.expression).map(at))];
       const touched = groups.filter((group) => group.some((column) => members.includes(column)));
       const written = [...new Set(touched.flat())].sort((a, b) => a - b);
       const isFree = (column: number) => ['ordinal', 'drawn'].includes(columns[column]!.source);
-      return members.every((column) => written.includes(column)) && written.every(isFree) ? written : [];
+      const isPossible =
+        members.length > 0 && members.every((column) => written.includes(column)) && written.every(isFree);
+      return isPossible ? [{ indexed, written }] : [];
     });
-  return found.filter((key) => key.length > 0);
 }
 
 /** True where a deleted row's key can be inserted again: a function of the ordinal alone, and all that names the row. */

@@ -40,6 +40,13 @@ export interface ConflictPlan {
   readonly take: readonly ('insert' | 'update')[];
 }
 
+export interface ConflictKey {
+  /** Columns of the index: a NULL among them meets nothing. */
+  readonly indexed: readonly number[];
+  /** Those and others that are written together with them. */
+  readonly written: readonly number[];
+}
+
 /** How operations are put together. */
 export interface TransactionPlan {
   /** Operations that commit together. */
@@ -100,8 +107,8 @@ export interface RelationPlan {
    * other columns, now and then where the key decides on the partition, so that rows move.
    */
   readonly rekeyed: readonly number[];
-  /** Unique indexes whose value can go from one row to another: the columns that an UPDATE then writes. */
-  readonly conflictKeys: readonly (readonly number[])[];
+  /** Unique indexes whose value can go from one row to another. */
+  readonly conflictKeys: readonly ConflictKey[];
   /** True where the key of a deleted row can be inserted again. */
   readonly reusesKey: boolean;
   /** Ordinals 0 … capacity−1 can be used. */

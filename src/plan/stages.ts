@@ -49,8 +49,9 @@ export function loadPlan(plan: Plan, rows: number, standing: readonly Standing[]
 /** A key that children repeat and only the server knows comes back from an INSERT; COPY returns nothing. */
 function makesKeys(plan: Plan, relation: number): boolean {
   const isReferenced = plan.relations.some(({ foreignKeys }) => foreignKeys.some(({ parent }) => parent === relation));
-  const { returned, oneByOne } = plan.relations[relation]!;
-  return (isReferenced && returned.length > 0) || oneByOne;
+  const { returned, oneByOne, insertColumns } = plan.relations[relation]!;
+  // Without a column to give COPY would want all of them.
+  return (isReferenced && returned.length > 0) || oneByOne || insertColumns.length === 0;
 }
 
 /** Rows of a relation by lane: lanes that have room for it, and parents. */
@@ -148,12 +149,15 @@ function closings(plan: Plan, order: readonly number[], standing: readonly Stand
     const { foreignKeys, groups, key, operations } = plan.relations[relation]!;
     if (!operations.update || key.length === 0) return [];
     return [...foreignKeys.entries()]
-      .filter(([, { nullable, parent, columns }]) => {
+      .filter(([, { nullable, parent, columns, nullableColumns }]) => {
         const later = place.get(parent);
         const isTied = groups.some((group) => columns.some((column) => group.columns.includes(column)));
         const isKey = columns.some((column) => key.includes(column));
         return (
           nullable &&
+          // A column that another key or constraint needs cannot be written alone.
+          nullableColumns.length === columns.length &&
+          !foreignKeys.some((other) => other.columns !== columns && other.columns.some((c) => columns.includes(c))) &&
           !isTied &&
           !isKey &&
           later !== undefined &&

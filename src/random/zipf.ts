@@ -42,10 +42,13 @@ export class Zipf {
   }
 
   private inverse(area: number): number {
-    const power = Math.max(-1, area * (1 - this.exponent));
+    // Rounding must not reach the logarithm of zero.
+    const power = Math.max(SMALLEST, area * (1 - this.exponent));
     return exp(area * (isSmall(power) ? 1 - power / 2 + (power * power) / 3 : ln(1 + power) / power));
   }
 }
+
+const SMALLEST = -0.9999999999999999;
 
 function isSmall(x: number): boolean {
   return x < 1e-5 && x > -1e-5;

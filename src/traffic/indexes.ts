@@ -15,7 +15,7 @@ const PREFIX = 'event_gen_idx';
 /** Indexes of ours that stand at once, before the oldest goes. */
 const MOST = 3;
 /* A drop waits for every transaction that uses the table; the run's end does not wait for a forgotten one. */
-const LAST_DROP_TIMEOUT_MS = 30_000;
+const LAST_DROP_TIMEOUT_MS = 10_000;
 
 /**
  * Columns of tables that the user owns, of a type for which an access method has default operators. An index must never be
@@ -139,10 +139,17 @@ export class IndexBuilder {
     try {
       if (this.standing.length > 0)
         await (await this.session()).query(`SET statement_timeout = ${LAST_DROP_TIMEOUT_MS}`);
-      for (const { schema, name } of this.standing) await this.drop(schema, name);
+      for (const { schema, name } of this.standing) {
+        try {
+          await this.drop(schema, name);
+        } catch (error) {
+          if (!isRefusal(error)) throw error;
+          this.options.report(`index ${name} is left, the next run drops it: ${error.message}`);
+        }
+      }
     } catch (error) {
       this.options.report(
-        `indexes ${PREFIX}_${this.options.runId}_… are left, the next run drops them: ${(error as Error).message}`,
+        `indexes ${PREFIX}_${this.options.runId}_… may be left, the next run drops them: ${(error as Error).message}`,
       );
     } finally {
       await this.client?.end().catch(() => undefined);
@@ -157,8 +164,8 @@ export class IndexBuilder {
         this.standing.shift();
       } else await this.create();
     } catch (error) {
-      // The connection is gone; the next beat has another.
-      this.client = null;
+      // Without a connection the next beat has another; a refused drop is tried again.
+      if (!isRefusal(error)) this.client = null;
       if (!this.ending) this.options.report(`index builder: ${(error as Error).message}`);
     }
   }

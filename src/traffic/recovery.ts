@@ -112,7 +112,14 @@ async function prove(client: pg.Client, compiled: CompiledPlan, transaction: Tra
   const returned = new Map<Statement, (string | null)[][]>();
   let isSeen = false;
   let isCertain = false;
+  // A row that a later statement writes again shows that one's values.
+  const seen = new Set<string>();
   for (const { bytes, statement } of lasting.reverse()) {
+    const row = `${statement.relation}/${statement.slots.join()}`;
+    if (statement.kind === 'update' && statement.slots.length > 0) {
+      if (seen.has(row)) continue;
+      seen.add(row);
+    }
     if (isCertain && !statement.shape.returnsRows) continue;
     const look = lookFor(compiled, bytes, statement);
     if (look === null) continue;

@@ -50,6 +50,7 @@ async function checked(
   { code, summary, stderr }: Awaited<ReturnType<typeof runCli>>,
 ): Promise<Summary> {
   expect(stderr).not.toContain('error:');
+  expect(summary.exit).toMatchObject({ code: 0 });
   expect(code).toBe(0);
   expect(summary.errors).toEqual({});
   for (const [table, { rows_expected: rows }] of Object.entries(summary.tables))
@@ -137,6 +138,20 @@ describe('force_conflicts', () => {
       }
       expect(hashes[1]).toEqual(hashes[0]);
     }
+  });
+
+  it('keeps to what the tables allow: no DELETE where one raises, none below table_rows.min, and no NULL', async () => {
+    const database = await createDatabase(`CREATE TABLE a (id int PRIMARY KEY, code text UNIQUE);
+      CREATE TABLE b (id int PRIMARY KEY, code text UNIQUE); CREATE TABLE c (id int, code text UNIQUE, v int);
+      CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END $$;
+      CREATE TRIGGER raise BEFORE DELETE ON a FOR EACH ROW EXECUTE FUNCTION raise();
+      INSERT INTO a SELECT i, i FROM generate_series(1, 250) AS i`);
+    const settings = `random_seed: 2\nnum_iterations: 4000\nforce_conflicts: { enabled: true, weight: 10 }\ntable_rows: { min: 200, max: 400 }\nnull_ratio: 0\ncolumn_overrides: { c: { code: { type: "null" } } }`;
+    const summary = await checked(database, await runCli(configFor(database, settings)));
+    expect(summary.totals).toMatchObject({ rejected: 0, retries: 0 });
+    expect(summary.tables['public.a']!.delete.operations).toBe(0);
+    for (const table of ['a', 'b']) expect(await count(database, table)).toBeGreaterThanOrEqual(200);
+    await database.drop();
   });
 
   it('says beforehand where it cannot be done', async () => {

@@ -202,6 +202,53 @@ describe('load', () => {
     await database.drop();
   });
 
+  it('goes on rightly after a COMMIT that was refused, and not at all where the rows are gone', async () => {
+    const database = await createDatabase(`CREATE TABLE a (id int PRIMARY KEY, v text);
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.id % 3000 = 700 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();`);
+    const yaml = configFor(database, `${SETTINGS}\nconnections: 1\nrehearse: false`);
+    const file = path.join(folder, `${++counter}.yaml`);
+    const options = ['--rows', '60000'];
+    const interrupted = {
+      file,
+      running: (kill: (signal: NodeJS.Signals) => void) =>
+        void whenFilled(database, 'a', 1600).then(() => kill('SIGINT')),
+    };
+    expect((await load(yaml, options, interrupted)).summary.exit.reason).toContain('goes on from there');
+    const { code, summary } = await load(yaml, options, { file });
+    expect(code).toBe(0);
+    expect(summary.tables['public.a']).toMatchObject({ rows: 60_000, rows_expected: 60_000 });
+    expect(await count(database, 'a')).toBe(60_000);
+    await database.client.query('TRUNCATE a');
+    await load(yaml, options, interrupted);
+    await database.client.query('TRUNCATE a');
+    const gone = await load(yaml, options, { file });
+    expect(gone.code).toBe(1);
+    expect(gone.stderr).toMatch(/public\.a holds 0 rows where the interrupted load left \d+/);
+    await database.drop();
+  });
+
+  it('counts what a trigger keeps back, takes each parent of a unique key once, and makes rows of nothing', async () => {
+    const database = await createDatabase(`CREATE TABLE a (id int PRIMARY KEY, v text);
+      CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 10 = 7 THEN RETURN NULL; END IF; RETURN NEW; END';
+      CREATE TRIGGER keep BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION keep();
+      CREATE TABLE dept (id int PRIMARY KEY, head int UNIQUE);
+      CREATE TABLE emp (id int PRIMARY KEY, dept int NOT NULL REFERENCES dept);
+      ALTER TABLE dept ADD FOREIGN KEY (head) REFERENCES emp;
+      CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);`);
+    const settings = `${SETTINGS}\nrehearse: false\nidentity_values: database`;
+    const { code, summary } = await load(configFor(database, settings), ['--rows', '1000']);
+    expect(code).toBe(0);
+    for (const table of ['a', 'dept', 'emp', 'made']) {
+      expect(summary.tables[`public.${table}`], table).toMatchObject({ rows: 1000, refused: 0 });
+      expect(await count(database, table)).toBe(1000);
+    }
+    const { rows } = await database.client.query<{ heads: number }>('SELECT count(head)::int AS heads FROM dept');
+    expect(rows[0]!.heads).toBeGreaterThan(800);
+    await database.drop();
+  });
+
   it('escapes whatever a value holds', async () => {
     const database = await createDatabase('CREATE TABLE a (id int PRIMARY KEY, v text, b bytea, c text, d text[])');
     const values = ['a\tb', 'a\nb', 'a\\b', '\\N', '\\.', 'a\r\nb', '', '"', "'", '\u{1f600}'];
