@@ -162,6 +162,11 @@ async function tryAll(
       await client.query('ROLLBACK');
     }
     return refusals;
+  } catch (error) {
+    // Refusals were dealt with where they came: of the server's errors the connection's end is left.
+    const isLoss = error instanceof pg.DatabaseError || /connection|queryable/i.test((error as Error).message);
+    if (error instanceof SetupError || !isLoss) throw error;
+    throw SetupError.of('the rehearsal', `the connection was lost (${(error as Error).message}); try again`);
   } finally {
     await stage.session.close();
   }
