@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
+import { ReplicationProbe } from '../lag/probe.js';
 import { seedOf } from '../random/seed.js';
 import type { Progress } from '../report/progress.js';
 import { dropLeftovers, IndexBuilder, indexableColumns } from '../traffic/indexes.js';
@@ -50,4 +51,23 @@ export async function indexBuilderFor(
   } finally {
     await client.end();
   }
+}
+
+/**
+ * What measures replication lag; null where no target is named.
+ * @throws SetupError where a target cannot be read, or is not what its kind says.
+ */
+export async function probeFor(config: Config, runId: string, progress: Progress): Promise<ReplicationProbe | null> {
+  const { replication, connection, generator } = config;
+  if (replication === null) return null;
+  const probe = await ReplicationProbe.open({
+    replication,
+    connection,
+    runId,
+    connectTimeoutMs: generator.timeouts.connect,
+    report: (level, text) => progress.message(level, text),
+  });
+  const names = replication.targets.map(({ name }) => name).join(', ');
+  progress.message('info', `replication lag of ${names}: a heartbeat every ${replication.intervalMs} ms`);
+  return probe;
 }

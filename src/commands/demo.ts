@@ -1,19 +1,70 @@
+import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
+import type { ReplicationTarget } from '../config/replication.js';
+import { heartbeatDefinition } from '../lag/table.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
-import { createDemo } from '../server/demo.js';
+import { createDemo, createDemoTables } from '../server/demo.js';
+import { startStandby, startSubscriber } from '../server/replica.js';
 import { connectCoordinator } from './connect.js';
 
-/** A private PostgreSQL with the demo tables. The caller stops it. */
-export async function startDemo(config: Config, runId: string): Promise<Cluster> {
-  const cluster = await startCluster();
+/** Private servers, and the configuration with their addresses in it. */
+export interface DemoServers {
+  readonly config: Config;
+  /** Replicas first, then the server that they follow. */
+  stop(): Promise<void>;
+}
+
+/** A private PostgreSQL with the demo tables, and where they are asked for the replicas that are embedded as well. The caller stops them. */
+export async function startDemo(
+  config: Config,
+  runId: string,
+  { say, replicas }: { readonly say: (text: string) => void; readonly replicas: boolean },
+): Promise<DemoServers> {
+  const clusters: Cluster[] = [];
+  const stop = async () => {
+    for (const cluster of clusters.reverse()) await cluster.stop();
+  };
   try {
-    const client = await connectCoordinator(cluster.settings, config, runId);
+    const primary = await startCluster();
+    clusters.push(primary);
+    const client = await connectCoordinator(primary.settings, config, runId);
     await client.query('SET search_path = public');
     await createDemo(client);
+    // A subscription starts with the tables that are there.
+    const replication = replicas ? config.replication : null;
+    if (replication !== null) await client.query(heartbeatDefinition(replication.schema));
     await client.end();
+    say(`embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
+    const targets: ReplicationTarget[] = [];
+    for (const target of replication?.targets ?? []) {
+      if (!target.embedded) {
+        targets.push(target);
+        continue;
+      }
+      const replica = await startReplica(primary, target.kind, replication!.schema);
+      clusters.push(replica);
+      const { settings } = replica;
+      say(`embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
+      targets.push({ ...target, connection: settings });
+    }
+    return {
+      config: {
+        ...config,
+        connection: primary.settings,
+        replication: replication === null ? null : { ...replication, targets },
+      },
+      stop,
+    };
   } catch (error) {
-    await cluster.stop();
+    await stop();
     throw error;
   }
-  return cluster;
+}
+
+function startReplica(primary: Cluster, kind: ReplicationTarget['kind'], schema: string): Promise<Cluster> {
+  if (kind === 'physical') return startStandby(primary);
+  return startSubscriber(primary, async (client) => {
+    await createDemoTables(client);
+    await client.query(heartbeatDefinition(schema));
+  });
 }

@@ -10,6 +10,8 @@ import { startDemo } from './demo.js';
 import { type Examined, examine } from './examine.js';
 import { EXIT } from './exit.js';
 
+const SILENTLY = { say: () => undefined, replicas: false };
+
 export interface InspectOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
@@ -46,11 +48,12 @@ interface Report {
 export async function inspect(options: InspectOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   let stop: (() => Promise<void>) | undefined;
   try {
-    const config = loadConfig(options.file, options.overrides, environment);
+    const written = loadConfig(options.file, options.overrides, environment);
     const runId = randomBytes(4).toString('hex');
-    const cluster = config.embedded ? await startDemo(config, runId) : undefined;
-    stop = cluster && (() => cluster.stop());
-    const settings = cluster?.settings ?? config.connection;
+    const servers = written.embedded ? await startDemo(written, runId, SILENTLY) : undefined;
+    stop = servers && (() => servers.stop());
+    const config = servers?.config ?? written;
+    const settings = config.connection;
     const client = await connectCoordinator(settings, config, runId);
     try {
       const examined = await examine(client, config, {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { type LoadJob, startLoading } from '../bulk/coordinator.js';
 import { type Entry, Journal } from '../bulk/journal.js';
 import type { LoadEnd } from '../bulk/load-session.js';
-import { type ConnectionSettings, describeConnection } from '../config/connection.js';
+import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type ClaimSet, PINNED } from '../lane/claims.js';
@@ -13,7 +13,6 @@ import { type LoadSummary, loadText } from '../report/load.js';
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { fingerprint } from '../report/summary.js';
-import type { Cluster } from '../server/cluster.js';
 import type { RowCounts } from '../traffic/claim.js';
 import { startWorkers, type Workers, workerCount } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
@@ -22,7 +21,7 @@ import { endBackends } from '../traffic/recovery.js';
 import { type OwnedSequence, settleSequences } from '../traffic/sequences.js';
 import { VERSION } from '../version.js';
 import { connectCoordinator, connectRehearsal } from './connect.js';
-import { startDemo } from './demo.js';
+import { type DemoServers, startDemo } from './demo.js';
 import { EXIT } from './exit.js';
 import { decodePlan, encodePlan } from './plan-file.js';
 import { prepare } from './prepare.js';
@@ -66,20 +65,22 @@ interface Job extends LoadJob {
 export async function load(options: LoadCommandOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
   const stops = new StopSignals();
-  let cluster: Cluster | undefined;
+  let servers: DemoServers | undefined;
   let workers: Workers | undefined;
   try {
-    const config = forLoading(loadConfig(options.file, options.overrides, environment));
+    const written = forLoading(loadConfig(options.file, options.overrides, environment));
     const runId = randomBytes(4).toString('hex');
-    if (config.embedded) {
-      cluster = await startDemo(config, runId);
-      progress.message('info', `embedded PostgreSQL with the demo tables: ${describeConnection(cluster.settings)}`);
-    }
-    const connection = cluster?.settings ?? config.connection;
+    if (written.embedded)
+      servers = await startDemo(written, runId, {
+        say: (text) => progress.message('info', text),
+        replicas: false,
+      });
+    const config = servers?.config ?? written;
+    const { connection } = config;
     const journal = new Journal(options.journalFile ?? `${options.file}.load`);
     const { generator } = config;
     workers = startWorkers(workerCount(generator.workers, generator.connections), 'load');
-    const job = await decide(options, { ...config, connection }, runId, journal, progress);
+    const job = await decide(options, config, runId, journal, progress);
     const startMs = performance.now();
     const loading = startLoading({
       ...job,
@@ -137,7 +138,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     progress.stop();
     stops.ignore();
     await workers?.end();
-    await cluster?.stop();
+    await servers?.stop();
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Config } from '../config/load.js';
 import type { Threshold } from '../config/threshold.js';
-import { look, type ThresholdResult } from '../report/thresholds.js';
+import type { ReplicationProbe } from '../lag/probe.js';
+import { look, type Measured, type ThresholdResult } from '../report/thresholds.js';
 import type { Traffic } from '../traffic/coordinator.js';
 
 const INTERVAL_MS = 1000;
@@ -12,14 +13,16 @@ export class ThresholdWatch {
   private readonly config: Config;
   private readonly traffic: Traffic;
   private readonly startMs: number;
+  private readonly probe: ReplicationProbe | null;
   private readonly timer: NodeJS.Timeout | undefined;
   /** What ended the run, as it was then. */
   private readonly failed = new Map<Threshold, ThresholdResult>();
 
-  constructor(config: Config, traffic: Traffic, startMs: number) {
+  constructor(config: Config, traffic: Traffic, startMs: number, probe: ReplicationProbe | null) {
     this.config = config;
     this.traffic = traffic;
     this.startMs = startMs;
+    this.probe = probe;
     const aborting = config.thresholds.filter(({ abortOnFail }) => abortOnFail);
     if (aborting.length === 0) return;
     const quietMs = Math.max(GRACE_MS, config.traffic.warm_up);
@@ -40,7 +43,11 @@ export class ThresholdWatch {
     return this.config.thresholds.map((threshold) => this.failed.get(threshold) ?? look(threshold, this.measured()));
   }
 
-  private measured() {
-    return { totals: this.traffic.totals, elapsedSeconds: (performance.now() - this.startMs) / 1000 };
+  private measured(): Measured {
+    return {
+      totals: this.traffic.totals,
+      elapsedSeconds: (performance.now() - this.startMs) / 1000,
+      lags: this.probe?.lagAtLeast() ?? [],
+    };
   }
 }

@@ -19,32 +19,73 @@ export interface ConnectionSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Settings out of url or single keys; what is missing comes from PG* variables, then from libpq's own defaults. */
+/** Where a connection stands in the file, and what takes the place of PG* variables where it is not the main one. */
+interface Section {
+  readonly path: readonly (string | number)[];
+  readonly fallback: ConnectionSettings;
+}
+
+/**
+ * Settings out of url or single keys. What is missing comes from PG* variables, then from libpq's own defaults; in another
+ * section than `connection:`, from its fallback.
+ */
 export function resolveConnection(
   config: ConnectionConfig,
   environment: Environment,
   source: Source,
   problems: Problem[],
+  section?: Section,
 ): ConnectionSettings {
-  const report = (key: string, message: string) => problems.push(source.problem(['connection', key], message));
+  const path = section?.path ?? ['connection'];
+  const report = (key: string, message: string) => problems.push(source.problem([...path, key], message));
   const fromUrl = config.url === undefined ? {} : parseUrl(config.url, (message) => report('url', message));
   if (config.url !== undefined) {
     for (const key of ['host', 'port', 'database', 'user', 'password'] as const) {
       if (config[key] !== undefined) report(key, 'stands beside url; give one of them');
     }
   }
-  const user = fromUrl.user ?? config.user ?? environment['PGUSER'] ?? environment['USER'] ?? 'postgres';
-  const port = fromUrl.port ?? config.port ?? portOf(environment['PGPORT'], problems) ?? 5432;
-  return {
-    host: fromUrl.host ?? config.host ?? environment['PGHOST'] ?? 'localhost',
-    port,
-    database: fromUrl.database ?? config.database ?? environment['PGDATABASE'] ?? user,
-    user,
-    password: fromUrl.password ?? config.password ?? environment['PGPASSWORD'],
-    ssl: fromUrl.ssl ?? config.ssl ?? sslOf(environment['PGSSLMODE'], problems) ?? 'disable',
+  const given = {
+    host: fromUrl.host ?? config.host,
+    port: fromUrl.port ?? config.port,
+    database: fromUrl.database ?? config.database,
+    user: fromUrl.user ?? config.user,
+    password: fromUrl.password ?? config.password,
+    ssl: fromUrl.ssl ?? config.ssl,
     sslRootCert: config.ssl_root_cert,
     sslCert: config.ssl_cert,
     sslKey: config.ssl_key,
+  };
+  const missing = section?.fallback ?? fromEnvironment(environment, given, problems);
+  return {
+    host: given.host ?? missing.host,
+    port: given.port ?? missing.port,
+    database: given.database ?? missing.database,
+    user: given.user ?? missing.user,
+    password: given.password ?? missing.password,
+    ssl: given.ssl ?? missing.ssl,
+    sslRootCert: given.sslRootCert ?? missing.sslRootCert,
+    sslCert: given.sslCert ?? missing.sslCert,
+    sslKey: given.sslKey ?? missing.sslKey,
+  };
+}
+
+/* The database is named like the user where nothing names it, as libpq does it. A variable that is not used may hold anything. */
+function fromEnvironment(
+  environment: Environment,
+  given: { readonly user: string | undefined; readonly port: number | undefined; readonly ssl: SslMode | undefined },
+  problems: Problem[],
+): ConnectionSettings {
+  const user = environment['PGUSER'] ?? environment['USER'] ?? 'postgres';
+  return {
+    host: environment['PGHOST'] ?? 'localhost',
+    port: given.port ?? portOf(environment['PGPORT'], problems) ?? 5432,
+    database: environment['PGDATABASE'] ?? given.user ?? user,
+    user,
+    password: environment['PGPASSWORD'],
+    ssl: given.ssl ?? sslOf(environment['PGSSLMODE'], problems) ?? 'disable',
+    sslRootCert: undefined,
+    sslCert: undefined,
+    sslKey: undefined,
   };
 }
 

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { type ConnectionSettings, resolveConnection } from './connection.js';
 import { didYouMean } from './nearest.js';
 import { type Problem, SetupError } from './problem.js';
+import { type ReplicationConfig, resolveReplication } from './replication.js';
 import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
 import { describe, Source } from './source.js';
 import { parseThreshold, type Threshold } from './threshold.js';
@@ -22,6 +23,7 @@ export interface Config {
   readonly traffic: FileConfig['traffic'];
   readonly metrics: FileConfig['metrics'];
   readonly thresholds: readonly Threshold[];
+  readonly replication: ReplicationConfig | null;
   readonly source: Source;
 }
 
@@ -60,6 +62,7 @@ export function parseConfig(
   const config = parseFile(source, problems);
   if (config === undefined) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
   const connection = resolveConnection(config.connection, environment, source, problems);
+  const replication = resolveReplication(config, connection, environment, source, problems);
   const operationWeights = resolveWeights(config.generator, source, problems);
   const thresholds = resolveThresholds(config, source, problems);
   checkRelations(config, source, problems);
@@ -82,6 +85,7 @@ export function parseConfig(
     traffic: config.traffic,
     metrics: config.metrics,
     thresholds,
+    replication,
     source,
   };
 }
@@ -302,6 +306,8 @@ function resolveThresholds(config: FileConfig, source: Source, problems: Problem
     const isScheduled = rate !== undefined || stages.length > 0;
     if (!isScheduled && (threshold.figure === 'dropped_ratio' || threshold.figure === 'late_ratio'))
       return report(`${threshold.figure} means something only on a schedule: set traffic.rate or traffic.stages`);
+    if (threshold.figure === 'replication_lag_seconds' && config.replication.targets.length === 0)
+      return report('replication_lag_seconds needs something to measure: set replication.targets');
     return [threshold];
   });
 }

@@ -268,7 +268,7 @@ const metrics = z.strictObject({
 });
 
 const target = z.strictObject({
-  name: text('a name'),
+  name: text('a name').min(1, expected('a name')),
   kind: z.enum(['physical', 'logical', 'heartbeat'], expected('physical, logical or heartbeat')),
   connection: connection.prefault({}),
 });
@@ -288,7 +288,10 @@ export const fileSchema = z.strictObject({
     .strictObject({
       targets: z.array(target, expected('a list of targets')).default([]),
       heartbeat: z
-        .strictObject({ schema: text('a schema name').default('event_generator'), interval: duration(50) })
+        .strictObject({
+          schema: text('a schema name').default('event_generator'),
+          interval: positiveDuration().default(50),
+        })
         .prefault({}),
     })
     .prefault({}),
@@ -297,3 +300,4 @@ export const fileSchema = z.strictObject({
 export type FileConfig = z.output<typeof fileSchema>;
 export type GeneratorConfig = FileConfig['generator'];
 export type ConnectionConfig = FileConfig['connection'];
+export type TargetConfig = FileConfig['replication']['targets'][number];

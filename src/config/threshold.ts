@@ -2,6 +2,7 @@ import { didYouMean } from './nearest.js';
 
 /** Figures that a condition can be about; latencies have percentiles. */
 const LATENCY_FIGURES = ['response_seconds', 'service_seconds'] as const;
+const LAG_FIGURE = 'replication_lag_seconds';
 const FIGURES = [
   'error_ratio',
   'dropped_ratio',
@@ -15,7 +16,6 @@ const FIGURES = [
 ] as const;
 const PERCENTILES = ['p50', 'p90', 'p95', 'p99', 'p999', 'max'] as const;
 const COMPARISONS = ['<', '<=', '>', '>='] as const;
-const LATER = 'replication_lag_seconds';
 
 /** A condition that a run must meet. */
 export type Threshold = {
@@ -27,6 +27,8 @@ export type Threshold = {
   readonly abortOnFail: boolean;
 } & (
   | { readonly figure: (typeof FIGURES)[number] }
+  /** Of the target that lags most. */
+  | { readonly figure: typeof LAG_FIGURE; readonly percentile: (typeof PERCENTILES)[number] }
   | {
       readonly figure: (typeof LATENCY_FIGURES)[number];
       readonly percentile: (typeof PERCENTILES)[number];
@@ -42,8 +44,7 @@ export function parseThreshold(condition: string, abortOnFail: boolean): Thresho
   const bound = Number(words[words.length - 1]);
   const comparison = COMPARISONS.find((sign) => sign === words[words.length - 2]);
   const between = words.slice(1, -2);
-  if (figure === LATER) return `${LATER} is not in this version`;
-  const known: readonly string[] = [...LATENCY_FIGURES, ...FIGURES];
+  const known: readonly string[] = [...LATENCY_FIGURES, LAG_FIGURE, ...FIGURES];
   if (!known.includes(figure))
     return `unknown figure "${figure}"${didYouMean(figure, known)}; there are ${known.join(', ')}`;
   if (comparison === undefined || !Number.isFinite(bound) || words.length < 3)
@@ -54,8 +55,13 @@ export function parseThreshold(condition: string, abortOnFail: boolean): Thresho
     if (between.length > 0) return `${figure} has no "${between.join(' ')}"`;
     return { ...common, figure: plain };
   }
-  const latency = LATENCY_FIGURES.find((name) => name === figure)!;
   const percentile = PERCENTILES.find((name) => name === between[between.length - 1]);
+  if (figure === LAG_FIGURE) {
+    if (percentile === undefined || between.length !== 1)
+      return `expected one of ${PERCENTILES.join(', ')} behind ${figure}: "${figure} p99 < 2"`;
+    return { ...common, figure, percentile };
+  }
+  const latency = LATENCY_FIGURES.find((name) => name === figure)!;
   const operation = (['insert', 'update', 'delete'] as const).find((name) => name === between[0]?.toLowerCase());
   const expected = operation === undefined ? 1 : 2;
   if (percentile === undefined || between.length !== expected)

@@ -5,12 +5,11 @@ import type { FileConfig } from './schema.js';
  * never ignored. Each entry leaves the list with the feature.
  */
 export function keysNotInThisVersion(config: FileConfig): readonly (readonly string[])[] {
-  const { generator, replication } = config;
+  const { generator } = config;
   const refused: string[][] = [];
   const refuseIf = (condition: boolean, ...path: string[]) => {
     if (condition) refused.push(path);
   };
   refuseIf(generator.defaults === 'all', 'generator', 'defaults');
-  refuseIf(replication.targets.length > 0, 'replication', 'targets');
   return refused;
 }

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import type { ReplicationReading } from '../lag/probe.js';
+import type { TargetReading } from '../lag/target.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
-import { type CounterTotals, OUTCOMES } from '../traffic/counters.js';
+import { type CounterTotals, type HistogramTotals, OUTCOMES } from '../traffic/counters.js';
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 
 /** What the metrics are read from, at each scrape. */
@@ -16,6 +18,8 @@ export interface MetricsSource {
   remaining(): number;
   /** Operations (or events) per second that the schedule asks for now; 0 where there is none. */
   targetRate(): number;
+  /** Null where replication is not measured. */
+  replication(): ReplicationReading | null;
 }
 
 type ContentType = typeof Registry.PROMETHEUS_CONTENT_TYPE | typeof Registry.OPENMETRICS_CONTENT_TYPE;
@@ -39,6 +43,8 @@ export class Registries {
   }
 }
 
+type Add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, values: () => Value[]) => void;
+
 interface Value {
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
@@ -60,7 +66,7 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   registry.setDefaultLabels({ run_id: source.runId });
   collectDefaultMetrics({ register: registry });
   const { totals, plan } = source;
-  const add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, values: () => Value[]) => {
+  const add: Add = (type, name, help, values) => {
     const metric = {
       name,
       help,
@@ -128,10 +134,10 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
     { labels: { outcome: 'intended_rollback' }, value: totals.scalar('transactionsIntended') },
   ]);
   add('histogram', 'eventgen_response_seconds', 'Time from the scheduled moment to the answer.', () =>
-    histogram(totals, 'response', 'eventgen_response_seconds'),
+    latencies(totals, 'response', 'eventgen_response_seconds'),
   );
   add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () =>
-    histogram(totals, 'service', 'eventgen_service_seconds'),
+    latencies(totals, 'service', 'eventgen_service_seconds'),
   );
   add(
     'counter',
@@ -169,7 +175,42 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   add('gauge', 'eventgen_quarantined_tables', 'Operations on tables that a lane has set aside.', () => [
     { labels: {}, value: totals.scalar('quarantined') },
   ]);
+  if (source.replication() !== null) addReplication(add, () => source.replication()!);
   return registry;
+}
+
+/** Only where replication is measured: a series that is always 0 would say that there is no lag. */
+function addReplication(add: Add, read: () => ReplicationReading): void {
+  const perTarget = (values: (target: TargetReading) => Value[]) => () => read().targets.flatMap(values);
+  add(
+    'histogram',
+    'eventgen_replication_lag_seconds',
+    'Time from a heartbeat’s commit until the target showed it.',
+    perTarget(({ target, lag }) => histogram(lag, 'eventgen_replication_lag_seconds', { target })),
+  );
+  add(
+    'gauge',
+    'eventgen_replication_oldest_unseen_seconds',
+    'Age of the oldest heartbeat that the target has not shown; grows while it stalls.',
+    perTarget(({ target, oldestUnseenMs }) => [{ labels: { target }, value: oldestUnseenMs / 1000 }]),
+  );
+  add(
+    'gauge',
+    'eventgen_replication_lag_bytes',
+    'Log that the target has still to receive, replay or confirm.',
+    perTarget(({ target, behind }) =>
+      behind.map(({ position, bytes }) => ({ labels: { target, position }, value: bytes })),
+    ),
+  );
+  add(
+    'gauge',
+    'eventgen_replication_target_up',
+    '1 where the target answers.',
+    perTarget(({ target, connected }) => [{ labels: { target }, value: connected ? 1 : 0 }]),
+  );
+  add('gauge', 'eventgen_replication_slot_retained_bytes', 'Log that the server keeps for a slot.', () =>
+    read().slots.map(({ slot, retainedBytes }) => ({ labels: { slot }, value: retainedBytes })),
+  );
 }
 
 type Cell = readonly [labels: Readonly<Record<string, string>>, value: number];
@@ -204,24 +245,32 @@ function addUp(sums: Map<string, Value>, labels: Readonly<Record<string, string>
 
 const WARM_UP = { response: 'warmUpResponse', service: 'warmUpService' } as const;
 
-function histogram(totals: CounterTotals, latency: keyof typeof WARM_UP, name: string): Value[] {
+/** Per operation, with those of the warm-up. */
+function latencies(totals: CounterTotals, latency: keyof typeof WARM_UP, name: string): Value[] {
   return OPERATION_KINDS.flatMap((operation) => {
     const measured = totals.histogram(latency, operation);
     const warmUp = totals.histogram(WARM_UP[latency], operation);
     const counts = measured.counts.map((count, bucket) => count + warmUp.counts[bucket]!);
-    const sumMs = measured.sumMs + warmUp.sumMs;
-    const values: Value[] = [];
-    let seen = 0;
-    let bucket = 0;
-    for (const bound of BOUNDS_SECONDS) {
-      // Edges are computed and bounds written: compared with room for the last bit.
-      while (bucket < BUCKETS && upperEdgeSeconds(bucket) <= bound * (1 + 1e-9)) seen += counts[bucket++]!;
-      values.push({ metricName: `${name}_bucket`, labels: { operation, le: bound }, value: seen });
-    }
-    while (bucket < BUCKETS) seen += counts[bucket++]!;
-    values.push({ metricName: `${name}_bucket`, labels: { operation, le: '+Inf' }, value: seen });
-    values.push({ metricName: `${name}_sum`, labels: { operation }, value: sumMs / 1000 });
-    values.push({ metricName: `${name}_count`, labels: { operation }, value: seen });
-    return values;
+    return histogram({ counts, sumMs: measured.sumMs + warmUp.sumMs }, name, { operation });
   });
+}
+
+function histogram(
+  { counts, sumMs }: Pick<HistogramTotals, 'counts' | 'sumMs'>,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Value[] {
+  const values: Value[] = [];
+  let seen = 0;
+  let bucket = 0;
+  for (const bound of BOUNDS_SECONDS) {
+    // Edges are computed and bounds written: compared with room for the last bit.
+    while (bucket < BUCKETS && upperEdgeSeconds(bucket) <= bound * (1 + 1e-9)) seen += counts[bucket++]!;
+    values.push({ metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: seen });
+  }
+  while (bucket < BUCKETS) seen += counts[bucket++]!;
+  values.push({ metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: seen });
+  values.push({ metricName: `${name}_sum`, labels, value: sumMs / 1000 });
+  values.push({ metricName: `${name}_count`, labels, value: seen });
+  return values;
 }

@@ -1,15 +1,22 @@
-import type { Meter, Reading } from './meter.js';
+import type { Meter } from './meter.js';
+import { fittingLine, plainLine, type Reading } from './status-line.js';
+import { seconds } from './text.js';
 
 /** Where progress goes; standard error in a run. */
 export interface ProgressOutput {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  /** As of a terminal: false also where NO_COLOR is set. */
+  hasColors?(): boolean;
   write(text: string): unknown;
 }
 
 const LIVE_INTERVAL_MS = 500;
 const LINE_INTERVAL_MS = 10_000;
 const NARROWEST = 20;
+
+const COLOURS = { warn: '\u001b[33m', error: '\u001b[31m' };
+const PLAIN = '\u001b[0m';
 
 /**
  * Progress of a run or a load: one line that is rewritten on a terminal, a plain line every 10 s elsewhere. Messages
@@ -21,7 +28,7 @@ export class Progress {
   private readonly quiet: boolean;
   private readonly live: boolean;
   private timer: NodeJS.Timeout | null = null;
-  private shown = false;
+  private shown = '';
 
   constructor(output: ProgressOutput, options: { readonly json: boolean; readonly quiet: boolean }) {
     this.output = output;
@@ -33,13 +40,34 @@ export class Progress {
   /** A line of its own: what happens, warnings. */
   message(level: 'info' | 'warn' | 'error', text: string): void {
     if (this.quiet && level === 'info') return;
+    const live = this.shown;
     this.clear();
     if (this.json) this.output.write(`${JSON.stringify({ time: new Date().toISOString(), level, message: text })}\n`);
-    else this.output.write(`${level === 'info' ? '' : `${level === 'warn' ? 'warning' : 'error'}: `}${text}\n`);
+    else this.output.write(`${this.mark(level)}${text}\n`);
+    if (live !== '') this.rewrite(live);
+  }
+
+  /** Something that may take long, before there is anything to measure; until the next step, `start` or `stop`. */
+  step(text: string): void {
+    const beganMs = performance.now();
+    this.start({
+      read: () => {
+        const elapsedSeconds = (performance.now() - beganMs) / 1000;
+        return {
+          parts: [
+            { text, rank: 0 },
+            { text: seconds(elapsedSeconds), rank: 1 },
+          ],
+          share: null,
+          figures: { step: text, elapsedSeconds },
+        };
+      },
+    });
   }
 
   /** Shows what the meter reads until `stop`. */
   start(meter: Meter): void {
+    this.stop();
     if (this.quiet) return;
     this.timer = setInterval(() => this.show(meter.read()), this.live ? LIVE_INTERVAL_MS : LINE_INTERVAL_MS);
     this.timer.unref();
@@ -51,25 +79,33 @@ export class Progress {
     this.clear();
   }
 
-  private show({ line, figures }: Reading): void {
+  private show(reading: Reading): void {
     if (this.json) {
-      this.output.write(
-        `${JSON.stringify({ time: new Date().toISOString(), level: 'info', message: 'progress', ...figures })}\n`,
-      );
-      return;
+      const line = { time: new Date().toISOString(), level: 'info', message: 'progress', ...reading.figures };
+      this.output.write(`${JSON.stringify(line)}\n`);
+    } else if (!this.live) this.output.write(`${plainLine(reading)}\n`);
+    else {
+      const columns = this.output.columns ?? 80;
+      // A terminal of no columns shows nothing; a line that fits never wraps, so it can be rewritten in place.
+      if (columns >= NARROWEST) this.rewrite(fittingLine(reading, columns - 1));
+      else this.clear();
     }
-    if (!this.live) {
-      this.output.write(`${line}\n`);
-      return;
-    }
-    const columns = this.output.columns ?? 80;
-    // A terminal of no columns shows nothing; a cut line never wraps, so it can be rewritten in place.
-    this.output.write(`\r\u001b[2K${columns >= NARROWEST ? line.slice(0, columns - 1) : ''}`);
-    this.shown = true;
+  }
+
+  /* Written over the old one and then cleared to its end: a line that is empty for a moment would flicker. */
+  private rewrite(line: string): void {
+    this.output.write(`\r${line}\u001b[K`);
+    this.shown = line;
+  }
+
+  private mark(level: 'info' | 'warn' | 'error'): string {
+    if (level === 'info') return '';
+    const word = level === 'warn' ? 'warning:' : 'error:';
+    return this.live && this.output.hasColors?.() === true ? `${COLOURS[level]}${word}${PLAIN} ` : `${word} `;
   }
 
   private clear(): void {
-    if (this.shown) this.output.write('\r\u001b[2K');
-    this.shown = false;
+    if (this.shown !== '') this.output.write('\r\u001b[K');
+    this.shown = '';
   }
 }

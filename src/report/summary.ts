@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ReplicationSummary } from '../lag/probe.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
@@ -30,6 +31,8 @@ export interface SummarySource {
   readonly thresholds: readonly ThresholdResult[];
   /** Built and dropped beside the traffic; null where none were to be. */
   readonly indexes: IndexCounts | null;
+  /** By target; null where replication was not measured. */
+  readonly replication: Readonly<Record<string, ReplicationSummary>> | null;
   /** Arrivals that the schedule had until the traffic ended; null without a schedule. */
   readonly schedule: {
     readonly unit: 'operations' | 'events';
@@ -100,6 +103,7 @@ export interface Summary {
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
   readonly thresholds: readonly ThresholdResult[];
   readonly indexes: IndexCounts | null;
+  readonly replication: Readonly<Record<string, ReplicationSummary>> | null;
   readonly generator: {
     readonly cpu_seconds: number;
     readonly cpu_micros_per_operation: number | null;
@@ -188,6 +192,7 @@ export function summarise(source: SummarySource): Summary {
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
     thresholds: source.thresholds,
     indexes: source.indexes,
+    replication: source.replication,
     generator: {
       cpu_seconds: round(source.cpuSeconds),
       cpu_micros_per_operation: operations > 0 ? round((source.cpuSeconds * 1e6) / operations) : null,

@@ -25,6 +25,7 @@ export function summaryText(summary: Summary): string {
     `  generator: ${generator.cpu_micros_per_operation ?? '-'} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
+  if (summary.replication !== null) lines.push('', ...table(lagRows(summary.replication)), '');
   if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
   for (const { condition, value, passed } of summary.thresholds)
     lines.push(
@@ -88,6 +89,27 @@ function latencyRows(summary: Summary): string[][] {
       ...cells(kind, 'response', summary.latency_seconds[kind].response),
       ...cells('', 'service', summary.latency_seconds[kind].service),
     ]),
+  ];
+}
+
+function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
+  return [
+    ['replication lag', '', 'p50', 'p90', 'p99', 'p99.9', 'max', 'unseen'],
+    ...Object.entries(replication).map(([name, { lag_seconds: lag, unseen, poll_floor_seconds: floor }]) => {
+      // With heartbeats that were never seen each figure is a bound from below.
+      const cell = (value: number | undefined) => (value === undefined ? '-' : `${unseen > 0 ? '≥ ' : ''}${ms(value)}`);
+      const floorText = floor === null ? '' : `(told from ${ms(floor)} on)`;
+      return [
+        name,
+        floorText,
+        cell(lag?.p50),
+        cell(lag?.p90),
+        cell(lag?.p99),
+        cell(lag?.p999),
+        cell(lag?.max),
+        number(unseen),
+      ];
+    }),
   ];
 }
 

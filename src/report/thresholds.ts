@@ -1,6 +1,6 @@
 import type { Threshold } from '../config/threshold.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
-import type { CounterTotals, Latency } from '../traffic/counters.js';
+import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { BUCKETS, percentiles } from '../traffic/histogram.js';
 
 /** A condition and how it came out; `value` is null where there was nothing to measure. */
@@ -14,6 +14,8 @@ export interface ThresholdResult {
 export interface Measured {
   readonly totals: CounterTotals;
   readonly elapsedSeconds: number;
+  /** Per replication target. */
+  readonly lags: readonly HistogramTotals[];
 }
 
 /** Looks at a condition over everything up to now. What was never measured fails: a test of nothing proves nothing. */
@@ -35,7 +37,7 @@ function holds(value: number, { comparison, bound }: Threshold): boolean {
   }
 }
 
-function figureOf(threshold: Threshold, { totals, elapsedSeconds }: Measured): number | null {
+function figureOf(threshold: Threshold, { totals, elapsedSeconds, lags }: Measured): number | null {
   const operations = totals.operations();
   const share = (count: number, of: number) => (of > 0 ? count / of : null);
   const perSecond = (count: number) => share(count, elapsedSeconds);
@@ -44,6 +46,8 @@ function figureOf(threshold: Threshold, { totals, elapsedSeconds }: Measured): n
       return percentileOf(totals, 'response', threshold);
     case 'service_seconds':
       return percentileOf(totals, 'service', threshold);
+    case 'replication_lag_seconds':
+      return worst(lags.map(({ counts, maxMs }) => percentiles(counts, maxMs)?.[threshold.percentile] ?? null));
     case 'error_ratio':
       return share(totals.total('rejected') + totals.total('failed'), operations);
     case 'dropped_ratio':
@@ -65,11 +69,19 @@ function figureOf(threshold: Threshold, { totals, elapsedSeconds }: Measured): n
   }
 }
 
+/** Null where one of them was not measured: that one could be the worst. */
+function worst(values: readonly (number | null)[]): number | null {
+  return values.reduce<number | null>(
+    (most, value) => (most === null || value === null ? null : Math.max(most, value)),
+    0,
+  );
+}
+
 /** Histograms are added before percentiles are taken; operations of the warm-up are in none of them. */
 function percentileOf(
   totals: CounterTotals,
   latency: Latency,
-  { percentile, operation }: Extract<Threshold, { readonly percentile: unknown }>,
+  { percentile, operation }: Extract<Threshold, { readonly operation: unknown }>,
 ): number | null {
   const counts = new Float64Array(BUCKETS);
   let maxMs = 0;

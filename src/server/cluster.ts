@@ -29,8 +29,26 @@ export interface ClusterOptions {
 
 const START_TIMEOUT_MS = 30_000;
 
+/** A folder that a server's data goes into, and the programs that work on it. */
+export interface Site {
+  readonly binaries: Binaries;
+  /** Null: the current user. */
+  readonly account: Account | null;
+  readonly home: string;
+  readonly data: string;
+  readonly port: number;
+}
+
 /** Creates and starts a server: initdb takes half a second, the start 50 ms. */
-export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+export function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  return establish(options.programs, (site) => initialise(site, options.settings ?? []));
+}
+
+/** Starts a server on the data that `fill` puts into a new folder. */
+export async function establish(
+  programs: string | undefined,
+  fill: (site: Site) => void | Promise<void>,
+): Promise<Cluster> {
   cleanUpLeftovers();
   const account = unprivilegedAccount();
   const home = mkdtempSync(homePrefix());
@@ -39,26 +57,17 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     if (account !== null) chownSync(home, account.uid, account.gid);
     chmodSync(home, 0o700);
     const binaries =
-      options.programs === undefined
-        ? prepareBinaries(home, account)
-        : { folder: options.programs, environment: process.env };
-    const port = await freePort();
-    initialise(binaries, account, home, port, options.settings ?? []);
-    return await launch(binaries, account, home, port, remove);
+      programs === undefined ? prepareBinaries(home, account) : { folder: programs, environment: process.env };
+    const site = { binaries, account, home, data: path.join(home, 'data'), port: await freePort() };
+    await fill(site);
+    return await launch(site, remove);
   } catch (error) {
     remove();
     throw error;
   }
 }
 
-function initialise(
-  binaries: Binaries,
-  account: Account | null,
-  home: string,
-  port: number,
-  settings: readonly string[],
-): void {
-  const data = path.join(home, 'data');
+function initialise({ binaries, account, home, data, port }: Site, settings: readonly string[]): void {
   const initdb = spawnSync(
     path.join(binaries.folder, 'initdb'),
     ['-D', data, '-U', 'postgres', '-A', 'trust', '--locale=C', '--encoding=UTF8', '--no-sync'],
@@ -88,15 +97,9 @@ function initialise(
   writeFileSync(path.join(data, 'postgresql.conf'), `${lines.join('\n')}\n`, { flag: 'a' });
 }
 
-async function launch(
-  binaries: Binaries,
-  account: Account | null,
-  home: string,
-  port: number,
-  remove: () => void,
-): Promise<Cluster> {
+async function launch({ binaries, account, home, data, port }: Site, remove: () => void): Promise<Cluster> {
   // Detached: Ctrl+C goes to the foreground's process group and would end the server before our sessions.
-  const server = spawn(path.join(binaries.folder, 'postgres'), ['-D', path.join(home, 'data')], {
+  const server = spawn(path.join(binaries.folder, 'postgres'), ['-D', data], {
     ...runAs(account),
     env: binaries.environment,
     detached: true,
@@ -175,7 +178,8 @@ function kill(server: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-function runAs(account: Account | null): { uid?: number; gid?: number } {
+/** How a program is started as the server's user. */
+export function runAs(account: Account | null): { uid?: number; gid?: number } {
   return account === null ? {} : { uid: account.uid, gid: account.gid };
 }
 

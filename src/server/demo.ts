@@ -92,8 +92,13 @@ SELECT i, 1 + i * 7 % 1000, 'ORD-' || i, i % 500 + 0.99, 'Order number ' || i, d
 FROM generate_series(1, 2000) AS i;
 ANALYZE eg_users, eg_orders;`;
 
+/** Creates the demo tables, empty. */
+export async function createDemoTables(client: pg.Client): Promise<void> {
+  await client.query(TABLES);
+}
+
 /** Creates the demo tables with some rows in them. */
 export async function createDemo(client: pg.Client): Promise<void> {
-  await client.query(TABLES);
+  await createDemoTables(client);
   await client.query(ROWS);
 }

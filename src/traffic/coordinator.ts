@@ -80,7 +80,24 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
   });
   pool.on('error', () => undefined);
-  return { count, pool, end: () => pool.destroy() };
+  const loaded = Promise.all(
+    pool.threads.map(
+      (thread) =>
+        new Promise<void>((resolve) => {
+          thread.once('message', () => resolve());
+          thread.once('exit', () => resolve());
+        }),
+    ),
+  );
+  return {
+    count,
+    pool,
+    end: async () => {
+      // Node.js aborts the process where a thread is ended while it links its modules.
+      await loaded;
+      await pool.destroy();
+    },
+  };
 }
 
 /** Starts one long task per worker thread. Lanes are dealt out in turn; their number is the plan's, never the workers'. */

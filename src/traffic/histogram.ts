@@ -46,7 +46,8 @@ export function percentiles(counts: Float64Array, maxMs: number): Percentiles | 
     let seen = 0;
     for (let bucket = 0; bucket < counts.length; bucket++) {
       seen += counts[bucket]!;
-      if (seen >= share * total) return Math.min(max, upperEdgeSeconds(bucket));
+      // The last bucket has no upper edge.
+      if (seen >= share * total) return bucket === BUCKETS - 1 ? max : Math.min(max, upperEdgeSeconds(bucket));
     }
     return max;
   };

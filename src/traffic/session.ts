@@ -14,6 +14,8 @@ export interface SessionOptions {
   /** Of its transactions; the server's own setting where it is left out. */
   readonly isolation?: string;
   readonly pipeline: boolean;
+  /** No settings at the start, for servers that are only read: poolers and other makes refuse some. */
+  readonly plain?: boolean;
 }
 
 /*
@@ -45,7 +47,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     pipeline: options.pipeline,
-    options: sessionSettings(options),
+    ...(options.plain === true ? {} : { options: sessionSettings(options) }),
   });
   client.on('error', () => undefined);
   try {

@@ -1,32 +1,80 @@
-import { describe, expect, it } from 'vitest';
-import { loadLine, progressLine } from '../../src/report/meter.js';
+import { describe, expect, it, vi } from 'vitest';
+import { loadParts, trafficParts } from '../../src/report/meter.js';
 import { Progress } from '../../src/report/progress.js';
+import { fittingLine, plainLine } from '../../src/report/status-line.js';
 import { number, seconds } from '../../src/report/text.js';
 
 const FIGURES = {
+  phase: null,
   operationsPerSecond: 12_345,
   eventsPerSecond: 30_000,
   operations: 5000,
   total: 20_000,
   errors: 0,
   p99Seconds: 0.0042,
+  lagSeconds: null,
   elapsedSeconds: 10,
+  remainingSeconds: 30,
 };
 
 describe('progress', () => {
   it('says what matters first and how long it will take', () => {
-    expect(progressLine(FIGURES)).toBe(
-      '12,345 op/s · 30,000 ev/s · errors 0 · p99 4.20 ms · 25 % · 10.0 s · 30.0 s left',
+    expect(plainLine(trafficParts(FIGURES))).toBe(
+      '12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 0 · 25 % · 10.0 s · 30.0 s left',
     );
-    expect(progressLine({ ...FIGURES, total: -1 })).toBe(
-      '12,345 op/s · 30,000 ev/s · errors 0 · p99 4.20 ms · 5,000 done · 10.0 s',
+    const endless = { ...FIGURES, total: -1, remainingSeconds: null, lagSeconds: 0.0008, phase: 'warm-up' };
+    expect(plainLine(trafficParts(endless))).toBe(
+      'warm-up · 12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 0 · lag 0.80 ms · 5,000 done · 10.0 s',
     );
+  });
+
+  it('leaves out what matters least where a terminal is narrow, and fills what is left with a bar', () => {
+    const reading = trafficParts({ ...FIGURES, lagSeconds: 75, errors: 7 });
+    const at = (columns: number) => fittingLine(reading, columns);
+    expect(at(59)).toBe('12,345 op/s · p99 4.20 ms · errors 7 · lag 00:01:15');
+    expect(at(30)).toBe('12,345 op/s · errors 7');
+    expect(at(120)).toBe(
+      '12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 7 · lag 00:01:15 · 25 % · 10.0 s · 30.0 s left ██████░░░░░░░░░░░░░░░░░░',
+    );
+    for (let columns = 1; columns < 140; columns++) expect(at(columns).length).toBeLessThanOrEqual(columns);
+    expect(fittingLine({ ...reading, share: null }, 140)).not.toContain('░');
   });
 
   it('says how far a load is and how long it will take', () => {
     const figures = { rowsPerSecond: 100_000, rows: 250_000, total: 1_000_000, errors: 3, elapsedSeconds: 2.5 };
-    expect(loadLine(figures)).toBe('100,000 rows/s · 25 % · 250,000 rows · refused 3 · 2.5 s · 7.5 s left');
-    expect(loadLine({ ...figures, rowsPerSecond: 0 })).not.toContain('left');
+    expect(plainLine(loadParts(figures))).toBe('100,000 rows/s · 25 % · 250,000 rows · refused 3 · 2.5 s · 7.5 s left');
+    expect(plainLine(loadParts({ ...figures, rowsPerSecond: 0 }))).not.toContain('left');
+  });
+
+  it('rewrites one line on a terminal, keeps it below messages, and leaves nothing behind', () => {
+    vi.useFakeTimers();
+    const texts: string[] = [];
+    const output = { isTTY: true, columns: 40, hasColors: () => true, write: (text: string) => texts.push(text) };
+    const progress = new Progress(output, { json: false, quiet: false });
+    progress.step('reading the schema');
+    vi.advanceTimersByTime(1000);
+    expect(texts[0]).toContain('\rreading the schema · ');
+    expect(texts[0]).toMatch(/ s.\[K$/);
+    progress.message('warn', 'careful');
+    expect(texts.slice(-3)).toEqual(['\r\u001b[K', '\u001b[33mwarning:\u001b[0m careful\n', texts[1]]);
+    progress.stop();
+    expect(texts[texts.length - 1]).toBe('\r\u001b[K');
+    const count = texts.length;
+    vi.advanceTimersByTime(5000);
+    expect(texts).toHaveLength(count);
+    vi.useRealTimers();
+  });
+
+  it('survives a terminal of no columns', () => {
+    vi.useFakeTimers();
+    const texts: string[] = [];
+    const output = { isTTY: true, columns: 0, write: (text: string) => texts.push(text) };
+    const progress = new Progress(output, { json: false, quiet: false });
+    progress.step('reading the schema');
+    vi.advanceTimersByTime(3000);
+    progress.stop();
+    expect(texts).toEqual([]);
+    vi.useRealTimers();
   });
 
   it('writes no escape codes into a pipe, and JSON where asked', () => {

@@ -62,6 +62,7 @@ describe('counts', () => {
       tableLabelLimit: 200,
       remaining: () => 0,
       targetRate: () => 0,
+      replication: () => null,
     });
     const text = await registries.text.metrics();
     const value = (series: string) => {

@@ -1,0 +1,245 @@
+import type { Config } from '../config/load.js';
+import type { ReplicationProbe } from '../lag/probe.js';
+import type { Endpoint } from '../metrics/endpoint.js';
+import { Registries } from '../metrics/registry.js';
+import { TrafficMeter } from '../report/meter.js';
+import type { Progress } from '../report/progress.js';
+import { fingerprint, type Summary, summarise } from '../report/summary.js';
+import type { ThresholdResult } from '../report/thresholds.js';
+import { startTraffic, type Traffic, type TrafficEnd, type Workers } from '../traffic/coordinator.js';
+import type { IndexBuilder } from '../traffic/indexes.js';
+import type { Notice } from '../traffic/ledger.js';
+import { Schedule } from '../traffic/schedule.js';
+import { FAKER_VERSION, VERSION } from '../version.js';
+import type { Prepared } from './examine.js';
+import { EXIT } from './exit.js';
+import { pacingOf } from './pacing.js';
+import type { StopSignals } from './stop-signals.js';
+import { ThresholdWatch } from './threshold-watch.js';
+
+/** Traffic that is ready to start, and what goes on beside it. */
+export interface Job {
+  readonly config: Config;
+  readonly prepared: Prepared;
+  readonly runId: string;
+  readonly progress: Progress;
+  readonly stops: StopSignals;
+  readonly endpoint: Endpoint | undefined;
+  readonly workers: Workers;
+  readonly indexBuilder: IndexBuilder | null;
+  readonly probe: ReplicationProbe | null;
+}
+
+/** The traffic from its first operation to its summary. */
+export async function carryOut(job: Job): Promise<{ summary: Summary; registries: Registries }> {
+  const { config, prepared, runId, progress, stops, probe } = job;
+  const { generator, traffic: shape } = config;
+  const { plan } = prepared;
+  const startedAt = new Date();
+  const startMs = performance.now();
+  const cpuBefore = process.cpuUsage();
+  const pacing = pacingOf(config);
+  const schedule = pacing === null ? null : new Schedule(pacing.shape);
+  const notices = new Notices(prepared, progress);
+  const traffic = startTraffic({
+    plan,
+    claims: prepared.claims,
+    connection: config.connection,
+    workers: job.workers,
+    runId,
+    timeouts: generator.timeouts,
+    maxOutageMs: generator.max_outage_seconds * 1000,
+    maxPreparedStatements: generator.max_prepared_statements,
+    waitAfterOperations: generator.wait_after_operations,
+    waitMs: generator.wait_duration_seconds * 1000,
+    pacing,
+    warmUpMs: shape.warm_up,
+    lateAfterMs: shape.late_after,
+    notice: notices.take,
+  });
+  const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
+  const registries = new Registries({
+    plan,
+    totals: traffic.totals,
+    workers: traffic.workers,
+    runId,
+    version: VERSION,
+    serverVersion: prepared.catalog.server.versionText,
+    tableLabelLimit: config.metrics.table_label_limit,
+    remaining: () => (total < 0 ? -1 : total - traffic.totals.operations()),
+    replication: () => probe?.read() ?? null,
+    targetRate: () => schedule?.rateAt(Math.max(0, traffic.elapsedMs() / 1000)) ?? 0,
+  });
+  job.endpoint?.serve(registries);
+  stops.onFirst((signal) => {
+    progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
+    traffic.stop();
+  });
+  let timeUp: string | null = null;
+  const timer =
+    // A schedule ends by itself, with the arrivals before its end carried out.
+    shape.duration === undefined || pacing !== null
+      ? undefined
+      : setTimeout(() => {
+          timeUp = 'duration reached';
+          traffic.stop();
+        }, shape.duration);
+  const trafficSeconds = () => traffic.elapsedMs() / 1000;
+  progress.start(
+    new TrafficMeter({
+      totals: traffic.totals,
+      total,
+      endSeconds: schedule?.end ?? (shape.duration ?? Number.POSITIVE_INFINITY) / 1000,
+      elapsedSeconds: trafficSeconds,
+      phase: () => phaseOf(stops, trafficSeconds(), config),
+      replication: () => probe?.read() ?? null,
+    }),
+  );
+  const watch = new ThresholdWatch(config, traffic, startMs, probe);
+  job.indexBuilder?.start();
+  probe?.start();
+  const end = await traffic.ended;
+  const elapsedSeconds = (performance.now() - startMs) / 1000;
+  const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
+  if (schedule !== null && (total < 0 || traffic.totals.operations() < total))
+    timeUp =
+      pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
+  clearTimeout(timer);
+  if (probe !== null) progress.step('waiting for the last heartbeats');
+  // The last heartbeats arrive, a drop of an index waits for others' transactions: that is no time of the traffic's.
+  const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
+  const thresholds = watch.end();
+  progress.stop();
+  const cpu = process.cpuUsage(cpuBefore);
+  const vanished = traffic.totals.scalar('vanishedRows');
+  const because = [...prepared.reproducibleBecause];
+  if (vanished > 0) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  const summary = summarise({
+    version: VERSION,
+    fakerVersion: FAKER_VERSION,
+    startedAt,
+    elapsedSeconds,
+    exit: exitOf(end, traffic, {
+      maxErrorRatio: generator.error_budget.max_error_ratio,
+      thresholds,
+      signal: stops.signal,
+      timeUp,
+    }),
+    thresholds,
+    plan,
+    schemaFingerprint: fingerprint(
+      prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) =>
+        relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
+      ),
+    ),
+    serverVersion: prepared.catalog.server.versionText,
+    workers: traffic.workers,
+    reproducible: because.length === 0,
+    reproducibleBecause: because,
+    rowsAtStart: prepared.rowsAtStart,
+    totals: traffic.totals,
+    replication: replication ?? null,
+    indexes: job.indexBuilder?.counts ?? null,
+    examples: notices.examples,
+    quarantined: notices.quarantined,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    schedule:
+      schedule === null
+        ? null
+        : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
+    maxRssBytes: process.resourceUsage().maxRSS * 1024,
+  });
+  return { summary, registries };
+}
+
+/** What the traffic is at, where that is not its ordinary course. */
+function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config): string | null {
+  if (stops.signal !== null) return 'stopping';
+  if (elapsedSeconds < 0) return 'connecting';
+  if (elapsedSeconds * 1000 < traffic.warm_up) return 'warm-up';
+  const { stages } = traffic;
+  if (stages.length < 2) return null;
+  let endMs = 0;
+  const current = stages.findIndex(({ duration }) => {
+    endMs += duration ?? Number.POSITIVE_INFINITY;
+    return elapsedSeconds * 1000 < endMs;
+  });
+  return current < 0 ? null : `stage ${current + 1}/${stages.length}`;
+}
+
+function exitOf(
+  end: TrafficEnd,
+  traffic: Traffic,
+  {
+    maxErrorRatio,
+    thresholds,
+    signal,
+    timeUp,
+  }: {
+    maxErrorRatio: number;
+    thresholds: readonly ThresholdResult[];
+    signal: string | null;
+    timeUp: string | null;
+  },
+): { code: number; reason: string } {
+  switch (end.kind) {
+    case 'outage':
+      return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
+    case 'crashed':
+    case 'refused':
+      return { code: EXIT.endedEarly, reason: end.message };
+    case 'starved':
+      return {
+        code: EXIT.endedEarly,
+        reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
+      };
+    case 'finished': {
+      const operations = traffic.totals.operations();
+      const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
+      if (operations > 0 && errors / operations > maxErrorRatio) {
+        return {
+          code: EXIT.endedEarly,
+          reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`,
+        };
+      }
+      const missed = thresholds.filter(({ passed }) => !passed);
+      if (missed.length > 0)
+        return {
+          code: EXIT.threshold,
+          reason: `not met: ${missed.map(({ condition, value }) => `${condition} (${value === null ? 'nothing was measured' : Number(value.toPrecision(3))})`).join(', ')}`,
+        };
+      if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
+      return {
+        code: EXIT.finished,
+        reason: timeUp ?? 'all operations done',
+      };
+    }
+  }
+}
+
+/** What workers tell: shown once, and kept as examples for the summary. */
+class Notices {
+  readonly examples = new Map<string, string>();
+  readonly quarantined = new Map<string, string>();
+  private readonly prepared: Prepared;
+  private readonly progress: Progress;
+  private readonly shown = new Set<string>();
+
+  constructor(prepared: Prepared, progress: Progress) {
+    this.prepared = prepared;
+    this.progress = progress;
+  }
+
+  readonly take: Notice = ({ kind, sqlstate, relation, text }) => {
+    const label = this.prepared.plan.relations[relation]?.label ?? '';
+    if (kind === 'error' && sqlstate !== '') {
+      if (!this.examples.has(sqlstate)) this.examples.set(sqlstate, `${label}: ${text}`);
+      return;
+    }
+    if (kind === 'quarantine') this.quarantined.set(label, text);
+    const key = `${kind}/${label}/${text}`;
+    if (this.shown.has(key) && kind !== 'outage') return;
+    this.shown.add(key);
+    this.progress.message('warn', label === '' ? text : `${label}: ${text}`);
+  };
+}

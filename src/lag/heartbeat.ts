@@ -1,0 +1,220 @@
+import type pg from 'pg';
+import type { ConnectionSettings } from '../config/connection.js';
+import { connect } from '../traffic/session.js';
+import { heartbeatTable, type Place } from './table.js';
+import { type Lsn, parseLsn } from './wal.js';
+
+/** Who wants to know of heartbeats: one listener per target. */
+export interface HeartbeatListener {
+  /** A heartbeat was committed: the answer came at `ms`. */
+  committed(sequence: number, ms: number): void;
+}
+
+export interface HeartbeatOptions extends Place {
+  readonly connection: ConnectionSettings;
+  readonly intervalMs: number;
+  readonly connectTimeoutMs: number;
+  readonly listeners: readonly HeartbeatListener[];
+  readonly now: () => number;
+}
+
+/** A replication slot and the WAL that the server keeps for it. */
+export interface SlotReading {
+  readonly slot: string;
+  readonly retainedBytes: number;
+  /** What a logical slot's consumer has confirmed. */
+  readonly confirmed: Lsn | null;
+}
+
+/** Beyond so many unanswered heartbeats the server is taken to be stuck, and no more are sent until it answers. */
+const MOST_UNANSWERED = 200;
+const STUCK_MS = 10_000;
+const SLOTS_INTERVAL_MS = 1000;
+const MOST_SLOTS = 100;
+
+/**
+ * Writes heartbeats: a row of the run whose sequence grows on a fixed schedule. It never waits, neither for a target nor
+ * for the answer to the heartbeat before, so that what slows the servers down is measured and not left out.
+ */
+export class Heartbeat {
+  private readonly options: HeartbeatOptions;
+  private client: pg.Client | null = null;
+  private connecting = false;
+  private timer: NodeJS.Timeout | null = null;
+  private beganMs = 0;
+  private sequence = 0;
+  private unanswered = 0;
+  private answeredMs = 0;
+  private slotsAtMs = Number.NEGATIVE_INFINITY;
+  /** Where the server writes its log now; null until it was asked. */
+  lsn: Lsn | null = null;
+  slots: readonly SlotReading[] = [];
+  /** Heartbeats that were committed. */
+  committed = 0;
+  /** Moments of the schedule at which none could be sent. */
+  missed = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.options = options;
+  }
+
+  /** Begins the schedule on an established session. */
+  start(client: pg.Client): void {
+    this.client = client;
+    this.beganMs = this.options.now();
+    this.schedule(1);
+  }
+
+  /** Sends no more; those under way are answered. */
+  stop(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  /** Takes the run's row away, and ends the session. */
+  async end(): Promise<void> {
+    this.stop();
+    const { client } = this;
+    if (client === null) return;
+    const { runId, schema } = this.options;
+    this.client = null;
+    const farewell = client.query(`DELETE FROM ${heartbeatTable(schema)} WHERE run = $1`, [runId]);
+    await Promise.race([farewell.catch(() => undefined), pause(FAREWELL_MS)]);
+    destroy(client);
+  }
+
+  /* The n-th heartbeat is due n intervals after the start: a late timer does not move those after it. */
+  private schedule(beat: number): void {
+    const { intervalMs, now } = this.options;
+    const waitMs = Math.max(0, this.beganMs + beat * intervalMs - now());
+    this.timer = setTimeout(() => {
+      // Moments that passed while this thread was held up are gone: one heartbeat tells as much as all of them.
+      const passed = Math.max(0, Math.floor((now() - this.beganMs) / intervalMs) - beat);
+      this.missed += passed;
+      this.beat();
+      this.schedule(beat + passed + 1);
+    }, waitMs);
+    this.timer.unref();
+  }
+
+  private beat(): void {
+    const { runId, schema, listeners, now } = this.options;
+    if (this.unanswered === 0) this.answeredMs = now();
+    // A connection may be gone without a sign. What its backend still carries out cannot turn the sequence back.
+    else if (now() - this.answeredMs > STUCK_MS) this.lost();
+    const { client } = this;
+    if (client === null || this.unanswered >= MOST_UNANSWERED) {
+      this.missed++;
+      if (client === null && !this.connecting) this.reconnect().catch(() => undefined);
+      return;
+    }
+    const sequence = ++this.sequence;
+    this.unanswered++;
+    client
+      .query({
+        name: 'heartbeat',
+        text: `UPDATE ${heartbeatTable(schema)} SET sequence = greatest(sequence, $2), written_at = clock_timestamp() WHERE run = $1`,
+        values: [runId, sequence],
+      })
+      .then(
+        () => {
+          const ms = now();
+          if (this.client !== client) return;
+          this.answeredMs = ms;
+          this.unanswered--;
+          this.committed++;
+          for (const listener of listeners) listener.committed(sequence, ms);
+        },
+        () => {
+          if (this.client === client) this.lost();
+        },
+      );
+    if (now() - this.slotsAtMs >= SLOTS_INTERVAL_MS) this.readSlots(client);
+  }
+
+  /** Asks the server where it writes its log now; the last known position where it does not tell. */
+  async currentLsn(): Promise<Lsn | null> {
+    const { client } = this;
+    if (client === null || this.unanswered >= MOST_UNANSWERED) return this.lsn;
+    try {
+      const { rows } = await client.query<{ lsn: string }>(CURRENT_LSN);
+      this.lsn = parseLsn(rows[0]!.lsn);
+    } catch {
+      // A server of another make has no such thing; a lost connection is seen by the heartbeat itself.
+    }
+    return this.lsn;
+  }
+
+  private readSlots(client: pg.Client): void {
+    this.slotsAtMs = this.options.now();
+    client.query<{ slot: string; retained: string | null; confirmed: string | null }>(SLOTS).then(
+      ({ rows }) => {
+        this.slots = rows.map(({ slot, retained, confirmed }) => ({
+          slot,
+          retainedBytes: Number(retained ?? 0),
+          confirmed: confirmed === null ? null : parseLsn(confirmed),
+        }));
+      },
+      () => undefined,
+    );
+  }
+
+  /* Whether what was unanswered has been committed is not known: such heartbeats are never waited for. */
+  private lost(): void {
+    if (this.client !== null) destroy(this.client);
+    this.client = null;
+    this.unanswered = 0;
+  }
+
+  private async reconnect(): Promise<void> {
+    this.connecting = true;
+    try {
+      const client = await connectHeartbeat(this.options);
+      if (this.timer === null) destroy(client);
+      else this.client = client;
+    } catch {
+      // Tried again at the next moment of the schedule that comes after a while.
+      await pause(RETRY_MS);
+    } finally {
+      this.connecting = false;
+    }
+  }
+}
+
+const RETRY_MS = 500;
+const FAREWELL_MS = 1000;
+
+const CURRENT_LSN = 'SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn';
+const SLOTS = `
+SELECT slot_name AS slot, confirmed_flush_lsn::text AS confirmed,
+       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::text AS retained
+FROM pg_catalog.pg_replication_slots ORDER BY slot_name LIMIT ${MOST_SLOTS}`;
+
+/**
+ * The session that writes heartbeats: pipelined, and not waiting for synchronous standbys, since a commit that waits for
+ * the target would hide the target's lag.
+ */
+export async function connectHeartbeat(
+  options: Pick<HeartbeatOptions, 'connection' | 'runId' | 'connectTimeoutMs'>,
+): Promise<pg.Client> {
+  const client = await connect(options.connection, {
+    applicationName: `eventgen/${options.runId}/heartbeat`,
+    connectTimeoutMs: options.connectTimeoutMs,
+    statementTimeoutMs: 0,
+    lockTimeoutMs: 0,
+    pipeline: true,
+  });
+  await client.query('SET synchronous_commit = local');
+  return client;
+}
+
+/** Ends a session at once, also one whose server no longer answers. */
+export function destroy(client: pg.Client): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -1,0 +1,292 @@
+import type pg from 'pg';
+import type { ReplicationTarget } from '../config/replication.js';
+import type { HistogramTotals } from '../traffic/counters.js';
+import { BUCKETS, bucketOf, percentiles } from '../traffic/histogram.js';
+import { connect } from '../traffic/session.js';
+import { destroy, type Heartbeat, type HeartbeatListener } from './heartbeat.js';
+import { heartbeatTable, type Place } from './table.js';
+import { Unseen } from './unseen.js';
+import { bytesBetween, type Lsn, parseLsn } from './wal.js';
+
+export interface TargetOptions extends Place {
+  readonly target: ReplicationTarget;
+  readonly heartbeat: () => Heartbeat;
+  readonly connectTimeoutMs: number;
+  readonly report: (level: 'info' | 'warn', text: string) => void;
+  readonly now: () => number;
+}
+
+/** What is known of a target at one moment. */
+export interface TargetReading {
+  readonly target: string;
+  readonly connected: boolean;
+  /** Of heartbeats that it has shown, in milliseconds. */
+  readonly lag: HistogramTotals;
+  readonly unseen: number;
+  /** Age of the oldest heartbeat that it has not shown; 0 where it has shown all. */
+  readonly oldestUnseenMs: number;
+  /** What it still has to receive, replay or confirm. */
+  readonly behind: readonly { readonly position: string; readonly bytes: number }[];
+  /** The median of a question's round trip: no lag below it can be told. */
+  readonly pollFloorMs: number | null;
+}
+
+const POSITIONS_INTERVAL_MS = 1000;
+/* After so long a target's own figures are old, and what the server has written since then is added. */
+const FRESH_MS = 3000;
+const QUERY_TIMEOUT_MS = 5000;
+const RETRY_MS = 500;
+/* While a target lags it is asked less often: the error stays below a hundredth of the lag. */
+const PATIENCE = 0.01;
+const LONGEST_PAUSE_MS = 100;
+const STALLED_MS = 10_000;
+
+/** Asks a target again and again which heartbeat it shows, from the same process and by the same clock that they are written by. */
+export class Target implements HeartbeatListener {
+  private readonly options: TargetOptions;
+  private readonly unseen = new Unseen();
+  private readonly lag = new LagHistogram();
+  private readonly floor = new LagHistogram();
+  private readonly positions = new Map<string, Lsn>();
+  private seen = 0;
+  /** The server's position when the target's were read. */
+  private pairedLsn: Lsn | null = null;
+  private positionsAtMs = Number.NEGATIVE_INFINITY;
+  private slot: string | null = null;
+  private connected = false;
+  private stalled = false;
+  private stopping = false;
+  private wake: () => void = () => undefined;
+  private client: pg.Client | null = null;
+
+  constructor(options: TargetOptions) {
+    this.options = options;
+  }
+
+  committed(sequence: number, ms: number): void {
+    if (sequence <= this.seen) this.lag.observe(0, 1);
+    else this.unseen.add(sequence, ms);
+    this.wake();
+  }
+
+  /** Asks until it is stopped; reconnects as often as it has to. `client`: a session to begin with. */
+  async watch(client: pg.Client): Promise<void> {
+    let session: pg.Client | null = client;
+    let lostMs: number | null = null;
+    while (!this.stopping) {
+      try {
+        session ??= await connectTarget(this.options);
+        this.client = session;
+        this.connected = true;
+        if (lostMs !== null) this.say('info', `is back after ${seconds(this.options.now() - lostMs)}`);
+        lostMs = null;
+        await this.poll(session);
+      } catch (error) {
+        if (!this.stopping && lostMs === null)
+          this.say('warn', `${(error as Error).message}; heartbeats are kept, and the target is tried again`);
+        lostMs ??= this.options.now();
+      } finally {
+        this.connected = false;
+        if (session !== null) destroy(session);
+        session = null;
+        this.client = null;
+      }
+      if (!this.stopping) await this.sleep(RETRY_MS);
+    }
+  }
+
+  /** Waits until the target has shown all heartbeats, for so long at most; then asks no more. */
+  async end(patienceMs: number): Promise<void> {
+    const { now } = this.options;
+    const deadline = now() + patienceMs;
+    while (this.unseen.size > 0 && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    this.stopping = true;
+    this.wake();
+    if (this.client !== null) destroy(this.client);
+  }
+
+  read(): TargetReading {
+    const { now, heartbeat, target } = this.options;
+    const oldest = this.unseen.oldestMs;
+    const isFresh = this.connected && now() - this.positionsAtMs < FRESH_MS;
+    const lsn = isFresh ? this.pairedLsn : heartbeat().lsn;
+    const confirmed = heartbeat().slots.find(({ slot }) => slot === this.slot)?.confirmed ?? null;
+    const positions = [...this.positions].map(([position, at]) => ({ position, at, of: lsn }));
+    if (confirmed !== null) positions.push({ position: 'confirmed', at: confirmed, of: heartbeat().lsn });
+    return {
+      target: target.name,
+      connected: this.connected,
+      lag: this.lag.totals(),
+      unseen: this.unseen.size,
+      oldestUnseenMs: oldest === null ? 0 : now() - oldest,
+      behind: positions.flatMap(({ position, at, of }) =>
+        of === null ? [] : [{ position, bytes: bytesBetween(at, of) }],
+      ),
+      pollFloorMs: this.floor.median(),
+    };
+  }
+
+  /** Lags with those of unseen heartbeats among them, each with the age that it has now: it will be at least that. */
+  lagAtLeast(): HistogramTotals {
+    const all = this.lag.copy();
+    const nowMs = this.options.now();
+    this.unseen.each((committedMs, heartbeats) => all.observe(nowMs - committedMs, heartbeats));
+    return all.totals();
+  }
+
+  private async poll(client: pg.Client): Promise<void> {
+    const { now, runId, schema } = this.options;
+    const text = `SELECT sequence FROM ${heartbeatTable(schema)} WHERE run = $1`;
+    while (!this.stopping) {
+      if (now() - this.positionsAtMs >= POSITIONS_INTERVAL_MS) await this.readPositions(client);
+      this.watchForStall();
+      if (this.unseen.size === 0) {
+        await this.sleep(POSITIONS_INTERVAL_MS);
+        continue;
+      }
+      const askedMs = now();
+      const { rows } = await answered(client.query<{ sequence: string }>(text, [runId]));
+      const answeredMs = now();
+      this.floor.observe(answeredMs - askedMs, 1);
+      this.saw(Number(rows[0]?.sequence ?? 0), answeredMs);
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, (answeredMs - (this.unseen.oldestMs ?? answeredMs)) * PATIENCE);
+      if (pauseMs >= 1) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  private saw(sequence: number, ms: number): void {
+    if (sequence <= this.seen) return;
+    this.seen = sequence;
+    this.unseen.takeUpTo(sequence, (committedMs, heartbeats) => this.lag.observe(ms - committedMs, heartbeats));
+  }
+
+  private watchForStall(): void {
+    const oldest = this.unseen.oldestMs;
+    const ageMs = oldest === null ? 0 : this.options.now() - oldest;
+    if (!this.stalled && ageMs > STALLED_MS) this.say('warn', `has shown no heartbeat for ${seconds(ageMs)}`);
+    if (this.stalled && ageMs < STALLED_MS / 10) this.say('info', 'shows heartbeats again');
+    if (ageMs > STALLED_MS) this.stalled = true;
+    else if (ageMs < STALLED_MS / 10) this.stalled = false;
+  }
+
+  /* The server is asked first: what it writes between the two questions is not taken for lag. */
+  private async readPositions(client: pg.Client): Promise<void> {
+    const { target, heartbeat, now, schema } = this.options;
+    this.positionsAtMs = now();
+    if (target.kind === 'heartbeat') return;
+    const lsn = await answered(heartbeat().currentLsn());
+    const positions = await answered(
+      target.kind === 'physical' ? physicalPositions(client) : logicalPositions(client, schema),
+    );
+    this.pairedLsn = lsn;
+    this.slot = positions.slot ?? this.slot;
+    for (const [position, at] of Object.entries(positions.at))
+      if (at !== null) this.positions.set(position, parseLsn(at));
+  }
+
+  private say(level: 'info' | 'warn', text: string): void {
+    this.options.report(level, `replication target ${this.options.target.name}: ${text}`);
+  }
+
+  /** Until a heartbeat is committed, at most for so long. */
+  private async sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = () => undefined;
+  }
+}
+
+/** A session on a target. Only what every server that speaks PostgreSQL's protocol takes is asked of it. */
+export async function connectTarget({
+  target,
+  runId,
+  connectTimeoutMs,
+}: Pick<TargetOptions, 'target' | 'runId' | 'connectTimeoutMs'>): Promise<pg.Client> {
+  return await connect(target.connection, {
+    applicationName: `eventgen/${runId}/lag`,
+    connectTimeoutMs,
+    statementTimeoutMs: 0,
+    lockTimeoutMs: 0,
+    pipeline: false,
+    plain: true,
+  });
+}
+
+interface Positions {
+  readonly at: Readonly<Record<string, string | null>>;
+  /** Of a subscription; null elsewhere. */
+  readonly slot: string | null;
+}
+
+async function physicalPositions(client: pg.Client): Promise<Positions> {
+  const { rows } = await client.query<{ received: string | null; replayed: string | null }>(
+    'SELECT pg_catalog.pg_last_wal_receive_lsn()::text AS received, pg_catalog.pg_last_wal_replay_lsn()::text AS replayed',
+  );
+  return { at: { ...rows[0] }, slot: null };
+}
+
+/** The subscription that brings the heartbeats: its slot, and what its worker has received. */
+export async function logicalPositions(client: pg.Client, schema: string): Promise<Positions> {
+  const { rows } = await client.query<{ received: string | null; slot: string | null }>(
+    `SELECT s.subslotname AS slot, max(w.received_lsn)::text AS received
+     FROM pg_catalog.pg_subscription AS s
+     JOIN pg_catalog.pg_subscription_rel AS r ON r.srsubid = s.oid AND r.srrelid = pg_catalog.to_regclass($1)
+     LEFT JOIN pg_catalog.pg_stat_subscription AS w ON w.subid = s.oid
+     GROUP BY s.oid, s.subslotname ORDER BY s.oid LIMIT 1`,
+    [heartbeatTable(schema)],
+  );
+  return { at: { received: rows[0]?.received ?? null }, slot: rows[0]?.slot ?? null };
+}
+
+/** An answer, or an error where none comes in time: a server that is stopped or cut off keeps its connections open. */
+async function answered<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${QUERY_TIMEOUT_MS / 1000} s`)), QUERY_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+    answer.catch(() => undefined);
+  }
+}
+
+class LagHistogram {
+  private counts = new Float64Array(BUCKETS);
+  private sumMs = 0;
+  private maxMs = 0;
+
+  observe(ms: number, times: number): void {
+    this.counts[bucketOf(ms)]! += times;
+    this.sumMs += ms * times;
+    this.maxMs = Math.max(this.maxMs, ms);
+  }
+
+  copy(): LagHistogram {
+    const copy = new LagHistogram();
+    copy.counts = this.counts.slice();
+    copy.sumMs = this.sumMs;
+    copy.maxMs = this.maxMs;
+    return copy;
+  }
+
+  totals(): HistogramTotals {
+    return { counts: this.counts.slice(), sumMs: this.sumMs, maxMs: this.maxMs };
+  }
+
+  /** In milliseconds; null without observations. */
+  median(): number | null {
+    const found = percentiles(this.counts, this.maxMs);
+    return found === null ? null : found.p50 * 1000;
+  }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
