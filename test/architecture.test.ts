@@ -14,7 +14,7 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/plan'],
   ['src/lane'],
   ['src/traffic'],
-  ['src/bulk'],
+  ['src/bulk', 'src/lag'],
   ['src/metrics', 'src/report', 'src/server', 'workers'],
   ['src/commands'],
   ['src/cli.ts'],

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { connect } from '../traffic/session.js';
-import { heartbeatTable, type Place } from './table.js';
+import { clearHeartbeat, heartbeatTable, type Place } from './table.js';
 import { type Lsn, parseLsn } from './wal.js';
 
 /** Who wants to know of heartbeats: one listener per target. */
@@ -76,10 +76,9 @@ export class Heartbeat {
     this.stop();
     const { client } = this;
     if (client === null) return;
-    const { runId, schema } = this.options;
     this.client = null;
-    const farewell = client.query(`DELETE FROM ${heartbeatTable(schema)} WHERE run = $1`, [runId]);
-    await Promise.race([farewell.catch(() => undefined), pause(FAREWELL_MS)]);
+    const farewell = clearHeartbeat(client, this.options).catch(() => undefined);
+    await Promise.race([farewell, pause(FAREWELL_MS)]);
     destroy(client);
   }
 

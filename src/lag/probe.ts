@@ -6,7 +6,7 @@ import type { ReplicationConfig, ReplicationTarget } from '../config/replication
 import type { HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import { connectHeartbeat, destroy, Heartbeat, type SlotReading } from './heartbeat.js';
-import { heartbeatDefinition, heartbeatTable, layOutHeartbeat } from './table.js';
+import { clearHeartbeat, heartbeatDefinition, heartbeatTable, layOutHeartbeat } from './table.js';
 import { connectTarget, logicalPositions, Target, type TargetReading } from './target.js';
 
 export interface ProbeOptions {
@@ -102,6 +102,7 @@ export class ReplicationProbe {
       if (problems.length > 0) throw new SetupError(problems);
       return new ReplicationProbe(options, { heartbeat, targets });
     } catch (error) {
+      await clearHeartbeat(heartbeat, place).catch(() => undefined);
       for (const client of opened) destroy(client);
       throw error;
     }

@@ -49,3 +49,8 @@ export async function layOutHeartbeat(client: pg.Client, { runId, schema }: Plac
     );
   }
 }
+
+/** Takes the row of a run away. */
+export async function clearHeartbeat(client: pg.Client, { runId, schema }: Place): Promise<void> {
+  await client.query(`DELETE FROM ${heartbeatTable(schema)} WHERE run = $1`, [runId]);
+}

@@ -24,7 +24,7 @@ it.each([
   ['error_ratio = 1', /expected a comparison/],
   ['error_ratio < one', /expected a comparison/],
   ['', /unknown figure ""/],
-  ['replication_lag_seconds p99 < 2', /not in this version/],
+  ['replication_lag_seconds insert p99 < 2', /expected one of p50/],
 ])('says what is wrong with "%s"', (text, expected) => {
   expect(parseThreshold(text, false)).toMatch(expected);
 });
