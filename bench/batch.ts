@@ -30,7 +30,12 @@ interface Ready {
 async function statementsFor(cluster: Cluster, size: (typeof SIZES)[number]): Promise<Ready[]> {
   const config = configFor(cluster, settings(size));
   const client = await connectCoordinator(cluster.settings, config, 'bench');
-  const { plan, claims } = await prepare(client, config, { dryRun: true, say: () => undefined, rehearsal: null });
+  const { plan, claims } = await prepare(client, config, {
+    dryRun: true,
+    say: () => undefined,
+    step: () => undefined,
+    rehearsal: null,
+  });
   await client.end();
   const ready: Ready[] = [];
   for (const { members } of play(new Lane(new CompiledPlan(plan), 0, claims, SILENT))) {

@@ -38,7 +38,12 @@ async function fresh(cluster: Cluster, client: pg.Client): Promise<Ready> {
     `schema_name: public\nmanual_table_list: [eg_users, eg_orders]\nnum_iterations: ${OPERATIONS}\nrandom_seed: 1\nconnections: ${CONNECTIONS}\npipeline_depth: ${DEPTH}`,
   );
   const own = await connectCoordinator(cluster.settings, config, 'bench');
-  const prepared = await prepare(own, config, { dryRun: false, say: () => undefined, rehearsal: null });
+  const prepared = await prepare(own, config, {
+    dryRun: false,
+    say: () => undefined,
+    step: () => undefined,
+    rehearsal: null,
+  });
   await own.end();
   return prepared;
 }

@@ -38,7 +38,12 @@ async function loadOurs(cluster: Cluster, lanes: number): Promise<Timed> {
     `random_seed: 1\nmanual_table_list: [eg_users]\nconnections: ${lanes}\nexisting_rows: 0`,
   );
   const client = await connectCoordinator(cluster.settings, config, 'bench');
-  const { plan, claims } = await prepare(client, config, { dryRun: false, say: () => undefined, rehearsal: null });
+  const { plan, claims } = await prepare(client, config, {
+    dryRun: false,
+    say: () => undefined,
+    step: () => undefined,
+    rehearsal: null,
+  });
   await client.end();
   const workers = startWorkers(1, 'load');
   // Threads load their code before the clock starts.

@@ -58,7 +58,12 @@ export interface Running {
 /** Plans and starts traffic, and waits until it flows. */
 export async function startOurs(cluster: Cluster, config: Config): Promise<Running> {
   const client = await connectCoordinator(cluster.settings, config, 'bench');
-  const prepared = await prepare(client, config, { dryRun: false, say: () => undefined, rehearsal: null });
+  const prepared = await prepare(client, config, {
+    dryRun: false,
+    say: () => undefined,
+    step: () => undefined,
+    rehearsal: null,
+  });
   await client.end();
   const { generator } = config;
   const { plan } = prepared;

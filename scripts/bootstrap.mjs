@@ -33,6 +33,8 @@ const sources = Math.max(
 );
 if (built < sources)
   step('Building', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
+if (modified('dist/page/page.html') < Math.max(newest('page'), modified('scripts/build-page.mjs')))
+  step('Building the page', process.execPath, ['scripts/build-page.mjs']);
 
 function step(title, command, args) {
   console.error(`${title} …`);

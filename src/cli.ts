@@ -23,6 +23,7 @@ interface Flags {
   readonly plan?: string;
   readonly until?: string;
   readonly summary?: string;
+  readonly report?: string;
   readonly metricsPort?: number;
   readonly metrics: boolean;
   readonly pushGateway?: string;
@@ -102,6 +103,7 @@ function toOptions(flags: Flags): RunOptions {
     planFile: flags.plan,
     untilFile: flags.until,
     summaryFile: flags.summary,
+    reportFile: flags.report,
     publishing: {
       gateway: flags.pushGateway,
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
@@ -133,8 +135,9 @@ program
   .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
   .option('--until <file>', 'stop each lane where the run of this summary stopped')
   .option('--summary <file>', 'write the summary as JSON')
-  .option('--metrics-port <n>', 'port of /metrics, 0: any free one', wholeNumber)
-  .option('--no-metrics', 'no /metrics')
+  .option('--report <file>', 'write a report: one HTML file with charts, summary and configuration')
+  .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
+  .option('--no-metrics', 'no live page and no /metrics')
   .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)
   .option('--metrics-linger <time>', 'keep /metrics for so long after the run, for a last scrape', duration)
   .option('--quiet', 'no progress, warnings only')

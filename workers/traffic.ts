@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';
 import { split } from '../src/random/seed.js';
@@ -10,7 +10,8 @@ import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
 
-const SAMPLE_MS = 250;
+const SAMPLE_MS = 500;
+const RESOLUTION_MS = 10;
 
 /** Piscina's entry: carries the lanes of one worker to their end. No decisions are taken here. */
 export default async function carryLanes(task: WorkerTask): Promise<WorkerResult> {
@@ -26,7 +27,9 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, lanes, arrivals);
     return { number, loop: new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer }) };
   });
-  const sampling = sampleThread(counters);
+  const sampling = sampleThread(counters, () => {
+    for (const { loop } of loops) loop.sample();
+  });
   const stopping = setInterval(() => {
     if (control.stopped) for (const { loop } of loops) loop.wake();
   }, 50);
@@ -40,24 +43,30 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   }
 }
 
-/** Figures of the thread itself: how late its timers come and how busy it is. */
-function sampleThread(counters: CounterBlock): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 10 });
-  delay.enable();
+/** Figures of the thread itself: how late its timers come, now and over the run, and how busy it is. */
+function sampleThread(counters: CounterBlock, sampleLanes: () => void): () => void {
+  const whole = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  const recent = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  for (const delay of [whole, recent]) delay.enable();
+  // The histogram counts from timer to timer: what is above the resolution is delay.
+  const p99 = (delay: IntervalHistogram) => Math.max(0, delay.percentile(99) / 1e6 - RESOLUTION_MS);
   let before = performance.eventLoopUtilization();
   const sample = () => {
     const after = performance.eventLoopUtilization();
     const { active, idle } = performance.eventLoopUtilization(after, before);
     counters.add('busyMs', active);
     counters.add('threadMs', active + idle);
-    counters.raise('eventLoopDelayMsMax', Math.max(0, delay.percentile(99) / 1e6 - 10));
+    counters.raise('eventLoopDelayMsMax', p99(whole));
+    counters.set('eventLoopDelayMs', p99(recent));
+    recent.reset();
     before = after;
+    sampleLanes();
   };
   const timer = setInterval(sample, SAMPLE_MS);
   return () => {
     clearInterval(timer);
     sample();
-    delay.disable();
+    for (const delay of [whole, recent]) delay.disable();
   };
 }
 

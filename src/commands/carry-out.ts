@@ -1,9 +1,16 @@
+import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import type { ReplicationProbe } from '../lag/probe.js';
 import type { Endpoint } from '../metrics/endpoint.js';
 import { Registries } from '../metrics/registry.js';
-import { TrafficMeter } from '../report/meter.js';
+import type { RunFacts, Status } from '../page/data.js';
+import type { LivePage } from '../page/live.js';
+import { ended as endedStatus, running as runningStatus } from '../page/status.js';
+import { remainingSeconds, TrafficMeter } from '../report/meter.js';
+import { type Moment, readMoment } from '../report/moment.js';
 import type { Progress } from '../report/progress.js';
+import { Recorder } from '../report/recorder.js';
+import { type Point, pointBetween } from '../report/series.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import type { ThresholdResult } from '../report/thresholds.js';
 import { startTraffic, type Traffic, type TrafficEnd, type Workers } from '../traffic/coordinator.js';
@@ -25,13 +32,23 @@ export interface Job {
   readonly progress: Progress;
   readonly stops: StopSignals;
   readonly endpoint: Endpoint | undefined;
+  readonly page: LivePage | undefined;
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
 }
 
+/** What is left of a run when it has ended. */
+export interface Done {
+  readonly summary: Summary;
+  readonly registries: Registries;
+  readonly facts: RunFacts;
+  readonly points: readonly Point[];
+  readonly status: Status;
+}
+
 /** The traffic from its first operation to its summary. */
-export async function carryOut(job: Job): Promise<{ summary: Summary; registries: Registries }> {
+export async function carryOut(job: Job): Promise<Done> {
   const { config, prepared, runId, progress, stops, probe } = job;
   const { generator, traffic: shape } = config;
   const { plan } = prepared;
@@ -57,20 +74,6 @@ export async function carryOut(job: Job): Promise<{ summary: Summary; registries
     lateAfterMs: shape.late_after,
     notice: notices.take,
   });
-  const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
-  const registries = new Registries({
-    plan,
-    totals: traffic.totals,
-    workers: traffic.workers,
-    runId,
-    version: VERSION,
-    serverVersion: prepared.catalog.server.versionText,
-    tableLabelLimit: config.metrics.table_label_limit,
-    remaining: () => (total < 0 ? -1 : total - traffic.totals.operations()),
-    replication: () => probe?.read() ?? null,
-    targetRate: () => schedule?.rateAt(Math.max(0, traffic.elapsedMs() / 1000)) ?? 0,
-  });
-  job.endpoint?.serve(registries);
   stops.onFirst((signal) => {
     progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
     traffic.stop();
@@ -84,24 +87,16 @@ export async function carryOut(job: Job): Promise<{ summary: Summary; registries
           timeUp = 'duration reached';
           traffic.stop();
         }, shape.duration);
-  const trafficSeconds = () => traffic.elapsedMs() / 1000;
-  progress.start(
-    new TrafficMeter({
-      totals: traffic.totals,
-      total,
-      endSeconds: schedule?.end ?? (shape.duration ?? Number.POSITIVE_INFINITY) / 1000,
-      elapsedSeconds: trafficSeconds,
-      phase: () => phaseOf(stops, trafficSeconds(), config),
-      replication: () => probe?.read() ?? null,
-    }),
-  );
+  const facts = factsOf(job, startedAt, traffic);
+  const observed = observe(job, { traffic, schedule, facts, startMs, examples: notices.examples });
   const watch = new ThresholdWatch(config, traffic, startMs, probe);
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;
   const elapsedSeconds = (performance.now() - startMs) / 1000;
+  const cpu = process.cpuUsage(cpuBefore);
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
-  if (schedule !== null && (total < 0 || traffic.totals.operations() < total))
+  if (schedule !== null && (observed.total < 0 || traffic.totals.operations() < observed.total))
     timeUp =
       pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
   clearTimeout(timer);
@@ -110,7 +105,6 @@ export async function carryOut(job: Job): Promise<{ summary: Summary; registries
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
   const thresholds = watch.end();
   progress.stop();
-  const cpu = process.cpuUsage(cpuBefore);
   const vanished = traffic.totals.scalar('vanishedRows');
   const because = [...prepared.reproducibleBecause];
   if (vanished > 0) because.push(`${vanished} rows that a lane owned were changed from outside`);
@@ -149,7 +143,105 @@ export async function carryOut(job: Job): Promise<{ summary: Summary; registries
         : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
-  return { summary, registries };
+  const status = observed.end(summary);
+  await job.page?.end(status);
+  return { summary, registries: observed.registries, facts, points: observed.recorder.points(), status };
+}
+
+function factsOf({ config, prepared, runId }: Job, startedAt: Date, { workers }: Traffic): RunFacts {
+  const { plan, catalog } = prepared;
+  return {
+    version: VERSION,
+    run_id: runId,
+    started_at: startedAt.toISOString(),
+    database: describeConnection(config.connection),
+    server_version: catalog.server.versionText,
+    random_seed: plan.randomSeed,
+    faker_seed: plan.fakerSeed,
+    connections: plan.quotas.length,
+    workers,
+    pipeline_depth: plan.pipelineDepth,
+    row_selection: plan.rowSelection,
+  };
+}
+
+/** Everything through which a run is seen while it is on: metrics, live line, page, history. */
+function observe(
+  { config, prepared, runId, progress, stops, endpoint, page, probe }: Job,
+  running: {
+    readonly traffic: Traffic;
+    readonly schedule: Schedule | null;
+    readonly facts: RunFacts;
+    readonly startMs: number;
+    readonly examples: ReadonlyMap<string, string>;
+  },
+) {
+  const { traffic, schedule, facts, startMs, examples } = running;
+  const { plan } = prepared;
+  const { totals, workers } = traffic;
+  const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
+  const trafficSeconds = () => traffic.elapsedMs() / 1000;
+  const replication = () => probe?.read() ?? null;
+  const phase = () => phaseOf(stops, trafficSeconds(), config);
+  const endSeconds = schedule?.end ?? (config.traffic.duration ?? Number.POSITIVE_INFINITY) / 1000;
+  const source = {
+    totals,
+    workers,
+    seconds: () => (performance.now() - startMs) / 1000,
+    arrivals: () => schedule?.arrivals(trafficSeconds()) ?? 0,
+    replication,
+  };
+  const metered = { moment: () => readMoment(source), total, endSeconds, elapsedSeconds: trafficSeconds, phase };
+  const counted = { plan, totals, examples };
+  let last: { readonly point: Point; readonly moment: Moment } | null = null;
+  const recorder = new Recorder({
+    ...source,
+    connections: plan.quotas.length,
+    isScheduled: schedule !== null,
+    observe: (point, moment) => {
+      last = { point, moment };
+      page?.tick(point);
+    },
+  });
+  const registries = new Registries({
+    plan,
+    totals,
+    workers,
+    runId,
+    version: VERSION,
+    serverVersion: facts.server_version,
+    tableLabelLimit: config.metrics.table_label_limit,
+    remaining: () => (total < 0 ? -1 : total - totals.operations()),
+    replication,
+    limit: () => recorder.limit(),
+    targetRate: () => schedule?.rateAt(Math.max(0, trafficSeconds())) ?? 0,
+  });
+  endpoint?.serve(registries);
+  progress.start(new TrafficMeter(metered));
+  page?.begin(
+    facts,
+    () => recorder.points(),
+    () => {
+      const moment = last?.moment ?? readMoment(source);
+      const point = last?.point ?? pointBetween(moment, moment, schedule !== null);
+      const remaining = remainingSeconds(metered, moment);
+      return runningStatus(counted, moment, point, {
+        phase: phase() ?? 'running',
+        remaining,
+        verdict: recorder.verdict(),
+      });
+    },
+  );
+  return {
+    total,
+    registries,
+    recorder,
+    /** Takes the last moment; the figures of the end. */
+    end: (summary: Summary): Status => {
+      recorder.end();
+      return endedStatus(counted, summary, last!.moment);
+    },
+  };
 }
 
 /** What the traffic is at, where that is not its ordinary course. */

@@ -10,7 +10,7 @@ import { choicesOf, shareOf } from '../lane/shares.js';
 import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { applySearches } from '../plan/groups.js';
-import type { Finding, Plan } from '../plan/plan.js';
+import { type Finding, OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
 import {
   type Claimed,
@@ -43,6 +43,8 @@ export interface Surroundings {
   /** True where nothing is to be reserved for a run. */
   readonly dryRun: boolean;
   readonly say: Say;
+  /** Told what is being done, where it may take long. */
+  readonly step: (text: string) => void;
   /** A pipelined session like a lane's, for the rehearsal; null where there is none. */
   readonly rehearsal: (() => Promise<pg.Client>) | null;
 }
@@ -60,7 +62,8 @@ export interface Examined extends Prepared {
  * extension is created where `row_selection: system_rows` asks for it.
  */
 export async function examine(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {
-  const { dryRun, say } = surroundings;
+  const { dryRun, say, step } = surroundings;
+  step('reading the schema');
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
   const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
@@ -84,7 +87,8 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   }
   const { existing_rows: existing } = config.generator;
   const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
-  const claims = await claimRows(client, marked, draft.relations, rowsAtStart, perTable);
+  const claims = await claimRows(client, marked, draft.relations, rowsAtStart, { perTable, step });
+  step('trying one of each operation');
   const rehearsed = await rehearsal(
     marked,
     claims,
@@ -113,6 +117,12 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   };
 }
 
+/** The operations that the weights ask for. */
+export function wantedOperations({ operationWeights: { INSERT, UPDATE, DELETE } }: Config): OperationKind[] {
+  const weights = { insert: INSERT, update: UPDATE, delete: DELETE };
+  return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
+}
+
 /* A parent may need parents of its own. */
 const MOST_GENERATIONS = 16;
 
@@ -128,7 +138,7 @@ async function draftWithParents(
   config: Config,
   catalog: Catalog,
   seeds: Seeds,
-  { dryRun, say }: Surroundings,
+  { dryRun, say, step }: Surroundings,
 ): Promise<Drafted> {
   const { table_rows: bounds, untargeted_parents: parents, count_rows: counting } = config.generator;
   // Bounds on a table's rows mean all of them, so they must be known.
@@ -136,8 +146,9 @@ async function draftWithParents(
   const added = new Set<string>();
   for (let generation = 0; ; generation++) {
     const built = buildPlan(config, catalog, seeds, added);
-    const searched = applySearches(built, await prove(client, built.searches));
+    const searched = applySearches(built, await prove(client, built.searches, step));
     const draft = await selectRows(client, catalog, searched, dryRun, say);
+    step('counting rows');
     const rowsAtStart = await countRows(client, draft.relations, isBounded ? 'always' : counting);
     const lacking = parentsWithoutRows(draft.plan, rowsAtStart);
     if (lacking.length === 0 || parents === 'refuse' || generation === MOST_GENERATIONS)

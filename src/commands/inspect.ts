@@ -5,9 +5,10 @@ import { SetupError } from '../config/problem.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import { columnInWords } from '../plan/recipe-words.js';
+import { Progress } from '../report/progress.js';
 import { connectCoordinator, connectRehearsal } from './connect.js';
 import { startDemo } from './demo.js';
-import { type Examined, examine } from './examine.js';
+import { type Examined, examine, wantedOperations } from './examine.js';
 import { EXIT } from './exit.js';
 
 const SILENTLY = { say: () => undefined, replicas: false };
@@ -46,6 +47,7 @@ interface Report {
 
 /** Says per table and column what a run would do, and what it cannot do and why. Writes nothing. Returns the exit code. */
 export async function inspect(options: InspectOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: false, quiet: false });
   let stop: (() => Promise<void>) | undefined;
   try {
     const written = loadConfig(options.file, options.overrides, environment);
@@ -58,10 +60,12 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
     try {
       const examined = await examine(client, config, {
         dryRun: true,
-        say: (_, text) => process.stderr.write(`${text}\n`),
+        say: (_, text) => progress.message('info', text),
+        step: (text) => progress.step(text),
         rehearsal: options.rehearse ? () => connectRehearsal(settings, config, runId) : null,
       });
-      const report = reportOf(examined, weighed(config.operationWeights));
+      progress.stop();
+      const report = reportOf(examined, wantedOperations(config));
       process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
       return report.covered ? EXIT.finished : EXIT.threshold;
     } finally {
@@ -69,20 +73,12 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
     }
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    process.stderr.write(`error: ${error.message}\n`);
+    progress.message('error', error.message);
     return EXIT.setup;
   } finally {
+    progress.stop();
     await stop?.();
   }
-}
-
-function weighed(weights: {
-  readonly INSERT: number;
-  readonly UPDATE: number;
-  readonly DELETE: number;
-}): OperationKind[] {
-  const byKind = { insert: weights.INSERT, update: weights.UPDATE, delete: weights.DELETE };
-  return OPERATION_KINDS.filter((kind) => byKind[kind] > 0);
 }
 
 const INSERT: readonly OperationKind[] = ['insert'];

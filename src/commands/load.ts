@@ -175,6 +175,7 @@ async function decide(
     const prepared = await prepare(client, config, {
       dryRun: false,
       say: (level, text) => progress.message(level, text),
+      step: (text) => progress.step(text),
       rehearsal: config.generator.rehearse ? () => connectRehearsal(config.connection, config, runId) : null,
     });
     const { plan, claims, rowsAtStart, sequences } = prepared;

@@ -35,7 +35,7 @@ export async function prepare(client: pg.Client, config: Config, surroundings: S
 }
 
 /** A finding as a line for people. */
-function findingText({ relation, column, reason, prevents, remedy }: Finding): string {
+export function findingText({ relation, column, reason, prevents, remedy }: Finding): string {
   const where = column === null ? relation : `${relation}.${column}`;
   return `${where}: ${reason}${prevents.length > 0 ? `, so no ${prevents.join(', ').toUpperCase()}` : ''} (${remedy})`;
 }

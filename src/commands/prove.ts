@@ -6,14 +6,19 @@ import type { Search } from '../plan/search.js';
  * Asks the server which of a search's tuples meet its conditions, in a READ ONLY transaction and without temporary objects.
  * A batch that ends with an error (a value that is no such type, a function that raises) is halved until what is at
  * fault is found. Positions are from 1. Values that stand in the tables
- * already come first where a type is unknown.
+ * already come first where a type is unknown. `step` is told how far it is.
  */
-export async function prove(client: pg.Client, searches: readonly Search[]): Promise<Proof[]> {
+export async function prove(
+  client: pg.Client,
+  searches: readonly Search[],
+  step: (text: string) => void,
+): Promise<Proof[]> {
   const proofs: Proof[] = [];
   if (searches.length === 0) return proofs;
   await client.query('BEGIN READ ONLY');
   try {
-    for (const given of searches) {
+    for (const [index, given] of searches.entries()) {
+      step(`searching values for conditions, ${index + 1} of ${searches.length}`);
       const search = given.existing === null ? given : await withExisting(client, given, given.existing);
       const accepted: number[] = [];
       await ask(client, search, 0, search.candidates.length, { left: MOST_ERRORS }, accepted);

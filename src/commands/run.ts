@@ -3,6 +3,10 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
+import type { Coverage } from '../page/data.js';
+import { LivePage } from '../page/live.js';
+import { checkReport, writeReport } from '../page/report.js';
+import { refused } from '../page/status.js';
 import { Progress } from '../report/progress.js';
 import { summaryText } from '../report/text.js';
 import { startWorkers, type Workers, workerCount } from '../traffic/coordinator.js';
@@ -13,11 +17,11 @@ import { carryOut } from './carry-out.js';
 import { connectCoordinator, connectRehearsal } from './connect.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
-import type { Prepared } from './examine.js';
+import { type Prepared, wantedOperations } from './examine.js';
 import { EXIT } from './exit.js';
 import { explain, type Place } from './explain.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
-import { prepare } from './prepare.js';
+import { findingText, prepare } from './prepare.js';
 import { type Publishing, publish } from './publish.js';
 import { StopSignals } from './stop-signals.js';
 import { writeSummary } from './summary-file.js';
@@ -34,6 +38,7 @@ export interface RunOptions {
   /** Where the plan is written to, and read from where an operation is explained. */
   readonly planFile: string | undefined;
   readonly summaryFile: string | undefined;
+  readonly reportFile: string | undefined;
   readonly publishing: Publishing;
   readonly quiet: boolean;
   readonly json: boolean;
@@ -45,6 +50,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   const stops = new StopSignals();
   let servers: DemoServers | undefined;
   let endpoint: Endpoint | undefined;
+  let configuration: string | null = null;
   let workers: Workers | undefined;
   // Neither writes to the database.
   const isTrial = options.dryRun || options.explain !== undefined;
@@ -55,10 +61,21 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       return EXIT.finished;
     }
     const written = loadConfig(options.file, options.overrides, environment);
+    configuration = written.source.withoutSecrets();
+    if (options.reportFile !== undefined && !isTrial) checkReport(options.reportFile);
+    let page: LivePage | undefined;
     if (written.metrics.enabled && !isTrial) {
       endpoint = await openEndpoint(written.metrics.host, written.metrics.port);
-      progress.message('info', `metrics on http://${written.metrics.host}:${endpoint.port}/metrics`);
+      progress.message(
+        'info',
+        `metrics on http://${written.metrics.host}:${endpoint.port}/metrics, live page on http://${written.metrics.host}:${endpoint.port}/`,
+      );
+      page = new LivePage(endpoint);
     }
+    const step = (text: string) => {
+      progress.step(text);
+      page?.prepare(text);
+    };
     const runId = randomBytes(4).toString('hex');
     if (written.embedded)
       servers = await startDemo(written, runId, {
@@ -75,6 +92,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       prepared = await prepare(client, config, {
         dryRun: isTrial,
         say: (level, text) => progress.message(level, text),
+        step,
         rehearsal: config.generator.rehearse ? () => connectRehearsal(settings, config, runId) : null,
       });
     } finally {
@@ -91,19 +109,25 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       process.stdout.write(dryRunText(prepared.plan, prepared.claims, prepared.findings));
       return EXIT.finished;
     }
-    const { summary, registries } = await carryOut({
+    const { summary, registries, facts, points, status } = await carryOut({
       config,
       prepared,
       runId,
       progress,
       stops,
       endpoint,
+      page,
       workers: workers!,
       indexBuilder: await indexBuilderFor(config, prepared, runId, progress),
       probe: await probeFor(config, runId, progress),
     });
     await settle(settings, config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
+    if (options.reportFile !== undefined) {
+      const coverage = coverageOf(config, prepared);
+      writeReport(options.reportFile, { run: facts, points, status, summary, configuration, coverage });
+      progress.message('info', `report: ${options.reportFile}`);
+    }
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
@@ -119,6 +143,11 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
         exit: { code: EXIT.setup, reason: error.message },
       });
     }
+    if (options.reportFile !== undefined) {
+      const status = refused({ code: EXIT.setup, reason: error.message });
+      const nothing = { run: null, points: [], summary: null, coverage: null };
+      writeReport(options.reportFile, { ...nothing, status, configuration });
+    }
     progress.message('error', error.message);
     return EXIT.setup;
   } finally {
@@ -128,6 +157,16 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     await endpoint?.close();
     await servers?.stop();
   }
+}
+
+function coverageOf(config: Config, { plan, findings }: Prepared): Coverage {
+  const wanted = wantedOperations(config);
+  const targeted = plan.relations.filter((relation) => relation.targeted);
+  return {
+    tables: targeted.length,
+    complete: targeted.filter(({ operations }) => wanted.every((kind) => operations[kind])).length,
+    findings: findings.map(findingText),
+  };
 }
 
 /** Sets the sequences of written columns to their exact end. Where the server is away they stay past the run's values. */

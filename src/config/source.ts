@@ -1,5 +1,8 @@
-import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
+import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, stringify, visit } from 'yaml';
 import type { Problem } from './problem.js';
+
+/* `${NAME}` and nothing else. */
+const VARIABLE = /^\$\{\w+\}$/;
 
 /**
  * The text of a configuration file as plain data, with the place of every key. Numbers come out as `number`, but for
@@ -7,6 +10,7 @@ import type { Problem } from './problem.js';
  */
 export class Source {
   readonly file: string;
+  private readonly text: string;
   readonly data: Record<string, unknown>;
   readonly problems: readonly Problem[];
   /** False where the text is no YAML of the expected shape at all. */
@@ -17,6 +21,7 @@ export class Source {
 
   constructor(file: string, text: string, environment: Readonly<Record<string, string | undefined>>) {
     this.file = file;
+    this.text = text;
     this.lines = new LineCounter();
     const problems: Problem[] = [];
     const document = parseDocument(text, {
@@ -61,6 +66,22 @@ export class Source {
     }
     holder[path[path.length - 1]!] = value;
     this.overrides.set(path.join('\0'), option);
+  }
+
+  /** The file's data as YAML, with variables by their names, and without passwords or comments. */
+  withoutSecrets(): string {
+    const document = parseDocument(this.text, { intAsBigInt: true });
+    visit(document, {
+      Pair(_, { key, value }) {
+        if (!isScalar(key) || !isScalar(value) || typeof value.value !== 'string') return;
+        if (key.value === 'password' && !VARIABLE.test(value.value)) value.value = '***';
+        if (key.value === 'url') value.value = (value.value as string).replace(/\/\/([^:@/]*):[^@]*@/, '//$1:***@');
+      },
+    });
+    const options = [...this.overrides].map(
+      ([path, option]) => `# ${option}: ${path.split('\0').join('.')} = ${String(this.valueAt(path.split('\0')))}\n`,
+    );
+    return options.join('') + stringify(document.toJS({ maxAliasCount: 100 }));
   }
 
   problem(path: readonly PropertyKey[], message: string): Problem {

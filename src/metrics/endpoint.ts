@@ -1,38 +1,32 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { SetupError } from '../config/problem.js';
 import type { Registries } from './registry.js';
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 export interface Endpoint {
   readonly port: number;
   /** What /metrics answers from; until it is set the answer is 503. */
   serve(registries: Registries): void;
+  /** Answers a path. */
+  on(path: string, handler: Handler): void;
   close(): Promise<void>;
 }
 
 /**
- * Listens for scrapes. Opened before the first write, so that a port that is taken ends the run while nothing is done.
+ * Listens for scrapes and readers. Opened before the first write, so that a port that is taken ends the run while nothing
+ * is done.
  * @throws SetupError where the port cannot be had.
  */
 export async function openEndpoint(host: string, port: number): Promise<Endpoint> {
-  let registries: Registries | null = null;
+  const handlers = new Map<string, Handler>([
+    ['/healthz', answer(200, 'ok\n')],
+    ['/metrics', answer(503, 'the run has not started yet\n')],
+  ]);
+  const unknown = answer(404, 'pg-event-generator: see / (the live page), /metrics and /healthz\n');
   const server: Server = createServer((request, response) => {
-    const url = request.url?.split('?')[0];
-    if (request.method !== 'GET') {
-      response.writeHead(405).end();
-    } else if (url === '/healthz') {
-      response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
-    } else if (url === '/metrics' && registries === null) {
-      response.writeHead(503, { 'content-type': 'text/plain' }).end('the run has not started yet\n');
-    } else if (url === '/metrics' && registries !== null) {
-      const registry = registries.for(request.headers.accept ?? '');
-      const { contentType } = registry;
-      registry.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': contentType }).end(text),
-        (error: Error) => response.writeHead(500).end(error.message),
-      );
-    } else {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('pg-event-generator: see /metrics and /healthz\n');
-    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    else (handlers.get(request.url?.split('?')[0] ?? '') ?? unknown)(request, response);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -49,12 +43,30 @@ export async function openEndpoint(host: string, port: number): Promise<Endpoint
   server.unref();
   return {
     port: (server.address() as { port: number }).port,
-    serve: (ready) => {
-      registries = ready;
+    serve: (registries) => {
+      handlers.set('/metrics', (request, response) => scrape(registries, request, response));
+    },
+    on: (path, handler) => {
+      handlers.set(path, handler);
     },
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function answer(status: number, text: string): Handler {
+  return (_, response) => {
+    response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
+  };
+}
+
+function scrape(registries: Registries, request: IncomingMessage, response: ServerResponse): void {
+  const registry = registries.for(request.headers.accept ?? '');
+  const { contentType } = registry;
+  registry.metrics().then(
+    (text) => response.writeHead(200, { 'content-type': contentType }).end(text),
+    (error: Error) => response.writeHead(500).end(error.message),
+  );
 }

@@ -4,6 +4,7 @@ import type { TargetReading } from '../lag/target.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import { type CounterTotals, type HistogramTotals, OUTCOMES } from '../traffic/counters.js';
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
+import { LIMITS, type Limit } from '../traffic/verdict.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricsSource {
@@ -18,6 +19,8 @@ export interface MetricsSource {
   remaining(): number;
   /** Operations (or events) per second that the schedule asks for now; 0 where there is none. */
   targetRate(): number;
+  /** What limits the run just now; null where nothing tells yet. */
+  limit(): Limit | null;
   /** Null where replication is not measured. */
   replication(): ReplicationReading | null;
 }
@@ -166,12 +169,16 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
       { labels: { state: 'ended' }, value: ended },
     ];
   });
-  add('gauge', 'eventgen_event_loop_delay_seconds', 'Highest 99th percentile of a worker thread’s timer delay.', () =>
+  add('gauge', 'eventgen_event_loop_delay_seconds', '99th percentile of a worker thread’s timer delay just now.', () =>
     Array.from({ length: source.workers }, (_, worker) => ({
       labels: { worker },
-      value: totals.scalarOf(worker, 'eventLoopDelayMsMax') / 1000,
+      value: totals.scalarOf(worker, 'eventLoopDelayMs') / 1000,
     })),
   );
+  add('gauge', 'eventgen_verdict', '1 for what limits the run just now, 0 for the rest.', () => {
+    const limit = source.limit();
+    return LIMITS.map((verdict) => ({ labels: { verdict }, value: verdict === limit ? 1 : 0 }));
+  });
   add('gauge', 'eventgen_quarantined_tables', 'Operations on tables that a lane has set aside.', () => [
     { labels: {}, value: totals.scalar('quarantined') },
   ]);

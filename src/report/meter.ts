@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import type { ReplicationReading } from '../lag/probe.js';
-import { OPERATION_KINDS } from '../plan/plan.js';
 import type { CounterTotals } from '../traffic/counters.js';
-import { BUCKETS, percentiles } from '../traffic/histogram.js';
+import type { Moment } from './moment.js';
+import { pointBetween } from './series.js';
 import type { Part, Reading } from './status-line.js';
 import { ms, number, seconds } from './text.js';
 
@@ -13,7 +12,7 @@ export interface Meter {
 
 /** Traffic under way, as it is metered. */
 export interface Metered {
-  readonly totals: CounterTotals;
+  readonly moment: () => Moment;
   /** Operations until the end; −1 where their number is not what ends it. */
   readonly total: number;
   /** Seconds of traffic until the end; Infinity where time is not what ends it. */
@@ -22,7 +21,6 @@ export interface Metered {
   readonly elapsedSeconds: () => number;
   /** Something other than the ordinary course: a warm-up, the last operations. */
   readonly phase: () => string | null;
-  readonly replication: () => ReplicationReading | null;
 }
 
 interface Figures {
@@ -42,59 +40,47 @@ interface Figures {
 
 export class TrafficMeter implements Meter {
   private readonly metered: Metered;
-  private readonly beganMs = performance.now();
-  private before = { ms: this.beganMs, operations: 0, events: 0, counts: new Float64Array(BUCKETS) as Float64Array };
-  private lagBefore = new Map<string, Float64Array>();
+  private before: Moment;
 
   constructor(metered: Metered) {
     this.metered = metered;
+    this.before = metered.moment();
   }
 
   read(): Reading {
-    const { total, endSeconds, phase } = this.metered;
-    const nowMs = performance.now();
-    const now = read(this.metered.totals);
-    const { before } = this;
-    const elapsed = (nowMs - before.ms) / 1000;
-    const recent = now.counts.map((count, bucket) => count - before.counts[bucket]!);
-    const perSecond = (after: number, then: number) => Math.round((after - then) / elapsed);
-    const elapsedSeconds = (nowMs - this.beganMs) / 1000;
-    const byTime = Number.isFinite(endSeconds)
-      ? Math.max(0, endSeconds - Math.max(0, this.metered.elapsedSeconds()))
-      : Number.POSITIVE_INFINITY;
-    const byCount =
-      total > 0 && now.operations > 0
-        ? (elapsedSeconds / now.operations) * Math.max(0, total - now.operations)
-        : Number.POSITIVE_INFINITY;
-    const remaining = Math.min(byTime, byCount);
+    const { total, phase } = this.metered;
+    const now = this.metered.moment();
+    const point = pointBetween(this.before, now, false);
+    this.before = now;
+    const lags = Object.values(point.lag).map(({ p99, oldest_unseen: oldest }) => Math.max(oldest, p99 ?? 0));
     const figures: Figures = {
       phase: phase(),
-      operationsPerSecond: perSecond(now.operations, before.operations),
-      eventsPerSecond: perSecond(now.events, before.events),
-      operations: now.operations,
+      operationsPerSecond: Math.round(point.operations),
+      eventsPerSecond: Math.round(point.inserted + point.updated + point.deleted),
+      operations: now.counts.operations,
       total,
-      errors: now.errors,
-      p99Seconds: percentiles(recent, now.maxMs)?.p99 ?? 0,
-      lagSeconds: this.lag(),
-      elapsedSeconds,
-      remainingSeconds: Number.isFinite(remaining) ? remaining : null,
+      errors: now.counts.errors,
+      p99Seconds: point.response_p99 ?? 0,
+      lagSeconds: lags.length === 0 ? null : Math.max(...lags),
+      elapsedSeconds: now.seconds,
+      remainingSeconds: remainingSeconds(this.metered, now),
     };
-    this.before = { ms: nowMs, ...now };
     return { ...trafficParts(figures), figures };
   }
+}
 
-  /* Of what was shown since the last reading, or has not been shown yet. */
-  private lag(): number | null {
-    const reading = this.metered.replication();
-    if (reading === null) return null;
-    const lags = reading.targets.map(({ target, lag, oldestUnseenMs }) => {
-      const before = this.lagBefore.get(target);
-      this.lagBefore.set(target, lag.counts);
-      const recent = before === undefined ? lag.counts : lag.counts.map((count, bucket) => count - before[bucket]!);
-      return Math.max(oldestUnseenMs / 1000, percentiles(recent, lag.maxMs)?.p99 ?? 0);
-    });
-    return Math.max(0, ...lags);
-  }
+/** By the clock or by the count, whichever ends the run; null where neither does. */
+export function remainingSeconds(
+  { total, endSeconds, elapsedSeconds }: Pick<Metered, 'total' | 'endSeconds' | 'elapsedSeconds'>,
+  { seconds: passed, counts: { operations } }: Moment,
+): number | null {
+  const byTime = Number.isFinite(endSeconds)
+    ? Math.max(0, endSeconds - Math.max(0, elapsedSeconds()))
+    : Number.POSITIVE_INFINITY;
+  const byCount =
+    total > 0 && operations > 0 ? (passed / operations) * Math.max(0, total - operations) : Number.POSITIVE_INFINITY;
+  const remaining = Math.min(byTime, byCount);
+  return Number.isFinite(remaining) ? remaining : null;
 }
 
 /** A load of `total` rows. */
@@ -161,29 +147,4 @@ export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
     ...(remainingSeconds === null ? [] : [{ text: `${seconds(remainingSeconds)} left`, rank: 6 }]),
   ];
   return { parts, share };
-}
-
-function read(totals: CounterTotals): {
-  operations: number;
-  events: number;
-  errors: number;
-  counts: Float64Array;
-  maxMs: number;
-} {
-  const counts = new Float64Array(BUCKETS);
-  let maxMs = 0;
-  for (const kind of OPERATION_KINDS) {
-    for (const latency of ['response', 'warmUpResponse'] as const) {
-      const histogram = totals.histogram(latency, kind);
-      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
-      maxMs = Math.max(maxMs, histogram.maxMs);
-    }
-  }
-  return {
-    operations: totals.operations(),
-    events: totals.total('rows'),
-    errors: totals.total('rejected') + totals.total('failed'),
-    counts,
-    maxMs,
-  };
 }

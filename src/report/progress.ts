@@ -29,6 +29,8 @@ export class Progress {
   private readonly live: boolean;
   private timer: NodeJS.Timeout | null = null;
   private shown = '';
+  /** What a step before the traffic is at; null while there is none. */
+  private current: string | null = null;
 
   constructor(output: ProgressOutput, options: { readonly json: boolean; readonly quiet: boolean }) {
     this.output = output;
@@ -49,20 +51,26 @@ export class Progress {
 
   /** Something that may take long, before there is anything to measure; until the next step, `start` or `stop`. */
   step(text: string): void {
+    // A step that moves on keeps its clock, and its turn to be shown.
+    if (this.current !== null) {
+      this.current = text;
+      return;
+    }
     const beganMs = performance.now();
     this.start({
       read: () => {
         const elapsedSeconds = (performance.now() - beganMs) / 1000;
         return {
           parts: [
-            { text, rank: 0 },
+            { text: this.current ?? text, rank: 0 },
             { text: seconds(elapsedSeconds), rank: 1 },
           ],
           share: null,
-          figures: { step: text, elapsedSeconds },
+          figures: { step: this.current ?? text, elapsedSeconds },
         };
       },
     });
+    this.current = text;
   }
 
   /** Shows what the meter reads until `stop`. */
@@ -76,6 +84,7 @@ export class Progress {
   stop(): void {
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
+    this.current = null;
     this.clear();
   }
 

@@ -4,8 +4,8 @@ import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js'
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
+import { type Limit, readUsage, type Utilisation, utilisationBetween, verdictOf } from '../traffic/verdict.js';
 import type { ThresholdResult } from './thresholds.js';
-import { type Limit, type Utilisation, verdictOf } from './verdict.js';
 
 /** What the summary is made from, when a run has ended in whatever way. */
 export interface SummarySource {
@@ -125,7 +125,10 @@ export function summarise(source: SummarySource): Summary {
     update: eventsOf(plan, totals, 'update'),
     delete: eventsOf(plan, totals, 'delete'),
   };
-  const utilisation = utilisationOf(source);
+  const utilisation = utilisationBetween(
+    null,
+    readUsage(totals, source.workers, { seconds: source.elapsedSeconds, cpuSeconds: source.cpuSeconds }),
+  );
   const verdict =
     operations === 0
       ? null
@@ -212,20 +215,6 @@ function rateOf(
   if (schedule === null) return { target: null, achieved: perSecond(operations, elapsedSeconds) };
   const done = schedule.unit === 'events' ? events.insert + events.update + events.delete : operations;
   return { target: perSecond(schedule.arrivals, schedule.seconds), achieved: perSecond(done, schedule.seconds) };
-}
-
-function utilisationOf({ totals, workers, cpuSeconds, elapsedSeconds }: SummarySource): Utilisation {
-  const ofLanes = totals.scalar('laneMs');
-  const share = (part: number, whole: number) => (whole > 0 ? round(Math.min(1, part / whole)) : 0);
-  const ofWorkers = Array.from({ length: workers }, (_, worker) =>
-    share(totals.scalarOf(worker, 'busyMs'), totals.scalarOf(worker, 'threadMs')),
-  );
-  return {
-    worker: Math.max(0, ...ofWorkers),
-    worker_cpu: share(cpuSeconds, elapsedSeconds * workers),
-    connections: share(totals.scalar('inFlightMs'), ofLanes),
-    waiting: share(totals.scalar('pausedMs'), ofLanes),
-  };
 }
 
 /** A short name for a piece of plain data: equal data, equal name, in whatever order its keys were written. */

@@ -23,21 +23,23 @@ const COUNT_LIMIT = 1_000_000;
 /**
  * Claims existing rows, chosen by value: those with the smallest hash of (seed, key text), so that neither physical
  * order nor OIDs have a say. Rows are read through a cursor. A child goes to its parent's lane, so that the lane knows
- * as much of the row's surroundings as there is. At most `perTable` rows of each table.
+ * as much of the row's surroundings as there is. At most `perTable` rows of each table. `step` is told how far it is.
  */
 export async function claimRows(
   client: pg.Client,
   plan: Plan,
   relations: readonly Relation[],
   rowsAtStart: RowCounts,
-  perTable: number,
+  { perTable, step }: { readonly perTable: number; readonly step: (text: string) => void },
 ): Promise<readonly Claims[]> {
   const lanes = plan.quotas.length;
   const targeted = plan.relations.filter((relation) => relation.targeted).length;
   const claims: Claims[] = plan.relations.map((relation) => noClaims(relation.foreignKeys.length));
   if (plan.rowSelection === 'system_rows') return claims;
   const indexes = new Map<string, Map<string, number>>();
-  for (const index of parentsFirst(plan)) {
+  const order = parentsFirst(plan);
+  for (const [done, index] of order.entries()) {
+    step(`claiming rows of ${plan.relations[index]!.label}, table ${done + 1} of ${order.length}`);
     const count = rowsAtStart[index];
     // Parents of tables are known even where no rows shall be changed: children need them.
     const tracked = Math.min(plan.maxTrackedRows, Math.max(lanes, Math.floor(plan.maxTrackedRowsTotal / targeted)));

@@ -44,6 +44,7 @@ const SCALARS = [
   'lanesConnected',
   'lanesEnded',
   'quarantined',
+  'eventLoopDelayMs',
   'eventLoopDelayMsMax',
   'busyMs',
   'threadMs',
@@ -110,6 +111,10 @@ export class CounterBlock {
 
   add(scalar: Scalar, amount: number): void {
     this.values[this.layout.scalars + SCALARS.indexOf(scalar)]! += amount;
+  }
+
+  set(scalar: Scalar, value: number): void {
+    this.values[this.layout.scalars + SCALARS.indexOf(scalar)] = value;
   }
 
   raise(scalar: Scalar, value: number): void {
@@ -203,6 +208,21 @@ export class CounterTotals {
       for (const kind of OPERATION_KINDS) total += this.table(relation, kind, field);
     }
     return total;
+  }
+
+  /** Every field of an operation over all tables, in one pass: for whoever asks once a second. */
+  totals(kind: OperationKind): Readonly<Record<TableField, number>> {
+    const sums = Object.fromEntries(TABLE_FIELDS.map((field) => [field, 0])) as Record<TableField, number>;
+    const width = TABLE_FIELDS.length;
+    for (const block of this.blocks) {
+      for (
+        let at = OPERATION_KINDS.indexOf(kind) * width;
+        at < this.layout.histograms;
+        at += OPERATION_KINDS.length * width
+      )
+        for (let field = 0; field < width; field++) sums[TABLE_FIELDS[field]!] += block[at + field]!;
+    }
+    return sums;
   }
 
   /** Operations that have ended, however they did. */

@@ -8,6 +8,7 @@ import type { Transaction } from '../lane/transaction.js';
 import type { Control } from './control.js';
 import type { CounterBlock } from './counters.js';
 import { LaneSession } from './lane-session.js';
+import { LaneTime } from './lane-time.js';
 import type { Notice } from './ledger.js';
 import type { Pacer } from './pacer.js';
 import { endBackend, resolveInDoubt } from './recovery.js';
@@ -73,12 +74,9 @@ export class LaneLoop {
   private lostSinceMs = performance.now();
   private answered = false;
   private waiting = false;
-  /** Since when something is under way, or the run pauses; 0: nothing is, it does not. */
-  private busySinceMs = 0;
-  private pausedSinceMs = 0;
-  /** On a schedule: when the next operation is due, and since when it is too early for it (0: it is not). */
+  /** On a schedule: when the next operation is due. */
   private dueMs = 0;
-  private earlySinceMs = 0;
+  private readonly time: LaneTime;
   private wasConnected = false;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
@@ -95,6 +93,7 @@ export class LaneLoop {
     this.settings = settings;
     this.control = control;
     this.counters = counters;
+    this.time = new LaneTime(counters);
     this.notice = notice;
     this.pacer = pacer;
     this.ended = new Promise((resolve) => {
@@ -104,14 +103,15 @@ export class LaneLoop {
 
   /** Runs the lane to its end. */
   async run(): Promise<LaneEnd> {
-    const startMs = performance.now();
+    this.time.begin('laneMs', performance.now());
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
       await this.reconnect(null);
       return await this.ended;
     } finally {
       clearInterval(watchdog);
-      this.counters.add('laneMs', performance.now() - startMs);
+      const endMs = performance.now();
+      for (const state of ['laneMs', 'inFlightMs', 'pausedMs'] as const) this.time.end(state, endMs);
       const session = this.session;
       this.disconnected();
       this.counters.add('lanesEnded', 1);
@@ -122,6 +122,11 @@ export class LaneLoop {
   /** Looks at the stop flag and at the pause, where nothing else would wake the lane. */
   wake(): void {
     this.schedule();
+  }
+
+  /** Brings the counts of what the lane's time goes to up to date. */
+  sample(): void {
+    this.time.bringUpToDate(performance.now());
   }
 
   private schedule(): void {
@@ -176,12 +181,11 @@ export class LaneLoop {
       this.dueMs = pacer.due() * 1000;
       if (this.dueMs === Number.POSITIVE_INFINITY) this.lane.stop();
       if (this.dueMs <= elapsedMs || this.dueMs === Number.POSITIVE_INFINITY) {
-        if (this.earlySinceMs > 0) this.counters.add('pausedMs', performance.now() - this.earlySinceMs);
-        this.earlySinceMs = 0;
+        this.time.end('pausedMs', performance.now());
         return false;
       }
     }
-    if (this.earlySinceMs === 0) this.earlySinceMs = performance.now();
+    this.time.begin('pausedMs', performance.now());
     this.wakeIn(elapsedMs < 0 ? START_POLL_MS : this.dueMs - elapsedMs);
     return true;
   }
@@ -201,11 +205,11 @@ export class LaneLoop {
   private pausing(): boolean {
     const pauseMs = this.control.pauseMs();
     if (pauseMs <= 0) {
-      if (this.pausedSinceMs > 0) this.counters.add('pausedMs', performance.now() - this.pausedSinceMs);
-      this.pausedSinceMs = 0;
+      // On a schedule it may still be too early, which is a pause as well.
+      if (this.pacer === null) this.time.end('pausedMs', performance.now());
       return false;
     }
-    if (this.pausedSinceMs === 0) this.pausedSinceMs = performance.now();
+    this.time.begin('pausedMs', performance.now());
     this.wakeIn(pauseMs);
     return true;
   }
@@ -223,7 +227,7 @@ export class LaneLoop {
         this.control.operationSent();
       }
     }
-    if (this.unanswered++ === 0) this.busySinceMs = nowMs;
+    if (this.unanswered++ === 0) this.time.begin('inFlightMs', nowMs);
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
   }
 
@@ -240,7 +244,7 @@ export class LaneLoop {
 
   private settle(transaction: Transaction, outcome: Outcome): void {
     const doneMs = performance.now();
-    if (--this.unanswered === 0) this.counters.add('inFlightMs', doneMs - this.busySinceMs);
+    if (--this.unanswered === 0) this.time.end('inFlightMs', doneMs);
     this.lastAnswerMs = doneMs;
     this.answered = true;
     if (outcome.kind === 'committed') {

@@ -33,6 +33,7 @@ it('the first operations of every lane are those of the golden file', async () =
   const { plan, claims } = await prepare(database.client, config, {
     dryRun: true,
     say: () => undefined,
+    step: () => undefined,
     rehearsal: null,
   });
   await expect(
@@ -51,6 +52,7 @@ it('another faker seed changes texts and not the operations', async () => {
     const { plan, claims } = await prepare(database.client, config, {
       dryRun: true,
       say: () => undefined,
+      step: () => undefined,
       rehearsal: null,
     });
     return transcript(plan, claims, 300);
@@ -73,6 +75,7 @@ it('another table changes no value of the first operations on its neighbours', a
     const { plan, claims } = await prepare(database.client, config, {
       dryRun: true,
       say: () => undefined,
+      step: () => undefined,
       rehearsal: null,
     });
     return transcript(plan, claims, 100);
@@ -116,6 +119,7 @@ it('another column changes no value that an INSERT gives to its neighbours', asy
     const { plan, claims } = await prepare(database.client, config, {
       dryRun: true,
       say: () => undefined,
+      step: () => undefined,
       rehearsal: null,
     });
     return insertedValues(plan, claims, 200);

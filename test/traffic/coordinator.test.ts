@@ -26,7 +26,12 @@ async function start(generator: string, workers: number) {
   );
   const client = await connectTo(database.port, database.name);
   await client.query('SET search_path = pg_catalog');
-  const prepared = await prepare(client, config, { dryRun: false, say: () => undefined, rehearsal: null });
+  const prepared = await prepare(client, config, {
+    dryRun: false,
+    say: () => undefined,
+    step: () => undefined,
+    rehearsal: null,
+  });
   await client.end();
   const traffic = built.startTraffic({
     plan: prepared.plan,
@@ -63,6 +68,7 @@ describe('counts', () => {
       remaining: () => 0,
       targetRate: () => 0,
       replication: () => null,
+      limit: () => 'server-bound',
     });
     const text = await registries.text.metrics();
     const value = (series: string) => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { verdictOf } from '../../src/report/verdict.js';
+import { verdictOf } from '../../src/traffic/verdict.js';
 
 const RUN = { workers: 2, connections: 4, elapsedSeconds: 60 };
 

@@ -1,3 +1,5 @@
+import type { CounterTotals } from './counters.js';
+
 /** What a run's time went to, as shares from 0 to 1. */
 export interface Utilisation {
   /** Of the busiest worker thread: time in which its event loop was not idle. */
@@ -10,6 +12,46 @@ export interface Utilisation {
   readonly waiting: number;
 }
 
+/** What time has gone to since the start of a run. */
+export interface Usage {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly workers: readonly { readonly busyMs: number; readonly threadMs: number }[];
+  readonly laneMs: number;
+  readonly inFlightMs: number;
+  readonly pausedMs: number;
+}
+
+export function readUsage(totals: CounterTotals, workers: number, time: Pick<Usage, 'seconds' | 'cpuSeconds'>): Usage {
+  return {
+    ...time,
+    workers: Array.from({ length: workers }, (_, worker) => ({
+      busyMs: totals.scalarOf(worker, 'busyMs'),
+      threadMs: totals.scalarOf(worker, 'threadMs'),
+    })),
+    laneMs: totals.scalar('laneMs'),
+    inFlightMs: totals.scalar('inFlightMs'),
+    pausedMs: totals.scalar('pausedMs'),
+  };
+}
+
+/** Shares of the time from one reading to another; `before` null: from the start. */
+export function utilisationBetween(before: Usage | null, after: Usage): Utilisation {
+  const passed = (key: 'seconds' | 'cpuSeconds' | 'laneMs' | 'inFlightMs' | 'pausedMs') =>
+    after[key] - (before?.[key] ?? 0);
+  const share = (part: number, whole: number) => (whole > 0 ? Math.round(Math.min(1, part / whole) * 1000) / 1000 : 0);
+  const ofWorkers = after.workers.map(({ busyMs, threadMs }, worker) => {
+    const then = before?.workers[worker];
+    return share(busyMs - (then?.busyMs ?? 0), threadMs - (then?.threadMs ?? 0));
+  });
+  return {
+    worker: Math.max(0, ...ofWorkers),
+    worker_cpu: share(passed('cpuSeconds'), passed('seconds') * after.workers.length),
+    connections: share(passed('inFlightMs'), passed('laneMs')),
+    waiting: share(passed('pausedMs'), passed('laneMs')),
+  };
+}
+
 /** What the figures belong to. */
 export interface Run {
   readonly workers: number;
@@ -17,7 +59,8 @@ export interface Run {
   readonly elapsedSeconds: number;
 }
 
-export type Limit = 'server-bound' | 'generator-bound' | 'rate-bound';
+export const LIMITS = ['server-bound', 'generator-bound', 'rate-bound'] as const;
+export type Limit = (typeof LIMITS)[number];
 
 export interface Verdict {
   readonly limit: Limit;

@@ -1,0 +1,216 @@
+import uPlot from 'uplot';
+import type { Point } from '../src/report/series.js';
+import { element, setText } from './dom.js';
+import { bytes, clock, duration, rate } from './format.js';
+
+interface Curve {
+  readonly label: string;
+  /** Name of a colour in page.css. */
+  readonly colour: string;
+  readonly value: (point: Point) => number | null;
+  readonly dashed?: boolean;
+}
+
+interface ChartKind {
+  readonly title: string;
+  readonly format: (value: number | null) => string;
+  readonly curves: readonly Curve[];
+  /** Times differ by orders of magnitude. */
+  readonly logarithmic?: boolean;
+}
+
+/** The charts of a run; those of replication where it was measured. */
+export function chartKinds(targets: readonly string[], isScheduled: boolean): ChartKind[] {
+  const lagOf = (target: string, dashed: boolean, value: (lag: Point['lag'][string]) => number | null, label: string) =>
+    ({
+      label: `${target} ${label}`,
+      colour: `target-${targets.indexOf(target) % 4}`,
+      dashed,
+      value: (point: Point) => {
+        const lag = point.lag[target];
+        return lag === undefined ? null : value(lag);
+      },
+    }) satisfies Curve;
+  const kinds: ChartKind[] = [
+    {
+      title: 'Operations per second',
+      format: rate,
+      curves: [
+        { label: 'achieved', colour: 'first', value: (point) => point.operations },
+        ...(isScheduled
+          ? [{ label: 'target', colour: 'quiet', dashed: true, value: (point: Point) => point.target }]
+          : []),
+      ],
+    },
+    {
+      title: 'Events per second',
+      format: rate,
+      curves: [
+        { label: 'insert', colour: 'insert', value: (point) => point.inserted },
+        { label: 'update', colour: 'update', value: (point) => point.updated },
+        { label: 'delete', colour: 'delete', value: (point) => point.deleted },
+      ],
+    },
+    {
+      title: 'Latency',
+      format: duration,
+      logarithmic: true,
+      curves: [
+        { label: 'response p50', colour: 'low', value: (point) => point.response_p50 },
+        { label: 'response p95', colour: 'middle', value: (point) => point.response_p95 },
+        { label: 'response p99', colour: 'high', value: (point) => point.response_p99 },
+        { label: 'service p99', colour: 'quiet', dashed: true, value: (point) => point.service_p99 },
+      ],
+    },
+    {
+      title: 'Errors and retries per second',
+      format: rate,
+      curves: [
+        { label: 'errors', colour: 'bad', value: (point) => point.errors },
+        { label: 'retries', colour: 'quiet', value: (point) => point.retries },
+      ],
+    },
+  ];
+  if (targets.length > 0) {
+    kinds.push(
+      {
+        title: 'Replication lag',
+        format: duration,
+        logarithmic: true,
+        curves: targets.flatMap((target) => [
+          lagOf(target, false, ({ p99 }) => p99, 'p99'),
+          lagOf(target, true, ({ oldest_unseen: oldest }) => (oldest > 0 ? oldest : null), 'oldest unseen'),
+        ]),
+      },
+      {
+        title: 'Replication, bytes behind',
+        format: bytes,
+        curves: targets.map((target) => lagOf(target, false, ({ bytes: behind }) => behind, '')),
+      },
+    );
+  }
+  kinds.push(
+    {
+      title: 'Generator: processor cores',
+      format: rate,
+      curves: [{ label: 'cores', colour: 'first', value: (point) => point.cpu_cores }],
+    },
+    {
+      title: 'Generator: memory and event loop',
+      format: bytes,
+      curves: [{ label: 'memory', colour: 'first', value: (point) => point.memory_bytes }],
+    },
+  );
+  return kinds;
+}
+
+const HEIGHT = 200;
+
+/** A chart with a legend that reads out the moment under the cursor; arrow keys move the cursor. */
+export class Chart {
+  readonly figure: HTMLElement;
+  private readonly kind: ChartKind;
+  private readonly plot: uPlot;
+  private readonly reading: HTMLElement;
+  private points: readonly Point[] = [];
+
+  constructor(kind: ChartKind) {
+    this.kind = kind;
+    this.reading = element('p', { class: 'hidden', 'aria-live': 'polite' });
+    const surface = element('div', { class: 'surface' });
+    this.figure = element(
+      'figure',
+      { tabindex: '0', 'aria-label': `${kind.title}: chart; left and right arrow keys read it out` },
+      element('figcaption', {}, kind.title),
+      surface,
+      this.reading,
+    );
+    this.plot = new uPlot(this.options(), this.columns(), surface);
+    new ResizeObserver(() => this.fit(surface)).observe(surface);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.plot.redraw());
+    this.figure.addEventListener('keydown', (event) => this.move(event));
+  }
+
+  show(points: readonly Point[]): void {
+    this.points = points;
+    this.plot.setData(this.columns());
+  }
+
+  private columns(): uPlot.AlignedData {
+    return [
+      this.points.map(({ time }) => time),
+      ...this.kind.curves.map(({ value }) =>
+        this.points.map((point) => {
+          const found = value(point);
+          // A logarithmic scale has no place for 0.
+          return this.kind.logarithmic === true && found !== null && found <= 0 ? null : found;
+        }),
+      ),
+    ];
+  }
+
+  private options(): uPlot.Options {
+    const { kind } = this;
+    const axis = {
+      stroke: () => colour('text-quiet'),
+      grid: { stroke: () => colour('grid'), width: 1 },
+      ticks: { stroke: () => colour('grid'), width: 1 },
+    };
+    return {
+      width: 400,
+      height: HEIGHT,
+      cursor: { sync: { key: 'run' }, drag: { x: true, y: false } },
+      scales: {
+        x: { time: false },
+        y:
+          kind.logarithmic === true
+            ? { distr: 3 }
+            : { range: { min: { pad: 0, hard: 0, mode: 1 }, max: { pad: 0.1, soft: 1, mode: 2 } } },
+      },
+      axes: [
+        { ...axis, values: (_: uPlot, ticks: number[]) => ticks.map(clock) },
+        {
+          ...axis,
+          size: 70,
+          values: (_: uPlot, ticks: (number | null)[]) => ticks.map((tick) => (tick === null ? '' : kind.format(tick))),
+        },
+      ],
+      series: [
+        { label: 'time', value: (_: uPlot, value: number | null) => (value === null ? '–' : clock(value)) },
+        ...kind.curves.map(({ label, colour: name, dashed }) => ({
+          label,
+          stroke: () => colour(name),
+          width: 1.5,
+          ...(dashed === true ? { dash: [5, 4] } : {}),
+          // A point alone between gaps would draw no line.
+          points: { show: false },
+          value: (_: uPlot, value: number | null) => kind.format(value),
+        })),
+      ],
+    };
+  }
+
+  private fit(surface: HTMLElement): void {
+    const width = surface.clientWidth;
+    if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+  }
+
+  private move(event: KeyboardEvent): void {
+    const steps: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 };
+    const step = steps[event.key];
+    if (this.points.length === 0 || (step === undefined && event.key !== 'Home' && event.key !== 'End')) return;
+    event.preventDefault();
+    const last = this.points.length - 1;
+    const from = this.plot.cursor.idx ?? (step !== undefined && step > 0 ? -1 : last + 1);
+    const index =
+      event.key === 'Home' ? 0 : event.key === 'End' ? last : Math.min(last, Math.max(0, from + (step ?? 0)));
+    const point = this.points[index]!;
+    this.plot.setCursor({ left: this.plot.valToPos(point.time, 'x'), top: 10 });
+    const values = this.kind.curves.map(({ label, value }) => `${label} ${this.kind.format(value(point))}`);
+    setText(this.reading, `At ${clock(point.time)}: ${values.join(', ')}`);
+  }
+}
+
+function colour(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}

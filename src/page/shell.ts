@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs';
+import type { PageData } from './data.js';
+
+/** The built page: one file with its script and style in it. */
+const FILE = new URL('../../page/page.html', import.meta.url);
+
+const DATA = '<script type="application/json" id="data"></script>';
+
+/** The page as HTML; with data it needs nobody to ask. */
+export function pageHtml(data: PageData | null): string {
+  const html = readFileSync(FILE, 'utf8');
+  if (data === null) return html;
+  // A text of the data could end the script that holds it.
+  const json = JSON.stringify(data).replaceAll('<', '\\u003c');
+  return html.replace(DATA, () => DATA.replace('></', () => `>${json}</`));
+}

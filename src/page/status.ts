@@ -1,0 +1,134 @@
+import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
+import type { Moment } from '../report/moment.js';
+import type { Point } from '../report/series.js';
+import type { Summary } from '../report/summary.js';
+import type { CounterTotals } from '../traffic/counters.js';
+import { BUCKETS, percentiles } from '../traffic/histogram.js';
+import type { Verdict } from '../traffic/verdict.js';
+import type { Status, TableStatus } from './data.js';
+
+/** A run that is being prepared. */
+export function preparing(phase: string, elapsedSeconds: number): Status {
+  return {
+    phase,
+    exit: null,
+    elapsed_seconds: elapsedSeconds,
+    remaining_seconds: null,
+    totals: {},
+    rate: { target: null, achieved: 0 },
+    events_per_second: 0,
+    error_ratio: 0,
+    response_p99: null,
+    verdict: null,
+    oldest_unseen: {},
+    tables: [],
+    tables_in_all: 0,
+    errors: [],
+  };
+}
+
+/** A run that was refused before it began. */
+export function refused(exit: { readonly code: number; readonly reason: string }): Status {
+  return { ...preparing('refused', 0), exit };
+}
+
+/** What counts of a run are read from. */
+export interface Counted {
+  readonly plan: Plan;
+  readonly totals: CounterTotals;
+  /** SQLSTATE → one message. */
+  readonly examples: ReadonlyMap<string, string>;
+}
+
+/** A run that is on: rates and latencies are those of the last second, counts those since its start. */
+export function running(
+  counted: Counted,
+  moment: Moment,
+  point: Point,
+  now: { readonly phase: string; readonly remaining: number | null; readonly verdict: Verdict | null },
+): Status {
+  const { counts, targets } = moment;
+  return {
+    phase: now.phase,
+    exit: null,
+    elapsed_seconds: moment.seconds,
+    remaining_seconds: now.remaining,
+    totals: totalsOf(counted.totals),
+    rate: { target: point.target, achieved: point.operations },
+    events_per_second: point.inserted + point.updated + point.deleted,
+    error_ratio: counts.operations === 0 ? 0 : counts.errors / counts.operations,
+    response_p99: point.response_p99,
+    verdict: now.verdict,
+    oldest_unseen: Object.fromEntries(targets.map((target) => [target.target, target.oldestUnseenSeconds])),
+    ...countsOf(counted),
+  };
+}
+
+/** A run that has ended: all figures are those of its summary. */
+export function ended(counted: Counted, summary: Summary, moment: Moment): Status {
+  const { totals, events, elapsed_seconds: seconds } = summary;
+  const errors = totals['rejected']! + totals['failed']!;
+  return {
+    phase: 'finished',
+    exit: summary.exit,
+    elapsed_seconds: seconds,
+    remaining_seconds: null,
+    totals,
+    rate: summary.rate,
+    events_per_second: (events.insert + events.update + events.delete) / Math.max(seconds, 1e-3),
+    error_ratio: totals['operations']! === 0 ? 0 : errors / totals['operations']!,
+    response_p99: responseP99(counted.totals),
+    verdict:
+      summary.verdict === null ? null : { limit: summary.verdict, advice: summary.verdict_because?.advice ?? '' },
+    oldest_unseen: Object.fromEntries(moment.targets.map((target) => [target.target, target.oldestUnseenSeconds])),
+    ...countsOf(counted),
+  };
+}
+
+function totalsOf(totals: CounterTotals): Record<string, number> {
+  return Object.fromEntries(
+    (['committed', 'rejected', 'failed'] as const).map((field) => [field, totals.total(field)]),
+  );
+}
+
+/* Of every operation but those of the warm-up. */
+function responseP99(totals: CounterTotals): number | null {
+  const counts = new Float64Array(BUCKETS);
+  let maxMs = 0;
+  for (const kind of OPERATION_KINDS) {
+    const histogram = totals.histogram('response', kind);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
+    maxMs = Math.max(maxMs, histogram.maxMs);
+  }
+  return percentiles(counts, maxMs)?.p99 ?? null;
+}
+
+const MOST_TABLES = 50;
+
+function countsOf({ plan, totals, examples }: Counted): Pick<Status, 'tables' | 'tables_in_all' | 'errors'> {
+  const tables: TableStatus[] = [];
+  for (const [relation, { label, targeted }] of plan.relations.entries()) {
+    if (!targeted) continue;
+    const sum = (...fields: Parameters<CounterTotals['table']>[2][]) =>
+      OPERATION_KINDS.reduce(
+        (total, kind) => total + fields.reduce((part, field) => part + totals.table(relation, kind, field), 0),
+        0,
+      );
+    tables.push({
+      table: label,
+      insert: totals.table(relation, 'insert', 'rows'),
+      update: totals.table(relation, 'update', 'rows'),
+      delete: totals.table(relation, 'delete', 'rows'),
+      retries: sum('retriesValues', 'retriesTransient', 'retriesVacant'),
+      errors: sum('rejected', 'failed'),
+    });
+  }
+  const bySqlstate = new Map<string, number>();
+  for (const { sqlstate, count } of totals.errors()) bySqlstate.set(sqlstate, (bySqlstate.get(sqlstate) ?? 0) + count);
+  const changed = (table: TableStatus) => table.insert + table.update + table.delete;
+  return {
+    tables: [...tables].sort((a, b) => changed(b) - changed(a)).slice(0, MOST_TABLES),
+    tables_in_all: tables.length,
+    errors: [...bySqlstate].map(([sqlstate, count]) => ({ sqlstate, count, example: examples.get(sqlstate) ?? '' })),
+  };
+}

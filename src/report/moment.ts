@@ -1,0 +1,105 @@
+import type { ReplicationReading } from '../lag/probe.js';
+import { OPERATION_KINDS } from '../plan/plan.js';
+import type { CounterTotals } from '../traffic/counters.js';
+import { BUCKETS } from '../traffic/histogram.js';
+
+/** What only grows. */
+export const COUNTS = [
+  'operations',
+  'inserted',
+  'updated',
+  'deleted',
+  'errors',
+  'retries',
+  'reconnects',
+  'dropped',
+  'late',
+  /** Arrivals of the schedule; 0 without one. */
+  'arrivals',
+  'cpuSeconds',
+] as const;
+export type Count = (typeof COUNTS)[number];
+
+/** What goes up and down; of several moments the highest counts. */
+export const GAUGES = ['rssBytes', 'eventLoopSeconds'] as const;
+export type Gauge = (typeof GAUGES)[number];
+
+/** A replication target at one moment. */
+export interface TargetMoment {
+  readonly target: string;
+  readonly lag: Float64Array;
+  readonly oldestUnseenSeconds: number;
+  /** By the position that is furthest behind; null where none is known. */
+  readonly bytesBehind: number | null;
+}
+
+/** Everything that curves are made of, as it stands at one moment. */
+export interface Moment {
+  /** Since the start of the run. */
+  readonly seconds: number;
+  readonly counts: Readonly<Record<Count, number>>;
+  readonly gauges: Readonly<Record<Gauge, number>>;
+  /** Of all operations, those of the warm-up among them; by bucket. */
+  readonly response: Float64Array;
+  readonly service: Float64Array;
+  readonly targets: readonly TargetMoment[];
+}
+
+/** What a moment is read from. */
+export interface MomentSource {
+  readonly totals: CounterTotals;
+  readonly workers: number;
+  /** Seconds since the start of the run. */
+  readonly seconds: () => number;
+  readonly arrivals: () => number;
+  readonly replication: () => ReplicationReading | null;
+}
+
+export function readMoment({ totals, workers, seconds, arrivals, replication }: MomentSource): Moment {
+  const [inserts, updates, deletes] = [totals.totals('insert'), totals.totals('update'), totals.totals('delete')];
+  const all = [inserts, updates, deletes];
+  const sum = (...fields: (keyof typeof inserts)[]) =>
+    all.reduce((total, each) => total + fields.reduce((part, field) => part + each[field], 0), 0);
+  const { user, system } = process.cpuUsage();
+  const delays = Array.from({ length: workers }, (_, worker) => totals.scalarOf(worker, 'eventLoopDelayMs'));
+  // A row that moves to another partition is deleted there and inserted here.
+  const { moved } = updates;
+  return {
+    seconds: seconds(),
+    counts: {
+      operations: sum('committed', 'rolledBack', 'rejected', 'failed'),
+      inserted: inserts.rows + moved,
+      updated: updates.rows + updates.cascaded - moved,
+      deleted: deletes.rows + deletes.cascaded + moved,
+      errors: sum('rejected', 'failed'),
+      retries: sum('retriesValues', 'retriesTransient', 'retriesVacant'),
+      reconnects: totals.scalar('reconnects'),
+      dropped: totals.scalar('dropped'),
+      late: totals.scalar('late'),
+      arrivals: arrivals(),
+      cpuSeconds: (user + system) / 1e6,
+    },
+    gauges: { rssBytes: process.memoryUsage.rss(), eventLoopSeconds: Math.max(0, ...delays) / 1000 },
+    response: latencies(totals, ['response', 'warmUpResponse']),
+    service: latencies(totals, ['service', 'warmUpService']),
+    targets: (replication()?.targets ?? []).map(({ target, lag, oldestUnseenMs, behind }) => ({
+      target,
+      lag: lag.counts,
+      oldestUnseenSeconds: oldestUnseenMs / 1000,
+      bytesBehind: behind.length === 0 ? null : Math.max(...behind.map(({ bytes }) => bytes)),
+    })),
+  };
+}
+
+function latencies(
+  totals: CounterTotals,
+  names: readonly ('response' | 'warmUpResponse' | 'service' | 'warmUpService')[],
+): Float64Array {
+  const counts = new Float64Array(BUCKETS);
+  for (const name of names)
+    for (const kind of OPERATION_KINDS) {
+      const histogram = totals.histogram(name, kind);
+      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
+    }
+  return counts;
+}

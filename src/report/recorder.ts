@@ -1,0 +1,65 @@
+import { type Limit, readUsage, type Usage, utilisationBetween, type Verdict, verdictOf } from '../traffic/verdict.js';
+import { type Moment, type MomentSource, readMoment } from './moment.js';
+import { type Point, Series } from './series.js';
+
+export interface RecorderOptions extends MomentSource {
+  readonly connections: number;
+  readonly isScheduled: boolean;
+  /** Told of every point, once a second. */
+  readonly observe: (point: Point, moment: Moment) => void;
+}
+
+const INTERVAL_MS = 1000;
+/** The verdict of a running run is about so many of its last seconds. */
+const RECENT = 10;
+
+/** Keeps a run's history, a moment a second, for the page and the report; and says what limits the run just now. */
+export class Recorder {
+  private readonly options: RecorderOptions;
+  private readonly series: Series;
+  private readonly usages: Usage[] = [];
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(options: RecorderOptions) {
+    this.options = options;
+    this.series = new Series(readMoment(options), options.isScheduled);
+    this.timer = setInterval(() => this.record(), INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  /** The history so far. */
+  points(): readonly Point[] {
+    return this.series.points();
+  }
+
+  /** What limits the run just now, by its last seconds; null in the first one. */
+  verdict(): Verdict | null {
+    const [first] = this.usages;
+    const last = this.usages[this.usages.length - 1];
+    if (first === undefined || last === undefined || first === last) return null;
+    return verdictOf(utilisationBetween(first, last), {
+      workers: this.options.workers,
+      connections: this.options.connections,
+      elapsedSeconds: last.seconds,
+    });
+  }
+
+  limit(): Limit | null {
+    return this.verdict()?.limit ?? null;
+  }
+
+  /** Takes the last moment. */
+  end(): void {
+    clearInterval(this.timer);
+    this.record();
+  }
+
+  private record(): void {
+    const { totals, workers, observe } = this.options;
+    const moment = readMoment(this.options);
+    const { seconds, counts } = moment;
+    this.usages.push(readUsage(totals, workers, { seconds, cpuSeconds: counts.cpuSeconds }));
+    if (this.usages.length > RECENT + 1) this.usages.shift();
+    observe(this.series.add(moment), moment);
+  }
+}

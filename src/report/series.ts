@@ -1,0 +1,211 @@
+import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
+import { COUNTS, type Count, GAUGES, type Gauge, type Moment } from './moment.js';
+
+/** Buckets that something fell into, and how often: most are empty. */
+type Sparse = ReadonlyMap<number, number>;
+
+/** What happened between two moments. */
+interface Interval {
+  /** In seconds since the start of the run. */
+  readonly from: number;
+  readonly to: number;
+  readonly counts: Readonly<Record<Count, number>>;
+  readonly gauges: Readonly<Record<Gauge, number>>;
+  readonly response: Sparse;
+  readonly service: Sparse;
+  readonly targets: ReadonlyMap<
+    string,
+    { readonly lag: Sparse; readonly oldestUnseenSeconds: number; readonly bytesBehind: number | null }
+  >;
+}
+
+/** A point of every curve; null where there was nothing to measure. Rates are per second, times in seconds. */
+export interface Point {
+  readonly time: number;
+  readonly operations: number;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly deleted: number;
+  /** What the schedule asked for; null without one. */
+  readonly target: number | null;
+  readonly errors: number;
+  readonly retries: number;
+  readonly response_p50: number | null;
+  readonly response_p95: number | null;
+  readonly response_p99: number | null;
+  readonly service_p99: number | null;
+  readonly cpu_cores: number;
+  readonly memory_bytes: number;
+  readonly event_loop: number;
+  readonly lag: Readonly<Record<string, TargetPoint>>;
+}
+
+export interface TargetPoint {
+  readonly p99: number | null;
+  readonly oldest_unseen: number;
+  readonly bytes: number | null;
+}
+
+/** So many intervals are kept, an even number; at one second each, the first half hour is whole. */
+const CAPACITY = 2000;
+
+/**
+ * A run's history. When there is no room for another interval neighbours are joined, two by two: it gets coarser, and nothing
+ * is cut off. Histograms are kept as such and added, so that percentiles stay exact.
+ */
+export class Series {
+  private intervals: Interval[] = [];
+  private last: Moment;
+  private readonly isScheduled: boolean;
+  /** So many moments make an interval; doubles with each thinning. */
+  private width = 1;
+  private held: Interval | null = null;
+  private moments = 0;
+
+  constructor(first: Moment, isScheduled: boolean) {
+    this.last = first;
+    this.isScheduled = isScheduled;
+  }
+
+  /** Takes the next moment, and gives back the point of the time since the last one. */
+  add(moment: Moment): Point {
+    const interval = between(this.last, moment);
+    this.last = moment;
+    this.held = this.held === null ? interval : join(this.held, interval);
+    if (++this.moments % this.width === 0) {
+      this.intervals.push(this.held);
+      this.held = null;
+      if (this.intervals.length === CAPACITY) this.thin();
+    }
+    return pointOf(interval, this.isScheduled);
+  }
+
+  /** The whole history, oldest first. */
+  points(): Point[] {
+    const all = this.held === null ? this.intervals : [...this.intervals, this.held];
+    return all.map((interval) => pointOf(interval, this.isScheduled));
+  }
+
+  private thin(): void {
+    const thinned: Interval[] = [];
+    for (let at = 0; at < CAPACITY; at += 2) thinned.push(join(this.intervals[at]!, this.intervals[at + 1]!));
+    this.intervals = thinned;
+    this.width *= 2;
+  }
+}
+
+/** What curves show of the time from one moment to another. */
+export function pointBetween(before: Moment, after: Moment, isScheduled: boolean): Point {
+  return pointOf(between(before, after), isScheduled);
+}
+
+function between(before: Moment, after: Moment): Interval {
+  const targetsBefore = new Map(before.targets.map((target) => [target.target, target]));
+  return {
+    from: before.seconds,
+    to: after.seconds,
+    counts: record(COUNTS, (count) => after.counts[count] - before.counts[count]),
+    gauges: after.gauges,
+    response: increase(before.response, after.response),
+    service: increase(before.service, after.service),
+    targets: new Map(
+      after.targets.map(({ target, lag, oldestUnseenSeconds, bytesBehind }) => [
+        target,
+        { lag: increase(targetsBefore.get(target)?.lag, lag), oldestUnseenSeconds, bytesBehind },
+      ]),
+    ),
+  };
+}
+
+function join(first: Interval, second: Interval): Interval {
+  return {
+    from: first.from,
+    to: second.to,
+    counts: record(COUNTS, (count) => first.counts[count] + second.counts[count]),
+    gauges: record(GAUGES, (gauge) => Math.max(first.gauges[gauge], second.gauges[gauge])),
+    response: sum(first.response, second.response),
+    service: sum(first.service, second.service),
+    targets: new Map(
+      [...second.targets].map(([name, target]) => {
+        const earlier = first.targets.get(name);
+        if (earlier === undefined) return [name, target];
+        return [
+          name,
+          {
+            lag: sum(earlier.lag, target.lag),
+            oldestUnseenSeconds: Math.max(earlier.oldestUnseenSeconds, target.oldestUnseenSeconds),
+            bytesBehind:
+              earlier.bytesBehind === null && target.bytesBehind === null
+                ? null
+                : Math.max(earlier.bytesBehind ?? 0, target.bytesBehind ?? 0),
+          },
+        ];
+      }),
+    ),
+  };
+}
+
+function pointOf({ from, to, counts, gauges, response, service, targets }: Interval, isScheduled: boolean): Point {
+  // Two moments can fall together at the end of a run.
+  const seconds = Math.max(to - from, 1e-3);
+  const rate = (count: Count) => digits(counts[count] / seconds);
+  return {
+    time: digits(to),
+    operations: rate('operations'),
+    inserted: rate('inserted'),
+    updated: rate('updated'),
+    deleted: rate('deleted'),
+    target: isScheduled ? rate('arrivals') : null,
+    errors: rate('errors'),
+    retries: rate('retries'),
+    response_p50: quantile(response, 0.5),
+    response_p95: quantile(response, 0.95),
+    response_p99: quantile(response, 0.99),
+    service_p99: quantile(service, 0.99),
+    cpu_cores: rate('cpuSeconds'),
+    memory_bytes: gauges.rssBytes,
+    event_loop: digits(gauges.eventLoopSeconds),
+    lag: Object.fromEntries(
+      [...targets].map(([name, { lag, oldestUnseenSeconds, bytesBehind }]) => [
+        name,
+        { p99: quantile(lag, 0.99), oldest_unseen: digits(oldestUnseenSeconds), bytes: bytesBehind },
+      ]),
+    ),
+  };
+}
+
+function record<Key extends string>(keys: readonly Key[], value: (key: Key) => number): Record<Key, number> {
+  return Object.fromEntries(keys.map((key) => [key, value(key)])) as Record<Key, number>;
+}
+
+function increase(before: Float64Array | undefined, after: Float64Array): Sparse {
+  const found = new Map<number, number>();
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    const count = after[bucket]! - (before?.[bucket] ?? 0);
+    if (count > 0) found.set(bucket, count);
+  }
+  return found;
+}
+
+function sum(first: Sparse, second: Sparse): Sparse {
+  const added = new Map(first);
+  for (const [bucket, count] of second) added.set(bucket, (added.get(bucket) ?? 0) + count);
+  return added;
+}
+
+/** The upper edge of the bucket that a share of all observations is reached in, in seconds. */
+function quantile(counts: Sparse, share: number): number | null {
+  const total = [...counts.values()].reduce((all, count) => all + count, 0);
+  if (total === 0) return null;
+  let seen = 0;
+  for (const bucket of [...counts.keys()].sort((a, b) => a - b)) {
+    seen += counts.get(bucket)!;
+    if (seen >= share * total) return upperEdgeSeconds(bucket);
+  }
+  return null;
+}
+
+/** As many digits as a curve can show: a history of days is written to a file. */
+function digits(value: number): number {
+  return Number(value.toPrecision(5));
+}
