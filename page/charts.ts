@@ -15,6 +15,8 @@ interface ChartKind {
   readonly title: string;
   readonly format: (value: number | null) => string;
   readonly curves: readonly Curve[];
+  /** The scale goes up to here at least: a curve of zeros lies at the bottom. */
+  readonly leastTop?: number;
   /** Times differ by orders of magnitude. */
   readonly logarithmic?: boolean;
 }
@@ -35,6 +37,7 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
     {
       title: 'Operations per second',
       format: rate,
+      leastTop: 1,
       curves: [
         { label: 'achieved', colour: 'first', value: (point) => point.operations },
         ...(isScheduled
@@ -45,6 +48,7 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
     {
       title: 'Events per second',
       format: rate,
+      leastTop: 1,
       curves: [
         { label: 'insert', colour: 'insert', value: (point) => point.inserted },
         { label: 'update', colour: 'update', value: (point) => point.updated },
@@ -65,6 +69,7 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
     {
       title: 'Errors and retries per second',
       format: rate,
+      leastTop: 1,
       curves: [
         { label: 'errors', colour: 'bad', value: (point) => point.errors },
         { label: 'retries', colour: 'quiet', value: (point) => point.retries },
@@ -96,9 +101,14 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
       curves: [{ label: 'cores', colour: 'first', value: (point) => point.cpu_cores }],
     },
     {
-      title: 'Generator: memory and event loop',
+      title: 'Generator: memory',
       format: bytes,
       curves: [{ label: 'memory', colour: 'first', value: (point) => point.memory_bytes }],
+    },
+    {
+      title: 'Generator: delay of its event loops',
+      format: duration,
+      curves: [{ label: 'p99 of the slowest thread', colour: 'first', value: (point) => point.event_loop }],
     },
   );
   return kinds;
@@ -165,7 +175,7 @@ export class Chart {
         y:
           kind.logarithmic === true
             ? { distr: 3 }
-            : { range: { min: { pad: 0, hard: 0, mode: 1 }, max: { pad: 0.1, soft: 1, mode: 2 } } },
+            : { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: kind.leastTop ?? 0, mode: 2 } } },
       },
       axes: [
         { ...axis, values: (_: uPlot, ticks: number[]) => ticks.map(clock) },
@@ -176,7 +186,7 @@ export class Chart {
         },
       ],
       series: [
-        { label: 'time', value: (_: uPlot, value: number | null) => (value === null ? '–' : clock(value)) },
+        { label: 'at', value: (plot: uPlot, value: number | null) => clock(value ?? latest(plot, 0) ?? 0) },
         ...kind.curves.map(({ label, colour: name, dashed }) => ({
           label,
           stroke: () => colour(name),
@@ -184,7 +194,7 @@ export class Chart {
           ...(dashed === true ? { dash: [5, 4] } : {}),
           // A point alone between gaps would draw no line.
           points: { show: false },
-          value: (_: uPlot, value: number | null) => kind.format(value),
+          value: (plot: uPlot, value: number | null, index: number) => kind.format(value ?? latest(plot, index)),
         })),
       ],
     };
@@ -209,6 +219,12 @@ export class Chart {
     const values = this.kind.curves.map(({ label, value }) => `${label} ${this.kind.format(value(point))}`);
     setText(this.reading, `At ${clock(point.time)}: ${values.join(', ')}`);
   }
+}
+
+/* What the legend shows while no cursor is on the chart. */
+function latest(plot: uPlot, series: number): number | null {
+  const values = plot.data[series];
+  return values?.[values.length - 1] ?? null;
 }
 
 function colour(name: string): string {

@@ -95,6 +95,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const end = await traffic.ended;
   const elapsedSeconds = (performance.now() - startMs) / 1000;
   const cpu = process.cpuUsage(cpuBefore);
+  const lastMoment = observed.recorder.end();
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
   if (schedule !== null && (observed.total < 0 || traffic.totals.operations() < observed.total))
     timeUp =
@@ -143,7 +144,7 @@ export async function carryOut(job: Job): Promise<Done> {
         : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
-  const status = observed.end(summary);
+  const status = observed.ended(summary, lastMoment);
   await job.page?.end(status);
   return { summary, registries: observed.registries, facts, points: observed.recorder.points(), status };
 }
@@ -236,11 +237,8 @@ function observe(
     total,
     registries,
     recorder,
-    /** Takes the last moment; the figures of the end. */
-    end: (summary: Summary): Status => {
-      recorder.end();
-      return endedStatus(counted, summary, last!.moment);
-    },
+    /** How the run stands with its summary. */
+    ended: (summary: Summary, moment: Moment): Status => endedStatus(counted, summary, moment),
   };
 }
 

@@ -48,10 +48,12 @@ export class Recorder {
     return this.verdict()?.limit ?? null;
   }
 
-  /** Takes the last moment. */
-  end(): void {
+  /** Takes the last moment, and gives it back. */
+  end(): Moment {
     clearInterval(this.timer);
-    this.record();
+    const moment = readMoment(this.options);
+    this.series.close(moment);
+    return moment;
   }
 
   private record(): void {

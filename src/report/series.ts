@@ -48,6 +48,7 @@ export interface TargetPoint {
 
 /** So many intervals are kept, an even number; at one second each, the first half hour is whole. */
 const CAPACITY = 2000;
+const SHORTEST_SECONDS = 0.5;
 
 /**
  * A run's history. When there is no room for another interval neighbours are joined, two by two: it gets coarser, and nothing
@@ -78,6 +79,19 @@ export class Series {
       if (this.intervals.length === CAPACITY) this.thin();
     }
     return pointOf(interval, this.isScheduled);
+  }
+
+  /** Takes the last moment. It belongs to the time before where it comes right behind it: a rate over so little says nothing. */
+  close(moment: Moment): void {
+    const before = this.held ?? this.intervals[this.intervals.length - 1];
+    if (before === undefined || moment.seconds - this.last.seconds > SHORTEST_SECONDS) {
+      this.add(moment);
+      return;
+    }
+    const joined = join(before, between(this.last, moment));
+    if (this.held === null) this.intervals[this.intervals.length - 1] = joined;
+    else this.held = joined;
+    this.last = moment;
   }
 
   /** The whole history, oldest first. */
