@@ -27,6 +27,7 @@ const built = modified('dist/.tsbuildinfo');
 const sources = Math.max(
   newest('src'),
   newest('workers'),
+  newest('grafana'),
   modified('tsconfig.json'),
   modified('tsconfig.build.json'),
   modified('package.json'),

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { parseDurationMs } from '../src/config/duration.js';
 import { parseConfig } from '../src/config/load.js';
 import { configFor, createDatabase, runCli } from './server/database.js';
@@ -74,6 +74,41 @@ describe('the recipes', () => {
       expect(summary.totals).toMatchObject({ rejected: 0, failed: 0 });
       await database.drop();
     }
+  });
+});
+
+describe('the containers', () => {
+  it('run a configuration that fits their tables, on the servers that compose.yaml names', async () => {
+    const { services } = parse(readFileSync('compose.yaml', 'utf8')) as {
+      services: Record<string, { volumes?: string[]; environment?: Record<string, string> }>;
+    };
+    for (const { volumes = [] } of Object.values(services))
+      for (const volume of volumes) expect(existsSync(volume.split(':')[0]!), volume).toBe(true);
+    const text = readFileSync('docker/run.yaml', 'utf8');
+    const file = parseConfig('docker/run.yaml', text, [], { POSTGRES_PASSWORD: 'x' });
+    expect(Object.keys(services)).toEqual(
+      expect.arrayContaining([
+        file.connection.host,
+        ...file.replication!.targets.map(({ connection }) => connection.host),
+      ]),
+    );
+    const database = await createDatabase(readFileSync('docker/demo.sql', 'utf8'));
+    const { replication: _targets, ...local } = parse(text) as Record<string, unknown>;
+    const yaml = stringify({
+      ...local,
+      connection: { host: '127.0.0.1', port: database.port, database: database.name, user: 'postgres' },
+      metrics: { enabled: false },
+    });
+    const { code, summary, stderr } = await runCli(yaml, ['--duration', '3s']);
+    expect(stderr).not.toContain('so no');
+    expect(code).toBe(0);
+    expect(summary.totals).toMatchObject({ rejected: 0, failed: 0, dropped: 0 });
+    await database.drop();
+  });
+
+  it('start a demo of replication that is a valid configuration', () => {
+    const config = parseConfig('c.yaml', readFileSync('examples/replication.yaml', 'utf8'), [], {});
+    expect(config.replication!.targets.map(({ kind }) => kind)).toEqual(['physical', 'logical']);
   });
 });
 

@@ -68,6 +68,8 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   registry.setContentType(contentType as typeof Registry.PROMETHEUS_CONTENT_TYPE);
   registry.setDefaultLabels({ run_id: source.runId });
   collectDefaultMetrics({ register: registry });
+  // Gauges by the name of a counter; the same figures stand under names without the suffix, by type.
+  for (const kind of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${kind}_total`);
   const { totals, plan } = source;
   const add: Add = (type, name, help, values) => {
     const metric = {
