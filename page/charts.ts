@@ -71,8 +71,9 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
       format: rate,
       leastTop: 1,
       curves: [
-        { label: 'errors', colour: 'bad', value: (point) => point.errors },
+        // The last one is drawn on top.
         { label: 'retries', colour: 'quiet', value: (point) => point.retries },
+        { label: 'errors', colour: 'bad', value: (point) => point.errors },
       ],
     },
   ];

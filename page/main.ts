@@ -48,8 +48,8 @@ class Page {
     this.draw();
   }
 
-  update({ point, status }: Update): void {
-    this.data = { ...this.data, status };
+  update({ run, point, status }: Update): void {
+    this.data = { ...this.data, run, status };
     if (point !== null) this.points.push(point);
     this.draw();
   }

@@ -111,7 +111,11 @@ export class Tables {
       'section',
       {},
       element('h2', {}, 'Tables'),
-      element('div', { class: 'scroll' }, element('table', { id: 'tables' }, element('thead', {}, row), this.body)),
+      element(
+        'div',
+        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'tables' },
+        element('table', { id: 'tables' }, element('thead', {}, row), this.body),
+      ),
       this.note,
     );
   }
@@ -244,14 +248,14 @@ function summarySection(summary: Summary): HTMLElement {
     ),
     element(
       'div',
-      { class: 'scroll' },
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'latencies' },
       element(
         'table',
         { id: 'latencies' },
         element(
           'thead',
           {},
-          element('tr', {}, ...['', ...percentiles].map((title) => element('th', { scope: 'col' }, title))),
+          element('tr', {}, ...['operation', ...percentiles].map((title) => element('th', { scope: 'col' }, title))),
         ),
         element(
           'tbody',

@@ -78,6 +78,7 @@ export interface PageData {
 
 /** What the page is sent every second. */
 export interface Update {
+  readonly run: RunFacts | null;
   readonly point: Point | null;
   readonly status: Status;
 }

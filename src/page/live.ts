@@ -57,7 +57,7 @@ export class LivePage {
   /** The run has ended; readers are told, and who asks later sees the same. */
   async end(status: Status): Promise<void> {
     this.status = () => status;
-    const text = event({ point: null, status });
+    const text = event({ run: this.run, point: null, status });
     const told = [...this.readers].map((reader) => new Promise<void>((resolve) => reader.end(text, () => resolve())));
     const patience = new Promise<void>((resolve) => setTimeout(resolve, FAREWELL_MS).unref());
     await Promise.race([Promise.all(told), patience]);
@@ -77,14 +77,14 @@ export class LivePage {
 
   private admit(request: IncomingMessage, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-    response.write(event({ point: null, status: this.status() }));
+    response.write(event({ run: this.run, point: null, status: this.status() }));
     this.readers.add(response);
     request.once('close', () => this.readers.delete(response));
   }
 
   private send(point: Point | null): void {
     if (this.readers.size === 0) return;
-    const text = event({ point, status: this.status() });
+    const text = event({ run: this.run, point, status: this.status() });
     for (const reader of this.readers) {
       if (reader.writableLength > MOST_UNSENT_BYTES) reader.destroy();
       else reader.write(text);

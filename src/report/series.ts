@@ -164,7 +164,7 @@ function pointOf({ from, to, counts, gauges, response, service, targets }: Inter
   const seconds = Math.max(to - from, 1e-3);
   const rate = (count: Count) => digits(counts[count] / seconds);
   return {
-    time: digits(to),
+    time: Math.round(to * 100) / 100,
     operations: rate('operations'),
     inserted: rate('inserted'),
     updated: rate('updated'),
