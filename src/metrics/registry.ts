@@ -1,10 +1,11 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import type { ReplicationReading } from '../lag/probe.js';
 import type { TargetReading } from '../lag/target.js';
-import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
+import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import { type CounterTotals, type HistogramTotals, OUTCOMES } from '../traffic/counters.js';
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 import { LIMITS, type Limit } from '../traffic/verdict.js';
+import { TableSeries } from './table-series.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricsSource {
@@ -48,8 +49,13 @@ export class Registries {
 
 type Add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, values: () => Value[]) => void;
 
-interface Value {
-  readonly labels: Readonly<Record<string, string | number>>;
+const NO_LABELS = {};
+
+type Labels = Readonly<Record<string, string | number>>;
+
+/** A series' value at a scrape. */
+export interface Value {
+  readonly labels: Labels;
   readonly value: number;
   readonly metricName?: string;
 }
@@ -66,8 +72,8 @@ const BOUNDS_SECONDS: readonly number[] = [
 function createRegistry(source: MetricsSource, contentType: ContentType): Registry {
   const registry = new Registry();
   registry.setContentType(contentType as typeof Registry.PROMETHEUS_CONTENT_TYPE);
-  registry.setDefaultLabels({ run_id: source.runId });
-  collectDefaultMetrics({ register: registry });
+  const run = { run_id: source.runId };
+  collectDefaultMetrics({ register: registry, labels: run });
   // Gauges by the name of a counter; the same figures stand under names without the suffix, by type.
   for (const kind of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${kind}_total`);
   const { totals, plan } = source;
@@ -78,12 +84,19 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
       type,
       aggregator: 'sum',
       // For OpenMetrics prom-client takes the suffix off a counter's name, and puts it back on its samples.
-      get: async () => ({ name: metric.name, help, type, aggregator: 'sum', values: values() }),
+      get: async () => ({ name: metric.name, help, type, aggregator: 'sum', values: values().map(shared) }),
       reset: () => undefined,
     };
     registry.registerMetric(metric as unknown as Metric);
   };
-  const tables = new TableLabels(plan, source.tableLabelLimit);
+  // prom-client writes labels out once where the object that holds them stays the same: most of a scrape's time.
+  const known = new WeakMap<Labels, Labels>();
+  const shared = ({ labels, ...rest }: Value) => {
+    const sharedLabels = known.get(labels) ?? { ...labels, ...run };
+    known.set(labels, sharedLabels);
+    return { ...rest, labels: NO_LABELS, sharedLabels };
+  };
+  const tables = new TableSeries(plan, source.tableLabelLimit, totals);
 
   add('gauge', 'eventgen_info', 'Constant 1; what runs is in the labels.', () => [
     {
@@ -96,33 +109,43 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
       value: 1,
     },
   ]);
-  add('counter', 'eventgen_operations_total', 'Operations by how they ended.', () =>
-    tables.sum((relation, operation) =>
-      OUTCOMES.map((outcome) => [
-        { operation, outcome: outcome === 'rolledBack' ? 'rolled_back' : outcome },
-        totals.table(relation, operation, outcome),
-      ]),
+  add(
+    'counter',
+    'eventgen_operations_total',
+    'Operations by how they ended.',
+    tables.of(
+      OUTCOMES.map((field) => ({ labels: { outcome: field === 'rolledBack' ? 'rolled_back' : field }, field })),
     ),
   );
-  add('counter', 'eventgen_rows_total', 'Rows changed by committed operations.', () =>
-    tables.sum((relation, operation) => [[{ operation }, totals.table(relation, operation, 'rows')]]),
+  add(
+    'counter',
+    'eventgen_rows_total',
+    'Rows changed by committed operations.',
+    tables.of([{ labels: {}, field: 'rows' }]),
   );
-  add('counter', 'eventgen_cascaded_rows_total', 'Rows that the server changed with a deleted one.', () =>
-    tables.sum((relation, operation) =>
-      operation === 'insert' ? [] : [[{ operation }, totals.table(relation, operation, 'cascaded')]],
-    ),
+  add(
+    'counter',
+    'eventgen_cascaded_rows_total',
+    'Rows that the server changed with a deleted one.',
+    tables.of([{ labels: {}, field: 'cascaded', operations: ['update', 'delete'] }]),
   );
-  add('counter', 'eventgen_retries_total', 'Further attempts at operations, by reason.', () =>
-    tables.sum((relation, operation) => [
-      [{ operation, reason: 'values' }, totals.table(relation, operation, 'retriesValues')],
-      [{ operation, reason: 'transient' }, totals.table(relation, operation, 'retriesTransient')],
-      [{ operation, reason: 'vacant' }, totals.table(relation, operation, 'retriesVacant')],
+  add(
+    'counter',
+    'eventgen_retries_total',
+    'Further attempts at operations, by reason.',
+    tables.of([
+      { labels: { reason: 'values' }, field: 'retriesValues' },
+      { labels: { reason: 'transient' }, field: 'retriesTransient' },
+      { labels: { reason: 'vacant' }, field: 'retriesVacant' },
     ]),
   );
   add('counter', 'eventgen_errors_total', 'Statements refused by the server, by SQLSTATE.', () => {
     const sums = new Map<string, Value>();
-    for (const { sqlstate, relation, count } of totals.errors())
-      addUp(sums, { sqlstate, table: tables.label(relation) }, count);
+    for (const { sqlstate, relation, count } of totals.errors()) {
+      const labels = { sqlstate, table: tables.label(relation) };
+      const key = `${sqlstate}/${labels.table}`;
+      sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + count });
+    }
     return [...sums.values()];
   });
   add('counter', 'eventgen_reconnects_total', 'Connections established after a loss.', () => [
@@ -220,36 +243,6 @@ function addReplication(add: Add, read: () => ReplicationReading): void {
   add('gauge', 'eventgen_replication_slot_retained_bytes', 'Log that the server keeps for a slot.', () =>
     read().slots.map(({ slot, retainedBytes }) => ({ labels: { slot }, value: retainedBytes })),
   );
-}
-
-type Cell = readonly [labels: Readonly<Record<string, string>>, value: number];
-
-/** The table label, from a closed set: the first tables by name, `other` for the rest. */
-class TableLabels {
-  private readonly labels: readonly string[];
-
-  constructor(plan: Plan, limit: number) {
-    this.labels = plan.relations.map((relation, index) => (index < limit ? relation.label : 'other'));
-  }
-
-  label(relation: number): string {
-    return this.labels[relation] ?? 'other';
-  }
-
-  sum(cells: (relation: number, operation: OperationKind) => readonly Cell[]): Value[] {
-    const sums = new Map<string, Value>();
-    for (const [relation, table] of this.labels.entries()) {
-      for (const operation of OPERATION_KINDS) {
-        for (const [labels, value] of cells(relation, operation)) addUp(sums, { ...labels, table }, value);
-      }
-    }
-    return [...sums.values()];
-  }
-}
-
-function addUp(sums: Map<string, Value>, labels: Readonly<Record<string, string>>, value: number): void {
-  const key = Object.values(labels).join('\u0000');
-  sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + value });
 }
 
 const WARM_UP = { response: 'warmUpResponse', service: 'warmUpService' } as const;

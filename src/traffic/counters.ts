@@ -212,17 +212,14 @@ export class CounterTotals {
 
   /** Every field of an operation over all tables, in one pass: for whoever asks once a second. */
   totals(kind: OperationKind): Readonly<Record<TableField, number>> {
-    const sums = Object.fromEntries(TABLE_FIELDS.map((field) => [field, 0])) as Record<TableField, number>;
     const width = TABLE_FIELDS.length;
+    const sums = new Float64Array(width);
+    const first = OPERATION_KINDS.indexOf(kind) * width;
     for (const block of this.blocks) {
-      for (
-        let at = OPERATION_KINDS.indexOf(kind) * width;
-        at < this.layout.histograms;
-        at += OPERATION_KINDS.length * width
-      )
-        for (let field = 0; field < width; field++) sums[TABLE_FIELDS[field]!] += block[at + field]!;
+      for (let at = first; at < this.layout.histograms; at += OPERATION_KINDS.length * width)
+        for (let field = 0; field < width; field++) sums[field]! += block[at + field]!;
     }
-    return sums;
+    return Object.fromEntries(TABLE_FIELDS.map((field, index) => [field, sums[index]!])) as Record<TableField, number>;
   }
 
   /** Operations that have ended, however they did. */
