@@ -37,7 +37,7 @@ metrics: { port: 0, table_label_limit: ${limit} }
       child.stderr.on('data', (chunk: Buffer) => {
         text += chunk.toString();
       });
-      while (!/live page on/.test(text)) await sleep(0.1);
+      while (!/metrics on/.test(text)) await sleep(0.1);
       const base = /(http:\/\/[^/]+)\/metrics/.exec(text)![1]!;
       while ((await fetch(`${base}/metrics`)).status !== 200) await sleep(0.2);
       await sleep(8);

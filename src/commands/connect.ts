@@ -50,6 +50,19 @@ export async function connectCoordinator(
   return client;
 }
 
+/** Ends every session of a run, also those whose statements are still under way. */
+export async function endSessions(settings: ConnectionSettings, config: Config, runId: string): Promise<void> {
+  const client = await connectCoordinator(settings, config, `${runId}/stop`);
+  try {
+    await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()',
+      [`eventgen/${runId}/`],
+    );
+  } finally {
+    await client.end();
+  }
+}
+
 function adviceFor(error: NodeJS.ErrnoException): string {
   const message = error.message || error.code || 'failed';
   switch (error.code) {

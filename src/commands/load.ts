@@ -20,12 +20,12 @@ import { applicationName } from '../traffic/message.js';
 import { endBackends } from '../traffic/recovery.js';
 import { type OwnedSequence, settleSequences } from '../traffic/sequences.js';
 import { VERSION } from '../version.js';
-import { connectCoordinator, connectRehearsal } from './connect.js';
+import { connectCoordinator, connectRehearsal, endSessions } from './connect.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { EXIT } from './exit.js';
 import { decodePlan, encodePlan } from './plan-file.js';
 import { prepare } from './prepare.js';
-import { StopSignals } from './stop-signals.js';
+import { Stopped, StopSignals } from './stop-signals.js';
 import { writeSummary } from './summary-file.js';
 
 export interface LoadCommandOptions {
@@ -80,7 +80,10 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     const journal = new Journal(options.journalFile ?? `${options.file}.load`);
     const { generator } = config;
     workers = startWorkers(workerCount(generator.workers, generator.connections), 'load');
-    const job = await decide(options, config, runId, journal, progress);
+    const job = await stops.interruptible(decide(options, config, runId, journal, progress), () =>
+      endSessions(connection, config, runId),
+    );
+    progress.stop();
     const startMs = performance.now();
     const loading = startLoading({
       ...job,
@@ -123,17 +126,19 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : loadText(summary));
     return summary.exit.code;
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
+    const isStopped = error instanceof Stopped;
+    if (!isStopped && !(error instanceof SetupError)) throw error;
+    const code = isStopped ? EXIT.finished : EXIT.setup;
     if (options.summaryFile !== undefined)
       writeSummary(options.summaryFile, {
         schema_version: 1,
         version: VERSION,
         tables: {},
         errors: {},
-        exit: { code: EXIT.setup, reason: error.message },
+        exit: { code, reason: error.message },
       });
-    progress.message('error', error.message);
-    return EXIT.setup;
+    progress.message(isStopped ? 'info' : 'error', error.message);
+    return code;
   } finally {
     progress.stop();
     stops.ignore();

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
@@ -14,7 +13,7 @@ import { settleSequences } from '../traffic/sequences.js';
 import { VERSION } from '../version.js';
 import { indexBuilderFor, probeFor } from './beside.js';
 import { carryOut } from './carry-out.js';
-import { connectCoordinator, connectRehearsal } from './connect.js';
+import { connectCoordinator, connectRehearsal, endSessions } from './connect.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
 import { type Prepared, wantedOperations } from './examine.js';
@@ -23,7 +22,7 @@ import { explain, type Place } from './explain.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { findingText, prepare } from './prepare.js';
 import { type Publishing, publish } from './publish.js';
-import { StopSignals } from './stop-signals.js';
+import { Stopped, StopSignals } from './stop-signals.js';
 import { writeSummary } from './summary-file.js';
 import { untilSummary } from './until.js';
 
@@ -47,83 +46,121 @@ export interface RunOptions {
 /** The main job: YAML → catalog → plan → traffic → summary. Returns the exit code. */
 export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
-  const stops = new StopSignals();
-  let servers: DemoServers | undefined;
-  let endpoint: Endpoint | undefined;
-  let configuration: string | null = null;
-  let workers: Workers | undefined;
-  // Neither writes to the database.
-  const isTrial = options.dryRun || options.explain !== undefined;
+  const session = new Session(options, progress);
   try {
     if (options.explain !== undefined && options.planFile !== undefined) {
       const { plan, claims } = readPlanFile(options.planFile);
       process.stdout.write(explain(plan, claims, options.explain));
       return EXIT.finished;
     }
-    const written = loadConfig(options.file, options.overrides, environment);
-    configuration = written.source.withoutSecrets();
-    if (options.reportFile !== undefined && !isTrial) checkReport(options.reportFile);
-    let page: LivePage | undefined;
-    if (written.metrics.enabled && !isTrial) {
-      endpoint = await openEndpoint(written.metrics.host, written.metrics.port);
-      progress.message(
-        'info',
-        `metrics on http://${written.metrics.host}:${endpoint.port}/metrics, live page on http://${written.metrics.host}:${endpoint.port}/`,
+    const config = await session.open(environment);
+    const prepared = await session.prepare(config);
+    if (options.explain !== undefined || options.dryRun) {
+      if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
+      const { plan, claims, findings } = prepared;
+      process.stdout.write(
+        options.explain !== undefined ? explain(plan, claims, options.explain) : dryRunText(plan, claims, findings),
       );
-      page = new LivePage(endpoint);
+      return EXIT.finished;
     }
-    const step = (text: string) => {
-      progress.step(text);
-      page?.prepare(text);
-    };
-    const runId = randomBytes(4).toString('hex');
-    if (written.embedded)
-      servers = await startDemo(written, runId, {
-        say: (text) => progress.message('info', text),
-        replicas: !isTrial,
-      });
-    const config = servers?.config ?? written;
-    const settings = config.connection;
-    const client = await connectCoordinator(settings, config, runId);
-    if (!isTrial)
-      workers = startWorkers(workerCount(config.generator.workers, config.generator.connections), 'traffic');
-    let prepared: Prepared;
+    return await session.carryOut(config, prepared);
+  } catch (error) {
+    const isStopped = error instanceof Stopped;
+    if (!isStopped && !(error instanceof SetupError)) throw error;
+    progress.message(isStopped ? 'info' : 'error', error.message);
+    session.tellRefused({ code: isStopped ? EXIT.finished : EXIT.setup, reason: error.message });
+    return isStopped ? EXIT.finished : EXIT.setup;
+  } finally {
+    await session.close();
+  }
+}
+
+/** What a run holds open: servers, threads, the port of its page. */
+class Session {
+  private readonly options: RunOptions;
+  private readonly progress: Progress;
+  private readonly stops = new StopSignals();
+  private readonly runId = randomBytes(4).toString('hex');
+  /** Neither a dry run nor an explanation writes to the database. */
+  private readonly isTrial: boolean;
+  private configuration: string | null = null;
+  private servers: DemoServers | undefined;
+  private endpoint: Endpoint | undefined;
+  private page: LivePage | undefined;
+  private workers: Workers | undefined;
+
+  constructor(options: RunOptions, progress: Progress) {
+    this.options = options;
+    this.progress = progress;
+    this.isTrial = options.dryRun || options.explain !== undefined;
+  }
+
+  /** The configuration, with everything that it asks for before the database is read. */
+  async open(environment: NodeJS.ProcessEnv): Promise<Config> {
+    const { options, progress, isTrial } = this;
+    const config = loadConfig(options.file, options.overrides, environment);
+    this.configuration = config.source.withoutSecrets();
+    if (options.reportFile !== undefined && !isTrial) checkReport(options.reportFile);
+    const { enabled, host, port } = config.metrics;
+    if (enabled && !isTrial) {
+      this.endpoint = await openEndpoint(host, port);
+      this.page = new LivePage(this.endpoint);
+      const address = `http://${host}:${this.endpoint.port}`;
+      progress.message('info', `live page on ${address}/`);
+      progress.message('info', `metrics on ${address}/metrics`);
+    }
+    if (!config.embedded) return config;
+    const say = (text: string) => progress.message('info', text);
+    this.servers = await startDemo(config, this.runId, { say, replicas: !isTrial });
+    return this.servers.config;
+  }
+
+  /** Reads the database and decides everything; a signal ends it. */
+  async prepare(config: Config): Promise<Prepared> {
+    const { progress, runId, isTrial } = this;
+    const { connection, generator } = config;
+    const client = await connectCoordinator(connection, config, runId);
+    // They load their code meanwhile.
+    if (!isTrial) this.workers = startWorkers(workerCount(generator.workers, generator.connections), 'traffic');
+    const work = prepare(client, config, {
+      dryRun: isTrial,
+      say: (level, text) => progress.message(level, text),
+      step: (text) => {
+        progress.step(text);
+        this.page?.prepare(text);
+      },
+      rehearsal: generator.rehearse ? () => connectRehearsal(connection, config, runId) : null,
+    });
     try {
-      prepared = await prepare(client, config, {
-        dryRun: isTrial,
-        say: (level, text) => progress.message(level, text),
-        step,
-        rehearsal: config.generator.rehearse ? () => connectRehearsal(settings, config, runId) : null,
-      });
+      const prepared = await this.stops.interruptible(work, () => endSessions(connection, config, runId));
+      const { untilFile } = this.options;
+      return untilFile === undefined ? prepared : { ...prepared, plan: untilSummary(prepared.plan, untilFile) };
     } finally {
+      progress.stop();
       await client.end();
     }
-    if (options.untilFile !== undefined)
-      prepared = { ...prepared, plan: untilSummary(prepared.plan, options.untilFile) };
-    if (options.explain !== undefined) {
-      process.stdout.write(explain(prepared.plan, prepared.claims, options.explain));
-      return EXIT.finished;
-    }
+  }
+
+  /** The traffic, and everything that is told of it. Returns the exit code. */
+  async carryOut(config: Config, prepared: Prepared): Promise<number> {
+    const { options, progress, stops, runId } = this;
     if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
-    if (options.dryRun) {
-      process.stdout.write(dryRunText(prepared.plan, prepared.claims, prepared.findings));
-      return EXIT.finished;
-    }
     const { summary, registries, facts, points, status } = await carryOut({
       config,
       prepared,
       runId,
       progress,
       stops,
-      endpoint,
-      page,
-      workers: workers!,
+      endpoint: this.endpoint,
+      page: this.page,
+      workers: this.workers!,
       indexBuilder: await indexBuilderFor(config, prepared, runId, progress),
       probe: await probeFor(config, runId, progress),
     });
-    await settle(settings, config, prepared, runId, progress);
+    await settle(config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
     if (options.reportFile !== undefined) {
+      const { configuration } = this;
       const coverage = coverageOf(config, prepared);
       writeReport(options.reportFile, { run: facts, points, status, summary, configuration, coverage });
       progress.message('info', `report: ${options.reportFile}`);
@@ -131,31 +168,25 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    if (options.summaryFile !== undefined) {
-      writeSummary(options.summaryFile, {
-        schema_version: 1,
-        version: VERSION,
-        tables: {},
-        errors: {},
-        lanes: [],
-        exit: { code: EXIT.setup, reason: error.message },
-      });
-    }
-    if (options.reportFile !== undefined) {
-      const status = refused({ code: EXIT.setup, reason: error.message });
+  }
+
+  /** Summary and report of a run that did not begin. */
+  tellRefused(exit: { readonly code: number; readonly reason: string }): void {
+    const { summaryFile, reportFile } = this.options;
+    if (summaryFile !== undefined)
+      writeSummary(summaryFile, { schema_version: 1, version: VERSION, tables: {}, errors: {}, lanes: [], exit });
+    if (reportFile !== undefined && !this.isTrial) {
       const nothing = { run: null, points: [], summary: null, coverage: null };
-      writeReport(options.reportFile, { ...nothing, status, configuration });
+      writeReport(reportFile, { ...nothing, status: refused(exit), configuration: this.configuration });
     }
-    progress.message('error', error.message);
-    return EXIT.setup;
-  } finally {
-    progress.stop();
-    stops.ignore();
-    await workers?.end();
-    await endpoint?.close();
-    await servers?.stop();
+  }
+
+  async close(): Promise<void> {
+    this.progress.stop();
+    this.stops.ignore();
+    await this.workers?.end();
+    await this.endpoint?.close();
+    await this.servers?.stop();
   }
 }
 
@@ -170,16 +201,10 @@ function coverageOf(config: Config, { plan, findings }: Prepared): Coverage {
 }
 
 /** Sets the sequences of written columns to their exact end. Where the server is away they stay past the run's values. */
-async function settle(
-  settings: ConnectionSettings,
-  config: Config,
-  prepared: Prepared,
-  runId: string,
-  progress: Progress,
-): Promise<void> {
+async function settle(config: Config, prepared: Prepared, runId: string, progress: Progress): Promise<void> {
   if (prepared.sequences.length === 0) return;
   try {
-    const client = await connectCoordinator(settings, config, runId);
+    const client = await connectCoordinator(config.connection, config, runId);
     await settleSequences(client, prepared.sequences);
     await client.end();
   } catch (error) {

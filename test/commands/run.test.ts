@@ -6,32 +6,25 @@ const { demo, tables } = databasesPerTest();
 const DEMO = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 12345';
 
 describe('a run', () => {
-  it('leaves the same rows with 1, 2 and 4 workers, and counts them exactly', async () => {
-    const hashes: Record<string, string>[] = [];
-    for (const workers of [1, 2, 4]) {
-      const database = await demo();
-      const { code, summary } = await runCli(
-        configFor(database, `${DEMO}\nnum_iterations: 20000\nworkers: ${workers}`),
-      );
-      expect(code).toBe(0);
-      expect(summary.totals).toMatchObject({
-        operations: 20_000,
-        committed: 20_000,
-        rejected: 0,
-        failed: 0,
-        in_doubt_unknown: 0,
-      });
-      expect(summary.reproducible).toBe(true);
-      for (const table of TABLES) {
-        const entry = summary.tables[`public.${table}`]!;
-        expect(entry.rows_expected).toBe(await count(database, table));
-        for (const kind of ['insert', 'update', 'delete'] as const)
-          expect(entry[kind].operations).toBeGreaterThanOrEqual(1000);
-      }
-      hashes.push(await contentHash(database, TABLES));
+  // That the rows do not depend on the number of workers is reproducible.test.ts's.
+  it('counts the rows of every table exactly', async () => {
+    const database = await demo();
+    const { code, summary } = await runCli(configFor(database, `${DEMO}\nnum_iterations: 20000\nworkers: 4`));
+    expect(code).toBe(0);
+    expect(summary.totals).toMatchObject({
+      operations: 20_000,
+      committed: 20_000,
+      rejected: 0,
+      failed: 0,
+      in_doubt_unknown: 0,
+    });
+    expect(summary.reproducible).toBe(true);
+    for (const table of TABLES) {
+      const entry = summary.tables[`public.${table}`]!;
+      expect(entry.rows_expected).toBe(await count(database, table));
+      for (const kind of ['insert', 'update', 'delete'] as const)
+        expect(entry[kind].operations).toBeGreaterThanOrEqual(1000);
     }
-    expect(hashes[1]).toEqual(hashes[0]);
-    expect(hashes[2]).toEqual(hashes[0]);
   });
 
   it('follows the weights within 1 %, with 1 and with 8 lanes', async () => {

