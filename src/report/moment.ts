@@ -25,7 +25,7 @@ export const GAUGES = ['rssBytes', 'eventLoopSeconds'] as const;
 export type Gauge = (typeof GAUGES)[number];
 
 /** A replication target at one moment. */
-export interface TargetMoment {
+interface TargetMoment {
   readonly target: string;
   readonly lag: Float64Array;
   readonly oldestUnseenSeconds: number;

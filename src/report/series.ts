@@ -40,7 +40,7 @@ export interface Point {
   readonly lag: Readonly<Record<string, TargetPoint>>;
 }
 
-export interface TargetPoint {
+interface TargetPoint {
   readonly p99: number | null;
   readonly oldest_unseen: number;
   readonly bytes: number | null;
