@@ -16,6 +16,7 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/traffic'],
   ['src/bulk', 'src/lag'],
   ['src/metrics', 'src/report', 'src/server', 'workers'],
+  ['src/page'],
   ['src/commands'],
   ['src/cli.ts'],
 ];

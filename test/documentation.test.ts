@@ -44,7 +44,9 @@ describe('the reference', () => {
 
   it('has valid examples', () => {
     for (const text of [README, REFERENCE, RECIPES].flatMap((file) => blocks(file, 'yaml'))) {
-      expect(() => parseConfig('example.yaml', text, [], { APP_PASSWORD: 'x' })).not.toThrow();
+      expect(() =>
+        parseConfig('example.yaml', text, [], { APP_PASSWORD: 'x', DATABASE_URL: 'postgresql://a@b/c' }),
+      ).not.toThrow();
     }
     expect(blocks(README, 'yaml').length + blocks(REFERENCE, 'yaml').length).toBeGreaterThan(1);
   });
@@ -53,7 +55,7 @@ describe('the reference', () => {
 describe('the recipes', () => {
   it('run as they stand, but for their length', async () => {
     const recipes = blocks(RECIPES, 'yaml');
-    expect(recipes).toHaveLength(5);
+    expect(recipes).toHaveLength(7);
     for (const recipe of recipes) {
       const database = await createDatabase(
         'CREATE TABLE a (id int PRIMARY KEY, code text UNIQUE, v text); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a, v text)',

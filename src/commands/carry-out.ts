@@ -36,15 +36,21 @@ export interface Job {
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
+  /** Takes what there is where a second signal forces the end. */
+  readonly forced: (seen: Seen) => void;
 }
 
-/** What is left of a run when it has ended. */
-export interface Done {
-  readonly summary: Summary;
-  readonly registries: Registries;
+/** What the page and the report show of a run. */
+interface Seen {
   readonly facts: RunFacts;
   readonly points: readonly Point[];
   readonly status: Status;
+}
+
+/** What is left of a run when it has ended. */
+export interface Done extends Seen {
+  readonly summary: Summary;
+  readonly registries: Registries;
 }
 
 /** The traffic from its first operation to its summary. */
@@ -89,6 +95,9 @@ export async function carryOut(job: Job): Promise<Done> {
         }, shape.duration);
   const facts = factsOf(job, startedAt, traffic);
   const observed = observe(job, { traffic, schedule, facts, startMs, examples: notices.examples });
+  stops.beforeForced((exit) =>
+    job.forced({ facts, points: observed.recorder.points(), status: { ...observed.status(), exit } }),
+  );
   const watch = new ThresholdWatch(config, traffic, startMs, probe);
   job.indexBuilder?.start();
   probe?.start();
@@ -219,24 +228,19 @@ function observe(
   });
   endpoint?.serve(registries);
   progress.start(new TrafficMeter(metered));
-  page?.begin(
-    facts,
-    () => recorder.points(),
-    () => {
-      const moment = last?.moment ?? readMoment(source);
-      const point = last?.point ?? pointBetween(moment, moment, schedule !== null);
-      const remaining = remainingSeconds(metered, moment);
-      return runningStatus(counted, moment, point, {
-        phase: phase() ?? 'running',
-        remaining,
-        verdict: recorder.verdict(),
-      });
-    },
-  );
+  const status = (): Status => {
+    const moment = last?.moment ?? readMoment(source);
+    const point = last?.point ?? pointBetween(moment, moment, schedule !== null);
+    const remaining = remainingSeconds(metered, moment);
+    const verdict = recorder.verdict();
+    return runningStatus(counted, moment, point, { phase: phase() ?? 'running', remaining, verdict });
+  };
+  page?.begin(facts, () => recorder.points(), status);
   return {
     total,
     registries,
     recorder,
+    status,
     /** How the run stands with its summary. */
     ended: (summary: Summary, moment: Moment): Status => endedStatus(counted, summary, moment),
   };

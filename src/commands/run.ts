@@ -7,12 +7,13 @@ import { LivePage } from '../page/live.js';
 import { checkReport, writeReport } from '../page/report.js';
 import { refused } from '../page/status.js';
 import { Progress } from '../report/progress.js';
+import type { Summary } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
 import { startWorkers, type Workers, workerCount } from '../traffic/coordinator.js';
 import { settleSequences } from '../traffic/sequences.js';
 import { VERSION } from '../version.js';
 import { indexBuilderFor, probeFor } from './beside.js';
-import { carryOut } from './carry-out.js';
+import { carryOut, type Done } from './carry-out.js';
 import { connectCoordinator, connectRehearsal, endSessions } from './connect.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
@@ -145,7 +146,7 @@ class Session {
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
     if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
-    const { summary, registries, facts, points, status } = await carryOut({
+    const { summary, registries, ...seen } = await carryOut({
       config,
       prepared,
       runId,
@@ -156,18 +157,28 @@ class Session {
       workers: this.workers!,
       indexBuilder: await indexBuilderFor(config, prepared, runId, progress),
       probe: await probeFor(config, runId, progress),
+      forced: (seen) => this.report(config, prepared, seen, null),
     });
     await settle(config, prepared, runId, progress);
     if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
-    if (options.reportFile !== undefined) {
-      const { configuration } = this;
-      const coverage = coverageOf(config, prepared);
-      writeReport(options.reportFile, { run: facts, points, status, summary, configuration, coverage });
-      progress.message('info', `report: ${options.reportFile}`);
-    }
+    this.report(config, prepared, seen, summary);
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
+  }
+
+  private report(
+    config: Config,
+    prepared: Prepared,
+    { facts, points, status }: Pick<Done, 'facts' | 'points' | 'status'>,
+    summary: Summary | null,
+  ): void {
+    const { configuration, progress } = this;
+    const { reportFile } = this.options;
+    if (reportFile === undefined) return;
+    const coverage = coverageOf(config, prepared);
+    writeReport(reportFile, { run: facts, points, status, summary, configuration, coverage });
+    progress.message('info', `report: ${reportFile}`);
   }
 
   /** Summary and report of a run that did not begin. */

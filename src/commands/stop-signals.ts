@@ -9,8 +9,13 @@ export class Stopped extends Error {
 export class StopSignals {
   signal: string | null = null;
   private handler: ((signal: string) => void) | null = null;
+  private last: ((exit: { readonly code: number; readonly reason: string }) => void) | null = null;
   private readonly listen = (name: NodeJS.Signals) => {
-    if (this.signal !== null) process.exit(name === 'SIGINT' ? 130 : 143);
+    if (this.signal !== null) {
+      const code = name === 'SIGINT' ? 130 : 143;
+      this.last?.({ code, reason: `a second signal (${name}) forced the end` });
+      process.exit(code);
+    }
     this.signal = name;
     this.handler?.(name);
   };
@@ -24,6 +29,11 @@ export class StopSignals {
   onFirst(handler: (signal: string) => void): void {
     this.handler = handler;
     if (this.signal !== null) handler(this.signal);
+  }
+
+  /** What is done before the second signal ends the process: nothing that waits. */
+  beforeForced(last: (exit: { readonly code: number; readonly reason: string }) => void): void {
+    this.last = last;
   }
 
   /**

@@ -22,6 +22,8 @@ export interface HeartbeatOptions extends Place {
 export interface SlotReading {
   readonly slot: string;
   readonly retainedBytes: number;
+  /** So far. */
+  readonly mostRetainedBytes: number;
   /** What a logical slot's consumer has confirmed. */
   readonly confirmed: Lsn | null;
 }
@@ -148,9 +150,11 @@ export class Heartbeat {
     this.slotsAtMs = this.options.now();
     client.query<{ slot: string; retained: string | null; confirmed: string | null }>(SLOTS).then(
       ({ rows }) => {
+        const most = new Map(this.slots.map(({ slot, mostRetainedBytes }) => [slot, mostRetainedBytes]));
         this.slots = rows.map(({ slot, retained, confirmed }) => ({
           slot,
           retainedBytes: Number(retained ?? 0),
+          mostRetainedBytes: Math.max(Number(retained ?? 0), most.get(slot) ?? 0),
           confirmed: confirmed === null ? null : parseLsn(confirmed),
         }));
       },

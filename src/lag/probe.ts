@@ -32,6 +32,15 @@ export interface ReplicationSummary {
   /** Null where none is unseen. */
   readonly unseen_at_least_seconds: number | null;
   readonly poll_floor_seconds: number | null;
+  /** Log that it had still to receive, replay or confirm: at the end and at most. */
+  readonly bytes_behind: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
+}
+
+/** What a run has found out about replication. */
+export interface ReplicationOutcome {
+  readonly targets: Readonly<Record<string, ReplicationSummary>>;
+  /** Log that the server kept for each slot, in bytes: at the end and at most. */
+  readonly slots: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
 }
 
 const ARRIVAL_TIMEOUT_MS = 10_000;
@@ -123,17 +132,25 @@ export class ReplicationProbe {
   }
 
   /** Stops, after the last heartbeats had time to arrive. */
-  async end(): Promise<Readonly<Record<string, ReplicationSummary>>> {
+  async end(): Promise<ReplicationOutcome> {
     this.heartbeat.stop();
     await Promise.all(this.targets.map((target) => target.end(LAST_HEARTBEATS_MS)));
     await this.watching;
     await this.heartbeat.end();
-    return Object.fromEntries(this.targets.map((target, index) => [this.names[index]!, summaryOf(target)]));
+    return {
+      targets: Object.fromEntries(this.targets.map((target, index) => [this.names[index]!, summaryOf(target)])),
+      slots: Object.fromEntries(
+        this.heartbeat.slots.map(({ slot, retainedBytes, mostRetainedBytes }) => [
+          slot,
+          { end: retainedBytes, max: mostRetainedBytes },
+        ]),
+      ),
+    };
   }
 }
 
 function summaryOf(target: Target): ReplicationSummary {
-  const { unseen, oldestUnseenMs, pollFloorMs } = target.read();
+  const { unseen, oldestUnseenMs, pollFloorMs, behind } = target.read();
   const { counts, maxMs } = target.lagAtLeast();
   return {
     lag_seconds: percentiles(counts, maxMs),
@@ -141,6 +158,9 @@ function summaryOf(target: Target): ReplicationSummary {
     unseen,
     unseen_at_least_seconds: unseen === 0 ? null : Math.round(oldestUnseenMs) / 1000,
     poll_floor_seconds: pollFloorMs === null ? null : Number((pollFloorMs / 1000).toPrecision(3)),
+    bytes_behind: Object.fromEntries(
+      behind.map(({ position, bytes, mostBytes }) => [position, { end: bytes, max: mostBytes }]),
+    ),
   };
 }
 

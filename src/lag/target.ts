@@ -16,6 +16,13 @@ export interface TargetOptions extends Place {
   readonly now: () => number;
 }
 
+/** How much of the log lies before a target, by how far it got with it. */
+export interface PositionReading {
+  readonly position: string;
+  readonly bytes: number;
+  readonly mostBytes: number;
+}
+
 /** What is known of a target at one moment. */
 export interface TargetReading {
   readonly target: string;
@@ -25,8 +32,8 @@ export interface TargetReading {
   readonly unseen: number;
   /** Age of the oldest heartbeat that it has not shown; 0 where it has shown all. */
   readonly oldestUnseenMs: number;
-  /** What it still has to receive, replay or confirm. */
-  readonly behind: readonly { readonly position: string; readonly bytes: number }[];
+  /** What it still has to receive, replay or confirm, now and at most so far. */
+  readonly behind: readonly PositionReading[];
   /** The median of a question's round trip: no lag below it can be told. */
   readonly pollFloorMs: number | null;
 }
@@ -48,6 +55,7 @@ export class Target implements HeartbeatListener {
   private readonly lag = new LagHistogram();
   private readonly floor = new LagHistogram();
   private readonly positions = new Map<string, Lsn>();
+  private readonly mostBytes = new Map<string, number>();
   private seen = 0;
   /** The server's position when the target's were read. */
   private pairedLsn: Lsn | null = null;
@@ -106,22 +114,15 @@ export class Target implements HeartbeatListener {
   }
 
   read(): TargetReading {
-    const { now, heartbeat, target } = this.options;
+    const { now, target } = this.options;
     const oldest = this.unseen.oldestMs;
-    const isFresh = this.connected && now() - this.positionsAtMs < FRESH_MS;
-    const lsn = isFresh ? this.pairedLsn : heartbeat().lsn;
-    const confirmed = heartbeat().slots.find(({ slot }) => slot === this.slot)?.confirmed ?? null;
-    const positions = [...this.positions].map(([position, at]) => ({ position, at, of: lsn }));
-    if (confirmed !== null) positions.push({ position: 'confirmed', at: confirmed, of: heartbeat().lsn });
     return {
       target: target.name,
       connected: this.connected,
       lag: this.lag.totals(),
       unseen: this.unseen.size,
       oldestUnseenMs: oldest === null ? 0 : now() - oldest,
-      behind: positions.flatMap(({ position, at, of }) =>
-        of === null ? [] : [{ position, bytes: bytesBetween(at, of) }],
-      ),
+      behind: this.behind(),
       pollFloorMs: this.floor.median(),
     };
   }
@@ -134,11 +135,36 @@ export class Target implements HeartbeatListener {
     return all.totals();
   }
 
+  private behind(): PositionReading[] {
+    const { now, heartbeat } = this.options;
+    const { lsn: current, slots } = heartbeat();
+    // Figures that are old are compared with where the server is now: what stalls falls behind.
+    const isFresh = this.connected && now() - this.positionsAtMs < FRESH_MS;
+    const positions = [...this.positions].map(([position, at]) => ({
+      position,
+      at,
+      of: isFresh ? this.pairedLsn : current,
+    }));
+    const confirmed = slots.find(({ slot }) => slot === this.slot)?.confirmed ?? null;
+    if (confirmed !== null) positions.push({ position: 'confirmed', at: confirmed, of: current });
+    return positions.flatMap(({ position, at, of }) => {
+      if (of === null) return [];
+      const bytes = bytesBetween(at, of);
+      const mostBytes = Math.max(bytes, this.mostBytes.get(position) ?? 0);
+      this.mostBytes.set(position, mostBytes);
+      return [{ position, bytes, mostBytes }];
+    });
+  }
+
   private async poll(client: pg.Client): Promise<void> {
     const { now, runId, schema } = this.options;
     const text = `SELECT sequence FROM ${heartbeatTable(schema)} WHERE run = $1`;
     while (!this.stopping) {
-      if (now() - this.positionsAtMs >= POSITIONS_INTERVAL_MS) await this.readPositions(client);
+      if (now() - this.positionsAtMs >= POSITIONS_INTERVAL_MS) {
+        await this.readPositions(client);
+        // For the highest value, also where nobody looks.
+        this.behind();
+      }
       this.watchForStall();
       if (this.unseen.size === 0) {
         await this.sleep(POSITIONS_INTERVAL_MS);

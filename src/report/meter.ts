@@ -33,6 +33,8 @@ interface Figures {
   readonly p99Seconds: number;
   /** Of the target that lags most; null where replication is not measured. */
   readonly lagSeconds: number | null;
+  /** Log that the target which is furthest behind still has to take; null where it is not known. */
+  readonly bytesBehind: number | null;
   readonly elapsedSeconds: number;
   /** Null where no end is known. */
   readonly remainingSeconds: number | null;
@@ -52,6 +54,7 @@ export class TrafficMeter implements Meter {
     const now = this.metered.moment();
     const point = pointBetween(this.before, now, false);
     this.before = now;
+    const behind = Object.values(point.lag).flatMap(({ bytes }) => bytes ?? []);
     const lags = Object.values(point.lag).map(({ p99, oldest_unseen: oldest }) => Math.max(oldest, p99 ?? 0));
     const figures: Figures = {
       phase: phase(),
@@ -62,6 +65,7 @@ export class TrafficMeter implements Meter {
       errors: now.counts.errors,
       p99Seconds: point.response_p99 ?? 0,
       lagSeconds: lags.length === 0 ? null : Math.max(...lags),
+      bytesBehind: behind.length === 0 ? null : Math.max(...behind),
       elapsedSeconds: now.seconds,
       remainingSeconds: remainingSeconds(this.metered, now),
     };
@@ -130,8 +134,11 @@ export function loadParts(figures: {
   return { parts, share: rows / total };
 }
 
+/* A replica is always some kilobytes behind. */
+const WORTH_SAYING_BYTES = 1e6;
+
 export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
-  const { phase, operations, total, errors, lagSeconds, elapsedSeconds, remainingSeconds } = figures;
+  const { phase, operations, total, errors, lagSeconds, bytesBehind, elapsedSeconds, remainingSeconds } = figures;
   const share = remainingSeconds === null ? null : elapsedSeconds / (elapsedSeconds + remainingSeconds);
   const parts: Part[] = [
     ...(phase === null ? [] : [{ text: phase, rank: 3 }]),
@@ -142,6 +149,9 @@ export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
     ...(lagSeconds === null
       ? []
       : [{ text: `lag ${lagSeconds < 10 ? ms(lagSeconds) : seconds(lagSeconds)}`, rank: 1 }]),
+    ...(bytesBehind !== null && bytesBehind >= WORTH_SAYING_BYTES
+      ? [{ text: `${number(Math.round(bytesBehind / 1e6))} MB behind`, rank: 3 }]
+      : []),
     { text: total > 0 ? `${Math.floor((operations / total) * 100)} %` : `${number(operations)} done`, rank: 8 },
     { text: seconds(elapsedSeconds), rank: 7 },
     ...(remainingSeconds === null ? [] : [{ text: `${seconds(remainingSeconds)} left`, rank: 6 }]),

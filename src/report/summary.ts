@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ReplicationSummary } from '../lag/probe.js';
+import type { ReplicationOutcome } from '../lag/probe.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
@@ -31,8 +31,8 @@ export interface SummarySource {
   readonly thresholds: readonly ThresholdResult[];
   /** Built and dropped beside the traffic; null where none were to be. */
   readonly indexes: IndexCounts | null;
-  /** By target; null where replication was not measured. */
-  readonly replication: Readonly<Record<string, ReplicationSummary>> | null;
+  /** Null where replication was not measured. */
+  readonly replication: ReplicationOutcome | null;
   /** Arrivals that the schedule had until the traffic ended; null without a schedule. */
   readonly schedule: {
     readonly unit: 'operations' | 'events';
@@ -103,7 +103,9 @@ export interface Summary {
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
   readonly thresholds: readonly ThresholdResult[];
   readonly indexes: IndexCounts | null;
-  readonly replication: Readonly<Record<string, ReplicationSummary>> | null;
+  /** By target. */
+  readonly replication: ReplicationOutcome['targets'] | null;
+  readonly replication_slots: ReplicationOutcome['slots'] | null;
   readonly generator: {
     readonly cpu_seconds: number;
     readonly cpu_micros_per_operation: number | null;
@@ -195,7 +197,8 @@ export function summarise(source: SummarySource): Summary {
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
     thresholds: source.thresholds,
     indexes: source.indexes,
-    replication: source.replication,
+    replication: source.replication?.targets ?? null,
+    replication_slots: source.replication?.slots ?? null,
     generator: {
       cpu_seconds: round(source.cpuSeconds),
       cpu_micros_per_operation: operations > 0 ? round((source.cpuSeconds * 1e6) / operations) : null,

@@ -10,7 +10,7 @@ export function summaryText(summary: Summary): string {
   const lines = [
     '',
     `${summary.exit.code === 0 ? 'Finished' : 'Ended'}: ${summary.exit.reason} (exit code ${summary.exit.code})`,
-    `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${number(summary.rate.achieved)} operations/s, ` +
+    `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${figure(summary.rate.achieved)} operations/s, ` +
       `${number(rate(events.insert + events.update + events.delete, summary.elapsed_seconds))} events/s`,
     `  committed ${number(totals['committed']!)}, ${rolledBack(summary)}rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ` +
       `retries ${number(totals['retries']!)}, reconnects ${number(totals['reconnects']!)}, in doubt ${number(totals['in_doubt_unknown']!)}`,
@@ -22,10 +22,11 @@ export function summaryText(summary: Summary): string {
     '',
     ...table(latencyRows(summary)),
     '',
-    `  generator: ${generator.cpu_micros_per_operation ?? '-'} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
+    `  generator: ${generator.cpu_micros_per_operation === null ? '-' : figure(generator.cpu_micros_per_operation)} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
-  if (summary.replication !== null) lines.push('', ...table(lagRows(summary.replication)), '');
+  if (summary.replication !== null)
+    lines.push('', ...table(lagRows(summary.replication)), ...slotLines(summary.replication_slots ?? {}), '');
   if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
   for (const { condition, value, passed } of summary.thresholds)
     lines.push(
@@ -92,24 +93,37 @@ function latencyRows(summary: Summary): string[][] {
   ];
 }
 
+function slotLines(slots: NonNullable<Summary['replication_slots']>): string[] {
+  return Object.entries(slots).map(([slot, { max }]) => `  slot ${slot}: ${megabytes(max)} of log kept at most`);
+}
+
+function megabytes(bytes: number): string {
+  return `${figure(bytes / 1e6)} MB`;
+}
+
 function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
   return [
-    ['replication lag', '', 'p50', 'p90', 'p99', 'p99.9', 'max', 'unseen'],
-    ...Object.entries(replication).map(([name, { lag_seconds: lag, unseen, poll_floor_seconds: floor }]) => {
-      // With heartbeats that were never seen each figure is a bound from below.
-      const cell = (value: number | undefined) => (value === undefined ? '-' : `${unseen > 0 ? '≥ ' : ''}${ms(value)}`);
-      const floorText = floor === null ? '' : `(told from ${ms(floor)} on)`;
-      return [
-        name,
-        floorText,
-        cell(lag?.p50),
-        cell(lag?.p90),
-        cell(lag?.p99),
-        cell(lag?.p999),
-        cell(lag?.max),
-        number(unseen),
-      ];
-    }),
+    ['replication lag', '', 'p50', 'p90', 'p99', 'p99.9', 'max', 'unseen', 'most behind'],
+    ...Object.entries(replication).map(
+      ([name, { lag_seconds: lag, unseen, poll_floor_seconds: floor, bytes_behind: behind }]) => {
+        const most = Object.values(behind).map(({ max }) => max);
+        // With heartbeats that were never seen each figure is a bound from below.
+        const cell = (value: number | undefined) =>
+          value === undefined ? '-' : `${unseen > 0 ? '≥ ' : ''}${ms(value)}`;
+        const floorText = floor === null ? '' : `(told from ${ms(floor)} on)`;
+        return [
+          name,
+          floorText,
+          cell(lag?.p50),
+          cell(lag?.p90),
+          cell(lag?.p99),
+          cell(lag?.p999),
+          cell(lag?.max),
+          number(unseen),
+          most.length === 0 ? '-' : megabytes(Math.max(...most)),
+        ];
+      },
+    ),
   ];
 }
 

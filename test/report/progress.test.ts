@@ -13,6 +13,7 @@ const FIGURES = {
   errors: 0,
   p99Seconds: 0.0042,
   lagSeconds: null,
+  bytesBehind: null,
   elapsedSeconds: 10,
   remainingSeconds: 30,
 };
