@@ -103,6 +103,7 @@ export async function carryOut(job: Job): Promise<Done> {
   probe?.start();
   const end = await traffic.ended;
   const elapsedSeconds = (performance.now() - startMs) / 1000;
+  watch.stop();
   const cpu = process.cpuUsage(cpuBefore);
   const lastMoment = observed.recorder.end();
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
@@ -113,7 +114,7 @@ export async function carryOut(job: Job): Promise<Done> {
   if (probe !== null) progress.step('waiting for the last heartbeats');
   // The last heartbeats arrive, a drop of an index waits for others' transactions: that is no time of the traffic's.
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
-  const thresholds = watch.end();
+  const thresholds = watch.results(elapsedSeconds);
   progress.stop();
   const vanished = traffic.totals.scalar('vanishedRows');
   const because = [...prepared.reproducibleBecause];

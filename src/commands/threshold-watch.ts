@@ -29,7 +29,7 @@ export class ThresholdWatch {
     this.timer = setInterval(() => {
       if (this.traffic.elapsedMs() < quietMs) return;
       for (const threshold of aborting) {
-        const result = look(threshold, this.measured());
+        const result = look(threshold, this.measured((performance.now() - this.startMs) / 1000));
         // What nothing was measured of yet may still come.
         if (result.value !== null && !result.passed) this.failed.set(threshold, result);
       }
@@ -38,15 +38,21 @@ export class ThresholdWatch {
     this.timer.unref();
   }
 
-  end(): readonly ThresholdResult[] {
+  /** Ends nothing any more: the traffic is over. */
+  stop(): void {
     clearInterval(this.timer);
-    return this.config.thresholds.map((threshold) => this.failed.get(threshold) ?? look(threshold, this.measured()));
   }
 
-  private measured(): Measured {
+  /** How all of them came out, over the time that the traffic took. */
+  results(elapsedSeconds: number): readonly ThresholdResult[] {
+    const measured = this.measured(elapsedSeconds);
+    return this.config.thresholds.map((threshold) => this.failed.get(threshold) ?? look(threshold, measured));
+  }
+
+  private measured(elapsedSeconds: number): Measured {
     return {
       totals: this.traffic.totals,
-      elapsedSeconds: (performance.now() - this.startMs) / 1000,
+      elapsedSeconds,
       lags: this.probe?.lagAtLeast() ?? [],
     };
   }

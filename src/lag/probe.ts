@@ -151,12 +151,13 @@ export class ReplicationProbe {
 
 function summaryOf(target: Target): ReplicationSummary {
   const { unseen, oldestUnseenMs, pollFloorMs, behind } = target.read();
+  // Read afterwards: a lag that is at least the age is never below it.
   const { counts, maxMs } = target.lagAtLeast();
   return {
     lag_seconds: percentiles(counts, maxMs),
     heartbeats: counts.reduce((sum, count) => sum + count, 0),
     unseen,
-    unseen_at_least_seconds: unseen === 0 ? null : Math.round(oldestUnseenMs) / 1000,
+    unseen_at_least_seconds: unseen === 0 ? null : Math.floor(oldestUnseenMs) / 1000,
     poll_floor_seconds: pollFloorMs === null ? null : Number((pollFloorMs / 1000).toPrecision(3)),
     bytes_behind: Object.fromEntries(
       behind.map(({ position, bytes, mostBytes }) => [position, { end: bytes, max: mostBytes }]),

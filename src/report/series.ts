@@ -1,8 +1,11 @@
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 import { COUNTS, type Count, GAUGES, type Gauge, type Moment } from './moment.js';
 
-/** Buckets that something fell into, and how often: most are empty. */
-type Sparse = ReadonlyMap<number, number>;
+/** Buckets that something fell into, in their order, and how often: most are empty. */
+interface Sparse {
+  readonly buckets: Uint16Array;
+  readonly counts: Float64Array;
+}
 
 /** What happened between two moments. */
 interface Interval {
@@ -193,28 +196,34 @@ function record<Key extends string>(keys: readonly Key[], value: (key: Key) => n
 }
 
 function increase(before: Float64Array | undefined, after: Float64Array): Sparse {
-  const found = new Map<number, number>();
+  const buckets = new Uint16Array(BUCKETS);
+  const counts = new Float64Array(BUCKETS);
+  let size = 0;
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     const count = after[bucket]! - (before?.[bucket] ?? 0);
-    if (count > 0) found.set(bucket, count);
+    if (count <= 0) continue;
+    buckets[size] = bucket;
+    counts[size++] = count;
   }
-  return found;
+  return { buckets: buckets.slice(0, size), counts: counts.slice(0, size) };
 }
 
 function sum(first: Sparse, second: Sparse): Sparse {
-  const added = new Map(first);
-  for (const [bucket, count] of second) added.set(bucket, (added.get(bucket) ?? 0) + count);
-  return added;
+  const all = new Float64Array(BUCKETS);
+  for (const { buckets, counts } of [first, second])
+    for (let index = 0; index < buckets.length; index++) all[buckets[index]!]! += counts[index]!;
+  return increase(undefined, all);
 }
 
 /** The upper edge of the bucket that a share of all observations is reached in, in seconds. */
-function quantile(counts: Sparse, share: number): number | null {
-  const total = [...counts.values()].reduce((all, count) => all + count, 0);
+function quantile({ buckets, counts }: Sparse, share: number): number | null {
+  let total = 0;
+  for (const count of counts) total += count;
   if (total === 0) return null;
   let seen = 0;
-  for (const bucket of [...counts.keys()].sort((a, b) => a - b)) {
-    seen += counts.get(bucket)!;
-    if (seen >= share * total) return upperEdgeSeconds(bucket);
+  for (let index = 0; index < buckets.length; index++) {
+    seen += counts[index]!;
+    if (seen >= share * total) return upperEdgeSeconds(buckets[index]!);
   }
   return null;
 }

@@ -33,11 +33,11 @@ describe('a run', () => {
       const { summary } = await runCli(
         configFor(
           database,
-          `${DEMO}\nnum_iterations: 20000\nconnections: ${connections}\ntable_weights: { eg_orders: 3 }`,
+          `${DEMO}\nnum_iterations: 6000\nconnections: ${connections}\ntable_weights: { eg_orders: 3 }`,
         ),
       );
       const share = (table: string, kind: 'insert' | 'update' | 'delete') =>
-        summary.tables[`public.${table}`]![kind].operations / 20_000;
+        summary.tables[`public.${table}`]![kind].operations / 6000;
       for (const [table, weight] of [
         ['eg_users', 1],
         ['eg_orders', 3],

@@ -62,8 +62,13 @@ async function result(database: Database, run: Awaited<ReturnType<typeof runCli>
   return { hash, summary };
 }
 
-async function runOn(database: Database, settings: string, environment: NodeJS.ProcessEnv = {}): Promise<Result> {
-  return await result(database, await runCli(configFor(database, `${SETTINGS}\n${settings}`), [], environment));
+async function runOn(
+  database: Database,
+  settings: string,
+  environment: NodeJS.ProcessEnv = {},
+  options: readonly string[] = [],
+): Promise<Result> {
+  return await result(database, await runCli(configFor(database, `${SETTINGS}\n${settings}`), options, environment));
 }
 
 /* What every other run must leave behind. */
@@ -173,7 +178,12 @@ it('the same rows where unique keys, foreign keys, CHECKs and triggers refuse so
         `CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION public.refuse()`,
       );
     results.push(
-      await runOn(database, `workers: ${workers}\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }`),
+      await runOn(
+        database,
+        `workers: ${workers}\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }`,
+        {},
+        ['--iterations', '30000'],
+      ),
     );
   }
   const [one, three] = results as [Result, Result];
