@@ -15,9 +15,16 @@ const { connect } = await built('src/traffic/session.js');
 
 const PICTURES = path.join(root, 'docs', 'pictures');
 const SECONDS = 75;
+const ESCAPE = '\u001b';
 const PAGE_PORT = 9464;
 const PROMETHEUS_PORT = 9490;
-const session = { applicationName: 'pictures', connectTimeoutMs: 5000, statementTimeoutMs: 0, lockTimeoutMs: 0, pipeline: false };
+const session = {
+  applicationName: 'pictures',
+  connectTimeoutMs: 5000,
+  statementTimeoutMs: 0,
+  lockTimeoutMs: 0,
+  pipeline: false,
+};
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 mkdirSync(PICTURES, { recursive: true });
@@ -59,12 +66,19 @@ replication:
   children.push(
     spawn(
       'prometheus',
-      [`--config.file=${folder}/prometheus.yml`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=127.0.0.1:${PROMETHEUS_PORT}`],
+      [
+        `--config.file=${folder}/prometheus.yml`,
+        `--storage.tsdb.path=${folder}/data`,
+        `--web.listen-address=127.0.0.1:${PROMETHEUS_PORT}`,
+      ],
       { stdio: 'ignore' },
     ),
   );
   const command = `node ${path.join(root, 'dist/src/cli.js')} run -c shop.yaml`;
-  const run = spawn('script', ['-qec', `stty cols 116 rows 40; ${command}`, '/dev/null'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  const run = spawn('script', ['-qec', `stty cols 116 rows 40; ${command}`, '/dev/null'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.push(run);
   const ended = new Promise((resolve) => run.once('exit', resolve));
   let screen = '';
@@ -82,7 +96,10 @@ replication:
   await keep('page-narrow', await narrow.screenshot());
   await keep('dashboard', await dashboardPicture());
   await ended;
-  await keep('terminal', await terminalPicture([...live, '', '… at the end:', ...lines(screen).slice(live.length - 1)]));
+  await keep(
+    'terminal',
+    await terminalPicture([...live, '', '… at the end:', ...lines(screen).slice(live.length - 1)]),
+  );
 } finally {
   for (const child of children) child.kill('SIGTERM');
   await browser.close();
@@ -95,7 +112,13 @@ function lines(text) {
   return text
     .replaceAll('\r\n', '\n')
     .split('\n')
-    .map((line) => line.slice(line.lastIndexOf('\r') + 1).replaceAll(/\u001b\[\d*[Km]/g, ''));
+    .map((line) =>
+      line
+        .slice(line.lastIndexOf('\r') + 1)
+        .split(ESCAPE)
+        .map((part, index) => (index === 0 ? part : part.replace(/^\[\d*[Km]/, '')))
+        .join(''),
+    );
 }
 
 /** Saved small: the browser writes WebP. */
@@ -139,16 +162,25 @@ async function dashboardPicture() {
     if (gridPos.y > 27) continue;
     const series = [];
     for (const { expr, legendFormat } of targets) {
-      const query = expr.replaceAll('$__rate_interval', '5s').replaceAll('$quantile', '0.99').replaceAll('$run', '.*').replaceAll('$table', '.*');
+      const query = expr
+        .replaceAll('$__rate_interval', '5s')
+        .replaceAll('$quantile', '0.99')
+        .replaceAll('$run', '.*')
+        .replaceAll('$table', '.*');
       const address = `http://127.0.0.1:${PROMETHEUS_PORT}/api/v1/query_range?query=${encodeURIComponent(query)}&start=${end - 55}&end=${end}&step=1`;
       const { data } = await (await fetch(address)).json();
       for (const { metric, values } of data.result)
-        series.push({ name: legendFormat.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? ''), values: values.map(([time, value]) => [time, Number(value)]) });
+        series.push({
+          name: legendFormat.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? ''),
+          values: values.map(([time, value]) => [time, Number(value)]),
+        });
     }
     drawn.push({ title, type, at: gridPos, unit: fieldConfig?.defaults?.unit ?? '', series });
   }
   const page = await browser.newPage({ viewport: { width: 1280, height: 600 } });
-  await page.setContent('<body style="margin:8px;background:#111217;color:#ccccdc;font:12px system-ui,sans-serif;position:relative"></body>');
+  await page.setContent(
+    '<body style="margin:8px;background:#111217;color:#ccccdc;font:12px system-ui,sans-serif;position:relative"></body>',
+  );
   await page.addStyleTag({ path: path.join(root, 'node_modules/uplot/dist/uPlot.min.css') });
   await page.addScriptTag({ path: path.join(root, 'node_modules/uplot/dist/uPlot.iife.min.js') });
   await page.evaluate(drawPanels, drawn);
@@ -161,7 +193,8 @@ async function dashboardPicture() {
 function drawPanels(panels) {
   const COLOURS = ['#73bf69', '#f2cc0c', '#5794f2', '#ff9830', '#f2495c', '#b877d9', '#8ab8ff', '#ffee52'];
   const [column, row] = [1264 / 24, 30];
-  const three = (value) => (value >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3))));
+  const three = (value) =>
+    value >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
   const format = (unit) => (value) => {
     if (value === null || value === undefined || Number.isNaN(value)) return '';
     if (unit === 's') return value === 0 ? '0 s' : value < 1 ? `${three(value * 1000)} ms` : `${three(value)} s`;
@@ -202,8 +235,14 @@ function drawPanels(panels) {
       [canvas.width, canvas.height] = [width - 80, height - 50];
       canvas.style = 'margin-left:70px';
       const context = canvas.getContext('2d');
-      const sorted = series.map(({ name }, index) => ({ le: name === '+Inf' ? Infinity : Number(name), counts: columns[index] })).sort((a, b) => a.le - b.le);
-      const cells = sorted.map(({ counts }, index) => counts.map((count, time) => Math.max(0, (count ?? 0) - (index > 0 ? (sorted[index - 1].counts[time] ?? 0) : 0))));
+      const sorted = series
+        .map(({ name }, index) => ({ le: name === '+Inf' ? Infinity : Number(name), counts: columns[index] }))
+        .sort((a, b) => a.le - b.le);
+      const cells = sorted.map(({ counts }, index) =>
+        counts.map((count, time) =>
+          Math.max(0, (count ?? 0) - (index > 0 ? (sorted[index - 1].counts[time] ?? 0) : 0)),
+        ),
+      );
       const most = Math.max(...cells.flat());
       for (const [y, counts] of cells.entries())
         for (const [x, count] of counts.entries()) {
@@ -229,9 +268,23 @@ function drawPanels(panels) {
         scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [
           { stroke: '#9fa7b3', grid: { stroke: '#2a2d33' }, ticks: { show: false } },
-          { stroke: '#9fa7b3', grid: { stroke: '#2a2d33' }, ticks: { show: false }, size: 76, values: (_, ticks) => ticks.map(format(unit)) },
+          {
+            stroke: '#9fa7b3',
+            grid: { stroke: '#2a2d33' },
+            ticks: { show: false },
+            size: 76,
+            values: (_, ticks) => ticks.map(format(unit)),
+          },
         ],
-        series: [{}, ...series.map((_, index) => ({ stroke: COLOURS[index % COLOURS.length], width: 1.5, fill: `${COLOURS[index % COLOURS.length]}14`, points: { show: false } }))],
+        series: [
+          {},
+          ...series.map((_, index) => ({
+            stroke: COLOURS[index % COLOURS.length],
+            width: 1.5,
+            fill: `${COLOURS[index % COLOURS.length]}14`,
+            points: { show: false },
+          })),
+        ],
       },
       [times, ...columns],
       box,

@@ -94,11 +94,12 @@ function latencyRows(summary: Summary): string[][] {
 }
 
 function slotLines(slots: NonNullable<Summary['replication_slots']>): string[] {
-  return Object.entries(slots).map(([slot, { max }]) => `  slot ${slot}: ${megabytes(max)} of log kept at most`);
+  return Object.entries(slots).map(([slot, { max }]) => `  slot ${slot}: ${bytes(max)} of log kept at most`);
 }
 
-function megabytes(bytes: number): string {
-  return `${figure(bytes / 1e6)} MB`;
+function bytes(value: number): string {
+  if (value < 1e6) return `${figure(value / 1e3)} kB`;
+  return value < 1e9 ? `${figure(value / 1e6)} MB` : `${figure(value / 1e9)} GB`;
 }
 
 function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
@@ -120,7 +121,7 @@ function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
           cell(lag?.p999),
           cell(lag?.max),
           number(unseen),
-          most.length === 0 ? '-' : megabytes(Math.max(...most)),
+          most.length === 0 ? '-' : bytes(Math.max(...most)),
         ];
       },
     ),
