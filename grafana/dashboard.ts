@@ -105,18 +105,26 @@ const OVERVIEW: readonly Builder<Panel>[] = [
     'Rate',
     {
       unit: 'ops',
-      description: 'Operations per second, and what the schedule asks for (0: as fast as it goes).',
+      description:
+        'Per second, in what the schedule counts (operations or events), and what it asks for (0: as fast as it goes).',
       decimals: 0,
     },
-    curve('achieved', OPERATIONS),
+    curve('achieved', `sum(eventgen_achieved_rate{${RUN}})`),
     curve('target', `max(eventgen_target_rate{${RUN}})`),
   ),
   stat(
     'Events',
-    { unit: 'ops', description: 'Rows changed per second, by statements and by cascades.', decimals: 0 },
+    {
+      unit: 'ops',
+      description:
+        'Rows changed per second, as a change-data consumer sees them: by cascades too, and moves between partitions as two.',
+      decimals: 0,
+    },
     curve(
       'events/s',
-      `sum(${perSecond(`eventgen_rows_total{${RUN}}`)}) + sum(${perSecond(`eventgen_cascaded_rows_total{${RUN}}`)})`,
+      ['rows', 'cascaded_rows', 'moved_rows']
+        .map((name) => `sum(${perSecond(`eventgen_${name}_total{${RUN}}`)})`)
+        .join(' + '),
     ),
   ),
   stat(
@@ -174,7 +182,7 @@ const TRAFFIC: readonly Builder<Panel>[] = [
     'Schedule',
     { unit: 'ops', description: 'The rate asked for and the one achieved; late and dropped arrivals.' },
     curve('target', `max(eventgen_target_rate{${RUN}})`),
-    curve('achieved', OPERATIONS),
+    curve('achieved', `sum(eventgen_achieved_rate{${RUN}})`),
     curve('late', `sum(${perSecond(`eventgen_late_operations_total{${RUN}}`)})`),
     curve('dropped', `sum(${perSecond(`eventgen_dropped_operations_total{${RUN}}`)})`),
   ),

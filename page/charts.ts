@@ -21,8 +21,16 @@ interface ChartKind {
   readonly logarithmic?: boolean;
 }
 
+/** What a run has beside what every run has. */
+interface Measured {
+  readonly targets: readonly string[];
+  readonly slots: readonly string[];
+  /** What the schedule counts; null without one. */
+  readonly unit: 'operations' | 'events' | null;
+}
+
 /** The charts of a run; those of replication where it was measured. */
-export function chartKinds(targets: readonly string[], isScheduled: boolean): ChartKind[] {
+export function chartKinds({ targets, slots, unit }: Measured): ChartKind[] {
   const lagOf = (target: string, dashed: boolean, value: (lag: Point['lag'][string]) => number | null, label: string) =>
     ({
       label: `${target} ${label}`,
@@ -40,9 +48,7 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
       leastTop: 1,
       curves: [
         { label: 'achieved', colour: 'first', value: (point) => point.operations },
-        ...(isScheduled
-          ? [{ label: 'target', colour: 'quiet', dashed: true, value: (point: Point) => point.target }]
-          : []),
+        ...(unit === 'operations' ? [TARGET] : []),
       ],
     },
     {
@@ -53,6 +59,16 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
         { label: 'insert', colour: 'insert', value: (point) => point.inserted },
         { label: 'update', colour: 'update', value: (point) => point.updated },
         { label: 'delete', colour: 'delete', value: (point) => point.deleted },
+        ...(unit === 'events'
+          ? [
+              {
+                label: 'all',
+                colour: 'first',
+                value: ({ inserted, updated, deleted }: Point) => inserted + updated + deleted,
+              },
+              TARGET,
+            ]
+          : []),
       ],
     },
     {
@@ -95,6 +111,16 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
       },
     );
   }
+  if (slots.length > 0)
+    kinds.push({
+      title: 'Log kept for replication slots',
+      format: bytes,
+      curves: slots.map((slot, index) => ({
+        label: slot,
+        colour: `target-${index % 4}`,
+        value: (point) => point.slots[slot] ?? null,
+      })),
+    });
   kinds.push(
     {
       title: 'Generator: processor cores',
@@ -115,6 +141,7 @@ export function chartKinds(targets: readonly string[], isScheduled: boolean): Ch
   return kinds;
 }
 
+const TARGET: Curve = { label: 'target', colour: 'quiet', dashed: true, value: (point) => point.target };
 const HEIGHT = 200;
 
 /** A chart with a legend that reads out the moment under the cursor; arrow keys move the cursor. */
@@ -193,9 +220,9 @@ export class Chart {
           stroke: () => colour(name),
           width: 1.5,
           ...(dashed === true ? { dash: [5, 4] } : {}),
-          // A point alone between gaps would draw no line.
-          points: { show: false },
-          value: (plot: uPlot, value: number | null, index: number) => kind.format(value ?? latest(plot, index)),
+          points: { show: true, size: 4, filter: alone },
+          value: (plot: uPlot, value: number | null, series: number, index: number | null) =>
+            kind.format(index === null ? latest(plot, series) : value),
         })),
       ],
     };
@@ -220,6 +247,14 @@ export class Chart {
     const values = this.kind.curves.map(({ label, value }) => `${label} ${this.kind.format(value(point))}`);
     setText(this.reading, `At ${clock(point.time)}: ${values.join(', ')}`);
   }
+}
+
+/* A point between gaps has no line to either side: it is drawn as such. */
+function alone(plot: uPlot, series: number): number[] | null {
+  const values = plot.data[series]!;
+  const isMissing = (index: number) => (values[index] ?? null) === null;
+  const found = [...values.keys()].filter((index) => !isMissing(index) && isMissing(index - 1) && isMissing(index + 1));
+  return found.length === 0 ? null : found;
 }
 
 /* What the legend shows while no cursor is on the chart. */

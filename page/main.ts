@@ -71,12 +71,12 @@ class Page {
     this.tables.show(status);
     this.errors.show(status);
     const targets = Object.keys(status.oldest_unseen);
-    const isScheduled = status.rate.target !== null;
+    const slots = Object.keys(this.points[this.points.length - 1]?.slots ?? {});
     // Which charts there are is known once the run has begun.
-    const kinds = `${isScheduled}/${targets.join('/')}`;
+    const kinds = `${status.target?.unit}/${targets.join('/')}/${slots.join('/')}`;
     if (this.drawn !== kinds && (run !== null || this.points.length > 0)) {
       this.drawn = kinds;
-      this.charts = chartKinds(targets, isScheduled).map((kind) => new Chart(kind));
+      this.charts = chartKinds({ targets, slots, unit: status.target?.unit ?? null }).map((kind) => new Chart(kind));
       this.grid.replaceChildren(...this.charts.map(({ figure }) => figure));
     }
     if (document.visibilityState === 'visible') for (const chart of this.charts) chart.show(this.points);

@@ -9,10 +9,11 @@ export class Tiles {
   private readonly values = new Map<string, { value: HTMLElement; note: HTMLElement }>();
 
   show(status: Status): void {
-    const { rate: operations, verdict, oldest_unseen: unseen } = status;
-    const target = operations.target === null ? 'as fast as it goes' : `of ${rate(operations.target)} asked for`;
-    this.set('operations/s', rate(operations.achieved), target);
-    this.set('events/s', rate(status.events_per_second), 'rows changed');
+    const { target, verdict, oldest_unseen: unseen } = status;
+    const asked = target === null ? '' : `of ${rate(target.per_second)} asked for`;
+    const free = target === null ? 'as fast as it goes' : '';
+    this.set('operations/s', rate(status.operations_per_second), target?.unit === 'operations' ? asked : free);
+    this.set('events/s', rate(status.events_per_second), target?.unit === 'events' ? asked : 'rows changed');
     this.set(
       'errors',
       percent(status.error_ratio),

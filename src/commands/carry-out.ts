@@ -105,7 +105,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const elapsedSeconds = (performance.now() - startMs) / 1000;
   watch.stop();
   const cpu = process.cpuUsage(cpuBefore);
-  const lastMoment = observed.recorder.end();
+  observed.recorder.end();
   const pacedSeconds = Math.max(0, traffic.elapsedMs() / 1000);
   if (schedule !== null && (observed.total < 0 || traffic.totals.operations() < observed.total))
     timeUp =
@@ -154,7 +154,7 @@ export async function carryOut(job: Job): Promise<Done> {
         : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
-  const status = observed.ended(summary, lastMoment);
+  const status = observed.ended(summary);
   await job.page?.end(status);
   return { summary, registries: observed.registries, facts, points: observed.recorder.points(), status };
 }
@@ -225,6 +225,11 @@ function observe(
     remaining: () => (total < 0 ? -1 : total - totals.operations()),
     replication,
     limit: () => recorder.limit(),
+    achievedRate: () => {
+      if (last === null) return 0;
+      const { operations, inserted, updated, deleted } = last.point;
+      return config.traffic.rate_unit === 'events' ? inserted + updated + deleted : operations;
+    },
     targetRate: () => schedule?.rateAt(Math.max(0, trafficSeconds())) ?? 0,
   });
   endpoint?.serve(registries);
@@ -234,7 +239,8 @@ function observe(
     const point = last?.point ?? pointBetween(moment, moment, schedule !== null);
     const remaining = remainingSeconds(metered, moment);
     const verdict = recorder.verdict();
-    return runningStatus(counted, moment, point, { phase: phase() ?? 'running', remaining, verdict });
+    const { rate_unit: unit } = config.traffic;
+    return runningStatus(counted, moment, point, { phase: phase() ?? 'running', remaining, verdict, unit });
   };
   page?.begin(facts, () => recorder.points(), status);
   return {
@@ -243,7 +249,7 @@ function observe(
     recorder,
     status,
     /** How the run stands with its summary. */
-    ended: (summary: Summary, moment: Moment): Status => endedStatus(counted, summary, moment),
+    ended: (summary: Summary): Status => endedStatus(counted, summary),
   };
 }
 

@@ -67,10 +67,11 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     return await session.carryOut(config, prepared);
   } catch (error) {
     const isStopped = error instanceof Stopped;
+    const exit = { code: isStopped ? EXIT.finished : EXIT.setup, reason: (error as Error).message };
+    session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
     progress.message(isStopped ? 'info' : 'error', error.message);
-    session.tellRefused({ code: isStopped ? EXIT.finished : EXIT.setup, reason: error.message });
-    return isStopped ? EXIT.finished : EXIT.setup;
+    return exit.code;
   } finally {
     await session.close();
   }
@@ -89,11 +90,18 @@ class Session {
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
   private workers: Workers | undefined;
+  /** Summary and report are there, or could not be written. */
+  private isTold = false;
+  private isReported = false;
 
   constructor(options: RunOptions, progress: Progress) {
     this.options = options;
     this.progress = progress;
     this.isTrial = options.dryRun || options.explain !== undefined;
+    this.stops.beforeForced((exit) => {
+      progress.stop();
+      this.tellRefused(exit);
+    });
   }
 
   /** The configuration, with everything that it asks for before the database is read. */
@@ -101,7 +109,11 @@ class Session {
     const { options, progress, isTrial } = this;
     const config = loadConfig(options.file, options.overrides, environment);
     this.configuration = config.source.withoutSecrets();
-    if (options.reportFile !== undefined && !isTrial) checkReport(options.reportFile);
+    if (options.reportFile !== undefined && !isTrial) {
+      this.isReported = true;
+      checkReport(options.reportFile);
+      this.isReported = false;
+    }
     const { enabled, host, port } = config.metrics;
     if (enabled && !isTrial) {
       this.endpoint = await openEndpoint(host, port);
@@ -146,6 +158,12 @@ class Session {
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
     if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
+    progress.step('preparing what goes on beside the traffic');
+    const beside = Promise.all([indexBuilderFor(config, prepared, runId, progress), probeFor(config, runId, progress)]);
+    const [indexBuilder, probe] = await stops.interruptible(beside, () =>
+      endSessions(config.connection, config, runId),
+    );
+    progress.stop();
     const { summary, registries, ...seen } = await carryOut({
       config,
       prepared,
@@ -155,13 +173,21 @@ class Session {
       endpoint: this.endpoint,
       page: this.page,
       workers: this.workers!,
-      indexBuilder: await indexBuilderFor(config, prepared, runId, progress),
-      probe: await probeFor(config, runId, progress),
-      forced: (seen) => this.report(config, prepared, seen, null),
+      indexBuilder,
+      probe,
+      forced: (sofar) => {
+        progress.stop();
+        this.report(config, prepared, sofar, null);
+      },
     });
-    await settle(config, prepared, runId, progress);
-    if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
     this.report(config, prepared, seen, summary);
+    // What is told now is not told again with less in it.
+    stops.beforeForced(() => progress.stop());
+    await settle(config, prepared, runId, progress);
+    if (options.summaryFile !== undefined) {
+      this.isTold = true;
+      writeSummary(options.summaryFile, summary);
+    }
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
@@ -177,18 +203,32 @@ class Session {
     const { reportFile } = this.options;
     if (reportFile === undefined) return;
     const coverage = coverageOf(config, prepared);
-    writeReport(reportFile, { run: facts, points, status, summary, configuration, coverage });
-    progress.message('info', `report: ${reportFile}`);
+    this.isReported = true;
+    try {
+      writeReport(reportFile, { run: facts, points, status, summary, configuration, coverage });
+      progress.message('info', `report: ${reportFile}`);
+    } catch (error) {
+      progress.message('error', `the report cannot be written: ${(error as Error).message}`);
+    }
   }
 
   /** Summary and report of a run that did not begin. */
   tellRefused(exit: { readonly code: number; readonly reason: string }): void {
     const { summaryFile, reportFile } = this.options;
-    if (summaryFile !== undefined)
-      writeSummary(summaryFile, { schema_version: 1, version: VERSION, tables: {}, errors: {}, lanes: [], exit });
-    if (reportFile !== undefined && !this.isTrial) {
+    const attempt = (write: () => void) => {
+      try {
+        write();
+      } catch (error) {
+        this.progress.message('error', (error as Error).message);
+      }
+    };
+    if (summaryFile !== undefined && !this.isTold)
+      attempt(() =>
+        writeSummary(summaryFile, { schema_version: 1, version: VERSION, tables: {}, errors: {}, lanes: [], exit }),
+      );
+    if (reportFile !== undefined && !this.isTrial && !this.isReported) {
       const nothing = { run: null, points: [], summary: null, coverage: null };
-      writeReport(reportFile, { ...nothing, status: refused(exit), configuration: this.configuration });
+      attempt(() => writeReport(reportFile, { ...nothing, status: refused(exit), configuration: this.configuration }));
     }
   }
 

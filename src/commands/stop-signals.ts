@@ -13,8 +13,11 @@ export class StopSignals {
   private readonly listen = (name: NodeJS.Signals) => {
     if (this.signal !== null) {
       const code = name === 'SIGINT' ? 130 : 143;
-      this.last?.({ code, reason: `a second signal (${name}) forced the end` });
-      process.exit(code);
+      try {
+        this.last?.({ code, reason: `a second signal (${name}) forced the end` });
+      } finally {
+        process.exit(code);
+      }
     }
     this.signal = name;
     this.handler?.(name);

@@ -24,13 +24,21 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Targets take what their connection leaves out from `connection:`, since replicas mostly differ in the host alone. */
 export function resolveReplication(
-  { replication, connection }: FileConfig,
+  { replication, connection, generator }: FileConfig,
   primary: ConnectionSettings,
   environment: Environment,
   source: Source,
   problems: Problem[],
 ): ReplicationConfig | null {
   if (replication.targets.length === 0) return null;
+  const { schema_name: schemas } = generator;
+  if ([schemas].flat().includes(replication.heartbeat.schema))
+    problems.push(
+      source.problem(
+        ['replication', 'heartbeat', 'schema'],
+        `"${replication.heartbeat.schema}" is a schema of the traffic, which would change the heartbeats: name another`,
+      ),
+    );
   const names = new Set<string>();
   const targets = replication.targets.map((target, index): ReplicationTarget => {
     const path = ['replication', 'targets', index];

@@ -73,9 +73,11 @@ export class Source {
     const document = parseDocument(this.text, { intAsBigInt: true });
     visit(document, {
       Pair(_, { key, value }) {
-        if (!isScalar(key) || !isScalar(value) || typeof value.value !== 'string') return;
-        if (key.value === 'password' && !VARIABLE.test(value.value)) value.value = '***';
-        if (key.value === 'url') value.value = (value.value as string).replace(/\/\/([^:@/]*):[^@]*@/, '//$1:***@');
+        if (!isScalar(key) || !isScalar(value)) return;
+        const text = String(value.value);
+        if (key.value === 'password' && !VARIABLE.test(text)) value.value = '***';
+        // Up to the last "@": a password may hold one.
+        if (key.value === 'url') value.value = text.replace(/\/\/([^:@/]*):.*@/s, '//$1:***@');
       },
     });
     const options = [...this.overrides].map(

@@ -8,6 +8,8 @@ import { type Lsn, parseLsn } from './wal.js';
 export interface HeartbeatListener {
   /** A heartbeat was committed: the answer came at `ms`. */
   committed(sequence: number, ms: number): void;
+  /** The server writes its log there now: a moment to compare with. */
+  located(lsn: Lsn): void;
 }
 
 export interface HeartbeatOptions extends Place {
@@ -24,14 +26,14 @@ export interface SlotReading {
   readonly retainedBytes: number;
   /** So far. */
   readonly mostRetainedBytes: number;
-  /** What a logical slot's consumer has confirmed. */
-  readonly confirmed: Lsn | null;
+  /** What a logical slot's consumer has confirmed, and where the server was then. */
+  readonly confirmed: { readonly lsn: Lsn; readonly of: Lsn } | null;
 }
 
 /** Beyond so many unanswered heartbeats the server is taken to be stuck, and no more are sent until it answers. */
 const MOST_UNANSWERED = 200;
 const STUCK_MS = 10_000;
-const SLOTS_INTERVAL_MS = 1000;
+const LOCATE_INTERVAL_MS = 1000;
 const MOST_SLOTS = 100;
 
 /**
@@ -47,8 +49,8 @@ export class Heartbeat {
   private sequence = 0;
   private unanswered = 0;
   private answeredMs = 0;
-  private slotsAtMs = Number.NEGATIVE_INFINITY;
-  /** Where the server writes its log now; null until it was asked. */
+  private locatedAtMs = Number.NEGATIVE_INFINITY;
+  /** Where the server wrote its log when it was asked last; null until it was. */
   lsn: Lsn | null = null;
   slots: readonly SlotReading[] = [];
   /** Heartbeats that were committed. */
@@ -67,15 +69,17 @@ export class Heartbeat {
     this.schedule(1);
   }
 
-  /** Sends no more; those under way are answered. */
-  stop(): void {
+  /** Sends no more, and waits a moment for the answers to those under way. */
+  async stop(): Promise<void> {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    const deadline = this.options.now() + FAREWELL_MS;
+    while (this.client !== null && this.unanswered > 0 && this.options.now() < deadline) await pause(5);
   }
 
   /** Takes the run's row away, and ends the session. */
   async end(): Promise<void> {
-    this.stop();
+    await this.stop();
     const { client } = this;
     if (client === null) return;
     this.client = null;
@@ -114,7 +118,9 @@ export class Heartbeat {
     client
       .query({
         name: 'heartbeat',
-        text: `UPDATE ${heartbeatTable(schema)} SET sequence = greatest(sequence, $2), written_at = clock_timestamp() WHERE run = $1`,
+        // Whatever happened to the row, it is there again.
+        text: `INSERT INTO ${heartbeatTable(schema)} AS h (run, sequence, written_at) VALUES ($1, $2, clock_timestamp())
+               ON CONFLICT (run) DO UPDATE SET sequence = greatest(h.sequence, excluded.sequence), written_at = excluded.written_at`,
         values: [runId, sequence],
       })
       .then(
@@ -130,33 +136,28 @@ export class Heartbeat {
           if (this.client === client) this.lost();
         },
       );
-    if (now() - this.slotsAtMs >= SLOTS_INTERVAL_MS) this.readSlots(client);
+    if (now() - this.locatedAtMs >= LOCATE_INTERVAL_MS) this.locate(client);
   }
 
-  /** Asks the server where it writes its log now; the last known position where it does not tell. */
-  async currentLsn(): Promise<Lsn | null> {
-    const { client } = this;
-    if (client === null || this.unanswered >= MOST_UNANSWERED) return this.lsn;
-    try {
-      const { rows } = await client.query<{ lsn: string }>(CURRENT_LSN);
-      this.lsn = parseLsn(rows[0]!.lsn);
-    } catch {
-      // A server of another make has no such thing; a lost connection is seen by the heartbeat itself.
-    }
-    return this.lsn;
-  }
-
-  private readSlots(client: pg.Client): void {
-    this.slotsAtMs = this.options.now();
-    client.query<{ slot: string; retained: string | null; confirmed: string | null }>(SLOTS).then(
+  /* A server of another make has no such figures; a lost connection is seen by the heartbeat itself. */
+  private locate(client: pg.Client): void {
+    this.locatedAtMs = this.options.now();
+    client.query<{ lsn: string; slot: string | null; retained: string | null; confirmed: string | null }>(LOCATE).then(
       ({ rows }) => {
+        const lsn = parseLsn(rows[0]!.lsn);
         const most = new Map(this.slots.map(({ slot, mostRetainedBytes }) => [slot, mostRetainedBytes]));
-        this.slots = rows.map(({ slot, retained, confirmed }) => ({
-          slot,
-          retainedBytes: Number(retained ?? 0),
-          mostRetainedBytes: Math.max(Number(retained ?? 0), most.get(slot) ?? 0),
-          confirmed: confirmed === null ? null : parseLsn(confirmed),
-        }));
+        this.lsn = lsn;
+        this.slots = rows.flatMap(({ slot, retained, confirmed }) => {
+          if (slot === null) return [];
+          const retainedBytes = Number(retained ?? 0);
+          return {
+            slot,
+            retainedBytes,
+            mostRetainedBytes: Math.max(retainedBytes, most.get(slot) ?? 0),
+            confirmed: confirmed === null ? null : { lsn: parseLsn(confirmed), of: lsn },
+          };
+        });
+        for (const listener of this.options.listeners) listener.located(lsn);
       },
       () => undefined,
     );
@@ -187,11 +188,12 @@ export class Heartbeat {
 const RETRY_MS = 500;
 const FAREWELL_MS = 1000;
 
-const CURRENT_LSN = 'SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn';
-const SLOTS = `
-SELECT slot_name AS slot, confirmed_flush_lsn::text AS confirmed,
-       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::text AS retained
-FROM pg_catalog.pg_replication_slots ORDER BY slot_name LIMIT ${MOST_SLOTS}`;
+/* A row per slot; one where there is none. */
+const LOCATE = `
+SELECT here.lsn::text AS lsn, s.slot_name AS slot, s.confirmed_flush_lsn::text AS confirmed,
+       pg_catalog.pg_wal_lsn_diff(here.lsn, s.restart_lsn)::text AS retained
+FROM pg_catalog.pg_current_wal_lsn() AS here (lsn)
+LEFT JOIN (SELECT * FROM pg_catalog.pg_replication_slots ORDER BY slot_name LIMIT ${MOST_SLOTS}) AS s ON true`;
 
 /**
  * The session that writes heartbeats: pipelined, and not waiting for synchronous standbys, since a commit that waits for
@@ -203,7 +205,8 @@ export async function connectHeartbeat(
   const client = await connect(options.connection, {
     applicationName: `eventgen/${options.runId}/heartbeat`,
     connectTimeoutMs: options.connectTimeoutMs,
-    statementTimeoutMs: 0,
+    // A backend that is given up must not go on waiting: others follow it.
+    statementTimeoutMs: STUCK_MS,
     lockTimeoutMs: 0,
     pipeline: true,
   });

@@ -25,7 +25,7 @@ export interface ReplicationReading {
 }
 
 /** How a target did over a run. Where `unseen` is above 0 its figures are lower bounds: unseen heartbeats count with their age. */
-export interface ReplicationSummary {
+interface ReplicationSummary {
   readonly lag_seconds: Percentiles | null;
   readonly heartbeats: number;
   readonly unseen: number;
@@ -52,6 +52,9 @@ export class ReplicationProbe {
   private readonly targets: readonly Target[];
   private readonly names: readonly string[];
   private watching: Promise<unknown> = Promise.resolve();
+  /** How it stood at the end; null before. */
+  private last: ReplicationReading | null = null;
+  private lags: readonly HistogramTotals[] | null = null;
   private readonly sessions: { readonly heartbeat: pg.Client; readonly targets: readonly pg.Client[] };
 
   private constructor(options: ProbeOptions, sessions: ReplicationProbe['sessions']) {
@@ -80,7 +83,12 @@ export class ReplicationProbe {
   static async open(options: ProbeOptions): Promise<ReplicationProbe> {
     const { replication, runId } = options;
     const place = { runId, schema: replication.schema };
-    const heartbeat = await connectHeartbeat({ ...options, ...place });
+    const heartbeat = await connectHeartbeat({ ...options, ...place }).catch((error: Error) => {
+      throw SetupError.of(
+        'replication.heartbeat',
+        `no session on ${describeConnection(options.connection)}: ${error.message}`,
+      );
+    });
     const opened: pg.Client[] = [heartbeat];
     try {
       await layOutHeartbeat(heartbeat, place);
@@ -123,24 +131,32 @@ export class ReplicationProbe {
   }
 
   read(): ReplicationReading {
-    return { targets: this.targets.map((target) => target.read()), slots: this.heartbeat.slots };
+    return this.last ?? { targets: this.targets.map((target) => target.read()), slots: this.heartbeat.slots };
   }
 
   /** Per target, its lags with those of unseen heartbeats as lower bounds. */
   lagAtLeast(): readonly HistogramTotals[] {
-    return this.targets.map((target) => target.lagAtLeast());
+    return this.lags ?? this.targets.map((target) => target.lagAtLeast());
   }
 
   /** Stops, after the last heartbeats had time to arrive. */
   async end(): Promise<ReplicationOutcome> {
-    this.heartbeat.stop();
-    await Promise.all(this.targets.map((target) => target.end(LAST_HEARTBEATS_MS)));
+    await this.heartbeat.stop();
+    await Promise.all(this.targets.map((target) => target.settle(LAST_HEARTBEATS_MS)));
+    // Before the sessions end: afterwards every target would seem to be down.
+    const last = this.read();
+    const lags = this.lagAtLeast();
+    this.last = last;
+    this.lags = lags;
+    for (const target of this.targets) target.end();
     await this.watching;
     await this.heartbeat.end();
     return {
-      targets: Object.fromEntries(this.targets.map((target, index) => [this.names[index]!, summaryOf(target)])),
+      targets: Object.fromEntries(
+        last.targets.map((reading, index) => [this.names[index]!, summaryOf(reading, lags[index]!)]),
+      ),
       slots: Object.fromEntries(
-        this.heartbeat.slots.map(({ slot, retainedBytes, mostRetainedBytes }) => [
+        last.slots.map(({ slot, retainedBytes, mostRetainedBytes }) => [
           slot,
           { end: retainedBytes, max: mostRetainedBytes },
         ]),
@@ -149,10 +165,11 @@ export class ReplicationProbe {
   }
 }
 
-function summaryOf(target: Target): ReplicationSummary {
-  const { unseen, oldestUnseenMs, pollFloorMs, behind } = target.read();
-  // Read afterwards: a lag that is at least the age is never below it.
-  const { counts, maxMs } = target.lagAtLeast();
+function summaryOf(
+  { unseen, oldestUnseenMs, pollFloorMs, behind }: TargetReading,
+  // Read after the rest: a lag that is at least the age is never below it.
+  { counts, maxMs }: HistogramTotals,
+): ReplicationSummary {
   return {
     lag_seconds: percentiles(counts, maxMs),
     heartbeats: counts.reduce((sum, count) => sum + count, 0),

@@ -38,7 +38,9 @@ export interface TargetReading {
   readonly pollFloorMs: number | null;
 }
 
-const POSITIONS_INTERVAL_MS = 1000;
+const IDLE_MS = 1000;
+/* A heartbeat that is unseen for so long is no longer delayed by another question. */
+const LAGGING_MS = 200;
 /* After so long a target's own figures are old, and what the server has written since then is added. */
 const FRESH_MS = 3000;
 const QUERY_TIMEOUT_MS = 5000;
@@ -57,8 +59,9 @@ export class Target implements HeartbeatListener {
   private readonly positions = new Map<string, Lsn>();
   private readonly mostBytes = new Map<string, number>();
   private seen = 0;
-  /** The server's position when the target's were read. */
+  /** Where the server was when the target's positions were read, and where it is now that they are to be read again. */
   private pairedLsn: Lsn | null = null;
+  private locatedLsn: Lsn | null = null;
   private positionsAtMs = Number.NEGATIVE_INFINITY;
   private slot: string | null = null;
   private connected = false;
@@ -71,7 +74,14 @@ export class Target implements HeartbeatListener {
     this.options = options;
   }
 
+  located(lsn: Lsn): void {
+    this.locatedLsn = lsn;
+    this.wake();
+  }
+
   committed(sequence: number, ms: number): void {
+    // Nobody asks any more whether the target shows it.
+    if (this.stopping) return;
     if (sequence <= this.seen) this.lag.observe(0, 1);
     else this.unseen.add(sequence, ms);
     this.wake();
@@ -103,11 +113,15 @@ export class Target implements HeartbeatListener {
     }
   }
 
-  /** Waits until the target has shown all heartbeats, for so long at most; then asks no more. */
-  async end(patienceMs: number): Promise<void> {
+  /** Waits until the target has shown all heartbeats, for so long at most. */
+  async settle(patienceMs: number): Promise<void> {
     const { now } = this.options;
     const deadline = now() + patienceMs;
     while (this.unseen.size > 0 && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** Asks no more. */
+  end(): void {
     this.stopping = true;
     this.wake();
     if (this.client !== null) destroy(this.client);
@@ -146,7 +160,7 @@ export class Target implements HeartbeatListener {
       of: isFresh ? this.pairedLsn : current,
     }));
     const confirmed = slots.find(({ slot }) => slot === this.slot)?.confirmed ?? null;
-    if (confirmed !== null) positions.push({ position: 'confirmed', at: confirmed, of: current });
+    if (confirmed !== null) positions.push({ position: 'confirmed', at: confirmed.lsn, of: confirmed.of });
     return positions.flatMap(({ position, at, of }) => {
       if (of === null) return [];
       const bytes = bytesBetween(at, of);
@@ -160,14 +174,16 @@ export class Target implements HeartbeatListener {
     const { now, runId, schema } = this.options;
     const text = `SELECT sequence FROM ${heartbeatTable(schema)} WHERE run = $1`;
     while (!this.stopping) {
-      if (now() - this.positionsAtMs >= POSITIONS_INTERVAL_MS) {
-        await this.readPositions(client);
+      this.watchForStall();
+      // A heartbeat is looked for first: time that other questions take is none of its lag.
+      const oldestMs = this.unseen.oldestMs;
+      if (this.locatedLsn !== null && (oldestMs === null || now() - oldestMs > LAGGING_MS)) {
+        await this.readPositions(client, this.locatedLsn);
         // For the highest value, also where nobody looks.
         this.behind();
       }
-      this.watchForStall();
       if (this.unseen.size === 0) {
-        await this.sleep(POSITIONS_INTERVAL_MS);
+        await this.sleep(IDLE_MS);
         continue;
       }
       const askedMs = now();
@@ -195,15 +211,15 @@ export class Target implements HeartbeatListener {
     else if (ageMs < STALLED_MS / 10) this.stalled = false;
   }
 
-  /* The server is asked first: what it writes between the two questions is not taken for lag. */
-  private async readPositions(client: pg.Client): Promise<void> {
-    const { target, heartbeat, now, schema } = this.options;
-    this.positionsAtMs = now();
+  /* Right after the server was asked: what it writes between the two questions is not taken for lag. */
+  private async readPositions(client: pg.Client, lsn: Lsn): Promise<void> {
+    const { target, now, schema } = this.options;
+    this.locatedLsn = null;
     if (target.kind === 'heartbeat') return;
-    const lsn = await answered(heartbeat().currentLsn());
     const positions = await answered(
       target.kind === 'physical' ? physicalPositions(client) : logicalPositions(client, schema),
     );
+    this.positionsAtMs = now();
     this.pairedLsn = lsn;
     this.slot = positions.slot ?? this.slot;
     for (const [position, at] of Object.entries(positions.at))
@@ -233,7 +249,7 @@ export async function connectTarget({
   runId,
   connectTimeoutMs,
 }: Pick<TargetOptions, 'target' | 'runId' | 'connectTimeoutMs'>): Promise<pg.Client> {
-  return await connect(target.connection, {
+  const client = await connect(target.connection, {
     applicationName: `eventgen/${runId}/lag`,
     connectTimeoutMs,
     statementTimeoutMs: 0,
@@ -241,6 +257,9 @@ export async function connectTarget({
     pipeline: false,
     plain: true,
   });
+  // A backend that is given up must not go on waiting: others follow it. Not every make knows the setting.
+  await answered(client.query(`SET statement_timeout = ${QUERY_TIMEOUT_MS}`)).catch(() => undefined);
+  return client;
 }
 
 interface Positions {

@@ -20,6 +20,8 @@ export interface MetricsSource {
   remaining(): number;
   /** Operations (or events) per second that the schedule asks for now; 0 where there is none. */
   targetRate(): number;
+  /** In the same unit, in the last second; operations where there is no schedule. */
+  achievedRate(): number;
   /** What limits the run just now; null where nothing tells yet. */
   limit(): Limit | null;
   /** Null where replication is not measured. */
@@ -131,6 +133,12 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   );
   add(
     'counter',
+    'eventgen_moved_rows_total',
+    'Rows that an UPDATE took to another partition: a DELETE there and an INSERT here, for a consumer.',
+    tables.of([{ labels: {}, field: 'moved', operations: ['update'] }]),
+  );
+  add(
+    'counter',
     'eventgen_retries_total',
     'Further attempts at operations, by reason.',
     tables.of([
@@ -181,6 +189,9 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   );
   add('gauge', 'eventgen_target_rate', 'Rate that the schedule asks for now; 0 without a schedule.', () => [
     { labels: {}, value: source.targetRate() },
+  ]);
+  add('gauge', 'eventgen_achieved_rate', 'Rate of the last second, in what the schedule counts.', () => [
+    { labels: {}, value: source.achievedRate() },
   ]);
   add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [
     { labels: {}, value: source.remaining() },

@@ -21,6 +21,12 @@ export interface RunFacts {
   readonly row_selection: string;
 }
 
+interface Target {
+  readonly per_second: number;
+  /** What the schedule counts. */
+  readonly unit: 'operations' | 'events';
+}
+
 export interface TableStatus {
   readonly table: string;
   /** Rows changed by committed operations. */
@@ -41,8 +47,10 @@ export interface Status {
   /** Null where no end is known. */
   readonly remaining_seconds: number | null;
   readonly totals: Readonly<Record<string, number>>;
-  readonly rate: { readonly target: number | null; readonly achieved: number };
+  readonly operations_per_second: number;
   readonly events_per_second: number;
+  /** What the schedule asks for; null without one. */
+  readonly target: Target | null;
   readonly error_ratio: number;
   /** Null where nothing was measured. */
   readonly response_p99: number | null;

@@ -1,7 +1,7 @@
 import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import type { Moment } from '../report/moment.js';
 import type { Point } from '../report/series.js';
-import type { Summary } from '../report/summary.js';
+import { perSecond, type Summary } from '../report/summary.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import { BUCKETS, percentiles } from '../traffic/histogram.js';
 import type { Verdict } from '../traffic/verdict.js';
@@ -15,8 +15,9 @@ export function preparing(phase: string, elapsedSeconds: number): Status {
     elapsed_seconds: elapsedSeconds,
     remaining_seconds: null,
     totals: {},
-    rate: { target: null, achieved: 0 },
+    operations_per_second: 0,
     events_per_second: 0,
+    target: null,
     error_ratio: 0,
     response_p99: null,
     verdict: null,
@@ -45,7 +46,12 @@ export function running(
   counted: Counted,
   moment: Moment,
   point: Point,
-  now: { readonly phase: string; readonly remaining: number | null; readonly verdict: Verdict | null },
+  now: {
+    readonly phase: string;
+    readonly remaining: number | null;
+    readonly verdict: Verdict | null;
+    readonly unit: 'operations' | 'events';
+  },
 ): Status {
   const { counts, targets } = moment;
   return {
@@ -54,7 +60,8 @@ export function running(
     elapsed_seconds: moment.seconds,
     remaining_seconds: now.remaining,
     totals: totalsOf(counted.totals),
-    rate: { target: point.target, achieved: point.operations },
+    operations_per_second: point.operations,
+    target: point.target === null ? null : { per_second: point.target, unit: now.unit },
     events_per_second: point.inserted + point.updated + point.deleted,
     error_ratio: counts.operations === 0 ? 0 : counts.errors / counts.operations,
     response_p99: point.response_p99,
@@ -65,8 +72,8 @@ export function running(
 }
 
 /** A run that has ended: all figures are those of its summary. */
-export function ended(counted: Counted, summary: Summary, moment: Moment): Status {
-  const { totals, events, elapsed_seconds: seconds } = summary;
+export function ended(counted: Counted, summary: Summary): Status {
+  const { totals, events, rate, elapsed_seconds: seconds } = summary;
   const errors = totals['rejected']! + totals['failed']!;
   return {
     phase: 'finished',
@@ -74,13 +81,16 @@ export function ended(counted: Counted, summary: Summary, moment: Moment): Statu
     elapsed_seconds: seconds,
     remaining_seconds: null,
     totals,
-    rate: summary.rate,
-    events_per_second: (events.insert + events.update + events.delete) / Math.max(seconds, 1e-3),
+    operations_per_second: perSecond(totals['operations']!, summary),
+    events_per_second: perSecond(events.insert + events.update + events.delete, summary),
+    target: rate.target === null ? null : { per_second: rate.target, unit: rate.unit },
     error_ratio: totals['operations']! === 0 ? 0 : errors / totals['operations']!,
     response_p99: responseP99(counted.totals),
     verdict:
       summary.verdict === null ? null : { limit: summary.verdict, advice: summary.verdict_because?.advice ?? '' },
-    oldest_unseen: Object.fromEntries(moment.targets.map((target) => [target.target, target.oldestUnseenSeconds])),
+    oldest_unseen: Object.fromEntries(
+      Object.entries(summary.replication ?? {}).map(([name, { unseen_at_least_seconds: age }]) => [name, age ?? 0]),
+    ),
     ...countsOf(counted),
   };
 }

@@ -30,9 +30,12 @@ interface Figures {
   readonly operations: number;
   readonly total: number;
   readonly errors: number;
-  readonly p99Seconds: number;
+  /** Null while nothing is answered. */
+  readonly p99Seconds: number | null;
   /** Of the target that lags most; null where replication is not measured. */
   readonly lagSeconds: number | null;
+  /** Log that the server keeps for the slot that holds it up most; null where there is none. */
+  readonly keptBytes: number | null;
   /** Log that the target which is furthest behind still has to take; null where it is not known. */
   readonly bytesBehind: number | null;
   readonly elapsedSeconds: number;
@@ -55,6 +58,7 @@ export class TrafficMeter implements Meter {
     const point = pointBetween(this.before, now, false);
     this.before = now;
     const behind = Object.values(point.lag).flatMap(({ bytes }) => bytes ?? []);
+    const kept = Object.values(point.slots);
     const lags = Object.values(point.lag).map(({ p99, oldest_unseen: oldest }) => Math.max(oldest, p99 ?? 0));
     const figures: Figures = {
       phase: phase(),
@@ -63,8 +67,9 @@ export class TrafficMeter implements Meter {
       operations: now.counts.operations,
       total,
       errors: now.counts.errors,
-      p99Seconds: point.response_p99 ?? 0,
+      p99Seconds: point.response_p99,
       lagSeconds: lags.length === 0 ? null : Math.max(...lags),
+      keptBytes: kept.length === 0 ? null : Math.max(...kept),
       bytesBehind: behind.length === 0 ? null : Math.max(...behind),
       elapsedSeconds: now.seconds,
       remainingSeconds: remainingSeconds(this.metered, now),
@@ -136,21 +141,27 @@ export function loadParts(figures: {
 
 /* A replica is always some kilobytes behind. */
 const WORTH_SAYING_BYTES = 1e6;
+/* And log is kept from checkpoint to checkpoint. */
+const MUCH_KEPT_BYTES = 100e6;
 
 export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
-  const { phase, operations, total, errors, lagSeconds, bytesBehind, elapsedSeconds, remainingSeconds } = figures;
+  const { phase, operations, total, errors, lagSeconds, bytesBehind, keptBytes, elapsedSeconds, remainingSeconds } =
+    figures;
   const share = remainingSeconds === null ? null : elapsedSeconds / (elapsedSeconds + remainingSeconds);
   const parts: Part[] = [
     ...(phase === null ? [] : [{ text: phase, rank: 3 }]),
     { text: `${number(figures.operationsPerSecond)} op/s`, rank: 0 },
     { text: `${number(figures.eventsPerSecond)} ev/s`, rank: 5 },
-    { text: `p99 ${ms(figures.p99Seconds)}`, rank: 2 },
+    { text: `p99 ${figures.p99Seconds === null ? '–' : ms(figures.p99Seconds)}`, rank: 2 },
     { text: `errors ${number(errors)}`, rank: errors > 0 ? 0 : 4 },
     ...(lagSeconds === null
       ? []
       : [{ text: `lag ${lagSeconds < 10 ? ms(lagSeconds) : seconds(lagSeconds)}`, rank: 1 }]),
     ...(bytesBehind !== null && bytesBehind >= WORTH_SAYING_BYTES
       ? [{ text: `${number(Math.round(bytesBehind / 1e6))} MB behind`, rank: 3 }]
+      : []),
+    ...(keptBytes !== null && keptBytes >= MUCH_KEPT_BYTES
+      ? [{ text: `slots keep ${number(Math.round(keptBytes / 1e6))} MB`, rank: 4 }]
       : []),
     { text: total > 0 ? `${Math.floor((operations / total) * 100)} %` : `${number(operations)} done`, rank: 8 },
     { text: seconds(elapsedSeconds), rank: 7 },

@@ -43,6 +43,8 @@ export interface Moment {
   readonly response: Float64Array;
   readonly service: Float64Array;
   readonly targets: readonly TargetMoment[];
+  /** Log that the server keeps for replication slots, in bytes. */
+  readonly slots: Readonly<Record<string, number>>;
 }
 
 /** What a moment is read from. */
@@ -62,6 +64,7 @@ export function readMoment({ totals, workers, seconds, arrivals, replication }: 
     all.reduce((total, each) => total + fields.reduce((part, field) => part + each[field], 0), 0);
   const { user, system } = process.cpuUsage();
   const delays = Array.from({ length: workers }, (_, worker) => totals.scalarOf(worker, 'eventLoopDelayMs'));
+  const replicated = replication();
   // A row that moves to another partition is deleted there and inserted here.
   const { moved } = updates;
   return {
@@ -82,7 +85,8 @@ export function readMoment({ totals, workers, seconds, arrivals, replication }: 
     gauges: { rssBytes: process.memoryUsage.rss(), eventLoopSeconds: Math.max(0, ...delays) / 1000 },
     response: latencies(totals, ['response', 'warmUpResponse']),
     service: latencies(totals, ['service', 'warmUpService']),
-    targets: (replication()?.targets ?? []).map(({ target, lag, oldestUnseenMs, behind }) => ({
+    slots: Object.fromEntries((replicated?.slots ?? []).map(({ slot, retainedBytes }) => [slot, retainedBytes])),
+    targets: (replicated?.targets ?? []).map(({ target, lag, oldestUnseenMs, behind }) => ({
       target,
       lag: lag.counts,
       oldestUnseenSeconds: oldestUnseenMs / 1000,

@@ -32,11 +32,14 @@ export class Recorder {
     return this.series.points();
   }
 
-  /** What limits the run just now, by its last seconds; null in the first one. */
+  /** What limits the run just now, by its last seconds; null in the first one, and while a connection is missing. */
   verdict(): Verdict | null {
     const [first] = this.usages;
     const last = this.usages[this.usages.length - 1];
     if (first === undefined || last === undefined || first === last) return null;
+    // While lanes wait for their connections nothing limits the run but that.
+    const { totals, connections } = this.options;
+    if (totals.scalar('lanesConnected') + totals.scalar('lanesEnded') < connections) return null;
     return verdictOf(utilisationBetween(first, last), {
       workers: this.options.workers,
       connections: this.options.connections,
@@ -48,12 +51,10 @@ export class Recorder {
     return this.verdict()?.limit ?? null;
   }
 
-  /** Takes the last moment, and gives it back. */
-  end(): Moment {
+  /** Takes the last moment. */
+  end(): void {
     clearInterval(this.timer);
-    const moment = readMoment(this.options);
-    this.series.close(moment);
-    return moment;
+    this.series.close(readMoment(this.options));
   }
 
   private record(): void {

@@ -16,6 +16,7 @@ interface Interval {
   readonly gauges: Readonly<Record<Gauge, number>>;
   readonly response: Sparse;
   readonly service: Sparse;
+  readonly slots: Readonly<Record<string, number>>;
   readonly targets: ReadonlyMap<
     string,
     { readonly lag: Sparse; readonly oldestUnseenSeconds: number; readonly bytesBehind: number | null }
@@ -41,6 +42,8 @@ export interface Point {
   readonly memory_bytes: number;
   readonly event_loop: number;
   readonly lag: Readonly<Record<string, TargetPoint>>;
+  /** Log kept for replication slots, in bytes. */
+  readonly slots: Readonly<Record<string, number>>;
 }
 
 interface TargetPoint {
@@ -125,6 +128,7 @@ function between(before: Moment, after: Moment): Interval {
     gauges: after.gauges,
     response: increase(before.response, after.response),
     service: increase(before.service, after.service),
+    slots: after.slots,
     targets: new Map(
       after.targets.map(({ target, lag, oldestUnseenSeconds, bytesBehind }) => [
         target,
@@ -142,6 +146,7 @@ function join(first: Interval, second: Interval): Interval {
     gauges: record(GAUGES, (gauge) => Math.max(first.gauges[gauge], second.gauges[gauge])),
     response: sum(first.response, second.response),
     service: sum(first.service, second.service),
+    slots: record(Object.keys(second.slots), (slot) => Math.max(first.slots[slot] ?? 0, second.slots[slot]!)),
     targets: new Map(
       [...second.targets].map(([name, target]) => {
         const earlier = first.targets.get(name);
@@ -162,7 +167,8 @@ function join(first: Interval, second: Interval): Interval {
   };
 }
 
-function pointOf({ from, to, counts, gauges, response, service, targets }: Interval, isScheduled: boolean): Point {
+function pointOf(interval: Interval, isScheduled: boolean): Point {
+  const { from, to, counts, gauges, response, service, targets, slots } = interval;
   // Two moments can fall together at the end of a run.
   const seconds = Math.max(to - from, 1e-3);
   const rate = (count: Count) => digits(counts[count] / seconds);
@@ -182,6 +188,7 @@ function pointOf({ from, to, counts, gauges, response, service, targets }: Inter
     cpu_cores: rate('cpuSeconds'),
     memory_bytes: gauges.rssBytes,
     event_loop: digits(gauges.eventLoopSeconds),
+    slots,
     lag: Object.fromEntries(
       [...targets].map(([name, { lag, oldestUnseenSeconds, bytesBehind }]) => [
         name,

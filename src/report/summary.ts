@@ -97,7 +97,13 @@ export interface Summary {
   readonly tables: Readonly<Record<string, TableSummary>>;
   readonly errors: Readonly<Record<string, { readonly count: number; readonly example: string }>>;
   readonly latency_seconds: Readonly<Record<OperationKind, LatencySummary>>;
-  readonly rate: { readonly target: number | null; readonly achieved: number };
+  readonly rate: {
+    readonly target: number | null;
+    readonly achieved: number;
+    readonly unit: 'operations' | 'events';
+    /** Over which both were taken: without the time in which lanes connect, where there is a schedule. */
+    readonly seconds: number;
+  };
   readonly verdict: Limit | null;
   /** The figures behind the verdict, as shares of time. */
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
@@ -214,10 +220,22 @@ function rateOf(
   operations: number,
   events: Readonly<Record<OperationKind, number>>,
 ): Summary['rate'] {
-  const perSecond = (count: number, seconds: number) => round(seconds > 0 ? count / seconds : 0);
-  if (schedule === null) return { target: null, achieved: perSecond(operations, elapsedSeconds) };
-  const done = schedule.unit === 'events' ? events.insert + events.update + events.delete : operations;
-  return { target: perSecond(schedule.arrivals, schedule.seconds), achieved: perSecond(done, schedule.seconds) };
+  const over = (seconds: number) => (count: number) => round(seconds > 0 ? count / seconds : 0);
+  if (schedule === null)
+    return {
+      target: null,
+      achieved: over(elapsedSeconds)(operations),
+      unit: 'operations',
+      seconds: round(elapsedSeconds),
+    };
+  const { unit, seconds, arrivals } = schedule;
+  const done = unit === 'events' ? events.insert + events.update + events.delete : operations;
+  return { target: over(seconds)(arrivals), achieved: over(seconds)(done), unit, seconds: round(seconds) };
+}
+
+/** A count of a run, per second of the time that its rate is about. */
+export function perSecond(count: number, { rate: { seconds } }: Summary): number {
+  return seconds > 0 ? count / seconds : 0;
 }
 
 /** A short name for a piece of plain data: equal data, equal name, in whatever order its keys were written. */

@@ -1,6 +1,6 @@
 import { OPERATION_KINDS } from '../plan/plan.js';
 import type { Percentiles } from '../traffic/histogram.js';
-import type { Summary } from './summary.js';
+import { perSecond, type Summary } from './summary.js';
 
 const MOST_TABLES = 40;
 
@@ -10,8 +10,8 @@ export function summaryText(summary: Summary): string {
   const lines = [
     '',
     `${summary.exit.code === 0 ? 'Finished' : 'Ended'}: ${summary.exit.reason} (exit code ${summary.exit.code})`,
-    `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${figure(summary.rate.achieved)} operations/s, ` +
-      `${number(rate(events.insert + events.update + events.delete, summary.elapsed_seconds))} events/s`,
+    `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${figure(perSecond(totals['operations']!, summary))} operations/s, ` +
+      `${figure(perSecond(events.insert + events.update + events.delete, summary))} events/s${asked(summary)}`,
     `  committed ${number(totals['committed']!)}, ${rolledBack(summary)}rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ` +
       `retries ${number(totals['retries']!)}, reconnects ${number(totals['reconnects']!)}, in doubt ${number(totals['in_doubt_unknown']!)}`,
     `  seeds ${summary.seeds.random}/${summary.seeds.faker}, ${summary.connections} connections at depth ${summary.pipeline_depth}, ` +
@@ -43,6 +43,10 @@ export function summaryText(summary: Summary): string {
       lines.push(`    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function asked({ rate }: Summary): string {
+  return rate.target === null ? '' : `, ${figure(rate.target)} ${rate.unit}/s asked for`;
 }
 
 /** Said only where it was asked for. */
@@ -134,10 +138,6 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) =>
     `  ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd(),
   );
-}
-
-function rate(count: number, elapsedSeconds: number): number {
-  return elapsedSeconds > 0 ? Math.round(count / elapsedSeconds) : 0;
 }
 
 function figure(value: number): string {

@@ -1,9 +1,9 @@
 /**
- * Latencies in fixed buckets: 90 linear ones per decade from 1 µs to 1,000 s, so that every decimal bound with two
+ * Latencies in fixed buckets: 90 linear ones per decade from 1 µs to 100,000 s, so that every decimal bound with two
  * digits is a bucket's edge and the error stays below 10 % of the first digit. Histograms are added, percentiles never
  * averaged.
  */
-const DECADES = 9;
+const DECADES = 11;
 const PER_DECADE = 90;
 export const BUCKETS = DECADES * PER_DECADE + 1;
 

@@ -227,7 +227,8 @@ export class LaneLoop {
         this.control.operationSent();
       }
     }
-    if (this.unanswered++ === 0) this.time.begin('inFlightMs', nowMs);
+    this.unanswered++;
+    this.time.begin('inFlightMs', nowMs);
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
   }
 
@@ -321,6 +322,10 @@ export class LaneLoop {
   }
 
   private disconnected(): void {
+    // Time without a connection is neither the server's nor the configuration's.
+    const nowMs = performance.now();
+    this.time.end('inFlightMs', nowMs);
+    this.time.end('pausedMs', nowMs);
     if (this.session !== null) this.counters.add('lanesConnected', -1);
     this.session = null;
   }

@@ -274,3 +274,21 @@ generator:
     expect(() => loadConfig('no-such.yaml', [], {})).toThrow(/no-such\.yaml: there is no such file/);
   });
 });
+
+it('shows a configuration without its secrets, and variables by their names', () => {
+  const text = `# password: commented
+connection: { url: "postgresql://me:hun@ter2:x@h/db" }
+replication:
+  targets:
+    - { name: a, kind: physical, connection: { host: b, password: 123456 } }
+    - { name: c, kind: physical, connection: { host: d, password: "\${SECRET}" } }
+`;
+  const config = parseConfig('c.yaml', text, [{ path: ['traffic', 'duration'], value: '5s', option: '--duration' }], {
+    SECRET: 'hunter3',
+  });
+  const shown = config.source.withoutSecrets();
+  for (const secret of ['commented', 'hun', 'ter2', '123456', 'hunter3']) expect(shown).not.toContain(secret);
+  expect(shown).toContain('url: postgresql://me:***@h/db');
+  expect(shown).toContain('password: ${SECRET}');
+  expect(shown).toContain('# --duration: traffic.duration = 5s');
+});

@@ -34,7 +34,7 @@ function queries(): [string, string][] {
     targets.map(({ expr }): [string, string] => [
       title,
       expr
-        .replaceAll('$__rate_interval', '6s')
+        .replaceAll('$__rate_interval', '8s')
         .replaceAll('$quantile', '0.99')
         .replaceAll('$run', '.*')
         .replaceAll('$table', '.*'),
@@ -95,9 +95,14 @@ replication:
     ask = prometheus.ask;
     stopPrometheus = prometheus.stop;
     await new Promise((resolve) => setTimeout(resolve, 5000));
-    await client.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^eventgen/[0-9a-f]+/1$'",
-    );
+    for (let cut = 0, tries = 0; cut === 0; tries++) {
+      const { rowCount } = await client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^eventgen/[0-9a-f]+/1$'",
+      );
+      cut = rowCount ?? 0;
+      if (tries > 200) throw new Error('the run has no lane to be cut');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     await client.end();
     await new Promise((resolve) => setTimeout(resolve, 5000));
     metrics = await (await fetch(`http://${target}/metrics`)).text();
@@ -125,22 +130,25 @@ replication:
     const empty: string[] = [];
     for (const [alert, expr] of alerts()) {
       // `bool` gives the comparison's answer instead of leaving out what does not meet it.
-      const measured = expr
-        .replace(/ (==|>|<) ([\d.e]+)$/, ' $1 bool $2')
-        .replace('[1m]', '[6s]')
-        .replace('[5m]', '[6s]');
+      const measured = expr.replace(/ (==|>|<) ([\d.e]+)$/, ' $1 bool $2').replaceAll(/\[\dm\]/g, '[8s]');
       expect(measured).toContain('bool');
       const { status, error, result } = await ask(measured);
       if (status !== 'success' || result.length === 0) empty.push(`${alert}: ${measured}: ${error ?? 'nothing'}`);
     }
     expect(empty).toEqual([]);
+    // A scrape that took too long on a busy machine is no failure of the run.
     for (const quiet of [
       'EventGeneratorDown',
       'ReplicationStalled',
       'ReplicationTargetDown',
       'EventGeneratorUnknownOutcome',
     ])
-      expect((await ask(alerts().find(([alert]) => alert === quiet)![1])).result, quiet).toEqual([]);
+      await expect
+        .poll(async () => (await ask(alerts().find(([alert]) => alert === quiet)![1])).result, {
+          timeout: 10_000,
+          message: quiet,
+        })
+        .toEqual([]);
     // Errors were provoked: a seventh of the inserts of one of two tables is refused, and retried with other values.
     expect((await ask('sum(eventgen_errors_total{sqlstate="P0001"}) > 0')).result).toHaveLength(1);
     expect((await ask('sum(eventgen_reconnects_total) >= 1')).result).toHaveLength(1);
@@ -169,13 +177,13 @@ replication:
   });
 });
 
-/** Debian's Prometheus on a free port, scraping one target twice a second. */
+/** Debian's Prometheus on a free port, scraping one target once a second. */
 async function startPrometheus(folder: string, target: string) {
   const port = await freePort();
   const file = path.join(folder, 'prometheus.yml');
   writeFileSync(
     file,
-    `global: { scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }
+    `global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms }
 rule_files: [${path.resolve('grafana/alerts.yml')}]
 scrape_configs: [{ job_name: event-generator, static_configs: [{ targets: ['${target}'] }] }]
 `,

@@ -167,6 +167,18 @@ describe('replication lag', () => {
     );
     await onSubscriber.end();
 
+    // What is stopped has old figures; the server writes on, and so they grow.
+    const behind = () => figure('lag_bytes', 'target="standby"', 'position="replayed"');
+    await stall(
+      'standby',
+      () => signal(standby, 'STOP'),
+      async () => {
+        const then = await behind();
+        await until('the standby is known to be behind', async () => (await behind()) > Math.max(then, 1000));
+        signal(standby, 'CONT');
+      },
+    );
+
     // A network that swallows everything: only our own patience ends such a connection.
     await stall('far', proxy.silence, async () => {
       await until('far is given up', async () => (await figure('target_up', 'target="far"')) === 0);
@@ -174,12 +186,6 @@ describe('replication lag', () => {
     });
     expect(run.stderr()).toMatch(/target far: no answer within 5 s; heartbeats are kept/);
     expect(run.stderr()).toMatch(/target far: is back after \d/);
-
-    await stall(
-      'standby',
-      () => signal(standby, 'STOP'),
-      () => signal(standby, 'CONT'),
-    );
 
     // A crash: the server goes through its recovery and is found again.
     const backend = await connectTo(standby.settings.port, 'postgres');

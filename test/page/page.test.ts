@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PageData } from '../../src/page/data.js';
 import { configFor, createDatabase, type Database, type Running, runCli, startCli } from '../server/database.js';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -164,7 +165,10 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     );
     live = startCli(yaml('').replace('num_iterations', 'rehearse: false\n  num_iterations'), ['--report', file]);
     await live.saw('metrics on');
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    const state = `${live.stderr().match(/live page on (http:\S+)/)![1]!}state`;
+    await expect
+      .poll(async () => ((await (await fetch(state)).json()) as PageData).points.length, { timeout: 30_000 })
+      .toBeGreaterThan(3);
     live.kill('SIGINT');
     await live.saw('operations in flight finish');
     live.kill('SIGINT');

@@ -14,6 +14,7 @@ const FIGURES = {
   p99Seconds: 0.0042,
   lagSeconds: null,
   bytesBehind: null,
+  keptBytes: null,
   elapsedSeconds: 10,
   remainingSeconds: 30,
 };

@@ -33,6 +33,7 @@ function moments(seconds: number, slowSecond: number, step: number): Generator<M
         gauges: { rssBytes: second === slowSecond ? 9e8 : 2e8, eventLoopSeconds: 0.001 },
         response: response.slice(),
         service: service.slice(),
+        slots: { standby: second === slowSecond ? 5e9 : 1e6 },
         targets: [
           { target: 'standby', lag: lag.slice(), oldestUnseenSeconds: second === slowSecond ? 2.5 : 0, bytesBehind: 0 },
         ],
@@ -79,6 +80,7 @@ it('thins three days without cutting anything off, and keeps percentiles exact',
   expect(points.filter(({ response_p99: p99 }) => p99! > 1)).toHaveLength(1);
   expect(points.filter(({ memory_bytes: bytes }) => bytes === 9e8)).toHaveLength(1);
   expect(points.filter(({ lag }) => lag['standby']!.oldest_unseen === 2.5)).toHaveLength(1);
+  expect(points.filter(({ slots }) => slots['standby'] === 5e9)).toHaveLength(1);
   // As a report holds it.
   expect(JSON.stringify(points).length).toBeLessThan(1_000_000);
 });

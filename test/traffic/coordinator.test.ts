@@ -67,6 +67,7 @@ describe('counts', () => {
       tableLabelLimit: 200,
       remaining: () => 0,
       targetRate: () => 0,
+      achievedRate: () => 0,
       replication: () => null,
       limit: () => 'server-bound',
     });
