@@ -12,14 +12,13 @@ import type { Progress } from '../report/progress.js';
 import { Recorder } from '../report/recorder.js';
 import { type Point, pointBetween } from '../report/series.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
-import type { ThresholdResult } from '../report/thresholds.js';
-import { startTraffic, type Traffic, type TrafficEnd, type Workers } from '../traffic/coordinator.js';
+import { startTraffic, type Traffic, type Workers } from '../traffic/coordinator.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
-import type { Notice } from '../traffic/ledger.js';
 import { Schedule } from '../traffic/schedule.js';
 import { FAKER_VERSION, VERSION } from '../version.js';
 import type { Prepared } from './examine.js';
-import { EXIT } from './exit.js';
+import { exitOf } from './exit.js';
+import { Notices } from './notices.js';
 import { pacingOf } from './pacing.js';
 import type { StopSignals } from './stop-signals.js';
 import { ThresholdWatch } from './threshold-watch.js';
@@ -266,81 +265,4 @@ function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config
     return elapsedSeconds * 1000 < endMs;
   });
   return current < 0 ? null : `stage ${current + 1}/${stages.length}`;
-}
-
-function exitOf(
-  end: TrafficEnd,
-  traffic: Traffic,
-  {
-    maxErrorRatio,
-    thresholds,
-    signal,
-    timeUp,
-  }: {
-    maxErrorRatio: number;
-    thresholds: readonly ThresholdResult[];
-    signal: string | null;
-    timeUp: string | null;
-  },
-): { code: number; reason: string } {
-  switch (end.kind) {
-    case 'outage':
-      return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
-    case 'crashed':
-    case 'refused':
-      return { code: EXIT.endedEarly, reason: end.message };
-    case 'starved':
-      return {
-        code: EXIT.endedEarly,
-        reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
-      };
-    case 'finished': {
-      const operations = traffic.totals.operations();
-      const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
-      if (operations > 0 && errors / operations > maxErrorRatio) {
-        return {
-          code: EXIT.endedEarly,
-          reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`,
-        };
-      }
-      const missed = thresholds.filter(({ passed }) => !passed);
-      if (missed.length > 0)
-        return {
-          code: EXIT.threshold,
-          reason: `not met: ${missed.map(({ condition, value }) => `${condition} (${value === null ? 'nothing was measured' : Number(value.toPrecision(3))})`).join(', ')}`,
-        };
-      if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
-      return {
-        code: EXIT.finished,
-        reason: timeUp ?? 'all operations done',
-      };
-    }
-  }
-}
-
-/** What workers tell: shown once, and kept as examples for the summary. */
-class Notices {
-  readonly examples = new Map<string, string>();
-  readonly quarantined = new Map<string, string>();
-  private readonly prepared: Prepared;
-  private readonly progress: Progress;
-  private readonly shown = new Set<string>();
-
-  constructor(prepared: Prepared, progress: Progress) {
-    this.prepared = prepared;
-    this.progress = progress;
-  }
-
-  readonly take: Notice = ({ kind, sqlstate, relation, text }) => {
-    const label = this.prepared.plan.relations[relation]?.label ?? '';
-    if (kind === 'error' && sqlstate !== '') {
-      if (!this.examples.has(sqlstate)) this.examples.set(sqlstate, `${label}: ${text}`);
-      return;
-    }
-    if (kind === 'quarantine') this.quarantined.set(label, text);
-    const key = `${kind}/${label}/${text}`;
-    if (this.shown.has(key) && kind !== 'outage') return;
-    this.shown.add(key);
-    this.progress.message('warn', label === '' ? text : `${label}: ${text}`);
-  };
 }

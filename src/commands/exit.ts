@@ -1,2 +1,56 @@
+import type { ThresholdResult } from '../report/thresholds.js';
+import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
+
 /** Exit codes, as users and scripts know them. */
 export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4 } as const;
+
+/** How a run came out, in a code and in words. */
+export function exitOf(
+  end: TrafficEnd,
+  traffic: Traffic,
+  {
+    maxErrorRatio,
+    thresholds,
+    signal,
+    timeUp,
+  }: {
+    maxErrorRatio: number;
+    thresholds: readonly ThresholdResult[];
+    signal: string | null;
+    timeUp: string | null;
+  },
+): { code: number; reason: string } {
+  switch (end.kind) {
+    case 'outage':
+      return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
+    case 'crashed':
+    case 'refused':
+      return { code: EXIT.endedEarly, reason: end.message };
+    case 'starved':
+      return {
+        code: EXIT.endedEarly,
+        reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
+      };
+    case 'finished': {
+      const operations = traffic.totals.operations();
+      const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
+      if (operations > 0 && errors / operations > maxErrorRatio) {
+        return {
+          code: EXIT.endedEarly,
+          reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`,
+        };
+      }
+      const missed = thresholds.filter(({ passed }) => !passed);
+      if (missed.length > 0)
+        return {
+          code: EXIT.threshold,
+          reason: `not met: ${missed.map(({ condition, value }) => `${condition} (${value === null ? 'nothing was measured' : Number(value.toPrecision(3))})`).join(', ')}`,
+        };
+      if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
+      return {
+        code: EXIT.finished,
+        reason: timeUp ?? 'all operations done',
+      };
+    }
+  }
+}

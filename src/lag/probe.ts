@@ -6,8 +6,9 @@ import type { ReplicationConfig, ReplicationTarget } from '../config/replication
 import type { HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import { connectHeartbeat, destroy, Heartbeat, type SlotReading } from './heartbeat.js';
+import { logicalPositions } from './positions.js';
 import { clearHeartbeat, heartbeatDefinition, heartbeatTable, layOutHeartbeat } from './table.js';
-import { connectTarget, logicalPositions, Target, type TargetReading } from './target.js';
+import { connectTarget, Target, type TargetReading } from './target.js';
 
 export interface ProbeOptions {
   readonly replication: ReplicationConfig;

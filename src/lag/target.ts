@@ -4,6 +4,7 @@ import type { HistogramTotals } from '../traffic/counters.js';
 import { BUCKETS, bucketOf, percentiles } from '../traffic/histogram.js';
 import { connect } from '../traffic/session.js';
 import { destroy, type Heartbeat, type HeartbeatListener } from './heartbeat.js';
+import { logicalPositions, physicalPositions } from './positions.js';
 import { heartbeatTable, type Place } from './table.js';
 import { Unseen } from './unseen.js';
 import { bytesBetween, type Lsn, parseLsn } from './wal.js';
@@ -260,32 +261,6 @@ export async function connectTarget({
   // A backend that is given up must not go on waiting: others follow it. Not every make knows the setting.
   await answered(client.query(`SET statement_timeout = ${QUERY_TIMEOUT_MS}`)).catch(() => undefined);
   return client;
-}
-
-interface Positions {
-  readonly at: Readonly<Record<string, string | null>>;
-  /** Of a subscription; null elsewhere. */
-  readonly slot: string | null;
-}
-
-async function physicalPositions(client: pg.Client): Promise<Positions> {
-  const { rows } = await client.query<{ received: string | null; replayed: string | null }>(
-    'SELECT pg_catalog.pg_last_wal_receive_lsn()::text AS received, pg_catalog.pg_last_wal_replay_lsn()::text AS replayed',
-  );
-  return { at: { ...rows[0] }, slot: null };
-}
-
-/** The subscription that brings the heartbeats: its slot, and what its worker has received. */
-export async function logicalPositions(client: pg.Client, schema: string): Promise<Positions> {
-  const { rows } = await client.query<{ received: string | null; slot: string | null }>(
-    `SELECT s.subslotname AS slot, max(w.received_lsn)::text AS received
-     FROM pg_catalog.pg_subscription AS s
-     JOIN pg_catalog.pg_subscription_rel AS r ON r.srsubid = s.oid AND r.srrelid = pg_catalog.to_regclass($1)
-     LEFT JOIN pg_catalog.pg_stat_subscription AS w ON w.subid = s.oid
-     GROUP BY s.oid, s.subslotname ORDER BY s.oid LIMIT 1`,
-    [heartbeatTable(schema)],
-  );
-  return { at: { received: rows[0]?.received ?? null }, slot: rows[0]?.slot ?? null };
 }
 
 /** An answer, or an error where none comes in time: a server that is stopped or cut off keeps its connections open. */

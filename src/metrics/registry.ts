@@ -5,7 +5,7 @@ import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import { type CounterTotals, type HistogramTotals, OUTCOMES } from '../traffic/counters.js';
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 import { LIMITS, type Limit } from '../traffic/verdict.js';
-import { TableSeries } from './table-series.js';
+import { type Labels, TableSeries, type Value } from './table-series.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricsSource {
@@ -52,15 +52,6 @@ export class Registries {
 type Add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, values: () => Value[]) => void;
 
 const NO_LABELS = {};
-
-type Labels = Readonly<Record<string, string | number>>;
-
-/** A series' value at a scrape. */
-export interface Value {
-  readonly labels: Labels;
-  readonly value: number;
-  readonly metricName?: string;
-}
 
 /* Decimal bounds from 0.1 ms to 60 s; each is an edge of the fine histogram's buckets, so none is estimated. */
 const BOUNDS_SECONDS: readonly number[] = [

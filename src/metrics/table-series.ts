@@ -1,6 +1,14 @@
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, TableField } from '../traffic/counters.js';
-import type { Value } from './registry.js';
+
+export type Labels = Readonly<Record<string, string | number>>;
+
+/** A series' value at a scrape. */
+export interface Value {
+  readonly labels: Labels;
+  readonly value: number;
+  readonly metricName?: string;
+}
 
 /** A count per table and operation, with further labels. */
 interface Variant {

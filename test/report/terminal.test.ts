@@ -23,7 +23,8 @@ async function onTerminal(columns: number, environment: NodeJS.ProcessEnv): Prom
     const command = `stty cols ${columns} rows 24; exec ${process.execPath} ${CLI} run -c ${file}`;
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NO_COLOR: undefined, TERM: 'xterm-256color', ...environment },
+      // A terminal's colours are off where CI or NO_COLOR is set.
+      env: { ...process.env, CI: undefined, NO_COLOR: undefined, TERM: 'xterm-256color', ...environment },
     });
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => {

@@ -1,0 +1,5 @@
+import { CHECKS } from './checks.js';
+import { COLUMNS } from './columns.js';
+import { everyOperation } from './every-operation.js';
+
+everyOperation([...CHECKS, ...COLUMNS]);
