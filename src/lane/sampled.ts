@@ -167,11 +167,18 @@ export class SampledRows implements Rows {
     const referencing = this.compiled.plan.relations.flatMap((child) =>
       child.foreignKeys.filter((key) => key.parent === relation).map((key) => ({ child, key })),
     );
+    const { plan } = this.compiled.relations[relation]!;
+    if (referencing.length > 0) {
+      // Means to change no row: it is not counted.
+      const pick = this.compiled.shapes.other(`sp/${relation}`, () =>
+        pickSql(plan, referencing, rows, this.sampleFrom),
+      );
+      this.finish(operation, pick, beginBind(this.sink, 0), relation, 'delete', 0, false);
+    }
     const shape = this.compiled.shapes.other(`sd/${relation}`, () =>
-      deleteSql(this.compiled.plan.relations[relation]!, referencing, rows, this.sampleFrom),
+      referencing.length > 0 ? deletePickedSql(plan, referencing) : deleteSql(plan, rows, this.sampleFrom),
     );
-    const from = beginBind(this.sink, 0);
-    this.finish(operation, shape, from, relation, 'delete', rows, true);
+    this.finish(operation, shape, beginBind(this.sink, 0), relation, 'delete', rows, true);
   }
 
   private finish(
@@ -265,24 +272,52 @@ function updateSql(
   return { sql, parameters: parameters.count };
 }
 
-function deleteSql(
+type Referencing = readonly { readonly child: RelationPlan; readonly key: ForeignKeyPlan }[];
+
+function deleteSql(plan: RelationPlan, rows: number, sampleFrom: string): { sql: string; parameters: number } {
+  const sql =
+    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${rows}) FOR UPDATE SKIP LOCKED) ` +
+    `DELETE FROM ${plan.rows} AS t USING picked WHERE t.ctid = picked.c AND t.tableoid = picked.o`;
+  return { sql, parameters: 0 };
+}
+
+/*
+ * Rows that nothing references, in two statements. One alone looks for references by a snapshot that is older than its
+ * locks: a row that another lane commits in between is not seen, and is deleted along with its parent. The first
+ * statement picks and locks, then no reference can come any more; the second looks again by a snapshot of its own.
+ */
+function pickSql(
   plan: RelationPlan,
-  referencing: readonly { child: RelationPlan; key: ForeignKeyPlan }[],
+  referencing: Referencing,
   rows: number,
   sampleFrom: string,
 ): { sql: string; parameters: number } {
-  const unreferenced = referencing.map(({ child, key }) => {
+  const sample = Math.max(rows, DELETE_CANDIDATES);
+  const sql =
+    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${sample}) ` +
+    `WHERE ${unreferenced(plan, referencing, 's')} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
+    `SELECT set_config('${PICKED}', coalesce(json_agg(picked), '[]')::text, true) FROM picked`;
+  return { sql, parameters: 0 };
+}
+
+function deletePickedSql(plan: RelationPlan, referencing: Referencing): { sql: string; parameters: number } {
+  const sql =
+    `DELETE FROM ${plan.rows} AS t USING json_to_recordset(current_setting('${PICKED}')::json) AS picked (o oid, c tid) ` +
+    `WHERE t.ctid = picked.c AND t.tableoid = picked.o AND ${unreferenced(plan, referencing, 't')}`;
+  return { sql, parameters: 0 };
+}
+
+/* Where the rows that a transaction has picked are kept until it deletes them. */
+const PICKED = 'eventgen.picked';
+
+function unreferenced(plan: RelationPlan, referencing: Referencing, row: string): string {
+  const none = referencing.map(({ child, key }) => {
     const matches = key.columns.map(
-      (column, index) => `r.${child.columns[column]!.sql} = s.${plan.columns[key.parentColumns[index]!]!.sql}`,
+      (column, index) => `r.${child.columns[column]!.sql} = ${row}.${plan.columns[key.parentColumns[index]!]!.sql}`,
     );
     return `NOT EXISTS (SELECT FROM ${child.rows} AS r WHERE ${matches.join(' AND ')})`;
   });
-  const where = unreferenced.length === 0 ? '' : ` WHERE ${unreferenced.join(' AND ')}`;
-  const sample = referencing.length === 0 ? rows : Math.max(rows, DELETE_CANDIDATES);
-  const sql =
-    `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${sample})${where} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
-    `DELETE FROM ${plan.rows} AS t USING picked WHERE t.ctid = picked.c AND t.tableoid = picked.o`;
-  return { sql, parameters: 0 };
+  return none.join(' AND ');
 }
 
 const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');

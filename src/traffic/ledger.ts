@@ -40,6 +40,8 @@ export class CountingLedger implements Ledger {
       if (operation.isConflict) counters.add('conflicts', 1);
       if (kind !== operation.drawn) counters.addTable(relation, operation.drawn, 'substituted', 1);
       for (const [index, statement] of operation.statements.entries()) {
+        // It only prepares the one behind it.
+        if (statement.rows === 0) continue;
         const rows = rowsBy[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
         if (rows < statement.rows && statement.slots.length > 0) counters.add('vanishedRows', statement.rows - rows);
