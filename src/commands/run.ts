@@ -85,7 +85,7 @@ class Session {
   private readonly runId = randomBytes(4).toString('hex');
   /** Neither a dry run nor an explanation writes to the database. */
   private readonly isTrial: boolean;
-  private configuration: string | null = null;
+  private source: Config['source'] | null = null;
   private servers: DemoServers | undefined;
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
@@ -108,7 +108,7 @@ class Session {
   async open(environment: NodeJS.ProcessEnv): Promise<Config> {
     const { options, progress, isTrial } = this;
     const config = loadConfig(options.file, options.overrides, environment);
-    this.configuration = config.source.withoutSecrets();
+    this.source = config.source;
     if (options.reportFile !== undefined && !isTrial) {
       this.isReported = true;
       checkReport(options.reportFile);
@@ -199,7 +199,8 @@ class Session {
     { facts, points, status }: Pick<Done, 'facts' | 'points' | 'status'>,
     summary: Summary | null,
   ): void {
-    const { configuration, progress } = this;
+    const { progress } = this;
+    const configuration = this.source?.withoutSecrets() ?? null;
     const { reportFile } = this.options;
     if (reportFile === undefined) return;
     const coverage = coverageOf(config, prepared);
@@ -228,7 +229,13 @@ class Session {
       );
     if (reportFile !== undefined && !this.isTrial && !this.isReported) {
       const nothing = { run: null, points: [], summary: null, coverage: null };
-      attempt(() => writeReport(reportFile, { ...nothing, status: refused(exit), configuration: this.configuration }));
+      attempt(() =>
+        writeReport(reportFile, {
+          ...nothing,
+          status: refused(exit),
+          configuration: this.source?.withoutSecrets() ?? null,
+        }),
+      );
     }
   }
 

@@ -53,8 +53,6 @@ export class Heartbeat {
   /** Where the server wrote its log when it was asked last; null until it was. */
   lsn: Lsn | null = null;
   slots: readonly SlotReading[] = [];
-  /** Heartbeats that were committed. */
-  committed = 0;
   /** Moments of the schedule at which none could be sent. */
   missed = 0;
 
@@ -129,7 +127,6 @@ export class Heartbeat {
           if (this.client !== client) return;
           this.answeredMs = ms;
           this.unanswered--;
-          this.committed++;
           for (const listener of listeners) listener.committed(sequence, ms);
         },
         () => {

@@ -42,6 +42,8 @@ export interface ReplicationOutcome {
   readonly targets: Readonly<Record<string, ReplicationSummary>>;
   /** Log that the server kept for each slot, in bytes: at the end and at most. */
   readonly slots: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
+  /** Moments of the schedule at which no heartbeat could be written: the server was away, or this process was held up. */
+  readonly missed: number;
 }
 
 const ARRIVAL_TIMEOUT_MS = 10_000;
@@ -162,6 +164,7 @@ export class ReplicationProbe {
           { end: retainedBytes, max: mostRetainedBytes },
         ]),
       ),
+      missed: this.heartbeat.missed,
     };
   }
 }

@@ -251,12 +251,9 @@ const WARM_UP = { response: 'warmUpResponse', service: 'warmUpService' } as cons
 
 /** Per operation, with those of the warm-up. */
 function latencies(totals: CounterTotals, latency: keyof typeof WARM_UP, name: string): Value[] {
-  return OPERATION_KINDS.flatMap((operation) => {
-    const measured = totals.histogram(latency, operation);
-    const warmUp = totals.histogram(WARM_UP[latency], operation);
-    const counts = measured.counts.map((count, bucket) => count + warmUp.counts[bucket]!);
-    return histogram({ counts, sumMs: measured.sumMs + warmUp.sumMs }, name, { operation });
-  });
+  return OPERATION_KINDS.flatMap((operation) =>
+    histogram(totals.merged([latency, WARM_UP[latency]], [operation]), name, { operation }),
+  );
 }
 
 function histogram(

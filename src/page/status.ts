@@ -3,7 +3,7 @@ import type { Moment } from '../report/moment.js';
 import type { Point } from '../report/series.js';
 import { perSecond, type Summary } from '../report/summary.js';
 import type { CounterTotals } from '../traffic/counters.js';
-import { BUCKETS, percentiles } from '../traffic/histogram.js';
+import { percentiles } from '../traffic/histogram.js';
 import type { Verdict } from '../traffic/verdict.js';
 import type { Status, TableStatus } from './data.js';
 
@@ -74,6 +74,7 @@ export function running(
 /** A run that has ended: all figures are those of its summary. */
 export function ended(counted: Counted, summary: Summary): Status {
   const { totals, events, rate, elapsed_seconds: seconds } = summary;
+  const { counts, maxMs } = counted.totals.merged(['response']);
   const errors = totals['rejected']! + totals['failed']!;
   return {
     phase: 'finished',
@@ -85,7 +86,8 @@ export function ended(counted: Counted, summary: Summary): Status {
     events_per_second: perSecond(events.insert + events.update + events.delete, summary),
     target: rate.target === null ? null : { per_second: rate.target, unit: rate.unit },
     error_ratio: totals['operations']! === 0 ? 0 : errors / totals['operations']!,
-    response_p99: responseP99(counted.totals),
+    // Of every operation but those of the warm-up.
+    response_p99: percentiles(counts, maxMs)?.p99 ?? null,
     verdict:
       summary.verdict === null ? null : { limit: summary.verdict, advice: summary.verdict_because?.advice ?? '' },
     oldest_unseen: Object.fromEntries(
@@ -99,18 +101,6 @@ function totalsOf(totals: CounterTotals): Record<string, number> {
   return Object.fromEntries(
     (['committed', 'rejected', 'failed'] as const).map((field) => [field, totals.total(field)]),
   );
-}
-
-/* Of every operation but those of the warm-up. */
-function responseP99(totals: CounterTotals): number | null {
-  const counts = new Float64Array(BUCKETS);
-  let maxMs = 0;
-  for (const kind of OPERATION_KINDS) {
-    const histogram = totals.histogram('response', kind);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
-    maxMs = Math.max(maxMs, histogram.maxMs);
-  }
-  return percentiles(counts, maxMs)?.p99 ?? null;
 }
 
 const MOST_TABLES = 50;

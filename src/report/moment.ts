@@ -1,7 +1,5 @@
 import type { ReplicationReading } from '../lag/probe.js';
-import { OPERATION_KINDS } from '../plan/plan.js';
 import type { CounterTotals } from '../traffic/counters.js';
-import { BUCKETS } from '../traffic/histogram.js';
 
 /** What only grows. */
 export const COUNTS = [
@@ -83,8 +81,8 @@ export function readMoment({ totals, workers, seconds, arrivals, replication }: 
       cpuSeconds: (user + system) / 1e6,
     },
     gauges: { rssBytes: process.memoryUsage.rss(), eventLoopSeconds: Math.max(0, ...delays) / 1000 },
-    response: latencies(totals, ['response', 'warmUpResponse']),
-    service: latencies(totals, ['service', 'warmUpService']),
+    response: totals.merged(['response', 'warmUpResponse']).counts,
+    service: totals.merged(['service', 'warmUpService']).counts,
     slots: Object.fromEntries((replicated?.slots ?? []).map(({ slot, retainedBytes }) => [slot, retainedBytes])),
     targets: (replicated?.targets ?? []).map(({ target, lag, oldestUnseenMs, behind }) => ({
       target,
@@ -93,17 +91,4 @@ export function readMoment({ totals, workers, seconds, arrivals, replication }: 
       bytesBehind: behind.length === 0 ? null : Math.max(...behind.map(({ bytes }) => bytes)),
     })),
   };
-}
-
-function latencies(
-  totals: CounterTotals,
-  names: readonly ('response' | 'warmUpResponse' | 'service' | 'warmUpService')[],
-): Float64Array {
-  const counts = new Float64Array(BUCKETS);
-  for (const name of names)
-    for (const kind of OPERATION_KINDS) {
-      const histogram = totals.histogram(name, kind);
-      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
-    }
-  return counts;
 }

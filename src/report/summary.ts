@@ -112,6 +112,7 @@ export interface Summary {
   /** By target. */
   readonly replication: ReplicationOutcome['targets'] | null;
   readonly replication_slots: ReplicationOutcome['slots'] | null;
+  readonly heartbeats_missed: number | null;
   readonly generator: {
     readonly cpu_seconds: number;
     readonly cpu_micros_per_operation: number | null;
@@ -205,6 +206,7 @@ export function summarise(source: SummarySource): Summary {
     indexes: source.indexes,
     replication: source.replication?.targets ?? null,
     replication_slots: source.replication?.slots ?? null,
+    heartbeats_missed: source.replication?.missed ?? null,
     generator: {
       cpu_seconds: round(source.cpuSeconds),
       cpu_micros_per_operation: operations > 0 ? round((source.cpuSeconds * 1e6) / operations) : null,

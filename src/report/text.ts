@@ -26,7 +26,12 @@ export function summaryText(summary: Summary): string {
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
   if (summary.replication !== null)
-    lines.push('', ...table(lagRows(summary.replication)), ...slotLines(summary.replication_slots ?? {}), '');
+    lines.push('', ...table(lagRows(summary.replication)), ...slotLines(summary.replication_slots ?? {}));
+  if (summary.heartbeats_missed !== null && summary.heartbeats_missed > 0)
+    lines.push(
+      `  ${number(summary.heartbeats_missed)} heartbeats could not be written: lag was not measured at those moments`,
+    );
+  if (summary.replication !== null) lines.push('');
   if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
   for (const { condition, value, passed } of summary.thresholds)
     lines.push(

@@ -1,7 +1,6 @@
 import type { Threshold } from '../config/threshold.js';
-import { OPERATION_KINDS } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
-import { BUCKETS, percentiles } from '../traffic/histogram.js';
+import { percentiles } from '../traffic/histogram.js';
 
 /** A condition and how it came out; `value` is null where there was nothing to measure. */
 export interface ThresholdResult {
@@ -77,19 +76,12 @@ function worst(values: readonly (number | null)[]): number | null {
   );
 }
 
-/** Histograms are added before percentiles are taken; operations of the warm-up are in none of them. */
+/** Operations of the warm-up are in none of them. */
 function percentileOf(
   totals: CounterTotals,
   latency: Latency,
   { percentile, operation }: Extract<Threshold, { readonly operation: unknown }>,
 ): number | null {
-  const counts = new Float64Array(BUCKETS);
-  let maxMs = 0;
-  for (const kind of OPERATION_KINDS) {
-    if (operation !== null && kind !== operation) continue;
-    const histogram = totals.histogram(latency, kind);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += histogram.counts[bucket]!;
-    maxMs = Math.max(maxMs, histogram.maxMs);
-  }
+  const { counts, maxMs } = totals.merged([latency], operation === null ? undefined : [operation]);
   return percentiles(counts, maxMs)?.[percentile] ?? null;
 }

@@ -246,6 +246,19 @@ export class CounterTotals {
     return { counts, sumMs: this.sum(base + BUCKETS), maxMs };
   }
 
+  /** Several histograms as one: they are added, percentiles never averaged. */
+  merged(latencies: readonly Latency[], kinds: readonly OperationKind[] = OPERATION_KINDS): HistogramTotals {
+    const all = latencies.flatMap((latency) => kinds.map((kind) => this.histogram(latency, kind)));
+    const counts = new Float64Array(BUCKETS);
+    for (const { counts: each } of all)
+      for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += each[bucket]!;
+    return {
+      counts,
+      sumMs: all.reduce((sum, { sumMs }) => sum + sumMs, 0),
+      maxMs: Math.max(...all.map(({ maxMs }) => maxMs)),
+    };
+  }
+
   errors(): { sqlstate: string; relation: number; count: number }[] {
     const found = new Map<string, { sqlstate: string; relation: number; count: number }>();
     for (const block of this.blocks) {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,7 +6,15 @@ import { expect, it } from 'vitest';
 import type { Summary } from '../../src/report/summary.js';
 import { startCluster } from '../../src/server/cluster.js';
 import { createDemo } from '../../src/server/demo.js';
-import { configFor, contentHash, createDatabase, type Database, runCli, startCli } from '../server/database.js';
+import {
+  configFor,
+  contentHash,
+  createDatabase,
+  type Database,
+  dumpInto,
+  runCli,
+  startCli,
+} from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
 const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 21\nnum_iterations: 20000\nconnections: 8';
@@ -96,12 +104,7 @@ it(`the same rows with 8 workers ${ELSEWHERE.join(', ')}`.trim(), async () => {
 async function restored(port: number): Promise<Database> {
   const before = await demo(port);
   const after = await createDatabase('SELECT', port);
-  const connection = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'];
-  const dump = execFileSync(`${DEBIAN}/pg_dump`, [...connection, before.name], { maxBuffer: 1 << 28 });
-  execFileSync(`${DEBIAN}/psql`, [...connection, '-q', '-v', 'ON_ERROR_STOP=1', after.name], {
-    input: dump,
-    stdio: ['pipe', 'ignore', 'inherit'],
-  });
+  dumpInto(before, after, DEBIAN);
   await before.client.end();
   await after.client.query('SET search_path = public');
   return after;

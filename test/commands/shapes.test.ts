@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Summary } from '../../src/report/summary.js';
@@ -10,6 +10,7 @@ import {
   count,
   createDatabase,
   type Database,
+  dumpInto,
   runCli,
   startCli,
 } from '../server/database.js';
@@ -144,12 +145,7 @@ it(`the same rows with 8 workers ${ELSEWHERE.join(', ')}`.trim(), async () => {
 async function restored(port: number): Promise<Database> {
   const before = await shapes(port);
   const after = await createDatabase('CREATE TABLE public.before_all (id int)', port);
-  const connection = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'];
-  const dump = execFileSync(`${DEBIAN}/pg_dump`, [...connection, before.name]);
-  execFileSync(`${DEBIAN}/psql`, [...connection, '-q', '-v', 'ON_ERROR_STOP=1', after.name], {
-    input: dump,
-    stdio: ['pipe', 'ignore', 'inherit'],
-  });
+  dumpInto(before, after, DEBIAN);
   await before.drop();
   return after;
 }

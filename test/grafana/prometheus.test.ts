@@ -1,13 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { dashboard } from '../../grafana/dashboard.js';
 import { heartbeatDefinition } from '../../src/lag/table.js';
-import { type Cluster, startCluster } from '../../src/server/cluster.js';
+import { type Cluster, freePort, startCluster } from '../../src/server/cluster.js';
 import { startStandby, startSubscriber } from '../../src/server/replica.js';
 import { connectTo, type Running, startCli } from '../server/database.js';
 
@@ -224,12 +223,4 @@ scrape_configs: [{ job_name: event-generator, static_configs: [{ targets: ['${ta
       await exited;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -81,6 +81,16 @@ export interface Ran {
   readonly stdout: string;
   readonly stderr: string;
   readonly summary: Summary;
+}
+
+/** Dumps a database and restores it into another one of the same server, with the programs in a folder. */
+export function dumpInto(from: Database, to: Database, programs: string): void {
+  const connection = ['-h', '127.0.0.1', '-p', String(from.port), '-U', 'postgres'];
+  const dump = execFileSync(path.join(programs, 'pg_dump'), [...connection, from.name], { maxBuffer: 1 << 28 });
+  execFileSync(path.join(programs, 'psql'), [...connection, '-q', '-v', 'ON_ERROR_STOP=1', to.name], {
+    input: dump,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
 }
 
 export interface Running {
