@@ -122,7 +122,22 @@ export class Operation {
 
   /** Adds a statement; what it does not mention it does not do. */
   add(statement: Pick<Statement, 'shape' | 'relation' | 'kind' | 'rows' | 'from' | 'to'> & Partial<Statement>): void {
-    this.statements.push({ ...PLAIN, ...statement });
+    // Each property by name: two spreads took a sixth of a thread at full speed.
+    this.statements.push({
+      shape: statement.shape,
+      relation: statement.relation,
+      kind: statement.kind,
+      rows: statement.rows,
+      written: statement.written ?? NOTHING,
+      slots: statement.slots ?? NOTHING,
+      own: statement.own ?? true,
+      also: statement.also ?? NOTHING,
+      successor: statement.successor ?? -1,
+      reusesKey: statement.reusesKey ?? false,
+      cascade: statement.cascade ?? null,
+      from: statement.from,
+      to: statement.to,
+    });
   }
 
   /** Forgets the last attempt's statements, before another is generated. */
@@ -136,6 +151,6 @@ export class Operation {
 
 const NOBODY: readonly Operation[] = [];
 
-const PLAIN = { written: [], reusesKey: false, slots: [], own: true, also: [], successor: -1, cascade: null } as const;
+const NOTHING: readonly never[] = [];
 
 const EMPTY = Buffer.alloc(0);
