@@ -221,14 +221,13 @@ export class Drafts {
     sink: TupleSink,
   ): void {
     const column = compiled.columns[index]!;
-    const required = context.given?.get(index) ?? context.required.get(index);
-    if (context.given?.get(index) === null) {
-      sink.null();
-      return;
-    }
-    if (required !== undefined) {
-      sink.value(required);
-      return;
+    if (context.given !== undefined || context.required.size > 0) {
+      const given = context.given?.get(index);
+      const text = given === undefined ? context.required.get(index) : given;
+      if (text !== undefined) {
+        sink.value(text);
+        return;
+      }
     }
     const cell = compiled.cellOf(index, draft.picks);
     if (cell !== undefined) {

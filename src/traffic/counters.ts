@@ -110,15 +110,15 @@ export class CounterBlock {
   }
 
   add(scalar: Scalar, amount: number): void {
-    this.values[this.layout.scalars + SCALARS.indexOf(scalar)]! += amount;
+    this.values[this.layout.scalars + SCALAR_AT[scalar]]! += amount;
   }
 
   set(scalar: Scalar, value: number): void {
-    this.values[this.layout.scalars + SCALARS.indexOf(scalar)] = value;
+    this.values[this.layout.scalars + SCALAR_AT[scalar]] = value;
   }
 
   raise(scalar: Scalar, value: number): void {
-    const index = this.layout.scalars + SCALARS.indexOf(scalar);
+    const index = this.layout.scalars + SCALAR_AT[scalar];
     if (value > this.values[index]!) this.values[index] = value;
   }
 
@@ -163,18 +163,22 @@ export class CounterBlock {
   }
 }
 
+/* Looked up at every count. */
+const KIND_AT = placesOf(OPERATION_KINDS);
+const FIELD_AT = placesOf(TABLE_FIELDS);
+const SCALAR_AT = placesOf(SCALARS);
+const LATENCY_AT = placesOf(LATENCIES);
+
+function placesOf<Name extends string>(names: readonly Name[]): Readonly<Record<Name, number>> {
+  return Object.fromEntries(names.map((name, index) => [name, index])) as Record<Name, number>;
+}
+
 function tableIndex(relation: number, kind: OperationKind, field: TableField): number {
-  return (
-    (relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * TABLE_FIELDS.length +
-    TABLE_FIELDS.indexOf(field)
-  );
+  return (relation * OPERATION_KINDS.length + KIND_AT[kind]) * TABLE_FIELDS.length + FIELD_AT[field];
 }
 
 function histogramIndex(layout: Layout, latency: Latency, kind: OperationKind): number {
-  return (
-    layout.histograms +
-    (LATENCIES.indexOf(latency) * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind)) * HISTOGRAM
-  );
+  return layout.histograms + (LATENCY_AT[latency] * OPERATION_KINDS.length + KIND_AT[kind]) * HISTOGRAM;
 }
 
 export interface HistogramTotals {
@@ -214,7 +218,7 @@ export class CounterTotals {
   totals(kind: OperationKind): Readonly<Record<TableField, number>> {
     const width = TABLE_FIELDS.length;
     const sums = new Float64Array(width);
-    const first = OPERATION_KINDS.indexOf(kind) * width;
+    const first = KIND_AT[kind] * width;
     for (const block of this.blocks) {
       for (let at = first; at < this.layout.histograms; at += OPERATION_KINDS.length * width)
         for (let field = 0; field < width; field++) sums[field]! += block[at + field]!;
@@ -228,11 +232,11 @@ export class CounterTotals {
   }
 
   scalar(scalar: Scalar): number {
-    return this.sum(this.layout.scalars + SCALARS.indexOf(scalar));
+    return this.sum(this.layout.scalars + SCALAR_AT[scalar]);
   }
 
   scalarOf(worker: number, scalar: Scalar): number {
-    return this.blocks[worker]![this.layout.scalars + SCALARS.indexOf(scalar)]!;
+    return this.blocks[worker]![this.layout.scalars + SCALAR_AT[scalar]]!;
   }
 
   histogram(latency: Latency, kind: OperationKind): HistogramTotals {
@@ -297,7 +301,7 @@ export class CounterTotals {
   hasExceptions(worker: number): boolean {
     const block = this.blocks[worker]!;
     for (let at = 0; at < this.layout.histograms; at += TABLE_FIELDS.length) {
-      for (const field of EXCEPTIONS) if (block[at + TABLE_FIELDS.indexOf(field)]! > 0) return true;
+      for (const field of EXCEPTIONS) if (block[at + FIELD_AT[field]]! > 0) return true;
     }
     return false;
   }

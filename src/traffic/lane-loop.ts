@@ -46,6 +46,8 @@ export type LaneEnd =
   /** The server refuses us for good: wrong database, password, privileges. */
   | { readonly kind: 'refused'; readonly message: string };
 
+/* Half of the pipeline is refilled at once; of a deep one, more: eight operations last the server longer than a tick takes. */
+const MOST_ENOUGH = 8;
 /* How often a lane looks whether all others are connected. */
 const START_POLL_MS = 2;
 /* Back-off between attempts to reconnect. */
@@ -66,9 +68,9 @@ export class LaneLoop {
   private session: LaneSession | null = null;
   private scheduled = false;
   private previousDoneMs = 0;
-  /** Transactions sent whose answer has not come, and how many there can be. */
+  /** Transactions sent whose answer has not come, and so many of them that the server has work until the next look. */
   private unanswered = 0;
-  private readonly depth: number;
+  private readonly enough: number;
   private lastAnswerMs = 0;
   /** Since when there has been no connection that answered. */
   private lostSinceMs = performance.now();
@@ -89,7 +91,7 @@ export class LaneLoop {
   ) {
     this.lane = lane;
     this.compiled = compiled;
-    this.depth = compiled.plan.pipelineDepth;
+    this.enough = Math.min(compiled.plan.pipelineDepth >> 1, MOST_ENOUGH);
     this.settings = settings;
     this.control = control;
     this.counters = counters;
@@ -139,13 +141,13 @@ export class LaneLoop {
   }
 
   /**
-   * Refills the pipeline: everything that may be sent now goes out in one write. While more than half of it is still
-   * under way the server has work, and waiting makes the next write a larger one: a write costs more than an operation.
+   * Refills the pipeline: everything that may be sent now goes out in one write. While enough of it is still under way
+   * the server has work, and waiting makes the next write a larger one: a write costs more than an operation.
    */
   private tick(): void {
     const { session } = this;
     if (session === null) return;
-    if (this.pacer === null && this.unanswered > this.depth >> 1 && !this.control.stopped) return;
+    if (this.pacer === null && this.unanswered > this.enough && !this.control.stopped) return;
     session.cork();
     try {
       while (this.session === session) {

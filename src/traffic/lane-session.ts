@@ -270,7 +270,9 @@ class TransactionQuery extends QueryBase {
   constructor(bytes: Buffer, members: number, executions: readonly Execution[] | null, done: Done) {
     super('');
     this.bytes = bytes;
-    this.effects = Array.from({ length: members }, () => ({ rows: [], returned: [] }));
+    const effects: Collected[] = [];
+    for (let member = 0; member < members; member++) effects.push({ rows: [], returned: [] });
+    this.effects = effects;
     this.executions = executions;
     this.done = done;
   }
