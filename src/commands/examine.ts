@@ -99,6 +99,8 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
+  if (plan.relations.some(({ defaulted }) => defaulted.length > 0))
+    because.push('defaults: all leaves values to the server');
   return {
     catalog,
     plan,

@@ -98,7 +98,7 @@ function describeStatement(plan: Plan, { bytes }: Operation, statement: Statemen
   const lines = own ? [] : [`-- a parent that was missing, in ${relation.label}`];
   lines.push(shape.sql);
   if (kind === 'insert' && statement.also.length === 0) {
-    const columns = relation.insertColumns;
+    const columns = statement.written;
     for (let row = 0; row * columns.length < values.length; row++) {
       lines.push(`  row ${row + 1}`);
       for (const [index, column] of columns.entries())

@@ -7,7 +7,6 @@ import { type ReplicationConfig, resolveReplication } from './replication.js';
 import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
 import { describe, Source } from './source.js';
 import { parseThreshold, type Threshold } from './threshold.js';
-import { keysNotInThisVersion } from './version.js';
 
 /** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
 export interface Config {
@@ -66,11 +65,6 @@ export function parseConfig(
   const operationWeights = resolveWeights(config.generator, source, problems);
   const thresholds = resolveThresholds(config, source, problems);
   checkRelations(config, source, problems);
-  for (const path of keysNotInThisVersion(config)) {
-    problems.push(
-      source.problem(path, `not in this version: leave the key out (got ${describe(source.valueAt(path))})`),
-    );
-  }
   if (problems.length > 0) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
 
   const { generator } = config;

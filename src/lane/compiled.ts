@@ -71,6 +71,8 @@ export class CompiledRelation {
   /** By column: its group and its place there; null where it is in none. */
   private readonly places: readonly ({ readonly group: number; readonly at: number } | null)[];
   private readonly groupLabels: readonly Seed[];
+  private readonly defaultsLabel: Seed;
+  private readonly withoutDefaults: readonly number[];
   private readonly stream: Stream;
 
   /** True where updates of unique columns take ordinals of their own. */
@@ -89,6 +91,8 @@ export class CompiledRelation {
     this.groupLabels = plan.groups.map(({ columns }) =>
       split(random, `${plan.label}/${columns.map((column) => plan.columns[column]!.name).join()}`),
     );
+    this.defaultsLabel = split(random, `${plan.label}/defaults`);
+    this.withoutDefaults = plan.insertColumns.filter((column) => !plan.defaulted.includes(column));
     this.stream = stream;
     this.listedColumn = plan.columns.findIndex(
       ({ source, recipe }, index) =>
@@ -110,6 +114,13 @@ export class CompiledRelation {
       this.stream.restart(seeds.random, label, draw);
       return this.stream.below(this.plan.groups[group]!.tuples.length);
     });
+  }
+
+  /** Columns that an INSERT gives values to: all of them, or those whose default the server does not compute. */
+  insertedColumns(seeds: OperationSeeds): readonly number[] {
+    if (this.plan.defaulted.length === 0) return this.plan.insertColumns;
+    this.stream.restart(seeds.random, this.defaultsLabel, 0);
+    return this.stream.chance(LEFT_TO_SERVER) ? this.withoutDefaults : this.plan.insertColumns;
   }
 
   /** What a column's group gives it: a text or NULL; undefined where the column has a source of its own. */
@@ -145,6 +156,9 @@ export class CompiledRelation {
     return presence;
   }
 }
+
+/* Of the INSERTs into a table with computed defaults, where they are asked for. */
+const LEFT_TO_SERVER = 0.125;
 
 const NO_PICKS: readonly number[] = [];
 

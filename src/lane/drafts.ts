@@ -178,16 +178,16 @@ export class Drafts {
     return lastText(this.scratch);
   }
 
-  /** Writes the row's columns, in the order in which an INSERT gives them. */
-  write(relation: number, draft: RowDraft, context: InsertContext, sink: TupleSink): void {
+  /** Writes columns of the row, in the order in which an INSERT gives them. */
+  write(relation: number, draft: RowDraft, columns: readonly number[], context: InsertContext, sink: TupleSink): void {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const texts: (Buffer | undefined)[] | undefined = plan.kept.length > 0 ? new Array(plan.named.length) : undefined;
     if (texts === undefined) {
-      for (const column of plan.insertColumns) this.writeColumn(compiled, column, draft, context, sink);
+      for (const column of columns) this.writeColumn(compiled, column, draft, context, sink);
       return;
     }
-    for (const column of plan.insertColumns) this.writeKept(compiled, column, { draft, context, sink, texts });
+    for (const column of columns) this.writeKept(compiled, column, { draft, context, sink, texts });
     this.store.keyspaces[relation]!.kept[draft.slot] = texts;
   }
 

@@ -75,7 +75,7 @@ export class Filling {
       if (context === null || row % BLOCK === 0) context = this.contextFor(relation, Math.floor(row / BLOCK));
       const draft = this.drafts.draftRow(relation, row % BLOCK, context);
       if (draft === null) break;
-      this.drafts.write(relation, draft, context, sink);
+      this.drafts.write(relation, draft, plan.insertColumns, context, sink);
       sink.endRow(plan.insertColumns.length);
       slots.push(draft.slot);
     }

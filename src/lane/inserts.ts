@@ -144,13 +144,19 @@ export class Inserts implements ParentSource {
   private writeInsert(relation: number, rows: readonly RowDraft[], context: InsertContext): void {
     const waiting = this.circle.take();
     const counts = waiting.map((each) => ({ relation: each.relation, rows: each.rows.length }));
+    const compiled = this.compiled.relations[relation]!;
+    const isPlain = waiting.length === 0 && context.own && context.given === undefined;
+    const written = isPlain ? compiled.insertedColumns(context.seeds) : compiled.plan.insertColumns;
     const shape =
       waiting.length === 0
-        ? this.compiled.shapes.insert(relation, rows.length)
+        ? this.compiled.shapes.insert(relation, rows.length, written)
         : this.compiled.shapes.insertTogether(counts, relation, rows.length);
     const from = beginBind(this.sink, shape.parameters);
-    for (const each of waiting) this.writeRows(each.relation, each.rows, each.context);
-    this.writeRows(relation, rows, context);
+    for (const each of waiting) {
+      const { insertColumns } = this.compiled.relations[each.relation]!.plan;
+      for (const draft of each.rows) this.drafts.write(each.relation, draft, insertColumns, each.context, this.sink);
+    }
+    for (const draft of rows) this.drafts.write(relation, draft, written, context, this.sink);
     endBind(this.sink, from);
     context.operation!.add({
       shape,
@@ -159,16 +165,12 @@ export class Inserts implements ParentSource {
       rows: rows.length,
       slots: rows.map((row) => row.slot),
       own: context.own,
-      written: this.compiled.relations[relation]!.plan.insertColumns,
+      written,
       reusesKey: context.handle !== undefined && context.handle !== null,
       also: waiting.map((each) => ({ relation: each.relation, slots: each.rows.map(({ slot }) => slot) })),
       from,
       to: this.sink.offset,
     });
-  }
-
-  private writeRows(relation: number, rows: readonly RowDraft[], context: InsertContext): void {
-    for (const draft of rows) this.drafts.write(relation, draft, context, this.sink);
   }
 }
 

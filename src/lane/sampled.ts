@@ -108,15 +108,16 @@ export class SampledRows implements Rows {
         }
       }
     }
-    const shape = this.compiled.shapes.other(`si/${relation}/${rows}`, () =>
-      insertSql(compiled, this.parentSample, (key) => key.parent === relation, rows),
+    const columns = compiled.insertedColumns(seeds);
+    const shape = this.compiled.shapes.other(`si/${relation}/${rows}/${columns.length}`, () =>
+      insertSql(compiled, { columns, rows, parentSample: this.parentSample, isSelf: (key) => key.parent === relation }),
     );
     const from = beginBind(this.sink, shape.parameters);
     for (let row = 0; row < rows; row++) {
       const ordinal = this.nextOrdinal[relation]!;
       this.nextOrdinal[relation] = ordinal + this.lanes;
       const picks = compiled.pickTuples(seeds, row);
-      for (const index of plan.insertColumns) {
+      for (const index of columns) {
         const column = compiled.columns[index]!;
         const cell = compiled.cellOf(index, picks);
         if (cell !== undefined) this.sink.value(cell);
@@ -132,6 +133,7 @@ export class SampledRows implements Rows {
       'insert',
       rows,
       relation === operation.relation && depth === (operation.attempt > 0 ? 0 : NESTED_PARENTS),
+      columns.filter((column) => plan.columns[column]!.source !== 'foreign'),
     );
   }
 
@@ -189,6 +191,7 @@ export class SampledRows implements Rows {
     kind: OperationKind,
     rows: number,
     own: boolean,
+    written: readonly number[] = [],
   ): void {
     endBind(this.sink, from);
     operation.add({
@@ -197,6 +200,7 @@ export class SampledRows implements Rows {
       kind,
       rows,
       own,
+      written,
       from,
       to: this.sink.offset,
     });
@@ -215,22 +219,27 @@ export class SampledRows implements Rows {
   };
 }
 
+interface InsertForm {
+  readonly columns: readonly number[];
+  readonly rows: number;
+  readonly parentSample: (key: ForeignKeyPlan) => string;
+  readonly isSelf: (key: ForeignKeyPlan) => boolean;
+}
+
 /* One SELECT per row, so that every row samples parents of its own; outer joins, so that a missing one is NULL. */
 function insertSql(
   compiled: CompiledRelation,
-  parentSample: (key: ForeignKeyPlan) => string,
-  isSelf: (key: ForeignKeyPlan) => boolean,
-  rows: number,
+  { columns, rows, parentSample, isSelf }: InsertForm,
 ): { sql: string; parameters: number } {
   const { plan } = compiled;
   const parameters = new Parameters();
   const selects = Array.from({ length: rows }, () => {
     const written = new Map<number, string>();
-    for (const column of plan.insertColumns) {
+    for (const column of columns) {
       if (plan.columns[column]!.source !== 'foreign')
         written.set(column, `${parameters.next()}::${plan.columns[column]!.typeName}`);
     }
-    const values = plan.insertColumns.map((column) => {
+    const values = columns.map((column) => {
       const value = written.get(column);
       if (value !== undefined) return value;
       const position = compiled.foreignKeysOf[column]![0]!;
@@ -243,7 +252,7 @@ function insertSql(
     const joins = plan.foreignKeys.map((key, position) => ` LEFT JOIN (${parentSample(key)}) AS k${position} ON true`);
     return `SELECT ${values.join(', ')} FROM (SELECT) AS one${joins.join('')}`;
   });
-  const names = plan.insertColumns.map((column) => plan.columns[column]!.sql).join(', ');
+  const names = columns.map((column) => plan.columns[column]!.sql).join(', ');
   const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
   if (names === '') return { sql: `INSERT INTO ${plan.sql} DEFAULT VALUES`, parameters: 0 };
   return {

@@ -37,13 +37,17 @@ export class Shapes {
     this.deletes = new Array<Shape | undefined>(plan.relations.length);
   }
 
-  insert(relation: number, rows: number): Shape {
-    const known = this.inserts[relation]!;
-    known[rows] ??= this.create(() => {
+  /** `columns`: those of the plan, or fewer, whose others the server fills. */
+  insert(relation: number, rows: number, columns: readonly number[]): Shape {
+    const plan = this.relations[relation]!;
+    const build = () => {
       const parameters = new Parameters();
-      const sql = this.insertSql(relation, rows, parameters) + this.returning(this.relations[relation]!);
+      const sql = insertSql(plan, rows, columns, parameters) + this.returning(plan);
       return { sql, parameters: parameters.count };
-    });
+    };
+    if (columns !== plan.insertColumns) return this.other(`defaults/${relation}/${rows}`, build);
+    const known = this.inserts[relation]!;
+    known[rows] ??= this.create(build);
     return known[rows];
   }
 
@@ -57,20 +61,16 @@ export class Shapes {
     return this.other(`together/${name}`, () => {
       const parameters = new Parameters();
       const parts = others.map(
-        (each, index) => `i${index} AS (${this.insertSql(each.relation, each.rows, parameters)})`,
+        (each, index) => `i${index} AS (${this.insertAll(each.relation, each.rows, parameters)})`,
       );
-      const sql = `WITH ${parts.join(', ')} ${this.insertSql(relation, rows, parameters)}${this.returning(this.relations[relation]!)}`;
+      const sql = `WITH ${parts.join(', ')} ${this.insertAll(relation, rows, parameters)}${this.returning(this.relations[relation]!)}`;
       return { sql, parameters: parameters.count };
     });
   }
 
-  private insertSql(relation: number, rows: number, parameters: Parameters): string {
+  private insertAll(relation: number, rows: number, parameters: Parameters): string {
     const plan = this.relations[relation]!;
-    const names = plan.insertColumns.map((column) => plan.columns[column]!.sql);
-    if (names.length === 0) return `INSERT INTO ${plan.sql} AS t DEFAULT VALUES`;
-    const values = Array.from({ length: rows }, () => `(${names.map(() => parameters.next()).join(', ')})`);
-    const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
-    return `INSERT INTO ${plan.sql} AS t (${names.join(', ')})${overriding} VALUES ${values.join(', ')}`;
+    return insertSql(plan, rows, plan.insertColumns, parameters);
   }
 
   /** Parameters: the set's columns, then the row's name. */
@@ -156,6 +156,14 @@ export class Parameters {
     this.count++;
     return `$${this.count}`;
   }
+}
+
+function insertSql(plan: RelationPlan, rows: number, columns: readonly number[], parameters: Parameters): string {
+  const names = columns.map((column) => plan.columns[column]!.sql);
+  if (names.length === 0) return `INSERT INTO ${plan.sql} AS t DEFAULT VALUES`;
+  const values = Array.from({ length: rows }, () => `(${names.map(() => parameters.next()).join(', ')})`);
+  const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
+  return `INSERT INTO ${plan.sql} AS t (${names.join(', ')})${overriding} VALUES ${values.join(', ')}`;
 }
 
 /** An UPDATE of one row; where it writes a column of the partition key it returns whether the row moved. */

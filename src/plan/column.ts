@@ -162,6 +162,13 @@ export function constantDefault({ default: text }: Attribute): string | undefine
   return /^(-?\d+(\.\d+)?|true|false)$/.test(text) ? text : undefined;
 }
 
+/** True for a default that only the server can compute: the time, an uuid, a call of a function. */
+export function isComputedDefault({ attribute, overridden }: ColumnDraft): boolean {
+  const { default: text, generated, identity, sequence } = attribute;
+  if (text === null || generated || identity !== 'none' || sequence !== null || overridden) return false;
+  return constantDefault(attribute) === undefined && !/^NULL::/.test(text);
+}
+
 /* A default is the value that the application uses most, so it comes as often as all boundary values together. */
 function withDefault(edges: readonly string[], attribute: Attribute): readonly string[] {
   const value = constantDefault(attribute);

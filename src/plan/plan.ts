@@ -81,6 +81,8 @@ export interface RelationPlan {
   readonly columns: readonly ColumnPlan[];
   /** Columns that an INSERT gives values to. */
   readonly insertColumns: readonly number[];
+  /** Of these, columns whose default the server computes: now and then an INSERT leaves them to it. */
+  readonly defaulted: readonly number[];
   /** True where OVERRIDING SYSTEM VALUE is needed. */
   readonly overriding: boolean;
   /** Columns that name a row in WHERE; empty: rows are named by ctid and a hash of the row. */

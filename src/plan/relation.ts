@@ -7,7 +7,7 @@ import { type Condition, conditionsOn, restrictionsOf } from '../constraint/rest
 import { isTotal } from '../constraint/total.js';
 import type { Writers } from '../datum/compile.js';
 import type { Seed } from '../random/seed.js';
-import { type ColumnDraft, draftColumns } from './column.js';
+import { type ColumnDraft, draftColumns, isComputedDefault } from './column.js';
 import { conflictKeys, reusesKey } from './conflict-keys.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
@@ -174,7 +174,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   }
   if (isTargeted) {
     findings.push(...constraintFindings(relation, open, keys.exclusions));
-    const decided = {
+    const planning = {
       label,
       relation,
       columns: planned,
@@ -186,10 +186,26 @@ export function planRelation(given: Relation, index: number, context: Context): 
       searches,
       open,
     };
-    context.notes.push(...constraintNotes(decided));
+    context.notes.push(...constraintNotes(planning));
   }
   context.findings.push(...findings);
   const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
+  const conflicts = isTargeted ? conflictKeys(relation, escaped, planned, groups) : [];
+  const decided = new Set(
+    [
+      [...named, ...tracked.flat(), ...pairs.flat(), ...checked, ...partitionedBy],
+      ...[...searches, ...guards].map((tied) => tied.columns),
+      ...conflicts.map(({ written }) => written),
+    ].flat(),
+  );
+  const defaulted = insertColumns.filter(
+    (position) =>
+      isTargeted &&
+      config.generator.defaults === 'all' &&
+      isComputedDefault(columns[position]!) &&
+      planned[position]!.source === 'drawn' &&
+      !decided.has(position),
+  );
   const possible = (operation: OperationKind) =>
     isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
   return {
@@ -199,6 +215,8 @@ export function planRelation(given: Relation, index: number, context: Context): 
     targeted: isTargeted,
     columns: planned,
     insertColumns,
+    // A row needs a value to be written at all.
+    defaulted: defaulted.length < insertColumns.length ? defaulted : [],
     overriding: insertColumns.some((position) => columns[position]!.attribute.identity === 'always'),
     key,
     named,
@@ -216,7 +234,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     updateSets: sets,
     partitionedBy,
     rekeyed: canRekey ? rekeyed : [],
-    conflictKeys: isTargeted ? conflictKeys(relation, escaped, planned, groups) : [],
+    conflictKeys: conflicts,
     reusesKey: reusesKey(key, named, planned, capacity),
     capacity,
     // Which remainder a value has is known to the server alone: of single rows some fall into a partition.

@@ -148,13 +148,13 @@ function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statement): L
   switch (statement.kind) {
     case 'insert': {
       // Rows of other tables in the same statement come first; its own speak for them.
-      const own = statement.also.length > 0 ? statement.rows * plan.insertColumns.length : all.length;
-      return lookForInsert(plan, all.slice(all.length - own), statement.reusesKey);
+      const own = statement.also.length > 0 ? statement.rows * statement.written.length : all.length;
+      return lookForInsert(plan, statement.written, all.slice(all.length - own), statement.reusesKey);
     }
     case 'update': {
       if (plan.key.length === 0) return lookForPlace(plan, statement.written, all);
       return statement.successor >= 0
-        ? lookForInsert({ ...plan, insertColumns: plan.rekeyed }, all.slice(0, plan.rekeyed.length), false)
+        ? lookForInsert(plan, plan.rekeyed, all.slice(0, plan.rekeyed.length), false)
         : lookForUpdate(plan, statement.written, all);
     }
     case 'delete':
@@ -162,17 +162,23 @@ function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statement): L
   }
 }
 
-/** An INSERT by the first row's key (with all its values where another row had that key before); where the server makes the key or there is none, by the values of every row. */
-function lookForInsert(plan: RelationPlan, values: readonly (string | null)[], reusesKey: boolean): Look | null {
-  const width = plan.insertColumns.length;
+/** An INSERT by the first row's key (with all its values where another row had that key before); where the server makes the key or there is none, by the values that were written of every row. */
+function lookForInsert(
+  plan: RelationPlan,
+  written: readonly number[],
+  values: readonly (string | null)[],
+  reusesKey: boolean,
+): Look | null {
+  const width = written.length;
   if (width === 0) return null;
   const parameters = new Parameters();
   const sent: (string | null)[] = [];
-  const named = plan.key.length > 0 && plan.returned.length === 0;
+  const named =
+    plan.key.length > 0 && plan.returned.length === 0 && plan.key.every((column) => written.includes(column));
   const selects: string[] = [];
   const alike = new Map<string, number>();
   for (let at = 0; at < (named ? width : values.length); at += width) {
-    const conditions = plan.insertColumns.flatMap((column, index) => {
+    const conditions = written.flatMap((column, index) => {
       const isKey = plan.key.includes(column);
       if (named && !isKey && !reusesKey) return [];
       sent.push(values[at + index]!);

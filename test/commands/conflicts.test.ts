@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Summary } from '../../src/report/summary.js';
 import {
   configFor,
-  connectTo,
   contentHash,
   count,
   createDatabase,
+  cutConnections,
   type Database,
   runCli,
   startCli,
@@ -122,15 +122,7 @@ describe('force_conflicts', () => {
         const database = await createDatabase(TABLES);
         const settings = `${SETTINGS.replace('6000', '3000')}\nforce_conflicts: { enabled: true, weight: 3 }\nworkers: ${workers}\n${grouped}`;
         const run = startCli(configFor(database, settings));
-        const admin = await connectTo(database.port, 'postgres');
-        const finished = run.ended.then(() => true);
-        const pause = () => new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 200));
-        for (let cut = 0; cut < cuts && !(await Promise.race([finished, pause()])); cut++)
-          await admin.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' LIMIT 1",
-            [database.name],
-          );
-        await admin.end();
+        await cutConnections(database, run.ended, { cuts, everyMs: 200 });
         const summary = await checked(database, await run.ended);
         expect(summary.totals['in_doubt_unknown']).toBe(0);
         hashes.push(await contentHash(database, NAMES));

@@ -7,10 +7,10 @@ import type { LoadSummary } from '../../src/report/load.js';
 import {
   CLI,
   configFor,
-  connectTo,
   contentHash,
   count,
   createDatabase,
+  cutConnections,
   type Database,
   runCli,
 } from '../server/database.js';
@@ -170,19 +170,11 @@ describe('load', () => {
     const hashes: Record<string, string>[] = [];
     for (const cuts of [0, 8]) {
       const database = await createDatabase(TABLES);
-      const admin = await connectTo(database.port, 'postgres');
-      const timer = setInterval(() => {
-        if (cuts > 0)
-          void admin.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' LIMIT 1",
-            [database.name],
-          );
-      }, 100);
-      const { code, summary } = await load(configFor(database, SETTINGS), ['--rows', '8000']);
-      clearInterval(timer);
+      const run = load(configFor(database, SETTINGS), ['--rows', '8000']);
+      await cutConnections(database, run, { cuts, everyMs: 100 });
+      const { code, summary } = await run;
       expect(code).toBe(0);
       hashes.push(await rowsOf(database, summary));
-      await admin.end();
       await database.drop();
     }
     expect(hashes[1]).toEqual(hashes[0]);

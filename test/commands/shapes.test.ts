@@ -5,10 +5,10 @@ import type { Summary } from '../../src/report/summary.js';
 import { startCluster } from '../../src/server/cluster.js';
 import {
   configFor,
-  connectTo,
   contentHash,
   count,
   createDatabase,
+  cutConnections,
   type Database,
   dumpInto,
   runCli,
@@ -105,18 +105,7 @@ it('the same rows with 3 workers, on a loaded machine', async () => {
 it('the same rows with 2 workers, when connections are cut in the middle, ten times', async () => {
   const database = await shapes();
   const run = startCli(configFor(database, `${SETTINGS}\nworkers: 2`));
-  const admin = await connectTo(database.port, 'postgres');
-  let cuts = 0;
-  const finished = run.ended.then(() => true);
-  const pause = () => new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 300));
-  while (cuts < 10 && !(await Promise.race([finished, pause()]))) {
-    const { rowCount } = await admin.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' ORDER BY random() LIMIT 1",
-      [database.name],
-    );
-    cuts += rowCount ?? 0;
-  }
-  await admin.end();
+  const cuts = await cutConnections(database, run.ended, { cuts: 10, everyMs: 200 });
   const { hash, summary } = await result(database, await run.ended);
   expect(cuts).toBe(10);
   expect(summary.totals).toMatchObject({ committed: summary.totals['operations'], in_doubt_unknown: 0 });

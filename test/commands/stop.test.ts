@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
   configFor,
-  connectTo,
   contentHash,
   count,
+  cutConnections,
   type Database,
   databasesPerTest,
   runCli,
@@ -73,20 +73,7 @@ describe('a stop', () => {
     await runCli(configFor(calm, config));
     const database = await demo();
     const run = startCli(configFor(database, config));
-    const admin = await connectTo(database.port, 'postgres');
-    let cuts = 0;
-    const finished = run.ended.then(() => true);
-    while (
-      cuts < 10 &&
-      !(await Promise.race([finished, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 150))]))
-    ) {
-      const { rowCount } = await admin.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' ORDER BY random() LIMIT 1",
-        [database.name],
-      );
-      cuts += rowCount ?? 0;
-    }
-    await admin.end();
+    const cuts = await cutConnections(database, run.ended, { cuts: 10, everyMs: 150 });
     const { code, summary } = await run.ended;
     expect(code).toBe(0);
     expect(cuts).toBeGreaterThan(3);

@@ -2,10 +2,10 @@ import { expect, it } from 'vitest';
 import type { Summary } from '../../src/report/summary.js';
 import {
   configFor,
-  connectTo,
   contentHash,
   count,
   createDatabase,
+  cutConnections,
   type Database,
   runCli,
   startCli,
@@ -88,7 +88,7 @@ it('leaves the same rows with 1 and 3 workers, and when connections are cut', as
   ]) {
     const database = await createDatabase(TABLES);
     const run = startCli(configFor(database, `${SETTINGS}\n${GROUPS}\nworkers: ${workers}`));
-    await cutConnections(database, run.ended, cuts);
+    await cutConnections(database, run.ended, { cuts, everyMs: 150 });
     const summary = await checked(database, await run.ended);
     expect(summary.totals['in_doubt_unknown']).toBe(0);
     if (cuts > 0) expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(2);
@@ -97,20 +97,6 @@ it('leaves the same rows with 1 and 3 workers, and when connections are cut', as
   }
   expect(hashes[1]).toEqual(hashes[0]);
 });
-
-async function cutConnections({ port, name }: Database, ended: Promise<unknown>, cuts: number): Promise<void> {
-  const admin = await connectTo(port, 'postgres');
-  const finished = ended.then(() => true);
-  const pause = () => new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 150));
-  for (let cut = 0; cut < cuts && !(await Promise.race([finished, pause()])); ) {
-    const { rowCount } = await admin.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' LIMIT 1",
-      [name],
-    );
-    cut += rowCount ?? 0;
-  }
-  await admin.end();
-}
 
 it('redraws a refused member alone, also where COMMIT refuses it, and sends on what stands behind it', async () => {
   const results: { hash: Record<string, string>; lanes: Summary['lanes'] }[] = [];

@@ -166,7 +166,11 @@ generator:
       generator('row_selection: system_rows\n  force_conflicts: { enabled: true }'),
       /generator\.force_conflicts: needs rows that the run owns/,
     ],
-    ['a key of a later version', generator('defaults: all'), /^c\.yaml:2:3: generator\.defaults: not in this version/],
+    [
+      'a default that is none',
+      generator('defaults: some'),
+      /^c\.yaml:2:3: generator\.defaults: expected never, immutable or all/,
+    ],
     [
       'a bad url',
       'connection: { url: "host=h dbname=d" }\n',

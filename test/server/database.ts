@@ -193,3 +193,24 @@ export async function count(database: Database, table: string): Promise<number> 
   const { rows } = await database.client.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`);
   return Number(rows[0]!.n);
 }
+
+/** Ends a connection of some lane at an interval, until so many are cut or the run has ended; returns how many. */
+export async function cutConnections(
+  { port, name }: Database,
+  ended: Promise<unknown>,
+  { cuts, everyMs }: { cuts: number; everyMs: number },
+): Promise<number> {
+  const admin = await connectTo(port, 'postgres');
+  const finished = ended.then(() => true);
+  const pause = () => new Promise<boolean>((resolve) => setTimeout(() => resolve(false), everyMs));
+  let cut = 0;
+  while (cut < cuts && !(await Promise.race([finished, pause()]))) {
+    const { rowCount } = await admin.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' ORDER BY random() LIMIT 1",
+      [name],
+    );
+    cut += rowCount ?? 0;
+  }
+  await admin.end();
+  return cut;
+}
