@@ -132,7 +132,7 @@ export async function carryOut(job: Job): Promise<Done> {
     thresholds,
     plan,
     schemaFingerprint: fingerprint(
-      prepared.catalog.relations.map(({ oid: _oid, estimatedRows: _rows, ...relation }) =>
+      prepared.catalog.relations.map((relation) =>
         relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
       ),
     ),

@@ -39,13 +39,17 @@ export function tablesToRehearse({ plan, relations, findings }: Draft, { types }
     relation.exclusions.length === 0 &&
     relation.partitioning === null &&
     !remarkable.has(label) &&
-    relation.attributes.every(({ type }) => {
-      const { kind, schema } = types.get(type)!;
-      return kind === 'enum' || (kind === 'base' && schema === 'pg_catalog');
-    });
+    relation.attributes.every(({ type }) => isPlainType(type, types));
   const targeted = [...plan.relations.keys()].filter((index) => plan.relations[index]!.targeted);
   const others = targeted.filter((index) => !isPlain(relations[index]!, plan.relations[index]!.label));
   return targeted.length - others.length > MOST_PLAIN ? others : targeted;
+}
+
+/** True for a type whose every value can be made as it is: the server's own, an enum, arrays of them. */
+function isPlainType(oid: number, types: Catalog['types']): boolean {
+  const type = types.get(oid)!;
+  if (type.kind === 'array') return isPlainType(type.element, types);
+  return type.kind === 'enum' || (type.kind === 'base' && type.schema === 'pg_catalog');
 }
 
 interface Failure {
@@ -148,13 +152,14 @@ async function tryAll(
   lost.catch(() => undefined);
   const stage = { session: new LaneSession(client, MOST_PREPARED, (reason) => lose(reason)), lost, compiled };
   const refusals: Refusal[] = [];
+  const chosen = new Set(plan.choices.map(({ relation, operation }) => `${relation}/${operation}`));
   try {
     for (let from = 0; from < relations.length; from += PER_TRANSACTION) {
       const rows = new OwnedRows(compiled, new RowStore(compiled, 0, claims));
       await client.query('BEGIN');
       for (const relation of relations.slice(from, from + PER_TRANSACTION)) {
         for (const kind of OPERATION_KINDS) {
-          if (!plan.choices.some((choice) => choice.relation === relation && choice.operation === kind)) continue;
+          if (!chosen.has(`${relation}/${kind}`)) continue;
           const failure = await tryOne(stage, rows, relation, kind);
           if (failure !== null) refusals.push({ relation, kind, ...failure });
         }

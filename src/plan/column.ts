@@ -82,7 +82,8 @@ function draftColumn(
   report: (message: string) => void,
 ): ColumnDraft {
   const { generator } = config;
-  const base = {
+  // Property by property: of thousands of tables these are the most objects, and spreads took a quarter of their planning.
+  const draft = ({ source, recipe, nullRatio, edges, overridden, unknown }: Decided): ColumnDraft => ({
     name: attribute.name,
     sql: quoteIdentifier(attribute.name),
     typeName: attribute.typeName,
@@ -90,69 +91,50 @@ function draftColumn(
     salt: '',
     attribute,
     edgeRatio: generator.edge_ratio,
-  };
-  const server = {
-    ...base,
-    recipe: NULL,
-    source: 'server',
-    nullRatio: 0,
-    edges: [],
-    overridden: false,
-    unknown: false,
+    recipe,
+    source,
+    nullRatio,
+    edges: edges ?? NO_EDGES,
+    overridden: overridden ?? false,
+    unknown: unknown ?? false,
     restriction: undefined,
     unmet: false,
-  } as const;
+  });
+  const server = () => draft({ source: 'server', recipe: NULL, nullRatio: 0 });
   if (attribute.generated) {
     if (override !== undefined) report('the server generates this column; it takes no override');
-    return server;
+    return server();
   }
   if (override !== undefined) {
     const recipe = overrideRecipe(override, attribute, catalog.types, report);
-    const nullRatio = override.type === 'null' ? 1 : 0;
     if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL');
-    return {
-      ...base,
-      recipe,
-      source: 'drawn',
-      nullRatio,
-      edges: [],
-      overridden: true,
-      unknown: false,
-      restriction: undefined,
-      unmet: false,
-    };
+    return draft({ source: 'drawn', recipe, nullRatio: override.type === 'null' ? 1 : 0, overridden: true });
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
-  if (fromServer && generator.identity_values === 'database') return server;
+  if (fromServer && generator.identity_values === 'database') return server();
 
   const typed = recipeForType(attribute, catalog.types, generator.min_col_size_bytes);
   const notNull = attribute.notNull || isNotNullDomain(attribute.type, catalog.types);
   if (typeof typed === 'string') {
-    if (attribute.default !== null) return server;
-    return {
-      ...base,
-      recipe: NULL,
-      source: 'drawn',
-      nullRatio: notNull ? 0 : 1,
-      edges: [],
-      overridden: false,
-      unknown: true,
-      restriction: undefined,
-      unmet: false,
-    };
+    if (attribute.default !== null) return server();
+    return draft({ source: 'drawn', recipe: NULL, nullRatio: notNull ? 0 : 1, unknown: true });
   }
-  return {
-    ...base,
-    recipe: typed.recipe,
+  return draft({
     source: 'drawn',
+    recipe: typed.recipe,
     nullRatio: notNull ? 0 : generator.null_ratio,
     edges: generator.defaults === 'never' ? typed.edges : withDefault(typed.edges, attribute),
-    overridden: false,
-    unknown: false,
-    restriction: undefined,
-    unmet: false,
-  };
+  });
 }
+
+/** What is decided of a column; boundary values, an override and an unknown type are the exception. */
+interface Decided extends Pick<ColumnDraft, 'source' | 'recipe' | 'nullRatio'> {
+  readonly edges?: readonly string[];
+  readonly overridden?: boolean;
+  readonly unknown?: boolean;
+}
+
+const NO_EDGES: readonly string[] = [];
 
 /** The value of a constant default, as text; undefined for other defaults and none. */
 export function constantDefault({ default: text }: Attribute): string | undefined {

@@ -66,7 +66,7 @@ export interface Workers {
   end(): Promise<void>;
 }
 
-const YOUNG_GENERATION_MB = 18;
+const YOUNG_GENERATION_MB = 9;
 
 /** `job`: what the threads carry; the name of their entry in `workers/`. */
 export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
