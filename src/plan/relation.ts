@@ -75,6 +75,9 @@ export function planRelation(given: Relation, index: number, context: Context): 
       .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
       .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
   );
+  const held = relation.referencedBy.flatMap(({ referencedColumns }) =>
+    referencedColumns.map((name) => columnIndex.get(name)!),
+  );
   const searched = new Set(unsolved.flatMap(({ expression }) => columnsOf(expression)));
   const keys = draftKeys(
     { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
@@ -153,7 +156,8 @@ export function planRelation(given: Relation, index: number, context: Context): 
     planned,
     foreignKeys,
     [...pairs, ...[...searches, ...guards].map((tied) => tied.columns)],
-    new Set([...key, ...referenced, ...tracked.flat(), ...excluded]),
+    // A key of a table that is not targeted holds the columns that it references, too.
+    new Set([...key, ...held, ...tracked.flat(), ...excluded]),
   );
   const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
   const partitionedBy = (relation.partitioning?.columns ?? []).map((name) => columnIndex.get(name)!);

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
 import type { Plan } from '../plan/plan.js';
 
@@ -52,12 +52,10 @@ function blockSize(plan: Plan): number {
  * beside it, and also after a kill -9 of ours. Returns the sequences that it may not move, with the reason.
  */
 export async function reserveSequences(client: pg.Client, sequences: readonly OwnedSequence[]): Promise<string[]> {
-  const refused: string[] = [];
-  for (const { name, end } of sequences) {
-    const reason = await moveSequence(client, name, '$2::bigint', [end]);
-    if (reason !== null) refused.push(reason);
-  }
-  return refused;
+  return moveAll(
+    client,
+    sequences.map(({ name, end }) => ({ name, move: moving(name, String(end)) })),
+  );
 }
 
 /**
@@ -65,30 +63,45 @@ export async function reserveSequences(client: pg.Client, sequences: readonly Ow
  * application has used since the reservation stays: what it took last may not stand in the table yet.
  */
 export async function settleSequences(client: pg.Client, sequences: readonly OwnedSequence[]): Promise<void> {
-  for (const { name, table, column, start, end } of sequences) {
-    const highest = `greatest((SELECT max(${column}) FROM ${table}), $2::bigint)`;
-    const untouched = ` AND (SELECT last_value FROM ${name}) = ${WITHIN_BOUNDS('$3::bigint')}`;
-    await moveSequence(client, name, highest, [Math.max(1, start - 1), end], untouched);
-  }
+  await moveAll(
+    client,
+    sequences.map(({ name, table, column, start, end }) => {
+      const highest = `greatest((SELECT max(${column}) FROM ${table}), ${Math.max(1, start - 1)})`;
+      const untouched = ` AND (SELECT last_value FROM ${name}) = ${withinBounds(String(end))}`;
+      return { name, move: moving(name, highest) + untouched };
+    }),
+  );
 }
 
-const WITHIN_BOUNDS = (value: string) => `greatest(s.seqmin, least(s.seqmax, (${value})))`;
+interface Move {
+  readonly name: string;
+  readonly move: string;
+}
 
-/* `setval` refuses what lies beyond the sequence's bounds, so the value is kept within them. */
-async function moveSequence(
-  client: pg.Client,
-  name: string,
-  value: string,
-  parameters: readonly number[],
-  condition = '',
-): Promise<string | null> {
-  try {
-    await client.query(
-      `SELECT setval($1::regclass, ${WITHIN_BOUNDS(value)}) FROM pg_sequence AS s WHERE s.seqrelid = $1::regclass${condition}`,
-      [name, ...parameters],
-    );
-    return null;
-  } catch (error) {
-    return `${name}: ${(error as Error).message}`;
+/* A round trip for each of thousands of sequences would take seconds; a statement for all of them, too. */
+const MOVES_PER_STATEMENT = 100;
+
+/** Carries moves out, many at once; where one of them is refused, those one by one. Returns why which was refused. */
+async function moveAll(client: pg.Client, moves: readonly Move[], together = MOVES_PER_STATEMENT): Promise<string[]> {
+  const refused: string[] = [];
+  for (let from = 0; from < moves.length; from += together) {
+    const some = moves.slice(from, from + together);
+    try {
+      await client.query(some.map(({ move }) => move).join(' UNION ALL '));
+    } catch (error) {
+      if (some.length > 1) refused.push(...(await moveAll(client, some, 1)));
+      else refused.push(`${some[0]!.name}: ${(error as Error).message}`);
+    }
   }
+  return refused;
+}
+
+/** SELECT that moves a sequence to a value. `setval` refuses what lies beyond its bounds: the value is kept within them. */
+function moving(name: string, value: string): string {
+  const sequence = `${pg.escapeLiteral(name)}::regclass`;
+  return `SELECT setval(${sequence}, ${withinBounds(value)}) FROM pg_sequence AS s WHERE s.seqrelid = ${sequence}`;
+}
+
+function withinBounds(value: string): string {
+  return `greatest(s.seqmin, least(s.seqmax, (${value})::bigint))`;
 }
