@@ -63,7 +63,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         update: row.can_update,
         delete: row.can_delete,
       },
-      rowSecurity: row.relrowsecurity,
+      rowSecurity: row.row_security,
       reacts: row.reacts,
       lacksReplicaIdentity: row.lacks_identity,
       checks: [...row.checks.map(toCheck), ...partitioned.bounds],
@@ -149,7 +149,7 @@ interface RelationRow {
   bounds: Bounds[] | null;
   default_partition: boolean;
   reltuples: number;
-  relrowsecurity: boolean;
+  row_security: boolean;
   reacts: boolean;
   lacks_identity: boolean;
   can_select: boolean;
@@ -199,7 +199,7 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
         FROM (SELECT tree.relid::oid AS oid, tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT ${MOST_LEAVES}) AS leaf
         WHERE class.relkind = 'p') AS bounds,
-       class.relrowsecurity,
+       class.relrowsecurity AND row_security_active(class.oid) AS row_security,
        class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS reacts,
        class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary)
             AND (EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = class.oid) OR EXISTS (SELECT FROM pg_publication WHERE puballtables)) AS lacks_identity,

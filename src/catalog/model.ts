@@ -37,6 +37,7 @@ export interface Relation {
   /** reltuples: decides how rows are counted, never what is generated. */
   readonly estimatedRows: number;
   readonly privileges: Privileges;
+  /** True where row security decides which rows we may see and write. */
   readonly rowSecurity: boolean;
   /** True where triggers or rules run when its rows change. */
   readonly reacts: boolean;

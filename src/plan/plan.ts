@@ -117,6 +117,8 @@ export interface RelationPlan {
   readonly capacity: number;
   /** True where an operation has one row: several in one transaction are refused. */
   readonly oneByOne: boolean;
+  /** False where COPY is refused: row security applies to us. */
+  readonly copies: boolean;
   /** Which operations this relation takes; what is missing has a line in `findings`. */
   readonly operations: Readonly<Record<OperationKind, boolean>>;
 }

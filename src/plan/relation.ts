@@ -243,6 +243,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     capacity,
     // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
     oneByOne: hashed.length > 0,
+    copies: !relation.rowSecurity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
 }

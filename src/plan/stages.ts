@@ -39,7 +39,7 @@ export function loadPlan(plan: Plan, rows: number, standing: readonly Standing[]
     .filter((group) => group.length > 0);
   const stages = filled.map((group): Stage => {
     const [relation] = group as [number];
-    return group.length === 1 && !makesKeys(plan, relation)
+    return group.length === 1 && plan.relations[relation]!.copies && !makesKeys(plan, relation)
       ? { kind: 'copy', relation }
       : { kind: 'insert', relations: group };
   });

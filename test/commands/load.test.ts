@@ -249,6 +249,26 @@ describe('load', () => {
     await database.drop();
   });
 
+  it('fills by INSERT what row security keeps from COPY', async () => {
+    const role = `filler_${process.pid}`;
+    const database = await createDatabase(`CREATE ROLE ${role} LOGIN;
+      CREATE TABLE tenant (id int PRIMARY KEY, v text); CREATE TABLE open (id int PRIMARY KEY, tenant int NOT NULL REFERENCES tenant);
+      ALTER TABLE tenant ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON tenant USING (true) WITH CHECK (true);
+      GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`);
+    try {
+      const yaml = configFor(database, SETTINGS).replace('user: postgres', `user: ${role}`);
+      const { code, summary } = await load(yaml, ['--rows', '3000']);
+      expect(code).toBe(0);
+      for (const table of ['tenant', 'open']) {
+        expect(summary.tables[`public.${table}`]).toMatchObject({ rows: 3000, rows_expected: 3000, refused: 0 });
+        expect(await count(database, table)).toBe(3000);
+      }
+    } finally {
+      await database.client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      await database.drop();
+    }
+  });
+
   it('escapes whatever a value holds', async () => {
     const database = await createDatabase('CREATE TABLE a (id int PRIMARY KEY, v text, b bytea, c text, d text[])');
     const values = ['a\tb', 'a\nb', 'a\\b', '\\N', '\\.', 'a\r\nb', '', '"', "'", '\u{1f600}'];
