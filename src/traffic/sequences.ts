@@ -25,6 +25,8 @@ export function ownedSequences(plan: Plan, relations: readonly Relation[]): Owne
     relation.columns.flatMap((column, position) => {
       const { sequence } = relations[index]!.attributes[position]!;
       if (sequence === null || column.source !== 'ordinal' || column.recipe.kind !== 'sequence') return [];
+      // Of a text column: words of ours are none of its numbers.
+      if (column.recipe.form.kind !== 'integer') return [];
       return [
         {
           name: sequence,
