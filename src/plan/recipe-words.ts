@@ -13,7 +13,8 @@ export function columnInWords(relation: RelationPlan, position: number): string 
     const together = others.length === 0 ? '' : `, together with ${others.join(', ')}`;
     return `one of ${values.size} values that the server has accepted${together}`;
   }
-  return `${base(relation, column, position)}${nulls(column)}`;
+  const left = relation.defaulted.includes(position) ? '; now and then its default, by the server' : '';
+  return `${base(relation, column, position)}${nulls(column)}${left}`;
 }
 
 function base(relation: RelationPlan, column: ColumnPlan, position: number): string {

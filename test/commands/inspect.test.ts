@@ -143,3 +143,13 @@ it('a wrong override is refused before a sequence moves', async () => {
   const { rows } = await database.client.query<{ last: string }>('SELECT last_value AS last FROM a_id_seq');
   expect(rows[0]!.last).toBe('1');
 });
+
+it('says which defaults are left to the server now and then', async () => {
+  const database = await tables(`CREATE TABLE parent (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    mark text NOT NULL DEFAULT session_user, at timestamptz DEFAULT now(), fixed int DEFAULT 7,
+    checked text DEFAULT lower('MARK') CHECK (checked <> 'mark'))`);
+  const { status, stdout } = inspect(database, 'defaults: all');
+  expect(status).toBe(0);
+  const left = stdout.split('\n').filter((line) => line.includes('; now and then its default, by the server'));
+  expect(left.map((line) => line.trim().split(' ')[0])).toEqual(['mark', 'at']);
+});
