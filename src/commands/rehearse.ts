@@ -9,7 +9,7 @@ import { OwnedRows } from '../lane/owned.js';
 import { RowStore } from '../lane/row-store.js';
 import { Transaction } from '../lane/transaction.js';
 import type { Draft } from '../plan/build.js';
-import type { Finding, OperationKind, Plan } from '../plan/plan.js';
+import type { Finding, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import { LaneSession, refusedBy } from '../traffic/lane-session.js';
 
@@ -31,7 +31,8 @@ const MOST_PLAIN = 30;
 /** Positions of the tables to rehearse: all of a small schema, of a large one those that are not plain. */
 export function tablesToRehearse({ plan, relations, findings }: Draft, { types }: Catalog): number[] {
   const remarkable = new Set(findings.map(({ relation }) => relation));
-  const isPlain = (relation: Relation, label: string) =>
+  const isPlain = (relation: Relation, { label, defaulted }: RelationPlan) =>
+    defaulted.length === 0 &&
     !relation.reacts &&
     !relation.lacksReplicaIdentity &&
     !relation.rowSecurity &&
@@ -41,7 +42,7 @@ export function tablesToRehearse({ plan, relations, findings }: Draft, { types }
     !remarkable.has(label) &&
     relation.attributes.every(({ type }) => isPlainType(type, types));
   const targeted = [...plan.relations.keys()].filter((index) => plan.relations[index]!.targeted);
-  const others = targeted.filter((index) => !isPlain(relations[index]!, plan.relations[index]!.label));
+  const others = targeted.filter((index) => !isPlain(relations[index]!, plan.relations[index]!));
   return targeted.length - others.length > MOST_PLAIN ? others : targeted;
 }
 
@@ -70,10 +71,11 @@ interface Refusal extends Failure {
  */
 export async function rehearse(
   connectLike: () => Promise<pg.Client>,
-  plan: Plan,
+  given: Plan,
   claims: readonly Claims[],
   relations: readonly number[],
 ): Promise<Rehearsal> {
+  const plan = await withPossibleDefaults(connectLike, given, claims, relations);
   const refused = await tryAll(connectLike, plan, claims, relations);
   const several = refused.filter(({ kind }) => kind === 'insert').map(({ relation }) => relation);
   if (several.length === 0 || plan.rowsPerOperation.insert === 1) return without(plan, refused);
@@ -85,6 +87,29 @@ export async function rehearse(
     ...refused.filter(({ relation }) => !singly.has(relation)),
     ...stillRefused,
   ]);
+}
+
+/** The plan without those defaults that the server refuses to compute: a setting that is not there, a function that may not be called. */
+async function withPossibleDefaults(
+  connectLike: () => Promise<pg.Client>,
+  plan: Plan,
+  claims: readonly Claims[],
+  among: readonly number[],
+): Promise<Plan> {
+  const asked = among.filter((index) => plan.relations[index]!.defaulted.length > 0);
+  if (asked.length === 0) return plan;
+  const left = plan.relations.map((relation) => ({
+    ...relation,
+    insertColumns: relation.insertColumns.filter((column) => !relation.defaulted.includes(column)),
+    defaulted: [],
+  }));
+  const inserts = plan.choices.filter(({ operation }) => operation === 'insert');
+  const refused = await tryAll(connectLike, { ...plan, relations: left, choices: inserts }, claims, asked);
+  const impossible = new Set(refused.map(({ relation }) => relation));
+  const relations = plan.relations.map((relation, index) =>
+    impossible.has(index) ? { ...relation, defaulted: [] } : relation,
+  );
+  return { ...plan, relations };
 }
 
 function withRowsOneByOne(plan: Plan, singly: ReadonlySet<number>): Plan {

@@ -254,8 +254,9 @@ export class Lane {
   /** An UPDATE or DELETE that found no row in its sample becomes an INSERT and stays owed. */
   private insertInstead(operation: Operation, { rows }: Effect): Operation | null {
     const { plan } = this.compiled;
-    if (plan.rowSelection !== 'system_rows' || operation.kind === 'insert' || rows.some((count) => count > 0))
-      return null;
+    if (plan.rowSelection !== 'system_rows' || operation.kind === 'insert') return null;
+    // A statement that means to change no row prepares another.
+    if (operation.statements.some((statement, index) => statement.rows > 0 && rows[index]! > 0)) return null;
     if (!this.chooser.mayInsert(operation.relation)) return null;
     const insert = new Operation(operation.number, operation.relation, 'insert', operation.drawn);
     insert.attempt = 1;

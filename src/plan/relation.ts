@@ -202,9 +202,12 @@ export function planRelation(given: Relation, index: number, context: Context): 
       ...conflicts.map(({ written }) => written),
     ].flat(),
   );
+  // Without a key of ours nothing but all of its values tells whether an INSERT in doubt took effect.
+  const isNamed = key.length > 0 && kept.every((position) => planned[position]!.source !== 'server');
   const defaulted = insertColumns.filter(
     (position) =>
       isTargeted &&
+      isNamed &&
       config.generator.defaults === 'all' &&
       isComputedDefault(columns[position]!) &&
       planned[position]!.source === 'drawn' &&

@@ -181,8 +181,8 @@ export class Collector {
 }
 
 /*
- * How many rows of other tables point at each row; counted once, by hashing, whatever their indexes. One join for all keys
- * that reference the same columns: a table of users that a thousand keys reference would take minutes to plan otherwise.
+ * How many rows of other tables point at each row; counted once, by hashing, whatever their indexes. Where more keys lead to
+ * the same columns than a planner joins in reasonable time (users, in many applications), they are counted together.
  */
 function referenceCounts(incoming: readonly ForeignKey[], table: Relation): { count: string; join: string }[] {
   const byColumns = new Map<string, ForeignKey[]>();
@@ -190,26 +190,44 @@ function referenceCounts(incoming: readonly ForeignKey[], table: Relation): { co
     const label = JSON.stringify(key.referencedColumns);
     byColumns.set(label, [...(byColumns.get(label) ?? []), key]);
   }
-  const typeOf = (column: string) => table.attributes.find(({ name }) => name === column)!.typeName;
-  return [...byColumns.values()].map((keys, position) => {
-    const { referencedColumns } = keys[0]!;
-    const places = referencedColumns.map((_, index) => String(index + 1)).join(', ');
-    const counts = keys.map(({ referencing, columns }) => {
-      const values = columns.map(
-        (name, at) => `c.${quoteIdentifier(name)}::${typeOf(referencedColumns[at]!)} AS k${at}`,
-      );
-      return `SELECT ${values.join(', ')}, count(*) AS n FROM ${quoteQualified(referencing)} AS c GROUP BY ${places}`;
-    });
+  const sources = [...byColumns.values()].flatMap((keys) =>
+    keys.length > MOST_JOINED
+      ? [{ columns: keys[0]!.referencedColumns, sql: countedTogether(keys, table) }]
+      : keys.map((key) => ({ columns: key.referencedColumns, sql: counted(key, (name) => name) })),
+  );
+  return sources.map(({ columns, sql }, position) => {
     const alias = `r${position}`;
-    const names = referencedColumns.map((_, at) => `k${at}`).join(', ');
-    const matches = referencedColumns.map((name, at) => `${alias}.k${at} = t.${quoteIdentifier(name)}`);
-    return {
-      count: `coalesce(${alias}.n, 0)`,
-      join:
-        ` LEFT JOIN (SELECT ${names}, sum(n) AS n FROM (${counts.join(' UNION ALL ')}) AS each GROUP BY ${places}) AS ${alias} ` +
-        `ON ${matches.join(' AND ')}`,
-    };
+    const matches = columns.map((name, at) => `${alias}.k${at} = t.${quoteIdentifier(name)}`);
+    return { count: `coalesce(${alias}.n, 0)`, join: ` LEFT JOIN (${sql}) AS ${alias} ON ${matches.join(' AND ')}` };
   });
+}
+
+const MOST_JOINED = 8;
+
+/** Rows by the key that they reference; one that is NULL in part references nothing. */
+function counted({ referencing, columns }: ForeignKey, typed: (column: string, at: number) => string): string {
+  const names = columns.map((name) => `c.${quoteIdentifier(name)}`);
+  const values = names.map((name, at) => `${typed(name, at)} AS k${at}`);
+  const present = names.map((name) => `${name} IS NOT NULL`).join(' AND ');
+  return `SELECT ${values.join(', ')}, count(*) AS n FROM ${quoteQualified(referencing)} AS c WHERE ${present} GROUP BY ${placesOf(columns)}`;
+}
+
+/** The same of several keys: their columns may be of other types and collations than those that they reference. */
+function countedTogether(keys: readonly ForeignKey[], table: Relation): string {
+  const { referencedColumns } = keys[0]!;
+  const types = referencedColumns.map((column) => table.attributes.find(({ name }) => name === column)!);
+  const typed = (column: string, at: number) =>
+    `${column}::${types[at]!.typeName}${COLLATED.has(types[at]!.type) ? ' COLLATE "default"' : ''}`;
+  const names = referencedColumns.map((_, at) => `k${at}`).join(', ');
+  const each = keys.map((key) => counted(key, typed)).join(' UNION ALL ');
+  return `SELECT ${names}, sum(n) AS n FROM (${each}) AS each GROUP BY ${placesOf(referencedColumns)}`;
+}
+
+/* text, varchar and bpchar. */
+const COLLATED: ReadonlySet<number> = new Set([25, 1043, 1042]);
+
+function placesOf(columns: readonly string[]): string {
+  return columns.map((_, index) => String(index + 1)).join(', ');
 }
 
 /** Text of the referenced columns → index among the parent's claims; built once per (parent, columns). */

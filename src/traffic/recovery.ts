@@ -175,6 +175,12 @@ function lookForInsert(
   const sent: (string | null)[] = [];
   const named =
     plan.key.length > 0 && plan.returned.length === 0 && plan.key.every((column) => written.includes(column));
+  // Parents that were sampled are not known, and a few of a row's values may stand in another one.
+  if (
+    !named &&
+    plan.insertColumns.some((column) => !written.includes(column) && plan.columns[column]!.source === 'foreign')
+  )
+    return null;
   const selects: string[] = [];
   const alike = new Map<string, number>();
   for (let at = 0; at < (named ? width : values.length); at += width) {

@@ -26,7 +26,8 @@ export function ownedSequences(plan: Plan, relations: readonly Relation[]): Owne
       const { sequence } = relations[index]!.attributes[position]!;
       if (sequence === null || column.source !== 'ordinal' || column.recipe.kind !== 'sequence') return [];
       // Of a text column: words of ours are none of its numbers.
-      if (column.recipe.form.kind !== 'integer') return [];
+      const { form } = column.recipe;
+      if (form.kind !== 'integer' && !(form.kind === 'decimal' && form.scale === 0)) return [];
       return [
         {
           name: sequence,
@@ -83,15 +84,27 @@ interface Move {
 /* A round trip for each of thousands of sequences would take seconds; a statement for all of them, too. */
 const MOVES_PER_STATEMENT = 100;
 
-/** Carries moves out, many at once; where one of them is refused, those one by one. Returns why which was refused. */
-async function moveAll(client: pg.Client, moves: readonly Move[], together = MOVES_PER_STATEMENT): Promise<string[]> {
+/**
+ * Carries moves out, many at once, and those one by one that we have no privilege for. Returns why which was refused.
+ * `setval` is not undone with its statement: what may be refused must not stand beside others, which would be moved twice.
+ */
+async function moveAll(client: pg.Client, moves: readonly Move[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    "SELECT name FROM unnest($1::text[]) AS given (name) WHERE has_sequence_privilege(to_regclass(name), 'UPDATE') AND has_sequence_privilege(to_regclass(name), 'SELECT')",
+    [moves.map(({ name }) => name)],
+  );
+  const allowed = new Set(rows.map(({ name }) => name));
+  const together = moves.filter(({ name }) => allowed.has(name));
+  const statements: Move[][] = moves.filter(({ name }) => !allowed.has(name)).map((move) => [move]);
+  for (let from = 0; from < together.length; from += MOVES_PER_STATEMENT)
+    statements.push(together.slice(from, from + MOVES_PER_STATEMENT));
   const refused: string[] = [];
-  for (let from = 0; from < moves.length; from += together) {
-    const some = moves.slice(from, from + together);
+  for (let some = statements.shift(); some !== undefined; some = statements.shift()) {
     try {
       await client.query(some.map(({ move }) => move).join(' UNION ALL '));
     } catch (error) {
-      if (some.length > 1) refused.push(...(await moveAll(client, some, 1)));
+      // A table that somebody has dropped meanwhile, say: the others have theirs all the same.
+      if (some.length > 1) statements.push(...some.map((move) => [move]));
       else refused.push(`${some[0]!.name}: ${(error as Error).message}`);
     }
   }

@@ -9,7 +9,7 @@ const TABLES = `CREATE TABLE parent (
     fixed int DEFAULT 7,
     checked text DEFAULT lower('MARK') CHECK (checked <> 'mark')
   );
-  CREATE TABLE child (parent uuid NOT NULL DEFAULT gen_random_uuid() REFERENCES parent ON DELETE CASCADE, mark text DEFAULT 'by ' || session_user);`;
+  CREATE TABLE child (id int PRIMARY KEY, tenant text DEFAULT current_setting('app.tenant', true), parent uuid NOT NULL DEFAULT gen_random_uuid() REFERENCES parent ON DELETE CASCADE, mark text DEFAULT 'by ' || session_user);`;
 
 const marked = (table: string) => `SELECT count(*) FILTER (WHERE mark LIKE 'by %')::int AS marked,
   count(*)::int AS rows, count(*) FILTER (WHERE mark = 'by ' || session_user OR mark LIKE 'by eventgen/%')::int AS ours FROM ${table}`;
@@ -58,5 +58,15 @@ it('goes on after its connections were cut, without losing count', async () => {
     const { rows } = await database.client.query<{ rows: number }>(`SELECT count(*)::int AS rows FROM ${table}`);
     expect(rows[0]!.rows).toBe(summary.tables[`public.${table}`]!.rows_expected);
   }
+  await database.drop();
+});
+
+it('does not leave to the server what it refuses to compute', async () => {
+  const database = await createDatabase(
+    "CREATE TABLE tenants (id int PRIMARY KEY, tenant text NOT NULL DEFAULT current_setting('app.tenant'), at timestamptz DEFAULT now())",
+  );
+  const { code, summary } = await runCli(configFor(database, 'random_seed: 3\nnum_iterations: 600\ndefaults: all'));
+  expect(code).toBe(0);
+  expect(summary.errors).toEqual({});
   await database.drop();
 });

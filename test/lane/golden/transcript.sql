@@ -1,4 +1,4 @@
-generator_version 3
+generator_version 4
 -- lane 0, operation 0: delete on public.people
 DELETE FROM "public"."people" AS t WHERE t."id" = $1::bigint
   -- "3"
