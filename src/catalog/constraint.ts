@@ -123,6 +123,7 @@ export interface ForeignRow {
   delete_columns: string[] | null;
   condeferrable: boolean;
   confmatchtype: string;
+  can_read: boolean;
 }
 
 /* Keys of our relations and of others that reference them: these decide whether an existing row may be deleted. confdelsetcols came with 15, so it is asked through to_jsonb. */
@@ -143,7 +144,8 @@ SELECT constr.conname::text, referenced.oid AS confrelid,
                                        WHEN 'array' THEN to_jsonb(constr) -> 'confdelsetcols' END) AS listed (attnum)
         JOIN pg_attribute AS attribute ON attribute.attrelid = constr.conrelid
              AND attribute.attnum = listed.attnum::int) AS delete_columns,
-       constr.condeferrable, constr.confmatchtype::text
+       constr.condeferrable, constr.confmatchtype::text,
+       has_schema_privilege(referencing_namespace.oid, 'USAGE') AND has_table_privilege(referencing.oid, 'SELECT') AS can_read
 FROM pg_constraint AS constr
 JOIN pg_class AS leaf ON leaf.oid = constr.conrelid
 JOIN pg_class AS referencing ON referencing.oid = CASE WHEN leaf.relispartition THEN pg_partition_root(leaf.oid) ELSE leaf.oid END
@@ -173,6 +175,7 @@ export function toForeignKey(row: ForeignRow): ForeignKey {
     onDeleteColumns: row.delete_columns ?? row.columns,
     deferrable: row.condeferrable,
     matchFull: row.confmatchtype === 'f',
+    readable: row.can_read,
   };
 }
 

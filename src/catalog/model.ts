@@ -138,6 +138,8 @@ export interface ForeignKey {
   readonly onDeleteColumns: readonly string[];
   readonly deferrable: boolean;
   readonly matchFull: boolean;
+  /** True where we may see which rows it references. */
+  readonly readable: boolean;
 }
 
 export type Type =

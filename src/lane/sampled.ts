@@ -168,19 +168,15 @@ export class SampledRows implements Rows {
 
   private delete(operation: Operation, rows: number): void {
     const { relation } = operation;
-    const referencing = this.compiled.plan.relations.flatMap((child) =>
-      child.foreignKeys.filter((key) => key.parent === relation).map((key) => ({ child, key })),
-    );
     const { plan } = this.compiled.relations[relation]!;
-    if (referencing.length > 0) {
+    const isReferenced = plan.incoming.length > 0;
+    if (isReferenced) {
       // Means to change no row: it is not counted.
-      const pick = this.compiled.shapes.other(`sp/${relation}`, () =>
-        pickSql(plan, referencing, rows, this.sampleFrom),
-      );
+      const pick = this.compiled.shapes.other(`sp/${relation}`, () => pickSql(plan, rows, this.sampleFrom));
       this.finish(operation, pick, beginBind(this.sink, 0), relation, 'delete', 0, false);
     }
     const shape = this.compiled.shapes.other(`sd/${relation}`, () =>
-      referencing.length > 0 ? deletePickedSql(plan, referencing) : deleteSql(plan, rows, this.sampleFrom),
+      isReferenced ? deletePickedSql(plan) : deleteSql(plan, rows, this.sampleFrom),
     );
     this.finish(operation, shape, beginBind(this.sink, 0), relation, 'delete', rows, true);
   }
@@ -283,8 +279,6 @@ function updateSql(
   return { sql, parameters: parameters.count };
 }
 
-type Referencing = readonly { readonly child: RelationPlan; readonly key: ForeignKeyPlan }[];
-
 function deleteSql(plan: RelationPlan, rows: number, sampleFrom: string): { sql: string; parameters: number } {
   const sql =
     `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${rows}) FOR UPDATE SKIP LOCKED) ` +
@@ -297,38 +291,32 @@ function deleteSql(plan: RelationPlan, rows: number, sampleFrom: string): { sql:
  * locks: a row that another lane commits in between is not seen, and is deleted along with its parent. The first
  * statement picks and locks, then no reference can come any more; the second looks again by a snapshot of its own.
  */
-function pickSql(
-  plan: RelationPlan,
-  referencing: Referencing,
-  rows: number,
-  sampleFrom: string,
-): { sql: string; parameters: number } {
+function pickSql(plan: RelationPlan, rows: number, sampleFrom: string): { sql: string; parameters: number } {
   const sample = Math.max(rows, DELETE_CANDIDATES);
   const sql =
     `WITH picked AS MATERIALIZED (SELECT s.tableoid AS o, s.ctid AS c FROM ${plan.rows} AS s ${sampleFrom}(${sample}) ` +
-    `WHERE ${unreferenced(plan, referencing, 's')} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
+    `WHERE ${unreferenced(plan, 's')} LIMIT ${rows} FOR UPDATE SKIP LOCKED) ` +
     `SELECT set_config('${PICKED}', coalesce(json_agg(picked), '[]')::text, true) FROM picked`;
   return { sql, parameters: 0 };
 }
 
-function deletePickedSql(plan: RelationPlan, referencing: Referencing): { sql: string; parameters: number } {
+function deletePickedSql(plan: RelationPlan): { sql: string; parameters: number } {
   const sql =
     `DELETE FROM ${plan.rows} AS t USING json_to_recordset(current_setting('${PICKED}')::json) AS picked (o oid, c tid) ` +
-    `WHERE t.ctid = picked.c AND t.tableoid = picked.o AND ${unreferenced(plan, referencing, 't')}`;
+    `WHERE t.ctid = picked.c AND t.tableoid = picked.o AND ${unreferenced(plan, 't')}`;
   return { sql, parameters: 0 };
 }
 
 /* Where the rows that a transaction has picked are kept until it deletes them. */
 const PICKED = 'eventgen.picked';
 
-function unreferenced(plan: RelationPlan, referencing: Referencing, row: string): string {
+/** True of rows that no foreign key leads to: one outside of the run would refuse, or cascade to rows that nobody counts. */
+function unreferenced({ incoming }: RelationPlan, row: string): string {
   // So many joins take the planner seconds; behind OFFSET each is a look-up of its own.
-  const apart = referencing.length > MOST_JOINED ? ' OFFSET 0' : '';
-  const none = referencing.map(({ child, key }) => {
-    const matches = key.columns.map(
-      (column, index) => `r.${child.columns[column]!.sql} = ${row}.${plan.columns[key.parentColumns[index]!]!.sql}`,
-    );
-    return `NOT EXISTS (SELECT FROM ${child.rows} AS r WHERE ${matches.join(' AND ')}${apart})`;
+  const apart = incoming.length > MOST_JOINED ? ' OFFSET 0' : '';
+  const none = incoming.map(({ sql, columns, referencedColumns }) => {
+    const matches = columns.map((column, index) => `r.${column} = ${row}.${referencedColumns[index]!}`);
+    return `NOT EXISTS (SELECT FROM ${sql} AS r WHERE ${matches.join(' AND ')}${apart})`;
   });
   return none.join(' AND ');
 }

@@ -40,15 +40,21 @@ export interface Seeds {
 export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parents: ReadonlySet<string> = NONE): Draft {
   const problems: Problem[] = [];
   const targeted = new Set(targetedRelations(config, catalog, problems));
-  checkPrivileges([...targeted], config, catalog, problems);
   if (problems.length > 0) throw new SetupError(problems);
 
-  for (const relation of catalog.relations) if (parents.has(labelOf(relation))) targeted.add(relation);
-  const targetedLabels = new Set([...targeted].map(labelOf));
-  const relations = catalog.relations.filter(
+  const filled = catalog.relations.filter((relation) => parents.has(labelOf(relation)));
+  const written = new Set([...targeted, ...filled].map(labelOf));
+  const referenced = catalog.relations.filter(
     (relation) =>
-      targeted.has(relation) || relation.referencedBy.some((key) => targetedLabels.has(labelOf(key.referencing))),
+      !written.has(labelOf(relation)) && relation.referencedBy.some((key) => written.has(labelOf(key.referencing))),
   );
+  const roles = { targeted: [...targeted], filled, referenced };
+  problems.push(...checkPrivileges(roles, config, rowSelection(config), catalog));
+  if (problems.length > 0) throw new SetupError(problems);
+
+  for (const relation of filled) targeted.add(relation);
+  const planned = new Set([...targeted, ...referenced]);
+  const relations = catalog.relations.filter((relation) => planned.has(relation));
   const findings: Finding[] = [];
   const ordinals: OrdinalColumn[] = [];
   const searches: Search[] = [];

@@ -94,6 +94,8 @@ export interface RelationPlan {
   /** Columns of `kept` that only the server knows, read by RETURNING. */
   readonly returned: readonly number[];
   readonly foreignKeys: readonly ForeignKeyPlan[];
+  /** Foreign keys that lead here, those of relations outside of the run among them. */
+  readonly incoming: readonly IncomingKey[];
   /** Unique keys that no ordinal column makes unique: their tuples are tracked per lane. */
   readonly trackedKeys: readonly (readonly number[])[];
   /** Columns that conditions tie together: their values are drawn as one tuple of those that the server has accepted. */
@@ -174,6 +176,15 @@ export interface ForeignKeyPlan {
    * or nothing does, so that the parent cannot be deleted.
    */
   readonly follows: 'delete' | 'null' | 'nothing';
+}
+
+/** A foreign key as the referenced relation sees it: all it tells is which rows are referenced. */
+export interface IncomingKey {
+  /** schema.table quoted for SQL. */
+  readonly sql: string;
+  /** Quoted for SQL, in the same order. */
+  readonly columns: readonly string[];
+  readonly referencedColumns: readonly string[];
 }
 
 /** What a reader of the plan should know about a relation before the first write. */

@@ -1,5 +1,13 @@
 import { columnsOf } from '../catalog/expression.js';
-import { type Catalog, labelOf, quoteQualified, type Relation, rowsOf } from '../catalog/model.js';
+import {
+  type Catalog,
+  type ForeignKey,
+  labelOf,
+  quoteIdentifier,
+  quoteQualified,
+  type Relation,
+  rowsOf,
+} from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
@@ -12,7 +20,7 @@ import { conflictKeys, reusesKey } from './conflict-keys.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, identifyingColumns, isTight, type KeyDraft } from './keys.js';
-import type { ColumnPlan, Finding, OperationKind, RelationPlan } from './plan.js';
+import type { ColumnPlan, Finding, IncomingKey, OperationKind, RelationPlan } from './plan.js';
 import { fitRow } from './row-width.js';
 import { readable, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
@@ -235,6 +243,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
         ? foreignKey
         : { ...foreignKey, follows: 'nothing' },
     ),
+    incoming: isTargeted ? relation.referencedBy.map(planIncoming) : [],
     trackedKeys: isTargeted ? tracked : [],
     groups: [],
     guards,
@@ -248,6 +257,14 @@ export function planRelation(given: Relation, index: number, context: Context): 
     oneByOne: hashed.length > 0,
     copies: !relation.rowSecurity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
+  };
+}
+
+function planIncoming({ referencing, columns, referencedColumns }: ForeignKey): IncomingKey {
+  return {
+    sql: quoteQualified(referencing),
+    columns: columns.map(quoteIdentifier),
+    referencedColumns: referencedColumns.map(quoteIdentifier),
   };
 }
 

@@ -92,6 +92,33 @@ describe('what is wrong is said before the first write', () => {
     );
   });
 
+  it.each(['owned', 'system_rows'])('privileges on tables outside of the run, with %s rows', async (selection) => {
+    const database = await tables(`CREATE SCHEMA other;
+      CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+      CREATE TABLE hub (id int PRIMARY KEY, parent int NOT NULL REFERENCES parent, note text);
+      CREATE TABLE other."The Child" (id int PRIMARY KEY, hub int REFERENCES hub ON DELETE CASCADE)`);
+    const role = `r_${database.name}`;
+    await database.client.query(`CREATE ROLE ${role} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON hub TO ${role}`);
+    const settings = `random_seed: 1\nmanual_table_list: [hub]\nnum_iterations: 40\nrow_selection: ${selection}`;
+    const config = configFor(database, settings).replace('user: postgres', `user: ${role}`);
+    const denied = await runCli(config);
+    expect(denied.code).toBe(1);
+    const needed = selection === 'owned' ? 'SELECT' : 'SELECT, UPDATE';
+    const grants = [
+      `GRANT ${needed} ON "public"."parent" TO "${role}"`,
+      `GRANT USAGE ON SCHEMA "other" TO "${role}"; GRANT SELECT ON "other"."The Child" TO "${role}"`,
+    ];
+    expect(denied.stderr.trim().split('\n')).toEqual([
+      `error: public.parent: a privilege is missing to reference its rows; run: ${grants[0]}`,
+      `other."The Child": a privilege is missing to see which rows of public.hub it references; run: ${grants[1]}`,
+    ]);
+    await database.client.query(grants.join('; '));
+    const { code, summary } = await runCli(config);
+    expect(code).toBe(0);
+    expect(summary.tables['public.hub']!.insert.rows).toBeGreaterThan(0);
+    await database.client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+
   it('a metrics port that is taken', async () => {
     const database = await demo();
     const server = createServer();
