@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './navigator.js';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';

@@ -1,3 +1,4 @@
+import '../src/navigator.js';
 import type { LoadTask } from '../src/bulk/coordinator.js';
 import { Journal } from '../src/bulk/journal.js';
 import { LaneLoader } from '../src/bulk/lane-loader.js';

@@ -2,8 +2,8 @@ import { indexAt } from '../random/choice.js';
 import type { Stream } from '../random/stream.js';
 import { cidrWriter, inetWriter, macaddrWriter, uuidWriter } from './network.js';
 import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter, scaledWriter } from './numeric.js';
-import { isPlainPool, type Pools } from './pool.js';
-import { isPlain, type Recipe, type SequenceForm } from './recipe.js';
+import type { Pools } from './pool.js';
+import type { Recipe, SequenceForm } from './recipe.js';
 import { Sink } from './sink.js';
 import {
   dateWriter,
@@ -45,29 +45,6 @@ export class Writers {
       this.known.set(recipe, writer);
     }
     return writer;
-  }
-
-  /** True where no value holds a character that any format escapes. */
-  isPlain(recipe: Recipe): boolean {
-    return isPlainWith(recipe, this.pools);
-  }
-}
-
-/** True where no value of a recipe holds a character that a format escapes; of texts that is known when their pool is. */
-function isPlainWith(recipe: Recipe, pools: Pools): boolean {
-  switch (recipe.kind) {
-    case 'text':
-      return isPlainPool(pools.text(recipe.meaning, recipe.max));
-    case 'faker':
-      return isPlainPool(pools.method(recipe.method, recipe.max));
-    case 'json':
-      return isPlainPool(pools.jsonTail());
-    case 'sequence':
-      return recipe.form.kind === 'text'
-        ? isPlainPool(pools.text(recipe.form.meaning, recipe.form.max))
-        : isPlain(recipe);
-    default:
-      return isPlain(recipe);
   }
 }
 

@@ -1,41 +1,44 @@
 /** What a text column is about. Each meaning has one faker method and one pool of ready values. */
-export type Meaning =
-  | 'email'
-  | 'fullName'
-  | 'firstName'
-  | 'lastName'
-  | 'username'
-  | 'password'
-  | 'phone'
-  | 'url'
-  | 'domain'
-  | 'city'
-  | 'country'
-  | 'countryCode'
-  | 'street'
-  | 'zip'
-  | 'state'
-  | 'company'
-  | 'job'
-  | 'product'
-  | 'category'
-  | 'color'
-  | 'currency'
-  | 'ip'
-  | 'mac'
-  | 'userAgent'
-  | 'mime'
-  | 'file'
-  | 'locale'
-  | 'timezone'
-  | 'iban'
-  | 'hash'
-  | 'semver'
-  | 'slug'
-  | 'title'
-  | 'sentence'
-  | 'paragraph'
-  | 'word';
+export const MEANINGS = [
+  'email',
+  'fullName',
+  'firstName',
+  'lastName',
+  'username',
+  'password',
+  'phone',
+  'url',
+  'domain',
+  'city',
+  'country',
+  'countryCode',
+  'street',
+  'zip',
+  'state',
+  'company',
+  'job',
+  'product',
+  'category',
+  'color',
+  'currency',
+  'ip',
+  'mac',
+  'userAgent',
+  'mime',
+  'file',
+  'locale',
+  'timezone',
+  'iban',
+  'hash',
+  'semver',
+  'slug',
+  'title',
+  'sentence',
+  'paragraph',
+  'word',
+] as const;
+
+export type Meaning = (typeof MEANINGS)[number];
 
 /*
  * Rules over the words of a column's name, the first that fits wins. Whole words, never parts of one: "skype_id" holds

@@ -146,7 +146,7 @@ export function usesFakerSeed(recipe: Recipe): boolean {
   }
 }
 
-const PLAIN: ReadonlySet<Recipe['kind'] | SequenceForm['kind']> = new Set([
+const BARE: ReadonlySet<Recipe['kind'] | SequenceForm['kind']> = new Set([
   'integer',
   'bigint',
   'decimal',
@@ -163,8 +163,14 @@ const PLAIN: ReadonlySet<Recipe['kind'] | SequenceForm['kind']> = new Set([
   'bits',
 ]);
 
-/** True for values without a character that any format escapes: digits, letters and a few signs. */
+/** True for values without a character that COPY escapes. */
 export function isPlain(recipe: Recipe): boolean {
-  if (recipe.kind === 'array') return isPlain(recipe.element);
-  return PLAIN.has(recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind);
+  const kind = recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind;
+  // Of arrays and other composed values the parts must need no quotes either.
+  return kind === 'text' || kind === 'json' || isBare(recipe);
+}
+
+function isBare(recipe: Recipe): boolean {
+  if (recipe.kind === 'array') return isBare(recipe.element);
+  return BARE.has(recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind);
 }

@@ -8,7 +8,8 @@ const ALPHABET = Buffer.from('abcdefghijklmnopqrstuvwxyz0123456789', 'latin1');
 
 export function putFromPool(pool: Pool, stream: Stream, sink: Sink): void {
   const index = stream.below(pool.size);
-  sink.put(pool.bytes, pool.offsets[index]!, pool.offsets[index + 1]!);
+  const from = pool.startOf(index);
+  sink.put(pool.bytes, from, pool.endOf(index));
 }
 
 /** `count` letters and digits. */
@@ -52,8 +53,8 @@ export function textSequenceWriter(pool: Pool, sequence: TextSequence): Writer {
   const { max, minBytes, start, salt, email } = sequence;
   return (stream, sink, ordinal) => {
     const index = stream.below(pool.size);
-    const from = pool.offsets[index]!;
-    const to = pool.offsets[index + 1]!;
+    const from = pool.startOf(index);
+    const to = pool.endOf(index);
     const mark = sink.offset;
     const number = start + ordinal;
     const at = email ? placeOfAt(pool.bytes, from, to) : -1;
@@ -65,7 +66,7 @@ export function textSequenceWriter(pool: Pool, sequence: TextSequence): Writer {
       sink.ascii(salt);
       sink.put(pool.bytes, from + at, to);
     } else {
-      sink.put(pool.bytes, from, cutAtCharacter(pool.bytes, from, Math.min(to, from + Math.max(0, room))));
+      sink.put(pool.bytes, from, room < to - from ? cutAtCharacter(pool.bytes, from, from + Math.max(0, room)) : to);
       sink.byte(45);
       sink.digits(number);
       sink.ascii(salt);
@@ -81,10 +82,10 @@ function placeOfAt(bytes: Uint8Array, from: number, to: number): number {
   return -1;
 }
 
-/** The end of the last whole UTF-8 character at or before `to`. */
+/** The end of the last whole UTF-8 character at or before `to`, within a value that begins at `from` and goes beyond it. */
 function cutAtCharacter(bytes: Uint8Array, from: number, to: number): number {
   let end = to;
-  while (end > from && end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--;
+  while (end > from && (bytes[end]! & 0xc0) === 0x80) end--;
   return end;
 }
 

@@ -1,7 +1,7 @@
 import { holds } from '../constraint/guard.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
-import { usesFakerSeed } from '../datum/recipe.js';
+import { isPlain, usesFakerSeed } from '../datum/recipe.js';
 import type { TupleSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
@@ -169,7 +169,7 @@ export class CompiledColumn {
   private writer: Writer | undefined;
   /* Copies of what is read for every value, so that it lies together. */
   private readonly isNull: boolean;
-  private isPlain = false;
+  private readonly isPlain: boolean;
   private readonly nullRatio: number;
   private readonly edgeRatio: number;
   private readonly label: Seed;
@@ -185,6 +185,7 @@ export class CompiledColumn {
     this.label = split(split(this.root, plan.label), plan.salt);
     this.writers = writers;
     this.writer = undefined;
+    this.isPlain = isPlain(plan.recipe);
     this.isNull = plan.recipe.kind === 'null';
     this.nullRatio = plan.nullRatio;
     this.edgeRatio = plan.edges.length > 0 ? plan.edgeRatio : 0;
@@ -212,10 +213,7 @@ export class CompiledColumn {
   }
 
   private get write(): Writer {
-    if (this.writer === undefined) {
-      this.writer = this.writers.of(this.plan.recipe);
-      this.isPlain = this.writers.isPlain(this.plan.recipe);
-    }
+    this.writer ??= this.writers.of(this.plan.recipe);
     return this.writer;
   }
 
