@@ -23,19 +23,12 @@ if (installed < Math.max(modified('package.json'), modified('package-lock.json')
     '--loglevel=error',
   ]);
 }
-const built = modified('dist/.tsbuildinfo');
 const sources = Math.max(
-  newest('src'),
-  newest('workers'),
-  newest('grafana'),
+  ...['src', 'workers', 'bench', 'grafana', 'page', 'scripts'].map(newest),
   modified('tsconfig.json'),
-  modified('tsconfig.build.json'),
   modified('package.json'),
 );
-if (built < sources)
-  step('Building', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
-if (modified('dist/page/page.html') < Math.max(newest('page'), modified('scripts/build-page.mjs')))
-  step('Building the page', process.execPath, ['scripts/build-page.mjs']);
+if (modified('dist/src/cli.js') < sources) step('Building', process.execPath, ['scripts/build.mjs']);
 
 function step(title, command, args) {
   console.error(`${title} …`);

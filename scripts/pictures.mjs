@@ -5,14 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { heartbeatDefinition } from '../src/lag/table.ts';
+import { startCluster } from '../src/server/cluster.ts';
+import { startStandby, startSubscriber } from '../src/server/replica.ts';
+import { connect } from '../src/traffic/session.ts';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const built = (file) => import(path.join(root, 'dist', file));
-const { startCluster } = await built('src/server/cluster.js');
-const { startStandby, startSubscriber } = await built('src/server/replica.js');
-const { heartbeatDefinition } = await built('src/lag/table.js');
-const { connect } = await built('src/traffic/session.js');
-
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const PICTURES = path.join(root, 'docs', 'pictures');
 const SECONDS = 75;
 const ESCAPE = '\u001b';

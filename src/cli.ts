@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import './navigator.js';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
@@ -8,7 +7,7 @@ import { load } from './commands/load.js';
 import { type RunOptions, run } from './commands/run.js';
 import { parseDurationMs } from './config/duration.js';
 import type { Override } from './config/load.js';
-import { VERSION } from './version.js';
+import { VERSION } from './package.js';
 
 interface Flags {
   readonly config: string;

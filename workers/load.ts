@@ -1,4 +1,3 @@
-import '../src/navigator.js';
 import type { LoadTask } from '../src/bulk/coordinator.js';
 import { Journal } from '../src/bulk/journal.js';
 import { LaneLoader } from '../src/bulk/lane-loader.js';

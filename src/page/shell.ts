@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { packageFile } from '../package.js';
 import type { PageData } from './data.js';
 
 /** The built page: one file with its script and style in it. */
-const FILE = new URL('../../page/page.html', import.meta.url);
+const FILE = packageFile('dist/page/page.html');
 
 const DATA = '<script type="application/json" id="data"></script>';
 

@@ -7,6 +7,7 @@ import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
 import { SILENT } from '../lane/play.js';
 import type { Transaction } from '../lane/transaction.js';
+import { packageFile } from '../package.js';
 import type { Plan } from '../plan/plan.js';
 import { Control } from './control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
@@ -71,7 +72,7 @@ const YOUNG_GENERATION_MB = 9;
 /** `job`: what the threads carry; the name of their entry in `workers/`. */
 export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
   const pool = new Piscina({
-    filename: new URL(`../../workers/${job}.js`, import.meta.url).href,
+    filename: packageFile(`dist/workers/${job}.js`).href,
     minThreads: count,
     maxThreads: count,
     // Otherwise a waiting thread blocks its own timers and sockets.

@@ -102,6 +102,7 @@ it('redraws a refused member alone, also where COMMIT refuses it, and sends on w
   const results: { hash: Record<string, string>; lanes: Summary['lanes'] }[] = [];
   for (const workers of [1, 3]) {
     const database = await createDatabase(`${TABLES}
+      INSERT INTO a SELECT n, 'there for b, which would otherwise bring rows that are refused' FROM generate_series(1, 200) AS n;
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF hashtext(NEW::text) % 6 = 0 THEN RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$;
       CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON c FOR EACH ROW EXECUTE FUNCTION refuse();
@@ -112,6 +113,7 @@ it('redraws a refused member alone, also where COMMIT refuses it, and sends on w
     expect(Object.keys(errors)).toEqual(['23514']);
     // Each refused attempt is one error and one rollback; a COMMIT that does not say whose fault it was is one rollback more.
     expect(transactions.rolled_back).toBeGreaterThan(errors['23514']!.count);
+    expect(tables['public.a']!.insert.rows).toBe(tables['public.a']!.insert.operations);
     for (const [table, { insert, update }] of Object.entries(tables)) {
       const isRefused = table === 'public.a' || table === 'public.c';
       expect(insert.retries + update.retries > 0, table).toBe(isRefused);

@@ -4,13 +4,8 @@ import { type Config, parseConfig } from '../../src/config/load.js';
 import { Registries } from '../../src/metrics/registry.js';
 import { OPERATION_KINDS } from '../../src/plan/plan.js';
 import { createDemo } from '../../src/server/demo.js';
-import type * as coordinator from '../../src/traffic/coordinator.js';
+import { startTraffic, startWorkers } from '../../src/traffic/coordinator.js';
 import { configFor, connectTo, count, createDatabase, type Database } from '../server/database.js';
-
-// Worker threads run built files, so their coordinator must be the built one as well.
-const built = (await import(
-  new URL('../../dist/src/traffic/coordinator.js', import.meta.url).href
-)) as typeof coordinator;
 
 let database: Database;
 afterEach(() => database.drop());
@@ -33,11 +28,11 @@ async function start(generator: string, workers: number) {
     rehearsal: null,
   });
   await client.end();
-  const traffic = built.startTraffic({
+  const traffic = startTraffic({
     plan: prepared.plan,
     claims: prepared.claims,
     connection: config.connection,
-    workers: built.startWorkers(workers, 'traffic'),
+    workers: startWorkers(workers, 'traffic'),
     runId: 'test',
     timeouts: config.generator.timeouts,
     maxOutageMs: 10_000,
