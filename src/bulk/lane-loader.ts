@@ -98,11 +98,11 @@ export class LaneLoader {
       const before = done === null ? null : this.replayPieces(relation, done, most);
       const batch = before ?? (await this.copyBatch(stage, relation, most));
       const refused = new Set(batch.refused);
-      const sent = batch.pieces.reduce((sum, { slots }) => sum + slots.length, 0) - refused.size;
+      const sent = batch.pieces.reduce((sum, piece) => sum + piece.rows, 0) - refused.size;
       let at = 0;
       for (const piece of batch.pieces) {
         const from = at;
-        at += piece.slots.length;
+        at += piece.rows;
         const ofPiece = new Set([...refused].filter((row) => row >= from && row < at).map((row) => row - from));
         // Which rows a trigger has kept back is not known: none of the batch can be a parent.
         if (batch.taken < sent) this.filling.unknown(piece);
@@ -133,7 +133,7 @@ export class LaneLoader {
       const piece = this.filling.next(relation, most - rows);
       if (piece === null) break;
       pieces.push(piece);
-      rows += piece.slots.length;
+      rows += piece.rows;
     }
     return { pieces, refused, taken };
   }
@@ -148,7 +148,7 @@ export class LaneLoader {
         const piece = this.filling.next(relation, limit - size.rows);
         if (piece === null) return;
         pieces.push(piece);
-        size.rows += piece.slots.length;
+        size.rows += piece.rows;
         size.bytes += piece.bytes.length;
         yield piece.bytes;
       }

@@ -3,7 +3,7 @@ import type { Stream } from '../random/stream.js';
 import { cidrWriter, inetWriter, macaddrWriter, uuidWriter } from './network.js';
 import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter, scaledWriter } from './numeric.js';
 import type { Pools } from './pool.js';
-import type { Recipe, SequenceForm } from './recipe.js';
+import { isQuotable, type Recipe, type SequenceForm } from './recipe.js';
 import { Sink } from './sink.js';
 import {
   dateWriter,
@@ -152,9 +152,11 @@ function choiceWriter(values: readonly string[], cumulative: readonly number[]):
 const NULL_ELEMENT_SHARE = 1 / 16;
 const MAX_ELEMENTS = 6;
 const SCRATCH_BYTES = 256;
+const QUOTE = 34;
 
 function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Writer {
   const { quote, minBytes } = recipe;
+  const isReady = isQuotable(recipe.element);
   const scratch = new Sink(SCRATCH_BYTES);
   const separator = recipe.delimiter.charCodeAt(0);
   // Stored, a boolean takes one byte and every other value of fixed length at least two; texts take what is written.
@@ -172,11 +174,16 @@ function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Write
         continue;
       }
       values++;
-      if (quote) {
+      if (!quote) element(stream, sink, ordinal);
+      else if (isReady) {
+        sink.byte(QUOTE);
+        element(stream, sink, ordinal);
+        sink.byte(QUOTE);
+      } else {
         scratch.clear();
         element(stream, scratch, ordinal);
         putQuoted(scratch, sink);
-      } else element(stream, sink, ordinal);
+      }
     }
     sink.byte(125);
   };
@@ -184,13 +191,13 @@ function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Write
 
 function putQuoted(scratch: Sink, sink: Sink): void {
   sink.reserve(scratch.offset * 2 + 64);
-  sink.byte(34);
+  sink.byte(QUOTE);
   for (let i = 0; i < scratch.offset; i++) {
     const byte = scratch.bytes[i]!;
-    if (byte === 34 || byte === 92) sink.byte(92);
+    if (byte === QUOTE || byte === 92) sink.byte(92);
     sink.byte(byte);
   }
-  sink.byte(34);
+  sink.byte(QUOTE);
 }
 
 function formatWriter(parts: readonly (string | Writer)[]): Writer {

@@ -163,14 +163,25 @@ const BARE: ReadonlySet<Recipe['kind'] | SequenceForm['kind']> = new Set([
   'bits',
 ]);
 
-/** True for values without a character that COPY escapes. */
+/** True for values without a character that COPY escapes: a backslash, a control character. */
 export function isPlain(recipe: Recipe): boolean {
-  const kind = recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind;
-  // Of arrays and other composed values the parts must need no quotes either.
-  return kind === 'text' || kind === 'json' || isBare(recipe);
+  switch (recipe.kind) {
+    case 'json':
+      return true;
+    case 'array':
+      return isQuotable(recipe.element);
+    case 'row':
+      return recipe.fields.every((field) => field === null || isQuotable(field));
+    default:
+      return isQuotable(recipe);
+  }
 }
 
-function isBare(recipe: Recipe): boolean {
-  if (recipe.kind === 'array') return isBare(recipe.element);
-  return BARE.has(recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind);
+/** True for values that can stand between double quotes as they are: nor do they hold a double quote. */
+export function isQuotable(recipe: Recipe): boolean {
+  if (recipe.kind === 'choice') return recipe.values.every((value) => !ESCAPED.test(value));
+  const kind = recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind;
+  return kind === 'text' || BARE.has(kind);
 }
+
+const ESCAPED = /[\\"\p{Cc}]/u;

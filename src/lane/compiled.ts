@@ -77,6 +77,8 @@ export class CompiledRelation {
 
   /** True where updates of unique columns take ordinals of their own. */
   readonly updatesApart: boolean;
+  /** True where nothing but its ordinal and its draws decides on a row's values. */
+  readonly isIndependent: boolean;
 
   constructor(plan: RelationPlan, writers: Writers, random: Seed, faker: Seed, stream: Stream) {
     this.plan = plan;
@@ -105,6 +107,12 @@ export class CompiledRelation {
       plan.capacity >= AMPLE_CAPACITY &&
       plan.updateSets.some((set) => set.some((column) => plan.columns[column]!.source === 'ordinal'));
     this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
+    this.isIndependent = plan.foreignKeys.length === 0 && plan.groups.length === 0;
+  }
+
+  /** Writes columns of a row of an independent relation. */
+  writeRow(columns: readonly number[], seeds: OperationSeeds, draw: number, ordinal: number, sink: TupleSink): void {
+    for (let at = 0; at < columns.length; at++) this.columns[columns[at]!]!.writeOwn(seeds, draw, ordinal, sink);
   }
 
   /** Draws a tuple of every group for one row. */
@@ -169,6 +177,7 @@ export class CompiledColumn {
   private writer: Writer | undefined;
   /* Copies of what is read for every value, so that it lies together. */
   private readonly isNull: boolean;
+  private readonly isOrdinal: boolean;
   private readonly isPlain: boolean;
   private readonly nullRatio: number;
   private readonly edgeRatio: number;
@@ -187,9 +196,16 @@ export class CompiledColumn {
     this.writer = undefined;
     this.isPlain = isPlain(plan.recipe);
     this.isNull = plan.recipe.kind === 'null';
+    this.isOrdinal = plan.source === 'ordinal';
     this.nullRatio = plan.nullRatio;
     this.edgeRatio = plan.edges.length > 0 ? plan.edgeRatio : 0;
     this.stream = stream;
+  }
+
+  /** Writes what the column has by itself: by the row's ordinal, or by its draw. */
+  writeOwn(seeds: OperationSeeds, draw: number, ordinal: number, sink: TupleSink): void {
+    if (this.isOrdinal) this.writeOrdinal(ordinal, sink);
+    else this.writeDrawn(seeds, draw, ordinal, sink);
   }
 
   /** Writes the value of one row of an operation: NULL, a boundary value or the recipe's. `row` numbers the draw within the operation. */

@@ -184,7 +184,9 @@ export class Drafts {
     const { plan } = compiled;
     const texts: (Buffer | undefined)[] | undefined = plan.kept.length > 0 ? new Array(plan.named.length) : undefined;
     if (texts === undefined) {
-      for (const column of columns) this.writeColumn(compiled, column, draft, context, sink);
+      if (compiled.isIndependent && context.given === undefined && context.required.size === 0)
+        compiled.writeRow(columns, context.seeds, draft.draw, draft.ordinal, sink);
+      else for (const column of columns) this.writeColumn(compiled, column, draft, context, sink);
       return;
     }
     for (const column of columns) this.writeKept(compiled, column, { draft, context, sink, texts });

@@ -16,7 +16,8 @@ import { RowStore } from './row-store.js';
 export interface Piece {
   readonly relation: number;
   readonly bytes: Buffer;
-  /** By row. */
+  readonly rows: number;
+  /** By row; none of a relation whose rows are forgotten as they are made. */
   readonly slots: readonly number[];
 }
 
@@ -39,6 +40,8 @@ export class Filling {
   private readonly drafts: Drafts;
   private readonly rows: OwnedRows;
   private readonly isRemembered: boolean[];
+  /** By relation: true where a row needs no draft, since nothing is chosen for it, looked up or remembered of it. */
+  private readonly isWrittenAtOnce: readonly boolean[];
   private readonly seeds: OperationSeeds;
   private readonly stream = new Stream();
   private readonly sink = new CopySink();
@@ -53,6 +56,10 @@ export class Filling {
     this.store = new RowStore(compiled, lane, claims);
     for (const [relation, incoming] of this.store.incoming.entries())
       if (incoming.length > 0) this.isRemembered[relation] = true;
+    this.isWrittenAtOnce = compiled.relations.map(
+      ({ isIndependent, plan }, relation) =>
+        isIndependent && !this.isRemembered[relation]! && plan.trackedKeys.length === 0 && plan.guards.length === 0,
+    );
     this.parents = new Parents(compiled, this.store);
     const circle = new Circle(compiled, this.store);
     this.drafts = new Drafts(compiled, { store: this.store, parents: this.parents, circle }, null);
@@ -66,20 +73,26 @@ export class Filling {
   /** The next rows of a relation, at most so many; null where none is possible any more. */
   next(relation: number, most: number): Piece | null {
     const { sink } = this;
-    const { plan } = this.compiled.relations[relation]!;
+    const compiled = this.compiled.relations[relation]!;
+    const columns = compiled.plan.insertColumns;
+    const atOnce = this.isWrittenAtOnce[relation]!;
     sink.clear();
     const slots: number[] = [];
+    let rows = 0;
     let context: InsertContext | null = null;
-    while (slots.length < most && sink.offset < PIECE_BYTES && this.store.hasRoom(relation)) {
+    for (; rows < most && sink.offset < PIECE_BYTES && this.store.hasRoom(relation); rows++) {
       const row = this.drawn[relation]!++;
       if (context === null || row % BLOCK === 0) context = this.contextFor(relation, Math.floor(row / BLOCK));
-      const draft = this.drafts.draftRow(relation, row % BLOCK, context);
-      if (draft === null) break;
-      this.drafts.write(relation, draft, plan.insertColumns, context, sink);
-      sink.endRow(plan.insertColumns.length);
-      slots.push(draft.slot);
+      if (atOnce) compiled.writeRow(columns, context.seeds, row % BLOCK, this.store.takeOrdinal(relation), sink);
+      else {
+        const draft = this.drafts.draftRow(relation, row % BLOCK, context);
+        if (draft === null) break;
+        this.drafts.write(relation, draft, columns, context, sink);
+        slots.push(draft.slot);
+      }
+      sink.endRow(columns.length);
     }
-    return slots.length === 0 ? null : { relation, bytes: sink.copyFrom(0), slots };
+    return rows === 0 ? null : { relation, bytes: sink.copyFrom(0), rows, slots };
   }
 
   /** The piece is committed but for the rows that were refused, by their index. */
