@@ -68,7 +68,7 @@ export function startLoading(options: LoadOptions): Loading {
       load,
       worker,
       lanes: [...plan.quotas.keys()].filter((lane) => lane % workers === worker),
-      connection,
+      connection: { ...connection, searchPath: plan.searchPath ?? undefined },
       settings,
       runId,
       counters: memory,

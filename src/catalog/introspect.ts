@@ -22,11 +22,12 @@ export const CATALOG_QUERIES = 6;
 
 /**
  * Reads the catalog of the given schemas, and of what their foreign keys reference, in six queries.
- * The session must have `search_path` at `pg_catalog`: `format_type` and friends then qualify every name.
+ * Meanwhile `search_path` is `pg_catalog`, so that `format_type` and friends qualify every name; afterwards it is the one that lanes have.
  */
 export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
   await loadParser();
-  const server = await readServer(client);
+  const server = await readServer(client, schemas);
+  await client.query('SET search_path = pg_catalog');
   const rows = await query<RelationRow>(client, RELATIONS, [schemas]);
   const isTable = (row: RelationRow) => (row.relkind === 'r' || row.relkind === 'p') && !row.relispartition;
   const oids = rows.filter(isTable).map((row) => row.oid);
@@ -89,6 +90,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       referencedBy: distinct((incoming.get(row.oid) ?? []).map(toForeignKey)),
     });
   }
+  await client.query(server.searchPath === null ? 'RESET search_path' : `SET search_path = ${server.searchPath}`);
   relations.sort((a, b) => byCodePoint(a.schema, b.schema) || byCodePoint(a.name, b.name));
   return { server, relations, types: new Map(typeRows.map((row) => [row.oid, toType(row)])), others };
 }
@@ -97,8 +99,8 @@ async function query<Row extends object>(client: ClientBase, text: string, value
   return (await client.query<Row & Record<string, unknown>>(text, values)).rows;
 }
 
-async function readServer(client: ClientBase): Promise<Server> {
-  const [row] = await query<ServerRow>(client, SERVER);
+async function readServer(client: ClientBase, schemas: readonly string[]): Promise<Server> {
+  const [row] = await query<ServerRow>(client, SERVER, [schemas]);
   return {
     version: row!.version,
     versionText: row!.version_text,
@@ -108,6 +110,7 @@ async function readServer(client: ClientBase): Promise<Server> {
     readOnly: row!.read_only,
     encoding: row!.encoding,
     schemas: [...row!.schemas].sort(byCodePoint),
+    searchPath: row!.search_path,
     systemRows: row!.system_rows,
   };
 }
@@ -121,6 +124,7 @@ interface ServerRow {
   read_only: boolean;
   encoding: string;
   schemas: string[];
+  search_path: string | null;
   system_rows: boolean;
 }
 
@@ -134,6 +138,9 @@ SELECT current_setting('server_version_num')::int AS version,
        current_setting('server_encoding') AS encoding,
        ARRAY(SELECT nspname::text FROM pg_namespace
              WHERE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema')) AS schemas,
+       (SELECT concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(quote_ident(nspname), ', ' ORDER BY nspname))
+        FROM pg_namespace WHERE nspname = ANY ($1) AND nspname <> ALL (current_schemas(true))
+        HAVING count(*) > 0) AS search_path,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'tsm_system_rows') AS system_rows`;
 
 interface RelationRow {

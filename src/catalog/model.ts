@@ -23,6 +23,8 @@ export interface Server {
   readonly readOnly: boolean;
   readonly encoding: string;
   readonly schemas: readonly string[];
+  /** The role's search_path with the schemas that were asked for behind it; null where that adds none. */
+  readonly searchPath: string | null;
   /** True where `tsm_system_rows` is installed. */
   readonly systemRows: boolean;
 }

@@ -4,24 +4,28 @@ import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { connect } from '../traffic/session.js';
 
-/** A session like those of the lanes: pipelined, with the application's own search_path. */
+/** A session like those of the lanes. */
 export async function connectRehearsal(
   settings: ConnectionSettings,
   config: Config,
   runId: string,
+  searchPath: string | null,
 ): Promise<pg.Client> {
   const { timeouts } = config.generator;
-  return await connect(settings, {
-    applicationName: `eventgen/${runId}/rehearsal`,
-    connectTimeoutMs: timeouts.connect,
-    statementTimeoutMs: timeouts.statement,
-    lockTimeoutMs: timeouts.lock,
-    pipeline: true,
-  });
+  return await connect(
+    { ...settings, searchPath: searchPath ?? undefined },
+    {
+      applicationName: `eventgen/${runId}/rehearsal`,
+      connectTimeoutMs: timeouts.connect,
+      statementTimeoutMs: timeouts.statement,
+      lockTimeoutMs: timeouts.lock,
+      pipeline: true,
+    },
+  );
 }
 
 /**
- * The coordinator's own session. `search_path` is pinned, so that `format_type` and friends qualify every name.
+ * The coordinator's own session.
  * @throws SetupError that says what to do, without a password in it.
  */
 export async function connectCoordinator(
@@ -46,7 +50,6 @@ export async function connectCoordinator(
       `${adviceFor(error as NodeJS.ErrnoException)}`,
     );
   }
-  await client.query('SET search_path = pg_catalog');
   return client;
 }
 

@@ -46,7 +46,7 @@ export interface Surroundings {
   /** Told what is being done, where it may take long. */
   readonly step: (text: string) => void;
   /** A pipelined session like a lane's, for the rehearsal; null where there is none. */
-  readonly rehearsal: (() => Promise<pg.Client>) | null;
+  readonly rehearsal: ((searchPath: string | null) => Promise<pg.Client>) | null;
 }
 
 /** All that is known of a run before it begins, whether it may begin or not. */
@@ -60,8 +60,25 @@ export interface Examined extends Prepared {
 /**
  * Reads the database and decides everything. Writes no row: only sequences are moved, where it is not a trial, and an
  * extension is created where `row_selection: system_rows` asks for it.
+ * @throws SetupError, also for a question that the server refuses to answer: a function of the schema's own may raise.
  */
 export async function examine(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {
+  let doing = 'connecting';
+  const step = (text: string) => {
+    doing = text;
+    surroundings.step(text);
+  };
+  try {
+    return await decide(client, config, { ...surroundings, step });
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    const where = error.where === undefined ? '' : `, in ${error.where.split('\n')[0]}`;
+    const message = `${doing}: the server says "${error.message}" (${error.code})${where}; generator.exclude_table_list leaves the table out`;
+    throw SetupError.of(config.source.file, message);
+  }
+}
+
+async function decide(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {
   const { dryRun, say, step } = surroundings;
   step('reading the schema');
   const catalog = await introspect(client, config.schemas);
@@ -176,7 +193,7 @@ async function rehearsal(
   { rehearsal: connectLike }: Surroundings,
 ): Promise<Rehearsal> {
   if (connectLike === null || tables.length === 0) return { plan, findings: [] };
-  return await rehearse(connectLike, plan, claims, tables);
+  return await rehearse(() => connectLike(plan.searchPath), plan, claims, tables);
 }
 
 /** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */

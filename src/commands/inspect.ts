@@ -62,7 +62,7 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
         dryRun: true,
         say: (_, text) => progress.message('info', text),
         step: (text) => progress.step(text),
-        rehearsal: options.rehearse ? () => connectRehearsal(settings, config, runId) : null,
+        rehearsal: options.rehearse ? (path) => connectRehearsal(settings, config, runId, path) : null,
       });
       progress.stop();
       const report = reportOf(examined, wantedOperations(config));

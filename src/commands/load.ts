@@ -181,7 +181,7 @@ async function decide(
       dryRun: false,
       say: (level, text) => progress.message(level, text),
       step: (text) => progress.step(text),
-      rehearsal: config.generator.rehearse ? () => connectRehearsal(config.connection, config, runId) : null,
+      rehearsal: config.generator.rehearse ? (path) => connectRehearsal(config.connection, config, runId, path) : null,
     });
     const { plan, claims, rowsAtStart, sequences } = prepared;
     const load = loadPlan(plan, rows, standingOf(plan, claims, rowsAtStart));

@@ -142,7 +142,7 @@ class Session {
         progress.step(text);
         this.page?.prepare(text);
       },
-      rehearsal: generator.rehearse ? () => connectRehearsal(connection, config, runId) : null,
+      rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, runId, path) : null,
     });
     try {
       const prepared = await this.stops.interruptible(work, () => endSessions(connection, config, runId));

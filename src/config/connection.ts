@@ -15,6 +15,8 @@ export interface ConnectionSettings {
   readonly sslRootCert: string | undefined;
   readonly sslCert: string | undefined;
   readonly sslKey: string | undefined;
+  /** Undefined: the role's own. */
+  readonly searchPath?: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

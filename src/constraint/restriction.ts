@@ -119,6 +119,14 @@ export function restrictionsOf(conditions: readonly Condition[]): Restrictions {
   return { byColumn, unsolved };
 }
 
+/** Columns that conditions do not let be NULL. */
+export function neverNull(conditions: readonly Condition[]): ReadonlySet<string> {
+  const parts = conditions.flatMap(({ expression }) => conjuncts(expression));
+  return new Set(
+    parts.flatMap((part) => (part.kind === 'is null' && part.negated && isColumn(part.arg) ? columnsOf(part.arg) : [])),
+  );
+}
+
 /** The parts of a condition that all must hold. */
 function conjuncts(condition: Expression): Expression[] {
   if (condition.kind === 'constant' && condition.text === 'true') return [];
@@ -165,13 +173,19 @@ function narrow(restriction: Restriction, condition: Expression): Restriction | 
   }
 }
 
-/** One of several conditions: values of all of them where each lists its own, else the first that is known. */
+/**
+ * One of several conditions: values of all of them where each lists its own, else a branch that leaves more than a list.
+ * Null where that could be one that is not read: the others' lists may hold too little.
+ */
 function either(restriction: Restriction, conditions: readonly Expression[]): Restriction | null {
-  const branches = conditions.flatMap((condition) => narrow(restriction, condition) ?? []);
-  if (branches.length === 0) return null;
-  if (branches.every(({ values }) => values !== null))
-    return { ...branches[0]!, values: [...new Set(branches.flatMap(({ values }) => values!))] };
-  return { ...branches[0]!, partial: restriction.partial || conditions.length > 1 };
+  // NULL passes whatever the other branches say.
+  const others = conditions.filter((condition) => condition.kind !== 'is null' || condition.negated);
+  const branches = others.map((condition) => narrow(restriction, condition));
+  const open = branches.find((branch) => branch !== null && branch.values === null);
+  if (open) return { ...open, partial: restriction.partial || others.length > 1 };
+  const lists = branches.flatMap((branch) => branch ?? []);
+  if (lists.length === 0 || lists.length < branches.length) return null;
+  return { ...lists[0]!, values: [...new Set(lists.flatMap(({ values }) => values!))] };
 }
 
 function compare(restriction: Restriction, { name, args }: Expression & { kind: 'operator' }): Restriction | null {

@@ -18,6 +18,7 @@ import {
 import {
   bytesWriter,
   codeSequenceWriter,
+  codeWriter,
   jsonWriter,
   putFromPool,
   type TemplatePart,
@@ -25,7 +26,6 @@ import {
   textSequenceWriter,
   textWriter,
   tsvectorWriter,
-  writeCode,
 } from './text.js';
 import { POWERS_OF_TEN, type Writer } from './writer.js';
 
@@ -74,9 +74,9 @@ function compile(recipe: Recipe, pools: Pools): Writer {
     case 'template':
       return templateWriter(templateParts(recipe.template, pools), recipe.max);
     case 'code':
-      return (stream, sink) => writeCode(stream, sink, recipe.length);
+      return codeWriter(recipe.length, recipe.characters);
     case 'bytes':
-      return bytesWriter(recipe.minBytes);
+      return bytesWriter(recipe.minBytes, recipe.exact);
     case 'date':
       return dateWriter(recipe.range);
     case 'time':

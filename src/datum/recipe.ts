@@ -22,9 +22,10 @@ export type Recipe =
   /** Text from a user's faker method, or a template with {{faker.method}} and {{ordinal}}. */
   | { readonly kind: 'faker'; readonly method: string; readonly max: number | null }
   | { readonly kind: 'template'; readonly template: string; readonly max: number | null }
-  /** Exactly the characters of a code: letters and digits, `length` of them. */
-  | { readonly kind: 'code'; readonly length: number }
-  | { readonly kind: 'bytes'; readonly minBytes: number }
+  /** A code of `length` characters, out of some; without `characters` small letters and digits. */
+  | { readonly kind: 'code'; readonly length: number; readonly characters?: string }
+  /** At least `minBytes` bytes, or exactly `exact`. */
+  | { readonly kind: 'bytes'; readonly minBytes: number; readonly exact?: number }
   /** Days since 2000-01-01, uniform from min to max. */
   | { readonly kind: 'date'; readonly range: DayRange }
   | { readonly kind: 'time'; readonly zone: boolean }

@@ -12,8 +12,18 @@ export function putFromPool(pool: Pool, stream: Stream, sink: Sink): void {
   sink.put(pool.bytes, from, pool.endOf(index));
 }
 
-/** `count` letters and digits. */
-export function writeCode(stream: Stream, sink: Sink, count: number): void {
+/** `length` of the given characters, which are ASCII. */
+export function codeWriter(length: number, characters: string | undefined): Writer {
+  if (characters === undefined) return (stream, sink) => writeCode(stream, sink, length);
+  const alphabet = Buffer.from(characters, 'latin1');
+  return (stream, sink) => {
+    sink.reserve(length + 64);
+    for (let i = 0; i < length; i++) sink.byte(alphabet[stream.below(alphabet.length)]!);
+  };
+}
+
+/** `count` small letters and digits. */
+function writeCode(stream: Stream, sink: Sink, count: number): void {
   sink.reserve(count + 64);
   for (let i = 0; i < count; i++) sink.byte(ALPHABET[stream.below(36)]!);
 }
@@ -103,9 +113,9 @@ export function codeSequenceWriter(width: number, start: number): Writer {
   };
 }
 
-export function bytesWriter(minBytes: number): Writer {
+export function bytesWriter(minBytes: number, exact: number | undefined): Writer {
   return (stream, sink) => {
-    const count = Math.max(minBytes, stream.below(65));
+    const count = exact ?? Math.max(minBytes, stream.below(65));
     sink.reserve(count * 2 + 64);
     sink.byte(92);
     sink.byte(120);

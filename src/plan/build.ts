@@ -88,6 +88,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     fakerSeed: seeds.faker.toString(),
     quotas: shareOut(generator.num_iterations, generator.connections),
     pipelineDepth: generator.pipeline_depth,
+    searchPath: catalog.server.searchPath,
     rowSelection: rowSelection(config),
     rowsPerOperation: { insert: generator.insert_rows, update: generator.update_rows, delete: generator.delete_rows },
     maxRetries: {

@@ -114,15 +114,14 @@ function draftColumn(
   if (fromServer && generator.identity_values === 'database') return server();
 
   const typed = recipeForType(attribute, catalog.types, generator.min_col_size_bytes);
-  const notNull = attribute.notNull || isNotNullDomain(attribute.type, catalog.types);
   if (typeof typed === 'string') {
     if (attribute.default !== null) return server();
-    return draft({ source: 'drawn', recipe: NULL, nullRatio: notNull ? 0 : 1, unknown: true });
+    return draft({ source: 'drawn', recipe: NULL, nullRatio: attribute.notNull ? 0 : 1, unknown: true });
   }
   return draft({
     source: 'drawn',
     recipe: typed.recipe,
-    nullRatio: notNull ? 0 : generator.null_ratio,
+    nullRatio: attribute.notNull ? 0 : generator.null_ratio,
     edges: generator.defaults === 'never' ? typed.edges : withDefault(typed.edges, attribute),
   });
 }
@@ -162,7 +161,8 @@ function withDefault(edges: readonly string[], attribute: Attribute): readonly s
 
 const NULL: Recipe = { kind: 'null' };
 
-function isNotNullDomain(oid: number, types: ReadonlyMap<number, Type>): boolean {
+/** True for a domain that does not allow NULL, itself or by one that it is over. */
+export function isNotNullDomain(oid: number, types: ReadonlyMap<number, Type>): boolean {
   const type = types.get(oid);
   return type?.kind === 'domain' && (type.notNull || isNotNullDomain(type.base, types));
 }

@@ -3,7 +3,7 @@ import type { Relation, UniqueKey } from '../catalog/model.js';
 import type { Condition } from '../constraint/restriction.js';
 import type { KeyDraft } from './keys.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard } from './plan.js';
-import { isUnneeded, keysOf, type Search } from './search.js';
+import { formOf, isUnneeded, keysOf, type Search } from './search.js';
 
 /** What becomes of a constraint: met by construction, met by values that the server has accepted, or not. */
 export interface ConstraintNote {
@@ -83,6 +83,8 @@ export function searchNotes(search: Search, accepted: readonly number[]): Constr
   const note = (status: ConstraintNote['status'], how: string): ConstraintNote[] =>
     names.map((name) => ({ relation: search.label, name, kind, status, how }));
   if (isUnneeded(search, accepted)) return note('satisfied', 'the server takes all ordinary values of its columns');
+  if (formOf(search, accepted) !== undefined)
+    return note('satisfied', 'the server takes all values of a form that numbers rows without end');
   const count = search.isKey ? keysOf(search, accepted).length : accepted.length;
   const tried = search.candidates.length;
   return count === 0

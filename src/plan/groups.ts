@@ -1,7 +1,7 @@
 import type { Draft } from './build.js';
 import { searchNotes } from './constraint-notes.js';
 import type { ValueGroup } from './plan.js';
-import { groupOf, isUnneeded, keysOf, type Search } from './search.js';
+import { formOf, groupOf, isUnneeded, keysOf, type Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
 /** A search, and the positions (from 1) of the candidates that the server takes. */
@@ -23,6 +23,11 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
     notes.push(...searchNotes(search, accepted));
     if (isUnneeded(search, accepted)) continue;
     if (search.isKey) {
+      const form = formOf(search, accepted);
+      if (form !== undefined) {
+        uniques.set(`${search.relation}/${search.columns[0]!}`, form);
+        continue;
+      }
       const values = keysOf(search, accepted);
       if (values.length > 0) {
         uniques.set(`${search.relation}/${search.columns[0]!}`, oneOf(values));

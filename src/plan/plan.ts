@@ -15,6 +15,8 @@ export interface Plan {
   /** Operations of each lane; −1: until stopped. */
   readonly quotas: readonly number[];
   readonly pipelineDepth: number;
+  /** What lanes set their search_path to: the application's own functions may rely on the schemas; null: it stays the role's. */
+  readonly searchPath: string | null;
   readonly rowSelection: 'owned' | 'system_rows';
   readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
   readonly maxRetries: Readonly<Record<OperationKind, number>>;

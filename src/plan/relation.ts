@@ -11,11 +11,11 @@ import {
 import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
-import { type Condition, conditionsOn, restrictionsOf } from '../constraint/restriction.js';
+import { type Condition, conditionsOn, neverNull, restrictionsOf } from '../constraint/restriction.js';
 import { isTotal } from '../constraint/total.js';
 import type { Writers } from '../datum/compile.js';
 import type { Seed } from '../random/seed.js';
-import { type ColumnDraft, draftColumns, isComputedDefault } from './column.js';
+import { type ColumnDraft, draftColumns, isComputedDefault, isNotNullDomain } from './column.js';
 import { conflictKeys, reusesKey } from './conflict-keys.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
@@ -56,13 +56,14 @@ export interface Context {
 /** Everything about one relation that can be decided without its rows. */
 export function planRelation(given: Relation, index: number, context: Context): RelationPlan {
   const { config, catalog } = context;
-  const relation = withoutRareNulls(given);
+  const stated = conditionsOn(given, catalog.types);
+  const relation = withoutRefusedNulls(given, stated, catalog);
   const label = labelOf(relation);
   const isTargeted = context.targeted.has(given);
   const findings: Finding[] = [];
   const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
   const conditions = [
-    ...conditionsOn(relation, catalog.types),
+    ...stated,
     ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
   ];
   const { byColumn, unsolved } = restrictionsOf(conditions);
@@ -285,12 +286,14 @@ function isInherited(
   });
 }
 
-/** NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */
-function withoutRareNulls(relation: Relation): Relation {
-  const members = new Set(relation.uniqueKeys.filter((key) => key.nullsNotDistinct).flatMap((key) => key.columns));
-  if (members.size === 0) return relation;
+/** NOT NULL is said in many ways: by a domain, by a CHECK. NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */
+function withoutRefusedNulls(relation: Relation, conditions: readonly Condition[], { types }: Catalog): Relation {
+  const unique = relation.uniqueKeys.filter((key) => key.nullsNotDistinct).flatMap((key) => key.columns);
+  const refused = new Set([...neverNull(conditions), ...unique]);
   const attributes = relation.attributes.map((attribute) =>
-    members.has(attribute.name) ? { ...attribute, notNull: true } : attribute,
+    !attribute.notNull && (refused.has(attribute.name) || isNotNullDomain(attribute.type, types))
+      ? { ...attribute, notNull: true }
+      : attribute,
   );
   return { ...relation, attributes };
 }

@@ -5,12 +5,15 @@ import { candidatesFor, type Family, type SearchedColumn } from '../constraint/c
 import { type Comparison, isGuard } from '../constraint/guard.js';
 import type { Condition } from '../constraint/restriction.js';
 import type { Writers } from '../datum/compile.js';
+import type { Recipe } from '../datum/recipe.js';
 import { BindSink } from '../datum/sink.js';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { type ColumnDraft, constantDefault } from './column.js';
+import { keyForms } from './key-forms.js';
 import { OID } from './oid.js';
 import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
+import type { UniqueRecipe } from './sequence-for.js';
 
 /** Columns whose conditions were not solved, with tuples of values that the server is asked about. */
 export interface Search {
@@ -28,6 +31,8 @@ export interface Search {
   readonly isComputed: boolean;
   /** True for one column that must be unique: every value can be used once. */
   readonly isKey: boolean;
+  /** Of such a column: forms of values without end, each with SAMPLES of them among the candidates, behind the ordinary ones. */
+  readonly forms: readonly UniqueRecipe[];
   /** SELECT of the positions (from 1) of tuples that meet all conditions; one text[] parameter per column. */
   readonly sql: string;
 }
@@ -47,7 +52,8 @@ export interface SearchContext {
 }
 
 const MOST_TUPLES = 800;
-const SAMPLES = 12;
+/** Of a recipe, and of each form of a unique column. */
+export const SAMPLES = 12;
 /* Every one of them can be used once only. */
 const MOST_KEYS = 1000;
 const NULL_SHARE = 0.35;
@@ -144,7 +150,8 @@ function searchFor(
   const own = members.map(
     (member) => !isKey && (planned[member]!.source === 'ordinal' || planned[member]!.source === 'foreign'),
   );
-  const samples = members.map((member) => samplesOf(planned[member]!, context));
+  const samplesOf = (member: number, recipe: Recipe) => sampled(recipe, planned[member]!.label, context);
+  const samples = members.map((member) => samplesOf(member, planned[member]!.recipe));
   const lists = members.map((member, index) => {
     const { attribute } = columns[member]!;
     const searched: SearchedColumn = {
@@ -159,16 +166,22 @@ function searchFor(
   });
   const isComputed = conditions.every(({ computed }) => computed);
   const ordinary = isKey || isComputed ? ordinaryTuples(members, samples, context) : [];
+  const forms = isKey ? formsFor(members[0]!, expressions, context) : [];
   return {
     relation: context.index,
     label: context.label,
     columns: members,
     own,
     conditions: conditions.map(({ name }) => name),
-    candidates: [...ordinary, ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`))],
+    candidates: [
+      ...ordinary,
+      ...forms.flatMap(({ recipe }) => samplesOf(members[0]!, recipe).map((text) => [text])),
+      ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`)),
+    ],
     existing:
       members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
     ordinary: ordinary.length,
+    forms,
     isComputed,
     isKey,
     sql: searchSql(members, all, context),
@@ -266,11 +279,21 @@ function plainType({ attribute }: ColumnDraft, types: ReadonlyMap<number, Type>)
   return type === undefined ? attribute.typeName : quoteQualified(type);
 }
 
-function samplesOf(column: ColumnPlan, { writers, seed }: SearchContext): string[] {
-  if (column.recipe.kind === 'null') return [];
-  const write = writers.of(column.recipe);
+function formsFor(
+  member: number,
+  expressions: readonly Expression[],
+  { columns, planned, types }: SearchContext,
+): UniqueRecipe[] {
+  const { attribute } = columns[member]!;
+  const family = familyOf(attribute.type, types);
+  return keyForms(planned[member]!.recipe, family, expressions, longestText(attribute, types));
+}
+
+function sampled(recipe: Recipe, columnLabel: string, { writers, seed }: SearchContext): string[] {
+  if (recipe.kind === 'null') return [];
+  const write = writers.of(recipe);
   const stream = new Stream();
-  const label = split(seed, column.label);
+  const label = split(seed, columnLabel);
   const sink = new BindSink();
   return Array.from({ length: SAMPLES }, (_, index) => {
     sink.clear();
@@ -329,6 +352,14 @@ const MOST_KEPT = 250;
 /** True where the server takes whatever the columns' recipes give. */
 export function isUnneeded(search: Search, accepted: readonly number[]): boolean {
   return search.ordinary > 0 && accepted.filter((position) => position <= search.ordinary).length === search.ordinary;
+}
+
+/** The first form of which the server has accepted all samples. */
+export function formOf({ forms, ordinary }: Search, accepted: readonly number[]): UniqueRecipe | undefined {
+  return forms.find((_, index) => {
+    const from = ordinary + index * SAMPLES;
+    return accepted.filter((position) => position > from && position <= from + SAMPLES).length === SAMPLES;
+  });
 }
 
 /** Values of a unique column that the server has accepted, each once. */

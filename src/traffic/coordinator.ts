@@ -119,7 +119,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
       plan,
       claims: options.claims,
       settings: {
-        connection: options.connection,
+        connection: { ...options.connection, searchPath: plan.searchPath ?? undefined },
         connectTimeoutMs: options.timeouts.connect,
         statementTimeoutMs: options.timeouts.statement,
         lockTimeoutMs: options.timeouts.lock,

@@ -19,8 +19,8 @@ export interface SessionOptions {
 }
 
 /*
- * Texts that we write must be read alike everywhere. search_path stays the application's own: its triggers and defaults
- * may rely on it, and our statements qualify every name.
+ * Texts that we write must be read alike everywhere. search_path stays the application's own, with targeted schemas behind it: its
+ * triggers and defaults may rely on it, and our statements qualify every name.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   DateStyle: 'ISO, MDY',
@@ -47,7 +47,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     pipeline: options.pipeline,
-    ...(options.plain === true ? {} : { options: sessionSettings(options) }),
+    ...(options.plain === true ? {} : { options: sessionSettings(settings, options) }),
   });
   client.on('error', () => undefined);
   try {
@@ -60,11 +60,12 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
 }
 
 /* As start-up options, so that they hold before the first statement and cost no round trip. */
-function sessionSettings(options: SessionOptions): string {
+function sessionSettings({ searchPath }: ConnectionSettings, options: SessionOptions): string {
   const settings = {
     ...SETTINGS,
     statement_timeout: String(options.statementTimeoutMs),
     lock_timeout: String(options.lockTimeoutMs),
+    ...(searchPath === undefined ? {} : { search_path: searchPath }),
     ...(options.isolation === undefined ? {} : { default_transaction_isolation: options.isolation }),
   };
   return Object.entries(settings)

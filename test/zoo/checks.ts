@@ -74,4 +74,31 @@ export const CHECKS: readonly Animal[] = [
     sql: `CREATE TABLE a (id int PRIMARY KEY, a int, b int, c text, d text, e boolean NOT NULL, CHECK (NOT (a IS NULL AND b IS NULL)), CHECK (c IS NULL OR length(c) > 3), CHECK ((c IS NULL) = (d IS NULL)), CHECK (e OR a > 10),
       CHECK (b NOT IN (1, 2, 3)), CHECK (a = ANY (ARRAY[5, 11, 12]) OR a IS NULL), CHECK (num_nulls(a, b) < 2), CHECK (coalesce(b, 0) >= 0), CHECK (CASE WHEN e THEN a IS NOT NULL ELSE true END))`,
   },
+  {
+    name: 'key-under-conditions-that-are-not-read',
+    sql: `CREATE DOMAIN public_id AS text CHECK (length(trim(VALUE)) > 10); CREATE DOMAIN sha1 AS bytea CHECK (octet_length(VALUE) = 20);
+      CREATE FUNCTION is_name(t text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN t ~ '^[a-z][a-z0-9]*$'; END $$;
+      CREATE FUNCTION is_mail(t text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN IF t NOT LIKE '%_@_%.__%' THEN RAISE EXCEPTION 'no mail'; END IF; RETURN true; END $$;
+      CREATE TABLE a (id public_id PRIMARY KEY, v text); CREATE TABLE b (id sha1 PRIMARY KEY, a public_id REFERENCES a, v text);
+      CREATE TABLE c (name text PRIMARY KEY CHECK (is_name(name)), b sha1 NOT NULL REFERENCES b, v text); CREATE TABLE d (id int PRIMARY KEY, mail text NOT NULL UNIQUE CHECK (is_mail(mail)), v text);
+      CREATE TABLE e (hash varchar(64) PRIMARY KEY CHECK (length(rtrim(hash)) = 64 AND is_name('a' || hash)), login text UNIQUE CHECK (login = lower(login)), v text)`,
+    never: [
+      ...['a', 'b', 'c', 'd', 'e'].map(
+        (table) => `SELECT FROM (SELECT count(*) AS n FROM ${table}) AS k WHERE n < 100`,
+      ),
+    ],
+  },
+  {
+    name: 'not-null-said-otherwise',
+    sql: `CREATE DOMAIN needed AS int NOT NULL; CREATE DOMAIN word AS text NOT NULL CHECK (VALUE <> '');
+      CREATE TABLE g (id needed PRIMARY KEY, w word, v text); CREATE TABLE p (id int PRIMARY KEY, g int REFERENCES g, v text, CHECK (g IS NOT NULL));
+      CREATE TABLE c (id int PRIMARY KEY, p int NOT NULL REFERENCES p, g needed REFERENCES g, v text);
+      CREATE TABLE d (id int PRIMARY KEY, a word CHECK (a <> 'x' AND length(trim(a)) > 3), b int, CHECK (b IS NULL OR length(a) < 100))`,
+  },
+  {
+    name: 'check-with-a-branch-that-is-not-read',
+    sql: `CREATE DOMAIN id AS text CHECK (length(trim(VALUE)) > 10 OR VALUE = 'None'); CREATE TABLE a (id id PRIMARY KEY, kind text NOT NULL CHECK (kind = 'x' OR kind LIKE 'a%' OR kind IS NULL), n int CHECK (n IS NULL OR n = 3 OR n > 100));
+      INSERT INTO a VALUES ('None', 'x', 3)`,
+    never: ['SELECT FROM (SELECT count(*) AS n FROM a) AS k WHERE n < 100'],
+  },
 ];

@@ -1,0 +1,96 @@
+import { constantsIn, type Expression } from '../catalog/expression.js';
+import type { Family } from '../constraint/candidates.js';
+import type { Recipe } from '../datum/recipe.js';
+import type { UniqueRecipe } from './sequence-for.js';
+
+const SMALL = 'abcdefghijklmnopqrstuvwxyz';
+const LARGE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+const DIGITS = '0123456789';
+const HEX = '0123456789abcdef';
+
+/* So many values that two of a run's hardly ever meet: where they do, the second is drawn anew. */
+const LEAST_BITS = 40;
+const USUAL_LENGTHS = [16, 24, 32, 40];
+const USUAL_BYTES = [16, 20, 32, 64];
+const LONGEST = 1000;
+const PADDED = 40;
+const MOST_PARTS = 4;
+
+/**
+ * Forms of unique values, the most readable first, for a column under conditions that are not read: one of which the
+ * server takes all samples numbers rows without end, where a list of single values would hold few.
+ */
+export function keyForms(
+  recipe: Recipe,
+  family: Family,
+  conditions: readonly Expression[],
+  longest: number | null,
+): UniqueRecipe[] {
+  const constants = [...new Set(conditions.flatMap(constantsIn))];
+  const lengths = constants
+    .map(Number)
+    .filter((value) => Number.isInteger(value) && value > 0 && value <= LONGEST)
+    .flatMap((value) => [value, value + 1, value - 1]);
+  if (family === 'bytes')
+    return [...new Set([...lengths, ...USUAL_BYTES])]
+      .filter((exact) => exact * 8 >= LEAST_BITS)
+      .map((exact) => drawn({ kind: 'bytes', minBytes: exact, exact }));
+  if (family !== 'text') return [];
+  const within = (length: number) => longest === null || length <= longest;
+  const codes = [...new Set([...lengths, ...USUAL_LENGTHS])].filter(within).flatMap(codesOf);
+  const ends = constants.flatMap(literalEnds).filter(({ text }) => within(text.length + 16));
+  return [
+    ...(recipe.kind === 'sequence' && recipe.form.kind === 'text' && within(PADDED)
+      ? [drawn({ ...recipe, form: { ...recipe.form, minBytes: PADDED } })]
+      : []),
+    ...(within(40) ? FRAMES.map(framed) : []),
+    ...ends.slice(0, MOST_PARTS).map(({ text, at }) => framed(at === 'start' ? [text, ''] : ['', text])),
+    ...codes,
+    ...(within(36) ? [drawn({ kind: 'uuid' })] : []),
+  ];
+}
+
+/* What stands before and behind a code. */
+const FRAMES: readonly (readonly [string, string])[] = [
+  ['user.', '@example.com'],
+  ['https://example.com/', ''],
+  ['/', ''],
+  ['', '.example.com'],
+];
+
+function framed([before, behind]: readonly [string, string]): UniqueRecipe {
+  const parts = [before, { kind: 'code', length: 16 } as const, behind].filter((part) => part !== '');
+  return drawn({ kind: 'format', parts });
+}
+
+/** Codes of a length, of characters that patterns and functions tell apart. */
+function codesOf(length: number): UniqueRecipe[] {
+  const code = (characters: string, count = length): Recipe[] =>
+    count * Math.log2(characters.length) >= LEAST_BITS ? [{ kind: 'code', length: count, characters }] : [];
+  const behind = (first: string, characters: string): Recipe[] =>
+    code(characters, length - 1).map((rest) => ({ kind: 'format', parts: [first, rest] }));
+  return [
+    ...behind('a', SMALL + DIGITS),
+    ...code(SMALL + DIGITS),
+    ...code(SMALL),
+    ...behind('A', LARGE + DIGITS),
+    ...code(LARGE),
+    ...code(HEX),
+    ...code(HEX.toUpperCase()),
+    ...behind('1', DIGITS),
+  ].map(drawn);
+}
+
+/** How a pattern's values begin or end, where it says so in plain characters. */
+function literalEnds(pattern: string): { text: string; at: 'start' | 'end' }[] {
+  const start = /^\^?([\w:/@-]+)/.exec(pattern)?.[1]?.replace(/_$/, '');
+  const end = /%([\w:/@.-]+)$/.exec(pattern)?.[1];
+  return [
+    ...(start === undefined || start === '' || start === pattern ? [] : [{ text: start, at: 'start' as const }]),
+    ...(end === undefined ? [] : [{ text: end, at: 'end' as const }]),
+  ];
+}
+
+function drawn(recipe: Recipe): UniqueRecipe {
+  return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
+}
