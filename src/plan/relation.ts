@@ -286,9 +286,19 @@ function isInherited(
   });
 }
 
-/** NOT NULL is said in many ways: by a domain, by a CHECK. NULLS NOT DISTINCT allows one NULL in all: none is simpler, and as good. */
+/**
+ * NOT NULL is said in many ways: by a domain, by a CHECK. A unique key of which NULLs count as values allows one of them in
+ * all: none is simpler, and as good. Where other columns keep rows apart parents may be missing, and where a condition is about them.
+ */
 function withoutRefusedNulls(relation: Relation, conditions: readonly Condition[], { types }: Catalog): Relation {
-  const unique = relation.uniqueKeys.filter((key) => key.nullsNotDistinct).flatMap((key) => key.columns);
+  const isForeign = (name: string) => relation.foreignKeys.some(({ columns }) => columns.includes(name));
+  const tied = new Set(conditions.flatMap(({ expression }) => columnsOf(expression)));
+  const unique = relation.uniqueKeys
+    .filter((key) => key.nullsNotDistinct)
+    .flatMap(({ columns }) => {
+      const own = columns.filter((name) => !isForeign(name));
+      return own.length > 0 ? own : columns.filter((name) => !tied.has(name));
+    });
   const refused = new Set([...neverNull(conditions), ...unique]);
   const attributes = relation.attributes.map((attribute) =>
     !attribute.notNull && (refused.has(attribute.name) || isNotNullDomain(attribute.type, types))

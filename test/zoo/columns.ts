@@ -52,4 +52,15 @@ export const COLUMNS: readonly Animal[] = [
     name: 'names-of-javascript',
     sql: 'CREATE TABLE "constructor" (id int PRIMARY KEY, "constructor" text, "__proto__" int, "hasOwnProperty" text)',
   },
+  {
+    name: 'names-that-only-the-schema-knows',
+    sql: `CREATE EXTENSION cube; CREATE EXTENSION earthdistance; CREATE SCHEMA app; CREATE TABLE app.audit (id serial PRIMARY KEY, what text);
+      CREATE TABLE app.place (id serial PRIMARY KEY, name text, at point); CREATE INDEX ON app.place USING gist (ll_to_earth(at[0], at[1])) WHERE at[0] BETWEEN -1 AND 1 AND at[1] BETWEEN -1 AND 1;
+      CREATE FUNCTION app.known(t text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN is_short(t); END $$;
+      CREATE FUNCTION app.is_short(t text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT length(t) < 30';
+      CREATE TABLE app.word (id int PRIMARY KEY, t text NOT NULL CHECK (app.known(t)));
+      CREATE FUNCTION app.log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit (what) VALUES (TG_OP); RETURN NULL; END $$;
+      CREATE TABLE app.watched (id int PRIMARY KEY, v text); CREATE TRIGGER log AFTER INSERT OR UPDATE OR DELETE ON app.watched FOR EACH ROW EXECUTE FUNCTION app.log()`,
+    settings: 'schema_name: app\nexclude_table_list: [audit]',
+  },
 ];

@@ -93,4 +93,11 @@ export const KEYS: readonly Animal[] = [
       CREATE TABLE ug (tenant int NOT NULL, u int NOT NULL, g int NOT NULL, by_u int, v text, PRIMARY KEY (tenant, u, g),
         FOREIGN KEY (tenant, u) REFERENCES u, FOREIGN KEY (tenant, g) REFERENCES g, FOREIGN KEY (tenant, by_u) REFERENCES u)`,
   },
+  {
+    name: 'unique-coalesce-of-parents',
+    sql: `CREATE TABLE u (id serial PRIMARY KEY, v text); CREATE TABLE o (id serial PRIMARY KEY, v text);
+      CREATE TABLE ext (id serial PRIMARY KEY, u int REFERENCES u, o int REFERENCES o, name text, CHECK ((u IS NULL) <> (o IS NULL)));
+      CREATE UNIQUE INDEX ON ext (coalesce(u, 0), coalesce(o, 0), name)`,
+    never: ['SELECT FROM (SELECT count(u) AS us, count(o) AS os FROM ext) AS k WHERE us < 50 OR os < 50'],
+  },
 ];
