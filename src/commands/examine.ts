@@ -109,7 +109,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const rehearsed = await rehearsal(
     marked,
     claims,
-    lacking.length > 0 ? [] : tablesToRehearse(draft, catalog),
+    lacking.length > 0 ? null : tablesToRehearse(draft, catalog),
     surroundings,
   );
   const plan = { ...rehearsed.plan, quotas: quotasOfOwners(rehearsed.plan, claims) };
@@ -189,11 +189,11 @@ function unreachable(label: string): Finding {
 async function rehearsal(
   plan: Plan,
   claims: readonly Claims[],
-  tables: readonly number[],
+  asked: ReturnType<typeof tablesToRehearse> | null,
   { rehearsal: connectLike }: Surroundings,
 ): Promise<Rehearsal> {
-  if (connectLike === null || tables.length === 0) return { plan, findings: [] };
-  return await rehearse(() => connectLike(plan.searchPath), plan, claims, tables);
+  if (connectLike === null || asked === null || asked.tables.length === 0) return { plan, findings: [] };
+  return await rehearse({ connectLike: () => connectLike(plan.searchPath), claims }, plan, asked);
 }
 
 /** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */

@@ -9,7 +9,7 @@ const DIGITS = '0123456789';
 const HEX = '0123456789abcdef';
 
 /* So many values that two of a run's hardly ever meet: where they do, the second is drawn anew. */
-const LEAST_BITS = 40;
+const LEAST_VALUES = 1e12;
 const USUAL_LENGTHS = [16, 24, 32, 40];
 const USUAL_BYTES = [16, 20, 32, 64];
 const LONGEST = 1000;
@@ -33,7 +33,7 @@ export function keyForms(
     .flatMap((value) => [value, value + 1, value - 1]);
   if (family === 'bytes')
     return [...new Set([...lengths, ...USUAL_BYTES])]
-      .filter((exact) => exact * 8 >= LEAST_BITS)
+      .filter((exact) => isAmple(256, exact))
       .map((exact) => drawn({ kind: 'bytes', minBytes: exact, exact }));
   if (family !== 'text') return [];
   const within = (length: number) => longest === null || length <= longest;
@@ -66,7 +66,7 @@ function framed([before, behind]: readonly [string, string]): UniqueRecipe {
 /** Codes of a length, of characters that patterns and functions tell apart. */
 function codesOf(length: number): UniqueRecipe[] {
   const code = (characters: string, count = length): Recipe[] =>
-    count * Math.log2(characters.length) >= LEAST_BITS ? [{ kind: 'code', length: count, characters }] : [];
+    isAmple(characters.length, count) ? [{ kind: 'code', length: count, characters }] : [];
   const behind = (first: string, characters: string): Recipe[] =>
     code(characters, length - 1).map((rest) => ({ kind: 'format', parts: [first, rest] }));
   return [
@@ -79,6 +79,13 @@ function codesOf(length: number): UniqueRecipe[] {
     ...code(HEX.toUpperCase()),
     ...behind('1', DIGITS),
   ].map(drawn);
+}
+
+/** True where so many places for one of so many characters tell enough values apart. */
+function isAmple(characters: number, places: number): boolean {
+  let values = 1;
+  for (let place = 0; place < places && values < LEAST_VALUES; place++) values *= characters;
+  return values >= LEAST_VALUES;
 }
 
 /** How a pattern's values begin or end, where it says so in plain characters. */

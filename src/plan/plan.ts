@@ -104,6 +104,8 @@ export interface RelationPlan {
   readonly groups: readonly ValueGroup[];
   /** Conditions between columns that have sources of their own: a row that does not meet them is drawn again. */
   readonly guards: readonly Guard[];
+  /** Columns that an UPDATE writes together or not at all. */
+  readonly updateGroups: readonly (readonly number[])[];
   /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
   readonly updateSets: readonly (readonly number[])[];
   /** Columns that decide into which partition a row falls: an UPDATE that writes one of them may move it. */

@@ -248,6 +248,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     trackedKeys: isTargeted ? tracked : [],
     groups: [],
     guards,
+    updateGroups: isTargeted ? groups : [],
     updateSets: sets,
     partitionedBy,
     rekeyed: canRekey ? rekeyed : [],
