@@ -43,9 +43,9 @@ export function keyForms(
     ...(recipe.kind === 'sequence' && recipe.form.kind === 'text' && within(PADDED)
       ? [drawn({ ...recipe, form: { ...recipe.form, minBytes: PADDED } })]
       : []),
-    ...(within(40) ? FRAMES.map(framed) : []),
     ...ends.slice(0, MOST_PARTS).map(({ text, at }) => framed(at === 'start' ? [text, ''] : ['', text])),
     ...codes,
+    ...(within(PADDED) ? FRAMES.map(framed) : []),
     ...(within(36) ? [drawn({ kind: 'uuid' })] : []),
   ];
 }

@@ -293,7 +293,9 @@ function isInherited(
  */
 function withoutRefusedNulls(relation: Relation, conditions: readonly Condition[], { types }: Catalog): Relation {
   const isForeign = (name: string) => relation.foreignKeys.some(({ columns }) => columns.includes(name));
-  const tied = new Set(conditions.flatMap(({ expression }) => columnsOf(expression)));
+  const tied = new Set(
+    conditions.map(({ expression }) => columnsOf(expression)).flatMap((all) => (all.length > 1 ? all : [])),
+  );
   const unique = relation.uniqueKeys
     .filter((key) => key.nullsNotDistinct)
     .flatMap(({ columns }) => {
