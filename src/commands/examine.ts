@@ -112,7 +112,9 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     lacking.length > 0 ? null : tablesToRehearse(draft, catalog),
     surroundings,
   );
-  const plan = { ...rehearsed.plan, quotas: quotasOfOwners(rehearsed.plan, claims) };
+  const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart }));
+  const reachable = withoutInserts(rehearsed.plan, unreached);
+  const plan = { ...reachable, quotas: quotasOfOwners(reachable, claims) };
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
@@ -124,7 +126,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     findings: [
       ...draft.findings,
       ...rehearsed.findings,
-      ...unreachableTables(plan, { claims, rowsAtStart }).map(unreachable),
+      ...[...unreached].map((index) => unreachable(plan.relations[index]!.label)),
     ],
     notes: draft.notes,
     relations: draft.relations,
@@ -174,6 +176,15 @@ async function draftWithParents(
       return { draft, rowsAtStart, lacking };
     for (const { parent } of lacking) added.add(parent);
   }
+}
+
+function withoutInserts(plan: Plan, barred: ReadonlySet<number>): Plan {
+  if (barred.size === 0) return plan;
+  const relations = plan.relations.map((relation, index) =>
+    barred.has(index) ? { ...relation, operations: { ...relation.operations, insert: false } } : relation,
+  );
+  const choices = plan.choices.filter(({ relation, operation }) => operation !== 'insert' || !barred.has(relation));
+  return { ...plan, relations, choices };
 }
 
 function unreachable(label: string): Finding {

@@ -257,7 +257,7 @@ export class Lane {
     if (plan.rowSelection !== 'system_rows' || operation.kind === 'insert') return null;
     // A statement that means to change no row prepares another.
     if (operation.statements.some((statement, index) => statement.rows > 0 && rows[index]! > 0)) return null;
-    if (!this.chooser.mayInsert(operation.relation)) return null;
+    if (!this.chooser.mayInsert(operation.relation) || !this.rows.possible(operation.relation, 'insert')) return null;
     const insert = new Operation(operation.number, operation.relation, 'insert', operation.drawn);
     insert.attempt = 1;
     if (this.rows.generate(insert, this.operationSeeds(insert)) !== 'written') return null;

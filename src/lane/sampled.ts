@@ -39,7 +39,7 @@ export class SampledRows implements Rows {
 
   possible(relation: number, kind: OperationKind): boolean {
     const { plan } = this.compiled.relations[relation]!;
-    if (kind === 'insert') return this.nextOrdinal[relation]! < plan.capacity;
+    if (kind === 'insert') return this.nextOrdinal[relation]! < plan.capacity || isListed(plan);
     return kind === 'delete' || this.updatableSets(plan).length > 0;
   }
 
@@ -89,32 +89,26 @@ export class SampledRows implements Rows {
     // Likewise.
   }
 
-  private insert(operation: Operation, relation: number, rows: number, seeds: OperationSeeds, depth: number): void {
+  /** Returns the texts of the last row's columns; undefined where they are not known. */
+  private insert(
+    operation: Operation,
+    relation: number,
+    wanted: number,
+    seeds: OperationSeeds,
+    depth: number,
+  ): readonly (string | null | undefined)[] {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
-    if (depth < NESTED_PARENTS) {
-      for (const foreignKey of plan.foreignKeys) {
-        if (
-          !foreignKey.nullable &&
-          foreignKey.parent !== relation &&
-          this.compiled.relations[foreignKey.parent]!.plan.operations.insert
-        ) {
-          const label = `parent/${operation.statements.length}`;
-          this.insert(
-            operation,
-            foreignKey.parent,
-            1,
-            { random: split(seeds.random, label), faker: split(seeds.faker, label) },
-            depth + 1,
-          );
-        }
-      }
-    }
+    const given = depth < NESTED_PARENTS ? this.insertParents(operation, relation, seeds, depth) : NONE_GIVEN;
+    // A parent may be allowed one child.
+    const rows = given.size > 0 ? 1 : wanted;
     const columns = compiled.insertedColumns(seeds);
-    const shape = this.compiled.shapes.other(`si/${relation}/${rows}/${columns.length}`, () =>
-      insertSql(compiled, { columns, rows, parentSample: this.parentSample, isSelf: (key) => key.parent === relation }),
+    const shape = this.compiled.shapes.other(
+      `si/${relation}/${rows}/${columns.length}/${[...given.keys()].join()}`,
+      () => insertSql(compiled, { columns, rows, given, parentSample: this.parentSample, relation }),
     );
     const from = beginBind(this.sink, shape.parameters);
+    const texts: (string | null | undefined)[] = [];
     for (let row = 0; row < rows; row++) {
       const ordinal = this.nextOrdinal[relation]!;
       this.nextOrdinal[relation] = ordinal + this.lanes;
@@ -122,9 +116,13 @@ export class SampledRows implements Rows {
       for (const index of columns) {
         const column = compiled.columns[index]!;
         const cell = compiled.cellOf(index, picks);
-        if (cell !== undefined) this.sink.value(cell);
+        const mark = this.sink.offset;
+        if (column.plan.source === 'foreign' && given.has(index)) this.sink.value(given.get(index)!);
+        else if (cell !== undefined) this.sink.value(cell);
         else if (column.plan.source === 'ordinal') column.writeOrdinal(ordinal, this.sink);
         else if (column.plan.source === 'drawn') column.writeDrawn(seeds, row, ordinal, this.sink);
+        else continue;
+        if (depth > 0) texts[index] = textAt(this.sink, mark);
       }
     }
     this.finish(
@@ -135,8 +133,35 @@ export class SampledRows implements Rows {
       'insert',
       rows,
       relation === operation.relation && depth === (operation.attempt > 0 ? 0 : NESTED_PARENTS),
-      columns.filter((column) => plan.columns[column]!.source !== 'foreign'),
+      columns.filter((column) => plan.columns[column]!.source !== 'foreign' || given.has(column)),
     );
+    return texts;
+  }
+
+  /**
+   * A row in each table that the relation needs one of; what its columns take over from them. A sample could miss the new row, and
+   * find one that a unique key allows no second child.
+   */
+  private insertParents(
+    operation: Operation,
+    relation: number,
+    seeds: OperationSeeds,
+    depth: number,
+  ): ReadonlyMap<number, string> {
+    const compiled = this.compiled.relations[relation]!;
+    const given = new Map<number, string>();
+    for (const { nullable, parent, columns, parentColumns } of compiled.plan.foreignKeys) {
+      if (nullable || parent === relation || !this.compiled.relations[parent]!.plan.operations.insert) continue;
+      const label = `parent/${operation.statements.length}`;
+      const ofParent = { random: split(seeds.random, label), faker: split(seeds.faker, label) };
+      const texts = this.insert(operation, parent, 1, ofParent, depth + 1);
+      const values = parentColumns.map((column) => texts[column]);
+      // Columns of several keys must fit a row of each: what the samples have in common.
+      const isOwn = columns.every((column) => compiled.foreignKeysOf[column]!.length === 1);
+      if (isOwn && values.every((value) => typeof value === 'string'))
+        for (const [index, column] of columns.entries()) given.set(column, values[index]!);
+    }
+    return given;
   }
 
   private update(operation: Operation, rows: number, seeds: OperationSeeds): void {
@@ -217,24 +242,34 @@ export class SampledRows implements Rows {
   };
 }
 
+const NONE_GIVEN: ReadonlyMap<number, string> = new Map();
+
+/** The value that was written at a mark. */
+function textAt({ bytes }: BindSink, mark: number): string | null {
+  const length = bytes.readInt32BE(mark);
+  return length < 0 ? null : bytes.toString('utf8', mark + 4, mark + 4 + length);
+}
+
 interface InsertForm {
+  readonly relation: number;
   readonly columns: readonly number[];
   readonly rows: number;
+  /** Columns of foreign keys whose values are parameters. */
+  readonly given: ReadonlyMap<number, string>;
   readonly parentSample: (key: ForeignKeyPlan) => string;
-  readonly isSelf: (key: ForeignKeyPlan) => boolean;
 }
 
 /* One SELECT per row, so that every row samples parents of its own; outer joins, so that a missing one is NULL. */
 function insertSql(
   compiled: CompiledRelation,
-  { columns, rows, parentSample, isSelf }: InsertForm,
+  { relation, columns, rows, given, parentSample }: InsertForm,
 ): { sql: string; parameters: number } {
   const { plan } = compiled;
   const parameters = new Parameters();
   const selects = Array.from({ length: rows }, () => {
     const written = new Map<number, string>();
     for (const column of columns) {
-      if (plan.columns[column]!.source !== 'foreign')
+      if (plan.columns[column]!.source !== 'foreign' || given.has(column))
         written.set(column, `${parameters.next()}::${plan.columns[column]!.typeName}`);
     }
     const values = columns.map((column) => {
@@ -245,18 +280,32 @@ function insertSql(
       const sampled = `k${position}.c${key.columns.indexOf(column)}`;
       // The first row of a table that must reference itself references its own key.
       const own = key.nullable ? undefined : written.get(key.parentColumns[key.columns.indexOf(column)]!);
-      return isSelf(key) && own !== undefined ? `coalesce(${sampled}, ${own})` : sampled;
+      return key.parent === relation && own !== undefined ? `coalesce(${sampled}, ${own})` : sampled;
     });
-    const joins = plan.foreignKeys.map((key, position) => ` LEFT JOIN (${parentSample(key)}) AS k${position} ON true`);
+    const joins = plan.foreignKeys.map((key, position) =>
+      key.columns.every((column) => given.has(column))
+        ? ''
+        : ` LEFT JOIN (${parentSample(key)}) AS k${position} ON true`,
+    );
     return `SELECT ${values.join(', ')} FROM (SELECT) AS one${joins.join('')}`;
   });
   const names = columns.map((column) => plan.columns[column]!.sql).join(', ');
   const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
   if (names === '') return { sql: `INSERT INTO ${plan.sql} DEFAULT VALUES`, parameters: 0 };
+  // Nobody knows which of a few values are free.
+  const conflict = isListed(plan) ? ' ON CONFLICT DO NOTHING' : '';
   return {
-    sql: `INSERT INTO ${plan.sql} (${names})${overriding} ${selects.join(' UNION ALL ')}`,
+    sql: `INSERT INTO ${plan.sql} (${names})${overriding} ${selects.join(' UNION ALL ')}${conflict}`,
     parameters: parameters.count,
   };
+}
+
+/** True for a table of few rows: its key has a list of values. */
+function isListed({ columns, key }: RelationPlan): boolean {
+  return key.some((column) => {
+    const { recipe, source } = columns[column]!;
+    return source === 'ordinal' && recipe.kind === 'sequence' && recipe.form.kind === 'labels';
+  });
 }
 
 function updateSql(

@@ -126,7 +126,7 @@ function parentsFirst(plan: Plan): number[] {
  * Tables into which no row can come: a foreign key that must not be NULL leads, directly or not, to a table that has no
  * rows and takes none. Circles are no obstacle: their rows are inserted together.
  */
-export function unreachableTables(plan: Plan, claimed: Claimed): string[] {
+export function unreachableTables(plan: Plan, claimed: Claimed): number[] {
   const hasRows = (index: number) =>
     claimed.claims[index]!.count > 0 || (plan.rowSelection === 'system_rows' && claimed.rowsAtStart[index] !== 0);
   const reachable = new Set(
@@ -139,9 +139,10 @@ export function unreachableTables(plan: Plan, claimed: Claimed): string[] {
       if (!isFed && !hasRows(index)) reachable.delete(index);
     }
   }
-  return plan.relations
-    .filter((relation, index) => relation.targeted && relation.operations.insert && !reachable.has(index))
-    .map(({ label }) => label);
+  return [...plan.relations.keys()].filter((index) => {
+    const { targeted, operations } = plan.relations[index]!;
+    return targeted && operations.insert && !reachable.has(index);
+  });
 }
 
 /** A foreign key that must not be NULL, to a table that is not targeted and holds no rows. */

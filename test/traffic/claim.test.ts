@@ -66,3 +66,25 @@ it.each(['owned', 'system_rows'])(
     await database.drop();
   },
 );
+
+/* Every child needs a parent of its own, or a pair that no other child has; one table has room for a single row. */
+const NEEDY = `CREATE TABLE pa (id int PRIMARY KEY, v text); CREATE TABLE pb (id int PRIMARY KEY, pa int NOT NULL REFERENCES pa, v text);
+  CREATE TABLE one (id int PRIMARY KEY, pa int NOT NULL UNIQUE REFERENCES pa, v text);
+  CREATE TABLE pair (pa int NOT NULL REFERENCES pa, pb int NOT NULL REFERENCES pb, v text, PRIMARY KEY (pa, pb));
+  CREATE TABLE single (lock char(1) PRIMARY KEY DEFAULT 'X' CHECK (lock = 'X'), position bigint)`;
+
+it('rows sampled by the server fill empty tables: a row that needs a parent of its own brings one', async () => {
+  const database = await createDatabase(NEEDY);
+  const settings = 'num_iterations: 1500\nrow_selection: system_rows\noperation_weights: [3, 2, 1]';
+  const { code, summary } = await runCli(configFor(database, settings));
+  expect(code).toBe(0);
+  expect(summary.totals.rejected).toBe(0);
+  expect(Object.keys(summary.errors).filter((sqlstate) => !['23502', '23505', '40P01'].includes(sqlstate))).toEqual([]);
+  expect(summary.totals['retries']!).toBeLessThan(summary.totals['operations']!);
+  for (const table of ['pa', 'pb', 'one', 'pair', 'single']) {
+    expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+    expect(summary.tables[`public.${table}`]!.insert.operations, table).toBeGreaterThan(50);
+  }
+  expect(await count(database, 'one')).toBeGreaterThan(100);
+  await database.drop();
+});
