@@ -63,6 +63,22 @@ export function toUniqueKey(row: IndexRow): UniqueKey {
   };
 }
 
+/** A key over generated columns as one over the columns that they are made of: like an index over their expressions. */
+export function overSources(key: UniqueKey, attributes: readonly GeneratedRow[]): UniqueKey {
+  const texts = new Map(
+    attributes.flatMap(({ attname, attgenerated, default_text: text }) =>
+      attgenerated === '' || text === null ? [] : [[attname, text] as const],
+    ),
+  );
+  // What names rows stays what it is.
+  if (key.primary || !key.columns.some((name) => texts.has(name))) return key;
+  const sources = key.columns.flatMap((name) => {
+    const text = texts.get(name);
+    return text === undefined ? [name] : columnsOf(parseExpression(text));
+  });
+  return { ...key, columns: [...new Set(sources)], exact: false };
+}
+
 function escapeOf(name: string, predicate: string): Check {
   const text = `(${predicate}) IS NOT TRUE`;
   return { name, text, expression: parseExpression(text) };

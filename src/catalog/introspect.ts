@@ -8,6 +8,7 @@ import {
   type ForeignRow,
   INDEXES,
   type IndexRow,
+  overSources,
   toExclusion,
   toForeignKey,
   toUniqueKey,
@@ -83,7 +84,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       attributes: own.map(toAttribute),
       uniqueKeys: (indexes.get(row.oid) ?? [])
         .filter((index) => index.indisunique)
-        .map(toUniqueKey)
+        .map((index) => overSources(toUniqueKey(index), own))
         .sort(byPrimaryThenName),
       computed: computedOf(indexes.get(row.oid) ?? [], own),
       foreignKeys: partitioned.keys.map(toForeignKey).sort((a, b) => byCodePoint(a.name, b.name)),

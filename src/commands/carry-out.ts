@@ -7,6 +7,7 @@ import { FAKER_VERSION, VERSION } from '../package.js';
 import type { RunFacts, Status } from '../page/data.js';
 import type { LivePage } from '../page/live.js';
 import { ended as endedStatus, running as runningStatus } from '../page/status.js';
+import type { Plan } from '../plan/plan.js';
 import { remainingSeconds, TrafficMeter } from '../report/meter.js';
 import { type Moment, readMoment } from '../report/moment.js';
 import type { Progress } from '../report/progress.js';
@@ -14,6 +15,7 @@ import { Recorder } from '../report/recorder.js';
 import { type Point, pointBetween } from '../report/series.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import { startTraffic, type Traffic, type Workers } from '../traffic/coordinator.js';
+import type { CounterTotals } from '../traffic/counters.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import { Schedule } from '../traffic/schedule.js';
 import type { Prepared } from './examine.js';
@@ -118,6 +120,8 @@ export async function carryOut(job: Job): Promise<Done> {
   const vanished = traffic.totals.scalar('vanishedRows');
   const because = [...prepared.reproducibleBecause];
   if (vanished > 0) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  for (const label of tablesWhereLanesMet(plan, traffic.totals))
+    because.push(`rows of several lanes met in a unique index of ${label}`);
   const summary = summarise({
     version: VERSION,
     fakerVersion: FAKER_VERSION,
@@ -266,3 +270,14 @@ function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config
   });
   return current < 0 ? null : `stage ${current + 1}/${stages.length}`;
 }
+
+/** Tables with a unique index over expressions that has refused rows: which lane comes first is up to chance. */
+function tablesWhereLanesMet(plan: Plan, totals: CounterTotals): string[] {
+  if (plan.quotas.length === 1) return [];
+  const met = totals.errors().flatMap(({ sqlstate, relation }) => (sqlstate === UNIQUE_VIOLATION ? relation : []));
+  return [...new Set(met)].flatMap((relation) =>
+    (plan.relations[relation]?.blurredKeys.length ?? 0) > 0 ? plan.relations[relation]!.label : [],
+  );
+}
+
+const UNIQUE_VIOLATION = '23505';

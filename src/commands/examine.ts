@@ -71,6 +71,8 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   try {
     return await decide(client, config, { ...surroundings, step });
   } catch (error) {
+    if (error instanceof Error && /^(connection terminated|read econnreset)/i.test(error.message))
+      throw SetupError.of(config.source.file, `${doing}: the connection was lost (${error.message}); try again`);
     if (!(error instanceof pg.DatabaseError)) throw error;
     const where = error.where === undefined ? '' : `, in ${error.where.split('\n')[0]}`;
     const message = `${doing}: the server says "${error.message}" (${error.code})${where}; generator.exclude_table_list leaves the table out`;

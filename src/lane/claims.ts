@@ -26,9 +26,12 @@ export interface Claims {
 /** Stands for NULL among a claim's texts: no text of PostgreSQL holds this character. */
 export const NULL_TEXT = '\u0000';
 
-/** A tuple of a tracked key, told apart from those of the relation's other keys. */
+/**
+ * A tuple of a tracked key, told apart from those of the relation's other keys. Texts that differ in case alone count as one:
+ * an index may be over lower(…), a column of a type that does not tell them apart.
+ */
 export function tupleOf(key: number, texts: readonly string[]): string {
-  return `${key}\u0000${texts.join('\u0000')}`;
+  return `${key}\u0000${texts.join('\u0000').toLowerCase()}`;
 }
 
 /** Claims of a plan, one per relation. */

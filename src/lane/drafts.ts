@@ -150,9 +150,9 @@ export class Drafts {
       if (texts.includes(null)) continue;
       const tuple = tupleOf(index, texts as string[]);
       if (inUse.has(tuple)) return false;
-      // Where no part of the tuple is the lane's own, lanes share the tuples out by their hash.
-      const owned = key.some((column) =>
-        compiled.foreignKeysOf[column]!.some((position) => draft.parents[position]! >= 0),
+      // Where no part of the tuple names a row that is the lane's own, lanes share the tuples out by their hash.
+      const owned = plan.foreignKeys.some(
+        ({ columns }, position) => draft.parents[position]! >= 0 && columns.every((column) => key.includes(column)),
       );
       if (
         !owned &&

@@ -9,6 +9,8 @@ export interface KeyDraft {
   /** Column index → its unique recipe. */
   readonly ordinals: ReadonlyMap<number, UniqueRecipe>;
   readonly tracked: readonly (readonly number[])[];
+  /** Names of unique indexes over expressions, whose values may be equal where their columns differ. */
+  readonly blurred: readonly string[];
   /** Columns that hold the ends of one range: written together. */
   readonly pairs: readonly (readonly number[])[];
   /** Names of exclusion constraints that rows of ours may meet. */
@@ -30,6 +32,7 @@ export function draftKeys(
 ): KeyDraft {
   const ordinals = new Map<number, UniqueRecipe>();
   const tracked: number[][] = [];
+  const blurred: string[] = [];
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   for (const key of relation.uniqueKeys) {
     const members = key.columns.flatMap((name) => indexOf.get(name) ?? []);
@@ -50,7 +53,10 @@ export function draftKeys(
     }
     if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY))
       ordinals.set(best.index, best.unique);
-    else tracked.push(members);
+    else {
+      tracked.push(members);
+      if (!key.exact && key.escape === null) blurred.push(key.name);
+    }
   }
   const context = { relation, columns, isForeign, catalog, ordinals };
   const pairs: number[][] = [];
@@ -61,7 +67,7 @@ export function draftKeys(
     if (found.size > 1) pairs.push([...found.keys()]);
     return false;
   });
-  return { ordinals, tracked, pairs, exclusions: exclusions.map(({ name }) => name) };
+  return { ordinals, tracked, blurred, pairs, exclusions: exclusions.map(({ name }) => name) };
 }
 
 /**

@@ -100,6 +100,8 @@ export interface RelationPlan {
   readonly incoming: readonly IncomingKey[];
   /** Unique keys that no ordinal column makes unique: their tuples are tracked per lane. */
   readonly trackedKeys: readonly (readonly number[])[];
+  /** Unique indexes in which rows of two lanes may meet, since nobody but the server knows what they compare. */
+  readonly blurredKeys: readonly string[];
   /** Columns that conditions tie together: their values are drawn as one tuple of those that the server has accepted. */
   readonly groups: readonly ValueGroup[];
   /** Conditions between columns that have sources of their own: a row that does not meet them is drawn again. */

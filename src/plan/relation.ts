@@ -20,7 +20,7 @@ import { conflictKeys, reusesKey } from './conflict-keys.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, identifyingColumns, isTight, type KeyDraft } from './keys.js';
-import type { ColumnPlan, Finding, IncomingKey, OperationKind, RelationPlan } from './plan.js';
+import type { ColumnPlan, Finding, ForeignKeyPlan, IncomingKey, OperationKind, RelationPlan } from './plan.js';
 import { fitRow } from './row-width.js';
 import { readable, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
@@ -239,13 +239,16 @@ export function planRelation(given: Relation, index: number, context: Context): 
     kept,
     returned: kept.filter((position) => planned[position]!.source === 'server'),
     foreignKeys: foreignKeys.map((foreignKey) =>
-      foreignKey.follows !== 'null' ||
-      mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked])
-        ? foreignKey
-        : { ...foreignKey, follows: 'nothing' },
+      foreignKeys.some((other) => isRival(foreignKey, other))
+        ? { ...foreignKey, follows: 'nothing' }
+        : foreignKey.follows !== 'null' ||
+            mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked])
+          ? foreignKey
+          : { ...foreignKey, follows: 'nothing' },
     ),
     incoming: isTargeted ? relation.referencedBy.map(planIncoming) : [],
     trackedKeys: isTargeted ? tracked : [],
+    blurredKeys: isTargeted ? keys.blurred : [],
     groups: [],
     guards,
     updateGroups: isTargeted ? groups : [],
@@ -260,6 +263,11 @@ export function planRelation(given: Relation, index: number, context: Context): 
     copies: !relation.rowSecurity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** True for keys of the same columns of which each does another thing when the parent goes: the server carries out one of them. */
+function isRival(key: ForeignKeyPlan, other: ForeignKeyPlan): boolean {
+  return key.follows !== other.follows && key.parent === other.parent && key.columns.join() === other.columns.join();
 }
 
 function planIncoming({ referencing, columns, referencedColumns }: ForeignKey): IncomingKey {

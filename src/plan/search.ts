@@ -364,7 +364,9 @@ export function formOf({ forms, ordinary }: Search, accepted: readonly number[])
 
 /** Values of a unique column that the server has accepted, each once. */
 export function keysOf(search: Search, accepted: readonly number[]): string[] {
-  return [...new Set(accepted.flatMap((position) => search.candidates[position - 1]![0] ?? []))];
+  // An index may be over lower(…): of values that differ in case alone the first.
+  const values = accepted.flatMap((position) => search.candidates[position - 1]![0] ?? []);
+  return [...new Map(values.toReversed().map((value) => [value.toLowerCase(), value])).values()].reverse();
 }
 
 /** The group that a search has found; undefined where the server accepts none of the candidates. */

@@ -38,6 +38,8 @@ export class LaneSession {
   private nextName = 1;
   private lost = false;
   private readonly onLost: (reason: string) => void;
+  /** Prepared statements that are not used any more, to be closed. */
+  private readonly outdated: string[] = [];
 
   constructor(client: pg.Client, maxPrepared: number, onLost: (reason: string) => void) {
     this.client = client;
@@ -81,6 +83,8 @@ export class LaneSession {
       }
     });
     this.client.query(query as unknown as pg.Submittable);
+    // Behind it: a transaction of many statements may have needed one and made room for another.
+    for (const name of this.outdated.splice(0)) this.closePrepared(name);
   }
 
   /** An operation's own messages and its Sync. */
@@ -157,7 +161,7 @@ export class LaneSession {
       }
       return name;
     }
-    if (this.names.size >= this.maxPrepared) this.closeOldest();
+    if (this.names.size >= this.maxPrepared) this.forgetOldest();
     // A name is never used twice: one that is closed in the pipeline's past could meet its own successor.
     name = String(this.nextName++).padStart(STATEMENT_NAME_LENGTH, 's');
     this.names.set(shape.id, name);
@@ -178,9 +182,13 @@ export class LaneSession {
     return name;
   }
 
-  private closeOldest(): void {
+  private forgetOldest(): void {
     const [oldest, name] = this.names.entries().next().value!;
     this.names.delete(oldest);
+    this.outdated.push(name);
+  }
+
+  private closePrepared(name: string): void {
     const close = new ControlQuery(
       (wire) => {
         wire.close({ type: 'S', name });

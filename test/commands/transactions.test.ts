@@ -176,3 +176,12 @@ transaction: { statements: 2, savepoint_ratio: 0.4, rollback_ratio: 0.1, isolati
     await database.drop();
   },
 );
+
+it('prepares what a transaction needs, also where that is more than may stay prepared', async () => {
+  const database = await createDatabase(TABLES);
+  const settings = 'random_seed: 5\nnum_iterations: 1000\nmax_prepared_statements: 8\ntransaction: { statements: 20 }';
+  const summary = await checked(database, await runCli(configFor(database, settings)));
+  expect(summary.errors).toEqual({});
+  expect(summary.totals['retries']).toBe(0);
+  await database.drop();
+});

@@ -100,4 +100,11 @@ export const KEYS: readonly Animal[] = [
       CREATE UNIQUE INDEX ON ext (coalesce(u, 0), coalesce(o, 0), name)`,
     never: ['SELECT FROM (SELECT count(u) AS us, count(o) AS os FROM ext) AS k WHERE us < 50 OR os < 50'],
   },
+  {
+    name: 'unique-but-for-case',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); INSERT INTO p SELECT n, 'x' FROM generate_series(1, 3) AS n;
+      CREATE DOMAIN mail AS text CHECK (VALUE ~ '^[^@]+@[^@]+$'); CREATE TABLE a (id int PRIMARY KEY, p int NOT NULL REFERENCES p, mail mail NOT NULL, v text); CREATE UNIQUE INDEX ON a (p, lower(mail));
+      CREATE TABLE g (id int PRIMARY KEY, name text NOT NULL, folded text GENERATED ALWAYS AS (lower(name)) STORED UNIQUE, v text)`,
+    settings: 'exclude_table_list: [p]',
+  },
 ];
