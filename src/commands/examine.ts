@@ -120,6 +120,8 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const because: string[] = [];
   if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
+  if (config.generator.identity_values === 'database' && draft.relations.some(hasIdentity))
+    because.push('identity_values: database leaves keys to the server');
   if (plan.relations.some(({ defaulted }) => defaulted.length > 0))
     because.push('defaults: all leaves values to the server');
   return {
@@ -138,6 +140,10 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     claims,
     rowsAtStart,
   };
+}
+
+function hasIdentity({ attributes }: Relation): boolean {
+  return attributes.some(({ identity, sequence }) => identity !== 'none' || sequence !== null);
 }
 
 /** The operations that the weights ask for. */

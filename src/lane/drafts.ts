@@ -5,7 +5,7 @@ import type { Circle } from './circle.js';
 import { tupleOf } from './claims.js';
 import type { CompiledPlan, CompiledRelation } from './compiled.js';
 import type { InsertContext, RowDraft } from './draft.js';
-import { NO_PARENT } from './keyspace.js';
+import { KEPT_NULL, NO_PARENT } from './keyspace.js';
 import type { Parents } from './parents.js';
 import { lastText, type Required, type RowStore } from './row-store.js';
 
@@ -202,7 +202,7 @@ export class Drafts {
     }
     const text = this.columnText(compiled, column, draft, context);
     sink.value(text);
-    texts[named] = Buffer.from(text ?? '');
+    texts[named] = text === null ? KEPT_NULL : Buffer.from(text);
   }
 
   /** The row's own column that a referencing one repeats, where the row is its own parent; −1 elsewhere. */

@@ -3,6 +3,9 @@ import { AgeList, DenseSet, grown } from './slots.js';
 const NO_HANDLES = new Float64Array(0);
 const NO_COUNTS = new Int32Array(0);
 
+/** Among the texts that are kept of a row: NULL, which is no text. */
+export const KEPT_NULL = Buffer.alloc(0);
+
 /** No parent: NULL, or a row that the lane does not know. */
 export const NO_PARENT = -1;
 /** A pinned row is written as PINNED_BASE − its index among the claims. */

@@ -72,11 +72,9 @@ export class Parents {
       const parent = chosen[position];
       if (parent === undefined || parent === NO_PARENT) continue;
       const foreignKey = compiled.plan.foreignKeys[position]!;
-      return this.store.namedText(
-        foreignKey.parent,
-        parent,
-        foreignKey.parentColumns[foreignKey.columns.indexOf(column)]!,
-      );
+      const parentColumn = foreignKey.parentColumns[foreignKey.columns.indexOf(column)]!;
+      if (this.store.knows(foreignKey.parent, parent, parentColumn))
+        return this.store.namedText(foreignKey.parent, parent, parentColumn);
     }
     return undefined;
   }

@@ -2,7 +2,7 @@ import { BindSink, type TupleSink } from '../datum/sink.js';
 import type { ForeignKeyPlan } from '../plan/plan.js';
 import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
-import { Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
+import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
 import { ChildLists } from './slots.js';
 import { ValueIndex } from './value-index.js';
 
@@ -14,6 +14,8 @@ const REUSED_CAPACITY = 100_000;
 
 /* Rows looked at to find one that can be forgotten, each time a row comes in. */
 const FORGET_TRIES = 8;
+/* Of rows that are not kept track of any more, beside those of rows that are. */
+const TUPLES_PER_ROW = 4;
 
 /** A foreign key seen from the table that it references. */
 export interface IncomingKey {
@@ -269,6 +271,9 @@ export class RowStore {
       if (row >= 0 && !(parent === relation && row === slot)) this.keyspaces[parent]!.addObstacles(row, 1);
     }
     this.disowned[relation]!++;
+    // Its tuples stay taken as it stays in the table, as far as memory is bounded.
+    if (this.tuplesInUse[relation]!.size < this.mostPerRelation * TUPLES_PER_ROW)
+      this.keyspaces[relation]!.tuples[slot] = undefined;
     this.drop(relation, slot);
   }
 
@@ -322,6 +327,10 @@ export class RowStore {
       compiled.columns[column]!.writeOrdinal(handle, sink);
     else {
       const bytes = this.keyspaces[relation]!.kept[row]![named]!;
+      if (bytes === KEPT_NULL) {
+        sink.null();
+        return;
+      }
       const mark = sink.open();
       sink.put(bytes, 0, bytes.length);
       sink.close(mark);
@@ -330,8 +339,20 @@ export class RowStore {
 
   /** True where a row has no value in a column that a key wants to reference: such a row cannot be a parent. */
   lacks(relation: number, row: number, columns: readonly number[]): boolean {
-    if (row >= 0 && this.keyspaces[relation]!.handle(row) >= 0) return false;
+    const keyspace = this.keyspaces[relation]!;
+    if (row >= 0 && keyspace.handle(row) >= 0) {
+      const kept = keyspace.kept[row];
+      const { namedIndex } = this.compiled.relations[relation]!;
+      return kept !== undefined && columns.some((column) => kept[namedIndex[column]!] === KEPT_NULL);
+    }
     return columns.some((column) => this.namedText(relation, row, column) === NULL_TEXT);
+  }
+
+  /** False for a row of a circle that is drafted and not written yet, where only writing it settles the column. */
+  knows(relation: number, row: number, column: number): boolean {
+    const keyspace = this.keyspaces[relation]!;
+    const isDerived = this.compiled.relations[relation]!.plan.columns[column]!.source === 'ordinal';
+    return row < 0 || keyspace.handle(row) < 0 || isDerived || keyspace.kept[row] !== undefined;
   }
 
   namedText(relation: number, row: number, column: number): string {

@@ -238,7 +238,9 @@ export class SampledRows implements Rows {
   private readonly parentSample = (foreignKey: ForeignKeyPlan): string => {
     const parent = this.compiled.relations[foreignKey.parent]!.plan;
     const columns = foreignKey.parentColumns.map((column, index) => `p.${parent.columns[column]!.sql} AS c${index}`);
-    return `SELECT ${columns.join(', ')} FROM ${parent.rows} AS p ${this.sampleFrom}(1) FOR KEY SHARE SKIP LOCKED`;
+    // Of a partitioned table every partition gives a row.
+    const one = parent.partitionedBy.length > 0 ? ' ORDER BY random() LIMIT 1' : '';
+    return `SELECT ${columns.join(', ')} FROM ${parent.rows} AS p ${this.sampleFrom}(1)${one} FOR KEY SHARE SKIP LOCKED`;
   };
 }
 

@@ -203,7 +203,8 @@ export function planRelation(given: Relation, index: number, context: Context): 
   }
   context.findings.push(...findings);
   const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
-  const conflicts = isTargeted ? conflictKeys(relation, escaped, planned, groups) : [];
+  // A row without a key moves when it is written, and cannot be named again within the same operation.
+  const conflicts = isTargeted && key.length > 0 ? conflictKeys(relation, escaped, planned, groups) : [];
   const decided = new Set(
     [
       [...named, ...tracked.flat(), ...pairs.flat(), ...checked, ...partitionedBy],

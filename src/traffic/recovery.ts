@@ -125,7 +125,7 @@ async function prove(client: pg.Client, compiled: CompiledPlan, transaction: Tra
     if (look === null) continue;
     const { rows } = await client.query({ text: look.text, values: [...look.values], rowMode: 'array' });
     const found = rows as (string | null)[][];
-    if (statement.kind === 'delete' ? found.length > 0 : found.length === 0) return { kind: 'not done' };
+    if (statement.kind === 'delete' ? found.length > 0 : found.length < look.rows) return { kind: 'not done' };
     isSeen = true;
     isCertain ||= look.isCertain;
     if (statement.shape.returnsRows) returned.set(statement, found.slice(0, statement.rows));
@@ -137,6 +137,8 @@ async function prove(client: pg.Client, compiled: CompiledPlan, transaction: Tra
 interface Look {
   readonly text: string;
   readonly values: readonly (string | null)[];
+  /** Rows that it must find. */
+  readonly rows: number;
   /** False where rows might have looked like that before. */
   readonly isCertain: boolean;
 }
@@ -198,7 +200,7 @@ function lookForInsert(
       `(SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')}${order} OFFSET ${skipped} LIMIT 1)`,
     );
   }
-  return { text: selects.join(' UNION ALL '), values: sent, isCertain: named };
+  return { text: selects.join(' UNION ALL '), values: sent, rows: selects.length, isCertain: named };
 }
 
 /** An UPDATE by comparing the row with the values sent. */
@@ -211,6 +213,7 @@ function lookForUpdate(plan: RelationPlan, written: readonly number[], values: r
   return {
     text: `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} LIMIT 1`,
     values,
+    rows: 1,
     isCertain: false,
   };
 }
@@ -223,6 +226,7 @@ function lookForPlace(plan: RelationPlan, written: readonly number[], values: re
   return {
     text: `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')} AND NOT EXISTS (${before})${NEWEST_FIRST} LIMIT 1`,
     values,
+    rows: 1,
     isCertain: true,
   };
 }
@@ -241,7 +245,7 @@ function lookForDelete(plan: RelationPlan, values: readonly (string | null)[]): 
     plan.key.length === 0
       ? atPlace(parameters)
       : plan.key.map((column) => sameText(plan, column, parameters, true)).join(' AND ');
-  return { text: `SELECT 1 FROM ${plan.rows} AS t WHERE ${conditions}`, values, isCertain: true };
+  return { text: `SELECT 1 FROM ${plan.rows} AS t WHERE ${conditions}`, values, rows: 0, isCertain: true };
 }
 
 /* By text, since json and some others have no equality; keys by =, so that their index is used. */
