@@ -44,8 +44,12 @@ export class Circle {
     for (let at = depth; at >= 0; at--) {
       const { relation, draft } = this.drafts[at]!;
       if (relation !== foreignKey.parent) continue;
+      // A row that is its own parent repeats what another column of it holds.
       const isKnown = (column: number) =>
-        columns[column]!.source === 'ordinal' || (at === depth && columns[column]!.source === 'drawn');
+        columns[column]!.source === 'ordinal' ||
+        (at === depth &&
+          (columns[column]!.source === 'drawn' ||
+            (columns[column]!.source === 'foreign' && !foreignKey.columns.includes(column))));
       return foreignKey.parentColumns.every(isKnown) ? draft.slot : null;
     }
     return null;

@@ -111,7 +111,8 @@ export class Drafts {
         draft.parents.push(NO_PARENT);
         continue;
       }
-      const isNeeded = !foreignKey.nullable || presence === 'present';
+      const isNeeded =
+        !foreignKey.nullable || presence === 'present' || this.isSettled(compiled, foreignKey, draft.parents);
       const required = this.parents.requiredOf(compiled, foreignKey, draft.parents, context.required);
       const choice = { relation, foreignKey, isNeeded, draw: draft.draw, required, turn: combination };
       if (combination !== null) combination = Math.floor(combination / this.parents.countFor(foreignKey));
@@ -122,6 +123,17 @@ export class Drafts {
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
+  }
+
+  /** True where parents chosen before give values to all columns that could be left NULL. */
+  private isSettled(
+    compiled: CompiledRelation,
+    { nullableColumns }: ForeignKeyPlan,
+    chosen: readonly number[],
+  ): boolean {
+    return nullableColumns.every((column) =>
+      compiled.foreignKeysOf[column]!.some((position) => (chosen[position] ?? NO_PARENT) !== NO_PARENT),
+    );
   }
 
   private parentNotThere(wanted: WantedParent, context: InsertContext): number | null {

@@ -107,4 +107,8 @@ export const KEYS: readonly Animal[] = [
       CREATE TABLE g (id int PRIMARY KEY, name text NOT NULL, folded text GENERATED ALWAYS AS (lower(name)) STORED UNIQUE, v text)`,
     settings: 'exclude_table_list: [p]',
   },
+  {
+    name: 'fk-self-and-key-of-a-parent',
+    sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE t (a int PRIMARY KEY REFERENCES p, s int NOT NULL REFERENCES t, v text)`,
+  },
 ];
