@@ -55,7 +55,9 @@ export function draftKeys(
       ordinals.set(best.index, best.unique);
     else {
       tracked.push(members);
-      if (!key.exact && key.escape === null) blurred.push(key.name);
+      // An override is taken at its word.
+      if (!key.exact && key.escape === null && !members.some((index) => columns[index]!.overridden))
+        blurred.push(key.name);
     }
   }
   const context = { relation, columns, isForeign, catalog, ordinals };
