@@ -93,11 +93,11 @@ it('reads a hundred tables in six queries', async () => {
   );
   const { introspect, CATALOG_QUERIES } = await import('../../src/catalog/introspect.js');
   const client = await connectTo(database.port, database.name);
-  await client.query('SET search_path = pg_catalog');
   let queries = 0;
   const counting = {
     query: (text: string, values?: unknown[]) => {
-      queries++;
+      // Settings read nothing.
+      if (!/^(SET|RESET) /.test(text)) queries++;
       return client.query(text, values);
     },
   };
