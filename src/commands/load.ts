@@ -141,7 +141,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     return code;
   } finally {
     progress.stop();
-    stops.ignore();
+    stops.release();
     await workers?.end();
     await servers?.stop();
   }

@@ -241,7 +241,7 @@ class Session {
 
   async close(): Promise<void> {
     this.progress.stop();
-    this.stops.ignore();
+    this.stops.release();
     await this.workers?.end();
     await this.endpoint?.close();
     await this.servers?.stop();

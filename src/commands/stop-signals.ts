@@ -58,7 +58,8 @@ export class StopSignals {
     }
   }
 
-  ignore(): void {
+  /** Leaves signals to the system again. */
+  release(): void {
     process.removeListener('SIGINT', this.listen);
     process.removeListener('SIGTERM', this.listen);
   }

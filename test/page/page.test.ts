@@ -108,7 +108,6 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     expect([...requests].filter((each) => new URL(each).origin !== origin && !each.startsWith('data:'))).toEqual([]);
     const rows = await tableRows(page);
     const achieved = await tile(page, 'operations/s');
-    run.kill('SIGINT');
     const { code, summary } = await run.ended;
     expect(code).toBe(0);
     expect(rows).toEqual(rowsOf(summary));
