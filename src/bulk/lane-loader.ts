@@ -127,6 +127,7 @@ export class LaneLoader {
   }
 
   private replayPieces(relation: number, { pieces: count, refused, taken }: Entry, most: number): Batch {
+    this.filling.beginBatch();
     const pieces: Piece[] = [];
     let rows = 0;
     while (pieces.length < count) {
@@ -140,6 +141,7 @@ export class LaneLoader {
 
   /** Sends rows as they are made; where one is refused, all of the batch again, halved until it stands alone. */
   private async copyBatch(stage: number, relation: number, limit: number): Promise<Batch> {
+    this.filling.beginBatch();
     const pieces: Piece[] = [];
     const size = { rows: 0, bytes: 0 };
     const draw = function* (this: LaneLoader): Generator<Buffer> {

@@ -15,6 +15,7 @@ import { RowStore } from './row-store.js';
 /** Rows of one relation in COPY's text format. */
 export interface Piece {
   readonly relation: number;
+  /** Where they were written: good until the next batch begins. */
   readonly bytes: Buffer;
   readonly rows: number;
   /** By row; none of a relation whose rows are forgotten as they are made. */
@@ -22,7 +23,7 @@ export interface Piece {
 }
 
 /* A piece is written while the one before it is on its way: some kilobytes keep the server busy. */
-const PIECE_BYTES = 1 << 16;
+const PIECE_BYTES = 1 << 17;
 /* Rows whose draws are numbered within one seed. */
 const BLOCK = 4096;
 /* Rows of one INSERT, where COPY will not do. */
@@ -70,17 +71,22 @@ export class Filling {
     this.seen = compiled.relations.map(() => 0);
   }
 
+  /** Pieces are written one behind the other from here on, over those of the batch before. */
+  beginBatch(): void {
+    this.sink.clear();
+  }
+
   /** The next rows of a relation, at most so many; null where none is possible any more. */
   next(relation: number, most: number): Piece | null {
     const { sink } = this;
+    const mark = sink.offset;
     const compiled = this.compiled.relations[relation]!;
     const columns = compiled.plan.insertColumns;
     const atOnce = this.isWrittenAtOnce[relation]!;
-    sink.clear();
     const slots: number[] = [];
     let rows = 0;
     let context: InsertContext | null = null;
-    for (; rows < most && sink.offset < PIECE_BYTES && this.store.hasRoom(relation); rows++) {
+    for (; rows < most && sink.offset - mark < PIECE_BYTES && this.store.hasRoom(relation); rows++) {
       const row = this.drawn[relation]!++;
       if (context === null || row % BLOCK === 0) context = this.contextFor(relation, Math.floor(row / BLOCK));
       if (atOnce) compiled.writeRow(columns, context.seeds, row % BLOCK, this.store.takeOrdinal(relation), sink);
@@ -92,7 +98,7 @@ export class Filling {
       }
       sink.endRow(columns.length);
     }
-    return rows === 0 ? null : { relation, bytes: sink.copyFrom(0), rows, slots };
+    return rows === 0 ? null : { relation, bytes: sink.bytes.subarray(mark, sink.offset), rows, slots };
   }
 
   /** The piece is committed but for the rows that were refused, by their index. */
