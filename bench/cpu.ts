@@ -2,7 +2,11 @@
  * What the generator costs: its CPU per operation beside that of a pg client that sends the same statements with values
  * made beforehand, and where it goes. Both sides run in this process, on four pipelined connections, in alternation.
  */
+import { readFileSync } from 'node:fs';
+import type { Runtime } from 'node:inspector';
 import { Session } from 'node:inspector/promises';
+import { SourceMap, type SourceMapPayload } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { connectCoordinator } from '../src/commands/connect.js';
 import { prepare } from '../src/commands/prepare.js';
@@ -11,6 +15,7 @@ import type { Claims } from '../src/lane/claims.js';
 import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';
 import { play, SILENT } from '../src/lane/play.js';
+import { packageFile } from '../src/package.js';
 import type { Plan } from '../src/plan/plan.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
@@ -24,6 +29,7 @@ const ROUNDS = option('rounds', 9);
 const OPERATIONS = option('operations', 40_000);
 const DEPTH = option('depth', 16);
 const CONNECTIONS = 4;
+const BUILT = packageFile('dist/').href;
 
 interface Ready {
   readonly plan: Plan;
@@ -140,11 +146,12 @@ async function profiled(work: () => Promise<unknown>): Promise<Map<string, numbe
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const parents = new Map(profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id])));
   const shares = new Map<string, number>();
+  const maps = new Map<string, SourceMap>();
   for (const [index, sample] of profile.samples!.entries()) {
     let share: string | undefined;
     for (let id: number | undefined = sample; id !== undefined && share === undefined; id = parents.get(id)) {
-      const { url, functionName } = nodes.get(id)!.callFrame;
-      share = shareOf(url, functionName);
+      const frame = nodes.get(id)!.callFrame;
+      share = shareOf(sourceOf(frame, maps), frame.functionName);
     }
     if (share === 'idle') continue;
     shares.set(share ?? 'other', (shares.get(share ?? 'other') ?? 0) + profile.timeDeltas![index]!);
@@ -152,11 +159,24 @@ async function profiled(work: () => Promise<unknown>): Promise<Map<string, numbe
   return shares;
 }
 
+/** The file that a frame was written in: what runs is bundled. */
+function sourceOf(frame: Runtime.CallFrame, maps: Map<string, SourceMap>): string {
+  const { url, lineNumber, columnNumber } = frame;
+  if (!url.startsWith(BUILT)) return url;
+  let map = maps.get(url);
+  if (map === undefined) {
+    map = new SourceMap(JSON.parse(readFileSync(`${fileURLToPath(url)}.map`, 'utf8')) as SourceMapPayload);
+    maps.set(url, map);
+  }
+  const entry = map.findEntry(lineNumber, columnNumber);
+  return 'originalSource' in entry ? entry.originalSource : url;
+}
+
 function shareOf(url: string, functionName: string): string | undefined {
   if (functionName === '(idle)') return 'idle';
   if (functionName === '(garbage collector)') return 'garbage collection';
-  if (/datum\/(sink|writer)\.js|lane\/transaction\.js/.test(url)) return 'encoding';
-  if (/\/(datum|random)\//.test(url) || /lane\/compiled\.js/.test(url)) return 'values';
+  if (/datum\/(sink|writer)\.ts|lane\/(bind|transaction)\.ts/.test(url)) return 'encoding';
+  if (/\/(datum|random)\//.test(url) || /lane\/compiled\.ts/.test(url)) return 'values';
   if (/\/lane\//.test(url)) return 'bookkeeping';
   if (/\/pg(-protocol)?\/|^node:|lane-session/.test(url)) return 'protocol';
   if (/\/traffic\//.test(url)) return 'bookkeeping';
