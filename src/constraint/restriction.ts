@@ -7,13 +7,19 @@ interface Bound {
   readonly inclusive: boolean;
 }
 
+/** Null: no end on that side. */
+export interface Range {
+  readonly min: Bound | null;
+  readonly max: Bound | null;
+}
+
 /** What the constraints leave of one column's values. Each member narrows the others. */
-export interface Restriction {
+export interface Restriction extends Range {
   /** All values there are. */
   readonly values: readonly string[] | null;
   readonly excluded: readonly string[];
-  readonly min: Bound | null;
-  readonly max: Bound | null;
+  /** Where several ranges would do: all of them, `min` and `max` being those of one. Null where there is one, or they are not known. */
+  readonly ranges: readonly Range[] | null;
   /** Characters. */
   readonly minLength: number;
   readonly maxLength: number | null;
@@ -27,6 +33,7 @@ const UNRESTRICTED: Restriction = {
   excluded: [],
   min: null,
   max: null,
+  ranges: null,
   minLength: 0,
   maxLength: null,
   notNull: false,
@@ -38,6 +45,8 @@ export interface Restrictions {
   readonly byColumn: ReadonlyMap<string, Restriction>;
   /** Conditions of which a part is expressed by no restriction, or by one that leaves out values. */
   readonly unsolved: readonly Condition[];
+  /** Of these, conditions that hold for a value of any of its column's `ranges`. */
+  readonly ranged: ReadonlySet<Condition>;
 }
 
 /** One condition that a row must meet, and the constraint that asks for it. */
@@ -106,17 +115,25 @@ export function isHarmless(from: number | undefined, to: string, types: Readonly
 export function restrictionsOf(conditions: readonly Condition[]): Restrictions {
   const byColumn = new Map<string, Restriction>();
   const unsolved: Condition[] = [];
+  const read = new Set<Condition>();
   for (const condition of conditions) {
     let isSolved = true;
+    let isRead = true;
     for (const part of conjuncts(condition.expression)) {
       const columns = columnsOf(part);
       const narrowed = columns.length === 1 ? narrow(byColumn.get(columns[0]!) ?? UNRESTRICTED, part) : null;
       if (narrowed !== null) byColumn.set(columns[0]!, narrowed);
+      if (narrowed === null) isRead = false;
       if (narrowed === null || narrowed.partial) isSolved = false;
     }
     if (!isSolved) unsolved.push(condition);
+    if (isRead) read.add(condition);
   }
-  return { byColumn, unsolved };
+  const ranged = unsolved.filter((condition) => {
+    const columns = columnsOf(condition.expression);
+    return read.has(condition) && columns.length === 1 && (byColumn.get(columns[0]!)?.ranges ?? null) !== null;
+  });
+  return { byColumn, unsolved, ranged: new Set(ranged) };
 }
 
 /** Columns that conditions do not let be NULL. */
@@ -182,10 +199,29 @@ function either(restriction: Restriction, conditions: readonly Expression[]): Re
   const others = conditions.filter((condition) => condition.kind !== 'is null' || condition.negated);
   const branches = others.map((condition) => narrow(restriction, condition));
   const open = branches.find((branch) => branch !== null && branch.values === null);
-  if (open) return { ...open, partial: restriction.partial || others.length > 1 };
+  if (open && others.length === 1) return open;
+  if (open) return { ...open, partial: true, ranges: rangesOf(restriction, branches) };
   const lists = branches.flatMap((branch) => branch ?? []);
   if (lists.length === 0 || lists.length < branches.length) return null;
   return { ...lists[0]!, values: [...new Set(lists.flatMap(({ values }) => values!))] };
+}
+
+/** The ranges that branches leave, where they say nothing else; null where that is not so. */
+function rangesOf(restriction: Restriction, branches: readonly (Restriction | null)[]): Range[] | null {
+  if (restriction.ranges !== null) return null;
+  const ranges: Range[] = [];
+  for (const branch of branches) {
+    const isRange =
+      branch !== null &&
+      branch.values === null &&
+      branch.ranges === null &&
+      branch.excluded === restriction.excluded &&
+      branch.minLength === restriction.minLength &&
+      branch.maxLength === restriction.maxLength;
+    if (!isRange) return null;
+    ranges.push({ min: branch.min, max: branch.max });
+  }
+  return ranges;
 }
 
 function compare(restriction: Restriction, { name, args }: Expression & { kind: 'operator' }): Restriction | null {
@@ -208,13 +244,22 @@ function compareValue(restriction: Restriction, operator: string, text: string):
       return without(restriction, [text]);
     case '<':
     case '<=':
-      return { ...restriction, max: tighter(restriction.max, { text, inclusive: operator === '<=' }, 1) };
+      return bounded(restriction, 'max', { text, inclusive: operator === '<=' });
     case '>':
     case '>=':
-      return { ...restriction, min: tighter(restriction.min, { text, inclusive: operator === '>=' }, -1) };
+      return bounded(restriction, 'min', { text, inclusive: operator === '>=' });
     default:
       return null;
   }
+}
+
+function bounded(restriction: Restriction, end: 'min' | 'max', bound: Bound): Restriction {
+  const within = (range: Range): Range => ({ ...range, [end]: tighter(range[end], bound, end === 'max' ? 1 : -1) });
+  return {
+    ...restriction,
+    ...within({ min: restriction.min, max: restriction.max }),
+    ranges: restriction.ranges?.map(within) ?? null,
+  };
 }
 
 function compareLength(restriction: Restriction, operator: string, length: number): Restriction | null {

@@ -1,5 +1,6 @@
 import { indexAt } from '../random/choice.js';
 import type { Stream } from '../random/stream.js';
+import { Dealer } from './bands.js';
 import { cidrWriter, inetWriter, macaddrWriter, uuidWriter } from './network.js';
 import { bigintWriter, decimalWriter, floatWriter, integerWriter, moneyWriter, scaledWriter } from './numeric.js';
 import type { Pools } from './pool.js';
@@ -317,6 +318,11 @@ function sequenceWriter(form: SequenceForm, start: number, pools: Pools): Writer
       };
     case 'labels':
       return (_stream, sink, ordinal) => sink.text(form.values[(start + ordinal) % form.values.length]!);
+    case 'bands': {
+      const dealer = new Dealer(form.bands);
+      const of = sequenceWriter(form.of, 0, pools);
+      return (stream, sink, ordinal) => of(stream, sink, dealer.numberOf(start + ordinal));
+    }
     case 'span':
       return spanSequenceWriter(sequenceWriter(form.of, start, pools), form.many);
     case 'end': {

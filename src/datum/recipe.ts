@@ -1,3 +1,4 @@
+import type { Band } from './bands.js';
 import type { Meaning } from './meaning.js';
 
 /**
@@ -96,6 +97,8 @@ export type SequenceForm =
   | { readonly kind: 'labels'; readonly values: readonly string[] }
   /** The range from the n-th value to the next, so that no two overlap; `many`: as a multirange. */
   | { readonly kind: 'span'; readonly of: SequenceForm; readonly many: boolean }
+  /** Numbers of bands in turn, written as values of another form. */
+  | { readonly kind: 'bands'; readonly of: SequenceForm; readonly bands: readonly Band[] }
   /** One end of such a range in a column of its own: value 2n + end. */
   | { readonly kind: 'end'; readonly of: SequenceForm; readonly end: 0 | 1 };
 
@@ -162,6 +165,7 @@ const BARE: ReadonlySet<Recipe['kind'] | SequenceForm['kind']> = new Set([
   'macaddr',
   'uuid',
   'bits',
+  'bands',
 ]);
 
 /** True for values without a character that COPY escapes: a backslash, a control character. */

@@ -1,6 +1,6 @@
 import type { Stream } from '../random/stream.js';
 import type { DayRange } from './recipe.js';
-import type { Sink } from './sink.js';
+import { Sink } from './sink.js';
 import type { Writer } from './writer.js';
 
 /* Days and microseconds count from 2000-01-01, PostgreSQL's own epoch. Nothing here reads a clock. */
@@ -119,6 +119,13 @@ export const intervalWriter: Writer = (stream, sink) => {
     sink.byte(83);
   }
 };
+
+/** A day between years 1 and 9999 as text. */
+export function dayText(day: number): string {
+  const sink = new Sink(64);
+  writeDay(sink, day);
+  return sink.bytes.toString('latin1', 0, sink.offset);
+}
 
 /** Microseconds since 2000-01-01 of `2024-01-31` or `2024-01-31 12:00:00[.5]` (UTC); undefined for anything else. */
 export function parseMicros(text: string): number | undefined {

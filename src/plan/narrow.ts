@@ -1,6 +1,7 @@
-import type { Restriction } from '../constraint/restriction.js';
-import type { Recipe } from '../datum/recipe.js';
-import { parseMicros } from '../datum/temporal.js';
+import type { Range, Restriction } from '../constraint/restriction.js';
+import { type Band, Dealer } from '../datum/bands.js';
+import type { Recipe, SequenceForm } from '../datum/recipe.js';
+import { dayText, MICROS_PER_DAY, parseMicros } from '../datum/temporal.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
 /** A recipe for a type, with boundary values that the column takes as well. */
@@ -14,7 +15,6 @@ export interface TypedRecipe {
 /* So many whole numbers are listed one by one: a key of them knows which are taken. */
 const MOST_LISTED = 1000;
 const LARGEST = Number.MAX_SAFE_INTEGER;
-const MICROS_PER_DAY = 86_400_000_000;
 
 /** A recipe whose values the restriction allows; undefined where the two do not fit together. */
 export function narrowRecipe(typed: TypedRecipe, restriction: Restriction): TypedRecipe | undefined {
@@ -66,7 +66,7 @@ function choiceOf(values: readonly string[]): Recipe | undefined {
 
 /** Whole numbers in units of 10^−scale that lie within the bounds and above every excluded one. */
 function unitRange(
-  { min, max, excluded }: Restriction,
+  { min, max, excluded }: Pick<Restriction, 'min' | 'max' | 'excluded'>,
   scale: number,
   low: number,
   high: number,
@@ -145,6 +145,7 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
   const { recipe } = unique;
   if (recipe.kind !== 'sequence') return undefined;
   const { form } = recipe;
+  if (restriction.ranges !== null) return banded(unique, recipe, restriction);
   switch (form.kind) {
     case 'labels':
       return listed(form.values.filter((value) => !restriction.excluded.includes(value)));
@@ -170,9 +171,91 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
     }
     case 'code':
       return restriction.maxLength === null || restriction.maxLength >= form.width ? unique : undefined;
+    case 'date':
+    case 'timestamp':
+      return banded(unique, recipe, { ...restriction, ranges: [{ min: restriction.min, max: restriction.max }] });
     default:
       return undefined;
   }
+}
+
+/* More partitions than this take no part: the watermark of each is asked for. */
+const MOST_BANDS = 500;
+/* Where a range has no lower end. */
+const NUMBERS_BELOW = 1_000_000;
+
+/** Numbers of all ranges in turn; undefined where an end is not read, or nothing is left. */
+function banded(
+  unique: UniqueRecipe,
+  recipe: Recipe & { kind: 'sequence' },
+  restriction: Restriction,
+): UniqueRecipe | undefined {
+  const { watermark } = unique;
+  if (watermark.kind !== 'max' || restriction.minLength > 0 || restriction.maxLength !== null) return undefined;
+  const { form } = recipe;
+  const step = Math.max(1, restriction.ranges!.length / MOST_BANDS);
+  const ranges: Range[] = [];
+  const bands: Band[] = [];
+  for (let at = 0; at < restriction.ranges!.length; at += step) {
+    const range = restriction.ranges![Math.floor(at)]!;
+    const band = bandOf(form, range, restriction.excluded, recipe.start, unique.capacity);
+    if (band === 'unread') return undefined;
+    if (band === null) continue;
+    ranges.push(range);
+    bands.push(band);
+  }
+  if (bands.length === 0) return undefined;
+  const dealer = new Dealer(bands);
+  if (dealer.capacity < MOST_LISTED && (form.kind === 'integer' || form.kind === 'date')) {
+    const textOf = form.kind === 'integer' ? String : dayText;
+    return listed(Array.from({ length: dealer.capacity }, (_, ordinal) => textOf(dealer.numberOf(ordinal))));
+  }
+  return {
+    recipe: { kind: 'sequence', form: { kind: 'bands', of: form, bands }, start: 0 },
+    capacity: dealer.capacity,
+    watermark: { kind: 'bands', expression: watermark.expression, ranges },
+  };
+}
+
+/** The numbers of a form within a range; null where there are none. */
+function bandOf(
+  form: SequenceForm,
+  range: Range,
+  excluded: readonly string[],
+  start: number,
+  last: number,
+): Band | null | 'unread' {
+  switch (form.kind) {
+    case 'integer':
+    case 'decimal': {
+      const scale = form.kind === 'decimal' ? form.scale : 0;
+      const isRead = [range.min, range.max].every((bound) => bound === null || !Number.isNaN(Number(bound.text)));
+      if (!isRead || scale < 0) return 'unread';
+      const within = (low: number) => unitRange({ ...range, excluded }, scale, low, last);
+      const found = within(start) ?? (range.min === null ? lowest(within(-LARGEST)) : within(-LARGEST));
+      return found === undefined ? null : { first: found.min, count: found.max - found.min + 1 };
+    }
+    case 'date':
+    case 'timestamp': {
+      const unit = form.kind === 'date' ? MICROS_PER_DAY : UNITS[6 - form.precision]!;
+      if (excluded.length > 0) return 'unread';
+      const [low, high] = [range.min, range.max].map((bound) => (bound === null ? null : parseMicros(bound.text)));
+      if (low === undefined || high === undefined) return 'unread';
+      const end = high === null ? last : Math.ceil(high / unit) - (range.max!.inclusive && high % unit === 0 ? 0 : 1);
+      const first = low === null ? Math.min(start, end - NUMBERS_BELOW) : firstFrom(low, unit, range.min!.inclusive);
+      return first > end ? null : { first, count: end - first + 1 };
+    }
+    default:
+      return 'unread';
+  }
+}
+
+function lowest(range: { min: number; max: number } | undefined): { min: number; max: number } | undefined {
+  return range && { min: Math.max(range.min, range.max - NUMBERS_BELOW), max: range.max };
+}
+
+function firstFrom(micros: number, unit: number, inclusive: boolean): number {
+  return inclusive ? Math.ceil(micros / unit) : Math.floor(micros / unit) + 1;
 }
 
 /* As in sequence-for.ts: room for a salt, a number, and something to read. */

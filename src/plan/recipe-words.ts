@@ -112,6 +112,8 @@ function formInWords(form: SequenceForm): string {
       return `values, one of ${list(form.values)} each`;
     case 'span':
       return `ranges of ${formInWords(form.of).replace('unique ', '')} that follow each other`;
+    case 'bands':
+      return `${formInWords(form.of)} of ${form.bands.length} ranges in turn`;
     case 'end':
       return `${form.end === 0 ? 'lower' : 'upper'} ends of ranges that follow each other`;
     case 'date':

@@ -66,7 +66,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     ...stated,
     ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
   ];
-  const { byColumn, unsolved } = restrictionsOf(conditions);
+  const { byColumn, unsolved, ranged } = restrictionsOf(conditions);
   const columns = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const foreignKeys = isTargeted
@@ -87,7 +87,9 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const held = relation.referencedBy.flatMap(({ referencedColumns }) =>
     referencedColumns.map((name) => columnIndex.get(name)!),
   );
-  const searched = new Set(unsolved.flatMap(({ expression }) => columnsOf(expression)));
+  const searched = new Set(
+    unsolved.filter((condition) => !ranged.has(condition)).flatMap(({ expression }) => columnsOf(expression)),
+  );
   const keys = draftKeys(
     { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
     columns,

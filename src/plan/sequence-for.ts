@@ -1,4 +1,5 @@
 import type { Attribute, Type } from '../catalog/model.js';
+import type { Range } from '../constraint/restriction.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numericModifier, OID } from './oid.js';
@@ -11,10 +12,11 @@ export interface UniqueRecipe {
   /**
    * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
    * the sequence (or over another one, `column`); `salt`: the smallest and largest value join the stream, so that no draw repeats; `taken`: those of
-   * a few values that are there; or nothing.
+   * a few values that are there; `bands`: `max` for each range alone; or nothing.
    */
   readonly watermark:
     | { readonly kind: 'max'; readonly expression: string; readonly column?: string }
+    | { readonly kind: 'bands'; readonly expression: string; readonly ranges: readonly Range[] }
     | { readonly kind: 'salt' }
     | { readonly kind: 'taken' }
     | { readonly kind: 'none' };

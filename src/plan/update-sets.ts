@@ -62,10 +62,10 @@ export function updateGroups(
     for (const column of merged) grouped.add(column);
   }
   for (const [position, column] of planned.entries()) {
-    if (column.source === 'server' || grouped.has(position) || columns[position]!.attribute.identity === 'always')
-      continue;
+    if (column.source === 'server' || grouped.has(position)) continue;
     if (column.recipe.kind === 'null' && column.nullRatio === 1 && !columns[position]!.overridden) continue;
     groups.push([position]);
   }
-  return groups.filter((group) => !group.some((column) => fixed.has(column))).sort((a, b) => a[0]! - b[0]!);
+  const isFixed = (column: number) => fixed.has(column) || columns[column]!.attribute.identity === 'always';
+  return groups.filter((group) => !group.some(isFixed)).sort((a, b) => a[0]! - b[0]!);
 }

@@ -1,4 +1,6 @@
 import { quoteIdentifier, type Relation, rowsOf } from '../catalog/model.js';
+import type { Range } from '../constraint/restriction.js';
+import type { Band } from '../datum/bands.js';
 import { split } from '../random/seed.js';
 import type { Draft } from './build.js';
 import type { ColumnPlan, Plan } from './plan.js';
@@ -22,6 +24,12 @@ export function watermarkQuestions(draft: Draft): Question[] {
     if (watermark.kind === 'max') {
       const expression = watermark.expression.replaceAll(/\bc\b/g, column);
       questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });
+    } else if (watermark.kind === 'bands') {
+      const expression = watermark.expression.replaceAll(/\bc\b/g, column);
+      const highest = watermark.ranges.map(
+        (range) => `(SELECT (${expression})::text FROM ${table} AS t WHERE ${within(range, column)})`,
+      );
+      questions.push({ ordinal, sql: `SELECT array_to_json(ARRAY[${highest.join(', ')}])::text, NULL::text` });
     } else if (watermark.kind === 'taken') {
       questions.push({
         ordinal,
@@ -38,6 +46,15 @@ export function watermarkQuestions(draft: Draft): Question[] {
     }
   }
   return questions;
+}
+
+/* Ends that were read as numbers or dates: no quote is among them. */
+function within({ min, max }: Range, column: string): string {
+  const conditions = [
+    ...(min === null ? [] : [`${column} >${min.inclusive ? '=' : ''} '${min.text}'`]),
+    ...(max === null ? [] : [`${column} <${max.inclusive ? '=' : ''} '${max.text}'`]),
+  ];
+  return conditions.length === 0 ? 'true' : conditions.join(' AND ');
 }
 
 export type Answer = readonly [string | null, string | null];
@@ -124,6 +141,15 @@ function move(
     const values = [...free, ...recipe.form.values.filter((value) => taken.has(value))];
     return { column: { ...column, recipe: { ...recipe, form: { ...recipe.form, values } } }, capacity: free.length };
   }
+  if (recipe.form.kind === 'bands') {
+    const highest = JSON.parse(answer[0]) as (string | null)[];
+    const bands = recipe.form.bands
+      .map((band, at) => above(band, highest[at] ?? null))
+      .filter(({ count }) => count > 0);
+    if (bands.length === 0) return { column, capacity: 0 };
+    const capacity = bands.reduce((sum, { count }) => sum + count, 0);
+    return { column: { ...column, recipe: { ...recipe, form: { ...recipe.form, bands } } }, capacity };
+  }
   if (gap !== undefined && gap[0] !== null) {
     return { column: { ...column, recipe: { ...recipe, start: Number(gap[0]) + 1 } }, capacity: Number(gap[1]) };
   }
@@ -132,6 +158,11 @@ function move(
   // Codes that look like numbers of ours may be words: where they leave no room, start over and let retries step aside.
   if (unique.capacity - start <= 0) return { column, capacity: unique.capacity - startOf(recipe) };
   return { column: { ...column, recipe: { ...recipe, start } }, capacity: unique.capacity - start };
+}
+
+function above({ first, count }: Band, highest: string | null): Band {
+  const start = highest === null ? first : Math.max(first, Number(highest) + 1);
+  return { first: start, count: first + count - start };
 }
 
 function startOf(recipe: ColumnPlan['recipe']): number {

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model.js';
+import type { SequenceForm } from '../datum/recipe.js';
 import type { Plan } from '../plan/plan.js';
 
 /** A sequence of the database whose column we give values to. */
@@ -25,20 +26,37 @@ export function ownedSequences(plan: Plan, relations: readonly Relation[]): Owne
     relation.columns.flatMap((column, position) => {
       const { sequence } = relations[index]!.attributes[position]!;
       if (sequence === null || column.source !== 'ordinal' || column.recipe.kind !== 'sequence') return [];
-      // Of a text column: words of ours are none of its numbers.
-      const { form } = column.recipe;
-      if (form.kind !== 'integer' && !(form.kind === 'decimal' && form.scale === 0)) return [];
+      const { form, start } = column.recipe;
+      const block = blockOf(form, start, size);
+      if (block === null) return [];
       return [
         {
           name: sequence,
           table: quoteQualified(relations[index]!),
           column: quoteIdentifier(column.name),
-          start: column.recipe.start,
-          end: column.recipe.start + size,
+          ...block,
         },
       ];
     }),
   );
+}
+
+function blockOf(form: SequenceForm, start: number, size: number): Pick<OwnedSequence, 'start' | 'end'> | null {
+  switch (form.kind) {
+    case 'integer':
+      return { start, end: start + size };
+    case 'decimal':
+      return form.scale === 0 ? { start, end: start + size } : null;
+    case 'bands': {
+      if (blockOf(form.of, 0, 0) === null) return null;
+      // The application goes on behind the highest value of all, wherever it is.
+      const last = form.bands.reduce((high, band) => (band.first > high.first ? band : high));
+      return { start: 1, end: last.first + Math.min(last.count, size) };
+    }
+    // Of a text column: words of ours are none of its numbers.
+    default:
+      return null;
+  }
 }
 
 /** The most values that a run can use of one sequence. */

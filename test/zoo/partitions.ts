@@ -16,6 +16,25 @@ export const PARTITIONS: readonly Animal[] = [
     moves: ['public.r', 'public.l', 'public.h'],
   },
   {
+    name: 'partition-range-of-a-unique-column',
+    sql: `CREATE TABLE a (id bigserial PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE a1 PARTITION OF a FOR VALUES FROM (MINVALUE) TO (100000);
+      CREATE TABLE a2 PARTITION OF a FOR VALUES FROM (100000) TO (100300); CREATE TABLE a3 PARTITION OF a FOR VALUES FROM (300000) TO (MAXVALUE);
+      CREATE TABLE b (a bigint REFERENCES a, at timestamptz(3), v text, PRIMARY KEY (a, at)) PARTITION BY RANGE (at);
+      CREATE TABLE b1 PARTITION OF b FOR VALUES FROM ('2024-01-01') TO ('2024-02-01'); CREATE TABLE b2 PARTITION OF b FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+      CREATE TABLE c (day date PRIMARY KEY, v text) PARTITION BY RANGE (day); CREATE TABLE c1 PARTITION OF c FOR VALUES FROM ('2020-01-01') TO ('2024-01-01');
+      CREATE TABLE c2 PARTITION OF c FOR VALUES FROM ('2024-01-01') TO ('2024-03-01'); CREATE TABLE c3 PARTITION OF c FOR VALUES FROM ('2030-01-01') TO (MAXVALUE);
+      CREATE TABLE d (n numeric(8,2) PRIMARY KEY CHECK (n > 10.5), v text) PARTITION BY RANGE (n);
+      CREATE TABLE d1 PARTITION OF d FOR VALUES FROM (-5) TO (100); CREATE TABLE d2 PARTITION OF d FOR VALUES FROM (200.25) TO (MAXVALUE)`,
+    never: everyLeaf('a1', 'a2', 'a3', 'b1', 'b2', 'c1', 'c2', 'c3', 'd1', 'd2'),
+    moves: ['public.a', 'public.b', 'public.c', 'public.d'],
+  },
+  {
+    name: 'partition-of-an-identity-without-a-key',
+    sql: `CREATE TABLE a (id bigint GENERATED ALWAYS AS IDENTITY, v text) PARTITION BY RANGE (id);
+      CREATE TABLE a1 PARTITION OF a FOR VALUES FROM (MINVALUE) TO (1000); CREATE TABLE a2 PARTITION OF a FOR VALUES FROM (1000) TO (MAXVALUE)`,
+    never: everyLeaf('a1', 'a2'),
+  },
+  {
     name: 'partition-foreign-keys',
     sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE q (id int PRIMARY KEY, v text);
       CREATE TABLE a (id int, kind text, ref int NOT NULL, v text, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);

@@ -6,6 +6,39 @@ import { PARTITIONS } from './partitions.js';
 
 everyOperation([...KEYS, ...PARTITIONS]);
 
+it('partition-range-of-a-unique-column: a second run goes on above the keys in every partition, the application behind all of them', async () => {
+  const database = await createDatabase(
+    `CREATE TABLE a (id serial PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE a1 PARTITION OF a FOR VALUES FROM (1) TO (5000);
+     CREATE TABLE a2 PARTITION OF a FOR VALUES FROM (5000) TO (6000); CREATE TABLE a3 PARTITION OF a FOR VALUES FROM (9000) TO (20000)`,
+  );
+  const { client } = database;
+  await client.query("INSERT INTO a (id, v) VALUES (700, 'theirs'), (5998, 'theirs')");
+  const bounds = async () =>
+    (
+      await client.query<{ low: number; high: number }>(
+        'SELECT min(id) AS low, max(id) AS high FROM a WHERE v IS DISTINCT FROM $1 GROUP BY tableoid ORDER BY 1',
+        ['theirs'],
+      )
+    ).rows;
+  const run = (seed: number) =>
+    runCli(configFor(database, `random_seed: ${seed}\nnum_iterations: 300\noperation_weights: [1, 0, 0]`));
+  const { code, summary } = await run(1);
+  expect(code).toBe(0);
+  expect(summary.errors).toEqual({});
+  const [low, middle, high] = await bounds();
+  expect(low!.low).toBe(701);
+  // One place is left above what stands there: it is used, and the others go on.
+  expect(middle).toEqual({ low: 5999, high: 5999 });
+  expect(high!.low).toBe(9000);
+  const { rows } = await client.query<{ id: number }>("INSERT INTO a (v) VALUES ('theirs') RETURNING id");
+  expect(rows[0]!.id).toBe(high!.high + 1);
+  const second = await run(2);
+  expect(second.code).toBe(0);
+  expect(second.summary.errors).toEqual({});
+  expect(await count(database, 'a')).toBe(2 + 1 + 1200 * 2);
+  await database.drop();
+});
+
 it('fk-circle-one-to-one: rows that only have each other are inserted together, also where keys are taken', async () => {
   const counts: number[] = [];
   for (const workers of [1, 2]) {
