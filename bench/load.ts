@@ -11,7 +11,7 @@ import { prepare } from '../src/commands/prepare.js';
 import { loadPlan } from '../src/plan/stages.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
-import { startWorkers } from '../src/traffic/coordinator.js';
+import { startWorkers } from '../src/traffic/workers.js';
 import { configFor, describeMachine, microsPerOperation, option, sleep, spread, withServer } from './measure.js';
 
 const ROWS = option('rows', 400_000);

@@ -7,7 +7,8 @@ import { prepare } from '../src/commands/prepare.js';
 import { type Config, parseConfig } from '../src/config/load.js';
 import type { Plan } from '../src/plan/plan.js';
 import { type Cluster, startCluster } from '../src/server/cluster.js';
-import { startTraffic, startWorkers, type Traffic, workerCount } from '../src/traffic/coordinator.js';
+import { startTraffic, type Traffic, workerCount } from '../src/traffic/coordinator.js';
+import { startWorkers } from '../src/traffic/workers.js';
 
 /** One window of time on one side of a comparison. */
 export interface Sample {

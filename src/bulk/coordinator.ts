@@ -4,9 +4,9 @@ import type { ClaimSet } from '../lane/claims.js';
 import type { Plan } from '../plan/plan.js';
 import type { LoadPlan } from '../plan/stages.js';
 import { Control } from '../traffic/control.js';
-import type { Workers } from '../traffic/coordinator.js';
 import { allocateCounters, CounterTotals } from '../traffic/counters.js';
 import type { Notice } from '../traffic/ledger.js';
+import type { Workers } from '../traffic/workers.js';
 import type { Entry } from './journal.js';
 import type { LoadEnd, LoaderSettings } from './load-session.js';
 
@@ -54,7 +54,7 @@ export interface Loading {
 /** Starts one long task per worker thread; lanes are dealt out in turn, and what each loads depends on neither. */
 export function startLoading(options: LoadOptions): Loading {
   const { plan, claims, load, connection, settings, runId, journalFile, past } = options;
-  const { count: workers, pool } = options.workers;
+  const { count: workers } = options.workers;
   const lanes = plan.quotas.length;
   const memory = allocateCounters(plan.relations.length, lanes, workers);
   const control = new Control(0, 0);
@@ -78,7 +78,7 @@ export function startLoading(options: LoadOptions): Loading {
       notices: port2,
     };
     try {
-      const ends = (await pool.run(task, { transferList: [port2] })) as LoadEnd[];
+      const ends = (await options.workers.run(task, port2)) as LoadEnd[];
       // What one lane cannot do none can: the others commit what they have under way.
       if (ends.some(({ kind }) => kind === 'outage' || kind === 'refused')) control.stop();
       return ends;
@@ -90,7 +90,7 @@ export function startLoading(options: LoadOptions): Loading {
     }
   };
   const ended = Promise.all(Array.from({ length: workers }, (_, worker) => run(worker))).then(async (all) => {
-    await pool.destroy();
+    await options.workers.end();
     const ends = all.flat();
     for (const kind of ['refused', 'outage', 'stopped'] as const) {
       const found = ends.find((end) => end.kind === kind);

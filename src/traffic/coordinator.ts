@@ -1,13 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { MessageChannel } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import type { ConnectionSettings } from '../config/connection.js';
 import type { Claims } from '../lane/claims.js';
 import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
 import { SILENT } from '../lane/play.js';
 import type { Transaction } from '../lane/transaction.js';
-import { packageFile } from '../package.js';
 import type { Plan } from '../plan/plan.js';
 import { Control } from './control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
@@ -17,6 +15,7 @@ import { applicationName, type WorkerResult, type WorkerTask } from './message.j
 import type { Pacing } from './pacer.js';
 import { endBackends, resolveInDoubt } from './recovery.js';
 import { connect } from './session.js';
+import type { Workers } from './workers.js';
 
 export interface TrafficOptions {
   readonly plan: Plan;
@@ -59,52 +58,10 @@ export function workerCount(setting: number | 'auto', lanes: number): number {
   return Math.min(lanes, setting === 'auto' ? availableParallelism() : setting);
 }
 
-/** Threads that are up and have loaded their code, which takes them a quarter of a second: started before they are needed. */
-export interface Workers {
-  readonly count: number;
-  readonly pool: Piscina;
-  /** Ends the threads. Traffic does so by itself at its end. */
-  end(): Promise<void>;
-}
-
-const YOUNG_GENERATION_MB = 9;
-
-/** `job`: what the threads carry; the name of their entry in `workers/`. */
-export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
-  const pool = new Piscina({
-    filename: packageFile(`dist/workers/${job}.js`).href,
-    minThreads: count,
-    maxThreads: count,
-    // Otherwise a waiting thread blocks its own timers and sockets.
-    atomics: 'disabled',
-    // What an operation leaves behind dies young; V8's default of 48 MB per thread buys no speed here.
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-  });
-  pool.on('error', () => undefined);
-  const loaded = Promise.all(
-    pool.threads.map(
-      (thread) =>
-        new Promise<void>((resolve) => {
-          thread.once('message', () => resolve());
-          thread.once('exit', () => resolve());
-        }),
-    ),
-  );
-  return {
-    count,
-    pool,
-    end: async () => {
-      // Node.js aborts the process where a thread is ended while it links its modules.
-      await loaded;
-      await pool.destroy();
-    },
-  };
-}
-
 /** Starts one long task per worker thread. Lanes are dealt out in turn; their number is the plan's, never the workers'. */
 export function startTraffic(options: TrafficOptions): Traffic {
   const { plan } = options;
-  const { count: workers, pool } = options.workers;
+  const { count: workers, threads } = options.workers;
   const lanes = plan.quotas.length;
   const memory = allocateCounters(plan.relations.length, lanes, workers);
   const control = new Control(options.waitAfterOperations, options.waitMs);
@@ -137,7 +94,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
       notices: port2,
     };
     try {
-      const result = (await pool.run(task, { transferList: [port2] })) as WorkerResult;
+      const result = (await options.workers.run(task, port2)) as WorkerResult;
       for (const { end } of result.ends) if (end.kind !== 'finished' && end.kind !== 'starved') control.stop();
       return result.ends.map(({ end }) => end);
     } catch (error) {
@@ -159,7 +116,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     }
   };
   const ended = Promise.all(Array.from({ length: workers }, (_, worker) => run(worker))).then(async (ends) => {
-    await pool.destroy();
+    await options.workers.end();
     return gravest(ends.flat());
   });
   return {
@@ -168,7 +125,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     stop: () => control.stop(),
     ended,
     elapsedMs: () => control.elapsedMs(),
-    threads: pool.threads,
+    threads,
   };
 }
 

@@ -4,13 +4,14 @@ import { type Config, parseConfig } from '../../src/config/load.js';
 import { Registries } from '../../src/metrics/registry.js';
 import { OPERATION_KINDS } from '../../src/plan/plan.js';
 import { createDemo } from '../../src/server/demo.js';
-import { startTraffic, startWorkers } from '../../src/traffic/coordinator.js';
+import { startTraffic } from '../../src/traffic/coordinator.js';
+import { startWorkers, type Workers } from '../../src/traffic/workers.js';
 import { configFor, connectTo, count, createDatabase, type Database } from '../server/database.js';
 
 let database: Database;
 afterEach(() => database.drop());
 
-async function start(generator: string, workers: number) {
+async function start(generator: string, workers: Workers) {
   database = await createDatabase('SELECT');
   await createDemo(database.client);
   const config: Config = parseConfig(
@@ -32,7 +33,7 @@ async function start(generator: string, workers: number) {
     plan: prepared.plan,
     claims: prepared.claims,
     connection: config.connection,
-    workers: startWorkers(workers, 'traffic'),
+    workers,
     runId: 'test',
     timeouts: config.generator.timeouts,
     maxOutageMs: 10_000,
@@ -49,7 +50,7 @@ async function start(generator: string, workers: number) {
 
 describe('counts', () => {
   it('scraped at the end equal the rows in the tables, label by label', async () => {
-    const { prepared, traffic } = await start('num_iterations: 3000', 2);
+    const { prepared, traffic } = await start('num_iterations: 3000', startWorkers(2, 'traffic'));
     expect(await traffic.ended).toEqual({ kind: 'finished' });
     const { plan, rowsAtStart } = prepared;
     const registries = new Registries({
@@ -93,7 +94,7 @@ describe('counts', () => {
   });
 
   it('stay exact when a worker thread dies in the middle, and the run ends', async () => {
-    const { prepared, traffic } = await start('num_iterations: -1', 2);
+    const { prepared, traffic } = await start('num_iterations: -1', startWorkers(2, 'traffic'));
     while (traffic.totals.total('committed') < 2000) await new Promise((resolve) => setTimeout(resolve, 10));
     await traffic.threads[0]!.terminate();
     const end = await traffic.ended;
@@ -104,4 +105,11 @@ describe('counts', () => {
       expect(prepared.rowsAtStart[relation]! + net).toBe(await count(database, label));
     }
   });
+});
+
+it('threads that cannot start are told, and nothing waits for them', async () => {
+  const { traffic } = await start('num_iterations: 300', startWorkers(2, 'no such entry' as 'traffic'));
+  const end = await traffic.ended;
+  expect(end.kind).toBe('crashed');
+  expect('message' in end && end.message).toMatch(/^worker \d ended: its thread could not start: .*no such entry/);
 });

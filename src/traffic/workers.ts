@@ -1,0 +1,55 @@
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { packageFile } from '../package.js';
+
+/** Threads that are up and have loaded their code, which takes them a quarter of a second: started before they are needed. */
+export interface Workers {
+  readonly count: number;
+  readonly threads: readonly Worker[];
+  /**
+   * Hands a task with its port to a thread that is free.
+   * @throws Error where the thread ends before it answers, or no thread can start.
+   */
+  run(task: object, port: MessagePort): Promise<unknown>;
+  /** Ends the threads. */
+  end(): Promise<void>;
+}
+
+const YOUNG_GENERATION_MB = 9;
+
+/** `job`: what the threads carry; the name of their entry in `workers/`. */
+export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
+  const pool = new Piscina({
+    filename: packageFile(`dist/workers/${job}.js`).href,
+    minThreads: count,
+    maxThreads: count,
+    // Otherwise a waiting thread blocks its own timers and sockets.
+    atomics: 'disabled',
+    // What an operation leaves behind dies young; V8's default of 48 MB per thread buys no speed here.
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  });
+  // A thread that ends with a task rejects that; one that cannot load its code has none, and tasks would wait for it.
+  const failed = new Promise<never>((_, reject) => {
+    pool.on('error', ({ message }: Error) => reject(new Error(`its thread could not start: ${message}`)));
+  });
+  failed.catch(() => undefined);
+  const loaded = Promise.all(
+    pool.threads.map(
+      (thread) =>
+        new Promise<void>((resolve) => {
+          thread.once('message', () => resolve());
+          thread.once('exit', () => resolve());
+        }),
+    ),
+  );
+  return {
+    count,
+    threads: pool.threads,
+    run: (task, port) => Promise.race([pool.run(task, { transferList: [port] }), failed]),
+    end: async () => {
+      // Node.js aborts the process where a thread is ended while it links its modules.
+      await loaded;
+      await pool.destroy();
+    },
+  };
+}
