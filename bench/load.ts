@@ -1,7 +1,8 @@
 /**
  * `load` of eg_users against one COPY of the same rows made beforehand, in alternation: rows per second as ratios within
  * one run, with one lane and with two, and the generator's own CPU per row. Both sides send the same format through the
- * same client library; the copy of ready rows has one connection.
+ * same client library; the copy of ready rows has one connection. Both have been compiled by V8 in a round before; beside it
+ * stands what a thread does that has just started, as a command's thread has.
  */
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
@@ -11,7 +12,7 @@ import { prepare } from '../src/commands/prepare.js';
 import { loadPlan } from '../src/plan/stages.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
-import { startWorkers } from '../src/traffic/workers.js';
+import { startWorkers, type Workers } from '../src/traffic/workers.js';
 import { configFor, describeMachine, microsPerOperation, option, sleep, spread, withServer } from './measure.js';
 
 const ROWS = option('rows', 400_000);
@@ -32,7 +33,7 @@ async function timed(work: () => Promise<void>): Promise<Timed> {
   return { rowsPerSecond: ROWS / seconds, cpuPerRow: microsPerOperation((user + system) / 1e6, ROWS) };
 }
 
-async function loadOurs(cluster: Cluster, lanes: number): Promise<Timed> {
+async function loadOurs(cluster: Cluster, lanes: number, workers: Workers): Promise<Timed> {
   const config = configFor(
     cluster,
     `random_seed: 1\nmanual_table_list: [eg_users]\nconnections: ${lanes}\nexisting_rows: 0`,
@@ -45,9 +46,6 @@ async function loadOurs(cluster: Cluster, lanes: number): Promise<Timed> {
     rehearsal: null,
   });
   await client.end();
-  const workers = startWorkers(1, 'load');
-  // Threads load their code before the clock starts.
-  await sleep(1);
   return await timed(async () => {
     const { ended } = startLoading({
       plan,
@@ -69,6 +67,13 @@ async function loadOurs(cluster: Cluster, lanes: number): Promise<Timed> {
   });
 }
 
+/** By a thread that has its code, and nothing of it compiled. */
+async function loadCold(cluster: Cluster, lanes: number): Promise<Timed> {
+  const workers = startWorkers(1, 'load');
+  await sleep(1);
+  return loadOurs(cluster, lanes, workers);
+}
+
 async function readAll(client: pg.Client): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   const CHUNK = 1 << 16;
@@ -86,47 +91,59 @@ async function readAll(client: pg.Client): Promise<Buffer[]> {
 }
 
 async function copyReady(cluster: Cluster, chunks: readonly Buffer[]): Promise<Timed> {
-  const client = new pg.Client({ ...cluster.settings, password: cluster.settings.password ?? '', ssl: false });
-  await client.connect();
-  const result = await timed(async () => {
+  // As ours does, from connecting to the end of the session.
+  return await timed(async () => {
+    const client = new pg.Client({ ...cluster.settings, password: cluster.settings.password ?? '', ssl: false });
+    await client.connect();
     const stream = client.query(copyFrom('COPY eg_users FROM STDIN', { highWaterMark: 1 << 20 }));
     const finished = new Promise((resolve, reject) => stream.once('finish', resolve).once('error', reject));
     for (const bytes of chunks) if (!stream.write(bytes)) await new Promise((resolve) => stream.once('drain', resolve));
     stream.end();
     await finished;
+    await client.end();
   });
-  await client.end();
-  return result;
 }
 
 await withServer(async (cluster, client) => {
   await createDemo(client);
   const empty = () => client.query('TRUNCATE eg_users CASCADE; CHECKPOINT');
-  await empty();
-  await loadOurs(cluster, 1);
+  const pool = startWorkers(1, 'load');
+  // Its thread serves all rounds.
+  const warm: Workers = { ...pool, end: () => Promise.resolve() };
+  for (const lanes of [2, 1]) {
+    await empty();
+    await loadOurs(cluster, lanes, warm);
+  }
   const { rows } = await client.query<{ n: string }>('SELECT count(*) AS n FROM eg_users');
   if (Number(rows[0]!.n) !== ROWS) throw new Error(`${rows[0]!.n} rows instead of ${ROWS}`);
   const ready = await readAll(client);
   console.log(`${describeMachine()}; ${ROWS} rows of eg_users, ${ROUNDS} rounds`);
-  const results: { ready: Timed; one: Timed; two: Timed }[] = [];
+  const sides = {
+    'ready rows': () => copyReady(cluster, ready),
+    'one lane': () => loadOurs(cluster, 1, warm),
+    'two lanes': () => loadOurs(cluster, 2, warm),
+    'one lane, new thread': () => loadCold(cluster, 1),
+  };
+  const results: Record<keyof typeof sides, Timed>[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    await empty();
-    const copied = await copyReady(cluster, ready);
-    await empty();
-    const one = await loadOurs(cluster, 1);
-    await empty();
-    const two = await loadOurs(cluster, 2);
-    results.push({ ready: copied, one, two });
-    const text = ({ rowsPerSecond, cpuPerRow }: Timed) => `${Math.round(rowsPerSecond)}/s ${cpuPerRow.toFixed(2)} µs`;
-    console.log(`  round ${round + 1}: ready ${text(copied)}, one lane ${text(one)}, two lanes ${text(two)}`);
+    const result: Partial<Record<keyof typeof sides, Timed>> = {};
+    for (const [side, work] of Object.entries(sides)) {
+      await empty();
+      result[side as keyof typeof sides] = await work();
+    }
+    results.push(result as Record<keyof typeof sides, Timed>);
+    const text = Object.entries(result).map(
+      ([side, { rowsPerSecond, cpuPerRow }]) => `${side} ${Math.round(rowsPerSecond)}/s ${cpuPerRow.toFixed(2)} µs`,
+    );
+    console.log(`  round ${round + 1}: ${text.join(', ')}`);
   }
+  await pool.end();
   const of = (pick: (result: (typeof results)[number]) => number, digits = 2) => spread(results.map(pick), digits);
-  console.log(`ready rows: ${of(({ ready: { rowsPerSecond } }) => rowsPerSecond, 0)} rows/s`);
-  for (const lanes of ['one', 'two'] as const) {
+  for (const side of Object.keys(sides) as (keyof typeof sides)[]) {
     console.log(
-      `${lanes} lane${lanes === 'one' ? '' : 's'}: ${of((result) => result[lanes].rowsPerSecond, 0)} rows/s, ` +
-        `${of((result) => result[lanes].rowsPerSecond / result.ready.rowsPerSecond)} × ready rows, ` +
-        `${of((result) => result[lanes].cpuPerRow)} µs of CPU per row`,
+      `${side}: ${of((result) => result[side].rowsPerSecond, 0)} rows/s, ` +
+        `${of((result) => result[side].rowsPerSecond / result['ready rows'].rowsPerSecond)} × ready rows, ` +
+        `${of((result) => result[side].cpuPerRow)} µs of CPU per row`,
     );
   }
 });

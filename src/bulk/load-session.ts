@@ -67,13 +67,14 @@ export class LoadSession {
       const client = await this.connection();
       let xid: string | null = null;
       try {
-        await client.query('BEGIN');
+        const begun = await client.query<{ xid: string }>('BEGIN; SELECT pg_current_xact_id()::text AS xid');
+        // Of several statements pg returns a list.
+        const [, { rows }] = begun as unknown as [pg.QueryResult, pg.QueryResult<{ xid: string }>];
         const done = await work(client);
         if (done === null) {
           await client.query('ROLLBACK');
           return;
         }
-        const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
         xid = rows[0]!.xid;
         this.journal?.add({ lane: this.lane, stage, xid, ...done });
         await client.query('COMMIT');

@@ -56,7 +56,7 @@ const REFERENCE_DATE = '2026-01-01T00:00:00.000Z';
 
 const METHODS: Readonly<Record<Meaning, (source: Faker) => string>> = {
   email: (source) => source.internet.email().toLowerCase(),
-  fullName: (source) => source.person.fullName(),
+  fullName,
   firstName: (source) => source.person.firstName(),
   lastName: (source) => source.person.lastName(),
   username: (source) => source.internet.username(),
@@ -187,9 +187,14 @@ function fakerOn(stream: Stream): Faker {
   return own;
 }
 
+/* Of faker's own one in a few has a title; its patterns cost thirty times as much. */
+function fullName({ person }: Faker): string {
+  return `${person.firstName()} ${person.lastName()}`;
+}
+
 function jsonTail(source: Faker): string {
   const value = {
-    name: plain(source.person.fullName()),
+    name: plain(fullName(source)),
     active: source.datatype.boolean(),
     score: source.number.int({ min: -1000, max: 1000 }) / 10,
     tags: source.helpers.multiple(() => source.lorem.word(), { count: { min: 0, max: 3 } }),

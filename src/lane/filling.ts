@@ -22,7 +22,8 @@ export interface Piece {
   readonly slots: readonly number[];
 }
 
-/* A piece is written while the one before it is on its way: some kilobytes keep the server busy. */
+/* A piece is written while the one before it is on its way. The first of a batch are small, so that the server does not wait for them. */
+const FIRST_PIECE_BYTES = 1 << 14;
 const PIECE_BYTES = 1 << 17;
 /* Rows whose draws are numbered within one seed. */
 const BLOCK = 4096;
@@ -80,13 +81,14 @@ export class Filling {
   next(relation: number, most: number): Piece | null {
     const { sink } = this;
     const mark = sink.offset;
+    const enough = mark + Math.min(PIECE_BYTES, Math.max(FIRST_PIECE_BYTES, mark));
     const compiled = this.compiled.relations[relation]!;
     const columns = compiled.plan.insertColumns;
     const atOnce = this.isWrittenAtOnce[relation]!;
     const slots: number[] = [];
     let rows = 0;
     let context: InsertContext | null = null;
-    for (; rows < most && sink.offset - mark < PIECE_BYTES && this.store.hasRoom(relation); rows++) {
+    for (; rows < most && sink.offset < enough && this.store.hasRoom(relation); rows++) {
       const row = this.drawn[relation]!++;
       if (context === null || row % BLOCK === 0) context = this.contextFor(relation, Math.floor(row / BLOCK));
       if (atOnce) compiled.writeRow(columns, context.seeds, row % BLOCK, this.store.takeOrdinal(relation), sink);
