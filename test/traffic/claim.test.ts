@@ -88,3 +88,17 @@ it('rows sampled by the server fill empty tables: a row that needs a parent of i
   expect(await count(database, 'one')).toBeGreaterThan(100);
   await database.drop();
 });
+
+it('rows of a large table that was never analyzed are claimed at once', async () => {
+  // The planner expects a few hundred: compared each with each, the references to 10,000 rows take minutes.
+  const database = await createDatabase(
+    `CREATE TABLE parent (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = off); INSERT INTO parent SELECT n FROM generate_series(1, 1000001) AS n;
+     CREATE TABLE child (id int PRIMARY KEY, parent int) WITH (autovacuum_enabled = off); INSERT INTO child SELECT n, n FROM generate_series(1, 200000) AS n;
+     ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent NOT VALID`,
+  );
+  const { code, summary } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 300'));
+  expect({ code, errors: summary.errors }).toEqual({ code: 0, errors: {} });
+  expect(summary.tables['public.parent']!.delete.operations).toBeGreaterThan(5);
+  expect(summary.tables['public.parent']!.rows_expected).toBe(await count(database, 'parent'));
+  await database.drop();
+}, 60_000);
