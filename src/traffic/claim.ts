@@ -24,8 +24,7 @@ const COUNT_LIMIT = 1_000_000;
  * References are counted for all rows at once. Of a table that was never analyzed the planner expects a few hundred, and
  * would compare each with each; the high price of what is forbidden must not start its compiler either.
  */
-const BY_HASHING = 'SET enable_nestloop = off; SET jit = off';
-const AS_BEFORE = 'RESET enable_nestloop; RESET jit';
+const WITHOUT = ['enable_nestloop', 'jit'];
 
 /**
  * Claims existing rows, chosen by value: those with the smallest hash of (seed, key text), so that neither physical
@@ -42,10 +41,10 @@ export async function claimRows(
   const lanes = plan.quotas.length;
   const targeted = plan.relations.filter((relation) => relation.targeted).length;
   const claims: Claims[] = plan.relations.map((relation) => noClaims(relation.foreignKeys.length));
-  if (plan.rowSelection === 'system_rows') return claims;
+  if (plan.rowSelection === 'system_rows' || rowsAtStart.every((count) => count === 0)) return claims;
   const indexes = new Map<string, Map<string, number>>();
   const order = parentsFirst(plan);
-  await client.query(BY_HASHING);
+  for (const setting of WITHOUT) await client.query(`SET ${setting} = off`);
   for (const [done, index] of order.entries()) {
     step(`claiming rows of ${plan.relations[index]!.label}, table ${done + 1} of ${order.length}`);
     const count = rowsAtStart[index];
@@ -60,7 +59,7 @@ export async function claimRows(
     await collector.readTuples(client);
     claims[index] = collector.finish(lanes, claims, indexes);
   }
-  await client.query(AS_BEFORE);
+  for (const setting of WITHOUT) await client.query(`RESET ${setting}`);
   for (const [index, claim] of claims.entries()) {
     const owned = claim.lanes.reduce((sum, lane) => sum + (lane === PINNED ? 0 : 1), 0);
     claims[index] = { ...claim, unowned: Math.max(0, (rowsAtStart[index] ?? owned) - owned) };
