@@ -9,6 +9,8 @@ export async function copyIn(client: pg.Client, sql: string, pieces: Iterable<Bu
   let wake: () => void = () => undefined;
   stream.on('error', (error) => {
     state.failure ??= error;
+    // The stream has let go of its connection and would still write to it what waits for the socket.
+    Object.assign(stream, { flushChunk: () => true });
     wake();
   });
   for (const event of ['drain', 'finish'] as const) stream.on(event, () => wake());

@@ -97,8 +97,8 @@ export type SequenceForm =
   | { readonly kind: 'labels'; readonly values: readonly string[] }
   /** The range from the n-th value to the next, so that no two overlap; `many`: as a multirange. */
   | { readonly kind: 'span'; readonly of: SequenceForm; readonly many: boolean }
-  /** Numbers of bands in turn, written as values of another form. */
-  | { readonly kind: 'bands'; readonly of: SequenceForm; readonly bands: readonly Band[] }
+  /** Numbers of bands in turn, written as values of another form. `highest`: the highest that stood there before, 0 where there was none. */
+  | { readonly kind: 'bands'; readonly of: SequenceForm; readonly bands: readonly Band[]; readonly highest: number }
   /** One end of such a range in a column of its own: value 2n + end. */
   | { readonly kind: 'end'; readonly of: SequenceForm; readonly end: 0 | 1 };
 

@@ -1,12 +1,12 @@
 import type { Stream } from '../random/stream.js';
 import type { DayRange } from './recipe.js';
-import { Sink } from './sink.js';
+import type { Sink } from './sink.js';
 import type { Writer } from './writer.js';
 
 /* Days and microseconds count from 2000-01-01, PostgreSQL's own epoch. Nothing here reads a clock. */
 export const MICROS_PER_DAY = 86_400_000_000;
 const MICROS_PER_SECOND = 1_000_000;
-const DAY_YEAR_1 = -730_119; // 0001-01-01
+export const DAY_YEAR_1 = -730_119; // 0001-01-01
 const DAY_YEAR_9999 = 2_921_939; // 9999-12-31
 /** 2026-01-01: "now" of the generated world. */
 const REFERENCE_DAY = 9_497;
@@ -120,20 +120,15 @@ export const intervalWriter: Writer = (stream, sink) => {
   }
 };
 
-/** A day between years 1 and 9999 as text. */
-export function dayText(day: number): string {
-  const sink = new Sink(64);
-  writeDay(sink, day);
-  return sink.bytes.toString('latin1', 0, sink.offset);
-}
-
 /** Microseconds since 2000-01-01 of `2024-01-31` or `2024-01-31 12:00:00[.5]` (UTC); undefined for anything else. */
 export function parseMicros(text: string): number | undefined {
   const match = /^(\d{4})-(\d{2})-(\d{2})(?:[ T](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?)?(?:Z|\+00)?$/.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour = '0', minute = '0', second = '0', fraction = ''] = match;
-  const date = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  const back = new Date(date);
+  const back = new Date(0);
+  // Not Date.UTC: it takes the years 0 to 99 for 1900 to 1999.
+  back.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  const date = back.setUTCHours(Number(hour), Number(minute), Number(second));
   if (
     back.getUTCMonth() + 1 !== Number(month) ||
     back.getUTCDate() !== Number(day) ||

@@ -19,14 +19,15 @@ export interface KeyDraft {
 
 /**
  * Makes every unique key unique: by a column that is a function of the row's ordinal where one exists, the one of most
- * values first; else by tracking its tuples. `isForeign` columns take their values from a parent and cannot serve;
- * `isSearched` ones are under conditions that no restriction expresses.
+ * values first; else by tracking its tuples. `isForeign` columns take their values from a parent and cannot serve. A column may
+ * be `searched`, under conditions that no restriction expresses, or `ranged`, so that it has ordinals as a last resort: what
+ * decides on the partition is better drawn.
  */
 export function draftKeys(
   relation: Relation,
   columns: readonly ColumnDraft[],
   isForeign: (column: number) => boolean,
-  isSearched: (name: string) => boolean,
+  limitOf: (name: string) => 'searched' | 'ranged' | null,
   catalog: Catalog,
   minBytes: number,
 ): KeyDraft {
@@ -40,16 +41,21 @@ export function draftKeys(
     if (members.some((index) => ordinals.has(index))) continue;
     // A sequence or default of the server makes its own values.
     if (members.some((index) => columns[index]!.source === 'server')) continue;
-    let best: { index: number; unique: UniqueRecipe } | undefined;
+    let best: { index: number; unique: UniqueRecipe; rank: number } | undefined;
     for (const index of members) {
       const column = columns[index]!;
       if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
       // A search finds few values: enough for a column among others of a key, too few to number all rows.
-      if (members.length > 1 && isSearched(column.name)) continue;
+      const limit = members.length > 1 ? limitOf(column.name) : null;
+      if (limit === 'searched') continue;
       const typed = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
       const unique = typed && column.restriction ? narrowUnique(typed, column.restriction) : typed;
-      if (unique !== undefined && (best === undefined || unique.capacity > best.unique.capacity))
-        best = { index, unique };
+      if (unique === undefined) continue;
+      const { identity, sequence } = column.attribute;
+      const isCounted = identity !== 'none' || sequence !== null;
+      const rank = unique.capacity < SMALL_CAPACITY ? 0 : limit === 'ranged' ? 1 : isCounted ? 3 : 2;
+      if (best === undefined || rank > best.rank || (rank === best.rank && unique.capacity > best.unique.capacity))
+        best = { index, unique, rank };
     }
     if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY))
       ordinals.set(best.index, best.unique);

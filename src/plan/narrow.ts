@@ -1,7 +1,8 @@
 import type { Range, Restriction } from '../constraint/restriction.js';
 import { type Band, Dealer } from '../datum/bands.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
-import { dayText, MICROS_PER_DAY, parseMicros } from '../datum/temporal.js';
+import { numberText } from '../datum/sequence.js';
+import { MICROS_PER_DAY, parseMicros } from '../datum/temporal.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
 /** A recipe for a type, with boundary values that the column takes as well. */
@@ -74,25 +75,32 @@ function unitRange(
   const unit = UNITS[scale]!;
   const ends = { min: low, max: high };
   if (min !== null) {
-    const exact = Number(min.text) * unit;
+    const exact = inUnits(min.text, unit);
     if (Number.isNaN(exact)) return undefined;
     ends.min = Math.max(low, Math.ceil(exact));
     if (!min.inclusive && ends.min === exact) ends.min++;
   }
   if (max !== null) {
-    const exact = Number(max.text) * unit;
+    const exact = inUnits(max.text, unit);
     if (Number.isNaN(exact)) return undefined;
     ends.max = Math.min(high, Math.floor(exact));
     if (!max.inclusive && ends.max === exact) ends.max--;
   }
   for (const text of [...excluded].sort((a, b) => Number(a) - Number(b))) {
-    const value = Number(text) * unit;
+    const value = inUnits(text, unit);
     if (Number.isNaN(value)) return undefined;
     if (value < ends.min || value > ends.max) continue;
     if (ends.max - value >= value - ends.min) ends.min = Math.floor(value) + 1;
     else ends.max = Math.ceil(value) - 1;
   }
   return ends.min > ends.max ? undefined : ends;
+}
+
+/* 2.2 * 100 is a little more than 220. */
+function inUnits(text: string, unit: number): number {
+  const exact = Number(text) * unit;
+  const whole = Math.round(exact);
+  return Math.abs(exact - whole) <= 1e-12 * Math.abs(exact) ? whole : exact;
 }
 
 const UNITS: readonly number[] = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
@@ -179,7 +187,7 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
   }
 }
 
-/* More partitions than this take no part: the watermark of each is asked for. */
+/* Of more ranges than this some take part: the watermark of each is asked for. */
 const MOST_BANDS = 500;
 /* Where a range has no lower end. */
 const NUMBERS_BELOW = 1_000_000;
@@ -193,69 +201,76 @@ function banded(
   const { watermark } = unique;
   if (watermark.kind !== 'max' || restriction.minLength > 0 || restriction.maxLength !== null) return undefined;
   const { form } = recipe;
-  const step = Math.max(1, restriction.ranges!.length / MOST_BANDS);
-  const ranges: Range[] = [];
+  const all = restriction.ranges!.map((range) => bandOf(form, range, restriction.excluded, unique));
+  if (all.includes('unread')) return undefined;
+  const apart = withoutOverlaps((all as (Band | null)[]).flatMap((band) => band ?? []));
+  const step = Math.max(1, apart.length / MOST_BANDS);
   const bands: Band[] = [];
-  for (let at = 0; at < restriction.ranges!.length; at += step) {
-    const range = restriction.ranges![Math.floor(at)]!;
-    const band = bandOf(form, range, restriction.excluded, recipe.start, unique.capacity);
-    if (band === 'unread') return undefined;
-    if (band === null) continue;
-    ranges.push(range);
-    bands.push(band);
-  }
+  for (let at = 0; at < apart.length; at += step) bands.push(apart[Math.floor(at)]!);
   if (bands.length === 0) return undefined;
   const dealer = new Dealer(bands);
-  if (dealer.capacity < MOST_LISTED && (form.kind === 'integer' || form.kind === 'date')) {
-    const textOf = form.kind === 'integer' ? String : dayText;
-    return listed(Array.from({ length: dealer.capacity }, (_, ordinal) => textOf(dealer.numberOf(ordinal))));
-  }
+  if (dealer.capacity < MOST_LISTED && (form.kind === 'integer' || form.kind === 'date'))
+    return listed(Array.from({ length: dealer.capacity }, (_, ordinal) => numberText(form, dealer.numberOf(ordinal))));
+  const ends = bands.map(({ first, count }) => ({
+    first: numberText(form, first),
+    last: numberText(form, first + count - 1),
+  }));
   return {
-    recipe: { kind: 'sequence', form: { kind: 'bands', of: form, bands }, start: 0 },
+    recipe: { kind: 'sequence', form: { kind: 'bands', of: form, bands, highest: 0 }, start: 0 },
     capacity: dealer.capacity,
-    watermark: { kind: 'bands', expression: watermark.expression, ranges },
+    watermark: { kind: 'bands', expression: watermark.expression, bands: ends },
   };
 }
 
 /** The numbers of a form within a range; null where there are none. */
 function bandOf(
   form: SequenceForm,
-  range: Range,
+  { min, max }: Range,
   excluded: readonly string[],
-  start: number,
-  last: number,
+  { recipe, capacity, least = 0 }: UniqueRecipe,
 ): Band | null | 'unread' {
+  const start = recipe.kind === 'sequence' ? recipe.start : 0;
+  // From the usual start on, if that is within; else from the lower end, or from far enough below the upper one.
+  const from = (low: number | null, high: number): Band | null => {
+    const first = Math.max(least, low ?? (start <= high ? start : high - NUMBERS_BELOW));
+    const last = Math.min(high, capacity);
+    return first > last ? null : { first, count: last - first + 1 };
+  };
   switch (form.kind) {
     case 'integer':
     case 'decimal': {
       const scale = form.kind === 'decimal' ? form.scale : 0;
-      const isRead = [range.min, range.max].every((bound) => bound === null || !Number.isNaN(Number(bound.text)));
-      if (!isRead || scale < 0) return 'unread';
-      const within = (low: number) => unitRange({ ...range, excluded }, scale, low, last);
-      const found = within(start) ?? (range.min === null ? lowest(within(-LARGEST)) : within(-LARGEST));
-      return found === undefined ? null : { first: found.min, count: found.max - found.min + 1 };
+      if (scale < 0 || [min, max].some((bound) => bound !== null && Number.isNaN(Number(bound.text)))) return 'unread';
+      const all = unitRange({ min, max, excluded }, scale, least, capacity);
+      if (all === undefined) return null;
+      const low = start <= all.max ? Math.max(all.min, start) : all.min;
+      return from(min === null ? null : low, all.max);
     }
     case 'date':
     case 'timestamp': {
       const unit = form.kind === 'date' ? MICROS_PER_DAY : UNITS[6 - form.precision]!;
       if (excluded.length > 0) return 'unread';
-      const [low, high] = [range.min, range.max].map((bound) => (bound === null ? null : parseMicros(bound.text)));
+      const [low, high] = [min, max].map((bound) => (bound === null ? null : parseMicros(bound.text)));
       if (low === undefined || high === undefined) return 'unread';
-      const end = high === null ? last : Math.ceil(high / unit) - (range.max!.inclusive && high % unit === 0 ? 0 : 1);
-      const first = low === null ? Math.min(start, end - NUMBERS_BELOW) : firstFrom(low, unit, range.min!.inclusive);
-      return first > end ? null : { first, count: end - first + 1 };
+      return from(
+        low === null ? null : min!.inclusive ? Math.ceil(low / unit) : Math.floor(low / unit) + 1,
+        high === null ? capacity : max!.inclusive ? Math.floor(high / unit) : Math.ceil(high / unit) - 1,
+      );
     }
     default:
       return 'unread';
   }
 }
 
-function lowest(range: { min: number; max: number } | undefined): { min: number; max: number } | undefined {
-  return range && { min: Math.max(range.min, range.max - NUMBERS_BELOW), max: range.max };
-}
-
-function firstFrom(micros: number, unit: number, inclusive: boolean): number {
-  return inclusive ? Math.ceil(micros / unit) : Math.floor(micros / unit) + 1;
+/** Partitions have no number in common; branches of a CHECK may. */
+function withoutOverlaps(bands: readonly Band[]): Band[] {
+  const apart: Band[] = [];
+  for (const { first, count } of [...bands].sort((a, b) => a.first - b.first)) {
+    const before = apart.at(-1);
+    if (before === undefined || first >= before.first + before.count) apart.push({ first, count });
+    else apart[apart.length - 1] = { first: before.first, count: Math.max(before.count, first + count - before.first) };
+  }
+  return apart;
 }
 
 /* As in sequence-for.ts: room for a salt, a number, and something to read. */

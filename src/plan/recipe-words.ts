@@ -113,7 +113,9 @@ function formInWords(form: SequenceForm): string {
     case 'span':
       return `ranges of ${formInWords(form.of).replace('unique ', '')} that follow each other`;
     case 'bands':
-      return `${formInWords(form.of)} of ${form.bands.length} ranges in turn`;
+      return form.bands.length === 1
+        ? `${formInWords(form.of)} within a range`
+        : `${formInWords(form.of)} of ${form.bands.length} ranges in turn`;
     case 'end':
       return `${form.end === 0 ? 'lower' : 'upper'} ends of ranges that follow each other`;
     case 'date':

@@ -87,14 +87,16 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const held = relation.referencedBy.flatMap(({ referencedColumns }) =>
     referencedColumns.map((name) => columnIndex.get(name)!),
   );
-  const searched = new Set(
-    unsolved.filter((condition) => !ranged.has(condition)).flatMap(({ expression }) => columnsOf(expression)),
-  );
+  const limited = new Map<string, 'searched' | 'ranged'>();
+  for (const condition of unsolved) {
+    for (const name of columnsOf(condition.expression))
+      if (limited.get(name) !== 'searched') limited.set(name, ranged.has(condition) ? 'ranged' : 'searched');
+  }
   const keys = draftKeys(
     { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
     columns,
     (column) => foreignColumns.has(column),
-    (name) => searched.has(name),
+    (name) => limited.get(name) ?? null,
     catalog,
     config.generator.min_col_size_bytes,
   );

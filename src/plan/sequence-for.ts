@@ -1,7 +1,7 @@
 import type { Attribute, Type } from '../catalog/model.js';
-import type { Range } from '../constraint/restriction.js';
 import { meaningOf } from '../datum/meaning.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
+import { DAY_YEAR_1 } from '../datum/temporal.js';
 import { numericModifier, OID } from './oid.js';
 
 /** A recipe that gives every ordinal another value, and how many ordinals it can tell apart. */
@@ -9,14 +9,20 @@ export interface UniqueRecipe {
   readonly recipe: Recipe;
   /** Values that fit the type, from the smallest possible start. */
   readonly capacity: number;
+  /** Of a counted form, the lowest number that the type has; undefined: none below the start. */
+  readonly least?: number;
   /**
    * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
    * the sequence (or over another one, `column`); `salt`: the smallest and largest value join the stream, so that no draw repeats; `taken`: those of
-   * a few values that are there; `bands`: `max` for each range alone; or nothing.
+   * a few values that are there; `bands`: `max` and `min` for each alone; or nothing.
    */
   readonly watermark:
     | { readonly kind: 'max'; readonly expression: string; readonly column?: string }
-    | { readonly kind: 'bands'; readonly expression: string; readonly ranges: readonly Range[] }
+    | {
+        readonly kind: 'bands';
+        readonly expression: string;
+        readonly bands: readonly { readonly first: string; readonly last: string }[];
+      }
     | { readonly kind: 'salt' }
     | { readonly kind: 'taken' }
     | { readonly kind: 'none' };
@@ -76,27 +82,25 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
     capacity: number,
     expression: string | null,
     start = 0,
+    least = start,
   ): UniqueRecipe => ({
     recipe: { kind: 'sequence', form, start },
     capacity,
+    least,
     watermark: expression === null ? { kind: 'none' } : { kind: 'max', expression },
   });
   switch (oid) {
     case OID.int2:
-      return counted({ kind: 'integer' }, 32_767, 'max(c)', 1);
+      return counted({ kind: 'integer' }, 32_767, 'max(c)', 1, -32_768);
     case OID.int4:
-      return counted({ kind: 'integer' }, 2_147_483_647, 'max(c)', 1);
+      return counted({ kind: 'integer' }, 2_147_483_647, 'max(c)', 1, -2_147_483_648);
     case OID.int8:
-      return counted({ kind: 'integer' }, UNBOUNDED - 1, 'max(c)', 1);
+      return counted({ kind: 'integer' }, UNBOUNDED - 1, 'max(c)', 1, 1 - UNBOUNDED);
     case OID.numeric: {
       const { precision, scale } = modifier < 4 ? { precision: 15, scale: 0 } : numericModifier(modifier);
       if (scale > 15 || scale < 0) return undefined;
-      return counted(
-        { kind: 'decimal', scale },
-        POWERS[Math.min(15, precision)]! - 1,
-        `trunc(max(c) * ${POWERS[scale]})`,
-        1,
-      );
+      const most = POWERS[Math.min(15, precision)]! - 1;
+      return counted({ kind: 'decimal', scale }, most, `trunc(max(c) * ${POWERS[scale]})`, 1, -most);
     }
     case OID.float4:
       return counted({ kind: 'integer' }, 16_777_216, null);
@@ -113,7 +117,13 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
     case OID.bytea:
       return drawn({ kind: 'bytes', minBytes: Math.max(16, minBytes) });
     case OID.date:
-      return counted({ kind: 'date' }, 2_921_939, `max(c) FILTER (WHERE isfinite(c)) - '2000-01-01'::date`);
+      return counted(
+        { kind: 'date' },
+        2_921_939,
+        `max(c) FILTER (WHERE isfinite(c)) - '2000-01-01'::date`,
+        0,
+        DAY_YEAR_1,
+      );
     case OID.timestamp:
     case OID.timestamptz: {
       const precision = modifier < 0 ? 6 : modifier;
@@ -121,8 +131,10 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
       const seconds = `extract(epoch FROM max(c) FILTER (WHERE isfinite(c)) - '2000-01-01'::${zone ? 'timestamptz' : 'timestamp'})`;
       return counted(
         { kind: 'timestamp', zone, precision },
-        200_000_000 * 1000 * POWERS[precision]!,
+        Math.floor(UNBOUNDED / POWERS[6 - precision]!),
         `trunc(${seconds} * ${POWERS[precision]})`,
+        0,
+        Math.ceil(-UNBOUNDED / POWERS[6 - precision]!),
       );
     }
     case OID.time:

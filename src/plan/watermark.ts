@@ -1,5 +1,4 @@
 import { quoteIdentifier, type Relation, rowsOf } from '../catalog/model.js';
-import type { Range } from '../constraint/restriction.js';
 import type { Band } from '../datum/bands.js';
 import { split } from '../random/seed.js';
 import type { Draft } from './build.js';
@@ -25,11 +24,18 @@ export function watermarkQuestions(draft: Draft): Question[] {
       const expression = watermark.expression.replaceAll(/\bc\b/g, column);
       questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });
     } else if (watermark.kind === 'bands') {
-      const expression = watermark.expression.replaceAll(/\bc\b/g, column);
-      const highest = watermark.ranges.map(
-        (range) => `(SELECT (${expression})::text FROM ${table} AS t WHERE ${within(range, column)})`,
-      );
-      questions.push({ ordinal, sql: `SELECT array_to_json(ARRAY[${highest.join(', ')}])::text, NULL::text` });
+      const highest = watermark.expression.replaceAll(/\bc\b/g, column);
+      // Ends of our own making: no quote is among them.
+      const ends = (expression: string) =>
+        watermark.bands.map(
+          ({ first, last }) =>
+            `(SELECT (${expression})::text FROM ${table} AS t WHERE ${column} BETWEEN '${first}' AND '${last}')`,
+        );
+      const list = (texts: readonly string[]) => `array_to_json(ARRAY[${texts.join(', ')}])::text`;
+      questions.push({
+        ordinal,
+        sql: `SELECT ${list(ends(highest))}, ${list(ends(highest.replaceAll('max(', 'min(')))}`,
+      });
     } else if (watermark.kind === 'taken') {
       questions.push({
         ordinal,
@@ -46,15 +52,6 @@ export function watermarkQuestions(draft: Draft): Question[] {
     }
   }
   return questions;
-}
-
-/* Ends that were read as numbers or dates: no quote is among them. */
-function within({ min, max }: Range, column: string): string {
-  const conditions = [
-    ...(min === null ? [] : [`${column} >${min.inclusive ? '=' : ''} '${min.text}'`]),
-    ...(max === null ? [] : [`${column} <${max.inclusive ? '=' : ''} '${max.text}'`]),
-  ];
-  return conditions.length === 0 ? 'true' : conditions.join(' AND ');
 }
 
 export type Answer = readonly [string | null, string | null];
@@ -142,13 +139,16 @@ function move(
     return { column: { ...column, recipe: { ...recipe, form: { ...recipe.form, values } } }, capacity: free.length };
   }
   if (recipe.form.kind === 'bands') {
-    const highest = JSON.parse(answer[0]) as (string | null)[];
+    const [highest, lowest] = answer.map((texts) => JSON.parse(texts!) as (string | null)[]);
     const bands = recipe.form.bands
-      .map((band, at) => above(band, highest[at] ?? null))
+      .map((band, at) => beside(band, highest![at] ?? null, lowest![at] ?? null))
       .filter(({ count }) => count > 0);
     if (bands.length === 0) return { column, capacity: 0 };
-    const capacity = bands.reduce((sum, { count }) => sum + count, 0);
-    return { column: { ...column, recipe: { ...recipe, form: { ...recipe.form, bands } } }, capacity };
+    const form = { ...recipe.form, bands, highest: Math.max(0, ...highest!.map(Number)) };
+    return {
+      column: { ...column, recipe: { ...recipe, form } },
+      capacity: bands.reduce((sum, { count }) => sum + count, 0),
+    };
   }
   if (gap !== undefined && gap[0] !== null) {
     return { column: { ...column, recipe: { ...recipe, start: Number(gap[0]) + 1 } }, capacity: Number(gap[1]) };
@@ -160,9 +160,12 @@ function move(
   return { column: { ...column, recipe: { ...recipe, start } }, capacity: unique.capacity - start };
 }
 
-function above({ first, count }: Band, highest: string | null): Band {
-  const start = highest === null ? first : Math.max(first, Number(highest) + 1);
-  return { first: start, count: first + count - start };
+/** What is left of a band above the highest number that stands in it, or below the lowest where that is more. */
+function beside({ first, count }: Band, highest: string | null, lowest: string | null): Band {
+  if (highest === null || lowest === null) return { first, count };
+  const above = { first: Number(highest) + 1, count: first + count - Number(highest) - 1 };
+  const below = { first, count: Number(lowest) - first };
+  return above.count >= Math.min(ROOM, below.count) ? above : below;
 }
 
 function startOf(recipe: ColumnPlan['recipe']): number {

@@ -14,6 +14,8 @@ export interface OwnedSequence {
   readonly start: number;
   /** Up to here values are kept free for it. */
   readonly end: number;
+  /** True where keys may stand above it, in partitions that take no part. */
+  readonly isBanded?: boolean;
 }
 
 /** Values kept free for a run without an end; a run with one reserves what it can use at most. */
@@ -41,7 +43,11 @@ export function ownedSequences(plan: Plan, relations: readonly Relation[]): Owne
   );
 }
 
-function blockOf(form: SequenceForm, start: number, size: number): Pick<OwnedSequence, 'start' | 'end'> | null {
+function blockOf(
+  form: SequenceForm,
+  start: number,
+  size: number,
+): Pick<OwnedSequence, 'start' | 'end' | 'isBanded'> | null {
   switch (form.kind) {
     case 'integer':
       return { start, end: start + size };
@@ -51,7 +57,7 @@ function blockOf(form: SequenceForm, start: number, size: number): Pick<OwnedSeq
       if (blockOf(form.of, 0, 0) === null) return null;
       // The application goes on behind the highest value of all, wherever it is.
       const last = form.bands.reduce((high, band) => (band.first > high.first ? band : high));
-      return { start: 1, end: last.first + Math.min(last.count, size) };
+      return { start: form.highest + 1, end: last.first + Math.min(last.count, size), isBanded: true };
     }
     // Of a text column: words of ours are none of its numbers.
     default:
@@ -75,8 +81,12 @@ function blockSize(plan: Plan): number {
 export async function reserveSequences(client: pg.Client, sequences: readonly OwnedSequence[]): Promise<string[]> {
   return moveAll(
     client,
-    sequences.map(({ name, end }) => ({ name, move: moving(name, String(end)) })),
+    sequences.map((sequence) => ({ name: sequence.name, move: moving(sequence.name, reservedEnd(sequence)) })),
   );
+}
+
+function reservedEnd({ table, column, end, isBanded }: OwnedSequence): string {
+  return isBanded ? `greatest(${end}, (SELECT max(${column}) FROM ${table}))` : String(end);
 }
 
 /**

@@ -8,7 +8,7 @@ export interface Workers {
   readonly threads: readonly Worker[];
   /**
    * Hands a task with its port to a thread that is free.
-   * @throws Error where the thread ends before it answers, or no thread can start.
+   * @throws Error where the thread ends before it answers, or one cannot start.
    */
   run(task: object, port: MessagePort): Promise<unknown>;
   /** Ends the threads. */
@@ -28,9 +28,13 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
     // What an operation leaves behind dies young; V8's default of 48 MB per thread buys no speed here.
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
   });
-  // A thread that ends with a task rejects that; one that cannot load its code has none, and tasks would wait for it.
+  pool.on('error', () => undefined);
+  // A thread that ends with a task rejects that; for one that cannot load its code tasks would wait.
   const failed = new Promise<never>((_, reject) => {
-    pool.on('error', ({ message }: Error) => reject(new Error(`its thread could not start: ${message}`)));
+    for (const thread of pool.threads) {
+      const fail = ({ message }: Error) => reject(new Error(`its thread could not start: ${message}`));
+      thread.once('error', fail).once('message', () => thread.off('error', fail));
+    }
   });
   failed.catch(() => undefined);
   const loaded = Promise.all(

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -154,7 +155,7 @@ describe('load', () => {
           expect(stopped.summary.exit.reason).toContain('the same command goes on from there');
         } else expect(stopped.code).toBeNull();
       }
-      const other = await load(yaml(database), ['--rows', '9000'], { file });
+      const other = await load(yaml(database), ['--rows', '30000'], { file });
       expect(other.code).toBe(1);
       expect(other.stderr).toContain('with --rows 8000: repeat it as it was');
       const last = await load(yaml(database), ['--rows', '8000'], { file });
@@ -198,6 +199,41 @@ describe('load', () => {
     expect(summary.tables['public.a']).toMatchObject({ rows: 10_000, rows_expected: 10_000 });
     expect(summary.tables['public.a']!.refused).toBeGreaterThanOrEqual(10);
     expect(summary.tables['public.b']).toMatchObject({ rows: 10_000, refused: 0 });
+    await rowsOf(database, summary);
+    await database.drop();
+  });
+
+  it('survives a refusal while rows wait for a slow network', async () => {
+    const database = await createDatabase(`CREATE TABLE a (id int PRIMARY KEY, v text, w text);
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.id = 17000 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION refuse();`);
+    // Ten megabytes a second: most of a batch is still to be sent when its first rows are refused.
+    const slow = createServer((near) => {
+      const far = dial(database.port, '127.0.0.1');
+      near.on('data', (bytes) => {
+        far.write(bytes);
+        near.pause();
+        setTimeout(() => near.resume(), bytes.length / 10_000);
+      });
+      far.on('data', (bytes) => near.write(bytes));
+      for (const [socket, other] of [
+        [near, far],
+        [far, near],
+      ] as const)
+        socket.on('error', () => other.destroy()).on('close', () => other.destroy());
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    const yaml = configFor(database, `${SETTINGS}\nconnections: 1\nrehearse: false\nmin_col_size_bytes: 400`);
+    const { port } = slow.address() as AddressInfo;
+    const { code, summary, stderr } = await load(yaml.replace(`port: ${database.port}`, `port: ${port}`), [
+      '--rows',
+      '30000',
+    ]);
+    expect(stderr).not.toContain('ended');
+    expect(code).toBe(0);
+    expect(summary.tables['public.a']).toMatchObject({ rows: 30_000, rows_expected: 30_000, refused: 1 });
+    slow.close();
     await rowsOf(database, summary);
     await database.drop();
   });

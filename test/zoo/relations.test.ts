@@ -27,8 +27,9 @@ it('partition-range-of-a-unique-column: a second run goes on above the keys in e
   expect(summary.errors).toEqual({});
   const [low, middle, high] = await bounds();
   expect(low!.low).toBe(701);
-  // One place is left above what stands there: it is used, and the others go on.
-  expect(middle).toEqual({ low: 5999, high: 5999 });
+  // One place is left above what stands there: those below it are used.
+  expect(middle!.low).toBe(5000);
+  expect(middle!.high).toBeLessThan(5998);
   expect(high!.low).toBe(9000);
   const { rows } = await client.query<{ id: number }>("INSERT INTO a (v) VALUES ('theirs') RETURNING id");
   expect(rows[0]!.id).toBe(high!.high + 1);
