@@ -97,11 +97,6 @@ export class Sink {
     for (let shift = (count - 1) * 4; shift >= 0; shift -= 4) bytes[at++] = HEX[(value >>> shift) & 15]!;
     this.offset = at;
   }
-
-  /** Bytes from a mark to here, as a copy. */
-  copyFrom(mark: number): Buffer {
-    return Buffer.from(this.bytes.subarray(mark, this.offset));
-  }
 }
 
 /* Bytes that a loop copies sooner than a view of them is made and copied. */
