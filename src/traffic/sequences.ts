@@ -10,7 +10,7 @@ export interface OwnedSequence {
   /** Table and column, quoted. */
   readonly table: string;
   readonly column: string;
-  /** The first value that the run uses. */
+  /** Behind the highest value that stood there before: where it goes on if the run leaves none above. */
   readonly start: number;
   /** Up to here values are kept free for it. */
   readonly end: number;
@@ -43,6 +43,7 @@ export function ownedSequences(plan: Plan, relations: readonly Relation[]): Owne
   );
 }
 
+/** What is kept free of a sequence for a column of this form; null where its values are none of the sequence's. */
 function blockOf(
   form: SequenceForm,
   start: number,
