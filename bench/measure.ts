@@ -71,6 +71,7 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
   const traffic = startTraffic({
     plan,
     claims: prepared.claims,
+    sinceXid: prepared.sinceXid,
     connection: cluster.settings,
     workers: startWorkers(workerCount(generator.workers, plan.quotas.length), 'traffic'),
     runId: 'bench',

@@ -258,7 +258,7 @@ export class LaneLoader {
           const values = parametersOf(operation.bytes, statement);
           const result = await client.query<(string | null)[]>({ text: statement.shape.sql, values, rowMode: 'array' });
           rows.push(result.rowCount ?? 0);
-          returned.push(statement.shape.returnsRows ? result.rows : null);
+          returned.push(statement.shape.returned > 0 ? result.rows : null);
         }
         effect = { rows, returned };
         return { pieces: 0, refused: [], taken: 0, effect };

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
 import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/outcome.js';
-import { endBackend } from '../traffic/recovery.js';
+import { endBackend, statusOf } from '../traffic/recovery.js';
 import { connect } from '../traffic/session.js';
 import type { Entry, Journal } from './journal.js';
 
@@ -112,7 +112,7 @@ export class LoadSession {
       const client = await this.connection();
       try {
         await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
-        return xid !== null && (await isCommitted(client, xid));
+        return xid !== null && (await statusOf(client, xid)) === 'committed';
       } catch (error) {
         // This connection was lost as well.
         if (isRefusal(error) || !isLoss(error)) throw error;
@@ -160,12 +160,6 @@ export class Ended extends Error {
     super();
     this.end = end;
   }
-}
-
-/** True where a transaction is known to have been committed; its backend must have left. */
-async function isCommitted(client: pg.Client, xid: string): Promise<boolean> {
-  const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [xid]);
-  return rows[0]!.status === 'committed';
 }
 
 export function isRefusal(error: unknown): error is pg.DatabaseError {

@@ -69,6 +69,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const traffic = startTraffic({
     plan,
     claims: prepared.claims,
+    sinceXid: prepared.sinceXid,
     connection: config.connection,
     workers: job.workers,
     runId,

@@ -6,6 +6,7 @@ import type { Operation } from '../lane/operation.js';
 import { play, SILENT } from '../lane/play.js';
 import type { Transaction } from '../lane/transaction.js';
 import type { Finding, Plan } from '../plan/plan.js';
+import { quoted } from './explain.js';
 
 const SAMPLE = 5;
 
@@ -66,7 +67,7 @@ function describeOperation(
   return [
     `-- lane ${lane}, operation ${number}: ${kind} on ${plan.relations[relation]!.label}`,
     ...statements.flatMap((statement) => {
-      const values = parametersOf(bytes, statement).map((value) => (value === null ? 'NULL' : JSON.stringify(value)));
+      const values = parametersOf(bytes, statement).map(quoted);
       return [`${statement.shape.sql}`, `  -- ${values.join(', ')}`];
     }),
   ];

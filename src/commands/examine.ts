@@ -21,6 +21,7 @@ import {
   type RowCounts,
   unreachableTables,
 } from '../traffic/claim.js';
+import { oldestXid } from '../traffic/recovery.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 import { checkOverrides } from './overrides.js';
 import { prove } from './prove.js';
@@ -32,6 +33,8 @@ export interface Prepared extends Claimed {
   readonly plan: Plan;
   readonly findings: readonly Finding[];
   readonly reproducibleBecause: readonly string[];
+  /** A transaction id that no row of the run is older than. */
+  readonly sinceXid: string;
   /** Sequences that the run moves: to be settled when it has ended. */
   readonly sequences: readonly OwnedSequence[];
 }
@@ -127,6 +130,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   return {
     catalog,
     plan,
+    sinceXid: await oldestXid(client),
     findings: [
       ...draft.findings,
       ...rehearsed.findings,

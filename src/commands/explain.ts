@@ -4,6 +4,7 @@ import type { ClaimSet } from '../lane/claims.js';
 import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
 import type { Operation, Statement } from '../lane/operation.js';
+import { isUntold } from '../lane/outcome.js';
 import { play, SILENT } from '../lane/play.js';
 import type { Member, Transaction } from '../lane/transaction.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
@@ -117,6 +118,8 @@ function describeValue(relation: RelationPlan, column: number, value: string | n
   return `    ${name} = ${quoted(value)}${source === 'drawn' ? '' : ` (${source})`}`;
 }
 
-function quoted(value: string | null): string {
-  return value === null ? 'NULL' : JSON.stringify(value);
+/** A value as people read it. */
+export function quoted(value: string | null): string {
+  if (value === null) return 'NULL';
+  return isUntold(value) ? `(told by the server after ${value.slice(1)})` : JSON.stringify(value);
 }

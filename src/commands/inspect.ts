@@ -27,6 +27,8 @@ interface TableReport {
   /** By the server's estimate; null where it has none. */
   readonly rows_estimated: number | null;
   readonly key: readonly string[];
+  /** A column that tells the run's rows apart where they have no key of ours; null: there is none, or no need. */
+  readonly mark: string | null;
   readonly operations: Readonly<Record<OperationKind, boolean>>;
   readonly columns: readonly { readonly name: string; readonly type: string; readonly recipe: string }[];
   readonly constraints: readonly Omit<ConstraintNote, 'relation'>[];
@@ -112,6 +114,7 @@ function reportOf(
         table: labelOf(relations[index]!),
         rows_estimated: estimatedRows < 0 ? null : estimatedRows,
         key: relation.key.map((column) => relation.columns[column]!.name),
+        mark: relation.columns[relation.mark]?.name ?? null,
         operations: { insert: runs('insert'), update: runs('update'), delete: runs('delete') },
         columns: relation.columns.map((column, position) => ({
           name: column.name,
@@ -143,6 +146,7 @@ function tableText({
   table,
   rows_estimated: rows,
   key,
+  mark,
   operations,
   columns,
   constraints,
@@ -150,7 +154,7 @@ function tableText({
 }: TableReport): string[] {
   const running = OPERATION_KINDS.filter((kind) => operations[kind]).map((kind) => kind.toUpperCase());
   const known = rows === null ? 'rows not estimated' : `about ${rows} rows`;
-  const named = key.length === 0 ? 'no key' : `key ${key.join(', ')}`;
+  const named = `${key.length === 0 ? 'no key' : `key ${key.join(', ')}`}${mark === null ? '' : `, rows told apart by ${mark}`}`;
   const width = Math.max(0, ...columns.map(({ name, type }) => name.length + type.length + 1));
   return [
     `${table}: ${running.length === 0 ? 'nothing runs' : running.join(', ')} (${known}, ${named})`,

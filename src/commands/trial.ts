@@ -56,7 +56,11 @@ export async function tryAll(
     lose = (reason) => reject(SetupError.of('the rehearsal', `the connection was lost (${reason})`));
   });
   lost.catch(() => undefined);
-  const stage = { session: new LaneSession(client, MOST_PREPARED, (reason) => lose(reason)), lost, compiled };
+  const stage = {
+    session: new LaneSession(client, MOST_PREPARED, { onLost: (reason) => lose(reason), onReceipt: () => undefined }),
+    lost,
+    compiled,
+  };
   const refusals: Refusal[] = [];
   const chosen = new Set(plan.choices.map(({ relation, operation }) => `${relation}/${operation}`));
   try {
@@ -120,7 +124,7 @@ async function tryOne(
 /** Sends a transaction within a savepoint, as a lane would, and has deferred constraints looked at. */
 async function execute(session: LaneSession, lost: Promise<never>, transaction: Transaction): Promise<Outcome> {
   const { client } = session;
-  const sent = new Promise<Outcome>((resolve) => session.send(transaction, resolve));
+  const sent = new Promise<Outcome>((resolve) => session.sendAlone(transaction, resolve));
   const outcome = await Promise.race([sent, lost]);
   try {
     if (outcome.kind === 'committed')

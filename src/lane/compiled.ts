@@ -4,6 +4,7 @@ import { Pools } from '../datum/pool.js';
 import { isPlain, usesFakerSeed } from '../datum/recipe.js';
 import type { TupleSink } from '../datum/sink.js';
 import type { Writer } from '../datum/writer.js';
+import { AMPLE_CAPACITY } from '../plan/keys.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
@@ -53,9 +54,6 @@ export function operationSeeds(lane: OperationSeeds, number: number, attempt: nu
     faker: splitNumber(splitNumber(lane.faker, number), attempt),
   };
 }
-
-/* With fewer ordinals than this inserts and updates share them. */
-const AMPLE_CAPACITY = 10_000_000;
 
 export class CompiledRelation {
   readonly plan: RelationPlan;

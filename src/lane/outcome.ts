@@ -8,6 +8,18 @@ export interface Effect {
   readonly returned: readonly (readonly (readonly (string | null)[])[] | null)[];
 }
 
+/* No text of PostgreSQL's holds this character. */
+const UNTOLD = '\0';
+
+/** Stands for what the server would have told, where a lane is played without one. */
+export function untold(what: string): string {
+  return `${UNTOLD}${what}`;
+}
+
+export function isUntold(text: string | null): boolean {
+  return text?.startsWith(UNTOLD) ?? false;
+}
+
 /** What happened to a transaction. A refused statement is data, not an exception. */
 export type Outcome =
   /** It ended as intended, by COMMIT or by ROLLBACK. */

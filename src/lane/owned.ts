@@ -122,7 +122,7 @@ export class OwnedRows implements Rows {
     const { plan, namedIndex } = this.compiled.relations[statement.relation]!;
     const keyspace = this.store.keyspaces[statement.relation]!;
     for (const [row, slot] of statement.slots.entries()) {
-      if (statement.shape.returnsRows) {
+      if (statement.shape.returned > 0) {
         const values = returned?.[row];
         // A trigger or rule swallowed the row: it is not there.
         if (values === undefined) {

@@ -103,9 +103,8 @@ export class SampledRows implements Rows {
     // A parent may be allowed one child.
     const rows = given.size > 0 ? 1 : wanted;
     const columns = compiled.insertedColumns(seeds);
-    const shape = this.compiled.shapes.other(
-      `si/${relation}/${rows}/${columns.length}/${[...given.keys()].join()}`,
-      () => insertSql(compiled, { columns, rows, given, parentSample: this.parentSample, relation }),
+    const shape = this.shape(`si/${relation}/${rows}/${columns.length}/${[...given.keys()].join()}`, () =>
+      insertSql(compiled, { columns, rows, given, parentSample: this.parentSample, relation }),
     );
     const from = beginBind(this.sink, shape.parameters);
     const texts: (string | null | undefined)[] = [];
@@ -133,7 +132,7 @@ export class SampledRows implements Rows {
       'insert',
       rows,
       relation === operation.relation && depth === (operation.attempt > 0 ? 0 : NESTED_PARENTS),
-      columns.filter((column) => plan.columns[column]!.source !== 'foreign' || given.has(column)),
+      columns.filter((column) => isWritten(plan, column, given)),
     );
     return texts;
   }
@@ -171,9 +170,7 @@ export class SampledRows implements Rows {
     this.stream.restart(seeds.random, UPDATE_LABEL, 0);
     const index = this.stream.below(sets.length);
     const set = sets[index]!;
-    const shape = this.compiled.shapes.other(`su/${relation}/${index}`, () =>
-      updateSql(compiled.plan, set, rows, this.sampleFrom),
-    );
+    const shape = this.shape(`su/${relation}/${index}`, () => updateSql(compiled.plan, set, rows, this.sampleFrom));
     const from = beginBind(this.sink, shape.parameters);
     for (let row = 0; row < rows; row++) {
       const ordinal = this.nextOrdinal[relation]!;
@@ -197,10 +194,10 @@ export class SampledRows implements Rows {
     const isReferenced = plan.incoming.length > 0;
     if (isReferenced) {
       // Means to change no row: it is not counted.
-      const pick = this.compiled.shapes.other(`sp/${relation}`, () => pickSql(plan, rows, this.sampleFrom));
+      const pick = this.shape(`sp/${relation}`, () => pickSql(plan, rows, this.sampleFrom));
       this.finish(operation, pick, beginBind(this.sink, 0), relation, 'delete', 0, false);
     }
-    const shape = this.compiled.shapes.other(`sd/${relation}`, () =>
+    const shape = this.shape(`sd/${relation}`, () =>
       isReferenced ? deletePickedSql(plan) : deleteSql(plan, rows, this.sampleFrom),
     );
     this.finish(operation, shape, beginBind(this.sink, 0), relation, 'delete', rows, true);
@@ -229,6 +226,11 @@ export class SampledRows implements Rows {
     });
   }
 
+  /* Without receipts: they would halve the speed. What became of a lost answer is said to be unknown instead. */
+  private shape(key: string, build: () => { sql: string; parameters: number }): Shape {
+    return this.compiled.shapes.other(key, build, false);
+  }
+
   /** Sets without columns of foreign keys: a sampled parent could be missing. */
   private updatableSets(plan: RelationPlan): readonly (readonly number[])[] {
     const sets = plan.updateSets.map((set) => set.filter((column) => plan.columns[column]!.source !== 'foreign'));
@@ -245,6 +247,11 @@ export class SampledRows implements Rows {
 }
 
 const NONE_GIVEN: ReadonlyMap<number, string> = new Map();
+
+/** True for a column whose value is ours: parents of others are sampled. */
+function isWritten({ columns }: RelationPlan, column: number, given: ReadonlyMap<number, string>): boolean {
+  return columns[column]!.source !== 'foreign' || given.has(column);
+}
 
 /** The value that was written at a mark. */
 function textAt({ bytes }: BindSink, mark: number): string | null {
@@ -302,8 +309,8 @@ function insertSql(
   };
 }
 
-/** True for a table of few rows: its key has a list of values. */
-function isListed({ columns, key }: RelationPlan): boolean {
+/** True for a table of few rows: its key has a list of values, and those that are taken are skipped. */
+export function isListed({ columns, key }: RelationPlan): boolean {
   return key.some((column) => {
     const { recipe, source } = columns[column]!;
     return source === 'ordinal' && recipe.kind === 'sequence' && recipe.form.kind === 'labels';

@@ -5,16 +5,26 @@ export interface Shape {
   readonly id: number;
   readonly sql: string;
   readonly parameters: number;
-  readonly returnsRows: boolean;
-  /** True where the last column returned says whether the row moved to another partition. */
+  /** Columns that it returns of each row, beside the last one of `reportsMove`. */
+  readonly returned: number;
+  /** True where the rows could not tell whether it took effect, since others may look like those that it writes: see `Transaction`. */
+  readonly needsReceipt: boolean;
+  /** True where a last column says whether the row moved to another partition. */
   readonly reportsMove: boolean;
 }
 
 /** A tie to one version of a row without a key: where it lies, and what it holds. */
 const rowHash = (alias: string) => `hashtextextended(${alias}::text, 0)`;
-const ROW_NAME = `t.ctid::text, ${rowHash('t')}::text`;
+const ROW_NAME = ['t.ctid::text', `${rowHash('t')}::text`];
 /* A subquery in RETURNING still sees the row where it was. */
 const MOVED = '(t.tableoid <> (SELECT before.tableoid FROM ';
+
+/** A statement's text, and what it returns of each row. */
+interface Text {
+  readonly sql: string;
+  readonly parameters: number;
+  readonly returned?: readonly string[];
+}
 
 /**
  * The statements of a plan, one object per text. Updates and deletes name one row each and travel together in a
@@ -42,12 +52,13 @@ export class Shapes {
     const plan = this.relations[relation]!;
     const build = () => {
       const parameters = new Parameters();
-      const sql = insertSql(plan, rows, columns, parameters) + this.returning(plan);
-      return { sql, parameters: parameters.count };
+      const sql = insertSql(plan, rows, columns, parameters);
+      return { sql, parameters: parameters.count, returned: nameOf(plan) };
     };
-    if (columns !== plan.insertColumns) return this.other(`defaults/${relation}/${rows}`, build);
+    const needsReceipt = !isFound(plan, columns);
+    if (columns !== plan.insertColumns) return this.other(`defaults/${relation}/${rows}`, build, needsReceipt);
     const known = this.inserts[relation]!;
-    known[rows] ??= this.create(build);
+    known[rows] ??= this.create(build, needsReceipt);
     return known[rows];
   }
 
@@ -58,14 +69,16 @@ export class Shapes {
     rows: number,
   ): Shape {
     const name = [...others, { relation, rows }].map((each) => `${each.relation}x${each.rows}`).join();
-    return this.other(`together/${name}`, () => {
+    const plan = this.relations[relation]!;
+    const build = () => {
       const parameters = new Parameters();
       const parts = others.map(
         (each, index) => `i${index} AS (${this.insertAll(each.relation, each.rows, parameters)})`,
       );
-      const sql = `WITH ${parts.join(', ')} ${this.insertAll(relation, rows, parameters)}${this.returning(this.relations[relation]!)}`;
-      return { sql, parameters: parameters.count };
-    });
+      const sql = `WITH ${parts.join(', ')} ${this.insertAll(relation, rows, parameters)}`;
+      return { sql, parameters: parameters.count, returned: nameOf(plan) };
+    };
+    return this.other(`together/${name}`, build, !isFound(plan, plan.insertColumns));
   }
 
   private insertAll(relation: number, rows: number, parameters: Parameters): string {
@@ -75,62 +88,75 @@ export class Shapes {
 
   /** Parameters: the set's columns, then the row's name. */
   update(relation: number, set: number): Shape {
+    const plan = this.relations[relation]!;
     const known = this.updates[relation]!;
-    known[set] ??= this.create(() => {
-      const plan = this.relations[relation]!;
-      return updateSql(plan, plan.updateSets[set]!);
-    });
+    const columns = plan.updateSets[set]!;
+    known[set] ??= this.create(() => updateSql(plan, columns), !isKept(plan, columns));
     return known[set];
   }
 
   /** Parameters: the columns written anew, then the row's name. */
   rekey(relation: number): Shape {
-    return this.other(`rekey/${relation}`, () => {
-      const plan = this.relations[relation]!;
-      return updateSql(plan, plan.rekeyed);
-    });
+    const plan = this.relations[relation]!;
+    return this.other(`rekey/${relation}`, () => updateSql(plan, plan.rekeyed), !isFound(plan, plan.rekeyed));
   }
 
   /** Parameters: some columns' values, then the row's name. */
   set(relation: number, columns: readonly number[]): Shape {
-    return this.other(`set/${relation}/${columns.join()}`, () => updateSql(this.relations[relation]!, columns));
+    const plan = this.relations[relation]!;
+    const build = () => updateSql(plan, columns);
+    return this.other(`set/${relation}/${columns.join()}`, build, !isKept(plan, columns));
   }
 
   delete(relation: number): Shape {
-    this.deletes[relation] ??= this.create(() => {
-      const plan = this.relations[relation]!;
-      const parameters = new Parameters();
-      return { sql: `DELETE FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)}`, parameters: parameters.count };
-    });
+    const plan = this.relations[relation]!;
+    this.deletes[relation] ??= this.create(
+      () => {
+        const parameters = new Parameters();
+        return {
+          sql: `DELETE FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)}`,
+          parameters: parameters.count,
+        };
+      },
+      plan.key.length === 0 && plan.mark < 0,
+    );
     return this.deletes[relation];
   }
 
   /** A shape of any other text, for statements that a strategy builds itself. */
-  other(key: string, build: () => { sql: string; parameters: number }): Shape {
+  other(key: string, build: () => Text, needsReceipt: boolean): Shape {
     let shape = this.others.get(key);
     if (shape === undefined) {
-      shape = this.create(build);
+      shape = this.create(build, needsReceipt);
       this.others.set(key, shape);
     }
     return shape;
   }
 
-  private returning(plan: RelationPlan): string {
-    if (plan.key.length === 0) return ` RETURNING ${ROW_NAME}`;
-    if (plan.returned.length === 0) return '';
-    return ` RETURNING ${plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`).join(', ')}`;
-  }
-
-  private create(build: () => { sql: string; parameters: number }): Shape {
-    const { sql, parameters } = build();
+  private create(build: () => Text, needsReceipt: boolean): Shape {
+    const { sql, parameters, returned = [] } = build();
+    const reportsMove = returned.at(-1)?.startsWith(MOVED) ?? false;
     return {
       id: this.count++,
-      sql,
+      sql: returned.length === 0 ? sql : `${sql} RETURNING ${returned.join(', ')}`,
       parameters,
-      returnsRows: sql.includes(' RETURNING '),
-      reportsMove: sql.includes(MOVED),
+      returned: returned.length - (reportsMove ? 1 : 0),
+      // Where the row was before, nobody knows any more.
+      needsReceipt: needsReceipt || reportsMove,
+      reportsMove,
     };
   }
+}
+
+/** True where what an INSERT of these columns has written can be found: by a key that it writes, or by the rows' mark. */
+function isFound({ key, columns, mark }: RelationPlan, written: readonly number[]): boolean {
+  if (mark >= 0) return written.includes(mark);
+  return key.length > 0 && key.every((column) => columns[column]!.source !== 'server' && written.includes(column));
+}
+
+/** True where the row that an UPDATE of these columns has written can be found: by the key that it keeps, or by its new mark. */
+function isKept({ key, mark }: RelationPlan, written: readonly number[]): boolean {
+  return key.length > 0 || written.includes(mark);
 }
 
 /** What begins, divides and ends a transaction of several operations; numbered below every shape of a plan. */
@@ -143,10 +169,11 @@ export const CONTROL = {
   rollbackToSavepoint: control(-6, 'ROLLBACK TO SAVEPOINT eventgen'),
   immediate: control(-7, 'SET CONSTRAINTS ALL IMMEDIATE'),
   deferred: control(-8, 'SET CONSTRAINTS ALL DEFERRED'),
+  receipt: control(-9, 'SELECT pg_current_xact_id()::text'),
 } as const;
 
 function control(id: number, sql: string): Shape {
-  return { id, sql, parameters: 0, returnsRows: false, reportsMove: false };
+  return { id, sql, parameters: 0, returned: 0, needsReceipt: false, reportsMove: false };
 }
 
 /** $1, $2, … */
@@ -167,23 +194,25 @@ function insertSql(plan: RelationPlan, rows: number, columns: readonly number[],
 }
 
 /** An UPDATE of one row; where it writes a column of the partition key it returns whether the row moved. */
-function updateSql(plan: RelationPlan, columns: readonly number[]): { sql: string; parameters: number } {
+function updateSql(plan: RelationPlan, columns: readonly number[]): Text {
   const parameters = new Parameters();
   const assignments = columns.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
   // The row is named twice by the same parameters.
   const same: Parameters = Object.assign(new Parameters(), parameters);
-  const returned = plan.key.length === 0 ? [ROW_NAME] : [];
+  const returned = plan.key.length === 0 ? nameOf(plan) : [];
   const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}`;
   if (columns.some((column) => plan.partitionedBy.includes(column)))
     returned.push(`${MOVED}${plan.rows} AS before WHERE ${whereRow(plan, same, 'before')}))::text`);
-  return {
-    sql: returned.length === 0 ? sql : `${sql} RETURNING ${returned.join(', ')}`,
-    parameters: parameters.count,
-  };
+  return { sql, parameters: parameters.count, returned };
+}
+
+/** What the server must tell of a new row, `t`: its place and hash, or the columns that it makes. */
+export function nameOf(plan: RelationPlan): string[] {
+  return plan.key.length === 0 ? [...ROW_NAME] : plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`);
 }
 
 /** The condition that names one row: its key, or its place and hash where the table has no key. */
-function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'): string {
+export function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'): string {
   if (plan.key.length === 0)
     return `${alias}.ctid = ${parameters.next()}::tid AND ${rowHash(alias)} = ${parameters.next()}::bigint`;
   return plan.key

@@ -1,5 +1,5 @@
 import type { Operation, Statement } from './operation.js';
-import type { Effect, Outcome } from './outcome.js';
+import { type Effect, type Outcome, untold } from './outcome.js';
 import { CONTROL, type Shape } from './shape.js';
 
 /** An operation's place in a transaction: outside of any savepoint, or in one that is released or rolled back. */
@@ -16,6 +16,14 @@ export interface Execution {
   readonly statement: Statement | null;
 }
 
+/** Who a transaction is to the server, and what it did: with that its end can be asked for when its answer is lost. */
+export interface Receipt {
+  /** Decimal digits of its id; null where it is known to have been committed. */
+  readonly xid: string | null;
+  /** By member. */
+  readonly effects: readonly Effect[];
+}
+
 /**
  * Consecutive operations of a lane that commit together: the unit of pipelining distance, replay and doubt. Alone an
  * operation needs no BEGIN, its Sync commits it; several stand in a block, whose messages travel together as well.
@@ -30,6 +38,8 @@ export class Transaction {
   /** Its last refusal came from COMMIT: deferred constraints are checked after each member, to see whose they are. */
   checksEach = false;
   outcome: Outcome | null = null;
+  /** What the server has said of it before its COMMIT was sent; null where it has not, or was not asked. */
+  receipt: Receipt | null = null;
   /** Milliseconds on the thread's clock. */
   scheduledMs = 0;
   sentMs = 0;
@@ -60,9 +70,21 @@ export class Transaction {
     return !this.rollsBack && savepoint !== 'rolled back';
   }
 
-  /** What a block executes, in order. */
+  /**
+   * True where the rows could not tell whether it took effect: rows that look like its own may be anybody's. Its COMMIT
+   * waits for a receipt.
+   */
+  get needsReceipt(): boolean {
+    for (const member of this.content) {
+      if (!this.lasts(member)) continue;
+      for (const { shape } of member.operation.statements) if (shape.needsReceipt) return true;
+    }
+    return false;
+  }
+
+  /** What it executes, in order. Where its COMMIT waits for a receipt, that is asked for last, or last before the end of a block. */
   executions(): Execution[] {
-    const done: Execution[] = [own(CONTROL.begin)];
+    const done: Execution[] = this.isBlock ? [own(CONTROL.begin)] : [];
     for (const [index, { operation, savepoint }] of this.content.entries()) {
       if (savepoint !== 'none') done.push(own(CONTROL.savepoint));
       for (const statement of operation.statements) done.push({ shape: statement.shape, member: index, statement });
@@ -73,7 +95,8 @@ export class Transaction {
       if (savepoint === 'rolled back') done.push(own(CONTROL.rollbackToSavepoint));
       if (savepoint !== 'none') done.push(own(CONTROL.release));
     }
-    done.push(own(this.rollsBack ? CONTROL.rollback : CONTROL.commit));
+    if (this.needsReceipt) done.push(own(CONTROL.receipt));
+    if (this.isBlock) done.push(own(this.rollsBack ? CONTROL.rollback : CONTROL.commit));
     return done;
   }
 
@@ -87,6 +110,17 @@ function own(shape: Shape): Execution {
   return { shape, member: -1, statement: null };
 }
 
-function intendedEffect({ statements }: Operation): Effect {
-  return { rows: statements.map(({ rows }) => rows), returned: statements.map(() => null) };
+function intendedEffect({ number, statements }: Operation): Effect {
+  return {
+    rows: statements.map(({ rows }) => rows),
+    returned: statements.map(({ shape, rows }, index) => {
+      if (shape.returned === 0 && !shape.reportsMove) return null;
+      return Array.from({ length: rows }, (_, row) => [
+        ...Array.from({ length: shape.returned }, () =>
+          untold(`operation ${number}, statement ${index + 1}, row ${row + 1}`),
+        ),
+        ...(shape.reportsMove ? ['false'] : []),
+      ]);
+    }),
+  };
 }

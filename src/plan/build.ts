@@ -14,7 +14,7 @@ import { entryFor, targetedRelations } from './target.js';
 import { setsPerTable } from './update-sets.js';
 
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
-export const GENERATOR_VERSION = 5;
+export const GENERATOR_VERSION = 6;
 
 export interface Draft {
   readonly plan: Plan;
@@ -72,6 +72,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     searches,
     notes,
     writers: new Writers(new Pools(seedOf(seeds.faker))),
+    owned: rowSelection(config) === 'owned',
     sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
   const plans = relations.map((relation, index) => planRelation(relation, index, context));

@@ -1,4 +1,5 @@
 import type { Catalog, Relation, UniqueKey } from '../catalog/model.js';
+import type { Recipe } from '../datum/recipe.js';
 import type { ColumnDraft } from './column.js';
 import { keepApart, SMALL_CAPACITY } from './exclusion.js';
 import { narrowUnique } from './narrow.js';
@@ -77,6 +78,32 @@ export function draftKeys(
   });
   return { ordinals, tracked, blurred, pairs, exclusions: exclusions.map(({ name }) => name) };
 }
+
+/**
+ * A column that can tell rows apart where no unique key does, the first of those that nothing else decides on; undefined
+ * where there is none. It depends on no other column, so that a new one behind it changes nothing.
+ */
+export function draftMark(
+  columns: readonly ColumnDraft[],
+  isFree: (column: number) => boolean,
+  { types }: Catalog,
+  minBytes: number,
+): { readonly column: number; readonly unique: UniqueRecipe } | undefined {
+  for (const [column, { attribute, overridden, recipe, restriction, source }] of columns.entries()) {
+    const isCounted = attribute.identity !== 'none' || attribute.sequence !== null;
+    if (overridden || isCounted || source !== 'drawn' || !isFree(column) || !MARKING.has(recipe.kind)) continue;
+    const typed = uniqueRecipeFor(attribute, types, minBytes);
+    const unique = typed && restriction ? narrowUnique(typed, restriction) : typed;
+    if (unique !== undefined && unique.capacity >= AMPLE_CAPACITY) return { column, unique };
+  }
+  return undefined;
+}
+
+/* Kinds of values that are as good to look at where no two are the same. */
+const MARKING: ReadonlySet<Recipe['kind']> = new Set(['text', 'uuid', 'bytes', 'integer', 'decimal']);
+
+/** With fewer possible rows than this, those that are gone make room for others. */
+export const AMPLE_CAPACITY = 10_000_000;
 
 /**
  * True for a partial unique index whose columns have few values, or none: it would hold the table at a few rows, where

@@ -89,6 +89,11 @@ export interface RelationPlan {
   readonly overriding: boolean;
   /** Columns that name a row in WHERE; empty: rows are named by ctid and a hash of the row. */
   readonly key: readonly number[];
+  /**
+   * A column whose values no two rows of a run share, where rows have no key of ours: by it they are found when an answer
+   * was lost. −1: there is none, or no need.
+   */
+  readonly mark: number;
   /** Columns of `key` and those that foreign keys reference, in order: what must be known of every row. */
   readonly named: readonly number[];
   /** Columns of `named` whose text is remembered per row because it is no function of the ordinal, in order. */

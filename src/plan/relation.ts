@@ -19,7 +19,7 @@ import { type ColumnDraft, draftColumns, isComputedDefault, isNotNullDomain } fr
 import { conflictKeys, reusesKey } from './conflict-keys.js';
 import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
-import { draftKeys, identifyingColumns, isTight, type KeyDraft } from './keys.js';
+import { draftKeys, draftMark, identifyingColumns, isTight, type KeyDraft } from './keys.js';
 import type { ColumnPlan, Finding, ForeignKeyPlan, IncomingKey, OperationKind, RelationPlan } from './plan.js';
 import { fitRow } from './row-width.js';
 import { readable, type Search, searchesFor } from './search.js';
@@ -51,6 +51,8 @@ export interface Context {
   readonly writers: Writers;
   /** Sets of columns for UPDATE, per table. */
   readonly sets: number;
+  /** True where lanes own their rows. */
+  readonly owned: boolean;
 }
 
 /** Everything about one relation that can be decided without its rows. */
@@ -100,18 +102,34 @@ export function planRelation(given: Relation, index: number, context: Context): 
     catalog,
     config.generator.min_col_size_bytes,
   );
-  const { ordinals, tracked, pairs } = keys;
+  const { tracked, pairs } = keys;
+  const isNamed = key.length > 0 && key.every((position) => columns[position]!.source !== 'server');
+  const decided = new Set([
+    ...[...unsolved, ...relation.computed].flatMap(({ expression }) => columnsOf(expression)),
+    ...relation.uniqueKeys.flatMap((unique) => unique.columns),
+    ...(relation.partitioning?.columns ?? []),
+  ]);
+  const isFree = (column: number) =>
+    !foreignColumns.has(column) && !decided.has(columns[column]!.name) && !pairs.flat().includes(column);
+  const marked =
+    isTargeted && context.owned && !isNamed && !relation.reacts
+      ? draftMark(columns, isFree, catalog, config.generator.min_col_size_bytes)
+      : undefined;
+  const mark = marked?.column ?? -1;
+  // Rows that stand there already are told apart by their age: nothing need be asked of them.
+  const ordinals =
+    marked === undefined ? keys.ordinals : new Map([...keys.ordinals, [marked.column, marked.unique] as const]);
   let capacity = Number.MAX_SAFE_INTEGER;
   if (isTargeted) {
     for (const [column, unique] of ordinals) {
-      context.ordinals.push({ relation: index, column, unique });
+      if (column !== mark) context.ordinals.push({ relation: index, column, unique });
       capacity = Math.min(capacity, unique.capacity);
     }
   }
 
   const planned = columns.map((column, position): ColumnPlan => {
     const ordinal = ordinals.get(position);
-    const fixed = key.includes(position) || referenced.has(position);
+    const fixed = key.includes(position) || referenced.has(position) || position === mark;
     // A range that lacks an end would overlap all others.
     const nullRatio = fixed || pairs.flat().includes(position) ? 0 : column.nullRatio;
     const isForeign = foreignColumns.has(position);
@@ -170,9 +188,10 @@ export function planRelation(given: Relation, index: number, context: Context): 
     foreignKeys,
     [...pairs, ...[...searches, ...guards].map((tied) => tied.columns)],
     // A key of a table that is not targeted holds the columns that it references, too.
-    new Set([...key, ...held, ...tracked.flat(), ...excluded]),
+    new Set([...key, ...held, ...tracked.flat(), ...excluded, mark]),
   );
-  const sets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
+  const drawnSets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
+  const sets = mark < 0 || held.includes(mark) || excluded.includes(mark) ? drawnSets : withMark(drawnSets, mark);
   const partitionedBy = (relation.partitioning?.columns ?? []).map((name) => columnIndex.get(name)!);
   const moves = key.some((column) => partitionedBy.includes(column));
   const rekeyed =
@@ -209,23 +228,20 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
   // A row without a key moves when it is written, and cannot be named again within the same operation.
   const conflicts = isTargeted && key.length > 0 ? conflictKeys(relation, escaped, planned, groups) : [];
-  const decided = new Set(
+  const settled = new Set(
     [
-      [...named, ...tracked.flat(), ...pairs.flat(), ...checked, ...partitionedBy],
+      [...named, mark, ...tracked.flat(), ...pairs.flat(), ...checked, ...partitionedBy],
       ...[...searches, ...guards].map((tied) => tied.columns),
       ...conflicts.map(({ written }) => written),
     ].flat(),
   );
-  // Without a key of ours nothing but all of its values tells whether an INSERT in doubt took effect.
-  const isNamed = key.length > 0 && kept.every((position) => planned[position]!.source !== 'server');
   const defaulted = insertColumns.filter(
     (position) =>
       isTargeted &&
-      isNamed &&
       config.generator.defaults === 'all' &&
       isComputedDefault(columns[position]!) &&
       planned[position]!.source === 'drawn' &&
-      !decided.has(position),
+      !settled.has(position),
   );
   const possible = (operation: OperationKind) =>
     isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
@@ -240,6 +256,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
     defaulted: defaulted.length < insertColumns.length ? defaulted : [],
     overriding: insertColumns.some((position) => columns[position]!.attribute.identity === 'always'),
     key,
+    mark,
     named,
     kept,
     returned: kept.filter((position) => planned[position]!.source === 'server'),
@@ -268,6 +285,11 @@ export function planRelation(given: Relation, index: number, context: Context): 
     copies: !relation.rowSecurity,
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** Whatever an UPDATE writes, the row gets another mark with it: by that it is known to have been written. */
+function withMark(sets: readonly (readonly number[])[], mark: number): number[][] {
+  return (sets.length > 0 ? sets : [[]]).map((set) => [...set, mark].sort((a, b) => a - b));
 }
 
 /** True for keys of the same columns of which each does another thing when the parent goes: the server carries out one of them. */

@@ -26,6 +26,8 @@ export interface TrafficOptions {
   readonly timeouts: { readonly connect: number; readonly statement: number; readonly lock: number };
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
+  /** A transaction id that no row of the run is older than. */
+  readonly sinceXid: string;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
@@ -82,6 +84,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
         lockTimeoutMs: options.timeouts.lock,
         maxOutageMs: options.maxOutageMs,
         maxPreparedStatements: options.maxPreparedStatements,
+        sinceXid: options.sinceXid,
         warmUpMs: options.warmUpMs,
         lateAfterMs: options.lateAfterMs,
       },
@@ -173,8 +176,14 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
       }
       const ledger = new CountingLedger(counters, lane, options.notice);
       const pending = replay(compiled, lane, task.claims, applied, inFlight);
-      for (const { transaction, outcome } of await resolveInDoubt(client, compiled, pending)) {
-        counters.add(outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
+      restoreReceipts(pending, totals.laneReceipt(lane));
+      for (const { transaction, outcome, proved } of await resolveInDoubt(
+        client,
+        compiled,
+        pending,
+        options.sinceXid,
+      )) {
+        counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
         for (const [index, member] of transaction.members.entries()) {
           const { operation } = member;
           // The thread may have died while it counted the transaction's members.
@@ -190,6 +199,16 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
     }
   } finally {
     await client.end().catch(() => undefined);
+  }
+}
+
+/** Receipts as far as they matter: the last one, and those before it, whose transactions had been answered when it came. */
+function restoreReceipts(pending: readonly Transaction[], last: { operation: number; xid: string } | null): void {
+  for (const transaction of pending) {
+    const { number } = transaction.members[0]!.operation;
+    if (last === null || !transaction.needsReceipt || number > last.operation) continue;
+    const { effects } = transaction.intended();
+    transaction.receipt = { xid: number === last.operation ? last.xid : null, effects };
   }
 }
 

@@ -37,6 +37,7 @@ const SCALARS = [
   'inDoubtCommitted',
   'inDoubtReplayed',
   'inDoubtUnknown',
+  'refusals',
   'late',
   'dropped',
   'vanishedRows',
@@ -73,6 +74,8 @@ interface Layout {
   readonly laneSent: number;
   /** Two halves per lane: a digest of its exceptions. */
   readonly laneDigest: number;
+  /** Two per lane: of its last receipt, the number of the transaction's first operation plus one, and the transaction's id. */
+  readonly laneReceipt: number;
 }
 
 function layoutOf(relations: number, lanes: number): Layout {
@@ -82,8 +85,9 @@ function layoutOf(relations: number, lanes: number): Layout {
   const laneApplied = scalars + SCALARS.length;
   const laneSent = laneApplied + lanes;
   const laneDigest = laneSent + lanes;
-  const size = laneDigest + 2 * lanes;
-  return { relations, lanes, size, histograms, errors, scalars, laneApplied, laneSent, laneDigest };
+  const laneReceipt = laneDigest + 2 * lanes;
+  const size = laneReceipt + 2 * lanes;
+  return { relations, lanes, size, histograms, errors, scalars, laneApplied, laneSent, laneDigest, laneReceipt };
 }
 
 /** Memory for the counts of a run. */
@@ -152,6 +156,14 @@ export class CounterBlock {
 
   laneSent(lane: number): void {
     this.values[this.layout.laneSent + lane]!++;
+  }
+
+  /** Takes note of who a transaction is, so that its end can be asked for after the thread's. */
+  laneReceipt(lane: number, operation: number, xid: string): void {
+    const at = this.layout.laneReceipt + 2 * lane;
+    // Ids are below 2⁵³ for centuries.
+    this.values[at + 1] = Number(xid);
+    this.values[at] = operation + 1;
   }
 
   /** Takes note of what did not go as intended in a lane: lanes with equal digests met the same in the same order. */
@@ -290,6 +302,13 @@ export class CounterTotals {
     return this.sum(this.layout.laneSent + lane);
   }
 
+  /** The last receipt of a lane; null where it has taken none. */
+  laneReceipt(lane: number): { readonly operation: number; readonly xid: string } | null {
+    const at = this.layout.laneReceipt + 2 * lane;
+    const number = this.sum(at);
+    return number === 0 ? null : { operation: number - 1, xid: String(this.sum(at + 1)) };
+  }
+
   /** Sixteen hexadecimal digits; zeros where every operation of the lane was committed at its first attempt. */
   laneDigest(lane: number): string {
     const half = (offset: number) =>
@@ -300,6 +319,8 @@ export class CounterTotals {
   /** True where not every operation of a worker was committed at its first attempt. */
   hasExceptions(worker: number): boolean {
     const block = this.blocks[worker]!;
+    // Those whose turn has not come are in no other count.
+    if (this.scalarOf(worker, 'refusals') > 0) return true;
     for (let at = 0; at < this.layout.histograms; at += TABLE_FIELDS.length) {
       for (const field of EXCEPTIONS) if (block[at + FIELD_AT[field]]! > 0) return true;
     }

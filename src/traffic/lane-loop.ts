@@ -23,6 +23,8 @@ export interface LaneSettings {
   readonly lockTimeoutMs: number;
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
+  /** A transaction id that no row of the run is older than. */
+  readonly sinceXid: string;
   /** Operations scheduled so early are counted apart. */
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
@@ -260,7 +262,7 @@ export class LaneLoop {
         this.counters.observe(isWarmUp ? 'warmUpService' : 'service', operation.kind, serviceMs);
       }
       if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
-    }
+    } else this.counters.add('refusals', 1);
     this.previousDoneMs = doneMs;
     this.lane.settle(transaction, outcome);
     this.schedule();
@@ -287,8 +289,12 @@ export class LaneLoop {
         }
         if (lostProcessId !== null) await this.resolve(lostProcessId);
         const client = await connect(this.settings.connection, this.options(true));
-        const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, (reason) => {
-          if (this.session === session) void this.lose(session.processId, reason);
+        const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, {
+          onLost: (reason) => {
+            if (this.session === session) void this.lose(session.processId, reason);
+          },
+          onReceipt: ({ members, receipt }) =>
+            this.counters.laneReceipt(this.lane.number, members[0]!.operation.number, receipt!.xid!),
         });
         if (!this.wasConnected) this.control.connected(this.compiled.plan.quotas.length);
         this.wasConnected = true;
@@ -351,7 +357,12 @@ export class LaneLoop {
     try {
       await endBackend(client, lostProcessId, this.settings.applicationName, this.settings.connectTimeoutMs);
       const pending = this.lane.pending.filter((transaction) => transaction.outcome === null);
-      for (const { transaction, outcome, proved } of await resolveInDoubt(client, this.compiled, pending)) {
+      for (const { transaction, outcome, proved } of await resolveInDoubt(
+        client,
+        this.compiled,
+        pending,
+        this.settings.sinceXid,
+      )) {
         this.counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
         if (outcome !== null) this.lane.settle(transaction, outcome);
       }

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { BindSink } from '../datum/sink.js';
 import { beginBind, endBind, endSync, nameOffset, STATEMENT_NAME_LENGTH } from '../lane/bind.js';
 import type { Effect, Outcome } from '../lane/outcome.js';
-import type { Shape } from '../lane/shape.js';
+import { CONTROL, type Shape } from '../lane/shape.js';
 import type { Execution, Transaction } from '../lane/transaction.js';
 
 /** The wire, as pg's client hands it to a query that it submits. */
@@ -38,13 +38,26 @@ export class LaneSession {
   private nextName = 1;
   private lost = false;
   private readonly onLost: (reason: string) => void;
+  private readonly onReceipt: (transaction: Transaction) => void;
   /** Prepared statements that are not used any more, to be closed. */
   private readonly outdated: string[] = [];
+  /** What has to wait; null: nothing has. */
+  private held: { readonly transaction: Transaction; readonly settled: (outcome: Outcome) => void }[] | null = null;
+  /** True while a transaction waits for its receipt: whatever else were sent would become part of it. */
+  private awaitsReceipt = false;
+  /** Blocks that are not answered: where one fails, ROLLBACK must be sent. */
+  private blocks = 0;
 
-  constructor(client: pg.Client, maxPrepared: number, onLost: (reason: string) => void) {
+  /** `onReceipt` is told of a receipt before the transaction's end is sent. */
+  constructor(
+    client: pg.Client,
+    maxPrepared: number,
+    { onLost, onReceipt }: { onLost: (reason: string) => void; onReceipt: (transaction: Transaction) => void },
+  ) {
     this.client = client;
     this.maxPrepared = maxPrepared;
     this.onLost = onLost;
+    this.onReceipt = onReceipt;
     client.on('error', (error) => this.lose(error.message));
     client.on('end', () => this.lose('the server closed it'));
   }
@@ -67,36 +80,114 @@ export class LaneSession {
 
   /** Sends a transaction; `settled` is called once with its outcome, or never where the connection is lost. */
   send(transaction: Transaction, settled: (outcome: Outcome) => void): void {
-    const executions = transaction.isBlock ? transaction.executions() : null;
-    const bytes = executions === null ? this.aloneBytes(transaction) : this.blockBytes(transaction, executions);
-    const query = new TransactionQuery(bytes, transaction.members.length, executions, (error) => {
+    if (this.held !== null) this.held.push({ transaction, settled });
+    else if (transaction.needsReceipt && this.blocks > 0) this.held = [{ transaction, settled }];
+    else if (transaction.needsReceipt) this.sendForReceipt(transaction, settled);
+    else if (transaction.isBlock) this.sendBlock(transaction, settled);
+    else this.sendAlone(transaction, settled);
+  }
+
+  /** Sends a single operation as it is: it commits by itself, or belongs to a transaction that the caller has begun. */
+  sendAlone(transaction: Transaction, settled: (outcome: Outcome) => void): void {
+    const { bytes, statements } = transaction.members[0]!.operation;
+    for (const { shape, from } of statements) this.name(bytes, from, shape);
+    const query = new TransactionQuery({ bytes, members: 1, executions: null, receipt: null }, (error) => {
       if (error === null) settled({ kind: 'committed', effects: query.effects });
       else if (!isServerError(error)) this.lose(error.message);
-      else if (executions === null) settled(refusedBy(this.causeOf(transaction, error), 0));
-      else if (error.code === IN_FAILED_TRANSACTION && query.executed === 0) {
+      else settled(refusedBy(this.causeOf(transaction, error), 0));
+    });
+    this.submitTransaction(query);
+  }
+
+  /** Sends a block, from BEGIN to its end, in one write. */
+  private sendBlock(transaction: Transaction, settled: (outcome: Outcome) => void): void {
+    const executions = transaction.executions();
+    const bytes = Buffer.concat([...this.messagesOf(transaction, executions), SYNC]);
+    this.blocks++;
+    const query = this.carry(transaction, { bytes, executions, receipt: null }, settled, () => {
+      this.blocks--;
+      if (this.blocks === 0 && !this.awaitsReceipt) this.release();
+    });
+    this.submitTransaction(query);
+  }
+
+  /**
+   * Sends all of a transaction but what commits it, which follows when the server has said who the transaction is and
+   * what it did.
+   */
+  private sendForReceipt(transaction: Transaction, settled: (outcome: Outcome) => void): void {
+    transaction.receipt = null;
+    const executions = transaction.executions();
+    const messages = this.messagesOf(transaction, executions);
+    const end = transaction.isBlock ? messages.splice(-1) : [];
+    const receipt = {
+      rest: Buffer.concat([...end, SYNC]),
+      taken: (xid: string) => {
+        transaction.receipt = { xid, effects: query.effects };
+        this.onReceipt(transaction);
+      },
+      endSent: () => {
+        this.awaitsReceipt = false;
+        this.closeOutdated();
+        this.release();
+      },
+    };
+    const bytes = Buffer.concat([...messages, FLUSH]);
+    const query = this.carry(transaction, { bytes, executions, receipt }, settled, () => undefined);
+    this.awaitsReceipt = true;
+    this.held = [];
+    this.submit(query);
+  }
+
+  /** What had to wait may be sent. */
+  private release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const { transaction, settled } of held) this.send(transaction, settled);
+  }
+
+  /** A query that executes a transaction step by step, and what is done about its end. */
+  private carry(
+    transaction: Transaction,
+    parts: Pick<Parts, 'bytes' | 'receipt'> & { readonly executions: readonly Execution[] },
+    settled: (outcome: Outcome) => void,
+    answered: () => void,
+  ): TransactionQuery {
+    const { executions } = parts;
+    const { isBlock } = transaction;
+    const query = new TransactionQuery({ ...parts, members: transaction.members.length }, (error) => {
+      if (error === null) settled({ kind: 'committed', effects: query.effects });
+      else if (!isServerError(error)) this.lose(error.message);
+      else if (isBlock && error.code === IN_FAILED_TRANSACTION && query.executed === 0) {
         // A block before this one has failed and its ROLLBACK is under way: nothing of this one was executed.
-        this.send(transaction, settled);
+        if (this.held === null) this.send(transaction, settled);
+        else this.held.unshift({ transaction, settled });
       } else {
         // A refused BEGIN opens nothing, a refused COMMIT leaves nothing open.
-        if (query.executed > 0 && query.executed < executions.length - 1) this.rollBack();
+        if (isBlock && query.executed > 0 && query.executed < executions.length - 1) this.rollBack();
         settled(refusedBy(this.causeOf(transaction, error), executions[query.executed]?.member ?? -1));
       }
+      answered();
     });
-    this.client.query(query as unknown as pg.Submittable);
+    return query;
+  }
+
+  private submitTransaction(query: TransactionQuery): void {
+    this.submit(query);
     // Behind it: a transaction of many statements may have needed one and made room for another.
+    this.closeOutdated();
+  }
+
+  private closeOutdated(): void {
     for (const name of this.outdated.splice(0)) this.closePrepared(name);
   }
 
-  /** An operation's own messages and its Sync. */
-  private aloneBytes({ members }: Transaction): Buffer {
-    const { bytes, statements } = members[0]!.operation;
-    for (const { shape, from } of statements) this.name(bytes, from, shape);
-    return bytes;
+  private submit(query: QueryBase): void {
+    this.client.query(query as unknown as pg.Submittable);
   }
 
-  /** The messages of a block, from BEGIN to its end, in one piece. */
-  private blockBytes({ members }: Transaction, executions: readonly Execution[]): Buffer {
-    const pieces = executions.map(({ shape, member, statement }) => {
+  private messagesOf({ members }: Transaction, executions: readonly Execution[]): Buffer[] {
+    return executions.map(({ shape, member, statement }) => {
       const piece =
         statement === null
           ? Buffer.from(BARE)
@@ -104,7 +195,6 @@ export class LaneSession {
       this.name(piece, 0, shape);
       return piece;
     });
-    return Buffer.concat([...pieces, SYNC]);
   }
 
   private name(bytes: Buffer, from: number, shape: Shape): void {
@@ -114,11 +204,12 @@ export class LaneSession {
   /** Ends a block that has failed. What was to be prepared behind it is not: whoever needs it is sent again. */
   private rollBack(): void {
     for (const [name, shape] of this.preparing) if (this.names.get(shape) === name) this.names.delete(shape);
-    const query = new ControlQuery(
-      (wire) => wire.query('ROLLBACK'),
-      () => undefined,
+    this.submit(
+      new ControlQuery(
+        (wire) => wire.query('ROLLBACK'),
+        () => undefined,
+      ),
     );
-    this.client.query(query as unknown as pg.Submittable);
   }
 
   /** Ends the connection without waiting for anything that is under way. */
@@ -178,7 +269,7 @@ export class LaneSession {
       },
     );
     this.preparing.set(name, shape.id);
-    this.client.query(prepare as unknown as pg.Submittable);
+    this.submit(prepare);
     return name;
   }
 
@@ -196,7 +287,7 @@ export class LaneSession {
       },
       () => undefined,
     );
-    this.client.query(close as unknown as pg.Submittable);
+    this.submit(close);
   }
 }
 
@@ -216,6 +307,7 @@ const IN_FAILED_TRANSACTION = '25P02';
 /** The messages of a statement without parameters, and a Sync. */
 const BARE = written((sink) => endBind(sink, beginBind(sink, 0)));
 const SYNC = written(endSync);
+const FLUSH = Buffer.from([0x48, 0, 0, 0, 4]);
 
 function written(write: (sink: BindSink) => void): Buffer {
   const sink = new BindSink();
@@ -226,11 +318,10 @@ function written(write: (sink: BindSink) => void): Buffer {
 type Done = (error: Error | null) => void;
 
 /* pg types its Query as opaque; this is what its client calls on one that it has submitted. */
-const QueryBase = pg.Query as unknown as new (
-  text: string,
-) => {
+interface QueryBase {
   callback: unknown;
-};
+}
+const QueryBase = pg.Query as unknown as new (text: string) => QueryBase;
 
 /** A message that ends with its own ReadyForQuery and returns nothing. */
 class ControlQuery extends QueryBase {
@@ -263,6 +354,23 @@ class ControlQuery extends QueryBase {
   }
 }
 
+/** What a transaction's query is made of. */
+interface Parts {
+  readonly bytes: Buffer;
+  readonly members: number;
+  /** Null for an operation that commits alone, without a receipt. */
+  readonly executions: readonly Execution[] | null;
+  readonly receipt: ReceiptParts | null;
+}
+
+interface ReceiptParts {
+  /** What is sent when the receipt has been taken. */
+  readonly rest: Buffer;
+  readonly taken: (xid: string) => void;
+  /** What ends the transaction has been sent. */
+  readonly endSent: () => void;
+}
+
 /** A whole transaction in one Sync: its bytes are ready, and nothing is built from its answer but row counts. */
 class TransactionQuery extends QueryBase {
   /** By member. */
@@ -270,22 +378,27 @@ class TransactionQuery extends QueryBase {
   /** How many statements were carried out; where one is refused, its index. */
   executed = 0;
   private readonly bytes: Buffer;
-  /** Null for an operation that commits alone. */
   private readonly executions: readonly Execution[] | null;
+  /** Null where none is asked for, or waited for any more. */
+  private receipt: ReceiptParts | null;
+  private xid = '';
+  private wire: Wire | undefined;
   private readonly done: Done;
   private failed = false;
 
-  constructor(bytes: Buffer, members: number, executions: readonly Execution[] | null, done: Done) {
+  constructor({ bytes, members, executions, receipt }: Parts, done: Done) {
     super('');
     this.bytes = bytes;
     const effects: Collected[] = [];
     for (let member = 0; member < members; member++) effects.push({ rows: [], returned: [] });
     this.effects = effects;
     this.executions = executions;
+    this.receipt = receipt;
     this.done = done;
   }
 
   submit(wire: Wire): null {
+    this.wire = wire;
     wire.stream.write(this.bytes);
     return null;
   }
@@ -296,7 +409,10 @@ class TransactionQuery extends QueryBase {
 
   handleDataRow(message: DataRow): void {
     const effect = this.effectNow();
-    if (effect === null) return;
+    if (effect === null) {
+      this.xid = message.fields[0]!;
+      return;
+    }
     const index = effect.rows.length;
     effect.returned[index] ??= [];
     effect.returned[index].push(message.fields);
@@ -304,11 +420,16 @@ class TransactionQuery extends QueryBase {
 
   handleCommandComplete(message: { readonly text: string }): void {
     const effect = this.effectNow();
+    const shape = this.executions?.[this.executed]?.shape;
     this.executed++;
-    if (effect === null) return;
-    const index = effect.rows.length;
-    effect.returned[index] ??= null;
-    effect.rows.push(Number(message.text.slice(message.text.lastIndexOf(' ') + 1)));
+    if (effect !== null) {
+      const index = effect.rows.length;
+      effect.returned[index] ??= null;
+      effect.rows.push(Number(message.text.slice(message.text.lastIndexOf(' ') + 1)));
+    } else if (shape === CONTROL.receipt) {
+      this.receipt!.taken(this.xid);
+      this.finish(this.receipt!.rest);
+    }
   }
 
   /** Where the answer to the statement under way belongs; null for one of the transaction's own. */
@@ -329,11 +450,26 @@ class TransactionQuery extends QueryBase {
   handleError(error: Error): void {
     if (this.failed) return;
     this.failed = true;
+    // The server reads on from the next Sync.
+    const isWaiting = this.receipt !== null && isServerError(error);
+    if (isWaiting) this.wire!.stream.write(SYNC);
     this.done(error);
+    if (isWaiting) this.finish(null);
   }
 
   handleReadyForQuery(): void {
     if (!this.failed) this.done(null);
+  }
+
+  private finish(rest: Buffer | null): void {
+    const { endSent } = this.receipt!;
+    this.receipt = null;
+    const { stream } = this.wire!;
+    // What waited goes out in the same write.
+    stream.cork();
+    if (rest !== null) stream.write(rest);
+    endSent();
+    stream.uncork();
   }
 }
 

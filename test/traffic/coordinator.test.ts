@@ -11,15 +11,11 @@ import { configFor, connectTo, count, createDatabase, type Database } from '../s
 let database: Database;
 afterEach(() => database.drop());
 
-async function start(generator: string, workers: Workers) {
-  database = await createDatabase('SELECT');
-  await createDemo(database.client);
-  const config: Config = parseConfig(
-    'c.yaml',
-    configFor(database, `manual_table_list: [eg_users, eg_orders]\nrandom_seed: 5\n${generator}`),
-    [],
-    {},
-  );
+async function start(generator: string, workers: Workers, tables?: string) {
+  database = await createDatabase(tables ?? 'SELECT');
+  if (tables === undefined) await createDemo(database.client);
+  const targets = tables === undefined ? '\nmanual_table_list: [eg_users, eg_orders]' : '';
+  const config: Config = parseConfig('c.yaml', configFor(database, `random_seed: 5${targets}\n${generator}`), [], {});
   const client = await connectTo(database.port, database.name);
   await client.query('SET search_path = pg_catalog');
   const prepared = await prepare(client, config, {
@@ -32,6 +28,7 @@ async function start(generator: string, workers: Workers) {
   const traffic = startTraffic({
     plan: prepared.plan,
     claims: prepared.claims,
+    sinceXid: prepared.sinceXid,
     connection: config.connection,
     workers,
     runId: 'test',
@@ -93,8 +90,15 @@ describe('counts', () => {
     expect(value('eventgen_reconnects_total{run_id="r1"}')).toBe(0);
   });
 
-  it('stay exact when a worker thread dies in the middle, and the run ends', async () => {
-    const { prepared, traffic } = await start('num_iterations: -1', startWorkers(2, 'traffic'));
+  it.each([
+    ['that have keys', undefined],
+    [
+      'that look like others',
+      'CREATE TABLE flags (x bool, y bool); CREATE TABLE pairs (x int REFERENCES keyed, v bool);',
+    ],
+  ])('stay exact when a worker thread dies in the middle of rows %s, and the run ends', async (_, tables) => {
+    const sql = tables && `CREATE TABLE keyed (id int PRIMARY KEY, v text); ${tables}`;
+    const { prepared, traffic } = await start('num_iterations: -1', startWorkers(2, 'traffic'), sql);
     while (traffic.totals.total('committed') < 2000) await new Promise((resolve) => setTimeout(resolve, 10));
     await traffic.threads[0]!.terminate();
     const end = await traffic.ended;

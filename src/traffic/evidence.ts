@@ -1,0 +1,125 @@
+import { parametersOf } from '../lane/bind.js';
+import type { CompiledPlan } from '../lane/compiled.js';
+import type { Statement } from '../lane/operation.js';
+import { isUntold } from '../lane/outcome.js';
+import { isListed } from '../lane/sampled.js';
+import { nameOf, Parameters, whereRow } from '../lane/shape.js';
+import type { RelationPlan } from '../plan/plan.js';
+
+/** A question whose answer shows a statement's effect: rows as its RETURNING would have read them; of a DELETE, the row. */
+export interface Look {
+  readonly text: string;
+  readonly values: readonly (string | null)[];
+  /** Rows that it finds where the statement took effect, at least. */
+  readonly rows: number;
+  /** Whether finding them, or not finding them, proves it; where it does not, others may have had a hand in it. */
+  readonly found: 'proof' | 'hint';
+  readonly missing: 'proof' | 'hint';
+}
+
+/**
+ * How the effect of a statement that needs no receipt is looked up; null where it cannot be. `bytes`: of its operation. `sinceXid`: a transaction
+ * id that no row of the run is older than.
+ */
+export function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statement, sinceXid: string): Look | null {
+  const { plan } = compiled.relations[statement.relation]!;
+  const all = parametersOf(bytes, statement);
+  // Rows of other tables in the same statement come first; its own speak for them.
+  const own = statement.also.length > 0 ? statement.rows * statement.written.length : all.length;
+  const values = all.slice(all.length - own);
+  if (values.some(isUntold)) return null;
+  if (compiled.plan.rowSelection === 'system_rows') return ofSampled(plan, statement, values);
+  const first = values.slice(0, statement.written.length);
+  switch (statement.kind) {
+    case 'insert':
+      if (plan.mark >= 0) return byMarks(plan, statement, values, sinceXid);
+      // One row speaks for all, unless each has something to tell.
+      return byKeys(plan, statement, statement.shape.returned > 0 ? values : first);
+    case 'update':
+      if (plan.key.length === 0) return byMarks(plan, statement, values, sinceXid);
+      return statement.successor >= 0 ? byKeys(plan, statement, first) : ofUpdate(plan, statement, values);
+    case 'delete':
+      return ofDelete(plan, values);
+  }
+}
+
+/** New rows by their keys, with all their values where another row had a key before. */
+function byKeys(plan: RelationPlan, { written, reusesKey }: Statement, values: readonly (string | null)[]): Look {
+  const parameters = new Parameters();
+  const sent: (string | null)[] = [];
+  const selects: string[] = [];
+  for (let at = 0; at < values.length; at += written.length) {
+    const conditions = written.flatMap((column, index) => {
+      const isKey = plan.key.includes(column);
+      if (!isKey && !reusesKey) return [];
+      sent.push(values[at + index]!);
+      return [isKey ? sameKey(plan, column, parameters) : sameText(plan, column, parameters)];
+    });
+    selects.push(`(SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')})`);
+  }
+  return { text: selects.join(' UNION ALL '), values: sent, rows: selects.length, found: 'proof', missing: 'proof' };
+}
+
+/** Rows by the marks that a statement has written, in its order. There is no index: all of them are looked for at once. */
+function byMarks(
+  plan: RelationPlan,
+  { written, rows }: Statement,
+  values: readonly (string | null)[],
+  sinceXid: string,
+): Look {
+  const parameters = new Parameters();
+  const { sql, typeName } = plan.columns[plan.mark]!;
+  const at = written.indexOf(plan.mark);
+  const marks = Array.from({ length: rows }, (_, row) => values[row * written.length + at]!);
+  const listed = marks.map((_, row) => `(${row}, ${parameters.next()}::${typeName})`);
+  return {
+    text:
+      `SELECT ${returningOf(plan)} FROM (VALUES ${listed.join(', ')}) AS v (row, mark) JOIN ${plan.rows} AS t ON t.${sql} = v.mark ` +
+      `WHERE age(t.xmin) <= age(${parameters.next()}::xid) ORDER BY v.row`,
+    values: [...marks, sinceXid],
+    rows: marks.length,
+    found: 'proof',
+    missing: 'proof',
+  };
+}
+
+/** A changed row by comparing it with the values sent: they may have stood there before. */
+function ofUpdate(plan: RelationPlan, { written }: Statement, values: readonly (string | null)[]): Look {
+  const parameters = new Parameters();
+  const conditions = [
+    ...written.map((column) => sameText(plan, column, parameters)),
+    ...plan.key.map((column) => sameKey(plan, column, parameters)),
+  ];
+  const text = `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')}`;
+  return { text, values, rows: 1, found: 'hint', missing: 'proof' };
+}
+
+/** A deleted row by its absence. */
+function ofDelete(plan: RelationPlan, values: readonly (string | null)[]): Look {
+  const text = `SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, new Parameters())}`;
+  return { text, values, rows: 0, found: 'proof', missing: 'proof' };
+}
+
+/** Rows that belong to nobody: others may have changed or deleted them since. Which ones were sampled is not known. */
+function ofSampled(plan: RelationPlan, statement: Statement, values: readonly (string | null)[]): Look | null {
+  const { kind, written } = statement;
+  const isNamed = plan.key.length > 0 && plan.key.every((column) => written.includes(column));
+  if (kind !== 'insert' || !isNamed || isListed(plan)) return null;
+  return { ...byKeys(plan, statement, values), rows: 1, missing: 'hint' };
+}
+
+/* Keys by =, so that their index is used. */
+function sameKey(plan: RelationPlan, column: number, parameters: Parameters): string {
+  const { sql, typeName } = plan.columns[column]!;
+  return `t.${sql} = ${parameters.next()}::${typeName}`;
+}
+
+/* By text, since json and some others have no equality. */
+function sameText(plan: RelationPlan, column: number, parameters: Parameters): string {
+  const { sql, typeName } = plan.columns[column]!;
+  return `t.${sql}::text IS NOT DISTINCT FROM ${parameters.next()}::${typeName}::text`;
+}
+
+function returningOf(plan: RelationPlan): string {
+  return nameOf(plan).join(', ') || '1';
+}
