@@ -71,7 +71,7 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
   const traffic = startTraffic({
     plan,
     claims: prepared.claims,
-    sinceXid: prepared.sinceXid,
+    incarnation: prepared.incarnation,
     connection: cluster.settings,
     workers: startWorkers(workerCount(generator.workers, plan.quotas.length), 'traffic'),
     runId: 'bench',

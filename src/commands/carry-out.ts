@@ -69,7 +69,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const traffic = startTraffic({
     plan,
     claims: prepared.claims,
-    sinceXid: prepared.sinceXid,
+    incarnation: prepared.incarnation,
     connection: config.connection,
     workers: job.workers,
     runId,
@@ -120,8 +120,13 @@ export async function carryOut(job: Job): Promise<Done> {
   const thresholds = watch.results(elapsedSeconds);
   progress.stop();
   const vanished = traffic.totals.scalar('vanishedRows');
+  const isLossy = traffic.totals.scalar('lostCommits') > 0;
   const because = [...prepared.reproducibleBecause];
-  if (vanished > 0) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  if (isLossy)
+    because.push(
+      'the server may have lost what it had acknowledged (synchronous_commit is off, or another server took over)',
+    );
+  if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
   for (const label of tablesWhereLanesMet(plan, traffic.totals))
     because.push(`rows of several lanes met in a unique index of ${label}`);
   const summary = summarise({

@@ -21,7 +21,7 @@ import {
   type RowCounts,
   unreachableTables,
 } from '../traffic/claim.js';
-import { oldestXid } from '../traffic/recovery.js';
+import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
 import { checkOverrides } from './overrides.js';
 import { prove } from './prove.js';
@@ -33,8 +33,8 @@ export interface Prepared extends Claimed {
   readonly plan: Plan;
   readonly findings: readonly Finding[];
   readonly reproducibleBecause: readonly string[];
-  /** A transaction id that no row of the run is older than. */
-  readonly sinceXid: string;
+  /** The server before the first write. */
+  readonly incarnation: Incarnation;
   /** Sequences that the run moves: to be settled when it has ended. */
   readonly sequences: readonly OwnedSequence[];
 }
@@ -130,7 +130,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   return {
     catalog,
     plan,
-    sinceXid: await oldestXid(client),
+    incarnation: await readIncarnation(client),
     findings: [
       ...draft.findings,
       ...rehearsed.findings,

@@ -289,13 +289,13 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
     substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
     net_rows: netRows,
     rows_at_start: atStart,
-    rows_expected:
-      atStart === null || totals.scalar('inDoubtUnknown') > 0 || totals.scalar('vanishedRows') > 0
-        ? null
-        : atStart + netRows,
+    rows_expected: atStart === null || UNCERTAIN.some((scalar) => totals.scalar(scalar) > 0) ? null : atStart + netRows,
     quarantined: quarantined.get(plan.relations[relation]!.label) ?? null,
   };
 }
+
+/* Where one of these was counted nobody can tell how many rows there are. */
+const UNCERTAIN = ['inDoubtUnknown', 'vanishedRows', 'lostCommits'] as const;
 
 function errorsOf({ totals, examples }: SummarySource): Record<string, { count: number; example: string }> {
   const errors: Record<string, { count: number; example: string }> = {};

@@ -9,6 +9,7 @@ import type { Transaction } from '../lane/transaction.js';
 import type { Plan } from '../plan/plan.js';
 import { Control } from './control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
+import type { Incarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
 import { CountingLedger, type Notice } from './ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from './message.js';
@@ -26,8 +27,8 @@ export interface TrafficOptions {
   readonly timeouts: { readonly connect: number; readonly statement: number; readonly lock: number };
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
-  /** A transaction id that no row of the run is older than. */
-  readonly sinceXid: string;
+  /** The server at the run's beginning. */
+  readonly incarnation: Incarnation;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
@@ -84,7 +85,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
         lockTimeoutMs: options.timeouts.lock,
         maxOutageMs: options.maxOutageMs,
         maxPreparedStatements: options.maxPreparedStatements,
-        sinceXid: options.sinceXid,
+        incarnation: options.incarnation,
         warmUpMs: options.warmUpMs,
         lateAfterMs: options.lateAfterMs,
       },
@@ -181,7 +182,7 @@ async function settleLostLanes(options: TrafficOptions, task: WorkerTask, memory
         client,
         compiled,
         pending,
-        options.sinceXid,
+        options.incarnation.sinceXid,
       )) {
         counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
         for (const [index, member] of transaction.members.entries()) {

@@ -38,6 +38,7 @@ const SCALARS = [
   'inDoubtReplayed',
   'inDoubtUnknown',
   'refusals',
+  'lostCommits',
   'late',
   'dropped',
   'vanishedRows',

@@ -43,6 +43,23 @@ export function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statem
   }
 }
 
+/** Rows of a table without a key by the names that the server has returned, or that a DELETE was given; null for other statements. */
+export function placeOf(
+  compiled: CompiledPlan,
+  bytes: Buffer,
+  statement: Statement,
+  returned: readonly (readonly (string | null)[])[],
+): Pick<Look, 'text' | 'values' | 'rows'> | null {
+  const { plan } = compiled.relations[statement.relation]!;
+  if (plan.key.length > 0) return null;
+  if (statement.kind === 'delete') return ofDelete(plan, parametersOf(bytes, statement));
+  const names = returned.map((row) => row.slice(0, statement.shape.returned));
+  if (names.length === 0 || names.flat().some(isUntold)) return null;
+  const parameters = new Parameters();
+  const selects = names.map(() => `(SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)})`);
+  return { text: selects.join(' UNION ALL '), values: names.flat(), rows: names.length };
+}
+
 /** New rows by their keys, with all their values where another row had a key before. */
 function byKeys(plan: RelationPlan, { written, reusesKey }: Statement, values: readonly (string | null)[]): Look {
   const parameters = new Parameters();

@@ -7,6 +7,7 @@ import type { Outcome } from '../lane/outcome.js';
 import type { Transaction } from '../lane/transaction.js';
 import type { Control } from './control.js';
 import type { CounterBlock } from './counters.js';
+import { type Incarnation, readIncarnation } from './incarnation.js';
 import { LaneSession } from './lane-session.js';
 import { LaneTime } from './lane-time.js';
 import type { Notice } from './ledger.js';
@@ -23,8 +24,8 @@ export interface LaneSettings {
   readonly lockTimeoutMs: number;
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
-  /** A transaction id that no row of the run is older than. */
-  readonly sinceXid: string;
+  /** The server at the run's beginning. */
+  readonly incarnation: Incarnation;
   /** Operations scheduled so early are counted apart. */
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
@@ -82,6 +83,8 @@ export class LaneLoop {
   private dueMs = 0;
   private readonly time: LaneTime;
   private wasConnected = false;
+  /** Of the server that the lane was connected to last. */
+  private incarnation: string;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
 
@@ -95,6 +98,7 @@ export class LaneLoop {
     this.compiled = compiled;
     this.enough = Math.min(compiled.plan.pipelineDepth >> 1, MOST_ENOUGH);
     this.settings = settings;
+    this.incarnation = settings.incarnation.name;
     this.control = control;
     this.counters = counters;
     this.time = new LaneTime(counters);
@@ -356,12 +360,13 @@ export class LaneLoop {
     const client = await connect(this.settings.connection, this.options(false));
     try {
       await endBackend(client, lostProcessId, this.settings.applicationName, this.settings.connectTimeoutMs);
+      await this.compareServers(client);
       const pending = this.lane.pending.filter((transaction) => transaction.outcome === null);
       for (const { transaction, outcome, proved } of await resolveInDoubt(
         client,
         this.compiled,
         pending,
-        this.settings.sinceXid,
+        this.settings.incarnation.sinceXid,
       )) {
         this.counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
         if (outcome !== null) this.lane.settle(transaction, outcome);
@@ -369,6 +374,16 @@ export class LaneLoop {
     } finally {
       await client.end().catch(() => undefined);
     }
+  }
+
+  /** Says where the server may have lost what it had acknowledged. */
+  private async compareServers(client: pg.Client): Promise<void> {
+    const { name } = await readIncarnation(client);
+    if (name === this.incarnation) return;
+    this.incarnation = name;
+    this.counters.set('lostCommits', 1);
+    const text = `lane ${this.lane.number}: the server has crashed with asynchronous commits, or another one has taken over: what was acknowledged last may be lost`;
+    this.notice({ kind: 'outage', sqlstate: '', relation: -1, text });
   }
 
   private options(pipeline: boolean): SessionOptions {

@@ -3,7 +3,7 @@ import type { CompiledPlan } from '../lane/compiled.js';
 import type { Operation, Statement } from '../lane/operation.js';
 import type { Effect, Outcome } from '../lane/outcome.js';
 import type { Transaction } from '../lane/transaction.js';
-import { type Look, lookFor } from './evidence.js';
+import { type Look, lookFor, placeOf } from './evidence.js';
 
 /** What became of a transaction whose answer was lost. */
 export interface Resolution {
@@ -69,7 +69,7 @@ export async function resolveInDoubt(
     const proof: Proof = isTakenOver
       ? { kind: 'done', effects: transaction.intended().effects }
       : transaction.needsReceipt
-        ? await proveByReceipt(client, transaction)
+        ? await proveByReceipt(client, compiled, transaction)
         : await proveByRows(client, transaction, (bytes, statement) => lookFor(compiled, bytes, statement, sinceXid));
     if (proof.kind === 'done') {
       laterIsDone = true;
@@ -96,12 +96,19 @@ function effectsOf(transaction: Transaction, proof: Proof): readonly Effect[] {
   return (transaction.receipt ?? transaction.intended()).effects;
 }
 
-/* COMMIT goes out after the receipt has come. The backend has left, so that the transaction has ended one way or the other. */
-async function proveByReceipt(client: pg.Client, { receipt }: Transaction): Promise<Proof> {
+/*
+ * What commits it goes out after the receipt has come. The backend has left, so that the transaction has ended one way or
+ * the other.
+ */
+async function proveByReceipt(client: pg.Client, compiled: CompiledPlan, transaction: Transaction): Promise<Proof> {
+  const { receipt } = transaction;
   if (receipt === null) return { kind: 'not done' };
   switch (receipt.xid === null ? 'committed' : await statusOf(client, receipt.xid)) {
     case 'committed':
-      return { kind: 'done', effects: receipt.effects };
+      // A server that has crashed may give the id of a transaction that it has lost to another one.
+      return (await leftItsRows(client, compiled, transaction))
+        ? { kind: 'done', effects: receipt.effects }
+        : { kind: 'not done' };
     case 'aborted':
       return { kind: 'not done' };
     default:
@@ -109,12 +116,20 @@ async function proveByReceipt(client: pg.Client, { receipt }: Transaction): Prom
   }
 }
 
-/** A transaction id that nothing is older than that is written from now on. */
-export async function oldestXid(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ xid: string }>(
-    'SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS xid',
-  );
-  return rows[0]!.xid;
+/** False where one of the rows that a transaction has written without a key of ours is not where its receipt says. */
+async function leftItsRows(client: pg.Client, compiled: CompiledPlan, transaction: Transaction): Promise<boolean> {
+  for (const [index, member] of transaction.members.entries()) {
+    if (!transaction.lasts(member)) continue;
+    const { bytes, statements } = member.operation;
+    for (const [at, statement] of statements.entries()) {
+      const returned = transaction.receipt!.effects[index]!.returned[at] ?? [];
+      const question = placeOf(compiled, bytes, statement, returned);
+      if (question === null) continue;
+      const { rowCount } = await client.query({ text: question.text, values: [...question.values] });
+      if (rowCount !== question.rows) return false;
+    }
+  }
+  return true;
 }
 
 /** What became of a transaction by its id; null where the server does not know any more. */

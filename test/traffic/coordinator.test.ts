@@ -28,7 +28,7 @@ async function start(generator: string, workers: Workers, tables?: string) {
   const traffic = startTraffic({
     plan: prepared.plan,
     claims: prepared.claims,
-    sinceXid: prepared.sinceXid,
+    incarnation: prepared.incarnation,
     connection: config.connection,
     workers,
     runId: 'test',

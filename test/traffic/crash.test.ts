@@ -38,6 +38,26 @@ it('a crash of the server in the middle changes neither rows nor counts', async 
   }
 });
 
+it('says that counts are not exact where a crash may have lost what was acknowledged', async () => {
+  const cluster = await startCluster({ settings: ['synchronous_commit = off'] });
+  try {
+    const database = await createDatabase('SELECT', cluster.settings.port);
+    await createDemo(database.client);
+    await database.client.end();
+    const run = startCli(configFor(database, CONFIG));
+    await crashSoon(database.port, database.name);
+    const { code, summary, stderr } = await run.ended;
+    expect(code).toBe(0);
+    expect(summary.totals['operations']).toBe(15_000);
+    expect(stderr).toContain('the server has crashed with asynchronous commits');
+    expect(summary.reproducible).toBe(false);
+    expect(summary.reproducible_because.join()).toContain('may have lost what it had acknowledged');
+    for (const table of TABLES) expect(summary.tables[`public.${table}`]!.rows_expected).toBeNull();
+  } finally {
+    await cluster.stop();
+  }
+});
+
 it('an outage beyond max_outage_seconds ends with exit code 3 and claims no count that it cannot know', async () => {
   const cluster = await startCluster();
   const database = await createDatabase('SELECT', cluster.settings.port);

@@ -1,0 +1,26 @@
+import type pg from 'pg';
+
+/** The server as it is when a run begins. */
+export interface Incarnation {
+  /** A transaction id that nothing is older than that is written from now on. */
+  readonly sinceXid: string;
+  /**
+   * Changes where another server has taken over, or where this one has crashed and commits are asynchronous: in both
+   * cases what was acknowledged last may be lost.
+   */
+  readonly name: string;
+}
+
+/*
+ * A promoted server begins a new timeline. A crash makes a server forget its statistics; it forgets them on request as
+ * well, which is taken for one.
+ */
+const QUESTION = `SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS xid,
+  CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline,
+  CASE current_setting('synchronous_commit') WHEN 'off' THEN (SELECT stats_reset::text FROM pg_stat_bgwriter) END AS since`;
+
+export async function readIncarnation(client: pg.Client): Promise<Incarnation> {
+  const { rows } = await client.query<{ xid: string; timeline: string; since: string | null }>(QUESTION);
+  const { xid, timeline, since } = rows[0]!;
+  return { sinceXid: xid, name: since === null ? timeline : `${timeline}/${since}` };
+}
