@@ -50,6 +50,9 @@ await withServer(async (cluster, client) => {
   for (let round = 0; round < ROUNDS; round++) {
     for (const [count, samples] of byTables) samples.push(await measure(count, 4));
     for (const [count, samples] of byConnections) samples.push(await measure(10, count));
+    const micros = ({ ownCpuSeconds, operations }: Sample) => microsPerOperation(ownCpuSeconds, operations).toFixed(1);
+    const now = [...byTables].map(([count, samples]) => `${count} tables ${micros(samples.at(-1)!)} µs`);
+    console.log(`round ${round + 1}: ${now.join(', ')}`);
   }
   const cpu = new Map([...byTables].map(([count, samples]) => [count, report(`${count} tables`.padEnd(15), samples)]));
   for (const [count, samples] of byConnections) report(`${count} connections`.padEnd(15), samples);
