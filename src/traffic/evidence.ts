@@ -52,9 +52,12 @@ export function placeOf(
 ): Pick<Look, 'text' | 'values' | 'rows'> | null {
   const { plan } = compiled.relations[statement.relation]!;
   if (plan.key.length > 0) return null;
-  if (statement.kind === 'delete') return ofDelete(plan, parametersOf(bytes, statement));
-  const names = returned.map((row) => row.slice(0, statement.shape.returned));
+  const isDelete = statement.kind === 'delete';
+  const names = isDelete
+    ? [parametersOf(bytes, statement)]
+    : returned.map((row) => row.slice(0, statement.shape.returned));
   if (names.length === 0 || names.flat().some(isUntold)) return null;
+  if (isDelete) return ofDelete(plan, names[0]!);
   const parameters = new Parameters();
   const selects = names.map(() => `(SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)})`);
   return { text: selects.join(' UNION ALL '), values: names.flat(), rows: names.length };
