@@ -1,4 +1,5 @@
 import { type Choice, OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import { Ahead } from './ahead.js';
 import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
 import type { Grouping } from './grouping.js';
 import type { Mix } from './mix.js';
@@ -7,6 +8,13 @@ import type { Rows } from './rows.js';
 
 /* Other choices that are drawn before all are tried in order. */
 const REDRAWS = 16;
+/* Tables on the way from one that lacks parents to one that a row can be inserted into now. */
+const MOST_GENERATIONS = 64;
+
+/* What becomes of an INSERT on a table without room, and of one that lacks parents for now; of others on a table without rows. */
+const WITHOUT_ROOM: readonly OperationKind[] = ['delete', 'update'];
+const MEANWHILE: readonly OperationKind[] = ['update', 'delete'];
+const WITHOUT_ROWS: readonly OperationKind[] = ['insert'];
 
 /** What an operation is chosen among: the transaction that is being put together, and what is in flight. */
 export interface Surroundings {
@@ -15,6 +23,8 @@ export interface Surroundings {
   readonly mayWait: boolean;
   /** True where something in flight touches the relation. */
   isUnderWay(relation: number): boolean;
+  /** True where something in flight inserts rows of the relation. */
+  isComing(relation: number): boolean;
 }
 
 /**
@@ -32,10 +42,15 @@ export class Chooser {
   private readonly owed: Record<OperationKind, number>[];
   /** By relation and kind: refusals in a row. */
   private readonly refusals: Record<OperationKind, number>[];
+  private readonly ahead: Ahead;
+  /** By relation: the one whose rows an INSERT without further rows lacked, −1 where it lacked none, and when that was. */
+  private readonly lacked: Int32Array;
+  private readonly lackedAt: Float64Array;
   /** The operation that was tried last wants a row that is in flight. */
   private isBusy = false;
 
-  constructor(compiled: CompiledPlan, rows: Rows, mix: Mix, seeds: OperationSeeds) {
+  /** `quota`: the lane's operations, −1 where there is no limit. */
+  constructor(compiled: CompiledPlan, rows: Rows, mix: Mix, seeds: OperationSeeds, quota: number) {
     const { relations } = compiled.plan;
     this.compiled = compiled;
     this.rows = rows;
@@ -44,23 +59,28 @@ export class Chooser {
     this.chosen = new Set(mix.all.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
     this.owed = relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
     this.refusals = relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
+    this.ahead = new Ahead(relations.length, quota);
+    this.lacked = new Int32Array(relations.length).fill(-1);
+    this.lackedAt = new Float64Array(relations.length);
   }
 
   /** The operation of a number, written; `wait` where it wants rows that are in flight, null where none is possible. */
   choose(number: number, surroundings: Surroundings): Operation | 'wait' | null {
-    const { grouping, mayWait } = surroundings;
+    const { mayWait } = surroundings;
     const second = this.redeem(number);
     if (second !== null) return second;
     const drawn = this.mix.draw(number);
     if (mayWait && this.comesSoon(drawn, surroundings)) return 'wait';
+    const repaid = drawn.operation === 'insert' ? this.repay(number, drawn, surroundings) : null;
+    if (repaid !== null) return repaid;
     for (let attempt = 0; attempt <= REDRAWS; attempt++) {
       const choice = attempt === 0 ? drawn : this.mix.redraw(number, attempt);
-      const operation = this.tryChoice(number, choice, grouping);
+      const operation = this.tryChoice(number, choice, attempt === 0 ? surroundings : { ...surroundings, mayWait: false });
       if (operation !== null) return operation;
       if (this.isBusy && mayWait) return 'wait';
     }
     for (const choice of this.mix.all) {
-      const operation = this.tryChoice(number, choice, grouping);
+      const operation = this.tryChoice(number, choice, { ...surroundings, mayWait: false });
       if (operation !== null) return operation;
     }
     return null;
@@ -78,7 +98,10 @@ export class Chooser {
 
   /** Returns true where the operation's kind is set aside on its table from now on. */
   refused({ relation, kind }: Operation): boolean {
-    return ++this.refusals[relation]![kind] === this.compiled.plan.quarantineAfter;
+    const isLast = ++this.refusals[relation]![kind] === this.compiled.plan.quarantineAfter;
+    if (isLast && kind === 'insert') this.rows.close(relation);
+    if (isLast) this.ahead.giveUp(relation, kind);
+    return isLast;
   }
 
   /** It was sent, and turned out to have no row. */
@@ -116,7 +139,8 @@ export class Chooser {
     return this.rows.conflict(operation, form, seeds) ? operation : null;
   }
 
-  private tryChoice(number: number, choice: Choice, grouping: Grouping): Operation | null {
+  private tryChoice(number: number, choice: Choice, surroundings: Surroundings): Operation | 'wait' | null {
+    const { grouping } = surroundings;
     this.isBusy = false;
     if (choice.isConflict === true) {
       const operation = this.tryConflict(number, choice, grouping);
@@ -124,24 +148,115 @@ export class Chooser {
     }
     const kind = this.kindFor(choice);
     if (kind === null) return null;
-    const operation = new Operation(number, choice.relation, kind, choice.operation, grouping.open);
-    const generated = this.rows.generate(operation, this.seedsOf(operation));
-    this.isBusy = generated === 'busy';
-    if (generated !== 'written') return this.isBusy ? null : this.tryInstead(number, choice, kind);
-    this.account(choice, kind);
-    return operation;
+    const operation = this.carryOut(number, choice, kind, grouping);
+    if (operation !== null) return operation;
+    if (this.isBusy) return null;
+    if (kind === 'insert') {
+      const parents = this.insertAhead(number, choice, surroundings);
+      if (parents !== null) return parents;
+      // Rows that it lacks come by INSERTs of their own: until then it is owed.
+      const lacked = this.lacked[choice.relation]!;
+      const meanwhile =
+        lacked >= 0 && this.mayInsert(lacked) ? this.tryInstead(number, choice, MEANWHILE, grouping) : null;
+      if (meanwhile !== null) return meanwhile;
+      const bringing = this.generate(new Operation(number, choice.relation, kind, choice.operation, grouping.open));
+      if (bringing !== null) {
+        this.account(choice, kind);
+        return bringing;
+      }
+    }
+    return this.tryInstead(number, choice, kind === 'insert' ? WITHOUT_ROOM : WITHOUT_ROWS, grouping);
   }
 
-  /** What was possible at a glance and was not: an INSERT on a table without room becomes what there are rows for, others an INSERT. */
-  private tryInstead(number: number, choice: Choice, failed: OperationKind): Operation | null {
-    for (const kind of failed === 'insert' ? (['delete', 'update'] as const) : (['insert'] as const)) {
-      const { relation } = choice;
+  /** The operation with what is there; null where that is not possible. An INSERT may lack parents: then `lacked` says so. */
+  private carryOut(number: number, choice: Choice, kind: OperationKind, grouping: Grouping): Operation | null {
+    const { relation } = choice;
+    if (kind === 'insert' && this.stillLacks(relation)) return null;
+    const operation = new Operation(number, relation, kind, choice.operation, grouping.open);
+    operation.mayBring = false;
+    const written = this.generate(operation);
+    if (written !== null) this.account(choice, kind);
+    else if (kind === 'insert') this.noteLack(relation);
+    return written;
+  }
+
+  private generate(operation: Operation): Operation | null {
+    const generated = this.rows.generate(operation, this.seedsOf(operation));
+    this.isBusy = generated === 'busy';
+    return generated === 'written' ? operation : null;
+  }
+
+  private noteLack(relation: number): void {
+    const { lacking } = this.rows;
+    this.lacked[relation] = lacking;
+    if (lacking >= 0) this.lackedAt[relation] = this.rows.version(relation) + this.rows.version(lacking);
+  }
+
+  /** True where nothing has come since an INSERT of the relation lacked parents. */
+  private stillLacks(relation: number): boolean {
+    const lacking = this.lacked[relation]!;
+    return lacking >= 0 && this.lackedAt[relation] === this.rows.version(relation) + this.rows.version(lacking);
+  }
+
+  /**
+   * An INSERT that brings what was drawn nearer: of the parent that it lacks, or of the one that this lacks, and so on.
+   * `wait` where such rows are in flight; null where there is none, or where too many have been done ahead of their turn.
+   */
+  private insertAhead(number: number, choice: Choice, surroundings: Surroundings): Operation | 'wait' | null {
+    if (!this.ahead.hasRoom) return null;
+    const found = this.ancestor(number, choice.relation, surroundings);
+    if (found !== null && found !== 'wait') this.ahead.lend(choice, found.relation);
+    return found;
+  }
+
+  private ancestor(number: number, from: number, surroundings: Surroundings): Operation | 'wait' | null {
+    const { grouping, mayWait, isComing } = surroundings;
+    const passed = new Set([from]);
+    for (let relation = this.lacked[from]!; relation >= 0 && !passed.has(relation); relation = this.lacked[relation]!) {
+      if (!this.mayInsert(relation) || passed.size > MOST_GENERATIONS) return null;
+      if (isComing(relation)) return mayWait ? 'wait' : null;
+      if (!this.rows.possible(relation, 'insert')) return null;
+      passed.add(relation);
+      if (this.stillLacks(relation)) continue;
+      const operation = new Operation(number, relation, 'insert', 'insert', grouping.open);
+      operation.mayBring = false;
+      if (this.generate(operation) !== null) return operation;
+      this.noteLack(relation);
+    }
+    return null;
+  }
+
+  /** What waits for its turn takes that of an INSERT that was done ahead of it; null where nothing can. */
+  private repay(number: number, { relation }: Choice, surroundings: Surroundings): Operation | null {
+    for (const choice of this.ahead.candidates(relation)) {
+      const kind = this.kindFor(choice);
+      const operation = kind === null ? null : this.carryOut(number, choice, kind, surroundings.grouping);
+      if (operation !== null) {
+        this.ahead.repay(choice, relation);
+        return operation;
+      }
+      if (kind !== 'insert') continue;
+      const nearer = this.ancestor(number, choice.relation, { ...surroundings, mayWait: false });
+      if (nearer === null || nearer === 'wait') continue;
+      this.ahead.pass(relation, nearer.relation);
+      return nearer;
+    }
+    return null;
+  }
+
+  /** Another kind of operation on the same table, the first that is possible. */
+  private tryInstead(
+    number: number,
+    choice: Choice,
+    kinds: readonly OperationKind[],
+    grouping: Grouping,
+  ): Operation | null {
+    const { relation } = choice;
+    for (const kind of kinds) {
       if (!this.isChosen(relation, kind) || this.isSetAside(relation, kind) || !this.rows.possible(relation, kind))
         continue;
-      const operation = new Operation(number, relation, kind, choice.operation);
-      if (this.rows.generate(operation, this.seedsOf(operation)) !== 'written') continue;
-      this.account(choice, kind);
-      return operation;
+      const operation = this.carryOut(number, choice, kind, grouping);
+      if (operation !== null) return operation;
     }
     return null;
   }
@@ -159,7 +274,7 @@ export class Chooser {
       const makeUp = OPERATION_KINDS.find((kind) => kind !== 'insert' && owed[kind] > 0 && can(kind));
       if (makeUp !== undefined) return makeUp;
       if (can('insert')) return 'insert';
-      return (['delete', 'update'] as const).find((kind) => this.isChosen(relation, kind) && can(kind)) ?? null;
+      return WITHOUT_ROOM.find((kind) => this.isChosen(relation, kind) && can(kind)) ?? null;
     }
     if (owed.insert > 0 && can('insert')) return 'insert';
     if (can(operation)) return operation;

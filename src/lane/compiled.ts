@@ -75,6 +75,8 @@ export class CompiledRelation {
 
   /** True where updates of unique columns take ordinals of their own. */
   readonly updatesApart: boolean;
+  /** By foreign key: the tracked key that takes each parent once, since it is of the foreign key's columns alone; −1 elsewhere. */
+  readonly soleKeys: readonly number[];
   /** True where nothing but its ordinal and its draws decides on a row's values. */
   readonly isIndependent: boolean;
 
@@ -105,6 +107,9 @@ export class CompiledRelation {
       plan.capacity >= AMPLE_CAPACITY &&
       plan.updateSets.some((set) => set.some((column) => plan.columns[column]!.source === 'ordinal'));
     this.namedIndex = plan.columns.map((_, index) => plan.named.indexOf(index));
+    this.soleKeys = plan.foreignKeys.map(({ columns }) =>
+      plan.trackedKeys.findIndex((key) => key.every((column) => columns.includes(column))),
+    );
     this.isIndependent = plan.foreignKeys.length === 0 && plan.groups.length === 0;
   }
 

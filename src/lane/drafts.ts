@@ -9,31 +9,54 @@ import { KEPT_NULL, NO_PARENT } from './keyspace.js';
 import type { Parents } from './parents.js';
 import { lastText, type Required, type RowStore } from './row-store.js';
 
-/* How often a row is drawn anew when its tuple of a tracked key is taken; in bulk, where most of them may be. */
-const TUPLE_TRIES = 16;
-const BULK_TRIES = 1024;
+/* Tries of one row: by chance, and then one combination of parents after the other; in bulk, where most of them may be taken, more of these. */
+const CHANCE_TRIES = 16;
+const TURN_TRIES = 64;
+const BULK_TURN_TRIES = 1024;
+/* New parents that are tried for one row, one at a time. */
+const NEW_TRIES = 3;
 /* Draws of one row's further tries are numbered from here, far beyond any row of an operation. */
 const TRY_STRIDE = 0x10_0000;
 
 /** A parent that a row lacks. */
 export interface WantedParent {
+  readonly relation: number;
+  readonly position: number;
   readonly foreignKey: ForeignKeyPlan;
   readonly required: Required;
-  readonly isNeeded: boolean;
-  /** Only a new one will do, whose tuples nobody can hold yet. */
-  readonly fresh: boolean;
 }
 
 /** Where parents come from that are not there. */
 export interface ParentSource {
-  /** One that is on its way already. */
+  /** One that the operation has inserted already. */
   inFlight(wanted: WantedParent, context: InsertContext): number | null;
   /** One that is inserted for the purpose. */
   insert(wanted: WantedParent, context: InsertContext): number | null;
 }
 
+/** How one try chooses parents. */
+interface Way {
+  /** Combinations of existing rows are taken in turn, and this is the one; null: by chance. */
+  readonly turn: number | null;
+  /** Foreign key whose parent is one that the operation inserts or has inserted; −1: none in particular. */
+  readonly position: number;
+  readonly parent: 'there' | 'in flight' | 'new';
+}
+
+const BY_CHANCE: Way = { turn: null, position: -1, parent: 'there' };
+/* By chance, and what is missing is inserted. */
+const WITH_MISSING: Way = { turn: null, position: -1, parent: 'new' };
+
+/** What a try came to: a parent is missing, or a tuple is taken, or forbidden by a condition. */
+type Try = 'drafted' | 'no parent' | 'taken';
+
 /** Drafts rows that the lane will own (parents, tuples of groups and keys, conditions) and writes what was drafted. */
 export class Drafts {
+  /**
+   * After a draft that came to nothing: the relation of which a further row would help; −1 where no single one would, or
+   * it would have to hold certain values.
+   */
+  lacking = -1;
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
   private readonly parents: Parents;
@@ -43,6 +66,8 @@ export class Drafts {
   private readonly scratch = new BindSink();
   /** By relation: combinations of parents tried one after the other, where chance meets taken ones too often. */
   private readonly turns: number[];
+  /** By relation: foreign keys whose parent decides on a tracked key or a condition. */
+  private readonly deciding: readonly (readonly number[])[];
 
   constructor(
     compiled: CompiledPlan,
@@ -55,11 +80,14 @@ export class Drafts {
     this.circle = circle;
     this.missing = missing;
     this.turns = compiled.relations.map(() => 0);
+    this.deciding = compiled.relations.map(({ plan: { foreignKeys, trackedKeys, guards } }) => {
+      const decisive = new Set([...trackedKeys.flat(), ...guards.flatMap(({ columns }) => columns)]);
+      return [...foreignKeys.keys()].filter((at) => foreignKeys[at]!.columns.some((column) => decisive.has(column)));
+    });
   }
 
-  /** A row of the relation, not written yet; null where it is impossible. */
+  /** A row of the relation, not written yet; null where it is impossible, and then `lacking` tells what would help. */
   draftRow(relation: number, row: number, context: InsertContext): RowDraft | null {
-    const { plan } = this.compiled.relations[relation]!;
     const keyspace = this.store.keyspaces[relation]!;
     const ordinal = this.store.takeOrdinal(relation);
     const draft: RowDraft = {
@@ -70,42 +98,97 @@ export class Drafts {
       picks: [],
     };
     const mark = this.circle.begin(context.depth, relation, draft);
-    const tries = this.missing === null ? BULK_TRIES : TUPLE_TRIES;
-    for (let attempt = 0; attempt <= tries; attempt++) {
-      draft.draw = row + attempt * TRY_STRIDE;
-      // The last try inserts new parents, whose tuples nobody can hold yet.
-      const fresh =
-        this.missing !== null && attempt === TUPLE_TRIES && (plan.trackedKeys.length > 0 || plan.guards.length > 0);
-      const turn = attempt > TUPLE_TRIES ? this.turns[relation]!++ : null;
-      if (!this.chooseParents(relation, draft, { fresh, turn }, context)) {
-        // Another tuple of the groups may do without.
-        if (plan.groups.length > 0) continue;
-        break;
+    if (this.fill(relation, draft, context)) {
+      for (const [position, parent] of draft.parents.entries()) {
+        if (this.missing !== null) this.store.link(relation, position, draft.slot, parent);
+        else this.store.use(relation, position, parent);
       }
-      if (!this.meetsGuards(relation, draft, context)) continue;
-      if (plan.trackedKeys.length === 0 || this.track(relation, draft, context)) {
-        if (this.missing !== null)
-          for (const [position, parent] of draft.parents.entries())
-            this.store.link(relation, position, draft.slot, parent);
-        return draft;
-      }
+      return draft;
     }
     this.circle.dropSince(mark);
     keyspace.forget(draft.slot);
+    this.store.giveBack(relation, ordinal);
     return null;
   }
 
-  private chooseParents(
-    relation: number,
-    draft: RowDraft,
-    { fresh, turn }: { fresh: boolean; turn: number | null },
-    context: InsertContext,
-  ): boolean {
-    let combination = turn;
+  /**
+   * Finds parents and a tuple that is free: by chance, then by going through the combinations of rows that are there, and
+   * only then, where the operation may bring rows along, with new parents, one at a time.
+   */
+  private fill(relation: number, draft: RowDraft, context: InsertContext): boolean {
+    const row = draft.draw;
+    let attempt = 0;
+    const tryNext = (way: Way): Try => {
+      draft.draw = row + attempt++ * TRY_STRIDE;
+      return this.tryWay(relation, draft, way, context);
+    };
+    const { plan } = this.compiled.relations[relation]!;
+    let last: Try = 'taken';
+    for (let tries = 0; tries < CHANCE_TRIES; tries++) {
+      last = tryNext(BY_CHANCE);
+      if (last === 'drafted') return true;
+      // Another tuple of the groups may do without the parent, and other parents may agree with each other.
+      if (last === 'no parent' && this.lacking >= 0 && plan.groups.length === 0) break;
+    }
+    if (last === 'taken' || this.lacking < 0) {
+      const tries = Math.min(this.missing === null ? BULK_TURN_TRIES : TURN_TRIES, this.combinations(relation));
+      for (let tried = 0; tried < tries; tried++) {
+        last = tryNext({ turn: this.turns[relation]!++, position: -1, parent: 'there' });
+        if (last === 'drafted') return true;
+      }
+    }
+    if (this.missing !== null && context.operation!.mayBring) {
+      if (last === 'no parent') last = tryNext(WITH_MISSING);
+      for (const way of last === 'taken' ? this.waysWithNew(relation) : []) {
+        last = tryNext(way);
+        if (last === 'drafted') return true;
+      }
+    }
+    if (last === 'taken') this.lacking = this.scarcest(relation);
+    return last === 'drafted';
+  }
+
+  private tryWay(relation: number, draft: RowDraft, way: Way, context: InsertContext): Try {
+    if (!this.chooseParents(relation, draft, way, context)) return 'no parent';
+    if (!this.meetsGuards(relation, draft, context)) return 'taken';
+    const { trackedKeys } = this.compiled.relations[relation]!.plan;
+    return trackedKeys.length === 0 || this.track(relation, draft, context) ? 'drafted' : 'taken';
+  }
+
+  /** How many combinations of existing parents there are; 0 where none of them decides on anything. */
+  private combinations(relation: number): number {
+    const { foreignKeys } = this.compiled.relations[relation]!.plan;
+    if (this.deciding[relation]!.length === 0) return 0;
+    const limit = BULK_TURN_TRIES;
+    return foreignKeys.reduce((product, _, at) => Math.min(limit, product * this.parents.countFor(relation, at)), 1);
+  }
+
+  /** Foreign keys that decide on tuples, those to the fewest rows first. */
+  private byScarcity(relation: number): number[] {
+    const count = (position: number) => this.parents.countFor(relation, position);
+    return [...this.deciding[relation]!].sort((a, b) => count(a) - count(b) || a - b);
+  }
+
+  /** With rows that the operation has inserted, then with new ones: one foreign key at a time. */
+  private waysWithNew(relation: number): Way[] {
+    const keys = this.byScarcity(relation);
+    return [
+      ...keys.map((position): Way => ({ turn: null, position, parent: 'in flight' })),
+      ...keys.slice(0, NEW_TRIES).map((position): Way => ({ turn: null, position, parent: 'new' })),
+    ];
+  }
+
+  private scarcest(relation: number): number {
+    const position = this.byScarcity(relation)[0];
+    return position === undefined ? -1 : this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
+  }
+
+  private chooseParents(relation: number, draft: RowDraft, way: Way, context: InsertContext): boolean {
+    let combination = way.turn;
     const compiled = this.compiled.relations[relation]!;
     if (draft.parents.length > 0) draft.parents.length = 0;
     draft.picks = compiled.pickTuples(context.seeds, draft.draw);
-    for (const foreignKey of compiled.plan.foreignKeys) {
+    for (const [position, foreignKey] of compiled.plan.foreignKeys.entries()) {
       const presence = compiled.presenceOf(foreignKey, draft.picks);
       if (presence === 'null' && foreignKey.nullable) {
         draft.parents.push(NO_PARENT);
@@ -114,12 +197,16 @@ export class Drafts {
       const isNeeded =
         !foreignKey.nullable || presence === 'present' || this.isSettled(compiled, foreignKey, draft.parents);
       const required = this.parents.requiredOf(compiled, foreignKey, draft.parents, context.required);
-      const choice = { relation, foreignKey, isNeeded, draw: draft.draw, required, turn: combination };
-      if (combination !== null) combination = Math.floor(combination / this.parents.countFor(foreignKey));
-      let parent = fresh && isNeeded ? null : this.parents.chooseParent(choice, context.seeds);
-      if (parent === null && (fresh || isNeeded))
-        parent = this.parentNotThere({ foreignKey, required, isNeeded, fresh }, context);
-      if (parent === null && isNeeded) return false;
+      const choice = { relation, position, foreignKey, isNeeded, draw: draft.draw, required, turn: combination };
+      if (combination !== null) combination = Math.floor(combination / this.parents.countFor(relation, position));
+      const isGiven = way.position === position;
+      let parent = isGiven ? null : this.parents.chooseParent(choice, context.seeds);
+      if (parent === null && (isNeeded || isGiven))
+        parent = this.parentNotThere({ relation, position, foreignKey, required }, way, context);
+      if (parent === null && isNeeded) {
+        this.lacking = required.size > 0 || foreignKey.only !== null ? -1 : foreignKey.parent;
+        return false;
+      }
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
@@ -136,12 +223,14 @@ export class Drafts {
     );
   }
 
-  private parentNotThere(wanted: WantedParent, context: InsertContext): number | null {
-    const { foreignKey, required, isNeeded, fresh } = wanted;
-    const underWay =
-      (isNeeded && !fresh ? this.missing?.inFlight(wanted, context) : null) ??
-      (isNeeded ? this.circle.parentFor(foreignKey, required, context.depth) : null);
-    return underWay ?? this.missing?.insert(wanted, context) ?? null;
+  private parentNotThere(wanted: WantedParent, way: Way, context: InsertContext): number | null {
+    const { foreignKey, required, position } = wanted;
+    if (way.parent !== 'new' || way.position !== position) {
+      const underWay =
+        this.missing?.inFlight(wanted, context) ?? this.circle.parentFor(foreignKey, required, context.depth);
+      if (underWay !== null) return underWay;
+    }
+    return way.parent === 'new' ? (this.missing?.insert(wanted, context) ?? null) : null;
   }
 
   private meetsGuards(relation: number, draft: RowDraft, context: InsertContext): boolean {
@@ -161,7 +250,13 @@ export class Drafts {
       const texts = key.map((column) => this.columnText(compiled, column, draft, context));
       if (texts.includes(null)) continue;
       const tuple = tupleOf(index, texts as string[]);
-      if (inUse.has(tuple)) return false;
+      if (inUse.has(tuple)) {
+        // Held by a row that the lane does not know: the parent would be offered again and again.
+        for (const [position, parent] of draft.parents.entries()) {
+          if (compiled.soleKeys[position] === index) this.store.use(relation, position, parent);
+        }
+        return false;
+      }
       // Where no part of the tuple names a row that is the lane's own, lanes share the tuples out by their hash.
       const owned = plan.foreignKeys.some(
         ({ columns }, position) => draft.parents[position]! >= 0 && columns.every((column) => key.includes(column)),

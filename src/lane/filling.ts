@@ -146,16 +146,25 @@ export class Filling {
     const key = plan.foreignKeys[foreignKey]!;
     const { live } = this.store.keyspaces[relation]!;
     const seeds = this.seedsFor(relation, from, `close/${key.name}`);
-    const isUnique = plan.trackedKeys.some((tracked) => tracked.every((column) => key.columns.includes(column)));
     const columns: string[][] = [...key.columns, ...plan.key].map(() => []);
+    const unused = this.store.unused[relation]![foreignKey] ?? null;
     for (let at = from; at < Math.min(to, live.size); at++) {
       const draw = at - from;
-      // A key that is unique takes each parent once, in their order.
-      if (isUnique && at >= this.parents.countFor(key)) break;
-      const turn = isUnique ? at : null;
-      const choice = { relation, foreignKey: key, isNeeded: false, draw, required: NOTHING_REQUIRED, turn };
+      // A key that is unique takes each parent once: own rows leave the choice, pinned ones come in their order.
+      if (unused !== null && unused.size === 0 && at >= this.parents.countFor(relation, foreignKey)) break;
+      const turn = unused !== null && unused.size === 0 ? at : null;
+      const choice = {
+        relation,
+        position: foreignKey,
+        foreignKey: key,
+        isNeeded: false,
+        draw,
+        required: NOTHING_REQUIRED,
+        turn,
+      };
       const parent = this.parents.chooseParent(choice, seeds);
       if (parent === null) continue;
+      this.store.use(relation, foreignKey, parent);
       for (const [index, column] of key.parentColumns.entries())
         columns[index]!.push(this.store.namedText(key.parent, parent, column));
       for (const [index, column] of plan.key.entries())

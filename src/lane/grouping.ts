@@ -33,6 +33,13 @@ export class Grouping {
     return this.operations;
   }
 
+  /** True where an operation of the open transaction inserts rows of the relation. */
+  brings(relation: number): boolean {
+    return this.operations.some(({ statements }) =>
+      statements.some((statement) => statement.relation === relation && statement.kind === 'insert'),
+    );
+  }
+
   add(operation: Operation): void {
     this.operations.push(operation);
   }

@@ -10,7 +10,11 @@ import { NOTHING_REQUIRED, type Parents } from './parents.js';
 import type { RowStore } from './row-store.js';
 import { maxRowsPerInsert } from './shape.js';
 
-const NESTED_PARENTS = 16;
+/* Rows that one operation brings along, and how deep they may lie. */
+const MOST_BROUGHT = 64;
+const NESTED_PARENTS = 64;
+/* Rows of one operation that come to nothing before the rest are not tried. */
+const MOST_FAILED = 2;
 
 /** Writes INSERTs of rows that the lane will own, and of parents that they lack before them. */
 export class Inserts implements ParentSource {
@@ -28,10 +32,17 @@ export class Inserts implements ParentSource {
     this.drafts = new Drafts(compiled, { store, parents, circle: this.circle }, this);
   }
 
-  /** Writes the rows of an operation; false where it is impossible. */
+  /** After a `write` that came to nothing: the relation of which a further row would help; −1 where no single one would. */
+  get lacking(): number {
+    return this.drafts.lacking;
+  }
+
+  /** Writes the rows of an operation; false where it is impossible, or where it lacks parents and may bring none along. */
   write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
+    this.drafts.lacking = -1;
     const context = { operation, seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
-    return this.insertRows(operation.relation, count, context).length > 0;
+    const { length } = this.insertRows(operation.relation, count, context);
+    return length > 0 && (operation.mayBring || length === count || this.drafts.lacking < 0);
   }
 
   /** Writes a row with some texts given, and as the row of an ordinal that another one had, where that is given; false where it is impossible. */
@@ -98,11 +109,14 @@ export class Inserts implements ParentSource {
     const compiled = this.compiled.relations[relation]!;
     if (!compiled.plan.operations.insert) return [];
     const rows: RowDraft[] = [];
-    for (let row = 0; row < count && this.store.hasRoom(relation); row++) {
+    let failed = 0;
+    for (let row = 0; row < count && failed < MOST_FAILED && this.store.hasRoom(relation); row++) {
       if (context.own && !this.store.mayGain(relation, 1)) break;
       const draft = this.drafts.draftRow(relation, row, context);
       if (draft !== null) rows.push(draft);
+      else failed++;
     }
+    if (!context.own) context.operation!.brought += rows.length;
     const most = maxRowsPerInsert(compiled.plan);
     if (!this.circle.wait(relation, rows, context)) {
       for (let from = 0; from < rows.length; from += most)
@@ -111,34 +125,47 @@ export class Inserts implements ParentSource {
     return rows.map((row) => row.slot);
   }
 
-  /** A parent that this very operation inserts: its other rows need no second one. */
-  inFlight({ foreignKey, required }: WantedParent, { operation }: InsertContext): number | null {
-    for (const statement of operation!.statements) {
+  /** A parent that this very operation has inserted, the newest first: its other rows need no second one. */
+  inFlight({ relation, position, foreignKey, required }: WantedParent, { operation }: InsertContext): number | null {
+    const { statements } = operation!;
+    const takesEachOnce = this.store.unused[relation]![position] !== null;
+    for (let at = statements.length - 1; at >= 0; at--) {
+      const statement = statements[at]!;
       if (statement.relation !== foreignKey.parent || statement.kind !== 'insert') continue;
-      const slot = statement.slots.find((candidate) => this.store.matches(foreignKey.parent, candidate, required));
+      const slot = statement.slots.find(
+        (candidate) =>
+          this.store.matches(foreignKey.parent, candidate, required) &&
+          !(takesEachOnce && this.store.isReferenced(relation, position, candidate)),
+      );
       if (slot !== undefined) return slot;
     }
     return null;
   }
 
+  /** A new parent, with parents of its own where those are missing; null where there is none to be had within the bounds. */
   insert({ foreignKey, required }: WantedParent, context: InsertContext): number | null {
-    if (context.depth >= NESTED_PARENTS) return null;
-    const parent = this.compiled.relations[foreignKey.parent]!;
+    const operation = context.operation!;
+    if (context.depth >= NESTED_PARENTS || operation.brought >= MOST_BROUGHT) return null;
+    const { parent } = foreignKey;
+    if (this.store.isClosed(parent) || (required.size === 0 && operation.unavailable.has(parent))) return null;
+    const { columns } = this.compiled.relations[parent]!.plan;
     // An ordinal's text cannot be chosen, nor can a server's.
     for (const column of required.keys()) {
-      const { source } = parent.plan.columns[column]!;
+      const { source } = columns[column]!;
       if (source === 'ordinal' || source === 'server') return null;
     }
     // RETURNING answers too late for a statement of the same operation.
-    if (foreignKey.parentColumns.some((column) => parent.plan.columns[column]!.source === 'server')) return null;
+    if (foreignKey.parentColumns.some((column) => columns[column]!.source === 'server')) return null;
     const nested = {
-      operation: context.operation,
-      seeds: nestedSeeds(context.seeds, context.operation!.statements.length),
+      operation,
+      seeds: nestedSeeds(context.seeds, operation.statements.length),
       own: false,
       depth: context.depth + 1,
       required,
     };
-    return this.insertRows(foreignKey.parent, 1, nested)[0] ?? null;
+    const slot = this.insertRows(parent, 1, nested)[0] ?? null;
+    if (slot === null && required.size === 0) operation.unavailable.add(parent);
+    return slot;
   }
 
   private writeInsert(relation: number, rows: readonly RowDraft[], context: InsertContext): void {

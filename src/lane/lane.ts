@@ -1,5 +1,5 @@
 import type { OperationKind } from '../plan/plan.js';
-import { Chooser } from './chooser.js';
+import { Chooser, type Surroundings } from './chooser.js';
 import type { ClaimSet } from './claims.js';
 import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
 import { Grouping } from './grouping.js';
@@ -66,6 +66,7 @@ export class Lane {
   /** Transactions whose outcome is not applied yet, the oldest first. */
   private readonly inFlight: Transaction[] = [];
   private readonly grouping: Grouping;
+  private readonly surroundings: { -readonly [Key in keyof Surroundings]: Surroundings[Key] };
   private generated = 0;
   private applied = 0;
   private impossible = 0;
@@ -85,10 +86,16 @@ export class Lane {
     this.seeds = compiled.laneSeeds(number);
     const turn = { seed: compiled.random, lane: number, lanes: plan.quotas.length };
     const mix = new Mix(shareOf(plan, claims, number), this.seeds.random, turn);
-    this.chooser = new Chooser(compiled, this.rows, mix, this.seeds);
     this.quota = plan.quotas[number]!;
+    this.chooser = new Chooser(compiled, this.rows, mix, this.seeds, this.quota);
     this.depth = plan.pipelineDepth;
     this.grouping = new Grouping(plan.transaction, this.seeds.random);
+    this.surroundings = {
+      grouping: this.grouping,
+      mayWait: false,
+      isUnderWay: (relation) => this.isUnderWay(relation, null),
+      isComing: (relation) => this.isUnderWay(relation, 'insert') || this.grouping.brings(relation),
+    };
   }
 
   /** Operations whose outcome is applied: how far the lane came. */
@@ -226,6 +233,7 @@ export class Lane {
         this.rows.undone(operation, false);
         if (operation.attempt < this.compiled.plan.maxRetries[operation.kind]) {
           operation.attempt++;
+          operation.mayBring = true;
           if (this.rows.generate(operation, this.operationSeeds(operation)) === 'written') {
             this.ledger.retried(operation, { reason: 'values', sqlstate, message });
             return this.again(transaction);
@@ -287,8 +295,8 @@ export class Lane {
   /** The next operation; null where none is possible now, or where it failed because none will be. */
   private generateNext(): Operation | null {
     const number = this.generated++;
-    const mayWait = this.inFlight.length > 0 || this.grouping.open.length > 0;
-    const chosen = this.chooser.choose(number, { grouping: this.grouping, mayWait, isUnderWay: this.isUnderWay });
+    this.surroundings.mayWait = this.inFlight.length > 0 || this.grouping.open.length > 0;
+    const chosen = this.chooser.choose(number, this.surroundings);
     if (chosen !== null && chosen !== 'wait') return chosen;
     if (this.waitForRows()) return null;
     // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
@@ -302,11 +310,11 @@ export class Lane {
     return null;
   }
 
-  private readonly isUnderWay = (relation: number): boolean => {
-    const touches = ({ operation: { statements } }: Member) =>
-      statements.some((statement) => statement.relation === relation);
-    return this.inFlight.some(({ members }) => members.some(touches));
-  };
+  private isUnderWay(relation: number, kind: OperationKind | null): boolean {
+    const touches = ({ statements }: Operation) =>
+      statements.some((statement) => statement.relation === relation && (kind === null || statement.kind === kind));
+    return this.inFlight.some(({ members }) => members.some(({ operation }) => touches(operation)));
+  }
 
   /**
    * Rows in flight come back with their outcomes: the oldest is applied early, or the open transaction sent as it is, which

@@ -94,6 +94,11 @@ export class Operation {
   after: Operation | null = null;
   /** The one that inserts a row with the key that this one frees. */
   takenBy: Operation | null = null;
+  /** False while it is to do with the parents that are there; where it may bring some along, it is bounded in how many. */
+  mayBring = true;
+  /** Rows of other tables that it has brought along, and tables that turned out to have none to bring. */
+  brought = 0;
+  readonly unavailable = new Set<number>();
   /** True where it completes a conflict. */
   isConflict = false;
   statements: Statement[] = [];
@@ -145,6 +150,8 @@ export class Operation {
     this.statements = [];
     this.relinks = [];
     this.isConflict = false;
+    this.brought = 0;
+    if (this.unavailable.size > 0) this.unavailable.clear();
     this.bytes = EMPTY;
   }
 }

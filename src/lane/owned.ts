@@ -54,6 +54,18 @@ export class OwnedRows implements Rows {
     }
   }
 
+  get lacking(): number {
+    return this.inserts.lacking;
+  }
+
+  version(relation: number): number {
+    return this.store.versions[relation]!;
+  }
+
+  close(relation: number): void {
+    this.store.close(relation);
+  }
+
   generate(operation: Operation, seeds: OperationSeeds): Generated {
     if (this.write(operation, () => this.generateKind(operation, seeds))) return 'written';
     return operation.kind === 'update' && this.updates.isBusy ? 'busy' : 'impossible';
@@ -63,7 +75,8 @@ export class OwnedRows implements Rows {
     operation.reset();
     this.sink.clear();
     if (!statements()) {
-      this.undone(operation, false);
+      // Nothing was sent: its ordinals are as good as new.
+      this.undone(operation, true);
       return false;
     }
     endSync(this.sink);

@@ -9,6 +9,8 @@ import { keyOf, type Required, type RowStore } from './row-store.js';
 /** A foreign key that a row needs a parent for. */
 export interface ParentChoice {
   readonly relation: number;
+  /** Of the foreign key, among the relation's. */
+  readonly position: number;
   readonly foreignKey: ForeignKeyPlan;
   /** True where the key must have a parent. */
   readonly isNeeded: boolean;
@@ -82,7 +84,8 @@ export class Parents {
   /** A row to reference; null where there is none that fits, or where the key is left NULL. */
   chooseParent(choice: ParentChoice, seeds: OperationSeeds): number | null {
     const { foreignKey } = choice;
-    const { live } = this.store.keyspaces[foreignKey.parent]!;
+    const live =
+      this.store.unused[choice.relation]![choice.position] ?? this.store.keyspaces[foreignKey.parent]!.live;
     const pinned = this.store.pinned[foreignKey.parent]!;
     const total = live.size + pinned.length;
     if (total === 0) return null;
@@ -109,9 +112,11 @@ export class Parents {
     return turn === null ? this.stream.below(count) : turn % count;
   }
 
-  /** Rows that a foreign key may reference, at least 1. */
-  countFor({ parent }: ForeignKeyPlan): number {
-    return Math.max(1, this.store.keyspaces[parent]!.live.size + this.store.pinned[parent]!.length);
+  /** Rows that a relation's foreign key may reference, at least 1. */
+  countFor(relation: number, position: number): number {
+    const { parent } = this.compiled.relations[relation]!.plan.foreignKeys[position]!;
+    const live = this.store.unused[relation]![position] ?? this.store.keyspaces[parent]!.live;
+    return Math.max(1, live.size + this.store.pinned[parent]!.length);
   }
 
   /** A DELETE of the parent's table wants a row that nothing references: the last one is spared where there are others. */

@@ -3,7 +3,7 @@ import type { ForeignKeyPlan } from '../plan/plan.js';
 import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
 import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
-import { ChildLists } from './slots.js';
+import { ChildLists, DenseSet } from './slots.js';
 import { ValueIndex } from './value-index.js';
 
 /** Texts that a row must carry in some columns, because a child needs a parent of just these. */
@@ -39,6 +39,10 @@ export class RowStore {
   readonly tuplesInUse: readonly Set<string>[];
   /** By relation: the foreign keys that reference it. */
   readonly incoming: readonly IncomingKey[][];
+  /** By relation and foreign key: own rows that may still be referenced where each of them may be once; null elsewhere. */
+  readonly unused: readonly (readonly (DenseSet | null)[])[];
+  /** By relation: raised whenever rows come or go, so that what failed for want of them is worth another try. */
+  readonly versions: Float64Array;
   private readonly compiled: CompiledPlan;
   private readonly claims: ClaimSet;
   /** By relation and foreign key: which rows reference which. */
@@ -48,6 +52,7 @@ export class RowStore {
   private readonly nextUpdateOrdinal: number[];
   /** By relation: ordinals of deleted rows, where the relation's are few. */
   private readonly freed: readonly number[][];
+  private readonly closed = new Set<number>();
   /** By relation: rows that the lane made and has lost track of. */
   private readonly disowned: number[];
   /** By relation: how many rows the lane keeps at least and at most, its share of table_rows. */
@@ -68,6 +73,8 @@ export class RowStore {
     this.keyspaces = compiled.relations.map(({ plan }) => new Keyspace(plan.foreignKeys.length));
     this.children = compiled.relations.map(({ plan }) => plan.foreignKeys.map(() => new ChildLists()));
     this.incoming = compiled.relations.map(() => []);
+    this.unused = compiled.relations.map(({ soleKeys }) => soleKeys.map((key) => (key < 0 ? null : new DenseSet())));
+    this.versions = new Float64Array(compiled.relations.length);
     for (const [relation, { plan }] of compiled.relations.entries()) {
       for (const [position, { parent, follows }] of plan.foreignKeys.entries()) {
         const children = this.children[relation]![position]!;
@@ -186,6 +193,41 @@ export class RowStore {
     return updatesApart ? this.nextUpdateOrdinal[relation]! < plan.capacity : this.hasRoom(relation);
   }
 
+  /** An ordinal that no statement has carried is free again. */
+  giveBack(relation: number, ordinal: number): void {
+    const { plan, updatesApart } = this.compiled.relations[relation]!;
+    const stride = this.lanes * (updatesApart ? 2 : 1);
+    if (this.nextOrdinal[relation] === ordinal + stride) this.nextOrdinal[relation] = ordinal;
+    else if (plan.capacity <= REUSED_CAPACITY) this.freed[relation]!.push(ordinal);
+  }
+
+  /** The parent is taken where a foreign key may reference it once. */
+  use(relation: number, position: number, parent: number): void {
+    if (parent >= 0) this.unused[relation]![position]?.remove(parent);
+  }
+
+  /** True where a row that the lane knows references the parent by this key. */
+  isReferenced(relation: number, position: number, parent: number): boolean {
+    return this.children[relation]![position]!.firstOf(parent) >= 0;
+  }
+
+  /** INSERTs of the relation have been set aside: no row of it is brought along any more. */
+  close(relation: number): void {
+    this.closed.add(relation);
+  }
+
+  isClosed(relation: number): boolean {
+    return this.closed.has(relation);
+  }
+
+  /** The parent is free again, where it is there and nothing references it by this key. */
+  private reuse(relation: number, position: number, parent: number): void {
+    const unused = this.unused[relation]![position];
+    if (!unused || parent < 0) return;
+    const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
+    if (!this.isReferenced(relation, position, parent) && this.keyspaces[parentRelation]!.live.has(parent)) unused.add(parent);
+  }
+
   /** The index over some named columns of a relation; filled when it is first asked for, kept from then on. */
   indexFor(relation: number, columns: readonly number[]): ValueIndex {
     let index = this.indexes[relation]!.find((candidate) => candidate.columns.join() === columns.join());
@@ -209,6 +251,8 @@ export class RowStore {
     const { live, age } = this.keyspaces[relation]!;
     this.keyspaces[relation]!.enter(slot);
     this.tracked++;
+    this.versions[relation]!++;
+    for (const { relation: child, position } of this.incoming[relation]!) this.reuse(child, position, slot);
     for (const index of this.indexes[relation]!) index.add(this.indexKey(relation, slot, index.columns), slot);
     const { mostPerRelation, mostInAll } = this;
     for (let tries = 0; tries < FORGET_TRIES; tries++) {
@@ -225,6 +269,8 @@ export class RowStore {
     for (const index of this.indexes[relation]!) index.remove(this.indexKey(relation, slot, index.columns), slot);
     this.keyspaces[relation]!.leave(slot);
     this.tracked--;
+    this.versions[relation]!++;
+    for (const { relation: child, position } of this.incoming[relation]!) this.use(child, position, slot);
   }
 
   /** The row was deleted: where ordinals are few, its own can be used again. */
@@ -266,8 +312,9 @@ export class RowStore {
   /** The row is there, and is not kept track of any more: what it references can never be deleted. */
   disown(relation: number, slot: number): void {
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
+    const parents = foreignKeys.map((_, position) => this.keyspaces[relation]!.parent(position, slot));
     for (const [position, { parent }] of foreignKeys.entries()) {
-      const row = this.keyspaces[relation]!.parent(position, slot);
+      const row = parents[position]!;
       if (row >= 0 && !(parent === relation && row === slot)) this.keyspaces[parent]!.addObstacles(row, 1);
     }
     this.disowned[relation]!++;
@@ -275,18 +322,23 @@ export class RowStore {
     if (this.tuplesInUse[relation]!.size < this.mostPerRelation * TUPLES_PER_ROW)
       this.keyspaces[relation]!.tuples[slot] = undefined;
     this.drop(relation, slot);
+    // It references them all the same.
+    for (const [position, parent] of parents.entries()) this.use(relation, position, parent);
   }
 
   /** Ties a row to its parent by the foreign key at a position. */
   link(relation: number, position: number, slot: number, parent: number): void {
     this.keyspaces[relation]!.setParent(position, slot, parent);
     this.count(relation, position, slot, parent, 1);
+    this.use(relation, position, parent);
   }
 
   /** Unties a row from its parent. */
   unlink(relation: number, position: number, slot: number): void {
-    this.count(relation, position, slot, this.keyspaces[relation]!.parent(position, slot), -1);
+    const parent = this.keyspaces[relation]!.parent(position, slot);
+    this.count(relation, position, slot, parent, -1);
     this.keyspaces[relation]!.setParent(position, slot, NO_PARENT);
+    this.reuse(relation, position, parent);
   }
 
   /** A transaction in flight ties a row to a parent: until its outcome is known the parent must stay. */

@@ -14,6 +14,12 @@ export type Generated = 'written' | 'impossible' | 'busy';
 export interface Rows {
   /** Cheap answer to "is there a row for it, or room?". */
   possible(relation: number, kind: OperationKind): boolean;
+  /** After an INSERT was impossible: the relation of which a further row would help; −1 where no single one would. */
+  readonly lacking: number;
+  /** Changes whenever rows of the relation come or go: what failed for want of them is worth another try then. */
+  version(relation: number): number;
+  /** INSERTs of the relation have been set aside: no other operation brings rows of it along. */
+  close(relation: number): void;
   /** Writes the operation's statements. Where it does not, nothing has been taken. */
   generate(operation: Operation, seeds: OperationSeeds): Generated;
   /** How a unique value could go from one row to another now; null where that is not asked for, or not possible. `mayPart`: over two operations. */

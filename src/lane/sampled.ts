@@ -63,6 +63,14 @@ export class SampledRows implements Rows {
     return operation.statements.length > 0 ? 'written' : 'impossible';
   }
 
+  readonly lacking = -1;
+
+  version(): number {
+    return 0;
+  }
+
+  close(): void {}
+
   conflictFor(): null {
     return null;
   }

@@ -121,7 +121,7 @@ export class Updates {
       const required = this.parents.requiredOf(compiled, foreignKey, parents, NOTHING_REQUIRED);
       const presence = compiled.presenceOf(foreignKey, picks);
       const isNeeded = !foreignKey.nullable || presence === 'present';
-      const choice = { relation, foreignKey, isNeeded, draw: row, required, turn: null };
+      const choice = { relation, position, foreignKey, isNeeded, draw: row, required, turn: null };
       let parent =
         presence === 'null' && foreignKey.nullable
           ? NO_PARENT
