@@ -3,8 +3,8 @@
  * same depth, in alternation: rows per second as ratios within one run.
  */
 import pg from 'pg';
-import { connectCoordinator } from '../src/commands/connect.js';
-import { prepare } from '../src/commands/prepare.js';
+import { connectCoordinator } from '../src/prepare/connect.js';
+import { prepare } from '../src/prepare/prepare.js';
 import { parametersOf } from '../src/lane/bind.js';
 import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';

@@ -14,7 +14,7 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/plan'],
   ['src/lane'],
   ['src/traffic'],
-  ['src/bulk', 'src/lag'],
+  ['src/prepare', 'src/bulk', 'src/lag'],
   ['src/metrics', 'src/report', 'src/server', 'workers'],
   ['src/page'],
   ['src/commands'],

@@ -6,7 +6,7 @@ import { seedOf } from '../random/seed.js';
 import type { Progress } from '../report/progress.js';
 import { dropLeftovers, IndexBuilder, indexableColumns } from '../traffic/indexes.js';
 import { connect } from '../traffic/session.js';
-import type { Prepared } from './examine.js';
+import type { Prepared } from '../prepare/examine.js';
 
 /**
  * What builds and drops indexes beside the traffic; null where that is not asked for.

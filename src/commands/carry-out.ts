@@ -19,7 +19,7 @@ import type { CounterTotals } from '../traffic/counters.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import { Schedule } from '../traffic/schedule.js';
 import type { Workers } from '../traffic/workers.js';
-import type { Prepared } from './examine.js';
+import type { Prepared } from '../prepare/examine.js';
 import { exitOf } from './exit.js';
 import { Notices } from './notices.js';
 import { pacingOf } from './pacing.js';

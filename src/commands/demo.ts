@@ -5,7 +5,7 @@ import { heartbeatDefinition } from '../lag/table.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
 import { createDemo, createDemoTables } from '../server/demo.js';
 import { startStandby, startSubscriber } from '../server/replica.js';
-import { connectCoordinator } from './connect.js';
+import { connectCoordinator } from '../prepare/connect.js';
 
 /** Private servers, and the configuration with their addresses in it. */
 export interface DemoServers {

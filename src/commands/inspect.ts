@@ -6,9 +6,9 @@ import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import { columnInWords } from '../plan/recipe-words.js';
 import { Progress } from '../report/progress.js';
-import { connectCoordinator, connectRehearsal } from './connect.js';
+import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
 import { startDemo } from './demo.js';
-import { type Examined, examine, wantedOperations } from './examine.js';
+import { type Examined, examine, wantedOperations } from '../prepare/examine.js';
 import { EXIT } from './exit.js';
 
 const SILENTLY = { say: () => undefined, replicas: false };

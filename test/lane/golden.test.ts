@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { transcript } from '../../src/commands/dry-run.js';
-import { prepare } from '../../src/commands/prepare.js';
+import { prepare } from '../../src/prepare/prepare.js';
 import { parseConfig } from '../../src/config/load.js';
 import { parametersOf } from '../../src/lane/bind.js';
 import type { ClaimSet } from '../../src/lane/claims.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { prepare } from '../../src/commands/prepare.js';
+import { prepare } from '../../src/prepare/prepare.js';
 import { type Config, parseConfig } from '../../src/config/load.js';
 import { Registries } from '../../src/metrics/registry.js';
 import { OPERATION_KINDS } from '../../src/plan/plan.js';

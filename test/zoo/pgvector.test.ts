@@ -2,7 +2,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { prepare } from '../../src/commands/prepare.js';
+import { prepare } from '../../src/prepare/prepare.js';
 import { parseConfig } from '../../src/config/load.js';
 import { parametersOf } from '../../src/lane/bind.js';
 import { CompiledPlan } from '../../src/lane/compiled.js';

@@ -20,9 +20,9 @@ import {
   parentsWithoutRows,
   type RowCounts,
   unreachableTables,
-} from '../traffic/claim.js';
+} from './claim.js';
 import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
-import { type OwnedSequence, ownedSequences, reserveSequences } from '../traffic/sequences.js';
+import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 import { checkOverrides } from './overrides.js';
 import { prove } from './prove.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
