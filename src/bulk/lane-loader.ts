@@ -303,7 +303,8 @@ export class LaneLoader {
   }
 
   private count(relation: number, rows: number, refused: number): void {
-    this.counters.addTable(relation, 'insert', 'rows', rows);
+    for (const each of [relation, ...this.compiled.relations[relation]!.brings])
+      this.counters.addTable(each, 'insert', 'rows', rows);
     this.counters.addTable(relation, 'insert', 'rejected', refused);
   }
 

@@ -13,16 +13,16 @@ import {
   toForeignKey,
   toUniqueKey,
 } from './constraint.js';
-import { type Attribute, byCodePoint, type Catalog, labelOf, type Relation, type Server } from './model.js';
+import { type Attribute, byCodePoint, type Catalog, labelOf, type Relation, type Server, type Trigger } from './model.js';
 import { loadParser } from './parse.js';
 import { type Bounds, MOST_LEAVES, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
 
 /** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
-export const CATALOG_QUERIES = 6;
+export const CATALOG_QUERIES = 7;
 
 /**
- * Reads the catalog of the given schemas, and of what their foreign keys reference, in six queries.
+ * Reads the catalog of the given schemas, and of what their foreign keys reference, in seven queries.
  * Meanwhile `search_path` is `pg_catalog`, so that `format_type` and friends qualify every name; afterwards it is the one that lanes have.
  */
 export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
@@ -36,6 +36,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   const typeRows = await query<TypeRow>(client, TYPES, [oids]);
   const indexes = groupBy(await query<IndexRow>(client, INDEXES, [oids]), (row) => row.indrelid);
   const foreign = await query<ForeignRow>(client, FOREIGN_KEYS, [oids]);
+  const triggers = groupBy(await query<TriggerRow>(client, TRIGGERS, [oids]), (row) => row.tgrelid);
   const outgoing = groupBy(foreign, (row) => row.conrelid);
   const incoming = groupBy(foreign, (row) => row.confrelid);
 
@@ -67,6 +68,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       },
       rowSecurity: row.row_security,
       reacts: row.reacts,
+      triggers: (triggers.get(row.oid) ?? []).map(toTrigger),
       lacksReplicaIdentity: row.lacks_identity,
       checks: [...row.checks.map(toCheck), ...partitioned.bounds],
       exclusions: row.exclusions.map(toExclusion),
@@ -113,6 +115,7 @@ async function readServer(client: ClientBase, schemas: readonly string[]): Promi
     schemas: [...row!.schemas].sort(byCodePoint),
     searchPath: row!.search_path,
     systemRows: row!.system_rows,
+    isReplicaRole: row!.replica_role,
   };
 }
 
@@ -127,6 +130,7 @@ interface ServerRow {
   schemas: string[];
   search_path: string | null;
   system_rows: boolean;
+  replica_role: boolean;
 }
 
 const SERVER = `
@@ -139,9 +143,10 @@ SELECT current_setting('server_version_num')::int AS version,
        current_setting('server_encoding') AS encoding,
        ARRAY(SELECT nspname::text FROM pg_namespace
              WHERE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema')) AS schemas,
-       (SELECT concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(quote_ident(nspname), ', ' ORDER BY nspname))
+       (SELECT concat_ws(', ', CASE WHEN current_setting('search_path') NOT IN ('', '""') THEN current_setting('search_path') END, string_agg(quote_ident(nspname), ', ' ORDER BY nspname))
         FROM pg_namespace WHERE nspname = ANY ($1) AND nspname <> ALL (current_schemas(true))
         HAVING count(*) > 0) AS search_path,
+       current_setting('session_replication_role') = 'replica' AS replica_role,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'tsm_system_rows') AS system_rows`;
 
 interface RelationRow {
@@ -264,6 +269,38 @@ function toAttribute(row: AttributeRow): Attribute {
     generated: row.attgenerated !== '',
     default: row.default_text,
     sequence: row.sequence_name,
+  };
+}
+
+interface TriggerRow {
+  tgrelid: number;
+  tgname: string;
+  tgtype: number;
+  function: string;
+  prosrc: string;
+  arguments: string;
+}
+
+/* Triggers of one event fire in the order of their names. */
+const TRIGGERS = `
+SELECT trigger.tgrelid, trigger.tgname::text, trigger.tgtype::int, proc.prosrc,
+       quote_ident(namespace.nspname) || '.' || quote_ident(proc.proname) AS function,
+       encode(trigger.tgargs, 'escape') AS arguments
+FROM pg_trigger AS trigger
+JOIN pg_proc AS proc ON proc.oid = trigger.tgfoid JOIN pg_namespace AS namespace ON namespace.oid = proc.pronamespace
+WHERE trigger.tgrelid = ANY ($1::oid[]) AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
+ORDER BY trigger.tgrelid, trigger.tgname`;
+
+/* Bits of pg_trigger.tgtype: TRIGGER_TYPE_* of PostgreSQL's pg_trigger.h. */
+function toTrigger(row: TriggerRow): Trigger {
+  const has = (bit: number) => (row.tgtype & bit) !== 0;
+  return {
+    name: row.tgname,
+    isBefore: has(2),
+    events: { insert: has(4), delete: has(8), update: has(16) },
+    function: row.function,
+    source: row.prosrc,
+    arguments: row.arguments.replaceAll('\\000', ', ').replace(/, $/, ''),
   };
 }
 

@@ -27,6 +27,8 @@ export interface Server {
   readonly searchPath: string | null;
   /** True where `tsm_system_rows` is installed. */
   readonly systemRows: boolean;
+  /** True where session_replication_role is replica: foreign keys are not checked and take nothing along, ordinary triggers do not fire. */
+  readonly isReplicaRole: boolean;
 }
 
 export interface Relation {
@@ -43,6 +45,8 @@ export interface Relation {
   readonly rowSecurity: boolean;
   /** True where triggers or rules run when its rows change. */
   readonly reacts: boolean;
+  /** Its triggers that are enabled, without those of constraints, in the order in which they fire. */
+  readonly triggers: readonly Trigger[];
   /** True where a publication may refuse UPDATE and DELETE, since nothing tells it which row it was. */
   readonly lacksReplicaIdentity: boolean;
   readonly checks: readonly Check[];
@@ -74,6 +78,18 @@ export interface Check {
   readonly name: string;
   readonly text: string;
   readonly expression: Expression;
+}
+
+export interface Trigger {
+  readonly name: string;
+  readonly isBefore: boolean;
+  readonly events: { readonly insert: boolean; readonly update: boolean; readonly delete: boolean };
+  /** schema.name of its function, as messages of the server write it where it is called. */
+  readonly function: string;
+  /** prosrc: its body, in whatever language. */
+  readonly source: string;
+  /** Of the function's CREATE TRIGGER, parted by commas; empty: none. */
+  readonly arguments: string;
 }
 
 /** EXCLUDE, or WITHOUT OVERLAPS: no two rows for which all elements' operators hold. */

@@ -13,6 +13,7 @@ import { type Moment, readMoment } from '../report/moment.js';
 import type { Progress } from '../report/progress.js';
 import { Recorder } from '../report/recorder.js';
 import { type Point, pointBetween } from '../report/series.js';
+import { triggeredRelations } from '../report/row-counts.js';
 import { fingerprint, type Summary, summarise } from '../report/summary.js';
 import { startTraffic, type Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
@@ -38,6 +39,8 @@ export interface Job {
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
+  /** Counts the rows of relations of the plan when the traffic is over; null where they cannot be counted. */
+  readonly countRows: (relations: readonly number[]) => Promise<ReadonlyMap<number, number | null>>;
   /** Takes what there is where a second signal forces the end. */
   readonly forced: (seen: Seen) => void;
 }
@@ -119,7 +122,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
   const thresholds = watch.results(elapsedSeconds);
   progress.stop();
-  const vanished = traffic.totals.scalar('vanishedRows');
+  const vanished = traffic.totals.total('vanished');
   const isLossy = traffic.totals.scalar('lostCommits') > 0;
   const because = [...prepared.reproducibleBecause];
   if (isLossy)
@@ -128,7 +131,7 @@ export async function carryOut(job: Job): Promise<Done> {
     );
   if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
   for (const label of tablesWhereLanesMet(plan, traffic.totals))
-    because.push(`rows of several lanes met in a unique index of ${label}`);
+    because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
   const summary = summarise({
     version: VERSION,
     fakerVersion: FAKER_VERSION,
@@ -152,6 +155,7 @@ export async function carryOut(job: Job): Promise<Done> {
     reproducible: because.length === 0,
     reproducibleBecause: because,
     rowsAtStart: prepared.rowsAtStart,
+    rowsAtEnd: await job.countRows(triggeredRelations(plan)),
     totals: traffic.totals,
     replication: replication ?? null,
     indexes: job.indexBuilder?.counts ?? null,
@@ -281,10 +285,12 @@ function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config
 /** Tables with a unique index over expressions that has refused rows: which lane comes first is up to chance. */
 function tablesWhereLanesMet(plan: Plan, totals: CounterTotals): string[] {
   if (plan.quotas.length === 1) return [];
-  const met = totals.errors().flatMap(({ sqlstate, relation }) => (sqlstate === UNIQUE_VIOLATION ? relation : []));
-  return [...new Set(met)].flatMap((relation) =>
-    (plan.relations[relation]?.blurredKeys.length ?? 0) > 0 ? plan.relations[relation]!.label : [],
-  );
+  const met = totals.errors().flatMap(({ sqlstate, relation }) => {
+    const isBlurred = (plan.relations[relation]?.blurredKeys.length ?? 0) > 0;
+    return sqlstate === EXCLUSION_VIOLATION || (sqlstate === UNIQUE_VIOLATION && isBlurred) ? relation : [];
+  });
+  return [...new Set(met)].flatMap((relation) => plan.relations[relation]?.label ?? []);
 }
 
 const UNIQUE_VIOLATION = '23505';
+const EXCLUSION_VIOLATION = '23P01';

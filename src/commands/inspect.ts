@@ -7,6 +7,7 @@ import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import { columnInWords } from '../plan/recipe-words.js';
 import { Progress } from '../report/progress.js';
 import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
+import { madeByTriggers } from '../prepare/claim.js';
 import { startDemo } from './demo.js';
 import { type Examined, examine, wantedOperations } from '../prepare/examine.js';
 import { EXIT } from './exit.js';
@@ -89,11 +90,20 @@ function reportOf(
   { plan, relations, findings, notes, lacking, rowsAtStart }: Examined,
   wanted: readonly OperationKind[],
 ): Report {
+  const made = madeByTriggers(plan);
   const tables = plan.relations.flatMap((relation, index): TableReport[] => {
     if (!relation.targeted) return [];
     const { estimatedRows } = relations[index]!;
     const own = [
       ...findings.filter((finding) => finding.relation === relation.label),
+      ...findings
+        .filter(({ behind }) => behind?.includes(relation.label))
+        .map((cause) => ({
+          column: null,
+          prevents: INSERT,
+          reason: `no row can come in: it needs a row of ${cause.relation}, which takes none`,
+          remedy: `see ${cause.relation}`,
+        })),
       ...lacking
         .filter(({ child }) => child === relation.label)
         .map(({ key, parent }) => ({
@@ -106,7 +116,7 @@ function reportOf(
     const runs = (kind: OperationKind): boolean =>
       relation.operations[kind] &&
       // Rows to change must be there, or come in.
-      (kind === 'insert' || rowsAtStart[index] !== 0 || runs('insert')) &&
+      (kind === 'insert' || rowsAtStart[index] !== 0 || made.has(index) || runs('insert')) &&
       plan.choices.some((choice) => choice.relation === index && choice.operation === kind) &&
       !own.some(({ prevents }) => prevents.includes(kind));
     return [

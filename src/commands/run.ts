@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { labelOf } from '../catalog/model.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
@@ -18,6 +19,7 @@ import { carryOut, type Done } from './carry-out.js';
 import { connectCoordinator, connectRehearsal, endSessions } from '../prepare/connect.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
+import { countRows } from '../prepare/claim.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { EXIT } from './exit.js';
 import { explain, type Place } from './explain.js';
@@ -176,6 +178,7 @@ class Session {
       workers: this.workers!,
       indexBuilder,
       probe,
+      countRows: (relations) => countAtEnd(config, prepared, runId, relations),
       forced: (sofar) => {
         progress.stop();
         this.report(config, prepared, sofar, null);
@@ -257,6 +260,29 @@ function coverageOf(config: Config, { plan, findings }: Prepared): Coverage {
     complete: targeted.filter(({ operations }) => wanted.every((kind) => operations[kind])).length,
     findings: findings.map(findingText),
   };
+}
+
+/** Rows of some relations when the traffic is over; null where they cannot be counted, for whatever reason. */
+async function countAtEnd(
+  config: Config,
+  { catalog, plan }: Prepared,
+  runId: string,
+  relations: readonly number[],
+): Promise<ReadonlyMap<number, number | null>> {
+  if (relations.length === 0) return new Map();
+  const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
+  const asked = relations.map((relation) => byLabel.get(plan.relations[relation]!.label)!);
+  try {
+    const client = await connectCoordinator(config.connection, config, runId);
+    try {
+      const counts = await countRows(client, asked, config.generator.count_rows);
+      return new Map(relations.map((relation, at) => [relation, counts[at]!]));
+    } finally {
+      await client.end();
+    }
+  } catch {
+    return new Map(relations.map((relation) => [relation, null]));
+  }
 }
 
 /** Sets the sequences of written columns to their exact end. Where the server is away they stay past the run's values. */

@@ -15,6 +15,8 @@ export interface ConnectionSettings {
   readonly sslRootCert: string | undefined;
   readonly sslCert: string | undefined;
   readonly sslKey: string | undefined;
+  /** Set on every session of ours at its start: what triggers, defaults and policies ask for with current_setting. */
+  readonly settings: Readonly<Record<string, string>>;
   /** Undefined: the role's own. */
   readonly searchPath?: string | undefined;
 }
@@ -68,6 +70,8 @@ export function resolveConnection(
     sslRootCert: given.sslRootCert ?? missing.sslRootCert,
     sslCert: given.sslCert ?? missing.sslCert,
     sslKey: given.sslKey ?? missing.sslKey,
+    // Those of the main connection are no business of another server's.
+    settings: config.settings,
   };
 }
 
@@ -88,6 +92,7 @@ function fromEnvironment(
     sslRootCert: undefined,
     sslCert: undefined,
     sslKey: undefined,
+    settings: {},
   };
 }
 

@@ -68,6 +68,13 @@ const connection = z.strictObject({
   ssl_root_cert: text('a file').optional(),
   ssl_cert: text('a file').optional(),
   ssl_key: text('a file').optional(),
+  settings: z
+    .record(
+      z.string().regex(/^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*$/, expected('the name of a setting, such as app.tenant')),
+      z.union([z.string(), z.number(), z.boolean()], expected('a text, a number, or true or false')).transform(String),
+      expected('a map from setting to value, such as { app.tenant: "7" }'),
+    )
+    .default({}),
   embedded: flag().default(false),
 });
 
@@ -219,7 +226,12 @@ const generator = z.strictObject({
     .strictObject({ max_error_ratio: ratio().default(0.05), quarantine_after: integer(1).default(50) })
     .prefault({}),
   timeouts: z
-    .strictObject({ connect: duration(10_000), statement: duration(60_000), lock: duration(5_000) })
+    .strictObject({
+      connect: duration(10_000),
+      statement: duration(60_000),
+      lock: duration(5_000),
+      rehearsal: duration(60_000),
+    })
     .prefault({}),
   max_outage_seconds: z
     .number(expected('a number of seconds, 0 or more'))

@@ -268,7 +268,7 @@ export function patternsIn(condition: Expression): string[] {
   return operatorsIn(condition).flatMap(({ name, args }) => {
     const pattern = args.flatMap(constantsIn)[0];
     if (pattern === undefined) return [];
-    if (name === '~' || name === '~*') return [fromPosix(pattern)];
+    if (name === '~' || name === '~*') return [patternAsJavaScript(pattern)];
     if (name === '~~' || name === '~~*') return [fromLike(pattern)];
     return [];
   });
@@ -286,7 +286,8 @@ const CLASSES: Readonly<Record<string, string>> = {
   punct: '.,;:!?-',
 };
 
-function fromPosix(pattern: string): string {
+/** A regular expression of PostgreSQL's as JavaScript writes it, as far as the two are alike. */
+export function patternAsJavaScript(pattern: string): string {
   return pattern
     .replace(/\[:(\w+):\]/g, (_, name: string) => CLASSES[name] ?? 'a-z')
     .replace(/\\[mMyAZ]/g, '')

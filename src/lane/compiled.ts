@@ -24,9 +24,10 @@ export class CompiledPlan {
   readonly random: Seed;
   private readonly faker: Seed;
 
-  constructor(plan: Plan) {
+  /** `firstShape`: the number of its first statement, where one session carries those of several plans. */
+  constructor(plan: Plan, firstShape = 0) {
     this.plan = plan;
-    this.shapes = new Shapes(plan);
+    this.shapes = new Shapes(plan, firstShape);
     this.random = seedOf(BigInt(plan.randomSeed));
     this.faker = split(seedOf(BigInt(plan.fakerSeed)), 'faker');
     const writers = new Writers(new Pools(this.faker));
@@ -77,6 +78,8 @@ export class CompiledRelation {
   readonly updatesApart: boolean;
   /** By foreign key: the tracked key that takes each parent once, since it is of the foreign key's columns alone; −1 elsewhere. */
   readonly soleKeys: readonly number[];
+  /** Relations that get a row with each row of this one, by triggers. */
+  readonly brings: readonly number[];
   /** True where nothing but its ordinal and its draws decides on a row's values. */
   readonly isIndependent: boolean;
 
@@ -110,6 +113,10 @@ export class CompiledRelation {
     this.soleKeys = plan.foreignKeys.map(({ columns }) =>
       plan.trackedKeys.findIndex((key) => key.every((column) => columns.includes(column))),
     );
+    this.brings = [
+      ...plan.companions.map(({ relation }) => relation),
+      ...plan.foreignKeys.filter(({ makesParent }) => makesParent).map(({ parent }) => parent),
+    ];
     this.isIndependent = plan.foreignKeys.length === 0 && plan.groups.length === 0;
   }
 

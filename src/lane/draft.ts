@@ -9,6 +9,8 @@ export interface RowDraft {
   /** Number of the draw: row + try × TRY_STRIDE. */
   draw: number;
   readonly parents: number[];
+  /** Foreign keys whose parent a trigger makes with this row: its slot is taken, and goes with the draft. */
+  readonly made: number[];
   /** Tuples drawn of the relation's groups. */
   picks: readonly number[];
 }

@@ -95,17 +95,22 @@ export class Drafts {
       ordinal,
       draw: row,
       parents: [],
+      made: [],
       picks: [],
     };
     const mark = this.circle.begin(context.depth, relation, draft);
     if (this.fill(relation, draft, context)) {
       for (const [position, parent] of draft.parents.entries()) {
         if (this.missing !== null) this.store.link(relation, position, draft.slot, parent);
-        else this.store.use(relation, position, parent);
+        else {
+          this.store.use(relation, position, parent);
+          if (draft.made.includes(position)) keyspace.setParent(position, draft.slot, parent);
+        }
       }
       return draft;
     }
     this.circle.dropSince(mark);
+    this.unmake(relation, draft);
     keyspace.forget(draft.slot);
     this.store.giveBack(relation, ordinal);
     return null;
@@ -131,9 +136,12 @@ export class Drafts {
       if (last === 'no parent' && this.lacking >= 0 && plan.groups.length === 0) break;
     }
     if (last === 'taken' || this.lacking < 0) {
-      const tries = Math.min(this.missing === null ? BULK_TURN_TRIES : TURN_TRIES, this.combinations(relation));
+      const most = this.missing === null ? BULK_TURN_TRIES : TURN_TRIES;
+      const areParentsDecisive = this.deciding[relation]!.length > 0;
+      const tries = areParentsDecisive ? Math.min(most, this.combinations(relation)) : most;
       for (let tried = 0; tried < tries; tried++) {
-        last = tryNext({ turn: this.turns[relation]!++, position: -1, parent: 'there' });
+        const turn = areParentsDecisive ? this.turns[relation]!++ : null;
+        last = tryNext({ turn, position: -1, parent: 'there' });
         if (last === 'drafted') return true;
       }
     }
@@ -155,10 +163,9 @@ export class Drafts {
     return trackedKeys.length === 0 || this.track(relation, draft, context) ? 'drafted' : 'taken';
   }
 
-  /** How many combinations of existing parents there are; 0 where none of them decides on anything. */
+  /** How many combinations of existing parents there are. */
   private combinations(relation: number): number {
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
-    if (this.deciding[relation]!.length === 0) return 0;
     const limit = BULK_TURN_TRIES;
     return foreignKeys.reduce((product, _, at) => Math.min(limit, product * this.parents.countFor(relation, at)), 1);
   }
@@ -186,6 +193,7 @@ export class Drafts {
   private chooseParents(relation: number, draft: RowDraft, way: Way, context: InsertContext): boolean {
     let combination = way.turn;
     const compiled = this.compiled.relations[relation]!;
+    if (draft.made.length > 0) this.unmake(relation, draft);
     if (draft.parents.length > 0) draft.parents.length = 0;
     draft.picks = compiled.pickTuples(context.seeds, draft.draw);
     for (const [position, foreignKey] of compiled.plan.foreignKeys.entries()) {
@@ -194,6 +202,8 @@ export class Drafts {
         draft.parents.push(NO_PARENT);
         continue;
       }
+      if (foreignKey.makesParent && !this.make(foreignKey, position, draft)) return false;
+      if (foreignKey.makesParent) continue;
       const isNeeded =
         !foreignKey.nullable || presence === 'present' || this.isSettled(compiled, foreignKey, draft.parents);
       const required = this.parents.requiredOf(compiled, foreignKey, draft.parents, context.required);
@@ -210,6 +220,25 @@ export class Drafts {
       draft.parents.push(parent ?? NO_PARENT);
     }
     return true;
+  }
+
+  /** Takes an ordinal of the parent's for the row that a trigger will insert there; false where there is none left. */
+  private make({ parent }: ForeignKeyPlan, position: number, draft: RowDraft): boolean {
+    this.lacking = -1;
+    if (!this.store.hasRoom(parent)) return false;
+    draft.parents.push(this.store.keyspaces[parent]!.allocate(this.store.takeOrdinal(parent)));
+    draft.made.push(position);
+    return true;
+  }
+
+  private unmake(relation: number, draft: RowDraft): void {
+    for (const position of draft.made.splice(0)) {
+      const { parent } = this.compiled.relations[relation]!.plan.foreignKeys[position]!;
+      const slot = draft.parents[position]!;
+      const ordinal = this.store.keyspaces[parent]!.handle(slot);
+      this.store.keyspaces[parent]!.forget(slot);
+      this.store.giveBack(parent, ordinal);
+    }
   }
 
   /** True where parents chosen before give values to all columns that could be left NULL. */

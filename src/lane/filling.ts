@@ -106,8 +106,11 @@ export class Filling {
   /** The piece is committed but for the rows that were refused, by their index. */
   committed({ relation, slots }: Piece, refused: ReadonlySet<number>): void {
     for (const [row, slot] of slots.entries()) {
-      if (refused.has(row)) this.store.drop(relation, slot);
-      else this.remember(relation, slot);
+      if (refused.has(row)) this.store.failToArrive(relation, slot, false);
+      else {
+        this.store.bringOthers(relation, slot);
+        this.remember(relation, slot);
+      }
     }
   }
 

@@ -39,7 +39,9 @@ export class Inserts implements ParentSource {
 
   /** Writes the rows of an operation; false where it is impossible, or where it lacks parents and may bring none along. */
   write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
-    this.drafts.lacking = -1;
+    const needed = this.compiled.relations[operation.relation]!.plan.needs.find((need) => !this.store.hasRows(need));
+    this.drafts.lacking = needed ?? -1;
+    if (needed !== undefined) return false;
     const context = { operation, seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
     const { length } = this.insertRows(operation.relation, count, context);
     return length > 0 && (operation.mayBring || length === count || this.drafts.lacking < 0);
@@ -194,6 +196,7 @@ export class Inserts implements ParentSource {
       own: context.own,
       written,
       reusesKey: context.handle !== undefined && context.handle !== null,
+      brings: compiled.brings,
       also: waiting.map((each) => ({ relation: each.relation, slots: each.rows.map(({ slot }) => slot) })),
       from,
       to: this.sink.offset,

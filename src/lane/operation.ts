@@ -31,6 +31,8 @@ export interface Statement {
   readonly own: boolean;
   /** Rows of other tables that the same INSERT inserts, because they and its own reference each other. */
   readonly also: readonly { readonly relation: number; readonly slots: readonly number[] }[];
+  /** Relations that get a row with each of its rows, by triggers. */
+  readonly brings: readonly number[];
   /** Slot of what the row becomes where an UPDATE gives it another key; −1 elsewhere. */
   readonly successor: number;
   /** True for an INSERT of a row whose key another row has had before. */
@@ -137,6 +139,7 @@ export class Operation {
       slots: statement.slots ?? NOTHING,
       own: statement.own ?? true,
       also: statement.also ?? NOTHING,
+      brings: statement.brings ?? NOTHING,
       successor: statement.successor ?? -1,
       reusesKey: statement.reusesKey ?? false,
       cascade: statement.cascade ?? null,

@@ -29,6 +29,8 @@ export type Outcome =
       readonly sqlstate: string;
       readonly message: string;
       readonly constraint: string | null;
+      /** Where it was raised: the calls that led there, as the server tells them; null where nothing was called. */
+      readonly context: string | null;
       /** Index of the member that was refused; −1: the end of a block. */
       readonly member: number;
     };

@@ -105,6 +105,16 @@ export class OwnedRows implements Rows {
     return this.write(operation, () => this.inserts.write(operation, rows, seeds));
   }
 
+  /** Writes an INSERT of one row with some texts given; false where it is impossible. */
+  insertWith(operation: Operation, texts: ReadonlyMap<number, string | null>, seeds: OperationSeeds): boolean {
+    return this.write(operation, () => this.inserts.writeWith(operation, texts, seeds, null));
+  }
+
+  /** Writes an UPDATE of one row that changes just these columns; false where it is impossible. */
+  update(operation: Operation, columns: readonly number[], seeds: OperationSeeds): boolean {
+    return this.write(operation, () => this.updates.writeColumns(operation, columns, seeds));
+  }
+
   private generateKind(operation: Operation, seeds: OperationSeeds): boolean {
     const rows = this.compiled.rowsPer(operation.relation, operation.kind);
     switch (operation.kind) {
@@ -122,7 +132,7 @@ export class OwnedRows implements Rows {
       const rows = effect.rows[index]!;
       const returned = effect.returned[index] ?? null;
       if (statement.kind === 'insert') {
-        for (const { relation, slots } of statement.also) for (const slot of slots) this.store.enter(relation, slot);
+        for (const { relation, slots } of statement.also) for (const slot of slots) this.store.arrive(relation, slot);
         this.inserted(statement, returned);
       } else if (statement.kind === 'delete')
         this.deletions.applied(statement.relation, statement.slots[0]!, statement.cascade!);
@@ -139,7 +149,7 @@ export class OwnedRows implements Rows {
         const values = returned?.[row];
         // A trigger or rule swallowed the row: it is not there.
         if (values === undefined) {
-          this.store.drop(statement.relation, slot);
+          this.store.failToArrive(statement.relation, slot, false);
           continue;
         }
         if (plan.key.length === 0) keyspace.kept[slot] = values.map((value) => Buffer.from(value ?? ''));
@@ -150,7 +160,7 @@ export class OwnedRows implements Rows {
           keyspace.kept[slot] = texts;
         }
       }
-      this.store.enter(statement.relation, slot);
+      this.store.arrive(statement.relation, slot);
     }
   }
 
@@ -191,11 +201,12 @@ export class OwnedRows implements Rows {
     for (const { kind, relation, slots, also, successor, cascade } of operation.statements) {
       const giveBack = (from: number, slot: number) =>
         reusable ? this.store.retire(from, slot) : this.store.drop(from, slot);
-      for (const rows of also) for (const slot of rows.slots) giveBack(rows.relation, slot);
+      for (const rows of also)
+        for (const slot of rows.slots) this.store.failToArrive(rows.relation, slot, reusable);
       if (successor >= 0) giveBack(relation, successor);
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {
-        if (kind === 'insert') giveBack(relation, slot);
+        if (kind === 'insert') this.store.failToArrive(relation, slot, reusable);
         else if (successor >= 0) this.store.enter(relation, slot);
         else if (kind === 'update') keyspace.release(slot);
         else this.deletions.undone(relation, slot, cascade!);

@@ -81,7 +81,10 @@ export class RowStore {
         this.incoming[parent]!.push({ relation, position, onDelete: follows, children });
       }
     }
-    this.nextOrdinal = compiled.relations.map(() => lane);
+    this.nextOrdinal = compiled.relations.map(({ plan }, relation) =>
+      // The one row that there is room for is there.
+      plan.isSingle && (claims[relation]!.count > 0 || claims[relation]!.unowned > 0) ? plan.capacity : lane,
+    );
     this.nextUpdateOrdinal = compiled.relations.map(() => lane + this.lanes);
     this.freed = compiled.relations.map(() => []);
     const { tableRows, maxTrackedRows, maxTrackedRowsTotal } = compiled.plan;
@@ -110,7 +113,8 @@ export class RowStore {
     for (const index of indexesOf(claim, this.lane)) {
       const slot = slots[relation]![index]!;
       for (const [position, foreignKey] of foreignKeys.entries()) {
-        const parentIndex = claim.parents[position]![index]!;
+        // A reference that the rehearsal has learned is behind those that claims know.
+        const parentIndex = claim.parents[position]?.[index] ?? NO_PARENT;
         if (parentIndex < 0) continue;
         const parentClaims = this.claims[foreignKey.parent]!;
         if (parentClaims.lanes[parentIndex] === PINNED) keyspace.setParent(position, slot, PINNED_BASE - parentIndex);
@@ -158,6 +162,11 @@ export class RowStore {
   mayLose(relation: number, count = 1): boolean {
     const { min } = this.bounds[relation]!;
     return min === 0 || this.keyspaces[relation]!.live.size + this.disowned[relation]! - count >= min;
+  }
+
+  /** True where the lane knows rows of the relation, its own or pinned ones. */
+  hasRows(relation: number): boolean {
+    return this.keyspaces[relation]!.live.size + this.pinned[relation]!.length > 0;
   }
 
   /** True while the relation has ordinals left. */
@@ -264,6 +273,40 @@ export class RowStore {
     }
   }
 
+  /** A row that was inserted is there, and with it those that triggers have made for it. */
+  arrive(relation: number, slot: number): void {
+    this.enter(relation, slot);
+    this.bringOthers(relation, slot);
+  }
+
+  /** Rows that triggers make with a row: the one that it references, and one under its key in each companion. */
+  bringOthers(relation: number, slot: number): void {
+    const { foreignKeys, companions } = this.compiled.relations[relation]!.plan;
+    for (const [position, { makesParent, parent }] of foreignKeys.entries())
+      if (makesParent) this.enter(parent, this.keyspaces[relation]!.parent(position, slot));
+    for (const { relation: companion, position } of companions) {
+      const { foreignKeys: keys, named } = this.compiled.relations[companion]!.plan;
+      const { columns, parentColumns } = keys[position]!;
+      const row = this.keyspaces[companion]!.allocate(0);
+      this.keyspaces[companion]!.kept[row] = named.map((column) =>
+        Buffer.from(this.namedText(relation, slot, parentColumns[columns.indexOf(column)]!)),
+      );
+      this.link(companion, position, row, slot);
+      this.enter(companion, row);
+    }
+  }
+
+  /** The INSERT of a row came to nothing, and with it what a trigger would have made. `reusable`: its ordinal may come again. */
+  failToArrive(relation: number, slot: number, reusable: boolean): void {
+    const giveUp = (of: number, row: number) => (reusable ? this.retire(of, row) : this.drop(of, row));
+    const { foreignKeys } = this.compiled.relations[relation]!.plan;
+    const made = foreignKeys.flatMap(({ makesParent, parent }, position) =>
+      makesParent ? { of: parent, row: this.keyspaces[relation]!.parent(position, slot) } : [],
+    );
+    giveUp(relation, slot);
+    for (const { of, row } of made) if (row >= 0) giveUp(of, row);
+  }
+
   /** The row may not be referenced any more. */
   leave(relation: number, slot: number): void {
     for (const index of this.indexes[relation]!) index.remove(this.indexKey(relation, slot, index.columns), slot);
@@ -278,6 +321,7 @@ export class RowStore {
     const handle = this.keyspaces[relation]!.handle(slot);
     const { plan, listedColumn } = this.compiled.relations[relation]!;
     if (handle >= 0 && plan.capacity <= REUSED_CAPACITY) this.freed[relation]!.push(handle);
+    else if (handle < 0 && plan.isSingle) this.freed[relation]!.push(0);
     else if (handle < 0 && listedColumn >= 0) {
       const ordinal = this.listedOrdinal(relation, slot, listedColumn);
       if (ordinal >= 0) this.freed[relation]!.push(ordinal);

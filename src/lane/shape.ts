@@ -38,9 +38,12 @@ export class Shapes {
   private readonly updates: (Shape | undefined)[][];
   private readonly deletes: (Shape | undefined)[];
   private readonly others = new Map<string, Shape>();
-  private count = 0;
+  /** The number of the next one. */
+  count: number;
 
-  constructor(plan: Plan) {
+  /** `first`: the number of the first one, where one session carries the statements of several plans. */
+  constructor(plan: Plan, first = 0) {
+    this.count = first;
     this.relations = plan.relations;
     this.inserts = plan.relations.map(() => []);
     this.updates = plan.relations.map(() => []);

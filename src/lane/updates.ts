@@ -77,6 +77,17 @@ export class Updates {
     return operation.statements.length > 0;
   }
 
+  /** Writes the statement of one row, by chance, that changes just these columns; false where that is impossible. */
+  writeColumns(operation: Operation, columns: readonly number[], seeds: OperationSeeds): boolean {
+    const { relation } = operation;
+    const { idle } = this.store.keyspaces[relation]!;
+    if (idle.size === 0) return false;
+    this.stream.restart(seeds.random, UPDATE_LABEL, 1);
+    const slot = idle.at(this.stream.below(idle.size));
+    const shape = this.compiled.shapes.set(relation, columns);
+    return this.writeRow(operation, { slot, columns, shape, row: 0, texts: NO_TEXTS }, seeds);
+  }
+
   /**
    * A row by its rank; −1 where there is none but those that its transaction has taken. One that is in flight is waited
    * for, so that hot rows stay as hot as the law wants them.

@@ -111,6 +111,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     skew: generator.skew.distribution === 'zipf' ? (generator.skew.exponent ?? 1) : null,
     relations: plans,
     choices,
+    triggered: [],
   };
   return { plan, ordinals, searches, findings, notes, relations };
 }
@@ -123,9 +124,7 @@ export function shareOut(total: number, lanes: number): number[] {
 }
 
 function rowSelection(config: Config): 'owned' | 'system_rows' {
-  const { row_selection: selection } = config.generator;
-  if (selection !== 'auto') return selection;
-  return config.randomSeed === undefined ? 'system_rows' : 'owned';
+  return config.generator.row_selection === 'system_rows' ? 'system_rows' : 'owned';
 }
 
 /** How unique values may go from one row to another; null where they are not to. */

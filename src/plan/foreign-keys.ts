@@ -1,10 +1,11 @@
-import { type ForeignKey, labelOf, type Relation } from '../catalog/model.js';
+import { type Catalog, type ForeignKey, labelOf, type Relation } from '../catalog/model.js';
 import type { Restriction } from '../constraint/restriction.js';
 import type { ColumnDraft } from './column.js';
 import type { ForeignKeyPlan } from './plan.js';
 
 /** What the plan of a foreign key needs to know of its surroundings. */
 interface Surroundings {
+  readonly catalog: Catalog;
   readonly columns: readonly ColumnDraft[];
   readonly restrictions: ReadonlyMap<string, Restriction>;
   readonly columnIndex: ReadonlyMap<string, number>;
@@ -15,7 +16,7 @@ interface Surroundings {
 
 /** The plan of a foreign key; none where the server or the user fills its columns. */
 export function planForeignKey(key: ForeignKey, surroundings: Surroundings): ForeignKeyPlan[] {
-  const { columns, restrictions, columnIndex, relations, indexOf } = surroundings;
+  const { columns, restrictions, columnIndex, relations, indexOf, catalog } = surroundings;
   const members = key.columns.map((name) => columnIndex.get(name)!);
   // A user's override of a referencing column is taken at its word.
   if (members.some((column) => columns[column]!.overridden || columns[column]!.source === 'server')) return [];
@@ -36,7 +37,8 @@ export function planForeignKey(key: ForeignKey, surroundings: Surroundings): For
       parentColumns,
       nullable: nullable.length > 0,
       nullableColumns: nullable,
-      follows: key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',
+      makesParent: false,
+      follows: catalog.server.isReplicaRole ? 'nothing' : key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',
     },
   ];
 }

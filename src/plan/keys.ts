@@ -14,6 +14,8 @@ export interface KeyDraft {
   readonly blurred: readonly string[];
   /** Columns that hold the ends of one range: written together. */
   readonly pairs: readonly (readonly number[])[];
+  /** True where a unique index is over the same value for every row: there is room for one. */
+  readonly isSingle: boolean;
   /** Names of exclusion constraints that rows of ours may meet. */
   readonly exclusions: readonly string[];
 }
@@ -35,10 +37,14 @@ export function draftKeys(
   const ordinals = new Map<number, UniqueRecipe>();
   const tracked: number[][] = [];
   const blurred: string[] = [];
+  let isSingle = false;
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   for (const key of relation.uniqueKeys) {
     const members = key.columns.flatMap((name) => indexOf.get(name) ?? []);
-    if (members.length === 0) continue;
+    if (members.length === 0) {
+      isSingle ||= key.escape === null;
+      continue;
+    }
     if (members.some((index) => ordinals.has(index))) continue;
     // A sequence or default of the server makes its own values.
     if (members.some((index) => columns[index]!.source === 'server')) continue;
@@ -76,7 +82,7 @@ export function draftKeys(
     if (found.size > 1) pairs.push([...found.keys()]);
     return false;
   });
-  return { ordinals, tracked, blurred, pairs, exclusions: exclusions.map(({ name }) => name) };
+  return { ordinals, tracked, blurred, pairs, isSingle, exclusions: exclusions.map(({ name }) => name) };
 }
 
 /**

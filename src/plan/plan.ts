@@ -34,6 +34,19 @@ export interface Plan {
   readonly relations: readonly RelationPlan[];
   /** What a draw may choose, with its share of the weights. */
   readonly choices: readonly Choice[];
+  /** Rows that triggers make or delete with those of the run, as far as the rehearsal has seen them. */
+  readonly triggered: readonly TriggeredRows[];
+}
+
+/** Rows of one table that come (or go) by triggers of another one. */
+export interface TriggeredRows {
+  /** The table whose rows they are. */
+  readonly relation: number;
+  /** The table whose triggers make them, and on which operation. */
+  readonly of: number;
+  readonly kind: OperationKind;
+  /** For each row of the operation; null where it is not always the same. */
+  readonly perRow: number | null;
 }
 
 /** How a unique value may be freed and taken. */
@@ -126,12 +139,18 @@ export interface RelationPlan {
   readonly conflictKeys: readonly ConflictKey[];
   /** True where the key of a deleted row can be inserted again. */
   readonly reusesKey: boolean;
+  /** True where a unique index is over one and the same value, so that there is room for one row. */
+  readonly isSingle: boolean;
   /** Ordinals 0 … capacity−1 can be used. */
   readonly capacity: number;
   /** True where an operation has one row: several in one transaction are refused. */
   readonly oneByOne: boolean;
   /** False where COPY is refused: row security applies to us. */
   readonly copies: boolean;
+  /** Relations that get one row with each row of this one, by a trigger, and their foreign keys to it. */
+  readonly companions: readonly { readonly relation: number; readonly position: number }[];
+  /** Relations that must have rows before this one takes any, since its triggers look there. */
+  readonly needs: readonly number[];
   /** Which operations this relation takes; what is missing has a line in `findings`. */
   readonly operations: Readonly<Record<OperationKind, boolean>>;
 }
@@ -154,6 +173,8 @@ export interface ColumnPlan {
   /** Boundary values that are valid for the column. */
   readonly edges: readonly string[];
   readonly edgeRatio: number;
+  /** How the rehearsal came to the recipe; left out where it had no say in it. */
+  readonly learned?: string;
 }
 
 export interface ValueGroup {
@@ -187,6 +208,8 @@ export interface ForeignKeyPlan {
    * or nothing does, so that the parent cannot be deleted.
    */
   readonly follows: 'delete' | 'null' | 'nothing';
+  /** True where a trigger of the referencing table inserts the parent, under a key that the child brings. */
+  readonly makesParent: boolean;
 }
 
 /** A foreign key as the referenced relation sees it: all it tells is which rows are referenced. */
@@ -206,4 +229,6 @@ export interface Finding {
   readonly prevents: readonly OperationKind[];
   readonly reason: string;
   readonly remedy: string;
+  /** Tables that no row can come into because of it; left out where there are none. */
+  readonly behind?: readonly string[];
 }

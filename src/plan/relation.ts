@@ -119,7 +119,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   // Rows that stand there already are told apart by their age: nothing need be asked of them.
   const ordinals =
     marked === undefined ? keys.ordinals : new Map([...keys.ordinals, [marked.column, marked.unique] as const]);
-  let capacity = Number.MAX_SAFE_INTEGER;
+  let capacity = keys.isSingle ? 1 : Number.MAX_SAFE_INTEGER;
   if (isTargeted) {
     for (const [column, unique] of ordinals) {
       if (column !== mark) context.ordinals.push({ relation: index, column, unique });
@@ -279,10 +279,13 @@ export function planRelation(given: Relation, index: number, context: Context): 
     rekeyed: canRekey ? rekeyed : [],
     conflictKeys: conflicts,
     reusesKey: reusesKey(key, named, planned, capacity),
+    isSingle: keys.isSingle,
     capacity,
     // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
     oneByOne: hashed.length > 0,
     copies: !relation.rowSecurity,
+    companions: [],
+    needs: [],
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
 }

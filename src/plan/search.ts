@@ -324,7 +324,8 @@ const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
   [OID.bytea, 'bytes'],
 ]);
 
-function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family {
+/** What kind of values a type has, as far as the search for values tells them apart. */
+export function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family {
   const type = types.get(oid);
   switch (type?.kind) {
     case 'domain':

@@ -82,7 +82,7 @@ export function applyWatermarks(
   answers: readonly Answer[],
   gaps: ReadonlyMap<number, Answer>,
 ): Plan {
-  const capacities = draft.plan.relations.map(() => Number.MAX_SAFE_INTEGER);
+  const capacities = draft.plan.relations.map(({ isSingle }) => (isSingle ? 1 : Number.MAX_SAFE_INTEGER));
   const columns = draft.plan.relations.map((relation) => [...relation.columns]);
   const asked = new Map(questions.map((question, index) => [question.ordinal, index]));
   // A salt is made from all answers about a table: the highest key moves with every run, the ends of a text seldom do.

@@ -137,13 +137,18 @@ function parentsFirst(plan: Plan): number[] {
 export function unreachableTables(plan: Plan, claimed: Claimed): number[] {
   const hasRows = (index: number) =>
     claimed.claims[index]!.count > 0 || (plan.rowSelection === 'system_rows' && claimed.rowsAtStart[index] !== 0);
+  const made = madeByTriggers(plan);
   const reachable = new Set(
-    [...plan.relations.keys()].filter((index) => hasRows(index) || plan.relations[index]!.operations.insert),
+    [...plan.relations.keys()].filter(
+      (index) => hasRows(index) || plan.relations[index]!.operations.insert || made.has(index),
+    ),
   );
   for (let before = -1; before !== reachable.size; ) {
     before = reachable.size;
     for (const index of reachable) {
-      const isFed = plan.relations[index]!.foreignKeys.every((key) => key.nullable || reachable.has(key.parent));
+      const isFed = plan.relations[index]!.foreignKeys.every(
+        (key) => key.nullable || key.makesParent || reachable.has(key.parent),
+      );
       if (!isFed && !hasRows(index)) reachable.delete(index);
     }
   }
@@ -151,6 +156,20 @@ export function unreachableTables(plan: Plan, claimed: Claimed): number[] {
     const { targeted, operations } = plan.relations[index]!;
     return targeted && operations.insert && !reachable.has(index);
   });
+}
+
+/** Relations whose rows the run comes to know although it does not insert them: triggers make them under keys of others. */
+export function madeByTriggers(plan: Plan): ReadonlySet<number> {
+  return new Set(
+    plan.relations.flatMap(({ operations, companions, foreignKeys }) =>
+      operations.insert
+        ? [
+            ...companions.map(({ relation }) => relation),
+            ...foreignKeys.filter(({ makesParent }) => makesParent).map(({ parent }) => parent),
+          ]
+        : [],
+    ),
+  );
 }
 
 /** A foreign key that must not be NULL, to a table that is not targeted and holds no rows. */

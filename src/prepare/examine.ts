@@ -17,6 +17,7 @@ import {
   claimRows,
   countRows,
   type LackingParent,
+  madeByTriggers,
   parentsWithoutRows,
   type RowCounts,
   unreachableTables,
@@ -88,7 +89,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   step('reading the schema');
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
-  const seeds: Seeds = { random: config.randomSeed ?? randomSeed(), faker: config.fakerSeed ?? randomSeed() };
+  const seeds = seedsOf(config, say);
   const { draft, rowsAtStart, lacking } = await draftWithParents(client, config, catalog, seeds, surroundings);
   await checkOverrides(client, draft.plan, config);
   const questions = watermarkQuestions(draft);
@@ -110,18 +111,11 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const { existing_rows: existing } = config.generator;
   const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
   const claims = await claimRows(client, marked, draft.relations, rowsAtStart, { perTable, step });
-  step('trying one of each operation');
-  const rehearsed = await rehearsal(
-    marked,
-    claims,
-    lacking.length > 0 ? null : tablesToRehearse(draft, catalog),
-    surroundings,
-  );
+  const rehearsed = await rehearsal({ draft: { ...draft, plan: marked }, catalog, claims, config }, surroundings, lacking.length > 0);
   const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart }));
-  const reachable = withoutInserts(rehearsed.plan, unreached);
+  const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsAtStart);
   const plan = { ...reachable, quotas: quotasOfOwners(reachable, claims) };
   const because: string[] = [];
-  if (config.randomSeed === undefined) because.push('no random_seed is set');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
   if (config.generator.identity_values === 'database' && draft.relations.some(hasIdentity))
     because.push('identity_values: database leaves keys to the server');
@@ -131,11 +125,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     catalog,
     plan,
     incarnation: await readIncarnation(client),
-    findings: [
-      ...draft.findings,
-      ...rehearsed.findings,
-      ...[...unreached].map((index) => unreachable(plan.relations[index]!.label)),
-    ],
+    findings: findingsBehind([...draft.findings, ...rehearsed.findings], plan, unreached, claims),
     notes: draft.notes,
     relations: draft.relations,
     lacking,
@@ -190,6 +180,17 @@ async function draftWithParents(
   }
 }
 
+/** The plan without operations on tables that have no rows and get none: drawing them would come to nothing. */
+function withoutRowless(plan: Plan, claims: readonly Claims[], rowsAtStart: RowCounts): Plan {
+  const made = madeByTriggers(plan);
+  const isRowless = (index: number) =>
+    !plan.relations[index]!.operations.insert &&
+    claims[index]!.count === 0 &&
+    rowsAtStart[index] === 0 &&
+    !made.has(index);
+  return { ...plan, choices: plan.choices.filter(({ relation }) => !isRowless(relation)) };
+}
+
 function withoutInserts(plan: Plan, barred: ReadonlySet<number>): Plan {
   if (barred.size === 0) return plan;
   const relations = plan.relations.map((relation, index) =>
@@ -199,24 +200,79 @@ function withoutInserts(plan: Plan, barred: ReadonlySet<number>): Plan {
   return { ...plan, relations, choices };
 }
 
-function unreachable(label: string): Finding {
-  return {
-    relation: label,
-    column: null,
-    prevents: ['insert'],
-    reason: 'no row can come in: a foreign key that must not be NULL leads to a table that has no rows and takes none',
-    remedy: 'add rows to that table, or see why it takes none',
-  };
+/** The findings, each with the tables that no row can come into because of it. */
+function findingsBehind(
+  findings: readonly Finding[],
+  plan: Plan,
+  unreached: ReadonlySet<number>,
+  claims: readonly Claims[],
+): Finding[] {
+  const causes = new Map<string, string[]>();
+  for (const index of unreached) {
+    const cause = causeOf(index, plan, claims, new Set());
+    causes.set(cause, [...(causes.get(cause) ?? []), plan.relations[index]!.label]);
+  }
+  const told = findings.map((finding): Finding => {
+    const behind = finding.prevents.includes('insert') ? causes.get(finding.relation) : undefined;
+    if (behind === undefined) return finding;
+    causes.delete(finding.relation);
+    return { ...finding, behind };
+  });
+  const untold = [...causes].map(
+    ([relation, behind]): Finding => ({
+      relation,
+      column: null,
+      prevents: ['insert'],
+      reason: 'has no rows and takes none, and other tables need a row of it',
+      remedy: 'add rows to it',
+      behind: behind.filter((label) => label !== relation),
+    }),
+  );
+  return [...told, ...untold];
+}
+
+/** The table because of which another one gets no rows: the first on its way up that takes none. */
+function causeOf(index: number, plan: Plan, claims: readonly Claims[], passed: Set<number>): string {
+  passed.add(index);
+  for (const { parent, nullable, makesParent } of plan.relations[index]!.foreignKeys) {
+    if (nullable || makesParent || passed.has(parent) || claims[parent]!.count > 0) continue;
+    if (!plan.relations[parent]!.operations.insert) return causeOf(parent, plan, claims, passed);
+  }
+  return plan.relations[index]!.label;
 }
 
 async function rehearsal(
-  plan: Plan,
-  claims: readonly Claims[],
-  asked: ReturnType<typeof tablesToRehearse> | null,
-  { rehearsal: connectLike }: Surroundings,
+  { draft, catalog, claims, config }: { draft: Draft; catalog: Catalog; claims: readonly Claims[]; config: Config },
+  { rehearsal: connectLike, step, say }: Surroundings,
+  isRefused: boolean,
 ): Promise<Rehearsal> {
-  if (connectLike === null || asked === null || asked.tables.length === 0) return { plan, findings: [] };
-  return await rehearse({ connectLike: () => connectLike(plan.searchPath), claims }, plan, asked);
+  const { plan } = draft;
+  const tables = isRefused ? [] : tablesToRehearse(draft, catalog);
+  if (connectLike === null || tables.length === 0) return { plan, findings: [], untried: [] };
+  const limitMs = config.generator.timeouts.rehearsal;
+  const rehearsing = {
+    connectLike: () => connectLike(plan.searchPath),
+    claims,
+    step,
+    limitMs,
+    clock: () => performance.now(),
+  };
+  const rehearsed = await rehearse(rehearsing, draft, catalog, tables);
+  const { untried } = rehearsed;
+  if (untried.length > 0)
+    say(
+      'warn',
+      `the rehearsal ended after ${limitMs / 1000} s (generator.timeouts.rehearsal); not tried: ${listed(untried)}`,
+    );
+  return rehearsed;
+}
+
+const MOST_LISTED = 8;
+
+/** Names for a message: the first ones, and how many more there are. */
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_LISTED;
+  return `${names.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */
@@ -261,6 +317,11 @@ function checkServer({ server }: Catalog, config: Config, say: Say): void {
       where,
       'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary',
     );
+  if (server.isReplicaRole)
+    say(
+      'warn',
+      'session_replication_role is replica: foreign keys are not checked, ON DELETE does nothing and ordinary triggers do not fire',
+    );
   if (server.superuser && !config.embedded) {
     if (!config.generator.allow_superuser) {
       throw SetupError.of(
@@ -291,6 +352,11 @@ async function selectRows(
   }
 }
 
-function randomSeed(): bigint {
-  return randomBytes(8).readBigInt64BE();
+/** The seeds that the configuration has; what is missing is drawn, and said so that the run can be repeated. */
+function seedsOf({ randomSeed, fakerSeed }: Config, say: Say): Seeds {
+  if (randomSeed !== undefined) return { random: randomSeed, faker: fakerSeed ?? randomSeed };
+  const drawn = BigInt(randomBytes(5).readUIntBE(0, 5));
+  const repeat = fakerSeed === undefined ? `--seed ${drawn} repeats this run` : `generator.random_seed: ${drawn} repeats this run`;
+  say('info', `seed ${drawn} (drawn); ${repeat}`);
+  return { random: drawn, faker: fakerSeed ?? drawn };
 }

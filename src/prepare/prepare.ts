@@ -35,7 +35,10 @@ export async function prepare(client: pg.Client, config: Config, surroundings: S
 }
 
 /** A finding as a line for people. */
-export function findingText({ relation, column, reason, prevents, remedy }: Finding): string {
+export function findingText({ relation, column, reason, prevents, remedy, behind }: Finding): string {
   const where = column === null ? relation : `${relation}.${column}`;
-  return `${where}: ${reason}${prevents.length > 0 ? `, so no ${prevents.join(', ').toUpperCase()}` : ''} (${remedy})`;
+  const so = prevents.length > 0 ? `, so no ${prevents.join(', ').toUpperCase()}` : '';
+  const count = behind?.length ?? 0;
+  const others = count > 0 ? `; ${count} ${count === 1 ? 'table' : 'tables'} behind it: ${behind!.join(', ')}` : '';
+  return `${where}: ${reason}${so} (${remedy})${others}`;
 }

@@ -1,27 +1,42 @@
+import type pg from 'pg';
+import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Catalog, Relation } from '../catalog/model.js';
+import type { Claims } from '../lane/claims.js';
 import type { Draft } from '../plan/build.js';
-import type { Finding, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
-import { withPossibleUpdates } from './possible-updates.js';
-import { type Refusal, type Rehearsing, tryAll } from './trial.js';
+import type { Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
+import { effectsOf, isCompanion, replacesKey } from './effects.js';
+import { learn } from './learn.js';
+import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation, withServerKey } from './lessons.js';
+import { tryUpdates } from './possible-updates.js';
+import { Stage } from './stage.js';
+import { refusalOf } from './refusal.js';
+import { type Failure, type Trial, tryOperation, type Write } from './trial.js';
 
-/** What the rehearsal has changed: tables whose rows go one by one, operations that are left out, and why. */
+/** What the rehearsal has changed: operations that are left out, recipes that were learned, rows that triggers make; and why. */
 export interface Rehearsal {
   readonly plan: Plan;
   readonly findings: readonly Finding[];
+  /** Tables that were not tried, since the time was up. */
+  readonly untried: readonly string[];
+}
+
+/** Where operations are tried, with which rows that are there, and how long. */
+export interface Rehearsing {
+  /** Opens a pipelined session with settings like those of a lane. */
+  readonly connectLike: () => Promise<pg.Client>;
+  readonly claims: readonly Claims[];
+  /** Told which table is being tried. */
+  readonly step: (text: string) => void;
+  readonly limitMs: number;
+  /** Milliseconds on a monotonic clock. */
+  readonly clock: () => number;
 }
 
 /* More plain tables than this would cost a second, for nothing that could be found. */
 const MOST_PLAIN = 30;
 
-/** Positions of relations. */
-interface ToRehearse {
-  readonly tables: readonly number[];
-  /** Of these, where triggers, rules or row security may mind which columns change. */
-  readonly reacting: readonly number[];
-}
-
-/** What to rehearse: all tables of a small schema, of a large one those that are not plain. */
-export function tablesToRehearse({ plan, relations, findings }: Draft, { types }: Catalog): ToRehearse {
+/** Positions of the tables to rehearse: all of a small schema, of a large one those that are not plain. */
+export function tablesToRehearse({ plan, relations, findings }: Draft, { types }: Catalog): readonly number[] {
   const remarkable = new Set(findings.map(({ relation }) => relation));
   const isPlain = (relation: Relation, { label, defaulted }: RelationPlan) =>
     defaulted.length === 0 &&
@@ -35,8 +50,7 @@ export function tablesToRehearse({ plan, relations, findings }: Draft, { types }
     relation.attributes.every(({ type }) => isPlainType(type, types));
   const targeted = [...plan.relations.keys()].filter((index) => plan.relations[index]!.targeted);
   const others = targeted.filter((index) => !isPlain(relations[index]!, plan.relations[index]!));
-  const tables = targeted.length - others.length > MOST_PLAIN ? others : targeted;
-  return { tables, reacting: tables.filter((index) => relations[index]!.reacts || relations[index]!.rowSecurity) };
+  return targeted.length - others.length > MOST_PLAIN ? others : targeted;
 }
 
 /** True for a type whose every value can be made as it is: the server's own, an enum, arrays of them. */
@@ -47,89 +61,304 @@ function isPlainType(oid: number, types: Catalog['types']): boolean {
 }
 
 /**
- * Tries one INSERT, UPDATE and DELETE on each of the relations as the first lane would carry them out, and rolls all of it
- * back. So triggers that raise, row security and rules that swallow rows are found before the first write. An INSERT that
- * is refused with several rows is tried with one.
+ * Tries one INSERT, UPDATE and DELETE on each of the tables as the first lane would carry them out, parents first, and
+ * rolls all of it back. So triggers that raise, row security and rules that swallow rows are found before the first
+ * write, and rows that triggers make. What is refused is tried with other values, and with those that trigger functions name.
  */
 export async function rehearse(
   rehearsing: Rehearsing,
-  given: Plan,
-  { tables: relations, reacting }: ToRehearse,
+  draft: Pick<Draft, 'plan' | 'relations'>,
+  catalog: Catalog,
+  tables: readonly number[],
 ): Promise<Rehearsal> {
-  const defaulted = await withPossibleDefaults(rehearsing, given, relations);
-  const updates = await withPossibleUpdates(rehearsing, defaulted, reacting);
-  const { plan } = updates;
-  const others = { ...plan, choices: plan.choices.filter((choice) => !updates.isTried(choice)) };
-  const refused = [...updates.refused, ...(await tryAll(rehearsing, others, relations))];
-  const several = refused.filter(({ kind }) => kind === 'insert').map(({ relation }) => relation);
-  if (several.length === 0 || plan.rowsPerOperation.insert === 1) return without(plan, refused, updates.findings);
-  const singly = new Set(several);
-  const oneByOne = withRowsOneByOne(plan, singly);
-  const stillRefused = await tryAll(rehearsing, oneByOne, several);
-  const lost = new Set(stillRefused.filter(({ kind }) => kind === 'insert').map(({ relation }) => relation));
-  return without(
-    withRowsOneByOne(plan, new Set(several.filter((relation) => !lost.has(relation)))),
-    [...refused.filter(({ relation }) => !singly.has(relation)), ...stillRefused],
-    updates.findings,
-  );
+  const stage = await Stage.open(rehearsing.connectLike, draft.plan, rehearsing.claims, rehearsing.clock);
+  try {
+    return await new Rehearser(stage, draft, catalog, rehearsing).run(tables);
+  } finally {
+    await stage.close();
+  }
 }
 
-/** The plan without those defaults that the server refuses to compute: a setting that is not there, a function that may not be called. */
-async function withPossibleDefaults(rehearsing: Rehearsing, plan: Plan, among: readonly number[]): Promise<Plan> {
-  const asked = among.filter((index) => plan.relations[index]!.defaulted.length > 0);
-  if (asked.length === 0) return plan;
-  const left = plan.relations.map((relation) => ({
-    ...relation,
-    insertColumns: relation.insertColumns.filter((column) => !relation.defaulted.includes(column)),
-    defaulted: [],
-  }));
-  const inserts = plan.choices.filter(({ operation }) => operation === 'insert');
-  const refused = await tryAll(rehearsing, { ...plan, relations: left, choices: inserts }, asked);
-  const impossible = new Set(refused.map(({ relation }) => relation));
-  const relations = plan.relations.map((relation, index) =>
-    impossible.has(index) ? { ...relation, defaulted: [] } : relation,
-  );
-  return { ...plan, relations };
+class Rehearser {
+  private plan: Plan;
+  private readonly stage: Stage;
+  private readonly relations: readonly Relation[];
+  private readonly catalog: Catalog;
+  private readonly rehearsing: Rehearsing;
+  private readonly findings: Finding[] = [];
+  private readonly triggered: TriggeredRows[] = [];
+  private readonly chosen: ReadonlySet<string>;
+  /** Relations whose INSERT was refused: no row of them can be had. */
+  private readonly refused = new Set<number>();
+
+  constructor(stage: Stage, { plan, relations }: Pick<Draft, 'plan' | 'relations'>, catalog: Catalog, rehearsing: Rehearsing) {
+    this.stage = stage;
+    this.plan = plan;
+    this.relations = relations;
+    this.catalog = catalog;
+    this.rehearsing = rehearsing;
+    this.chosen = new Set(plan.choices.map(({ relation, operation }) => `${relation}/${operation}`));
+  }
+
+  async run(tables: readonly number[]): Promise<Rehearsal> {
+    const { clock, limitMs, step } = this.rehearsing;
+    const endMs = clock() + limitMs;
+    const asked = new Set(tables);
+    const order = parentsFirst(this.plan).filter((index) => asked.has(index));
+    let done = 0;
+    for (; done < order.length && clock() < endMs; done++) {
+      step(`trying one of each operation, table ${done + 1} of ${order.length}`);
+      await this.tryTable(order[done]!);
+    }
+    const untried = order.slice(done).map((index) => this.plan.relations[index]!.label);
+    return { plan: { ...this.plan, triggered: this.triggered }, findings: this.findings, untried };
+  }
+
+  private async tryTable(relation: number): Promise<void> {
+    await this.stage.begin();
+    await this.provideParents(relation, new Set());
+    if (this.plan.relations[relation]!.operations.insert && this.isPossible(relation)) await this.tryInsert(relation);
+    if (this.isAsked(relation, 'update')) await this.tryUpdate(relation);
+    if (this.isAsked(relation, 'delete')) await this.tryDelete(relation);
+  }
+
+  private isAsked(relation: number, kind: OperationKind): boolean {
+    return this.chosen.has(`${relation}/${kind}`) && this.plan.relations[relation]!.operations[kind];
+  }
+
+  /** False where a parent that is needed has no rows and none can be had: that is said once, for the parent. */
+  private isPossible(relation: number): boolean {
+    return this.plan.relations[relation]!.foreignKeys.every(
+      ({ nullable, makesParent, parent }) =>
+        nullable || makesParent || parent === relation || this.hasRows(parent) || !this.refused.has(parent),
+    );
+  }
+
+  private hasRows(relation: number): boolean {
+    const { store } = this.stage;
+    return store.keyspaces[relation]!.live.size + store.pinned[relation]!.length > 0;
+  }
+
+  /** Inserts rows of the tables that a table references, where this transaction has none yet. */
+  private async provideParents(relation: number, passed: Set<number>): Promise<void> {
+    passed.add(relation);
+    for (const { parent, nullable, makesParent } of this.plan.relations[relation]!.foreignKeys)
+      if (!nullable && !makesParent) await this.provide(parent, passed);
+  }
+
+  private async provide(relation: number, passed: Set<number>): Promise<void> {
+    const { targeted, operations } = this.plan.relations[relation]!;
+    if (passed.has(relation) || !targeted || !operations.insert || this.refused.has(relation)) return;
+    if (this.hasRows(relation)) return;
+    await this.provideParents(relation, passed);
+    await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  private async use(plan: Plan, relation: number): Promise<void> {
+    this.plan = plan;
+    await this.stage.use(plan);
+    await this.stage.begin();
+    await this.provideParents(relation, new Set());
+  }
+
+  private async tryInsert(relation: number): Promise<void> {
+    const trial = await this.tryInserting(relation);
+    if (trial.kind === 'passed') await this.observe(relation);
+    else if (trial.kind === 'refused') this.refuse(relation, 'insert', trial.failure);
+  }
+
+  /** An INSERT as it is; where it is refused with other ways to write it, the plan then being another. */
+  private async tryInserting(relation: number): Promise<Trial> {
+    const wish = { relation, kind: 'insert', keeps: true } as const;
+    const trial = await tryOperation(this.stage, wish);
+    if (trial.kind !== 'refused') {
+      await this.checkDefaults(relation);
+      return trial;
+    }
+    const attempts = [
+      () => this.trySingly(relation),
+      () => this.tryWithout(relation, trial.failure),
+      () => this.tryAfter(relation),
+      () => this.tryLessons(relation, trial.failure),
+    ];
+    for (const attempt of attempts) {
+      const better = await attempt();
+      if (better !== null) return better;
+    }
+    return trial;
+  }
+
+  /** One row at a time may pass where several at once do not. */
+  private async trySingly(relation: number): Promise<Trial | null> {
+    if (this.plan.relations[relation]!.oneByOne || this.plan.rowsPerOperation.insert === 1) return null;
+    const write: Write = (operation, seeds) => this.stage.rows.insert(operation, 1, seeds);
+    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true, write });
+    if (trial.kind !== 'passed') return null;
+    this.plan = withRelation(this.plan, relation, { oneByOne: true });
+    return trial;
+  }
+
+  /** The parent is there twice: a trigger of the child inserts it. */
+  private async tryWithout(relation: number, { sqlstate }: Failure): Promise<Trial | null> {
+    if (sqlstate !== UNIQUE_VIOLATION) return null;
+    const changed = baseByTrigger(this.plan, relation);
+    return changed === null ? null : await this.tryPlan(relation, changed);
+  }
+
+  /** A trigger may want rows in a table that it reads. */
+  private async tryAfter(relation: number): Promise<Trial | null> {
+    const named = this.readTables(relation).filter((table) => !this.hasRows(table));
+    for (const table of named) await this.provide(table, new Set([relation]));
+    const needs = named.filter((table) => this.hasRows(table));
+    if (needs.length === 0) return null;
+    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+    if (trial.kind === 'refused') return null;
+    this.plan = withRelation(this.plan, relation, { needs });
+    return trial;
+  }
+
+  /** Tables of the plan that triggers of a table read or write. */
+  private readTables(relation: number): number[] {
+    const names = new Set(
+      this.relations[relation]!.triggers.filter(({ events }) => events.insert).flatMap(
+        ({ source }) => readTriggerText(source).tables,
+      ),
+    );
+    return [...this.relations.keys()].filter((index) => index !== relation && names.has(this.relations[index]!.name));
+  }
+
+  private async tryLessons(relation: number, failure: Failure): Promise<Trial | null> {
+    const lessons = await learn({
+      stage: this.stage,
+      plan: this.plan,
+      relation,
+      catalogRelation: this.relations[relation]!,
+      types: this.catalog.types,
+      failure,
+      read: this.readTables(relation),
+    });
+    if (lessons.length === 0) return null;
+    return await this.tryPlan(relation, withLessons(this.plan, relation, lessons));
+  }
+
+  /** Tries the INSERT with another plan, which is kept where it passes. */
+  private async tryPlan(relation: number, changed: Plan): Promise<Trial | null> {
+    const before = this.plan;
+    await this.use(changed, relation);
+    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+    if (trial.kind === 'passed') return trial;
+    const single = await this.trySingly(relation);
+    if (single !== null) return single;
+    await this.use(before, relation);
+    return null;
+  }
+
+  /** Defaults that the server refuses to compute are not left to it: a setting that is not there, a function that may not be called. */
+  private async checkDefaults(relation: number): Promise<void> {
+    const { defaulted, insertColumns } = this.plan.relations[relation]!;
+    if (defaulted.length === 0) return;
+    const { plan } = this;
+    const left = insertColumns.filter((column) => !defaulted.includes(column));
+    await this.use(withRelation(plan, relation, { insertColumns: left, defaulted: [] }), relation);
+    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: false });
+    await this.use(trial.kind === 'refused' ? withRelation(plan, relation, { defaulted: [] }) : plan, relation);
+    await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  /** Looks at what an INSERT did beside inserting its rows. */
+  private async observe(relation: number): Promise<void> {
+    const catalogRelation = this.relations[relation]!;
+    if (!catalogRelation.reacts) return;
+    if (await replacesKey(this.stage, this.plan, relation)) {
+      await this.use(withServerKey(this.plan, relation), relation);
+      await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+    }
+    const effects = await effectsOf(this.stage, this.plan, this.relations, relation, 'insert');
+    for (const effect of effects) {
+      const companion =
+        effect.relation >= 0 && effect.perRow === 1
+          ? await isCompanion(this.stage, this.plan, relation, effect.relation)
+          : null;
+      if (companion !== null) await this.use(withCompanion(this.plan, relation, companion), relation);
+      else if (!this.plan.relations[relation]!.foreignKeys.some((key) => key.makesParent && key.parent === effect.relation))
+        this.triggered.push(effect);
+    }
+    // The stage has been built anew: rows for what follows.
+    if (!this.hasRows(relation)) await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  private async tryUpdate(relation: number): Promise<void> {
+    const { reacts, rowSecurity } = this.relations[relation]!;
+    if (!reacts && !rowSecurity) {
+      const trial = await tryOperation(this.stage, { relation, kind: 'update', keeps: false });
+      if (trial.kind === 'refused') this.refuse(relation, 'update', trial.failure);
+      return;
+    }
+    const { sets, failure, fixed } = await tryUpdates(this.stage, this.plan, relation);
+    if (failure !== null) this.refuse(relation, 'update', failure);
+    else if (sets !== null) {
+      this.plan = withRelation(this.plan, relation, { updateSets: sets });
+      this.findings.push(...fixed.map((each) => this.leftAlone(relation, each)));
+    }
+    if (failure === null)
+      this.triggered.push(...(await effectsOf(this.stage, this.plan, this.relations, relation, 'update')));
+  }
+
+  private leftAlone(relation: number, { columns, failure }: { columns: readonly number[]; failure: Failure }): Finding {
+    const { label, columns: all } = this.plan.relations[relation]!;
+    return {
+      relation: label,
+      column: columns.map((column) => all[column]!.name).join(', '),
+      prevents: [],
+      reason: `${refusalOf('update', failure, this.relations[relation]!).reason}, so an UPDATE leaves it as it is`,
+      remedy: 'nothing to do: other columns are updated',
+    };
+  }
+
+  private async tryDelete(relation: number): Promise<void> {
+    const trial = await tryOperation(this.stage, { relation, kind: 'delete', keeps: false });
+    if (trial.kind === 'refused') this.refuse(relation, 'delete', trial.failure);
+    else if (this.relations[relation]!.reacts)
+      this.triggered.push(...(await effectsOf(this.stage, this.plan, this.relations, relation, 'delete')));
+  }
+
+  private refuse(relation: number, kind: OperationKind, failure: Failure): void {
+    if (kind === 'insert') this.refused.add(relation);
+    const { label } = this.plan.relations[relation]!;
+    if (this.isAsked(relation, kind) || kind === 'insert')
+      this.findings.push({
+        relation: label,
+        column: null,
+        prevents: [kind],
+        ...refusalOf(kind, failure, this.relations[relation]!),
+      });
+    this.plan = withOperations(this.plan, relation, { [kind]: false });
+  }
 }
 
-function withRowsOneByOne(plan: Plan, singly: ReadonlySet<number>): Plan {
-  const relations = plan.relations.map((relation, index) =>
-    singly.has(index) ? { ...relation, oneByOne: true } : relation,
-  );
-  return { ...plan, relations };
-}
+const UNIQUE_VIOLATION = '23505';
 
-function without(plan: Plan, refused: readonly Refusal[], remarks: readonly Finding[]): Rehearsal {
-  const isRefused = (relation: number, kind: OperationKind) =>
-    refused.some((each) => each.relation === relation && each.kind === kind);
-  const relations = plan.relations.map((relation, index) =>
-    refused.some((each) => each.relation === index)
-      ? {
-          ...relation,
-          operations: {
-            insert: relation.operations.insert && !isRefused(index, 'insert'),
-            update: relation.operations.update && !isRefused(index, 'update'),
-            delete: relation.operations.delete && !isRefused(index, 'delete'),
-          },
+/** Relations so that those which a row needs come first; within a circle, in the plan's order. */
+function parentsFirst(plan: Plan): number[] {
+  const order: number[] = [];
+  const state = new Uint8Array(plan.relations.length);
+  // An explicit stack: chains of foreign keys can be longer than the call stack is deep.
+  for (let root = 0; root < plan.relations.length; root++) {
+    const stack = [root];
+    while (stack.length > 0) {
+      const relation = stack[stack.length - 1]!;
+      if (state[relation] === 0) {
+        state[relation] = 1;
+        for (const { parent, nullable } of plan.relations[relation]!.foreignKeys)
+          if (!nullable && state[parent] === 0) stack.push(parent);
+      } else {
+        stack.pop();
+        if (state[relation] === 1) {
+          state[relation] = 2;
+          order.push(relation);
         }
-      : relation,
-  );
-  const choices = plan.choices.filter(({ relation, operation }) => !isRefused(relation, operation));
-  const findings = refused.map(
-    ({ relation, kind, reason, sqlstate }): Finding => ({
-      relation: plan.relations[relation]!.label,
-      column: null,
-      prevents: [kind],
-      reason,
-      remedy: remedyFor(plan.relations[relation]!.rows, sqlstate),
-    }),
-  );
-  return { plan: { ...plan, relations, choices }, findings: [...remarks, ...findings] };
-}
-
-function remedyFor(table: string, sqlstate: string | null): string {
-  // "Object not in prerequisite state": a publication wants to say which row it was.
-  if (sqlstate === '55000')
-    return `give it a primary key, or ALTER TABLE ${table} REPLICA IDENTITY FULL, or take it out of the publication`;
-  return 'generator.column_overrides or exclude_table_list; generator.rehearse: false tries it in the run all the same';
+      }
+    }
+  }
+  return order;
 }

@@ -5,6 +5,7 @@ import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counter
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
 import { type Limit, readUsage, type Utilisation, utilisationBetween, verdictOf } from '../traffic/verdict.js';
+import { rowCountsOf } from './row-counts.js';
 import type { ThresholdResult } from './thresholds.js';
 
 /** What the summary is made from, when a run has ended in whatever way. */
@@ -21,6 +22,8 @@ export interface SummarySource {
   readonly reproducible: boolean;
   readonly reproducibleBecause: readonly string[];
   readonly rowsAtStart: readonly (number | null)[];
+  /** Of relations in which triggers make rows: rows that stood there at the end, null where they could not be counted. */
+  readonly rowsAtEnd: ReadonlyMap<number, number | null>;
   readonly totals: CounterTotals;
   /** SQLSTATE → one message. */
   readonly examples: ReadonlyMap<string, string>;
@@ -56,6 +59,8 @@ interface TableSummary {
   readonly cascaded: { readonly update: number; readonly delete: number };
   readonly moved: number;
   readonly substituted: number;
+  /** Rows that triggers made, less those that they deleted; null where that could not be told. */
+  readonly by_trigger: number | null;
   readonly net_rows: number;
   readonly rows_at_start: number | null;
   readonly rows_expected: number | null;
@@ -263,7 +268,8 @@ function eventsOf(plan: Plan, totals: CounterTotals, kind: OperationKind): numbe
   }, 0);
 }
 
-function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, relation: number): TableSummary {
+function tableOf(source: SummarySource, relation: number): TableSummary {
+  const { totals, plan, quarantined } = source;
   const of = (kind: OperationKind): OperationSummary => ({
     operations: totals.table(relation, kind, 'committed'),
     rows: totals.table(relation, kind, 'rows'),
@@ -278,8 +284,7 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
     update: totals.table(relation, 'update', 'cascaded'),
     delete: totals.table(relation, 'delete', 'cascaded'),
   };
-  const netRows = totals.table(relation, 'insert', 'rows') - totals.table(relation, 'delete', 'rows') - cascaded.delete;
-  const atStart = rowsAtStart[relation] ?? null;
+  const counts = rowCountsOf(source, relation);
   return {
     insert: of('insert'),
     update: of('update'),
@@ -287,15 +292,13 @@ function tableOf({ totals, rowsAtStart, plan, quarantined }: SummarySource, rela
     cascaded,
     moved: totals.table(relation, 'update', 'moved'),
     substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
-    net_rows: netRows,
-    rows_at_start: atStart,
-    rows_expected: atStart === null || UNCERTAIN.some((scalar) => totals.scalar(scalar) > 0) ? null : atStart + netRows,
+    by_trigger: counts.byTrigger,
+    net_rows: counts.net,
+    rows_at_start: source.rowsAtStart[relation] ?? null,
+    rows_expected: counts.expected,
     quarantined: quarantined.get(plan.relations[relation]!.label) ?? null,
   };
 }
-
-/* Where one of these was counted nobody can tell how many rows there are. */
-const UNCERTAIN = ['inDoubtUnknown', 'vanishedRows', 'lostCommits'] as const;
 
 function errorsOf({ totals, examples }: SummarySource): Record<string, { count: number; example: string }> {
   const errors: Record<string, { count: number; example: string }> = {};

@@ -8,7 +8,7 @@ import { BUCKETS, bucketOf } from './histogram.js';
  * count exactly to 2⁵³ and are written whole on every machine that Node runs on.
  */
 
-/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included; `cascaded` those that the server changed with a deleted row; `moved` those of `rows` that an UPDATE took to another partition. */
+/** Counts per table and operation. `rows` are those of the table that a statement changed, parents included; `cascaded` those that the server changed with a deleted row; `moved` those of `rows` that an UPDATE took to another partition; `vanished` rows of the lane's that an UPDATE or DELETE did not find. */
 const TABLE_FIELDS = [
   'committed',
   'rejected',
@@ -21,6 +21,7 @@ const TABLE_FIELDS = [
   'substituted',
   'cascaded',
   'moved',
+  'vanished',
 ] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 
@@ -41,7 +42,6 @@ const SCALARS = [
   'lostCommits',
   'late',
   'dropped',
-  'vanishedRows',
   'conflicts',
   'lanesConnected',
   'lanesEnded',

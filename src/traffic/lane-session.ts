@@ -290,6 +290,7 @@ export function refusedBy(error: pg.DatabaseError, member: number): Outcome {
     sqlstate: error.code ?? 'XX000',
     message: error.message,
     constraint: error.constraint ?? null,
+    context: error.where ?? null,
     member,
   };
 }

@@ -44,10 +44,12 @@ export class CountingLedger implements Ledger {
         if (statement.rows === 0) continue;
         const rows = rowsBy[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
-        if (rows < statement.rows && statement.slots.length > 0) counters.add('vanishedRows', statement.rows - rows);
+        if (rows < statement.rows && statement.slots.length > 0) 
+          counters.addTable(statement.relation, statement.kind, 'vanished', statement.rows - rows);
         if (statement.shape.reportsMove && returned[index]?.[0]?.at(-1) === 'true')
           counters.addTable(statement.relation, 'update', 'moved', 1);
         for (const { relation, slots } of statement.also) counters.addTable(relation, 'insert', 'rows', slots.length);
+        for (const other of statement.brings) counters.addTable(other, 'insert', 'rows', rows);
         if (statement.cascade === null || rows === 0) continue;
         for (const row of statement.cascade.deleted) counters.addTable(row.relation, 'delete', 'cascaded', 1);
         for (const row of statement.cascade.nulled) counters.addTable(row.relation, 'update', 'cascaded', 1);

@@ -32,6 +32,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   bytea_output: 'hex',
   standard_conforming_strings: 'on',
   xmloption: 'content',
+  array_nulls: 'on',
 };
 
 /** Connects. The client has an error listener: without one a dropped connection would end the thread. */
@@ -60,8 +61,9 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
 }
 
 /* As start-up options, so that they hold before the first statement and cost no round trip. */
-function sessionSettings({ searchPath }: ConnectionSettings, options: SessionOptions): string {
+function sessionSettings({ searchPath, settings: given }: ConnectionSettings, options: SessionOptions): string {
   const settings = {
+    ...given,
     ...SETTINGS,
     statement_timeout: String(options.statementTimeoutMs),
     lock_timeout: String(options.lockTimeoutMs),
@@ -69,7 +71,7 @@ function sessionSettings({ searchPath }: ConnectionSettings, options: SessionOpt
     ...(options.isolation === undefined ? {} : { default_transaction_isolation: options.isolation }),
   };
   return Object.entries(settings)
-    .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, '\\$&')}`)
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
     .join(' ');
 }
 

@@ -1,0 +1,53 @@
+/** What the text of a function says about the rows that it wants: read without understanding the language. */
+export interface TriggerText {
+  /** Columns of NEW that it mentions, in order of appearance. */
+  readonly columns: readonly string[];
+  /** Texts and numbers that stand in it, each once, and texts that match the patterns among them. */
+  readonly constants: readonly string[];
+  /** Patterns that a value is compared with, as JavaScript writes them. */
+  readonly patterns: readonly string[];
+  /** Tables that it reads or writes, without their schemas. */
+  readonly tables: readonly string[];
+  /** Settings that it asks for with current_setting. */
+  readonly settings: readonly string[];
+  /** What it draws from that is another value each time: a clock, chance, a sequence; null: nothing of the kind. */
+  readonly volatile: string | null;
+  /** True where it looks at rows of a table: what it accepts may depend on what other lanes have written. */
+  readonly readsRows: boolean;
+}
+
+const IDENTIFIER = '"(?:[^"]|"")+"|[a-z_][\\w$]*';
+
+/** Reads the body of a function in SQL, PL/pgSQL or any language that looks alike. */
+export function readTriggerText(source: string): TriggerText {
+  const text = source.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\//g, ' ');
+  const strings = [...text.matchAll(/'((?:[^']|'')*)'/g)].map((match) => match[1]!.replaceAll("''", "'"));
+  const bare = text.replaceAll(/'(?:[^']|'')*'/g, "''");
+  const numbers = [...bare.matchAll(/(?<![\w$.])\d+(?:\.\d+)?/g)].map((match) => match[0]);
+  const patterns = [...text.matchAll(/(?:!?~\*?|similar\s+to)\s*E?'((?:[^']|'')*)'/gi)].map((match) => match[1]!);
+  return {
+    columns: distinct(namesAfter(bare, 'new\\.')),
+    constants: distinct([...strings.filter((each) => each.length <= MOST_LENGTH), ...numbers]),
+    patterns: distinct(patterns),
+    tables: distinct(namesAfter(bare, `\\b(?:from|join|into|update|table)\\s+(?:only\\s+)?(?:(?:${IDENTIFIER})\\.)?`)),
+    settings: distinct([...text.matchAll(/current_setting\s*\(\s*'([^']+)'/gi)].map((match) => match[1]!)),
+    volatile: VOLATILE.exec(bare)?.[0]?.replace(/\s*\($/, '()').toLowerCase() ?? null,
+    readsRows: /\b(?:select|perform|exists)\b[\s\S]*?\bfrom\b/i.test(bare),
+  };
+}
+
+const MOST_LENGTH = 200;
+const VOLATILE =
+  /\b(?:now\s*\(|current_timestamp|current_date|localtimestamp|clock_timestamp\s*\(|statement_timestamp\s*\(|random\s*\(|nextval\s*\(|gen_random_uuid\s*\(|uuid_generate_v[14]\s*\()/i;
+
+function namesAfter(text: string, before: string): string[] {
+  const matches = text.matchAll(new RegExp(`${before}(${IDENTIFIER})`, 'gi'));
+  return [...matches].map((match) => {
+    const name = match[1]!;
+    return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
+  });
+}
+
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

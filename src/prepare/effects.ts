@@ -1,0 +1,114 @@
+import { quoteIdentifier, type Relation } from '../catalog/model.js';
+import type { Operation } from '../lane/operation.js';
+import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
+import type { Changes, Stage } from './stage.js';
+import { tryOperation, type Write } from './trial.js';
+
+/** Rows that triggers of a table change in other tables with one operation: tried with as many rows as an operation has, and with one. */
+export async function effectsOf(
+  stage: Stage,
+  plan: Plan,
+  relations: readonly Relation[],
+  relation: number,
+  kind: OperationKind,
+): Promise<TriggeredRows[]> {
+  const ways: (Write | undefined)[] = [undefined];
+  if (kind === 'insert') ways.push((operation, seeds) => stage.rows.insert(operation, 1, seeds));
+  const seen: { readonly rows: number; readonly others: ReadonlyMap<number, Counts> }[] = [];
+  for (const write of ways) {
+    const before = await stage.changes();
+    const trial = await tryOperation(stage, { relation, kind, keeps: kind === 'insert', ...(write && { write }) });
+    if (trial.kind !== 'passed' || trial.refused > 0) return [];
+    const rows = trial.effect.rows.reduce((sum, count, at) => (trial.operation.statements[at]!.own ? sum + count : sum), 0);
+    seen.push({ rows, others: beside(trial.operation, before, await stage.changes(), plan, relations, relation) });
+  }
+  const touched = new Set(seen.flatMap(({ others }) => [...others.keys()]));
+  return [...touched].map((other): TriggeredRows => {
+    const counts = seen.map(({ rows, others }) => ({ rows, ...(others.get(other) ?? NOTHING) }));
+    const ratios = counts.map(({ rows, inserted, deleted }) => (inserted - deleted) / rows);
+    const isSteady = ratios.every((ratio) => ratio === ratios[0] && Number.isInteger(ratio));
+    return { relation: other, of: relation, kind, perRow: isSteady ? ratios[0]! : null };
+  });
+}
+
+interface Counts {
+  readonly inserted: number;
+  readonly deleted: number;
+}
+
+const NOTHING: Counts = { inserted: 0, deleted: 0 };
+
+/** By relation of the plan: rows that came or went beside those of the operation's own statements. */
+function beside(
+  operation: Operation,
+  before: Changes,
+  after: Changes,
+  plan: Plan,
+  relations: readonly Relation[],
+  relation: number,
+): Map<number, Counts> {
+  const found = new Map<number, Counts>();
+  for (const [index, { oid }] of relations.entries()) {
+    const now = after.get(oid);
+    if (now === undefined) continue;
+    const then = before.get(oid);
+    const own = (kind: OperationKind) =>
+      operation.statements.reduce((sum, each) => (each.relation === index && each.kind === kind ? sum + each.rows : sum), 0);
+    const inserted = now.inserted - (then?.inserted ?? 0) - own('insert');
+    const deleted = now.deleted - (then?.deleted ?? 0) - own('delete');
+    // What follows a deleted row by a foreign key is no trigger's doing.
+    const follows = plan.relations[index]!.foreignKeys.some((key) => key.parent === relation && key.follows !== 'nothing');
+    if ((inserted !== 0 || deleted !== 0) && !(operation.kind === 'delete' && follows)) found.set(index, { inserted, deleted });
+  }
+  return found;
+}
+
+/** A table that gets one row with each row of another one, under its key. */
+export interface Companion {
+  readonly relation: number;
+  /** Its foreign key to that other table. */
+  readonly position: number;
+}
+
+/** Whether a table that got as many rows as another one got them under the keys of those; null where it did not, or where its rows could not be named. */
+export async function isCompanion(stage: Stage, plan: Plan, relation: number, other: number): Promise<Companion | null> {
+  const { foreignKeys, named } = plan.relations[other]!;
+  const position = foreignKeys.findIndex(
+    ({ parent, columns }, at) =>
+      parent === relation &&
+      stage.compiled.relations[other]!.soleKeys[at]! >= 0 &&
+      named.every((column) => columns.includes(column)),
+  );
+  if (position < 0) return null;
+  const { live } = stage.store.keyspaces[relation]!;
+  for (let at = 0; at < live.size; at++) {
+    const key = foreignKeys[position]!;
+    const texts = key.parentColumns.map((column) => stage.store.namedText(relation, live.at(at), column));
+    if ((await rowsWith(stage, plan, other, key.columns, texts)) !== 1) return null;
+  }
+  return live.size > 0 ? { relation: other, position } : null;
+}
+
+/** True where a row of ours does not stand under the key that it was given: a trigger has put another one in its place. */
+export async function replacesKey(stage: Stage, plan: Plan, relation: number): Promise<boolean> {
+  const { key, columns, returned } = plan.relations[relation]!;
+  const { live } = stage.store.keyspaces[relation]!;
+  if (key.length === 0 || returned.length > 0 || live.size === 0) return false;
+  if (key.some((column) => columns[column]!.source === 'foreign')) return false;
+  // The last one is a row of the trial, whatever was claimed before.
+  const texts = key.map((column) => stage.store.namedText(relation, live.at(live.size - 1), column));
+  return (await rowsWith(stage, plan, relation, key, texts)) === 0;
+}
+
+async function rowsWith(
+  stage: Stage,
+  plan: Plan,
+  relation: number,
+  columns: readonly number[],
+  texts: readonly string[],
+): Promise<number> {
+  const { rows, columns: all } = plan.relations[relation]!;
+  const where = columns.map((column, at) => `${quoteIdentifier(all[column]!.name)} = $${at + 1}`);
+  const [count] = await stage.ask(`SELECT count(*)::text FROM ${rows} WHERE ${where.join(' AND ')}`, texts);
+  return Number(count ?? '-1');
+}

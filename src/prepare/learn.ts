@@ -1,0 +1,265 @@
+import type { Attribute, Relation, Type } from '../catalog/model.js';
+import { readTriggerText, type TriggerText } from '../catalog/trigger-text.js';
+import { matching, patternAsJavaScript } from '../constraint/candidates.js';
+import { Writers } from '../datum/compile.js';
+import {
+  BOOLEAN_FORMATS,
+  type Format,
+  JSON_FORMATS,
+  NUMBER_FORMATS,
+  TEXT_FORMATS,
+  TIME_FORMATS,
+} from '../datum/formats.js';
+import { Pools } from '../datum/pool.js';
+import type { Recipe } from '../datum/recipe.js';
+import { BindSink } from '../datum/sink.js';
+import type { Plan } from '../plan/plan.js';
+import { familyOf } from '../plan/search.js';
+import { seedOf, split } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+import type { Lesson } from './lessons.js';
+import type { Stage } from './stage.js';
+import { type Failure, tryOperation } from './trial.js';
+
+/* Bounds of what is tried for one table. */
+const MOST_TRIALS = 2000;
+const MOST_COLUMNS = 12;
+const MOST_CONSTANTS = 60;
+const MOST_STEPS = 3;
+/* Values of a format that are tried beside its first one. */
+const MORE = 5;
+const MOST_VALUES = 40;
+
+/** A table whose INSERT was refused whatever ordinary values it had. */
+interface Pupil {
+  readonly stage: Stage;
+  readonly plan: Plan;
+  readonly relation: number;
+  readonly catalogRelation: Relation;
+  readonly types: ReadonlyMap<number, Type>;
+  readonly failure: Failure;
+  /** Relations that its triggers look into. */
+  readonly read: readonly number[];
+}
+
+/**
+ * Tries a table's columns one after the other with NULL, with the constants that its trigger functions name, with values
+ * of the tables that they read, and with formats that people write, until the INSERT passes. Where a value makes another
+ * refusal of it, it stays, and the search goes on with the next column. Empty: nothing passed.
+ */
+export async function learn(pupil: Pupil): Promise<readonly Lesson[]> {
+  return await new Learner(pupil).run();
+}
+
+class Learner {
+  private readonly pupil: Pupil;
+  private readonly texts: readonly { readonly trigger: string; readonly text: TriggerText }[];
+  private readonly writers = new Writers(new Pools(seedOf(0n)));
+  private trials = 0;
+  private last: Failure;
+
+  constructor(pupil: Pupil) {
+    this.pupil = pupil;
+    this.last = pupil.failure;
+    this.texts = pupil.catalogRelation.triggers
+      .filter(({ events }) => events.insert)
+      .map(({ name, source, arguments: given }) => ({
+        trigger: name,
+        text: readTriggerText(given === '' ? source : `${source} ${given.split(', ').map((each) => `'${each}'`).join(' ')}`),
+      }));
+  }
+
+  async run(): Promise<readonly Lesson[]> {
+    const lessons: Lesson[] = [];
+    const given = new Map<number, string | null>();
+    for (let step = 0; step < MOST_STEPS; step++) {
+      const columns = this.columns().filter((column) => !given.has(column));
+      const nulls = await this.tryNulls(columns, given);
+      if (nulls !== null) return [...lessons, ...nulls];
+      const before = signature(this.last);
+      let progress: Lesson | null = null;
+      for (const column of columns) {
+        const found = await this.tryColumn(column, given, before);
+        if (found === null) continue;
+        if (found.isEnough) return [...lessons, found.lesson];
+        progress ??= found.lesson;
+        given.set(column, found.text);
+        break;
+      }
+      if (progress === null) return [];
+      lessons.push(progress);
+    }
+    return [];
+  }
+
+  /** Columns that may be at fault: those that the message names, those that trigger functions mention, then the rest. */
+  private columns(): number[] {
+    const { plan, relation, failure } = this.pupil;
+    const { insertColumns, columns } = plan.relations[relation]!;
+    const eligible = insertColumns.filter((at) => columns[at]!.source === 'drawn');
+    const mentioned = this.texts.flatMap(({ text }) => text.columns);
+    const rank = (at: number) => {
+      const { name } = columns[at]!;
+      if (new RegExp(`\\b${name.replaceAll(/\W/g, '.')}\\b`).test(failure.message)) return 0;
+      return mentioned.includes(name) ? 1 : 2;
+    };
+    return eligible.sort((a, b) => rank(a) - rank(b) || a - b).slice(0, MOST_COLUMNS);
+  }
+
+  private async passes(texts: ReadonlyMap<number, string | null>): Promise<boolean> {
+    if (this.trials++ >= MOST_TRIALS) return false;
+    const { stage, relation } = this.pupil;
+    const trial = await tryOperation(stage, {
+      relation,
+      kind: 'insert',
+      keeps: false,
+      draws: 1,
+      write: (operation, seeds) => stage.rows.insertWith(operation, texts, seeds),
+    });
+    if (trial.kind === 'refused') this.last = trial.failure;
+    return trial.kind === 'passed';
+  }
+
+  /** Without any value where that is allowed; of those columns, the ones that must do without. */
+  private async tryNulls(columns: readonly number[], given: ReadonlyMap<number, string | null>): Promise<Lesson[] | null> {
+    const { attributes } = this.pupil.catalogRelation;
+    let nulls = columns.filter((column) => !attributes[column]!.notNull);
+    const withNulls = (of: readonly number[]) => new Map([...given, ...of.map((column) => [column, null] as const)]);
+    if (nulls.length === 0 || !(await this.passes(withNulls(nulls)))) return null;
+    for (const column of nulls) {
+      const fewer = nulls.filter((each) => each !== column);
+      if (await this.passes(withNulls(fewer))) nulls = fewer;
+    }
+    return nulls.map((column) => ({ kind: 'null', column, words: `NULL, ${this.learned()}` }));
+  }
+
+  private learned(): string {
+    const { texts } = this;
+    return texts.length === 1 ? `learned from trigger ${texts[0]!.trigger}` : 'learned by trial';
+  }
+
+  /** A value that passes, or one that leads to another refusal. */
+  private async tryColumn(
+    column: number,
+    given: ReadonlyMap<number, string | null>,
+    before: string,
+  ): Promise<{ readonly lesson: Lesson; readonly text: string; readonly isEnough: boolean } | null> {
+    let progress: { lesson: Lesson; text: string } | null = null;
+    const attempt = async (text: string): Promise<'passed' | 'other' | 'same'> => {
+      if (await this.passes(new Map([...given, [column, text]]))) return 'passed';
+      const { sqlstate } = this.last;
+      // A value that the type does not take says nothing about the trigger.
+      const isOther = sqlstate !== null && !sqlstate.startsWith('22') && signature(this.last) !== before;
+      return isOther ? 'other' : 'same';
+    };
+    for (const candidate of this.candidates(column)) {
+      const lesson = (recipe: Recipe): Lesson => ({ kind: 'recipe', column, recipe, words: `${candidate.words}, ${this.learned()}` });
+      const [first, ...others] = candidate.texts;
+      const result = first === undefined ? 'same' : await attempt(first);
+      if (result === 'same') continue;
+      if (result === 'other') {
+        progress ??= { lesson: candidate.reference ?? lesson(candidate.recipe ?? choice([first!])), text: first! };
+        continue;
+      }
+      const good = [first!];
+      for (const text of others) if ((await attempt(text)) === 'passed') good.push(text);
+      if (candidate.reference !== undefined && good.length > others.length / 2)
+        return { lesson: candidate.reference, text: first!, isEnough: true };
+      const isFormat = candidate.recipe !== undefined && good.length === candidate.texts.length;
+      return { lesson: lesson(isFormat ? candidate.recipe! : choice(good)), text: first!, isEnough: true };
+    }
+    return progress === null ? null : { ...progress, isEnough: false };
+  }
+
+  private *candidates(column: number): Generator<Candidate> {
+    yield* this.fromTables(column);
+    yield* this.fromTexts();
+    const attribute = this.pupil.catalogRelation.attributes[column]!;
+    for (const format of formatsFor(attribute, this.pupil.types))
+      yield { words: format.name, texts: this.sampled(format), recipe: format.recipe };
+  }
+
+  /** Values that rows of the tables hold which the triggers read. */
+  private *fromTables(column: number): Generator<Candidate> {
+    const { plan, stage, read, catalogRelation } = this.pupil;
+    for (const other of read) {
+      const relation = plan.relations[other]!;
+      const { live } = stage.store.keyspaces[other]!;
+      for (const parentColumn of relation.named) {
+        if (live.size === 0 || relation.columns[parentColumn]!.typeName !== catalogRelation.attributes[column]!.typeName) continue;
+        const texts = Array.from({ length: Math.min(MORE, live.size) }, (_, at) =>
+          stage.store.namedText(other, live.at(live.size - 1 - at), parentColumn),
+        );
+        const words = `a value of ${relation.label}.${relation.columns[parentColumn]!.name}`;
+        const reference: Lesson = { kind: 'reference', column, parent: other, parentColumn, words };
+        yield { words, texts, reference };
+      }
+    }
+  }
+
+  /** Constants in the texts of trigger functions, and what matches their patterns. */
+  private *fromTexts(): Generator<Candidate> {
+    for (const { text } of this.texts) {
+      const constants = text.constants.slice(0, MOST_CONSTANTS);
+      for (const [at, first] of constants.entries())
+        yield { words: 'constants of its function', texts: [first, ...constants.slice(at + 1, at + MOST_VALUES)] };
+      for (const pattern of text.patterns) {
+        const texts = matching(patternAsJavaScript(pattern), MOST_VALUES);
+        if (texts.length > 0) yield { words: `texts that match ${pattern}`, texts };
+      }
+    }
+  }
+
+  private sampled({ name, recipe }: Format): string[] {
+    const write = this.writers.of(recipe);
+    const stream = new Stream();
+    const label = split(seedOf(0n), name);
+    const sink = new BindSink();
+    return Array.from({ length: MORE + 1 }, (_, index) => {
+      sink.clear();
+      sink.reserve(256);
+      stream.restart(label, label, index);
+      write(stream, sink, index);
+      return sink.bytes.toString('utf8', 0, sink.offset);
+    });
+  }
+}
+
+/** Values to try in a column: the first one decides whether the rest is tried. */
+interface Candidate {
+  readonly words: string;
+  readonly texts: readonly string[];
+  /** What makes values like these without end. */
+  readonly recipe?: Recipe;
+  readonly reference?: Lesson;
+}
+
+function choice(values: readonly string[]): Recipe {
+  const distinct = [...new Set(values)];
+  return { kind: 'choice', values: distinct, cumulative: distinct.map((_, index) => index + 1) };
+}
+
+function formatsFor(attribute: Attribute, types: ReadonlyMap<number, Type>): readonly Format[] {
+  switch (familyOf(attribute.type, types)) {
+    case 'text':
+      return TEXT_FORMATS;
+    case 'integer':
+    case 'number':
+      return NUMBER_FORMATS;
+    case 'boolean':
+      return BOOLEAN_FORMATS;
+    case 'date':
+    case 'timestamp':
+      return TIME_FORMATS;
+    case 'json':
+      return JSON_FORMATS;
+    default:
+      return [];
+  }
+}
+
+/** A refusal without the values in it: equal for two rows that were refused for the same reason. */
+function signature({ sqlstate, constraint, message, context }: Failure): string {
+  const where = context?.split('\n')[0] ?? '';
+  return [sqlstate, constraint, message, where].join(' ').replaceAll(/"[^"]*"|'[^']*'|[\d.]+/g, '#');
+}

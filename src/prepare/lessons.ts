@@ -1,0 +1,124 @@
+import type { Recipe } from '../datum/recipe.js';
+import type { ForeignKeyPlan, OperationKind, Plan, RelationPlan, ValueGroup } from '../plan/plan.js';
+import type { Companion } from './effects.js';
+
+/** What a column must hold so that a table takes an INSERT, and from whom that is known. */
+export type Lesson = { readonly column: number; readonly words: string } & (
+  | { readonly kind: 'recipe'; readonly recipe: Recipe }
+  | { readonly kind: 'null' }
+  /** A value of another table's column, as if a foreign key led there. */
+  | { readonly kind: 'reference'; readonly parent: number; readonly parentColumn: number }
+);
+
+/** The plan with what was learned about a table's columns. */
+export function withLessons(plan: Plan, relation: number, lessons: readonly Lesson[]): Plan {
+  let changed = plan.relations[relation]!;
+  for (const lesson of lessons) changed = withLesson(changed, lesson);
+  return withRelation(plan, relation, changed);
+}
+
+function withLesson(relation: RelationPlan, lesson: Lesson): RelationPlan {
+  const columns = [...relation.columns];
+  const column = columns[lesson.column]!;
+  const learned = { ...column, edges: [], learned: lesson.words };
+  switch (lesson.kind) {
+    case 'recipe':
+      columns[lesson.column] = { ...learned, recipe: lesson.recipe, nullRatio: 0 };
+      return { ...relation, columns, groups: relation.groups.flatMap((group) => loosened(group, lesson.column)) };
+    case 'null':
+      columns[lesson.column] = { ...learned, recipe: { kind: 'null' }, nullRatio: 1 };
+      return { ...relation, columns, groups: relation.groups.flatMap((group) => withNull(group, lesson.column)) };
+    case 'reference': {
+      columns[lesson.column] = { ...learned, source: 'foreign', nullRatio: 0 };
+      const key: ForeignKeyPlan = {
+        name: lesson.words,
+        parent: lesson.parent,
+        columns: [lesson.column],
+        parentColumns: [lesson.parentColumn],
+        nullable: false,
+        nullableColumns: [],
+        only: null,
+        follows: 'nothing',
+        makesParent: false,
+      };
+      // Behind the others, whose positions the claims know. Its rows are not asked who references them: they keep their key.
+      return { ...relation, columns, foreignKeys: [...relation.foreignKeys, key] };
+    }
+  }
+}
+
+/** The group with those of its tuples in which the column is NULL; without the column where there are none. */
+function withNull(group: ValueGroup, column: number): ValueGroup[] {
+  const at = group.columns.indexOf(column);
+  const tuples = at < 0 ? group.tuples : group.tuples.filter((tuple) => tuple[at] === null);
+  return tuples.length > 0 ? [{ ...group, tuples }] : loosened(group, column);
+}
+
+/** The group without a column, which has a recipe of its own now: what was accepted together is tried anew by the rehearsal. */
+function loosened({ columns, own, tuples }: ValueGroup, column: number): ValueGroup[] {
+  const at = columns.indexOf(column);
+  const without = <Value>(values: readonly Value[]): Value[] => values.filter((_, index) => index !== at);
+  if (at < 0) return [{ columns, own, tuples }];
+  return columns.length === 1 ? [] : [{ columns: without(columns), own: without(own), tuples: tuples.map(without) }];
+}
+
+/** The plan with a key that a trigger gives every row; null where it has none that could be so. */
+export function withServerKey(plan: Plan, relation: number): Plan {
+  const { columns, key, named, trackedKeys } = plan.relations[relation]!;
+  const changed = columns.map((column, at) => (key.includes(at) ? { ...column, source: 'server' as const } : column));
+  const kept = named.filter((at) => changed[at]!.source !== 'ordinal');
+  return withRelation(plan, relation, {
+    columns: changed,
+    kept,
+    returned: kept.filter((at) => changed[at]!.source === 'server'),
+    trackedKeys: trackedKeys.filter((tracked) => !tracked.some((column) => key.includes(column))),
+    reusesKey: false,
+  });
+}
+
+/** The plan in which a table gets its rows with those of another one. */
+export function withCompanion(plan: Plan, relation: number, companion: Companion): Plan {
+  const { companions } = plan.relations[relation]!;
+  const changed = withRelation(plan, relation, { companions: [...companions, companion], rekeyed: [] });
+  return withOperations(changed, companion.relation, { insert: false });
+}
+
+/**
+ * The plan in which a trigger of the table inserts the row that it references under its own key; null where no foreign
+ * key can be so: each parent once, and named by nothing but its ordinal.
+ */
+export function baseByTrigger(plan: Plan, relation: number): Plan | null {
+  const { foreignKeys, trackedKeys } = plan.relations[relation]!;
+  const position = foreignKeys.findIndex(({ columns, parent, parentColumns }) => {
+    const base = plan.relations[parent]!;
+    return (
+      parent !== relation &&
+      base.targeted &&
+      trackedKeys.some((key) => key.every((column) => columns.includes(column))) &&
+      parentColumns.every((column) => base.columns[column]!.source === 'ordinal') &&
+      base.kept.length === 0
+    );
+  });
+  if (position < 0) return null;
+  return withRelation(plan, relation, {
+    foreignKeys: foreignKeys.map((key, at) => (at === position ? { ...key, makesParent: true } : key)),
+    rekeyed: [],
+  });
+}
+
+/** The plan without some operations of a table, or with them again. */
+export function withOperations(plan: Plan, relation: number, changes: Partial<Record<OperationKind, boolean>>): Plan {
+  const { operations } = plan.relations[relation]!;
+  const changed = withRelation(plan, relation, { operations: { ...operations, ...changes } });
+  const choices = changed.choices.filter(
+    (choice) => choice.relation !== relation || changes[choice.operation] !== false,
+  );
+  return { ...changed, choices };
+}
+
+/** The plan with another relation in one place. */
+export function withRelation(plan: Plan, relation: number, changes: Partial<RelationPlan>): Plan {
+  const relations = [...plan.relations];
+  relations[relation] = { ...relations[relation]!, ...changes };
+  return { ...plan, relations };
+}

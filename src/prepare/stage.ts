@@ -1,0 +1,158 @@
+import pg from 'pg';
+import { SetupError } from '../config/problem.js';
+import type { Claims } from '../lane/claims.js';
+import { CompiledPlan } from '../lane/compiled.js';
+import type { Operation } from '../lane/operation.js';
+import type { Outcome } from '../lane/outcome.js';
+import { OwnedRows } from '../lane/owned.js';
+import { RowStore } from '../lane/row-store.js';
+import { Transaction } from '../lane/transaction.js';
+import type { Plan } from '../plan/plan.js';
+import { LaneSession, refusedBy } from '../traffic/lane-session.js';
+
+const MOST_PREPARED = 200;
+/* Of one transaction: what it has inserted holds unique keys and locks against the application until it is rolled back. */
+const MOST_TRIALS = 300;
+const MOST_MS = 2000;
+
+/** Rows that a transaction has changed so far, by the oid of the table (of a partition its root's). */
+export type Changes = ReadonlyMap<
+  number,
+  { readonly inserted: number; readonly updated: number; readonly deleted: number }
+>;
+
+/** Where operations are tried: a session like a lane's, with a plan and the rows that the trials have made. All of it is rolled back. */
+export class Stage {
+  rows: OwnedRows;
+  store: RowStore;
+  compiled: CompiledPlan;
+  private readonly client: pg.Client;
+  private readonly session: LaneSession;
+  private readonly claims: readonly Claims[];
+  /** Rejects when the connection is lost. */
+  private readonly lost: Promise<never>;
+  private readonly clock: () => number;
+  private trials = 0;
+  private beganMs = 0;
+  private isOpen = false;
+
+  private constructor(client: pg.Client, plan: Plan, claims: readonly Claims[], clock: () => number) {
+    this.client = client;
+    this.claims = claims;
+    this.clock = clock;
+    let lose: (reason: string) => void = () => undefined;
+    this.lost = new Promise<never>((_, reject) => {
+      lose = (reason) => reject(SetupError.of('the rehearsal', `the connection was lost (${reason}); try again`));
+    });
+    this.lost.catch(() => undefined);
+    this.session = new LaneSession(client, MOST_PREPARED, {
+      onLost: (reason) => lose(reason),
+      onReceipt: () => undefined,
+    });
+    this.compiled = new CompiledPlan(plan);
+    this.store = new RowStore(this.compiled, 0, claims);
+    this.rows = new OwnedRows(this.compiled, this.store);
+  }
+
+  static async open(
+    connectLike: () => Promise<pg.Client>,
+    plan: Plan,
+    claims: readonly Claims[],
+    clock: () => number,
+  ): Promise<Stage> {
+    return new Stage(await connectLike(), plan, claims, clock);
+  }
+
+  /** From here on another plan is tried, from an empty stage. */
+  async use(plan: Plan): Promise<void> {
+    await this.end();
+    this.compiled = new CompiledPlan(plan, this.compiled.shapes.count);
+  }
+
+  /** A transaction that is open for a further table: the one before, or a new one where that has lasted long enough. */
+  async begin(): Promise<void> {
+    if (this.isOpen && this.trials < MOST_TRIALS && this.clock() - this.beganMs < MOST_MS) return;
+    await this.end();
+    this.store = new RowStore(this.compiled, 0, this.claims);
+    this.rows = new OwnedRows(this.compiled, this.store);
+    this.trials = 0;
+    this.beganMs = this.clock();
+    await this.query('BEGIN');
+    this.isOpen = true;
+  }
+
+  private async end(): Promise<void> {
+    if (this.isOpen) await this.query('ROLLBACK');
+    this.isOpen = false;
+  }
+
+  /**
+   * Carries an operation out within a savepoint, as a lane would, and has deferred constraints looked at. `keeps`: its
+   * rows stay for the trials that follow; otherwise, and where it is refused, they do not.
+   */
+  async carryOut(operation: Operation, keeps: boolean): Promise<Outcome> {
+    this.trials++;
+    await this.query('SAVEPOINT trial');
+    const sent = new Promise<Outcome>((resolve) => this.session.sendAlone(Transaction.of(operation), resolve));
+    const outcome = await this.checked(await Promise.race([sent, this.lost]));
+    if (outcome.kind === 'committed' && keeps) {
+      await this.query('RELEASE SAVEPOINT trial');
+      this.rows.applied(operation, outcome.effects[0]!);
+    } else {
+      await this.query('ROLLBACK TO SAVEPOINT trial; RELEASE SAVEPOINT trial');
+      this.rows.undone(operation, false);
+    }
+    return outcome;
+  }
+
+  private async checked(outcome: Outcome): Promise<Outcome> {
+    if (outcome.kind !== 'committed') return outcome;
+    try {
+      await this.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED');
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      return refusedBy(error, 0);
+    }
+  }
+
+  /** Rows that the transaction has changed, those of rolled-back savepoints among them: only differences say something. */
+  async changes(): Promise<Changes> {
+    const { rows } = await this.query<{ oid: string; inserted: string; updated: string; deleted: string }>(CHANGES);
+    return new Map(
+      rows.map((row) => [
+        Number(row.oid),
+        { inserted: Number(row.inserted), updated: Number(row.updated), deleted: Number(row.deleted) },
+      ]),
+    );
+  }
+
+  /** Texts of the one column that a question of ours answers with; none where the server refuses it. */
+  async ask(text: string, values: readonly unknown[] = []): Promise<(string | null)[]> {
+    await this.query('SAVEPOINT question');
+    try {
+      const { rows } = await this.query<Record<string, string | null>>(text, [...values]);
+      await this.query('RELEASE SAVEPOINT question');
+      return rows.map((row) => Object.values(row)[0] ?? null);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      await this.query('ROLLBACK TO SAVEPOINT question; RELEASE SAVEPOINT question');
+      return [];
+    }
+  }
+
+  private async query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>> {
+    return await Promise.race([this.client.query<Row>(text, values), this.lost]);
+  }
+
+  async close(): Promise<void> {
+    // Whatever is open the server rolls back.
+    await this.session.close();
+  }
+}
+
+/* Only tables of users, so that thousands of catalogue tables are not asked. */
+const CHANGES = `
+SELECT coalesce(pg_partition_root(relid)::oid, relid)::int8::text AS oid, sum(n_tup_ins)::text AS inserted, sum(n_tup_upd)::text AS updated,
+       sum(n_tup_del)::text AS deleted
+FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 GROUP BY 1`;
