@@ -18,6 +18,8 @@ export interface IndexRow {
   on_partition: boolean;
   expressions: string | null;
   predicate: string | null;
+  /** Of an index on one partition: its bounds. */
+  bound: string | null;
   nulls_not_distinct: boolean;
 }
 
@@ -31,6 +33,7 @@ SELECT CASE WHEN owner.relispartition THEN pg_partition_root(owner.oid) ELSE own
        class.relname::text AS index_name, index.indisunique,
        index.indisprimary AND NOT owner.relispartition AS indisprimary,
        owner.relispartition AS on_partition,
+       CASE WHEN owner.relispartition THEN pg_get_partition_constraintdef(owner.oid) END AS bound,
        ARRAY(SELECT attribute.attname::text
              FROM unnest((index.indkey::int2[])[0:index.indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, position)
              JOIN pg_attribute AS attribute ON attribute.attrelid = owner.oid AND attribute.attnum = key.attnum
@@ -53,6 +56,7 @@ export function toUniqueKey(row: IndexRow): UniqueKey {
     columns: [
       ...new Set([
         ...row.columns,
+        ...columnsOfOneValue(row.bound),
         ...(row.expressions === null ? [] : columnsOf(parseExpression(`ROW(${row.expressions})`))),
       ]),
     ],
@@ -61,6 +65,11 @@ export function toUniqueKey(row: IndexRow): UniqueKey {
     // An expression may give NULLs a value, so that they are equal after all.
     nullsNotDistinct: row.nulls_not_distinct || /coalesce|is (not )?null/i.test(row.expressions ?? ''),
   };
+}
+
+/** Columns that have one value in all of a partition: rows of other values lie in others, and are not compared. */
+function columnsOfOneValue(bound: string | null): string[] {
+  return bound === null || /\b(ANY|OR|satisfies_hash_partition)\b|[<>]/.test(bound) ? [] : columnsOf(parseExpression(bound));
 }
 
 /** A key over generated columns as one over the columns that they are made of: like an index over their expressions. */
@@ -135,6 +144,8 @@ export interface ForeignRow {
   referenced_columns: string[];
   /** The partition that has the key by itself; null for a key of the whole table. */
   leaf: number | null;
+  /** Bounds of the partition that is referenced; null where the whole table is. */
+  target_bound: string | null;
   confdeltype: string;
   delete_columns: string[] | null;
   condeferrable: boolean;
@@ -154,6 +165,7 @@ SELECT constr.conname::text, referenced.oid AS confrelid,
        ARRAY(SELECT attribute.attname::text FROM unnest(constr.confkey) WITH ORDINALITY AS key (attnum, position)
              JOIN pg_attribute AS attribute ON attribute.attrelid = constr.confrelid AND attribute.attnum = key.attnum
              ORDER BY key.position) AS referenced_columns,
+       CASE WHEN target.relispartition THEN pg_get_partition_constraintdef(target.oid) END AS target_bound,
        constr.confdeltype::text,
        (SELECT array_agg(attribute.attname::text ORDER BY attribute.attnum)
         FROM jsonb_array_elements_text(CASE jsonb_typeof(to_jsonb(constr) -> 'confdelsetcols')
@@ -187,6 +199,10 @@ export function toForeignKey(row: ForeignRow): ForeignKey {
     columns: row.columns,
     referenced: { schema: row.referenced_schema, name: row.referenced_name },
     referencedColumns: row.referenced_columns,
+    within:
+      row.target_bound === null
+        ? null
+        : { name: row.conname, text: row.target_bound, expression: parseExpression(row.target_bound) },
     onDelete: DELETE_ACTIONS[row.confdeltype] ?? 'no action',
     onDeleteColumns: row.delete_columns ?? row.columns,
     deferrable: row.condeferrable,

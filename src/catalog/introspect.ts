@@ -208,13 +208,21 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
        (SELECT partstrat::text FROM pg_partitioned_table WHERE partrelid = class.oid) AS partition_strategy,
        (SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = class.oid) IS TRUE AS default_partition,
        (SELECT count(*)::int FROM pg_inherits WHERE inhparent = class.oid) AS partitions,
-       (SELECT json_agg(json_build_object('oid', leaf.oid::int8, 'text', leaf.bound) ORDER BY leaf.name)
+       (SELECT json_agg(json_build_object('oid', leaf.oid::int8, 'text', leaf.bound, 'checks', (
+                SELECT json_agg(own) FROM (
+                  SELECT constr.conname AS name, pg_get_expr(constr.conbin, constr.conrelid) AS text FROM pg_constraint AS constr
+                  WHERE constr.conrelid = leaf.oid AND constr.contype = 'c' AND constr.coninhcount = 0
+                  UNION ALL
+                  SELECT attribute.attname, quote_ident(attribute.attname) || ' IS NOT NULL' FROM pg_attribute AS attribute
+                  JOIN pg_attribute AS above ON above.attrelid = class.oid AND above.attname = attribute.attname
+                  WHERE attribute.attrelid = leaf.oid AND attribute.attnum > 0 AND attribute.attnotnull AND NOT above.attnotnull
+                ) AS own)) ORDER BY leaf.name)
         FROM (SELECT tree.relid::oid AS oid, tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT ${MOST_LEAVES}) AS leaf
         WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity AND row_security_active(class.oid) AS row_security,
        class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS reacts,
-       class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary)
+       class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary AND indimmediate)
             AND (EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = class.oid) OR EXISTS (SELECT FROM pg_publication WHERE puballtables)) AS lacks_identity,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
        has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,
@@ -240,22 +248,25 @@ interface AttributeRow {
   sequence_name: string | null;
 }
 
-/* In attnum's order among themselves: it is what users see, and it belongs to the initial database. */
+/*
+ * A column that was serial before it became an identity may own two sequences: the identity's comes first. In attnum's order among themselves: it is what users see, and it belongs to the initial database.
+ */
 const ATTRIBUTES = `
 SELECT attribute.attrelid, attribute.attname::text, attribute.attnum::int, attribute.atttypid,
        attribute.atttypmod, format_type(attribute.atttypid, attribute.atttypmod) AS type_name, attribute.attnotnull,
        attribute.attidentity::text, attribute.attgenerated::text,
        pg_get_expr(def.adbin, def.adrelid) AS default_text,
-       quote_ident(sequence_namespace.nspname) || '.' || quote_ident(sequence.relname) AS sequence_name
+       (SELECT quote_ident(namespace.nspname) || '.' || quote_ident(sequence.relname)
+        FROM pg_depend AS owned
+        JOIN pg_class AS sequence ON sequence.oid = owned.objid AND sequence.relkind = 'S'
+        JOIN pg_namespace AS namespace ON namespace.oid = sequence.relnamespace
+        WHERE owned.refclassid = 'pg_class'::regclass AND owned.refobjid = attribute.attrelid
+          AND owned.refobjsubid = attribute.attnum AND owned.classid = 'pg_class'::regclass AND owned.deptype IN ('a', 'i')
+        ORDER BY owned.deptype DESC, 1 LIMIT 1) AS sequence_name
 FROM pg_attribute AS attribute
 LEFT JOIN pg_attrdef AS def ON def.adrelid = attribute.attrelid AND def.adnum = attribute.attnum
-LEFT JOIN pg_depend AS owned ON owned.refclassid = 'pg_class'::regclass AND owned.refobjid = attribute.attrelid
-      AND owned.refobjsubid = attribute.attnum AND owned.classid = 'pg_class'::regclass AND owned.deptype IN ('a', 'i')
-      AND EXISTS (SELECT FROM pg_class AS dependent WHERE dependent.oid = owned.objid AND dependent.relkind = 'S')
-LEFT JOIN pg_class AS sequence ON sequence.oid = owned.objid
-LEFT JOIN pg_namespace AS sequence_namespace ON sequence_namespace.oid = sequence.relnamespace
 WHERE attribute.attrelid = ANY ($1::oid[]) AND attribute.attnum > 0 AND NOT attribute.attisdropped
-ORDER BY attribute.attrelid, attribute.attnum, sequence_name`;
+ORDER BY attribute.attrelid, attribute.attnum`;
 
 function toAttribute(row: AttributeRow): Attribute {
   return {

@@ -151,6 +151,8 @@ export interface ForeignKey {
   readonly columns: readonly string[];
   readonly referenced: QualifiedName;
   readonly referencedColumns: readonly string[];
+  /** Where one partition alone is referenced: its bounds, which the referenced row must lie within. */
+  readonly within: Check | null;
   readonly onDelete: ReferentialAction;
   /** Columns that ON DELETE SET NULL or SET DEFAULT changes: all, or those listed (PostgreSQL 15). */
   readonly onDeleteColumns: readonly string[];

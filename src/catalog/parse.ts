@@ -31,8 +31,12 @@ function convert(node: Node): Expression {
     }
     case 'A_Const':
       return constant(body);
-    case 'TypeCast':
-      return { kind: 'cast', arg: at(body, 'arg'), type: castType(body['typeName'] as Node) };
+    case 'TypeCast': {
+      const type = body['typeName'] as Node;
+      const arg = at(body, 'arg');
+      const elements = 'arrayBounds' in type && arg.kind === 'constant' ? elementsOf(arg.text) : null;
+      return { kind: 'cast', arg: elements === null ? arg : { kind: 'array', elements }, type: castType(type) };
+    }
     case 'CollateClause':
       return at(body, 'arg');
     case 'BoolExpr':
@@ -67,6 +71,21 @@ function convert(node: Node): Expression {
     default:
       return { kind: 'opaque', args: nested(body) };
   }
+}
+
+/** The elements of an array that is written as one text, `{a,"b c",NULL}`; null where it has more than one dimension. */
+function elementsOf(text: string | null): Expression[] | null {
+  const body = /^\s*\{([^{}]*)\}\s*$/.exec(text ?? '')?.[1];
+  if (body === undefined) return null;
+  const parts = [...body.matchAll(/\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)/g)].filter(
+    (match) => match[1] !== undefined || match[2] !== '',
+  );
+  return parts.map((match): Expression => {
+    const quoted = match[1]?.replaceAll(/\\(.)/g, '$1');
+    if (quoted === undefined && match[2]!.trim().toUpperCase() === 'NULL')
+      return { kind: 'constant', text: null, type: 'null' };
+    return { kind: 'constant', text: quoted ?? match[2]!.trim(), type: 'text' };
+  });
 }
 
 function at(body: Node, key: string): Expression {

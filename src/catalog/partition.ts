@@ -6,6 +6,8 @@ import { parseExpression } from './parse.js';
 export interface Bounds {
   readonly oid: string | number;
   readonly text: string | null;
+  /** Conditions that the partition has by itself: CHECKs, and NOT NULL of columns that may be NULL elsewhere. */
+  readonly checks: readonly { readonly name: string; readonly text: string }[] | null;
 }
 
 /** A foreign key as it is read: of the whole table (leaf null), or of one of its partitions. */
@@ -46,7 +48,10 @@ export function usableLeaves<Key extends LeafKey>(
   const known = used.flatMap(({ text }) => (text === null ? [] : readBound(text)));
   return {
     keys: [...own, ...(first?.keys ?? []).filter((key) => !own.some((other) => meaningOf(other) === meaningOf(key)))],
-    bounds: hasDefault && leftOut === 0 ? [] : boundsOf([...new Set(known.map(({ text }) => text))]),
+    bounds: [
+      ...(hasDefault && leftOut === 0 ? [] : boundsOf([...new Set(known.map(({ text }) => text))])),
+      ...used.flatMap(ownChecks),
+    ],
     leftOut,
     columns: [
       ...new Set(
@@ -123,6 +128,15 @@ function columnsWithGaps(hashes: readonly Hash[]): string[] {
     const parts = [...level.values()];
     const covered = parts.reduce((sum, { modulus }) => sum + 1 / modulus, 0);
     return covered > 1 - 1e-9 ? [] : parts[0]!.columns;
+  });
+}
+
+/** A partition's own conditions, as conditions on all rows: they hold where a row falls into it. */
+function ownChecks({ text, checks }: Bounds): Check[] {
+  const bound = text === null ? 'true' : readBound(text).text;
+  return (checks ?? []).map(({ name, text: condition }) => {
+    const whole = `NOT (${bound}) OR (${condition})`;
+    return { name, text: whole, expression: parseExpression(whole) };
   });
 }
 

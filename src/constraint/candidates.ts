@@ -294,11 +294,16 @@ export function patternAsJavaScript(pattern: string): string {
     .replace(/^\(\?[a-z]+\)/, '');
 }
 
+/** A pattern of LIKE: % and _ stand for characters, a backslash takes the next one as it is. */
 function fromLike(pattern: string): string {
-  return pattern
-    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('%', '[a-z]{0,4}')
-    .replaceAll('_', '[a-z]');
+  return pattern.replaceAll(/\\(.)|[\s\S]/g, (part, escaped: string | undefined) => {
+    if (escaped !== undefined) return literal(escaped);
+    return part === '%' ? '[a-z0-9]{0,8}' : part === '_' ? '[a-z]' : literal(part);
+  });
+}
+
+function literal(character: string): string {
+  return /[.*+?^${}()|[\]\\]/.test(character) ? `\\${character}` : character;
 }
 
 const MATCHES = 24;

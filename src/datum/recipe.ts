@@ -87,6 +87,8 @@ export type SequenceForm =
     }
   /** The number in base 36, padded to `width` characters (0: as short as it gets). */
   | { readonly kind: 'code'; readonly width: number }
+  /** The number written with the characters that each place allows, the last place counting fastest; round and round. */
+  | { readonly kind: 'places'; readonly places: readonly string[] }
   | { readonly kind: 'date' }
   /** Steps of 10^(6−precision) microseconds since 2000-01-01. */
   | { readonly kind: 'timestamp'; readonly zone: boolean; readonly precision: number }
@@ -95,6 +97,8 @@ export type SequenceForm =
   | { readonly kind: 'time'; readonly zone: boolean; readonly precision: number }
   | { readonly kind: 'bits'; readonly length: number; readonly varying: boolean }
   | { readonly kind: 'labels'; readonly values: readonly string[] }
+  /** Some values first, since rows of other tables demand them, then another form from its start on. */
+  | { readonly kind: 'demanded'; readonly values: readonly string[]; readonly of: SequenceForm }
   /** The range from the n-th value to the next, so that no two overlap; `many`: as a multirange. */
   | { readonly kind: 'span'; readonly of: SequenceForm; readonly many: boolean }
   /** Numbers of bands in turn, written as values of another form. `highest`: the highest that stood there before, 0 where there was none. */

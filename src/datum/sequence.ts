@@ -29,6 +29,8 @@ export function sequenceWriter(form: SequenceForm, start: number, pools: Pools |
       });
     case 'code':
       return codeSequenceWriter(form.width, start);
+    case 'places':
+      return placesSequenceWriter(form.places, start);
     case 'date':
       return (_stream, sink, ordinal) => writeDay(sink, start + ordinal);
     case 'timestamp': {
@@ -55,6 +57,14 @@ export function sequenceWriter(form: SequenceForm, start: number, pools: Pools |
       };
     case 'labels':
       return (_stream, sink, ordinal) => sink.text(form.values[(start + ordinal) % form.values.length]!);
+    case 'demanded': {
+      const { values } = form;
+      const of = sequenceWriter(form.of, start, pools);
+      return (stream, sink, ordinal) => {
+        if (ordinal < values.length) sink.text(values[ordinal]!);
+        else of(stream, sink, ordinal - values.length);
+      };
+    }
     case 'bands': {
       const dealer = new Dealer(form.bands);
       const of = sequenceWriter(form.of, 0, pools);
@@ -67,6 +77,19 @@ export function sequenceWriter(form: SequenceForm, start: number, pools: Pools |
       return (stream, sink, ordinal) => of(stream, sink, 2 * ordinal + form.end);
     }
   }
+}
+
+function placesSequenceWriter(places: readonly string[], start: number): Writer {
+  const digits = new Array<string>(places.length);
+  return (_stream, sink, ordinal) => {
+    let rest = start + ordinal;
+    for (let place = places.length - 1; place >= 0; place--) {
+      const characters = places[place]!;
+      digits[place] = characters[rest % characters.length]!;
+      rest = Math.floor(rest / characters.length);
+    }
+    sink.text(digits.join(''));
+  };
 }
 
 function spanSequenceWriter(end: Writer, many: boolean): Writer {

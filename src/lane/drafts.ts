@@ -211,10 +211,13 @@ export class Drafts {
       if (combination !== null) combination = Math.floor(combination / this.parents.countFor(relation, position));
       const isGiven = way.position === position;
       let parent = isGiven ? null : this.parents.chooseParent(choice, context.seeds);
-      if (parent === null && (isNeeded || isGiven))
-        parent = this.parentNotThere({ relation, position, foreignKey, required }, way, context);
+      if (parent === null && (isNeeded || isGiven)) {
+        const wanted = withOnly(required, foreignKey, draft.draw);
+        parent = this.parentNotThere({ relation, position, foreignKey, required: wanted }, way, context);
+      }
       if (parent === null && isNeeded) {
-        this.lacking = required.size > 0 || foreignKey.only !== null ? -1 : foreignKey.parent;
+        const isAny = required.size === 0 && (foreignKey.only === null || !this.store.hasRows(foreignKey.parent));
+        this.lacking = isAny ? foreignKey.parent : -1;
         return false;
       }
       draft.parents.push(parent ?? NO_PARENT);
@@ -390,6 +393,12 @@ export class Drafts {
         column.writeDrawn(context.seeds, draft.draw, draft.ordinal, sink);
     }
   }
+}
+
+/** What is required of a parent, and one of the values that a condition of the child allows there. */
+function withOnly(required: Required, { only }: ForeignKeyPlan, draw: number): Required {
+  if (only === null || required.has(only.parentColumn)) return required;
+  return new Map([...required, [only.parentColumn, only.values[draw % only.values.length]!]]);
 }
 
 /** What a column of a row is written with. */

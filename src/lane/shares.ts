@@ -10,6 +10,8 @@ export interface Share {
   readonly ownPart: number;
 }
 
+const MOST_OWN = 0.9;
+
 /** Both kinds of choices; empty: the lane owns none of the tables. */
 export function choicesOf({ common, own }: Share): readonly Choice[] {
   return [...common, ...own];
@@ -23,8 +25,12 @@ export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
   const lanes = plan.quotas.length;
   const owners = new Map<number, ReadonlySet<number>>();
   for (const { relation } of plan.choices) {
-    if (plan.relations[relation]!.capacity < lanes && !owners.has(relation))
-      owners.set(relation, ownersOf(plan, claims, relation));
+    if (owners.has(relation)) continue;
+    const few =
+      plan.relations[relation]!.capacity < lanes
+        ? ownersOf(plan, claims, relation)
+        : ownersByDemand(plan, claims, relation);
+    if (few !== null) owners.set(relation, few);
   }
   if (owners.size === 0 || plan.rowSelection === 'system_rows') return { common: plan.choices, own: [], ownPart: 0 };
   const total = plan.choices.reduce((sum, { weight }) => sum + weight, 0);
@@ -38,9 +44,23 @@ export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
     .map((choice) => ({ ...choice, weight: weightHere(choice) }))
     .filter(({ weight }) => weight > 0);
   const part = own.reduce((sum, { weight }) => sum + weight, 0);
-  // A share beyond all that the lane does cannot be had; then the lane does nothing else.
-  if (part >= 1) return { common: [], own, ownPart: 1 };
-  return { common, own, ownPart: common.length === 0 && own.length > 0 ? 1 : part };
+  // A share beyond all that the lane does cannot be had. Something is left for other tables: their rows may be needed.
+  return { common, own, ownPart: common.length === 0 && own.length > 0 ? 1 : Math.min(part, MOST_OWN) };
+}
+
+/**
+ * Lanes that can insert the parents which a condition of the table demands by their keys; null where it demands none, or
+ * where they are there for every lane.
+ */
+function ownersByDemand(plan: Plan, claims: ClaimSet, relation: number): ReadonlySet<number> | null {
+  const lanes = plan.quotas.length;
+  for (const { only, nullable, parent } of plan.relations[relation]!.foreignKeys) {
+    const recipe = only === null ? undefined : plan.relations[parent]!.columns[only.parentColumn]!.recipe;
+    if (nullable || recipe?.kind !== 'sequence' || recipe.form.kind !== 'demanded' || claims[parent]!.count > 0) continue;
+    const { values } = recipe.form;
+    return new Set(only!.values.map((value) => values.indexOf(value) % lanes));
+  }
+  return null;
 }
 
 /** Lanes that can ever hold a row of a table of few rows. */

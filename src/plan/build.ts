@@ -7,6 +7,7 @@ import { Pools } from '../datum/pool.js';
 import { seedOf } from '../random/seed.js';
 import type { ConstraintNote } from './constraint-notes.js';
 import type { Choice, ConflictPlan, Finding, Plan, RelationPlan } from './plan.js';
+import { withDemandedKeys } from './demands.js';
 import { checkPrivileges } from './privileges.js';
 import { type Context, type OrdinalColumn, planRelation } from './relation.js';
 import type { Search } from './search.js';
@@ -75,7 +76,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     owned: rowSelection(config) === 'owned',
     sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
-  const plans = relations.map((relation, index) => planRelation(relation, index, context));
+  const plans = withDemandedKeys(relations.map((relation, index) => planRelation(relation, index, context)));
   if (problems.length > 0) throw new SetupError(problems);
 
   const choices = [

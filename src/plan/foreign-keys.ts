@@ -1,5 +1,5 @@
 import { type Catalog, type ForeignKey, labelOf, type Relation } from '../catalog/model.js';
-import type { Restriction } from '../constraint/restriction.js';
+import { conditionsOn, type Restriction, restrictionsOf } from '../constraint/restriction.js';
 import type { ColumnDraft } from './column.js';
 import type { ForeignKeyPlan } from './plan.js';
 
@@ -28,10 +28,11 @@ export function planForeignKey(key: ForeignKey, surroundings: Surroundings): For
   const parentColumns = key.referencedColumns.map((name) => parentNames.indexOf(name));
   const limited = key.columns.findIndex((name) => (restrictions.get(name)?.values ?? null) !== null);
   const values = limited < 0 ? null : restrictions.get(key.columns[limited]!)!.values!;
+  const own = values === null ? null : { parentColumn: parentColumns[limited]!, values };
   return [
     {
       name: key.name,
-      only: values === null ? null : { parentColumn: parentColumns[limited]!, values },
+      only: own ?? partitionOnly(key, relations[parent]!, catalog),
       parent,
       columns: members,
       parentColumns,
@@ -41,6 +42,17 @@ export function planForeignKey(key: ForeignKey, surroundings: Surroundings): For
       follows: catalog.server.isReplicaRole ? 'nothing' : key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',
     },
   ];
+}
+
+/** Where one partition of a list is referenced: the values of its column. Of other partitions nothing is said. */
+function partitionOnly({ within }: ForeignKey, parent: Relation, catalog: Catalog): ForeignKeyPlan['only'] {
+  if (within === null) return null;
+  const { byColumn } = restrictionsOf(conditionsOn({ ...parent, checks: [within] }, catalog.types));
+  for (const [name, { values }] of byColumn) {
+    const parentColumn = parent.attributes.findIndex((attribute) => attribute.name === name);
+    if (values !== null && parent.partitioning?.columns.includes(name)) return { parentColumn, values };
+  }
+  return null;
 }
 
 /** True where ON DELETE SET NULL leaves a row whose state is known: nullable columns, in no key and no other foreign key. */

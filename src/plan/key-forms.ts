@@ -1,5 +1,6 @@
 import { constantsIn, type Expression } from '../catalog/expression.js';
-import type { Family } from '../constraint/candidates.js';
+import { type Family, patternsIn } from '../constraint/candidates.js';
+import { countOf, type Places, placesOf } from '../constraint/regular.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
@@ -38,13 +39,20 @@ export function keyForms(
   if (family !== 'text') return [];
   const within = (length: number) => longest === null || length <= longest;
   const codes = [...new Set([...lengths, ...USUAL_LENGTHS])].filter(within).flatMap(codesOf);
+  const patterned = conditions.flatMap(patternsIn).flatMap((pattern) => {
+    const places = placesOf(pattern, longest);
+    return places === null ? [] : [counted(places)];
+  });
   const ends = constants.flatMap(literalEnds).filter(({ text }) => within(text.length + 16));
+  const short = [...new Set(lengths)].filter((length) => within(length) && length < 16).flatMap(shortCodes);
   return [
+    ...patterned,
     ...(recipe.kind === 'sequence' && recipe.form.kind === 'text' && within(PADDED)
       ? [drawn({ ...recipe, form: { ...recipe.form, minBytes: PADDED } })]
       : []),
     ...ends.slice(0, MOST_PARTS).map(({ text, at }) => framed(at === 'start' ? [text, ''] : ['', text])),
     ...codes,
+    ...short,
     ...(within(PADDED) ? FRAMES.map(framed) : []),
     ...(within(36) ? [drawn({ kind: 'uuid' })] : []),
   ];
@@ -79,6 +87,18 @@ function codesOf(length: number): UniqueRecipe[] {
     ...code(HEX.toUpperCase()),
     ...behind('1', DIGITS),
   ].map(drawn);
+}
+
+/** All codes of few characters, one after the other: too few to be drawn by chance. */
+function shortCodes(length: number): UniqueRecipe[] {
+  return [SMALL, LARGE, DIGITS, HEX, HEX.toUpperCase()].map((characters) =>
+    counted(Array.from({ length }, () => characters)),
+  );
+}
+
+function counted(places: Places): UniqueRecipe {
+  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
+  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
 }
 
 /** True where so many places for one of so many characters tell enough values apart. */

@@ -1,4 +1,5 @@
 import type { Range, Restriction } from '../constraint/restriction.js';
+import { countOf } from '../constraint/regular.js';
 import { type Band, Dealer } from '../datum/bands.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numberText } from '../datum/sequence.js';
@@ -47,6 +48,10 @@ function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
     case 'text':
     case 'code':
       return text(recipe, restriction);
+    case 'bytes': {
+      const length = bytesWithin(restriction, Math.max(16, recipe.minBytes));
+      return length === undefined ? undefined : { ...recipe, minBytes: length, exact: length };
+    }
     case 'date':
     case 'timestamp': {
       const range = micros(restriction, recipe.kind === 'date' ? MICROS_PER_DAY : 1);
@@ -151,6 +156,7 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
   if (values !== null) return listed(values);
   if (!isNarrow(restriction)) return unique;
   const { recipe } = unique;
+  if (recipe.kind === 'bytes') return uniqueBytes(restriction);
   if (recipe.kind !== 'sequence') return undefined;
   const { form } = recipe;
   if (restriction.ranges !== null) return banded(unique, recipe, restriction);
@@ -171,7 +177,10 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
       const { minLength, maxLength, min, max } = restriction;
       if (min !== null || max !== null) return undefined;
       const most = maxLength === null ? form.max : form.max === null ? maxLength : Math.min(form.max, maxLength);
-      if (most !== null && most < SHORTEST) return undefined;
+      if (most !== null && most < SHORTEST) {
+        const length = Math.max(minLength, Math.min(most, CODE_LENGTH));
+        return length > most ? undefined : codes(Array.from({ length }, () => LETTERS_AND_DIGITS));
+      }
       return {
         ...unique,
         recipe: { ...recipe, form: { ...form, max: most, minBytes: Math.max(form.minBytes, minLength) } },
@@ -185,6 +194,34 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
     default:
       return undefined;
   }
+}
+
+/* Short texts and byte strings are counted through. */
+const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789';
+const HEX_DIGITS = '0123456789abcdef';
+const CODE_LENGTH = 12;
+
+function codes(places: readonly string[]): UniqueRecipe {
+  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
+  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
+}
+
+/* So many bytes tell rows apart by chance alone. */
+const AMPLE_BYTES = 12;
+
+/** A length that the restriction allows; undefined where it says more than lengths. */
+function bytesWithin({ minLength, maxLength, min, max, excluded }: Restriction, usual: number): number | undefined {
+  if (min !== null || max !== null || excluded.length > 0) return undefined;
+  const length = Math.max(minLength, maxLength === null ? usual : Math.min(usual, maxLength));
+  return maxLength !== null && length > maxLength ? undefined : length;
+}
+
+function uniqueBytes(restriction: Restriction): UniqueRecipe | undefined {
+  const length = bytesWithin(restriction, AMPLE_BYTES + 4);
+  if (length === undefined) return undefined;
+  if (length < AMPLE_BYTES) return codes(['\\', 'x', ...Array.from({ length: 2 * length }, () => HEX_DIGITS)]);
+  const recipe = { kind: 'bytes', minBytes: length, exact: length } as const;
+  return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
 }
 
 /* Of more ranges than this some take part: the watermark of each is asked for. */

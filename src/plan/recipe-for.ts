@@ -1,3 +1,4 @@
+import { placesOf } from '../constraint/regular.js';
 import { withoutCasts } from '../catalog/expression.js';
 import type { Attribute, Type } from '../catalog/model.js';
 import { matching, patternsIn } from '../constraint/candidates.js';
@@ -101,7 +102,16 @@ function withinDomain(domain: Type & { kind: 'domain' }, typed: TypedRecipe, typ
   );
   const restriction = byColumn.get('value');
   const narrowed = restriction === undefined ? typed : (narrowRecipe(typed, restriction) ?? typed);
-  const texts = unsolved.flatMap(({ expression }) => patternsIn(expression)).flatMap((pattern) => matching(pattern));
+  const longest = narrowed.recipe.kind === 'text' ? narrowed.recipe.max : null;
+  const patterns = unsolved.flatMap(({ expression }) => patternsIn(expression));
+  const places = patterns.length === 1 ? placesOf(patterns[0]!, longest) : null;
+  if (places !== null) {
+    const parts = places.map((characters): Recipe => ({ kind: 'code', length: 1, characters }));
+    return { ...narrowed, recipe: { kind: 'format', parts } };
+  }
+  const texts = patterns
+    .flatMap((pattern) => matching(pattern))
+    .filter((text) => longest === null || text.length <= longest);
   return texts.length === 0 ? narrowed : { ...narrowed, recipe: uniformChoice([...new Set(texts)]) };
 }
 

@@ -108,10 +108,14 @@ function formInWords(form: SequenceForm): string {
       return `text: ${form.meaning} pool + ordinal${length(form.max)}`;
     case 'code':
       return 'codes';
+    case 'places':
+      return `texts such as ${form.places.map((characters) => characters[0]).join('')}`;
     case 'labels':
       return `values, one of ${list(form.values)} each`;
     case 'span':
       return `ranges of ${formInWords(form.of).replace('unique ', '')} that follow each other`;
+    case 'demanded':
+      return `${list(form.values)}, which other tables demand, then ${formInWords(form.of)}`;
     case 'bands':
       return form.bands.length === 1
         ? `${formInWords(form.of)} within a range`

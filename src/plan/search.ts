@@ -298,10 +298,27 @@ function sampled(recipe: Recipe, columnLabel: string, { writers, seed }: SearchC
   return Array.from({ length: SAMPLES }, (_, index) => {
     sink.clear();
     sink.reserve(256);
-    stream.restart(seed, label, index);
-    write(stream, sink, index);
+    const ordinal = ordinalOf(recipe, index);
+    stream.restart(seed, label, ordinal);
+    write(stream, sink, ordinal);
     return sink.bytes.toString('utf8', 0, sink.offset);
   });
+}
+
+/* Numbers of few and of several digits, so that all characters of a code are seen. */
+const ORDINALS = [0, 1, 2, 5, 10, 17, 35, 36, 100, 1295, 7777, 30_000];
+
+function ordinalOf(recipe: Recipe, index: number): number {
+  if (recipe.kind !== 'sequence') return index;
+  switch (recipe.form.kind) {
+    case 'text':
+    case 'places':
+      return ORDINALS[index % ORDINALS.length]!;
+    case 'code':
+      return recipe.form.width === 0 || recipe.form.width > 3 ? ORDINALS[index % ORDINALS.length]! : index;
+    default:
+      return index;
+  }
 }
 
 const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([

@@ -128,6 +128,11 @@ function move(
         capacity: unique.capacity,
       };
     }
+    if (recipe.kind === 'sequence' && recipe.form.kind === 'places') {
+      // Somewhere in the round, so that few of a former run's values are met.
+      const start = Math.floor(((seed.lo >>> 0) / 0x1_0000_0000) * Math.min(unique.capacity, 0x100_0000_0000));
+      return { column: { ...column, recipe: { ...recipe, start } }, capacity: unique.capacity };
+    }
     return { column: { ...column, salt }, capacity: unique.capacity };
   }
   if (recipe.kind !== 'sequence' || answer[0] === null) return { column, capacity: unique.capacity - startOf(recipe) };

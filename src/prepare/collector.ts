@@ -191,13 +191,17 @@ function referenceCounts(incoming: readonly ForeignKey[], table: Relation): { co
     byColumns.set(label, [...(byColumns.get(label) ?? []), key]);
   }
   const sources = [...byColumns.values()].flatMap((keys) =>
-    keys.length > MOST_JOINED
-      ? [{ columns: keys[0]!.referencedColumns, sql: countedTogether(keys, table) }]
-      : keys.map((key) => ({ columns: key.referencedColumns, sql: counted(key, (name) => name) })),
+    (keys.length > MOST_JOINED ? [keys] : keys.map((key) => [key])).map((together) => ({
+      columns: keys[0]!.referencedColumns,
+      sql: countedTogether(together, table),
+    })),
   );
   return sources.map(({ columns, sql }, position) => {
     const alias = `r${position}`;
-    const matches = columns.map((name, at) => `${alias}.k${at} = t.${quoteIdentifier(name)}`);
+    const matches = columns.map((name, at) => {
+      const { type } = table.attributes.find((attribute) => attribute.name === name)!;
+      return `${alias}.k${at} = t.${quoteIdentifier(name)}${COLLATED.has(type) ? ' COLLATE "default"' : ''}`;
+    });
     return { count: `coalesce(${alias}.n, 0)`, join: ` LEFT JOIN (${sql}) AS ${alias} ON ${matches.join(' AND ')}` };
   });
 }
