@@ -60,11 +60,16 @@ export function toUniqueKey(row: IndexRow): UniqueKey {
         ...(row.expressions === null ? [] : columnsOf(parseExpression(`ROW(${row.expressions})`))),
       ]),
     ],
+    computed: row.expressions === null ? null : computedKey(row.expressions, row.columns),
     exact: row.expressions === null && row.predicate === null && !row.on_partition,
     escape: row.predicate === null ? null : escapeOf(row.index_name, row.predicate),
     // An expression may give NULLs a value, so that they are equal after all.
     nullsNotDistinct: row.nulls_not_distinct || /coalesce|is (not )?null/i.test(row.expressions ?? ''),
   };
+}
+
+function computedKey(text: string, plain: readonly string[]): UniqueKey['computed'] {
+  return { text, plain, sources: columnsOf(parseExpression(`ROW(${text})`)) };
 }
 
 /** Columns that have one value in all of a partition: rows of other values lie in others, and are not compared. */
@@ -85,7 +90,9 @@ export function overSources(key: UniqueKey, attributes: readonly GeneratedRow[])
     const text = texts.get(name);
     return text === undefined ? [name] : columnsOf(parseExpression(text));
   });
-  return { ...key, columns: [...new Set(sources)], exact: false };
+  const plain = key.columns.filter((name) => !texts.has(name));
+  const text = key.columns.flatMap((name) => texts.get(name) ?? []).join(', ');
+  return { ...key, columns: [...new Set(sources)], computed: computedKey(text, plain), exact: false };
 }
 
 function escapeOf(name: string, predicate: string): Check {

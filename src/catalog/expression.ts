@@ -135,6 +135,12 @@ export function renamed(expression: Expression, from: string, to: string): Expre
   return mapped(expression, (part) => renamed(part, from, to));
 }
 
+/** The expression with another one in the place of a column. */
+export function replaced(expression: Expression, column: string, by: Expression): Expression {
+  if (expression.kind === 'column') return expression.name === column ? by : expression;
+  return mapped(expression, (part) => replaced(part, column, by));
+}
+
 /** The expression without casts of columns that change nothing, as `keeps` tells. */
 export function withoutCasts(expression: Expression, keeps: (column: string, type: string) => boolean): Expression {
   const plain = mapped(expression, (part) => withoutCasts(part, keeps));

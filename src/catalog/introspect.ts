@@ -14,7 +14,7 @@ import {
   toUniqueKey,
 } from './constraint.js';
 import { type Attribute, byCodePoint, type Catalog, labelOf, type Relation, type Server, type Trigger } from './model.js';
-import { loadParser } from './parse.js';
+import { loadParser, parseExpression } from './parse.js';
 import { type Bounds, MOST_LEAVES, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
 
@@ -278,6 +278,10 @@ function toAttribute(row: AttributeRow): Attribute {
     notNull: row.attnotnull,
     identity: row.attidentity === 'a' ? 'always' : row.attidentity === 'd' ? 'by default' : 'none',
     generated: row.attgenerated !== '',
+    generation:
+      row.attgenerated === '' || row.default_text === null
+        ? null
+        : { name: row.attname, text: row.default_text, expression: parseExpression(row.default_text) },
     default: row.default_text,
     sequence: row.sequence_name,
   };

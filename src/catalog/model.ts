@@ -119,6 +119,8 @@ export interface Attribute {
   readonly notNull: boolean;
   readonly identity: 'none' | 'always' | 'by default';
   readonly generated: boolean;
+  /** What a generated column is made of; null for any other. */
+  readonly generation: Check | null;
   /** Text of the default, or null. */
   readonly default: string | null;
   /** Qualified and quoted name of the sequence that belongs to the column, or null. */
@@ -130,6 +132,13 @@ export interface UniqueKey {
   readonly primary: boolean;
   /** Columns that it is over, those in expressions among them. */
   readonly columns: readonly string[];
+  /** Of an index over expressions: their text, and the columns that stand in it by themselves. */
+  readonly computed: {
+    readonly text: string;
+    readonly plain: readonly string[];
+    /** Columns that the expressions are over. */
+    readonly sources: readonly string[];
+  } | null;
   /** False for an index with a predicate or with expressions: rows of different tuples may still collide, or equal ones not. */
   readonly exact: boolean;
   /** Of a partial index: the condition under which a row is not compared at all. */

@@ -54,7 +54,13 @@ function byFamily(
   const { samples } = column;
   switch (column.family) {
     case 'integer':
-      return [...numbers.flatMap(neighbours), '0', '1', '2', '3', '10', '100', '1000', '-1', ...samples.slice(0, 4)];
+      return [
+        ...numbers.flatMap(neighbours),
+        ...['0', '1', '2', '3', '10', '100', '1000', '-1'],
+        ...samples.slice(0, 4),
+        // Where each is used once, more of them are asked for.
+        ...Array.from({ length: Math.max(0, matches - MOST) }, (_, index) => String(index)),
+      ];
     case 'number':
       return [
         ...numbers.flatMap(neighbours),

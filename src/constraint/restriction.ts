@@ -1,5 +1,5 @@
-import { columnsOf, type Expression, renamed, withoutCasts } from '../catalog/expression.js';
-import type { Relation, Type } from '../catalog/model.js';
+import { columnsOf, type Expression, renamed, replaced, withoutCasts } from '../catalog/expression.js';
+import type { Check, Relation, Type } from '../catalog/model.js';
 
 /** An end of a range, as the constraint writes it. */
 interface Bound {
@@ -57,6 +57,8 @@ export interface Condition {
   readonly text: string;
   /** The column of a domain's condition, which the text calls VALUE; null for a CHECK of the relation. */
   readonly domainColumn: string | null;
+  /** Generated columns that the text names, and what they are made of: `expression` is over their sources. */
+  readonly through: readonly Check[];
   /** True where the server computes the text when a row is written, so that it must not fail; its value does not matter. */
   readonly computed: boolean;
 }
@@ -75,18 +77,24 @@ export function conditionsOn(relation: Relation, types: ReadonlyMap<number, Type
           expression: plain(renamed(expression, 'value', attribute.name)),
           text,
           domainColumn: attribute.name,
+          through: [],
           computed: false,
         });
     }
     return conditions;
   });
   return [
-    ...relation.checks.map((check) => ({
-      ...check,
-      expression: plain(check.expression),
-      domainColumn: null,
-      computed: false,
-    })),
+    ...relation.checks.map((check) => {
+      const names = columnsOf(check.expression);
+      const through = relation.attributes.flatMap(({ name, generation }) =>
+        generation !== null && names.includes(name) ? generation : [],
+      );
+      const expression = through.reduce(
+        (inner, { name, expression: source }) => replaced(inner, name, source),
+        check.expression,
+      );
+      return { ...check, expression: plain(expression), domainColumn: null, through, computed: false };
+    }),
     ...fromDomains,
   ];
 }

@@ -7,6 +7,7 @@ import { Pools } from '../datum/pool.js';
 import { seedOf } from '../random/seed.js';
 import type { ConstraintNote } from './constraint-notes.js';
 import type { Choice, ConflictPlan, Finding, Plan, RelationPlan } from './plan.js';
+import type { DistinctSearch } from './distinct.js';
 import { withDemandedKeys } from './demands.js';
 import { checkPrivileges } from './privileges.js';
 import { type Context, type OrdinalColumn, planRelation } from './relation.js';
@@ -20,6 +21,7 @@ export const GENERATOR_VERSION = 7;
 export interface Draft {
   readonly plan: Plan;
   readonly searches: readonly Search[];
+  readonly distincts: readonly DistinctSearch[];
   readonly ordinals: readonly OrdinalColumn[];
   readonly findings: readonly Finding[];
   readonly notes: readonly ConstraintNote[];
@@ -59,6 +61,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
   const findings: Finding[] = [];
   const ordinals: OrdinalColumn[] = [];
   const searches: Search[] = [];
+  const distincts: DistinctSearch[] = [];
   const notes: ConstraintNote[] = [];
   const context: Context = {
     config,
@@ -71,6 +74,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     problems,
     ordinals,
     searches,
+    distincts,
     notes,
     writers: new Writers(new Pools(seedOf(seeds.faker))),
     owned: rowSelection(config) === 'owned',
@@ -114,7 +118,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     choices,
     triggered: [],
   };
-  return { plan, ordinals, searches, findings, notes, relations };
+  return { plan, ordinals, searches, distincts, findings, notes, relations };
 }
 
 /** Shares an amount out so that it adds up: the first lanes take the remainder. −1 stays −1 for every lane. */

@@ -1,6 +1,7 @@
 import type { Catalog, Relation, UniqueKey } from '../catalog/model.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { ColumnDraft } from './column.js';
+import { computedFrom } from './distinct.js';
 import { keepApart, SMALL_CAPACITY } from './exclusion.js';
 import { narrowUnique } from './narrow.js';
 import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
@@ -14,6 +15,8 @@ export interface KeyDraft {
   readonly blurred: readonly string[];
   /** Columns that hold the ends of one range: written together. */
   readonly pairs: readonly (readonly number[])[];
+  /** Columns that carry the ordinal, and what an index compares of them in place of their values. */
+  readonly distinct: readonly { readonly key: UniqueKey; readonly column: number; readonly unique: UniqueRecipe }[];
   /** True where a unique index is over the same value for every row: there is room for one. */
   readonly isSingle: boolean;
   /** Names of exclusion constraints that rows of ours may meet. */
@@ -37,19 +40,30 @@ export function draftKeys(
   const ordinals = new Map<number, UniqueRecipe>();
   const tracked: number[][] = [];
   const blurred: string[] = [];
+  const distinct: KeyDraft['distinct'][number][] = [];
   let isSingle = false;
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
+  const isOurs = (index: number) => !isForeign(index) && !columns[index]!.overridden;
   for (const key of relation.uniqueKeys) {
     const members = key.columns.flatMap((name) => indexOf.get(name) ?? []);
     if (members.length === 0) {
       isSingle ||= key.escape === null;
       continue;
     }
-    if (members.some((index) => ordinals.has(index))) continue;
+    const computed = computedFrom(key);
+    // What the index computes of them must differ: the columns that stand in it by themselves will do.
+    const bare = key.computed?.plain.flatMap((name) => indexOf.get(name) ?? []) ?? members;
+    if (computed === null ? members.some((index) => ordinals.has(index)) : bare.some((index) => ordinals.has(index))) continue;
     // A sequence or default of the server makes its own values.
     if (members.some((index) => columns[index]!.source === 'server')) continue;
+    const carrying = computed !== null && bare.length === 0 ? ordinals.get(indexOf.get(computed)!) : undefined;
+    if (carrying !== undefined) {
+      distinct.push({ key, column: indexOf.get(computed!)!, unique: carrying });
+      continue;
+    }
     let best: { index: number; unique: UniqueRecipe; rank: number } | undefined;
-    for (const index of members) {
+    const usable = computed !== null && bare.some(isOurs) ? bare : members;
+    for (const index of usable) {
       const column = columns[index]!;
       if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
       // A search finds few values: enough for a column among others of a key, too few to number all rows.
@@ -64,9 +78,11 @@ export function draftKeys(
       if (best === undefined || rank > best.rank || (rank === best.rank && unique.capacity > best.unique.capacity))
         best = { index, unique, rank };
     }
-    if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY))
+    if (best !== undefined && (members.length === 1 || best.unique.capacity >= SMALL_CAPACITY)) {
       ordinals.set(best.index, best.unique);
-    else {
+      if (computed !== null && indexOf.get(computed) === best.index)
+        distinct.push({ key, column: best.index, unique: best.unique });
+    } else {
       tracked.push(members);
       // An override is taken at its word.
       if (!key.exact && key.escape === null && !members.some((index) => columns[index]!.overridden))
@@ -82,7 +98,7 @@ export function draftKeys(
     if (found.size > 1) pairs.push([...found.keys()]);
     return false;
   });
-  return { ordinals, tracked, blurred, pairs, isSingle, exclusions: exclusions.map(({ name }) => name) };
+  return { ordinals, tracked, blurred, pairs, distinct, isSingle, exclusions: exclusions.map(({ name }) => name) };
 }
 
 /**

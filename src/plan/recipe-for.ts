@@ -97,6 +97,7 @@ function withinDomain(domain: Type & { kind: 'domain' }, typed: TypedRecipe, typ
       ...check,
       expression: withoutCasts(check.expression, (_, to) => isHarmless(domain.base, to, types)),
       domainColumn: null,
+      through: [],
       computed: false,
     })),
   );

@@ -21,6 +21,7 @@ import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
 import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
 import { draftKeys, draftMark, identifyingColumns, isTight, type KeyDraft } from './keys.js';
 import type { ColumnPlan, Finding, ForeignKeyPlan, IncomingKey, OperationKind, RelationPlan } from './plan.js';
+import { type DistinctSearch, distinctSearch } from './distinct.js';
 import { fitRow } from './row-width.js';
 import { readable, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
@@ -46,6 +47,7 @@ export interface Context {
   readonly problems: Problem[];
   readonly ordinals: OrdinalColumn[];
   readonly searches: Search[];
+  readonly distincts: DistinctSearch[];
   readonly notes: ConstraintNote[];
   /** For samples of recipes, to be tried on the server. */
   readonly writers: Writers;
@@ -66,7 +68,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
   const conditions = [
     ...stated,
-    ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, computed: false })),
+    ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, through: [], computed: false })),
   ];
   const { byColumn, unsolved, ranged } = restrictionsOf(conditions);
   const columns = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
@@ -156,30 +158,37 @@ export function planRelation(given: Relation, index: number, context: Context): 
       (unsolved.includes(condition) || isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
+  const searching = {
+    relation,
+    index,
+    label,
+    columns,
+    planned,
+    fixed: new Set([...key, ...referenced]),
+    types: catalog.types,
+    writers: context.writers,
+    seed: context.seed,
+  };
   const { searches, guards, open } = isTargeted
     ? searchesFor(
         [
           ...unmet,
           ...relation.computed
             .filter(({ expression }) => !isTotal(expression))
-            .map((computed) => ({ ...computed, domainColumn: null, computed: true })),
+            .map((computed) => ({ ...computed, domainColumn: null, through: [], computed: true })),
           ...columns.filter(({ unknown }) => unknown).map(readable),
         ],
         conditions.filter((condition) => !unmet.includes(condition)),
-        {
-          relation,
-          index,
-          label,
-          columns,
-          planned,
-          fixed: new Set([...key, ...referenced]),
-          types: catalog.types,
-          writers: context.writers,
-          seed: context.seed,
-        },
+        searching,
       )
     : { searches: [], guards: [], open: unsolved };
   context.searches.push(...searches);
+  if (isTargeted)
+    context.distincts.push(
+      ...keys.distinct.map(({ key: unique, column, unique: recipe }) =>
+        distinctSearch(unique, column, recipe, searching),
+      ),
+    );
   const hashed = (relation.partitioning?.hashedWithGaps ?? []).map((name) => columnIndex.get(name)!);
   const excluded = isTargeted ? [...excludedFromUpdate(relation, columnIndex, context), ...hashed] : [];
   const groups = updateGroups(

@@ -64,7 +64,7 @@ export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condi
   const column: Expression = { kind: 'column', name };
   const expression: Expression =
     shown === undefined ? column : { kind: 'row', elements: [column, { kind: 'constant', text: shown, type: 'text' }] };
-  return { name: `the type ${typeName}`, text: sql, expression, domainColumn: null, computed: true };
+  return { name: `the type ${typeName}`, text: sql, expression, domainColumn: null, through: [], computed: true };
 }
 
 /**
@@ -257,14 +257,17 @@ function searchSql(
     return length === null ? [] : [`(u.c${index} IS NULL OR pg_catalog.char_length(u.c${index}) <= ${length})`];
   });
   const short = lengths.length === 0 ? '' : ` WHERE ${lengths.join(' AND ')}`;
+  const through = [...new Map(conditions.flatMap((each) => each.through).map((each) => [each.name, each])).values()];
+  const computed = through.map(({ name, text }) => `(${text}) AS ${quoteIdentifier(name)}`).join(', ');
+  const generated = through.length === 0 ? '' : `, LATERAL (SELECT ${computed}) AS generated`;
   return (
     `SELECT ${table}."eg i" AS i FROM (SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) ` +
-    `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)${short}) AS ${table} WHERE ${tests.join(' AND ')} ORDER BY 1`
+    `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)${short}) AS ${table}${generated} WHERE ${tests.join(' AND ')} ORDER BY 1`
   );
 }
 
 /** The declared length of a text column or of the domain that it is of; null where there is none. */
-function longestText(attribute: { type: number; modifier: number }, types: ReadonlyMap<number, Type>): number | null {
+export function longestText(attribute: { type: number; modifier: number }, types: ReadonlyMap<number, Type>): number | null {
   const type = types.get(attribute.type);
   if (type?.kind === 'domain') return longestText({ type: type.base, modifier: type.modifier }, types);
   const isLimited = attribute.type === OID.varchar || attribute.type === OID.bpchar;
@@ -272,7 +275,7 @@ function longestText(attribute: { type: number; modifier: number }, types: Reado
 }
 
 /* A domain's own CHECKs would end the whole batch with an error: values are read as what it is made of. */
-function plainType({ attribute }: ColumnDraft, types: ReadonlyMap<number, Type>): string {
+export function plainType({ attribute }: ColumnDraft, types: ReadonlyMap<number, Type>): string {
   let type = types.get(attribute.type);
   if (type?.kind !== 'domain') return attribute.typeName;
   while (type?.kind === 'domain') type = types.get(type.base);
@@ -289,16 +292,26 @@ function formsFor(
   return keyForms(planned[member]!.recipe, family, expressions, longestText(attribute, types));
 }
 
-function sampled(recipe: Recipe, columnLabel: string, { writers, seed }: SearchContext): string[] {
+function sampled(recipe: Recipe, columnLabel: string, context: SearchContext): string[] {
+  const ordinals = Array.from({ length: SAMPLES }, (_, index) => ordinalOf(recipe, index));
+  return ordinaryTexts(recipe, columnLabel, context, ordinals);
+}
+
+/** What a recipe writes for some ordinals. */
+export function ordinaryTexts(
+  recipe: Recipe,
+  columnLabel: string,
+  { writers, seed }: SearchContext,
+  ordinals: readonly number[],
+): string[] {
   if (recipe.kind === 'null') return [];
   const write = writers.of(recipe);
   const stream = new Stream();
   const label = split(seed, columnLabel);
   const sink = new BindSink();
-  return Array.from({ length: SAMPLES }, (_, index) => {
+  return ordinals.map((ordinal) => {
     sink.clear();
     sink.reserve(256);
-    const ordinal = ordinalOf(recipe, index);
     stream.restart(seed, label, ordinal);
     write(stream, sink, ordinal);
     return sink.bytes.toString('utf8', 0, sink.offset);

@@ -9,6 +9,7 @@ import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
 import { choicesOf, shareOf } from '../lane/shares.js';
 import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
+import { applyDistinct } from '../plan/distinct.js';
 import { applySearches } from '../plan/groups.js';
 import { type Finding, OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
@@ -25,7 +26,7 @@ import {
 import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 import { checkOverrides } from './overrides.js';
-import { prove } from './prove.js';
+import { compute, prove } from './prove.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
 
 /** Everything that is known before the first write. */
@@ -169,7 +170,8 @@ async function draftWithParents(
   const added = new Set<string>();
   for (let generation = 0; ; generation++) {
     const built = buildPlan(config, catalog, seeds, added);
-    const searched = applySearches(built, await prove(client, built.searches, step));
+    const proved = applySearches(built, await prove(client, built.searches, step));
+    const searched = applyDistinct(proved, await compute(client, built.distincts));
     const draft = await selectRows(client, catalog, searched, dryRun, say);
     step('counting rows');
     const rowsAtStart = await countRows(client, draft.relations, isBounded ? 'always' : counting);

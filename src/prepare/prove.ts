@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Computed, DistinctSearch } from '../plan/distinct.js';
 import type { Proof } from '../plan/groups.js';
 import { SAMPLES, type Search } from '../plan/search.js';
 
@@ -31,6 +32,47 @@ export async function prove(
     await client.query('ROLLBACK');
   }
   return proofs;
+}
+
+/** Asks the server what it computes of each candidate, in a READ ONLY transaction; values that it refuses have no answer. */
+export async function compute(
+  client: pg.Client,
+  searches: readonly DistinctSearch[],
+): Promise<{ search: DistinctSearch; computed: Computed }[]> {
+  const found: { search: DistinctSearch; computed: Computed }[] = [];
+  if (searches.length === 0) return found;
+  await client.query('BEGIN READ ONLY');
+  try {
+    for (const search of searches) {
+      const computed: (string | undefined)[] = search.candidates.map(() => undefined);
+      await computeRange(client, search, [0, search.candidates.length], { left: MOST_ERRORS }, computed);
+      found.push({ search, computed });
+    }
+  } finally {
+    await client.query('ROLLBACK');
+  }
+  return found;
+}
+
+async function computeRange(
+  client: pg.Client,
+  search: DistinctSearch,
+  [from, to]: readonly [number, number],
+  errors: { left: number },
+  computed: (string | undefined)[],
+): Promise<void> {
+  if (from >= to || errors.left <= 0) return;
+  try {
+    const { rows } = await client.query<{ i: string; computed: string }>(search.sql, [search.candidates.slice(from, to)]);
+    for (const row of rows) computed[from + Number(row.i) - 1] = row.computed;
+  } catch {
+    errors.left--;
+    await client.query('ROLLBACK; BEGIN READ ONLY');
+    if (to - from === 1) return;
+    const middle = (from + to) >> 1;
+    await computeRange(client, search, [from, middle], errors, computed);
+    await computeRange(client, search, [middle, to], errors, computed);
+  }
 }
 
 async function withExisting(client: pg.Client, search: Search, sql: string): Promise<Search> {
