@@ -22,6 +22,9 @@ export type Family =
   | 'json'
   | 'bytes'
   | 'array'
+  | 'interval'
+  | 'xml'
+  | 'range'
   | 'enum'
   | 'other';
 
@@ -86,11 +89,22 @@ function byFamily(
       ];
     case 'date':
     case 'timestamp':
-      return [...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)), ...DAYS, ...samples.slice(0, 4)];
+      return [
+        ...(column.family === 'timestamp' ? TIMES : []),
+        ...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)), ...DAYS,
+        ...samples.slice(0, 4),
+      ];
     case 'json':
       return jsons(constants, samples);
+    case 'interval':
+      return [...constants.filter((text) => /\d/.test(text)), ...INTERVALS, ...samples.slice(0, 4)];
+    case 'xml':
+      return [...constants.flatMap(xmlAlong), ...samples.slice(0, 4)];
+    case 'range':
+      return [...samples.slice(0, 6), ...RANGES];
     case 'bytes':
       return [
+        ...numbers.filter(isLength).flatMap((length) => numbers.filter(isByte).map((first) => bytes(Number(length), Number(first)))),
         ...numbers
           .filter(isLength)
           .flatMap((n) =>
@@ -107,6 +121,7 @@ function byFamily(
         '{}',
         ...constants.flatMap((text) => [`{${quote(text)}}`]),
         ...(constants.length > 1 ? [`{${constants.slice(0, 3).map(quote).join(',')}}`] : []),
+        ...numbers.filter(isLength).flatMap((text) => arraysOf(Number(text), constants, samples)),
         ...samples.slice(0, 6),
       ];
     case 'other':
@@ -125,6 +140,67 @@ function isLength(text: string): boolean {
 
 function quote(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/* Steps of seconds to months, for columns that are compared with a little time between them. */
+const TIMES: readonly string[] = [
+  '2024-01-01 00:00:00',
+  '2024-01-01 00:00:30',
+  '2024-01-01 00:10:00',
+  '2024-01-01 02:00:00',
+  '2024-01-01 12:00:00',
+  '2024-01-03 12:00:00',
+  '2024-01-10 12:00:00',
+];
+
+const INTERVALS: readonly string[] = [
+  '1 second',
+  '90 seconds',
+  '30 minutes',
+  '1 hour',
+  '90 minutes',
+  '12 hours',
+  '36 hours',
+  '1 day',
+  '3 days',
+  '10 days',
+  '20 days',
+  '1 mon',
+  '6 mons',
+  '1 year',
+  '0',
+];
+
+const RANGES: readonly string[] = ['[1,)', '(,1]', '[1,10)', '[10,20]', '[2024-01-01,)', '(,2024-01-01]', '[2024-01-01,2024-02-01)', '(,)', 'empty'];
+
+function isByte(text: string): boolean {
+  return isLength(text) && Number(text) < 256;
+}
+
+/** So many bytes, the first of them given, as PostgreSQL writes them. */
+function bytes(length: number, first: number): string {
+  return length === 0 ? '\\x' : `\\x${first.toString(16).padStart(2, '0')}${'00'.repeat(length - 1)}`;
+}
+
+/** Arrays of so many elements: constants, numbers, and elements of arrays that the recipe gives. */
+function arraysOf(length: number, constants: readonly string[], samples: readonly string[]): string[] {
+  if (length > MOST_ELEMENTS) return [];
+  const elements = samples.flatMap((text) => /^\{([^{}]*)\}$/.exec(text)?.[1]?.match(/"(?:[^"\\]|\\.)*"|[^,]+/g) ?? []);
+  const numbered = Array.from({ length: 40 }, (_, index) => String(index + 1));
+  const lists = [constants.map(quote), elements.filter((each) => each.toUpperCase() !== 'NULL'), numbered];
+  return lists.flatMap((list) =>
+    list.length === 0
+      ? []
+      : [0, 1, 2].map((from) => `{${Array.from({ length }, (_, at) => list[(from + at) % list.length]!).join(',')}}`),
+  );
+}
+
+const MOST_ELEMENTS = 40;
+
+/** A document in which a path finds something; none where the text is no plain path. */
+function xmlAlong(path: string): string[] {
+  const names = /^\/{1,2}[\w/]+$/.test(path) ? path.split('/').filter((name) => name !== '') : [];
+  return names.length === 0 ? [] : [names.reduceRight((inner, name) => `<${name}>${inner}</${name}>`, 'x')];
 }
 
 /* The first of a month that is also one of a quarter and a year, week days in turn, and a leap day. */

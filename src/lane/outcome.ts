@@ -54,6 +54,8 @@ export type Reaction =
  */
 export function reactionTo(sqlstate: string, kind: OperationKind): Reaction {
   if (sqlstate.startsWith('22') || sqlstate.startsWith('23') || sqlstate === 'P0001') return 'redraw';
+  // A conversion within a trigger that has none for the value; where a statement must be prepared anew the session does so itself.
+  if (sqlstate === '0A000' && kind !== 'delete') return 'redraw';
   if (kind === 'delete' && RAISED.test(sqlstate)) return 'redraw';
   if (sqlstate === '40001' || sqlstate === '40P01' || sqlstate === '55P03' || sqlstate === '57014') return 'replay';
   if (sqlstate.startsWith('53') || sqlstate === '26000') return 'replay';

@@ -14,7 +14,7 @@ export interface Shape {
 }
 
 /** A tie to one version of a row without a key: where it lies, and what it holds. */
-const rowHash = (alias: string) => `hashtextextended(${alias}::text, 0)`;
+const rowHash = (alias: string) => `hashtextextended((${alias}.*)::text, 0)`;
 const ROW_NAME = ['t.ctid::text', `${rowHash('t')}::text`];
 /* A subquery in RETURNING still sees the row where it was. */
 const MOVED = '(t.tableoid <> (SELECT before.tableoid FROM ';

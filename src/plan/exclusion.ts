@@ -1,6 +1,9 @@
 import type { Expression } from '../catalog/expression.js';
 import type { Catalog, Exclusion, Relation } from '../catalog/model.js';
+import { countOf } from '../constraint/regular.js';
+import type { Recipe } from '../datum/recipe.js';
 import type { ColumnDraft } from './column.js';
+import { OID } from './oid.js';
 import { endsOf, type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
 /** Below this many values an ordinal would soon run out. */
@@ -40,6 +43,7 @@ export function keepApart(
     firstOf(inKey, (part) => uniqueColumn(part, context)) ??
     (isDisjoint(exclusion, context) ? new Map() : undefined) ??
     firstOf(elementsOf(exclusion, '&&'), (part) => uniqueColumn(part, context) ?? twoEnds(part, context)) ??
+    firstOf([...elementsOf(exclusion, '&&'), ...elementsOf(exclusion, '~=')], (part) => shapesApart(part, context)) ??
     firstOf(elementsOf(exclusion, '='), (part) => uniqueColumn(part, context))
   );
 }
@@ -72,6 +76,35 @@ function uniqueColumn(part: Expression, context: ExclusionContext): ReadonlyMap<
   if (index < 0) return undefined;
   const unique = uniqueRecipeFor(context.columns[index]!.attribute, context.catalog.types, 0);
   return unique === undefined || unique.capacity < SMALL_CAPACITY ? undefined : new Map([[index, unique]]);
+}
+
+const NUMBER: Recipe = { kind: 'sequence', form: { kind: 'integer' }, start: 1 };
+const apart = (...parts: (string | Recipe)[]): UniqueRecipe => ({
+  recipe: { kind: 'format', parts },
+  capacity: 1_000_000_000,
+  watermark: { kind: 'none' },
+});
+const OCTET = ['.', '1', '0123456789', '0123456789'];
+
+/* Shapes in a row along an axis, and addresses one after the other, by the oid of their type: no two touch. */
+const APART: ReadonlyMap<number, UniqueRecipe> = new Map([
+  [600, apart('(', NUMBER, ',0)')],
+  [601, apart('[(', NUMBER, ',0),(', NUMBER, ',1)]')],
+  [603, apart('((', NUMBER, ',0),(', NUMBER, '.5,0.5))')],
+  [604, apart('((', NUMBER, ',0),(', NUMBER, '.5,0),(', NUMBER, '.5,0.5))')],
+  [718, apart('<(', NUMBER, ',0),0.2>')],
+  ...[OID.inet, OID.cidr].map((oid) => [oid, byPlaces(['1', '0', ...OCTET, ...OCTET, ...OCTET])] as const),
+]);
+
+function byPlaces(places: readonly string[]): UniqueRecipe {
+  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
+  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
+}
+
+function shapesApart(part: Expression, context: ExclusionContext): ReadonlyMap<number, UniqueRecipe> | undefined {
+  const index = usable(part, context);
+  const unique = index < 0 ? undefined : APART.get(context.columns[index]!.attribute.type);
+  return unique === undefined ? undefined : new Map([[index, unique]]);
 }
 
 /** tstzrange(starts, ends): both columns. */

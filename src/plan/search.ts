@@ -326,6 +326,7 @@ function ordinalOf(recipe: Recipe, index: number): number {
   switch (recipe.form.kind) {
     case 'text':
     case 'places':
+    case 'integer':
       return ORDINALS[index % ORDINALS.length]!;
     case 'code':
       return recipe.form.width === 0 || recipe.form.width > 3 ? ORDINALS[index % ORDINALS.length]! : index;
@@ -352,6 +353,8 @@ const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
   [OID.json, 'json'],
   [OID.jsonb, 'json'],
   [OID.bytea, 'bytes'],
+  [OID.interval, 'interval'],
+  [OID.xml, 'xml'],
 ]);
 
 /** What kind of values a type has, as far as the search for values tells them apart. */
@@ -364,6 +367,8 @@ export function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family 
       return 'enum';
     case 'array':
       return 'array';
+    case 'range':
+      return 'range';
     case 'base':
       return type.name === 'citext' ? 'text' : (FAMILIES.get(oid) ?? 'other');
     default:

@@ -70,12 +70,12 @@ export class Collector {
     const column = (index: number) => `t.${relation.columns[index]!.sql}`;
     const keyless = relation.key.length === 0 && relation.targeted;
     // Without a key the row's own text decides; equal rows are interchangeable.
-    const identity = keyless ? 't::text' : relation.named.map((index) => `${column(index)}::text`).join(" || ',' || ");
+    const identity = keyless ? '(t.*)::text' : relation.named.map((index) => `${column(index)}::text`).join(" || ',' || ");
     const own = [
       `md5('${this.plan.randomSeed}' || ${identity}) COLLATE "C" AS "eg order"`,
       `(${identity}) COLLATE "C" AS "eg identity"`,
     ];
-    if (keyless) own.push('t.ctid::text AS "eg ctid"', 'hashtextextended(t::text, 0)::text AS "eg hash"');
+    if (keyless) own.push('t.ctid::text AS "eg ctid"', 'hashtextextended((t.*)::text, 0)::text AS "eg hash"');
     const order = '"eg order", "eg identity"';
     // A key may be a unique one that takes NULLs: such a row cannot be named.
     const keys = relation.key.map((index) => `${column(index)} IS NOT NULL`);
