@@ -23,15 +23,7 @@ export function choicesOf({ common, own }: Share): readonly Choice[] {
  */
 export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
   const lanes = plan.quotas.length;
-  const owners = new Map<number, ReadonlySet<number>>();
-  for (const { relation } of plan.choices) {
-    if (owners.has(relation)) continue;
-    const few =
-      plan.relations[relation]!.capacity < lanes
-        ? ownersOf(plan, claims, relation)
-        : ownersByDemand(plan, claims, relation);
-    if (few !== null) owners.set(relation, few);
-  }
+  const owners = ownersOfFew(plan, claims);
   if (owners.size === 0 || plan.rowSelection === 'system_rows') return { common: plan.choices, own: [], ownPart: 0 };
   const total = plan.choices.reduce((sum, { weight }) => sum + weight, 0);
   const weightHere = ({ relation, weight }: Choice): number => {
@@ -46,6 +38,36 @@ export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
   const part = own.reduce((sum, { weight }) => sum + weight, 0);
   // A share beyond all that the lane does cannot be had. Something is left for other tables: their rows may be needed.
   return { common, own, ownPart: common.length === 0 && own.length > 0 ? 1 : Math.min(part, MOST_OWN) };
+}
+
+/** By relation: the lanes that can have rows of it, where not all can: of few rows, and of tables that need a row of such a one. */
+function ownersOfFew(plan: Plan, claims: ClaimSet): Map<number, ReadonlySet<number>> {
+  const lanes = plan.quotas.length;
+  const owners = new Map<number, ReadonlySet<number>>();
+  for (const [relation, { capacity, targeted }] of plan.relations.entries()) {
+    if (!targeted) continue;
+    const few = capacity < lanes ? ownersOf(plan, claims, relation) : ownersByDemand(plan, claims, relation);
+    if (few !== null) owners.set(relation, few);
+  }
+  if (owners.size === 0) return owners;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const [relation, { foreignKeys, targeted }] of plan.relations.entries()) {
+      // Rows that are there may be changed by whoever has them.
+      if (!targeted || claims[relation]!.count > 0) continue;
+      for (const { parent, nullable, makesParent } of foreignKeys) {
+        const few = owners.get(parent);
+        if (few === undefined || nullable || makesParent || parent === relation || claims[parent]!.lanes.includes(PINNED))
+          continue;
+        const before = owners.get(relation);
+        const both = before === undefined ? few : new Set([...before].filter((lane) => few.has(lane)));
+        if (before !== undefined && both.size === before.size) continue;
+        owners.set(relation, both);
+        changed = true;
+      }
+    }
+  }
+  return owners;
 }
 
 /**

@@ -19,9 +19,15 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
   const groups = draft.plan.relations.map((): ValueGroup[] => []);
   const barred = new Set<number>();
   const uniques = new Map<string, UniqueRecipe>();
+  const plain = new Set<string>();
   for (const { search, accepted } of proofs) {
     notes.push(...searchNotes(search, accepted));
-    if (isUnneeded(search, accepted)) continue;
+    if (isUnneeded(search, accepted)) {
+      // Boundary values were not among what was tried.
+      if (!search.isKey && !search.isComputed)
+        for (const column of search.columns) plain.add(`${search.relation}/${column}`);
+      continue;
+    }
     if (search.isKey) {
       const form = formOf(search, accepted);
       if (form !== undefined) {
@@ -53,6 +59,7 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
     ...relation,
     columns: relation.columns.map((column, position) => {
       const unique = uniques.get(`${index}/${position}`);
+      if (plain.has(`${index}/${position}`)) return { ...column, edges: [] };
       return unique === undefined ? column : { ...column, recipe: unique.recipe };
     }),
     groups: groups[index]!,

@@ -1,9 +1,10 @@
 import type { Catalog, Relation, UniqueKey } from '../catalog/model.js';
+import type { Restriction } from '../constraint/restriction.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { ColumnDraft } from './column.js';
 import { computedFrom } from './distinct.js';
 import { keepApart, SMALL_CAPACITY } from './exclusion.js';
-import { narrowUnique } from './narrow.js';
+import { listed, narrowUnique } from './narrow.js';
 import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
 /** Which columns carry the ordinal, and which unique keys have to be tracked because none can. */
@@ -70,7 +71,7 @@ export function draftKeys(
       const limit = members.length > 1 ? limitOf(column.name) : null;
       if (limit === 'searched') continue;
       const typed = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
-      const unique = typed && column.restriction ? narrowUnique(typed, column.restriction) : typed;
+      const unique = column.restriction ? narrowedOrListed(typed, column.restriction) : typed;
       if (unique === undefined) continue;
       const { identity, sequence } = column.attribute;
       const isCounted = identity !== 'none' || sequence !== null;
@@ -99,6 +100,11 @@ export function draftKeys(
     return false;
   });
   return { ordinals, tracked, blurred, pairs, distinct, isSingle, exclusions: exclusions.map(({ name }) => name) };
+}
+
+/** Whatever the type, values that are listed can be handed out one by one. */
+function narrowedOrListed(typed: UniqueRecipe | undefined, restriction: Restriction): UniqueRecipe | undefined {
+  return typed === undefined ? (restriction.values === null ? undefined : listed(restriction.values)) : narrowUnique(typed, restriction);
 }
 
 /**

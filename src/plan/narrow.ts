@@ -313,7 +313,8 @@ function withoutOverlaps(bands: readonly Band[]): Band[] {
 /* As in sequence-for.ts: room for a salt, a number, and something to read. */
 const SHORTEST = 20;
 
-function listed(values: readonly string[]): UniqueRecipe | undefined {
+/** Values handed out one by one; undefined where there are none. */
+export function listed(values: readonly string[]): UniqueRecipe | undefined {
   if (values.length === 0) return undefined;
   return {
     recipe: { kind: 'sequence', form: { kind: 'labels', values }, start: 0 },

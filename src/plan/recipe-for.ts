@@ -47,8 +47,11 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
     case 'enum':
       if (type.labels.length === 0) return `the enum ${type.name} has no labels`;
       return { recipe: uniformChoice(type.labels), edges: [], quote: true };
-    case 'array':
+    case 'array': {
+      const special = systemRecipe(type.oid);
+      if (special !== undefined) return { recipe: special, edges: [], quote: true };
       return arrayRecipe(type.element, modifier, type.delimiter, context);
+    }
     case 'domain': {
       const base = context.types.get(type.base);
       if (base === undefined) return `the base of domain ${type.name} is not in the catalog`;

@@ -165,7 +165,12 @@ function searchFor(
     return candidatesFor(searched, expressions, isKey ? MOST_KEYS : undefined);
   });
   const isComputed = conditions.every(({ computed }) => computed);
-  const ordinary = isKey || isComputed ? ordinaryTuples(members, samples, context) : [];
+  const ordinary =
+    isKey || isComputed
+      ? ordinaryTuples(members, samples, context)
+      : own.includes(true)
+        ? []
+        : drawnTuples(members, lists, context);
   const forms = isKey ? formsFor(members[0]!, expressions, context) : [];
   return {
     relation: context.index,
@@ -192,6 +197,25 @@ const MOST_EXISTING = 40;
 
 function existingSql({ sql }: ColumnDraft, { relation }: SearchContext): string {
   return `SELECT DISTINCT t.${sql}::text AS value FROM ${rowsOf(relation)} AS t WHERE t.${sql} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING}`;
+}
+
+/* So many tuples of ordinary values: where the server takes them all, what it refuses is rare. */
+const MOST_DRAWN = 200;
+
+/** What the columns' own recipes give, NULLs among it where they are allowed. */
+function drawnTuples(
+  members: readonly number[],
+  lists: readonly (readonly (string | null)[])[],
+  context: SearchContext,
+): (string | null)[][] {
+  const { planned, label, seed } = context;
+  const ordinals = Array.from({ length: MOST_DRAWN }, (_, index) => index);
+  const texts = members.map((member) => ordinaryTexts(planned[member]!.recipe, planned[member]!.label, context, ordinals));
+  if (texts.some(({ length }) => length === 0)) return [];
+  const stream = Stream.of(split(seed, `ordinary ${label}.${members.join()}`));
+  return ordinals.map((index) =>
+    members.map((_, at) => (lists[at]!.includes(null) && stream.chance(NULL_SHARE) ? null : texts[at]![index]!)),
+  );
 }
 
 /** What the columns' own recipes give, boundary values among it. */

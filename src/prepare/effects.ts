@@ -26,7 +26,9 @@ export async function effectsOf(
   return [...touched].map((other): TriggeredRows => {
     const counts = seen.map(({ rows, others }) => ({ rows, ...(others.get(other) ?? NOTHING) }));
     const ratios = counts.map(({ rows, inserted, deleted }) => (inserted - deleted) / rows);
-    const isSteady = ratios.every((ratio) => ratio === ratios[0] && Number.isInteger(ratio));
+    const isSteady =
+      ratios.every((ratio) => ratio === ratios[0] && Number.isInteger(ratio)) &&
+      counts.every(({ updated }) => updated === 0);
     return { relation: other, of: relation, kind, perRow: isSteady ? ratios[0]! : null };
   });
 }
@@ -34,9 +36,10 @@ export async function effectsOf(
 interface Counts {
   readonly inserted: number;
   readonly deleted: number;
+  readonly updated: number;
 }
 
-const NOTHING: Counts = { inserted: 0, deleted: 0 };
+const NOTHING: Counts = { inserted: 0, deleted: 0, updated: 0 };
 
 /** By relation of the plan: rows that came or went beside those of the operation's own statements. */
 function beside(
@@ -56,9 +59,12 @@ function beside(
       operation.statements.reduce((sum, each) => (each.relation === index && each.kind === kind ? sum + each.rows : sum), 0);
     const inserted = now.inserted - (then?.inserted ?? 0) - own('insert');
     const deleted = now.deleted - (then?.deleted ?? 0) - own('delete');
+    const updated = now.updated - (then?.updated ?? 0) - own('update');
     // What follows a deleted row by a foreign key is no trigger's doing.
     const follows = plan.relations[index]!.foreignKeys.some((key) => key.parent === relation && key.follows !== 'nothing');
-    if ((inserted !== 0 || deleted !== 0) && !(operation.kind === 'delete' && follows)) found.set(index, { inserted, deleted });
+    // What updates a row now may insert it another time.
+    if ((inserted !== 0 || deleted !== 0 || updated !== 0) && !(operation.kind === 'delete' && follows))
+      found.set(index, { inserted, deleted, updated });
   }
   return found;
 }
@@ -89,15 +95,20 @@ export async function isCompanion(stage: Stage, plan: Plan, relation: number, ot
   return live.size > 0 ? { relation: other, position } : null;
 }
 
-/** True where a row of ours does not stand under the key that it was given: a trigger has put another one in its place. */
-export async function replacesKey(stage: Stage, plan: Plan, relation: number): Promise<boolean> {
+/**
+ * Where the row of ours stands that was inserted last: under its key, under another one that a trigger gave it, or nowhere,
+ * since a trigger has deleted it again.
+ */
+export async function whereabouts(stage: Stage, plan: Plan, relation: number, oid: number): Promise<'kept' | 'renamed' | 'gone'> {
   const { key, columns, returned } = plan.relations[relation]!;
   const { live } = stage.store.keyspaces[relation]!;
-  if (key.length === 0 || returned.length > 0 || live.size === 0) return false;
-  if (key.some((column) => columns[column]!.source === 'foreign')) return false;
+  if (key.length === 0 || returned.length > 0 || live.size === 0) return 'kept';
   // The last one is a row of the trial, whatever was claimed before.
   const texts = key.map((column) => stage.store.namedText(relation, live.at(live.size - 1), column));
-  return (await rowsWith(stage, plan, relation, key, texts)) === 0;
+  if ((await rowsWith(stage, plan, relation, key, texts)) !== 0) return 'kept';
+  const { deleted } = (await stage.changes()).get(oid) ?? { deleted: 0 };
+  if (deleted > 0) return 'gone';
+  return key.some((column) => columns[column]!.source === 'foreign') ? 'kept' : 'renamed';
 }
 
 async function rowsWith(

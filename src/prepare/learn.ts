@@ -94,9 +94,13 @@ class Learner {
 
   /** Columns that may be at fault: those that the message names, those that trigger functions mention, then the rest. */
   private columns(): number[] {
-    const { plan, relation, failure } = this.pupil;
+    const { plan, relation, failure, catalogRelation, types } = this.pupil;
     const { insertColumns, columns } = plan.relations[relation]!;
-    const eligible = insertColumns.filter((at) => columns[at]!.source === 'drawn');
+    // A column that numbers the rows can take another form of values that differ.
+    const isText = (at: number) => familyOf(catalogRelation.attributes[at]!.type, types) === 'text';
+    const eligible = insertColumns.filter(
+      (at) => columns[at]!.source === 'drawn' || (columns[at]!.source === 'ordinal' && isText(at)),
+    );
     const mentioned = this.texts.flatMap(({ text }) => text.columns);
     const rank = (at: number) => {
       const { name } = columns[at]!;
@@ -123,7 +127,8 @@ class Learner {
   /** Without any value where that is allowed; of those columns, the ones that must do without. */
   private async tryNulls(columns: readonly number[], given: ReadonlyMap<number, string | null>): Promise<Lesson[] | null> {
     const { attributes } = this.pupil.catalogRelation;
-    let nulls = columns.filter((column) => !attributes[column]!.notNull);
+    const own = this.pupil.plan.relations[this.pupil.relation]!.columns;
+    let nulls = columns.filter((column) => !attributes[column]!.notNull && own[column]!.source === 'drawn');
     const withNulls = (of: readonly number[]) => new Map([...given, ...of.map((column) => [column, null] as const)]);
     if (nulls.length === 0 || !(await this.passes(withNulls(nulls)))) return null;
     for (const column of nulls) {
@@ -172,11 +177,19 @@ class Learner {
   }
 
   private *candidates(column: number): Generator<Candidate> {
+    const { plan, relation, catalogRelation, types } = this.pupil;
+    const formats = formatsFor(catalogRelation.attributes[column]!, types);
+    if (plan.relations[relation]!.columns[column]!.source === 'ordinal') {
+      for (const { name, unique: places } of formats) {
+        if (places === undefined) continue;
+        const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
+        yield { words: name, texts: this.sampled({ name, recipe }), recipe };
+      }
+      return;
+    }
     yield* this.fromTables(column);
     yield* this.fromTexts();
-    const attribute = this.pupil.catalogRelation.attributes[column]!;
-    for (const format of formatsFor(attribute, this.pupil.types))
-      yield { words: format.name, texts: this.sampled(format), recipe: format.recipe };
+    for (const format of formats) yield { words: format.name, texts: this.sampled(format), recipe: format.recipe };
   }
 
   /** Values that rows of the tables hold which the triggers read. */

@@ -1,3 +1,4 @@
+import { countOf } from '../constraint/regular.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { ForeignKeyPlan, OperationKind, Plan, RelationPlan, ValueGroup } from '../plan/plan.js';
 import type { Companion } from './effects.js';
@@ -24,7 +25,12 @@ function withLesson(relation: RelationPlan, lesson: Lesson): RelationPlan {
   switch (lesson.kind) {
     case 'recipe':
       columns[lesson.column] = { ...learned, recipe: lesson.recipe, nullRatio: 0 };
-      return { ...relation, columns, groups: relation.groups.flatMap((group) => loosened(group, lesson.column)) };
+      return {
+        ...relation,
+        columns,
+        groups: relation.groups.flatMap((group) => loosened(group, lesson.column)),
+        capacity: Math.min(relation.capacity, capacityOf(lesson.recipe)),
+      };
     case 'null':
       columns[lesson.column] = { ...learned, recipe: { kind: 'null' }, nullRatio: 1 };
       return { ...relation, columns, groups: relation.groups.flatMap((group) => withNull(group, lesson.column)) };
@@ -45,6 +51,11 @@ function withLesson(relation: RelationPlan, lesson: Lesson): RelationPlan {
       return { ...relation, columns, foreignKeys: [...relation.foreignKeys, key] };
     }
   }
+}
+
+function capacityOf(recipe: Recipe): number {
+  const isCounted = recipe.kind === 'sequence' && recipe.form.kind === 'places';
+  return isCounted ? countOf(recipe.form.places) : Number.MAX_SAFE_INTEGER;
 }
 
 /** The group with those of its tuples in which the column is NULL; without the column where there are none. */

@@ -4,7 +4,7 @@ import type { Catalog, Relation } from '../catalog/model.js';
 import type { Claims } from '../lane/claims.js';
 import type { Draft } from '../plan/build.js';
 import type { Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
-import { effectsOf, isCompanion, replacesKey } from './effects.js';
+import { effectsOf, isCompanion, whereabouts } from './effects.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation, withServerKey } from './lessons.js';
 import { tryUpdates } from './possible-updates.js';
@@ -31,6 +31,10 @@ export interface Rehearsing {
   /** Milliseconds on a monotonic clock. */
   readonly clock: () => number;
 }
+
+/* Further INSERTs of each parent, and where their draws begin. */
+const MORE_PARENTS = 3;
+const MORE_FROM = 1000;
 
 /* More plain tables than this would cost a second, for nothing that could be found. */
 const MOST_PLAIN = 30;
@@ -179,6 +183,7 @@ class Rehearser {
       () => this.trySingly(relation),
       () => this.tryWithout(relation, trial.failure),
       () => this.tryAfter(relation),
+      () => this.tryWithMoreParents(relation),
       () => this.tryLessons(relation, trial.failure),
     ];
     for (const attempt of attempts) {
@@ -215,6 +220,24 @@ class Rehearser {
     if (trial.kind === 'refused') return null;
     this.plan = withRelation(this.plan, relation, { needs });
     return trial;
+  }
+
+  /** What a trigger asks of a parent few of them may have: with more of them some rows may pass. */
+  private async tryWithMoreParents(relation: number): Promise<Trial | null> {
+    if (!this.relations[relation]!.reacts && !this.isReactedTo(relation)) return null;
+    for (const { parent } of this.plan.relations[relation]!.foreignKeys) {
+      const { targeted, operations } = this.plan.relations[parent]!;
+      if (parent === relation || !targeted || !operations.insert || this.refused.has(parent)) continue;
+      for (let more = 0; more < MORE_PARENTS; more++)
+        await tryOperation(this.stage, { relation: parent, kind: 'insert', keeps: true, first: MORE_FROM * (more + 1) });
+    }
+    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true, first: MORE_FROM, draws: 24 });
+    return trial.kind === 'passed' ? trial : await this.trySingly(relation);
+  }
+
+  /** True where a trigger of a parent may write rows of the table. */
+  private isReactedTo(relation: number): boolean {
+    return this.plan.relations[relation]!.foreignKeys.some(({ parent }) => this.relations[parent]!.reacts);
   }
 
   /** Tables of the plan that triggers of a table read or write. */
@@ -269,7 +292,13 @@ class Rehearser {
   private async observe(relation: number): Promise<void> {
     const catalogRelation = this.relations[relation]!;
     if (!catalogRelation.reacts) return;
-    if (await replacesKey(this.stage, this.plan, relation)) {
+    const stands = await whereabouts(this.stage, this.plan, relation, catalogRelation.oid);
+    if (stands === 'gone') {
+      const message = 'INSERT has no lasting effect: a trigger deletes the row again';
+      this.refuse(relation, 'insert', { sqlstate: null, message, constraint: null, context: null });
+      return;
+    }
+    if (stands === 'renamed') {
       await this.use(withServerKey(this.plan, relation), relation);
       await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
     }

@@ -33,11 +33,13 @@ interface Wish {
   /** True where its rows stay on the stage. */
   readonly keeps: boolean;
   readonly draws?: number;
+  /** Number of the first draw: equal numbers give equal values. */
+  readonly first?: number;
   readonly write?: Write;
 }
 
 /** Tries an operation, each time with other values, until it passes. */
-export async function tryOperation(stage: Stage, { relation, kind, keeps, draws, write }: Wish): Promise<Trial> {
+export async function tryOperation(stage: Stage, { relation, kind, keeps, draws, first, write }: Wish): Promise<Trial> {
   const { rows, compiled } = stage;
   if (!rows.possible(relation, kind)) return { kind: 'unknown' };
   const lane = compiled.laneSeeds(0);
@@ -45,7 +47,7 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
   for (let attempt = 0; attempt < (draws ?? DRAWS); attempt++) {
     const operation = new Operation(0, relation, kind, kind);
     operation.attempt = attempt;
-    const seeds = operationSeeds(lane, relation, attempt);
+    const seeds = operationSeeds(lane, relation, (first ?? 0) + attempt);
     const written = write === undefined ? rows.generate(operation, seeds) === 'written' : write(operation, seeds);
     if (!written) return last;
     const outcome = await stage.carryOut(operation, keeps);

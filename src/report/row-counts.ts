@@ -40,9 +40,11 @@ export function rowCountsOf({ plan, totals, rowsAtStart, rowsAtEnd }: Source, re
     const rows = totals.table(of, kind, 'rows') + (kind === 'insert' ? 0 : totals.table(of, kind, 'cascaded'));
     return sum === null || perRow === null ? (rows === 0 ? sum : null) : sum + perRow * rows;
   }, 0);
-  const isRight = start !== null && predicted !== null && rowsAtEnd.get(relation) === start + net + predicted;
+  // Where it cannot be foretold, triggers may have changed rows and made none.
+  const byTrigger = predicted ?? 0;
+  const isRight = start !== null && rowsAtEnd.get(relation) === start + net + byTrigger;
   return isRight && !isUncertain
-    ? { net, byTrigger: predicted, expected: start + net + predicted }
+    ? { net, byTrigger, expected: start + net + byTrigger }
     : { net, byTrigger: null, expected: null };
 }
 
