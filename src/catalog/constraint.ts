@@ -74,7 +74,9 @@ function computedKey(text: string, plain: readonly string[]): UniqueKey['compute
 
 /** Columns that have one value in all of a partition: rows of other values lie in others, and are not compared. */
 function columnsOfOneValue(bound: string | null): string[] {
-  return bound === null || /\b(ANY|OR|satisfies_hash_partition)\b|[<>]/.test(bound) ? [] : columnsOf(parseExpression(bound));
+  return bound === null || /\b(ANY|OR|satisfies_hash_partition)\b|[<>]/.test(bound)
+    ? []
+    : columnsOf(parseExpression(bound));
 }
 
 /** A key over generated columns as one over the columns that they are made of: like an index over their expressions. */

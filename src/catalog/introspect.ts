@@ -13,7 +13,15 @@ import {
   toForeignKey,
   toUniqueKey,
 } from './constraint.js';
-import { type Attribute, byCodePoint, type Catalog, labelOf, type Relation, type Server, type Trigger } from './model.js';
+import {
+  type Attribute,
+  byCodePoint,
+  type Catalog,
+  labelOf,
+  type Relation,
+  type Server,
+  type Trigger,
+} from './model.js';
 import { loadParser, parseExpression } from './parse.js';
 import { type Bounds, MOST_LEAVES, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';

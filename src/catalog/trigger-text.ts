@@ -31,7 +31,10 @@ export function readTriggerText(source: string): TriggerText {
     patterns: distinct(patterns),
     tables: distinct(namesAfter(bare, `\\b(?:from|join|into|update|table)\\s+(?:only\\s+)?(?:(?:${IDENTIFIER})\\.)?`)),
     settings: distinct([...text.matchAll(/current_setting\s*\(\s*'([^']+)'/gi)].map((match) => match[1]!)),
-    volatile: VOLATILE.exec(bare)?.[0]?.replace(/\s*\($/, '()').toLowerCase() ?? null,
+    volatile:
+      VOLATILE.exec(bare)?.[0]
+        ?.replace(/\s*\($/, '()')
+        .toLowerCase() ?? null,
     readsRows: /\b(?:select|perform|exists)\b[\s\S]*?\bfrom\b/i.test(bare),
   };
 }

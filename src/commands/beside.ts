@@ -2,11 +2,11 @@ import type pg from 'pg';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { ReplicationProbe } from '../lag/probe.js';
+import type { Prepared } from '../prepare/examine.js';
 import { seedOf } from '../random/seed.js';
 import type { Progress } from '../report/progress.js';
 import { dropLeftovers, IndexBuilder, indexableColumns } from '../traffic/indexes.js';
 import { connect } from '../traffic/session.js';
-import type { Prepared } from '../prepare/examine.js';
 
 /**
  * What builds and drops indexes beside the traffic; null where that is not asked for.

@@ -2,10 +2,10 @@ import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import type { ReplicationTarget } from '../config/replication.js';
 import { heartbeatDefinition } from '../lag/table.js';
+import { connectCoordinator } from '../prepare/connect.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
 import { createDemo, createDemoTables } from '../server/demo.js';
 import { startStandby, startSubscriber } from '../server/replica.js';
-import { connectCoordinator } from '../prepare/connect.js';
 
 /** Private servers, and the configuration with their addresses in it. */
 export interface DemoServers {

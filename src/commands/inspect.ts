@@ -5,11 +5,11 @@ import { SetupError } from '../config/problem.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import { columnInWords } from '../plan/recipe-words.js';
-import { Progress } from '../report/progress.js';
-import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
 import { madeByTriggers } from '../prepare/claim.js';
-import { startDemo } from './demo.js';
+import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
 import { type Examined, examine, wantedOperations } from '../prepare/examine.js';
+import { Progress } from '../report/progress.js';
+import { startDemo } from './demo.js';
 import { EXIT } from './exit.js';
 
 const SILENTLY = { say: () => undefined, replicas: false };

@@ -1,6 +1,6 @@
+import type { Prepared } from '../prepare/examine.js';
 import type { Progress } from '../report/progress.js';
 import type { Notice } from '../traffic/ledger.js';
-import type { Prepared } from '../prepare/examine.js';
 
 /** What workers tell: shown once, and kept as examples for the summary. */
 export class Notices {

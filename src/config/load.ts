@@ -236,9 +236,7 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
     problems.push(
       source.problem(['generator', 'skew', 'exponent'], 'means something only with distribution: zipf; leave it out'),
     );
-  const isSampled =
-    generator.row_selection === 'system_rows' ||
-    (generator.row_selection === 'auto' && generator.random_seed === undefined);
+  const isSampled = generator.row_selection === 'system_rows';
   const { force_conflicts: conflicts, skew, table_rows: bounds } = generator;
   const needOwned = {
     force_conflicts: conflicts.enabled,
@@ -248,7 +246,7 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
   for (const [key, isAsked] of Object.entries(needOwned))
     if (isSampled && isAsked)
       problems.push(
-        source.problem(['generator', key], 'needs rows that the run owns: set random_seed, or row_selection: owned'),
+        source.problem(['generator', key], 'needs rows that the run owns: leave row_selection out, or set it to owned'),
       );
   const { transaction } = generator;
   if (transaction.savepoint_ratio > 0 && transaction.statements === 1)

@@ -91,7 +91,8 @@ function byFamily(
     case 'timestamp':
       return [
         ...(column.family === 'timestamp' ? TIMES : []),
-        ...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)), ...DAYS,
+        ...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)),
+        ...DAYS,
         ...samples.slice(0, 4),
       ];
     case 'json':
@@ -104,7 +105,9 @@ function byFamily(
       return [...samples.slice(0, 6), ...RANGES];
     case 'bytes':
       return [
-        ...numbers.filter(isLength).flatMap((length) => numbers.filter(isByte).map((first) => bytes(Number(length), Number(first)))),
+        ...numbers
+          .filter(isLength)
+          .flatMap((length) => numbers.filter(isByte).map((first) => bytes(Number(length), Number(first)))),
         ...numbers
           .filter(isLength)
           .flatMap((n) =>
@@ -171,7 +174,17 @@ const INTERVALS: readonly string[] = [
   '0',
 ];
 
-const RANGES: readonly string[] = ['[1,)', '(,1]', '[1,10)', '[10,20]', '[2024-01-01,)', '(,2024-01-01]', '[2024-01-01,2024-02-01)', '(,)', 'empty'];
+const RANGES: readonly string[] = [
+  '[1,)',
+  '(,1]',
+  '[1,10)',
+  '[10,20]',
+  '[2024-01-01,)',
+  '(,2024-01-01]',
+  '[2024-01-01,2024-02-01)',
+  '(,)',
+  'empty',
+];
 
 function isByte(text: string): boolean {
   return isLength(text) && Number(text) < 256;

@@ -144,6 +144,7 @@ class Reader {
 
 /* Digits and letters before anything else: the first ones stand in most values. */
 function byUsefulness(a: string, b: string): number {
-  const rank = (character: string) => (DIGITS.includes(character) ? 0 : LOWER.includes(character) ? 1 : UPPER.includes(character) ? 2 : 3);
+  const rank = (character: string) =>
+    DIGITS.includes(character) ? 0 : LOWER.includes(character) ? 1 : UPPER.includes(character) ? 2 : 3;
   return rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0);
 }

@@ -27,7 +27,13 @@ const letters = (count: number, characters = LOWER) => Array.from({ length: coun
 const literal = (text: string) => [...text];
 const word = code(6, LOWER);
 const octet = number(1, 254);
-const date = format(number(2000, 2025), '-', oneOf('01', '02', '03', '04', '05', '06', '07', '08', '09', '10', '11', '12'), '-', number(10, 28));
+const date = format(
+  number(2000, 2025),
+  '-',
+  oneOf('01', '02', '03', '04', '05', '06', '07', '08', '09', '10', '11', '12'),
+  '-',
+  number(10, 28),
+);
 const clock = format(number(10, 23), ':', number(10, 59), ':', number(10, 59));
 
 /**
@@ -35,9 +41,21 @@ const clock = format(number(10, 23), ':', number(10, 59), ':', number(10, 59));
  * often applications ask for it the earlier.
  */
 export const TEXT_FORMATS: readonly Format[] = [
-  { name: 'semantic version', recipe: format(number(0, 20), '.', number(0, 30), '.', number(0, 60)), unique: [NONZERO, '.', NONZERO, NONZERO, '.', NONZERO, NONZERO, NONZERO] },
-  { name: 'e-mail address', recipe: format(word, '@example.com'), unique: [...letters(10), ...literal('@example.com')] },
-  { name: 'URL', recipe: format('https://example.com/', word), unique: [...literal('https://example.com/'), ...letters(10)] },
+  {
+    name: 'semantic version',
+    recipe: format(number(0, 20), '.', number(0, 30), '.', number(0, 60)),
+    unique: [NONZERO, '.', NONZERO, NONZERO, '.', NONZERO, NONZERO, NONZERO],
+  },
+  {
+    name: 'e-mail address',
+    recipe: format(word, '@example.com'),
+    unique: [...letters(10), ...literal('@example.com')],
+  },
+  {
+    name: 'URL',
+    recipe: format('https://example.com/', word),
+    unique: [...literal('https://example.com/'), ...letters(10)],
+  },
   { name: 'host name', recipe: format(word, '.example.com'), unique: [...letters(10), ...literal('.example.com')] },
   { name: 'UUID', recipe: { kind: 'uuid' } },
   { name: 'IPv4 address', recipe: format('10.', octet, '.', octet, '.', octet) },
@@ -62,7 +80,11 @@ export const TEXT_FORMATS: readonly Format[] = [
   { name: 'language tag', recipe: oneOf('en', 'de', 'fr', 'es', 'pt', 'en-US', 'de-DE', 'fr-FR') },
   { name: 'country code', recipe: oneOf('US', 'DE', 'FR', 'GB', 'ES', 'JP', 'BR', 'IN') },
   { name: 'currency code', recipe: oneOf('USD', 'EUR', 'GBP', 'JPY', 'CHF') },
-  { name: 'E.164 phone number', recipe: format('+1415555', number(1000, 9999)), unique: [...literal('+1415'), ...letters(7, NONZERO)] },
+  {
+    name: 'E.164 phone number',
+    recipe: format('+1415555', number(1000, 9999)),
+    unique: [...literal('+1415'), ...letters(7, NONZERO)],
+  },
   { name: 'colour', recipe: format('#', code(6, HEX)) },
   { name: 'MAC address', recipe: format('08:00:2b:', code(2, HEX), ':', code(2, HEX), ':', code(2, HEX)) },
   { name: 'MIME type', recipe: oneOf('text/plain', 'application/json', 'image/png', 'text/html') },

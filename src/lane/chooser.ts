@@ -75,7 +75,11 @@ export class Chooser {
     if (repaid !== null) return repaid;
     for (let attempt = 0; attempt <= REDRAWS; attempt++) {
       const choice = attempt === 0 ? drawn : this.mix.redraw(number, attempt);
-      const operation = this.tryChoice(number, choice, attempt === 0 ? surroundings : { ...surroundings, mayWait: false });
+      const operation = this.tryChoice(
+        number,
+        choice,
+        attempt === 0 ? surroundings : { ...surroundings, mayWait: false },
+      );
       if (operation !== null) return operation;
       if (this.isBusy && mayWait) return 'wait';
     }

@@ -50,3 +50,13 @@ export function noClaims(foreignKeys: number): Claims {
     parents: Array.from({ length: foreignKeys }, () => new Int32Array(0)),
   };
 }
+
+/** True where a claimed row holds a text in a column, by its place among those that are known of each row. */
+export function isClaimed({ count, width, bytes, offsets }: Claims, named: number, text: string): boolean {
+  const wanted = Buffer.from(text);
+  for (let row = 0; row < count && named >= 0; row++) {
+    const at = row * width + named;
+    if (wanted.equals(bytes.subarray(offsets[at], offsets[at + 1]))) return true;
+  }
+  return false;
+}

@@ -99,7 +99,8 @@ export class Drafts {
       picks: [],
     };
     const mark = this.circle.begin(context.depth, relation, draft);
-    if (this.fill(relation, draft, context)) {
+    const end = this.fill(relation, draft, context);
+    if (end === 'drafted') {
       for (const [position, parent] of draft.parents.entries()) {
         if (this.missing !== null) this.store.link(relation, position, draft.slot, parent);
         else {
@@ -112,7 +113,9 @@ export class Drafts {
     this.circle.dropSince(mark);
     this.unmake(relation, draft);
     keyspace.forget(draft.slot);
-    this.store.giveBack(relation, ordinal);
+    // Where nothing but the ordinal decides on a tuple that is taken, the next one must be another.
+    const isParentsFault = this.deciding[relation]!.length > 0 && !this.isDecidedByOrdinal(relation);
+    if (end === 'no parent' || isParentsFault) this.store.giveBack(relation, ordinal);
     return null;
   }
 
@@ -120,7 +123,7 @@ export class Drafts {
    * Finds parents and a tuple that is free: by chance, then by going through the combinations of rows that are there, and
    * only then, where the operation may bring rows along, with new parents, one at a time.
    */
-  private fill(relation: number, draft: RowDraft, context: InsertContext): boolean {
+  private fill(relation: number, draft: RowDraft, context: InsertContext): Try {
     const row = draft.draw;
     let attempt = 0;
     const tryNext = (way: Way): Try => {
@@ -131,7 +134,7 @@ export class Drafts {
     let last: Try = 'taken';
     for (let tries = 0; tries < CHANCE_TRIES; tries++) {
       last = tryNext(BY_CHANCE);
-      if (last === 'drafted') return true;
+      if (last === 'drafted') return last;
       // Another tuple of the groups may do without the parent, and other parents may agree with each other.
       if (last === 'no parent' && this.lacking >= 0 && plan.groups.length === 0) break;
     }
@@ -142,18 +145,18 @@ export class Drafts {
       for (let tried = 0; tried < tries; tried++) {
         const turn = areParentsDecisive ? this.turns[relation]!++ : null;
         last = tryNext({ turn, position: -1, parent: 'there' });
-        if (last === 'drafted') return true;
+        if (last === 'drafted') return last;
       }
     }
     if (this.missing !== null && context.operation!.mayBring) {
       if (last === 'no parent') last = tryNext(WITH_MISSING);
       for (const way of last === 'taken' ? this.waysWithNew(relation) : []) {
         last = tryNext(way);
-        if (last === 'drafted') return true;
+        if (last === 'drafted') return last;
       }
     }
     if (last === 'taken') this.lacking = this.scarcest(relation);
-    return last === 'drafted';
+    return last;
   }
 
   private tryWay(relation: number, draft: RowDraft, way: Way, context: InsertContext): Try {
@@ -161,6 +164,11 @@ export class Drafts {
     if (!this.meetsGuards(relation, draft, context)) return 'taken';
     const { trackedKeys } = this.compiled.relations[relation]!.plan;
     return trackedKeys.length === 0 || this.track(relation, draft, context) ? 'drafted' : 'taken';
+  }
+
+  private isDecidedByOrdinal(relation: number): boolean {
+    const { trackedKeys, columns } = this.compiled.relations[relation]!.plan;
+    return trackedKeys.some((key) => key.some((column) => columns[column]!.recipe.kind === 'template'));
   }
 
   /** How many combinations of existing parents there are. */

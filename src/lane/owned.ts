@@ -201,8 +201,7 @@ export class OwnedRows implements Rows {
     for (const { kind, relation, slots, also, successor, cascade } of operation.statements) {
       const giveBack = (from: number, slot: number) =>
         reusable ? this.store.retire(from, slot) : this.store.drop(from, slot);
-      for (const rows of also)
-        for (const slot of rows.slots) this.store.failToArrive(rows.relation, slot, reusable);
+      for (const rows of also) for (const slot of rows.slots) this.store.failToArrive(rows.relation, slot, reusable);
       if (successor >= 0) giveBack(relation, successor);
       const keyspace = this.store.keyspaces[relation]!;
       for (const slot of slots) {

@@ -84,8 +84,7 @@ export class Parents {
   /** A row to reference; null where there is none that fits, or where the key is left NULL. */
   chooseParent(choice: ParentChoice, seeds: OperationSeeds): number | null {
     const { foreignKey } = choice;
-    const live =
-      this.store.unused[choice.relation]![choice.position] ?? this.store.keyspaces[foreignKey.parent]!.live;
+    const live = this.store.unused[choice.relation]![choice.position] ?? this.store.keyspaces[foreignKey.parent]!.live;
     const pinned = this.store.pinned[foreignKey.parent]!;
     const total = live.size + pinned.length;
     if (total === 0) return null;

@@ -234,7 +234,8 @@ export class RowStore {
     const unused = this.unused[relation]![position];
     if (!unused || parent < 0) return;
     const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
-    if (!this.isReferenced(relation, position, parent) && this.keyspaces[parentRelation]!.live.has(parent)) unused.add(parent);
+    if (!this.isReferenced(relation, position, parent) && this.keyspaces[parentRelation]!.live.has(parent))
+      unused.add(parent);
   }
 
   /** The index over some named columns of a relation; filled when it is first asked for, kept from then on. */

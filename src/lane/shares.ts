@@ -57,7 +57,13 @@ function ownersOfFew(plan: Plan, claims: ClaimSet): Map<number, ReadonlySet<numb
       if (!targeted || claims[relation]!.count > 0) continue;
       for (const { parent, nullable, makesParent } of foreignKeys) {
         const few = owners.get(parent);
-        if (few === undefined || nullable || makesParent || parent === relation || claims[parent]!.lanes.includes(PINNED))
+        if (
+          few === undefined ||
+          nullable ||
+          makesParent ||
+          parent === relation ||
+          claims[parent]!.lanes.includes(PINNED)
+        )
           continue;
         const before = owners.get(relation);
         const both = before === undefined ? few : new Set([...before].filter((lane) => few.has(lane)));
@@ -78,7 +84,8 @@ function ownersByDemand(plan: Plan, claims: ClaimSet, relation: number): Readonl
   const lanes = plan.quotas.length;
   for (const { only, nullable, parent } of plan.relations[relation]!.foreignKeys) {
     const recipe = only === null ? undefined : plan.relations[parent]!.columns[only.parentColumn]!.recipe;
-    if (nullable || recipe?.kind !== 'sequence' || recipe.form.kind !== 'demanded' || claims[parent]!.count > 0) continue;
+    if (nullable || recipe?.kind !== 'sequence' || recipe.form.kind !== 'demanded' || claims[parent]!.count > 0)
+      continue;
     const { values } = recipe.form;
     return new Set(only!.values.map((value) => values.indexOf(value) % lanes));
   }

@@ -1,5 +1,5 @@
 import type { Recipe } from '../datum/recipe.js';
-import type { ColumnPlan, RelationPlan } from './plan.js';
+import type { ColumnPlan, Plan, RelationPlan } from './plan.js';
 
 /**
  * Keys that a condition of a referencing table demands (`CHECK (source_id = 4)` over a foreign key) come first among the
@@ -37,4 +37,23 @@ function withValuesFirst(column: ColumnPlan, values: readonly string[]): ColumnP
   const start = isCounted ? Math.max(recipe.start, ...numbers.map((value) => value + 1)) : recipe.start;
   const demanded: Recipe = { kind: 'sequence', form: { kind: 'demanded', values, of: recipe.form }, start };
   return { ...column, recipe: demanded };
+}
+
+/** The plan without demanded keys whose rows are there already; `holds` tells. */
+export function withoutPresentKeys(
+  plan: Plan,
+  holds: (relation: number, column: number, text: string) => boolean,
+): Plan {
+  const relations = plan.relations.map((relation, index) => {
+    const isDemanded = ({ recipe }: ColumnPlan) => recipe.kind === 'sequence' && recipe.form.kind === 'demanded';
+    if (!relation.columns.some(isDemanded)) return relation;
+    const columns = relation.columns.map((column, position): ColumnPlan => {
+      const { recipe } = column;
+      if (recipe.kind !== 'sequence' || recipe.form.kind !== 'demanded') return column;
+      const values = recipe.form.values.filter((text) => !holds(index, position, text));
+      return { ...column, recipe: { ...recipe, form: { ...recipe.form, values } } };
+    });
+    return { ...relation, columns };
+  });
+  return { ...plan, relations };
 }

@@ -51,7 +51,8 @@ export function distinctSearch(
   const type = plainType(draft, types as ReadonlyMap<number, Type>);
   const table = quoteIdentifier(relation.name);
   const samples = forms.flatMap(({ recipe }) => ordinaryTexts(recipe, draft.label, context, ORDINALS));
-  const singles = family === 'integer' || family === 'number' ? Array.from({ length: MOST_SINGLE }, (_, n) => String(n)) : [];
+  const singles =
+    family === 'integer' || family === 'number' ? Array.from({ length: MOST_SINGLE }, (_, n) => String(n)) : [];
   return {
     relation: context.index,
     label: context.label,
@@ -83,7 +84,10 @@ function formsFor(family: string, longest: number | null): UniqueRecipe[] {
       ];
     case 'integer':
     case 'number':
-      return [byForm({ kind: 'integer' }, 2_000_000_000), ...[1, 2, 3].map((zeros) => byForm({ kind: 'decimal', scale: -zeros }, 2_000_000))];
+      return [
+        byForm({ kind: 'integer' }, 2_000_000_000),
+        ...[1, 2, 3].map((zeros) => byForm({ kind: 'decimal', scale: -zeros }, 2_000_000)),
+      ];
     default:
       return [];
   }
@@ -139,7 +143,8 @@ function chosen({ forms, candidates }: DistinctSearch, computed: Computed): Uniq
     return index === 0 ? null : form;
   }
   const byComputed = new Map<string, string>();
-  for (const [at, text] of computed.entries()) if (text !== undefined && !byComputed.has(text)) byComputed.set(text, candidates[at]!);
+  for (const [at, text] of computed.entries())
+    if (text !== undefined && !byComputed.has(text)) byComputed.set(text, candidates[at]!);
   const values = [...byComputed.values()];
   if (values.length === 0) return null;
   const recipe = { kind: 'sequence', form: { kind: 'labels', values }, start: 0 } as const;

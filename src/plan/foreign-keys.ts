@@ -39,7 +39,13 @@ export function planForeignKey(key: ForeignKey, surroundings: Surroundings): For
       nullable: nullable.length > 0,
       nullableColumns: nullable,
       makesParent: false,
-      follows: catalog.server.isReplicaRole ? 'nothing' : key.onDelete === 'cascade' ? 'delete' : key.onDelete === 'set null' ? 'null' : 'nothing',
+      follows: catalog.server.isReplicaRole
+        ? 'nothing'
+        : key.onDelete === 'cascade'
+          ? 'delete'
+          : key.onDelete === 'set null'
+            ? 'null'
+            : 'nothing',
     },
   ];
 }

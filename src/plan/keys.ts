@@ -54,7 +54,8 @@ export function draftKeys(
     const computed = computedFrom(key);
     // What the index computes of them must differ: the columns that stand in it by themselves will do.
     const bare = key.computed?.plain.flatMap((name) => indexOf.get(name) ?? []) ?? members;
-    if (computed === null ? members.some((index) => ordinals.has(index)) : bare.some((index) => ordinals.has(index))) continue;
+    if (computed === null ? members.some((index) => ordinals.has(index)) : bare.some((index) => ordinals.has(index)))
+      continue;
     // A sequence or default of the server makes its own values.
     if (members.some((index) => columns[index]!.source === 'server')) continue;
     const carrying = computed !== null && bare.length === 0 ? ordinals.get(indexOf.get(computed)!) : undefined;
@@ -104,7 +105,11 @@ export function draftKeys(
 
 /** Whatever the type, values that are listed can be handed out one by one. */
 function narrowedOrListed(typed: UniqueRecipe | undefined, restriction: Restriction): UniqueRecipe | undefined {
-  return typed === undefined ? (restriction.values === null ? undefined : listed(restriction.values)) : narrowUnique(typed, restriction);
+  return typed === undefined
+    ? restriction.values === null
+      ? undefined
+      : listed(restriction.values)
+    : narrowUnique(typed, restriction);
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Range, Restriction } from '../constraint/restriction.js';
 import { countOf } from '../constraint/regular.js';
+import type { Range, Restriction } from '../constraint/restriction.js';
 import { type Band, Dealer } from '../datum/bands.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numberText } from '../datum/sequence.js';

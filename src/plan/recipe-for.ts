@@ -1,7 +1,7 @@
-import { placesOf } from '../constraint/regular.js';
 import { withoutCasts } from '../catalog/expression.js';
 import type { Attribute, Type } from '../catalog/model.js';
 import { matching, patternsIn } from '../constraint/candidates.js';
+import { placesOf } from '../constraint/regular.js';
 import { isHarmless, restrictionsOf } from '../constraint/restriction.js';
 import type { Meaning } from '../datum/meaning.js';
 import { meaningOf } from '../datum/meaning.js';

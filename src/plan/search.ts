@@ -210,7 +210,9 @@ function drawnTuples(
 ): (string | null)[][] {
   const { planned, label, seed } = context;
   const ordinals = Array.from({ length: MOST_DRAWN }, (_, index) => index);
-  const texts = members.map((member) => ordinaryTexts(planned[member]!.recipe, planned[member]!.label, context, ordinals));
+  const texts = members.map((member) =>
+    ordinaryTexts(planned[member]!.recipe, planned[member]!.label, context, ordinals),
+  );
   if (texts.some(({ length }) => length === 0)) return [];
   const stream = Stream.of(split(seed, `ordinary ${label}.${members.join()}`));
   return ordinals.map((index) =>
@@ -291,7 +293,10 @@ function searchSql(
 }
 
 /** The declared length of a text column or of the domain that it is of; null where there is none. */
-export function longestText(attribute: { type: number; modifier: number }, types: ReadonlyMap<number, Type>): number | null {
+export function longestText(
+  attribute: { type: number; modifier: number },
+  types: ReadonlyMap<number, Type>,
+): number | null {
   const type = types.get(attribute.type);
   if (type?.kind === 'domain') return longestText({ type: type.base, modifier: type.modifier }, types);
   const isLimited = attribute.type === OID.varchar || attribute.type === OID.bpchar;

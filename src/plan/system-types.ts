@@ -20,8 +20,26 @@ const HEX: Recipe = oneOf(...'0123456789abcdef'.split('').flatMap((a) => ['0', '
 const RECIPES: ReadonlyMap<number, Recipe> = new Map<number, Recipe>([
   [18, oneOf('a', 'b', 'x', 'Z', '0', '9')], // "char"
   [19, WORD], // name
-  [22, { kind: 'repeat', element: { kind: 'integer', min: 0, max: 1000, spread: 'uniform' }, separator: ' ', min: 0, max: 4 }], // int2vector
-  [30, { kind: 'repeat', element: { kind: 'integer', min: 0, max: 100_000, spread: 'uniform' }, separator: ' ', min: 0, max: 4 }], // oidvector
+  [
+    22,
+    {
+      kind: 'repeat',
+      element: { kind: 'integer', min: 0, max: 1000, spread: 'uniform' },
+      separator: ' ',
+      min: 0,
+      max: 4,
+    },
+  ], // int2vector
+  [
+    30,
+    {
+      kind: 'repeat',
+      element: { kind: 'integer', min: 0, max: 100_000, spread: 'uniform' },
+      separator: ' ',
+      min: 0,
+      max: 4,
+    },
+  ], // oidvector
   [24, oneOf('now', 'version')], // regproc
   [26, COUNT], // oid
   [

@@ -70,7 +70,9 @@ export class Collector {
     const column = (index: number) => `t.${relation.columns[index]!.sql}`;
     const keyless = relation.key.length === 0 && relation.targeted;
     // Without a key the row's own text decides; equal rows are interchangeable.
-    const identity = keyless ? '(t.*)::text' : relation.named.map((index) => `${column(index)}::text`).join(" || ',' || ");
+    const identity = keyless
+      ? '(t.*)::text'
+      : relation.named.map((index) => `${column(index)}::text`).join(" || ',' || ");
     const own = [
       `md5('${this.plan.randomSeed}' || ${identity}) COLLATE "C" AS "eg order"`,
       `(${identity}) COLLATE "C" AS "eg identity"`,

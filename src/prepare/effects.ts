@@ -19,7 +19,10 @@ export async function effectsOf(
     const before = await stage.changes();
     const trial = await tryOperation(stage, { relation, kind, keeps: kind === 'insert', ...(write && { write }) });
     if (trial.kind !== 'passed' || trial.refused > 0) return [];
-    const rows = trial.effect.rows.reduce((sum, count, at) => (trial.operation.statements[at]!.own ? sum + count : sum), 0);
+    const rows = trial.effect.rows.reduce(
+      (sum, count, at) => (trial.operation.statements[at]!.own ? sum + count : sum),
+      0,
+    );
     seen.push({ rows, others: beside(trial.operation, before, await stage.changes(), plan, relations, relation) });
   }
   const touched = new Set(seen.flatMap(({ others }) => [...others.keys()]));
@@ -56,12 +59,17 @@ function beside(
     if (now === undefined) continue;
     const then = before.get(oid);
     const own = (kind: OperationKind) =>
-      operation.statements.reduce((sum, each) => (each.relation === index && each.kind === kind ? sum + each.rows : sum), 0);
+      operation.statements.reduce(
+        (sum, each) => (each.relation === index && each.kind === kind ? sum + each.rows : sum),
+        0,
+      );
     const inserted = now.inserted - (then?.inserted ?? 0) - own('insert');
     const deleted = now.deleted - (then?.deleted ?? 0) - own('delete');
     const updated = now.updated - (then?.updated ?? 0) - own('update');
     // What follows a deleted row by a foreign key is no trigger's doing.
-    const follows = plan.relations[index]!.foreignKeys.some((key) => key.parent === relation && key.follows !== 'nothing');
+    const follows = plan.relations[index]!.foreignKeys.some(
+      (key) => key.parent === relation && key.follows !== 'nothing',
+    );
     // What updates a row now may insert it another time.
     if ((inserted !== 0 || deleted !== 0 || updated !== 0) && !(operation.kind === 'delete' && follows))
       found.set(index, { inserted, deleted, updated });
@@ -77,7 +85,12 @@ export interface Companion {
 }
 
 /** Whether a table that got as many rows as another one got them under the keys of those; null where it did not, or where its rows could not be named. */
-export async function isCompanion(stage: Stage, plan: Plan, relation: number, other: number): Promise<Companion | null> {
+export async function isCompanion(
+  stage: Stage,
+  plan: Plan,
+  relation: number,
+  other: number,
+): Promise<Companion | null> {
   const { foreignKeys, named } = plan.relations[other]!;
   const position = foreignKeys.findIndex(
     ({ parent, columns }, at) =>
@@ -99,7 +112,12 @@ export async function isCompanion(stage: Stage, plan: Plan, relation: number, ot
  * Where the row of ours stands that was inserted last: under its key, under another one that a trigger gave it, or nowhere,
  * since a trigger has deleted it again.
  */
-export async function whereabouts(stage: Stage, plan: Plan, relation: number, oid: number): Promise<'kept' | 'renamed' | 'gone'> {
+export async function whereabouts(
+  stage: Stage,
+  plan: Plan,
+  relation: number,
+  oid: number,
+): Promise<'kept' | 'renamed' | 'gone'> {
   const { key, columns, returned } = plan.relations[relation]!;
   const { live } = stage.store.keyspaces[relation]!;
   if (key.length === 0 || returned.length > 0 || live.size === 0) return 'kept';

@@ -4,15 +4,17 @@ import { introspect } from '../catalog/introspect.js';
 import type { Catalog, Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import type { Claims } from '../lane/claims.js';
+import { type Claims, isClaimed } from '../lane/claims.js';
 import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
 import { choicesOf, shareOf } from '../lane/shares.js';
 import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
+import { withoutPresentKeys } from '../plan/demands.js';
 import { applyDistinct } from '../plan/distinct.js';
 import { applySearches } from '../plan/groups.js';
 import { type Finding, OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
+import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
 import {
   type Claimed,
   claimRows,
@@ -23,11 +25,10 @@ import {
   type RowCounts,
   unreachableTables,
 } from './claim.js';
-import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
-import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 import { checkOverrides } from './overrides.js';
 import { compute, prove } from './prove.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
+import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 
 /** Everything that is known before the first write. */
 export interface Prepared extends Claimed {
@@ -112,7 +113,14 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const { existing_rows: existing } = config.generator;
   const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
   const claims = await claimRows(client, marked, draft.relations, rowsAtStart, { perTable, step });
-  const rehearsed = await rehearsal({ draft: { ...draft, plan: marked }, catalog, claims, config }, surroundings, lacking.length > 0);
+  const claimed = withoutPresentKeys(marked, (relation, column, text) =>
+    isClaimed(claims[relation]!, marked.relations[relation]!.named.indexOf(column), text),
+  );
+  const rehearsed = await rehearsal(
+    { draft: { ...draft, plan: claimed }, catalog, claims, config },
+    surroundings,
+    lacking.length > 0,
+  );
   const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart }));
   const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsAtStart);
   const plan = { ...reachable, quotas: quotasOfOwners(reachable, claims) };
@@ -358,7 +366,8 @@ async function selectRows(
 function seedsOf({ randomSeed, fakerSeed }: Config, say: Say): Seeds {
   if (randomSeed !== undefined) return { random: randomSeed, faker: fakerSeed ?? randomSeed };
   const drawn = BigInt(randomBytes(5).readUIntBE(0, 5));
-  const repeat = fakerSeed === undefined ? `--seed ${drawn} repeats this run` : `generator.random_seed: ${drawn} repeats this run`;
+  const repeat =
+    fakerSeed === undefined ? `--seed ${drawn} repeats this run` : `generator.random_seed: ${drawn} repeats this run`;
   say('info', `seed ${drawn} (drawn); ${repeat}`);
   return { random: drawn, faker: fakerSeed ?? drawn };
 }

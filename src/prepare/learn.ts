@@ -65,7 +65,14 @@ class Learner {
       .filter(({ events }) => events.insert)
       .map(({ name, source, arguments: given }) => ({
         trigger: name,
-        text: readTriggerText(given === '' ? source : `${source} ${given.split(', ').map((each) => `'${each}'`).join(' ')}`),
+        text: readTriggerText(
+          given === ''
+            ? source
+            : `${source} ${given
+                .split(', ')
+                .map((each) => `'${each}'`)
+                .join(' ')}`,
+        ),
       }));
   }
 
@@ -125,7 +132,10 @@ class Learner {
   }
 
   /** Without any value where that is allowed; of those columns, the ones that must do without. */
-  private async tryNulls(columns: readonly number[], given: ReadonlyMap<number, string | null>): Promise<Lesson[] | null> {
+  private async tryNulls(
+    columns: readonly number[],
+    given: ReadonlyMap<number, string | null>,
+  ): Promise<Lesson[] | null> {
     const { attributes } = this.pupil.catalogRelation;
     const own = this.pupil.plan.relations[this.pupil.relation]!.columns;
     let nulls = columns.filter((column) => !attributes[column]!.notNull && own[column]!.source === 'drawn');
@@ -158,7 +168,12 @@ class Learner {
       return isOther ? 'other' : 'same';
     };
     for (const candidate of this.candidates(column)) {
-      const lesson = (recipe: Recipe): Lesson => ({ kind: 'recipe', column, recipe, words: `${candidate.words}, ${this.learned()}` });
+      const lesson = (recipe: Recipe): Lesson => ({
+        kind: 'recipe',
+        column,
+        recipe,
+        words: `${candidate.words}, ${this.learned()}`,
+      });
       const [first, ...others] = candidate.texts;
       const result = first === undefined ? 'same' : await attempt(first);
       if (result === 'same') continue;
@@ -199,7 +214,11 @@ class Learner {
       const relation = plan.relations[other]!;
       const { live } = stage.store.keyspaces[other]!;
       for (const parentColumn of relation.named) {
-        if (live.size === 0 || relation.columns[parentColumn]!.typeName !== catalogRelation.attributes[column]!.typeName) continue;
+        if (
+          live.size === 0 ||
+          relation.columns[parentColumn]!.typeName !== catalogRelation.attributes[column]!.typeName
+        )
+          continue;
         const texts = Array.from({ length: Math.min(MORE, live.size) }, (_, at) =>
           stage.store.namedText(other, live.at(live.size - 1 - at), parentColumn),
         );

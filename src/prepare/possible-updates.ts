@@ -45,7 +45,11 @@ export async function tryUpdates(stage: Stage, plan: Plan, relation: number): Pr
     : { sets, failure: null, fixed };
 }
 
-async function refusedOf(stage: Stage, relation: number, sets: readonly (readonly number[])[]): Promise<RefusedColumns[]> {
+async function refusedOf(
+  stage: Stage,
+  relation: number,
+  sets: readonly (readonly number[])[],
+): Promise<RefusedColumns[]> {
   const refused: RefusedColumns[] = [];
   for (const columns of sets) {
     const trial = await tryOperation(stage, {

@@ -63,7 +63,9 @@ async function computeRange(
 ): Promise<void> {
   if (from >= to || errors.left <= 0) return;
   try {
-    const { rows } = await client.query<{ i: string; computed: string }>(search.sql, [search.candidates.slice(from, to)]);
+    const { rows } = await client.query<{ i: string; computed: string }>(search.sql, [
+      search.candidates.slice(from, to),
+    ]);
     for (const row of rows) computed[from + Number(row.i) - 1] = row.computed;
   } catch {
     errors.left--;

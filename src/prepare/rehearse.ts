@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Catalog, Relation } from '../catalog/model.js';
+import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Claims } from '../lane/claims.js';
 import type { Draft } from '../plan/build.js';
 import type { Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
@@ -8,8 +8,8 @@ import { effectsOf, isCompanion, whereabouts } from './effects.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation, withServerKey } from './lessons.js';
 import { tryUpdates } from './possible-updates.js';
-import { Stage } from './stage.js';
 import { refusalOf } from './refusal.js';
+import { Stage } from './stage.js';
 import { type Failure, type Trial, tryOperation, type Write } from './trial.js';
 
 /** What the rehearsal has changed: operations that are left out, recipes that were learned, rows that triggers make; and why. */
@@ -95,7 +95,12 @@ class Rehearser {
   /** Relations whose INSERT was refused: no row of them can be had. */
   private readonly refused = new Set<number>();
 
-  constructor(stage: Stage, { plan, relations }: Pick<Draft, 'plan' | 'relations'>, catalog: Catalog, rehearsing: Rehearsing) {
+  constructor(
+    stage: Stage,
+    { plan, relations }: Pick<Draft, 'plan' | 'relations'>,
+    catalog: Catalog,
+    rehearsing: Rehearsing,
+  ) {
     this.stage = stage;
     this.plan = plan;
     this.relations = relations;
@@ -229,9 +234,20 @@ class Rehearser {
       const { targeted, operations } = this.plan.relations[parent]!;
       if (parent === relation || !targeted || !operations.insert || this.refused.has(parent)) continue;
       for (let more = 0; more < MORE_PARENTS; more++)
-        await tryOperation(this.stage, { relation: parent, kind: 'insert', keeps: true, first: MORE_FROM * (more + 1) });
+        await tryOperation(this.stage, {
+          relation: parent,
+          kind: 'insert',
+          keeps: true,
+          first: MORE_FROM * (more + 1),
+        });
     }
-    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true, first: MORE_FROM, draws: 24 });
+    const trial = await tryOperation(this.stage, {
+      relation,
+      kind: 'insert',
+      keeps: true,
+      first: MORE_FROM,
+      draws: 24,
+    });
     return trial.kind === 'passed' ? trial : await this.trySingly(relation);
   }
 
@@ -309,7 +325,9 @@ class Rehearser {
           ? await isCompanion(this.stage, this.plan, relation, effect.relation)
           : null;
       if (companion !== null) await this.use(withCompanion(this.plan, relation, companion), relation);
-      else if (!this.plan.relations[relation]!.foreignKeys.some((key) => key.makesParent && key.parent === effect.relation))
+      else if (
+        !this.plan.relations[relation]!.foreignKeys.some((key) => key.makesParent && key.parent === effect.relation)
+      )
         this.triggered.push(effect);
     }
     // The stage has been built anew: rows for what follows.

@@ -1,7 +1,7 @@
 import { operationSeeds } from '../lane/compiled.js';
 import { Operation } from '../lane/operation.js';
 import { type Effect, reactionTo } from '../lane/outcome.js';
-import type { OperationKind } from '../plan/plan.js';
+import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import type { Stage } from './stage.js';
 
 /* Other values, or another row, before an operation counts as impossible. */
@@ -19,7 +19,12 @@ export interface Failure {
 
 /** What became of an operation that was tried with several values. */
 export type Trial =
-  | { readonly kind: 'passed'; readonly operation: Operation; readonly effect: Effect; /** Draws that were refused before. */ readonly refused: number }
+  | {
+      readonly kind: 'passed';
+      readonly operation: Operation;
+      readonly effect: Effect /** Draws that were refused before. */;
+      readonly refused: number;
+    }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** No row or no room for it, or it met something passing: that says nothing about the table. */
   | { readonly kind: 'unknown' };
@@ -47,7 +52,9 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
   for (let attempt = 0; attempt < (draws ?? DRAWS); attempt++) {
     const operation = new Operation(0, relation, kind, kind);
     operation.attempt = attempt;
-    const seeds = operationSeeds(lane, relation, (first ?? 0) + attempt);
+    // An UPDATE must not draw what the row's INSERT has drawn.
+    const number = relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind);
+    const seeds = operationSeeds(lane, number, (first ?? 0) + attempt);
     const written = write === undefined ? rows.generate(operation, seeds) === 'written' : write(operation, seeds);
     if (!written) return last;
     const outcome = await stage.carryOut(operation, keeps);

@@ -121,7 +121,7 @@ async function launch({ binaries, account, home, data, port }: Site, remove: () 
     sslRootCert: undefined,
     sslCert: undefined,
     sslKey: undefined,
-        settings: {},
+    settings: {},
   };
   const stopNow = () => {
     if (server.exitCode === null && server.signalCode === null) kill(server, 'SIGQUIT');

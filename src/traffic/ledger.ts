@@ -44,7 +44,7 @@ export class CountingLedger implements Ledger {
         if (statement.rows === 0) continue;
         const rows = rowsBy[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
-        if (rows < statement.rows && statement.slots.length > 0) 
+        if (rows < statement.rows && statement.slots.length > 0)
           counters.addTable(statement.relation, statement.kind, 'vanished', statement.rows - rows);
         if (statement.shape.reportsMove && returned[index]?.[0]?.at(-1) === 'true')
           counters.addTable(statement.relation, 'update', 'moved', 1);

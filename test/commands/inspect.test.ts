@@ -38,7 +38,7 @@ const SCHEMA = `
   CREATE TABLE child (id int PRIMARY KEY, parent int NOT NULL REFERENCES parent, price numeric(6,2) CHECK (price BETWEEN 1 AND 100),
     n int CHECK (odd(n)), state state, never int CHECK (never < 0 AND never > 10), UNIQUE (parent, n));
   CREATE TABLE refused (id int PRIMARY KEY, v text); CREATE TRIGGER t BEFORE INSERT ON refused FOR EACH ROW EXECUTE FUNCTION never();
-  CREATE TABLE places (id int PRIMARY KEY, area circle, EXCLUDE USING gist (area WITH &&))`;
+  CREATE TABLE places (id int PRIMARY KEY, area tsrange, EXCLUDE USING gist (area WITH -|-))`;
 
 it('says per constraint how it is met or why not, for scripts as well, and ends with 4; writes nothing', async () => {
   const database = await tables(SCHEMA);
@@ -79,7 +79,7 @@ it('rehearses only where it is asked to', async () => {
   expect(inspect(database, settings).status).toBe(0);
   const rehearsed = inspect(database, settings, '--rehearse');
   expect(rehearsed.status).toBe(4);
-  expect(rehearsed.stdout).toContain('! INSERT was tried and refused (P0001: never), so no INSERT');
+  expect(rehearsed.stdout).toContain('! INSERT was tried and refused (P0001: never) by trigger t, so no INSERT');
 });
 
 it('reports a configuration that is wrong with 1', async () => {

@@ -80,10 +80,10 @@ describe('a run', () => {
     }
   });
 
-  it('samples rows of the whole table where no seed is set', async () => {
+  it('samples rows of the whole table where that is asked for', async () => {
     const database = await demo();
     const { code, summary, stderr } = await runCli(
-      configFor(database, 'manual_table_list: [eg_users, eg_orders]\nnum_iterations: 2000'),
+      configFor(database, 'manual_table_list: [eg_users, eg_orders]\nnum_iterations: 2000\nrow_selection: system_rows'),
     );
     expect(code).toBe(0);
     expect(summary.row_selection).toBe('system_rows');

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { transcript } from '../../src/commands/dry-run.js';
-import { prepare } from '../../src/prepare/prepare.js';
 import { parseConfig } from '../../src/config/load.js';
 import { parametersOf } from '../../src/lane/bind.js';
 import type { ClaimSet } from '../../src/lane/claims.js';
@@ -9,6 +8,7 @@ import { Lane } from '../../src/lane/lane.js';
 import { play, SILENT } from '../../src/lane/play.js';
 import { GENERATOR_VERSION } from '../../src/plan/build.js';
 import type { Plan } from '../../src/plan/plan.js';
+import { prepare } from '../../src/prepare/prepare.js';
 import { configFor, createDatabase, type Database, runCli } from '../server/database.js';
 
 let database: Database;

@@ -30,10 +30,10 @@ it('finds beforehand what triggers and rules do, leaves it out, and leaves nothi
   expect(code).toBe(0);
   expect(summary.errors).toEqual({});
   for (const line of [
-    'public.refused: INSERT was tried and refused (P0001: never), so no INSERT',
+    'public.refused: INSERT was tried and refused (P0001: never) by trigger t, so no INSERT',
     'public.kept: DELETE has no effect',
     'public.ruled: UPDATE has no effect',
-    'public.deferred: INSERT was tried and refused (23514: too late), so no INSERT',
+    'public.deferred: INSERT was tried and refused (23514: too late) by trigger t, so no INSERT',
   ]) {
     expect(stderr).toContain(line);
     expect(trial.stderr).toContain(line);
@@ -126,7 +126,7 @@ it('columns that a trigger does not let change are left out of UPDATEs, and noth
     expect(summary.tables['public.t']!.update.operations).toBeGreaterThan(100);
     for (const name of ['c2', 'c5'])
       expect(stderr).toContain(
-        `public.t.${name}: UPDATE was tried and refused (P0001: c2 and c5 are for ever), so an UPDATE leaves it as it is`,
+        `public.t.${name}: UPDATE was tried and refused (P0001: c2 and c5 are for ever) by trigger fixed, so an UPDATE leaves it as it is`,
       );
   }
   const changed = columns.map((name) => `count(*) FILTER (WHERE t.${name} <> before.${name})::int AS ${name}`);

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { prepare } from '../../src/prepare/prepare.js';
 import { type Config, parseConfig } from '../../src/config/load.js';
 import { Registries } from '../../src/metrics/registry.js';
 import { OPERATION_KINDS } from '../../src/plan/plan.js';
+import { prepare } from '../../src/prepare/prepare.js';
 import { createDemo } from '../../src/server/demo.js';
 import { startTraffic } from '../../src/traffic/coordinator.js';
 import { startWorkers, type Workers } from '../../src/traffic/workers.js';

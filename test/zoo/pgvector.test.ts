@@ -2,12 +2,12 @@ import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { prepare } from '../../src/prepare/prepare.js';
 import { parseConfig } from '../../src/config/load.js';
 import { parametersOf } from '../../src/lane/bind.js';
 import { CompiledPlan } from '../../src/lane/compiled.js';
 import { Lane } from '../../src/lane/lane.js';
 import { play, SILENT } from '../../src/lane/play.js';
+import { prepare } from '../../src/prepare/prepare.js';
 
 /*
  * The embedded PostgreSQL has no pgvector, nor has Debian 12: this is PostgreSQL as WebAssembly, with one session in this
