@@ -27,6 +27,7 @@ import {
 } from './claim.js';
 import { checkOverrides } from './overrides.js';
 import { compute, prove } from './prove.js';
+import { reasonsFromTriggers } from './reproducible.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 
@@ -124,7 +125,8 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart }));
   const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsAtStart);
   const plan = { ...reachable, quotas: quotasOfOwners(reachable, claims) };
-  const because: string[] = [];
+  const because = reasonsFromTriggers(plan, draft.relations);
+  if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by timeouts.rehearsal');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
   if (config.generator.identity_values === 'database' && draft.relations.some(hasIdentity))
     because.push('identity_values: database leaves keys to the server');

@@ -17,7 +17,7 @@ const SCHEMA = `
   CREATE TABLE log (at timestamptz PRIMARY KEY);
   CREATE TABLE noted (id int PRIMARY KEY, v text); CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION note();
   CREATE TABLE plain (id int PRIMARY KEY, v text)`;
-const SETTINGS = 'random_seed: 4\nnum_iterations: 3000\nexclude_table_list: [log]';
+const SETTINGS = 'random_seed: 4\nnum_iterations: 3000\nconnections: 1\nexclude_table_list: [log]';
 
 it('finds beforehand what triggers and rules do, leaves it out, and leaves nothing behind', async () => {
   const database = await tables(SCHEMA);

@@ -1,0 +1,46 @@
+import { labelOf, type Relation } from '../catalog/model.js';
+import { readTriggerText } from '../catalog/trigger-text.js';
+import type { Plan } from '../plan/plan.js';
+
+/* Tables that a reason names, before the rest are counted. */
+const MOST_NAMED = 3;
+
+/**
+ * Why the same seed may leave other rows, as far as the triggers tell: they draw from a clock, look at rows that other lanes
+ * write meanwhile, or write rows whose keys depend on who comes first. Empty: nothing of the kind.
+ */
+export function reasonsFromTriggers(plan: Plan, relations: readonly Relation[]): string[] {
+  const volatile = new Map<string, string[]>();
+  const reading: string[] = [];
+  const written: string[] = [];
+  const others = new Set(plan.triggered.map(({ relation }) => relation));
+  for (const [index, relation] of relations.entries()) {
+    const { operations, targeted } = plan.relations[index]!;
+    const label = labelOf(relation);
+    if (others.has(index) && relation.attributes.some(isFilledByTurn)) written.push(label);
+    if (!targeted) continue;
+    for (const { name, events, source } of relation.triggers) {
+      const fires =
+        (events.insert && operations.insert) || (events.update && operations.update) || (events.delete && operations.delete);
+      if (!fires) continue;
+      const text = readTriggerText(source);
+      if (text.volatile !== null) volatile.set(text.volatile, [...(volatile.get(text.volatile) ?? []), `${name} of ${label}`]);
+      else if (text.readsRows) reading.push(`${name} of ${label}`);
+    }
+  }
+  const reasons = [...volatile].map(([what, triggers]) => `${named('trigger', triggers)} draws from ${what}`);
+  if (plan.quotas.length === 1) return reasons;
+  if (reading.length > 0) reasons.push(`${named('trigger', reading)} looks at rows that other connections may write meanwhile`);
+  if (written.length > 0) reasons.push(`triggers of several connections fill ${named('table', written)} in any order`);
+  return reasons;
+}
+
+/** True for a column whose value depends on when the row comes, where a trigger leaves it to its default. */
+function isFilledByTurn({ identity, sequence, default: text }: Relation['attributes'][number]): boolean {
+  return identity !== 'none' || sequence !== null || (text?.includes('(') ?? false) || /current_/i.test(text ?? '');
+}
+
+function named(noun: string, names: readonly string[]): string {
+  const more = names.length - MOST_NAMED;
+  return `${noun} ${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
