@@ -105,7 +105,9 @@ export class Drafts {
         if (this.missing !== null) this.store.link(relation, position, draft.slot, parent);
         else {
           this.store.use(relation, position, parent);
-          if (draft.made.includes(position)) keyspace.setParent(position, draft.slot, parent);
+          // Until the row is there or refused; in bulk rows are not tied to their parents for good.
+          if (this.store.unused[relation]![position] || draft.made.includes(position))
+            keyspace.setParent(position, draft.slot, parent);
         }
       }
       return draft;

@@ -106,9 +106,12 @@ export class Filling {
   /** The piece is committed but for the rows that were refused, by their index. */
   committed({ relation, slots }: Piece, refused: ReadonlySet<number>): void {
     for (const [row, slot] of slots.entries()) {
-      if (refused.has(row)) this.store.failToArrive(relation, slot, false);
-      else {
+      if (refused.has(row)) {
+        this.store.letGoOfParents(relation, slot, false);
+        this.store.failToArrive(relation, slot, false);
+      } else {
         this.store.bringOthers(relation, slot);
+        this.store.letGoOfParents(relation, slot, true);
         this.remember(relation, slot);
       }
     }

@@ -297,6 +297,17 @@ export class RowStore {
     }
   }
 
+  /** Forgets which parents a row of a bulk load was drafted with; `isThere` false: they may be referenced again. */
+  letGoOfParents(relation: number, slot: number, isThere: boolean): void {
+    const { foreignKeys } = this.compiled.relations[relation]!.plan;
+    for (const [position, { makesParent }] of foreignKeys.entries()) {
+      if (makesParent && !isThere) continue;
+      const parent = this.keyspaces[relation]!.parent(position, slot);
+      this.keyspaces[relation]!.setParent(position, slot, NO_PARENT);
+      if (!isThere) this.reuse(relation, position, parent);
+    }
+  }
+
   /** The INSERT of a row came to nothing, and with it what a trigger would have made. `reusable`: its ordinal may come again. */
   failToArrive(relation: number, slot: number, reusable: boolean): void {
     const giveUp = (of: number, row: number) => (reusable ? this.retire(of, row) : this.drop(of, row));
