@@ -25,12 +25,13 @@ import {
 import { loadParser, parseExpression } from './parse.js';
 import { type Bounds, MOST_LEAVES, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
+import { writtenBy } from './trigger-text.js';
 
 /** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
-export const CATALOG_QUERIES = 7;
+export const CATALOG_QUERIES = 8;
 
 /**
- * Reads the catalog of the given schemas, and of what their foreign keys reference, in seven queries.
+ * Reads the catalog of the given schemas, and of what their foreign keys reference, in eight queries.
  * Meanwhile `search_path` is `pg_catalog`, so that `format_type` and friends qualify every name; afterwards it is the one that lanes have.
  */
 export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
@@ -45,6 +46,9 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   const indexes = groupBy(await query<IndexRow>(client, INDEXES, [oids]), (row) => row.indrelid);
   const foreign = await query<ForeignRow>(client, FOREIGN_KEYS, [oids]);
   const triggers = groupBy(await query<TriggerRow>(client, TRIGGERS, [oids]), (row) => row.tgrelid);
+  const functions = new Map<string, string[]>();
+  for (const { name, source } of await query<FunctionRow>(client, FUNCTIONS, [triggers.size > 0]))
+    functions.set(name, [...(functions.get(name) ?? []), source]);
   const outgoing = groupBy(foreign, (row) => row.conrelid);
   const incoming = groupBy(foreign, (row) => row.confrelid);
 
@@ -76,7 +80,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       },
       rowSecurity: row.row_security,
       reacts: row.reacts,
-      triggers: (triggers.get(row.oid) ?? []).map(toTrigger),
+      triggers: (triggers.get(row.oid) ?? []).map((trigger) => toTrigger(trigger, functions)),
       lacksReplicaIdentity: row.lacks_identity,
       checks: [...row.checks.map(toCheck), ...partitioned.bounds],
       exclusions: row.exclusions.map(toExclusion),
@@ -314,8 +318,20 @@ JOIN pg_proc AS proc ON proc.oid = trigger.tgfoid JOIN pg_namespace AS namespace
 WHERE trigger.tgrelid = ANY ($1::oid[]) AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
 ORDER BY trigger.tgrelid, trigger.tgname`;
 
+interface FunctionRow {
+  name: string;
+  source: string;
+}
+
+/* What trigger functions may call: functions of the database's own, where there are triggers at all. */
+const FUNCTIONS = `
+SELECT lower(proc.proname) AS name, proc.prosrc AS source
+FROM pg_proc AS proc JOIN pg_language AS language ON language.oid = proc.prolang
+WHERE $1 AND language.lanname NOT IN ('internal', 'c') AND proc.pronamespace <> 'pg_catalog'::regnamespace
+ORDER BY 1, 2`;
+
 /* Bits of pg_trigger.tgtype: TRIGGER_TYPE_* of PostgreSQL's pg_trigger.h. */
-function toTrigger(row: TriggerRow): Trigger {
+function toTrigger(row: TriggerRow, functions: ReadonlyMap<string, readonly string[]>): Trigger {
   const has = (bit: number) => (row.tgtype & bit) !== 0;
   return {
     name: row.tgname,
@@ -323,6 +339,7 @@ function toTrigger(row: TriggerRow): Trigger {
     events: { insert: has(4), delete: has(8), update: has(16) },
     function: row.function,
     source: row.prosrc,
+    writes: writtenBy(row.prosrc, functions),
     arguments: row.arguments.replaceAll('\\000', ', ').replace(/, $/, ''),
   };
 }

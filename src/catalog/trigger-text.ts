@@ -8,6 +8,10 @@ export interface TriggerText {
   readonly patterns: readonly string[];
   /** Tables that it reads or writes, without their schemas. */
   readonly tables: readonly string[];
+  /** Tables that it writes, without their schemas, and functions that it calls; `isDynamic`: it makes statements of texts. */
+  readonly writes: readonly string[];
+  readonly calls: readonly string[];
+  readonly isDynamic: boolean;
   /** Settings that it asks for with current_setting. */
   readonly settings: readonly string[];
   /** What it draws from that is another value each time: a clock, chance, a sequence; null: nothing of the kind. */
@@ -30,6 +34,14 @@ export function readTriggerText(source: string): TriggerText {
     constants: distinct([...strings.filter((each) => each.length <= MOST_LENGTH), ...numbers]),
     patterns: distinct(patterns),
     tables: distinct(namesAfter(bare, `\\b(?:from|join|into|update|table)\\s+(?:only\\s+)?(?:(?:${IDENTIFIER})\\.)?`)),
+    writes: distinct(
+      namesAfter(
+        bare,
+        `\\b(?:insert\\s+into|update|delete\\s+from|merge\\s+into)\\s+(?:only\\s+)?(?:(?:${IDENTIFIER})\\.)?`,
+      ),
+    ),
+    calls: distinct([...bare.matchAll(/([a-z_][\w$]*)\s*\(/gi)].map((match) => match[1]!.toLowerCase())),
+    isDynamic: /\bexecute\b/i.test(bare),
     settings: distinct([...text.matchAll(/current_setting\s*\(\s*'([^']+)'/gi)].map((match) => match[1]!)),
     volatile:
       VOLATILE.exec(bare)?.[0]
@@ -37,6 +49,25 @@ export function readTriggerText(source: string): TriggerText {
         .toLowerCase() ?? null,
     readsRows: /\b(?:select|perform|exists)\b[\s\S]*?\bfrom\b/i.test(bare),
   };
+}
+
+/**
+ * Tables that a function's text writes, by itself or through others that it calls; null where that cannot be read, since
+ * statements are made of texts. `sources`: texts of the database's own functions by name.
+ */
+export function writtenBy(source: string, sources: ReadonlyMap<string, readonly string[]>): readonly string[] | null {
+  const written = new Set<string>();
+  const passed = new Set<string>();
+  const open = [source];
+  for (let text = open.pop(); text !== undefined; text = open.pop()) {
+    if (passed.has(text)) continue;
+    passed.add(text);
+    const { writes, calls, isDynamic } = readTriggerText(text);
+    if (isDynamic) return null;
+    for (const name of writes) written.add(name);
+    for (const name of calls) open.push(...(sources.get(name) ?? []));
+  }
+  return [...written];
 }
 
 const MOST_LENGTH = 200;

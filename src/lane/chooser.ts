@@ -16,6 +16,14 @@ const WITHOUT_ROOM: readonly OperationKind[] = ['delete', 'update'];
 const MEANWHILE: readonly OperationKind[] = ['update', 'delete'];
 const WITHOUT_ROWS: readonly OperationKind[] = ['insert'];
 
+/*
+ * After so many operations in a row that were refused for good, further ones of their kind have few attempts, and only
+ * some of their draws are carried out: what cannot be done takes the time of what can.
+ */
+const WEARY_AFTER = 3;
+const WEARY_ATTEMPTS = 4;
+const MOST_PASSED_OVER = 16;
+
 /** What an operation is chosen among: the transaction that is being put together, and what is in flight. */
 export interface Surroundings {
   readonly grouping: Grouping;
@@ -40,8 +48,9 @@ export class Chooser {
   private readonly chosen: ReadonlySet<number>;
   /** By relation and kind: operations drawn where they were not possible, to be made up for. */
   private readonly owed: Record<OperationKind, number>[];
-  /** By relation and kind: refusals in a row. */
+  /** By relation and kind: refusals in a row, and draws that are passed over because of them. */
   private readonly refusals: Record<OperationKind, number>[];
+  private readonly passing: Record<OperationKind, number>[];
   private readonly ahead: Ahead;
   /** By relation: the one whose rows an INSERT without further rows lacked, −1 where it lacked none, and when that was. */
   private readonly lacked: Int32Array;
@@ -59,6 +68,7 @@ export class Chooser {
     this.chosen = new Set(mix.all.map(({ relation, operation }) => relation * 3 + OPERATION_KINDS.indexOf(operation)));
     this.owed = relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
     this.refusals = relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
+    this.passing = relations.map(() => ({ insert: 0, update: 0, delete: 0 }));
     this.ahead = new Ahead(relations.length, quota);
     this.lacked = new Int32Array(relations.length).fill(-1);
     this.lackedAt = new Float64Array(relations.length);
@@ -73,8 +83,10 @@ export class Chooser {
     if (mayWait && this.comesSoon(drawn, surroundings)) return 'wait';
     const repaid = drawn.operation === 'insert' ? this.repay(number, drawn, surroundings) : null;
     if (repaid !== null) return repaid;
-    for (let attempt = 0; attempt <= REDRAWS; attempt++) {
+    const isPassedOver = this.passesOver(drawn);
+    for (let attempt = isPassedOver ? 1 : 0; attempt <= REDRAWS; attempt++) {
       const choice = attempt === 0 ? drawn : this.mix.redraw(number, attempt);
+      if (attempt > 0 && this.rests(choice)) continue;
       const operation = this.tryChoice(
         number,
         choice,
@@ -98,11 +110,31 @@ export class Chooser {
 
   succeeded({ relation, kind }: Operation): void {
     this.refusals[relation]![kind] = 0;
+    this.passing[relation]![kind] = 0;
+  }
+
+  /** Attempts that an operation has: few where those before it on the same table came to nothing. */
+  attemptsFor({ relation, kind }: Operation): number {
+    const most = this.compiled.plan.maxRetries[kind];
+    return this.refusals[relation]![kind] >= WEARY_AFTER ? Math.min(most, WEARY_ATTEMPTS) : most;
+  }
+
+  private rests({ relation, operation }: Choice): boolean {
+    return this.passing[relation]![operation] > 0;
+  }
+
+  /** True where a draw is passed over, since the last operations of its kind were all refused. */
+  private passesOver(choice: Choice): boolean {
+    if (!this.rests(choice)) return false;
+    this.passing[choice.relation]![choice.operation]--;
+    return true;
   }
 
   /** Returns true where the operation's kind is set aside on its table from now on. */
   refused({ relation, kind }: Operation): boolean {
     const isLast = ++this.refusals[relation]![kind] === this.compiled.plan.quarantineAfter;
+    const weariness = this.refusals[relation]![kind] - WEARY_AFTER;
+    if (weariness >= 0) this.passing[relation]![kind] = Math.min(MOST_PASSED_OVER, 1 << Math.min(weariness, 10));
     if (isLast && kind === 'insert') this.rows.close(relation);
     if (isLast) this.ahead.giveUp(relation, kind);
     return isLast;

@@ -231,7 +231,7 @@ export class Lane {
           return this.again(transaction);
         }
         this.rows.undone(operation, false);
-        if (operation.attempt < this.compiled.plan.maxRetries[operation.kind]) {
+        if (operation.attempt < this.chooser.attemptsFor(operation)) {
           operation.attempt++;
           operation.mayBring = true;
           if (this.rows.generate(operation, this.operationSeeds(operation)) === 'written') {

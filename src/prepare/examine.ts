@@ -27,9 +27,10 @@ import {
 } from './claim.js';
 import { checkOverrides } from './overrides.js';
 import { compute, prove } from './prove.js';
-import { reasonsFromTriggers } from './reproducible.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
+import { reasonsFromTriggers } from './reproducible.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
+import { withWrittenTables } from './triggered.js';
 
 /** Everything that is known before the first write. */
 export interface Prepared extends Claimed {
@@ -124,7 +125,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   );
   const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart }));
   const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsAtStart);
-  const plan = { ...reachable, quotas: quotasOfOwners(reachable, claims) };
+  const plan = withWrittenTables({ ...reachable, quotas: quotasOfOwners(reachable, claims) }, draft.relations);
   const because = reasonsFromTriggers(plan, draft.relations);
   if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by timeouts.rehearsal');
   if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');

@@ -32,6 +32,9 @@ export interface Rehearsing {
   readonly clock: () => number;
 }
 
+/* Draws that were refused before one passed. */
+const MANY_REFUSED = 3;
+
 /* Further INSERTs of each parent, and where their draws begin. */
 const MORE_PARENTS = 3;
 const MORE_FROM = 1000;
@@ -182,6 +185,7 @@ class Rehearser {
     const trial = await tryOperation(this.stage, wish);
     if (trial.kind !== 'refused') {
       await this.checkDefaults(relation);
+      if (trial.kind === 'passed' && trial.refused >= MANY_REFUSED) await this.preferSingly(relation);
       return trial;
     }
     const attempts = [
@@ -206,6 +210,24 @@ class Rehearser {
     if (trial.kind !== 'passed') return null;
     this.plan = withRelation(this.plan, relation, { oneByOne: true });
     return trial;
+  }
+
+  /** Where some values are refused, one of several rows seldom is not: rows go one by one where that helps. */
+  private async preferSingly(relation: number): Promise<void> {
+    const before = this.plan;
+    const single = await this.trySingly(relation);
+    if (single === null) return;
+    if (single.kind !== 'passed' || single.refused >= MANY_REFUSED) {
+      this.plan = before;
+      return;
+    }
+    this.findings.push({
+      relation: before.relations[relation]!.label,
+      column: null,
+      prevents: [],
+      reason: 'some values are refused, so an INSERT has one row and is tried again with other values',
+      remedy: 'generator.column_overrides with values that pass',
+    });
   }
 
   /** The parent is there twice: a trigger of the child inserts it. */

@@ -21,16 +21,20 @@ export function reasonsFromTriggers(plan: Plan, relations: readonly Relation[]):
     if (!targeted) continue;
     for (const { name, events, source } of relation.triggers) {
       const fires =
-        (events.insert && operations.insert) || (events.update && operations.update) || (events.delete && operations.delete);
+        (events.insert && operations.insert) ||
+        (events.update && operations.update) ||
+        (events.delete && operations.delete);
       if (!fires) continue;
       const text = readTriggerText(source);
-      if (text.volatile !== null) volatile.set(text.volatile, [...(volatile.get(text.volatile) ?? []), `${name} of ${label}`]);
+      if (text.volatile !== null)
+        volatile.set(text.volatile, [...(volatile.get(text.volatile) ?? []), `${name} of ${label}`]);
       else if (text.readsRows) reading.push(`${name} of ${label}`);
     }
   }
   const reasons = [...volatile].map(([what, triggers]) => `${named('trigger', triggers)} draws from ${what}`);
   if (plan.quotas.length === 1) return reasons;
-  if (reading.length > 0) reasons.push(`${named('trigger', reading)} looks at rows that other connections may write meanwhile`);
+  if (reading.length > 0)
+    reasons.push(`${named('trigger', reading)} looks at rows that other connections may write meanwhile`);
   if (written.length > 0) reasons.push(`triggers of several connections fill ${named('table', written)} in any order`);
   return reasons;
 }

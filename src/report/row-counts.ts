@@ -38,7 +38,8 @@ export function rowCountsOf({ plan, totals, rowsAtStart, rowsAtEnd }: Source, re
   if (entries.length === 0) return { net, byTrigger: 0, expected: start === null || isUncertain ? null : start + net };
   const predicted = entries.reduce<number | null>((sum, { of, kind, perRow }) => {
     const rows = totals.table(of, kind, 'rows') + (kind === 'insert' ? 0 : totals.table(of, kind, 'cascaded'));
-    return sum === null || perRow === null ? (rows === 0 ? sum : null) : sum + perRow * rows;
+    if (rows === 0) return sum;
+    return sum === null || perRow === null ? null : sum + perRow * rows;
   }, 0);
   // Where it cannot be foretold, triggers may have changed rows and made none.
   const byTrigger = predicted ?? 0;

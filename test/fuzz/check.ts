@@ -25,14 +25,22 @@ export async function faultsOf(server: Server, tables: readonly TableDraft[], na
   const folder = mkdtempSync(path.join(tmpdir(), 'fuzz-'));
   try {
     const runs = [];
-    for (const workers of [1, 3]) runs.push(await inDatabase(server, `${name}_${workers}`, sql, (client, database) => run(server, { client, database, folder, workers })));
-    const loaded = await inDatabase(server, `${name}_l`, sql, (client, database) => load(server, { client, database, folder }));
+    for (const workers of [1, 3])
+      runs.push(
+        await inDatabase(server, `${name}_${workers}`, sql, (client, database) =>
+          run(server, { client, database, folder, workers }),
+        ),
+      );
+    const loaded = await inDatabase(server, `${name}_l`, sql, (client, database) =>
+      load(server, { client, database, folder }),
+    );
     const [one, three] = runs as [Run, Run];
     const faults = [...one.faults, ...three.faults, ...loaded];
     const isRepeatable = one.summary?.reproducible === true && three.summary?.reproducible === true;
     if (isRepeatable)
       for (const [table, hash] of one.hashes)
-        if (three.hashes.get(table) !== hash) faults.push(`${table}: other rows with 3 workers than with 1, and reproducible`);
+        if (three.hashes.get(table) !== hash)
+          faults.push(`${table}: other rows with 3 workers than with 1, and reproducible`);
     return faults;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -73,28 +81,41 @@ interface Run {
   readonly hashes: ReadonlyMap<string, string>;
 }
 
-async function run(server: Server, { client, database, folder, workers }: Surroundings & { workers: number }): Promise<Run> {
+async function run(
+  server: Server,
+  { client, database, folder, workers }: Surroundings & { workers: number },
+): Promise<Run> {
   const tables = await tablesOf(client);
-  const config = configuration(server, database, folder, `num_iterations: ${tables.length * OPERATIONS_PER_TABLE}, workers: ${workers}`);
+  const config = configuration(
+    server,
+    database,
+    folder,
+    `num_iterations: ${tables.length * OPERATIONS_PER_TABLE}, workers: ${workers}`,
+  );
   const file = path.join(folder, 'summary.json');
   const { code, stderr, seconds } = await command(['run', '-c', config, '--no-metrics', '--quiet', '--summary', file]);
   if (code === null) return { faults: [`run: no end within ${MOST_SECONDS} s`], summary: null, hashes: new Map() };
   const summary = JSON.parse(readFileSync(file, 'utf8')) as Summary;
-  if (summary.totals === undefined) return { faults: [`run: exit code ${code}: ${stderr.slice(0, 300)}`], summary: null, hashes: new Map() };
+  if (summary.totals === undefined)
+    return { faults: [`run: exit code ${code}: ${stderr.slice(0, 300)}`], summary: null, hashes: new Map() };
   const faults: string[] = [];
   const { operations = 0, rejected = 0, failed = 0 } = summary.totals;
   if (code !== 0) faults.push(`run: exit code ${code}, ${summary.exit.reason}`);
-  if (rejected + failed > operations / 100) faults.push(`run: ${rejected} rejected, ${failed} failed of ${operations}: ${JSON.stringify(summary.errors)}`);
+  if (rejected + failed > operations / 100)
+    faults.push(`run: ${rejected} rejected, ${failed} failed of ${operations}: ${JSON.stringify(summary.errors)}`);
   if (seconds > MOST_SECONDS / 2) faults.push(`run: took ${seconds.toFixed(0)} s`);
   const announced = (table: string, kind: string) =>
     stderr.split('\n').some((line) => line.includes(table) && new RegExp(`no [A-Z, ]*${kind}|behind it`).test(line));
   for (const [table, entry] of Object.entries(summary.tables)) {
     const isFed = entry.insert.rows > 0;
-    if (!isFed && !announced(table, 'INSERT')) faults.push(`${table}: no INSERT in ${operations} operations, and not announced`);
+    if (!isFed && !announced(table, 'INSERT'))
+      faults.push(`${table}: no INSERT in ${operations} operations, and not announced`);
     for (const kind of ['update', 'delete'] as const)
-      if (isFed && entry[kind].operations === 0 && !announced(table, kind.toUpperCase())) faults.push(`${table}: no ${kind.toUpperCase()}, and not announced`);
+      if (isFed && entry[kind].operations === 0 && !announced(table, kind.toUpperCase()))
+        faults.push(`${table}: no ${kind.toUpperCase()}, and not announced`);
     const count = await countOf(client, table);
-    if (entry.rows_expected !== null && entry.rows_expected !== count) faults.push(`${table}: ${entry.rows_expected} rows expected, ${count} there`);
+    if (entry.rows_expected !== null && entry.rows_expected !== count)
+      faults.push(`${table}: ${entry.rows_expected} rows expected, ${count} there`);
   }
   const hashes = new Map<string, string>();
   for (const table of tables) {
@@ -113,7 +134,9 @@ async function load(server: Server, { client, database, folder }: Surroundings):
   const faults: string[] = [];
   for (const table of await tablesOf(client)) {
     const count = await countOf(client, table);
-    const isAnnounced = `${stderr}\n${stdout}`.split('\n').some((line) => line.includes(table) && /no [A-Z, ]*INSERT|behind it|room for/.test(line));
+    const isAnnounced = `${stderr}\n${stdout}`
+      .split('\n')
+      .some((line) => line.includes(table) && /no [A-Z, ]*INSERT|behind it|room for/.test(line));
     if (count < ROWS && !isAnnounced) faults.push(`load: ${table} has ${count} of ${ROWS} rows (exit code ${code})`);
   }
   return faults;
@@ -164,11 +187,21 @@ async function command(args: readonly string[]): Promise<End> {
 }
 
 /** The smallest schema that was found to have a fault, by leaving out tables and then parts of them; at most `most` trials. */
-export async function reduced(server: Server, tables: readonly TableDraft[], name: string, most: number): Promise<readonly TableDraft[]> {
+export async function reduced(
+  server: Server,
+  tables: readonly TableDraft[],
+  name: string,
+  most: number,
+): Promise<readonly TableDraft[]> {
   let smallest = tables;
   let trials = 0;
-  const fails = async (candidate: readonly TableDraft[]) => trials++ < most && (await faultsOf(server, candidate, name)).length > 0;
-  for (let size = Math.ceil(smallest.length / 2); size >= 1 && trials < most; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  const fails = async (candidate: readonly TableDraft[]) =>
+    trials++ < most && (await faultsOf(server, candidate, name)).length > 0;
+  for (
+    let size = Math.ceil(smallest.length / 2);
+    size >= 1 && trials < most;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
     for (let from = 0; from < smallest.length && smallest.length > size; ) {
       const candidate = [...smallest.slice(0, from), ...smallest.slice(from + size)];
       if (await fails(candidate)) smallest = candidate;
@@ -177,7 +210,15 @@ export async function reduced(server: Server, tables: readonly TableDraft[], nam
     }
   }
   for (let index = 0; index < smallest.length; index++) {
-    const plainer: Partial<TableDraft>[] = [{ trigger: 'none' }, { unique: 'none' }, { partition: 'none' }, { rows: 0 }, { parents: [] }, { key: 'serial' }, { columns: ['text NOT NULL'] }];
+    const plainer: Partial<TableDraft>[] = [
+      { trigger: 'none' },
+      { unique: 'none' },
+      { partition: 'none' },
+      { rows: 0 },
+      { parents: [] },
+      { key: 'serial' },
+      { columns: ['text NOT NULL'] },
+    ];
     for (const change of plainer) {
       const candidate = smallest.map((table, at) => (at === index ? { ...table, ...change } : table));
       if (await fails(candidate)) smallest = candidate;

@@ -16,7 +16,10 @@ const { values } = parseArgs({
     reduce: { type: 'string', default: '40' },
   },
 });
-const drafts = fc.sample(schemas(10, Number(values.most)), { seed: Number(values.seed), numRuns: Number(values.count) });
+const drafts = fc.sample(schemas(10, Number(values.most)), {
+  seed: Number(values.seed),
+  numRuns: Number(values.count),
+});
 const cluster = await startCluster({ settings: ['fsync = off'] });
 let failed = 0;
 try {
@@ -24,7 +27,9 @@ try {
   const server = { host, port, user };
   for (const [index, tables] of drafts.entries()) {
     const faults = await faultsOf(server, tables, `fuzz_${index}`);
-    console.log(`schema ${index + 1} of ${drafts.length}, ${tables.length} tables: ${faults.length === 0 ? 'holds' : `${faults.length} faults`}`);
+    console.log(
+      `schema ${index + 1} of ${drafts.length}, ${tables.length} tables: ${faults.length === 0 ? 'holds' : `${faults.length} faults`}`,
+    );
     if (faults.length === 0) continue;
     failed++;
     for (const fault of faults.slice(0, 10)) console.log(`  ${fault}`);

@@ -35,7 +35,19 @@ const COLUMNS = [
 ] as const;
 const UNIQUES = ['none', 'none', 'none', 'pair', 'lower', 'partial', 'code'] as const;
 const PARTITIONS = ['none', 'none', 'none', 'none', 'list', 'range', 'hash'] as const;
-const TRIGGERS = ['none', 'none', 'none', 'none', 'audit', 'count', 'half', 'companion', 'stamp', 'never', 'version'] as const;
+const TRIGGERS = [
+  'none',
+  'none',
+  'none',
+  'none',
+  'audit',
+  'count',
+  'half',
+  'companion',
+  'stamp',
+  'never',
+  'version',
+] as const;
 
 const table: fc.Arbitrary<TableDraft> = fc.record({
   key: fc.constantFrom(...KEYS),
@@ -86,9 +98,10 @@ const nameOf = (index: number) => `t${index}`;
 
 /** The statements that make a schema. */
 export function sqlOf(tables: readonly TableDraft[]): string {
-  return ['CREATE TABLE audit (id bigserial PRIMARY KEY, what text, at int)', ...tables.flatMap((_, index) => tableSql(tables, index))].join(
-    ';\n',
-  );
+  return [
+    'CREATE TABLE audit (id bigserial PRIMARY KEY, what text, at int)',
+    ...tables.flatMap((_, index) => tableSql(tables, index)),
+  ].join(';\n');
 }
 
 function tableSql(tables: readonly TableDraft[], index: number): string[] {
@@ -97,10 +110,15 @@ function tableSql(tables: readonly TableDraft[], index: number): string[] {
   const isParted = draft.partition !== 'none';
   // A partitioned table is referenced by nobody here: its unique keys would have to hold the partition key.
   const referable = tables.slice(0, index).flatMap((each, at) => (each.partition === 'none' ? at : []));
-  const parents = referable.length === 0 ? [] : draft.parents.map(({ pick, kind }) => ({ to: referable[pick % referable.length]!, kind }));
+  const parents =
+    referable.length === 0
+      ? []
+      : draft.parents.map(({ pick, kind }) => ({ to: referable[pick % referable.length]!, kind }));
   const shared = draft.key === 'shared' ? referable.find((at) => KEY_TYPE[tables[at]!.key] === 'bigint') : undefined;
   const key =
-    shared === undefined ? KEY_SQL[draft.key] : `id bigint PRIMARY KEY REFERENCES ${nameOf(shared)} (id) ON DELETE CASCADE`;
+    shared === undefined
+      ? KEY_SQL[draft.key]
+      : `id bigint PRIMARY KEY REFERENCES ${nameOf(shared)} (id) ON DELETE CASCADE`;
   const references = parents.map(({ to, kind }, at) => {
     const type = KEY_TYPE[tables[to]!.key];
     const target = `REFERENCES ${nameOf(to)} (id)`;
@@ -118,10 +136,18 @@ function tableSql(tables: readonly TableDraft[], index: number): string[] {
     }
   });
   const columns = draft.columns.map((sql, at) => `c${at} ${sql.replaceAll(/\bc\b(?=[ )])/g, `c${at}`)}`);
-  const code = draft.unique === 'code' && !isParted ? ["code char(6) NOT NULL UNIQUE CHECK (code ~ '^[0-9a-f]{6}$')"] : [];
+  const code =
+    draft.unique === 'code' && !isParted ? ["code char(6) NOT NULL UNIQUE CHECK (code ~ '^[0-9a-f]{6}$')"] : [];
   const version = draft.trigger === 'version' ? ['num text NOT NULL', 'ord int[] NOT NULL'] : [];
   const stamp = draft.trigger === 'stamp' ? ['made timestamptz NOT NULL'] : [];
-  const body = [...(isParted ? ['id int NOT NULL, part int NOT NULL'] : [key]), ...references, ...columns, ...code, ...version, ...stamp];
+  const body = [
+    ...(isParted ? ['id int NOT NULL, part int NOT NULL'] : [key]),
+    ...references,
+    ...columns,
+    ...code,
+    ...version,
+    ...stamp,
+  ];
   return [
     `CREATE TABLE ${name} (${body.join(', ')})${isParted ? ` PARTITION BY ${draft.partition} (part)` : ''}`,
     ...partitionsOf(name, draft.partition),
@@ -136,11 +162,18 @@ function partitionsOf(name: string, partition: TableDraft['partition']): string[
     case 'none':
       return [];
     case 'list':
-      return [1, 2, 3].map((part) => `CREATE TABLE ${name}_${part} PARTITION OF ${name} FOR VALUES IN (${part}, ${part + 10})`);
+      return [1, 2, 3].map(
+        (part) => `CREATE TABLE ${name}_${part} PARTITION OF ${name} FOR VALUES IN (${part}, ${part + 10})`,
+      );
     case 'range':
-      return [0, 1, 2].map((part) => `CREATE TABLE ${name}_${part} PARTITION OF ${name} FOR VALUES FROM (${part * 100}) TO (${part * 100 + 100})`);
+      return [0, 1, 2].map(
+        (part) =>
+          `CREATE TABLE ${name}_${part} PARTITION OF ${name} FOR VALUES FROM (${part * 100}) TO (${part * 100 + 100})`,
+      );
     case 'hash':
-      return [0, 1].map((part) => `CREATE TABLE ${name}_${part} PARTITION OF ${name} FOR VALUES WITH (MODULUS 2, REMAINDER ${part})`);
+      return [0, 1].map(
+        (part) => `CREATE TABLE ${name}_${part} PARTITION OF ${name} FOR VALUES WITH (MODULUS 2, REMAINDER ${part})`,
+      );
   }
 }
 
@@ -164,9 +197,16 @@ function triggersOf(name: string, { trigger, key, partition }: TableDraft): stri
     case 'audit':
       return make('AFTER INSERT OR UPDATE OR DELETE', `INSERT INTO audit (what) VALUES (TG_OP); RETURN NULL;`);
     case 'count':
-      return [`CREATE TABLE ${name}_n (n bigint NOT NULL)`, `INSERT INTO ${name}_n VALUES (0)`, ...make('AFTER INSERT', `UPDATE ${name}_n SET n = n + 1; RETURN NULL;`)];
+      return [
+        `CREATE TABLE ${name}_n (n bigint NOT NULL)`,
+        `INSERT INTO ${name}_n VALUES (0)`,
+        ...make('AFTER INSERT', `UPDATE ${name}_n SET n = n + 1; RETURN NULL;`),
+      ];
     case 'half':
-      return make('BEFORE INSERT', `IF abs(hashtext(NEW::text)) % 2 = 0 THEN RAISE EXCEPTION 'half'; END IF; RETURN NEW;`);
+      return make(
+        'BEFORE INSERT',
+        `IF abs(hashtext(NEW::text)) % 2 = 0 THEN RAISE EXCEPTION 'half'; END IF; RETURN NEW;`,
+      );
     case 'companion':
       if (partition !== 'none') return [];
       return [
