@@ -48,7 +48,7 @@ export function distinctSearch(
   const family = familyOf(draft.attribute.type, types);
   const longest = longestText(draft.attribute, types);
   const forms = [current, ...formsFor(family, longest)];
-  const type = plainType(draft, types as ReadonlyMap<number, Type>);
+  const type = plainType(draft, types);
   const table = quoteIdentifier(relation.name);
   const samples = forms.flatMap(({ recipe }) => ordinaryTexts(recipe, draft.label, context, ORDINALS));
   const singles =

@@ -186,7 +186,7 @@ class Learner {
       if (candidate.reference !== undefined && good.length > others.length / 2)
         return { lesson: candidate.reference, text: first!, isEnough: true };
       const isFormat = candidate.recipe !== undefined && good.length === candidate.texts.length;
-      return { lesson: lesson(isFormat ? candidate.recipe! : choice(good)), text: first!, isEnough: true };
+      return { lesson: lesson(isFormat ? candidate.recipe : choice(good)), text: first!, isEnough: true };
     }
     return progress === null ? null : { ...progress, isEnough: false };
   }
