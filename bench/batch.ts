@@ -3,12 +3,12 @@
  * same depth, in alternation: rows per second as ratios within one run.
  */
 import pg from 'pg';
+import { Lane } from '../src/lane/lane.js';
+import { parametersOf } from '../src/lane/messages/bind.js';
+import { play, SILENT } from '../src/lane/play.js';
+import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { connectCoordinator } from '../src/prepare/connect.js';
 import { prepare } from '../src/prepare/prepare.js';
-import { parametersOf } from '../src/lane/bind.js';
-import { CompiledPlan } from '../src/lane/compiled.js';
-import { Lane } from '../src/lane/lane.js';
-import { play, SILENT } from '../src/lane/play.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
 import { configFor, describeMachine, option, spread, startOurs, withServer } from './measure.js';

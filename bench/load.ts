@@ -7,9 +7,9 @@
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { startLoading } from '../src/bulk/coordinator.js';
+import { loadPlan } from '../src/plan/stages.js';
 import { connectCoordinator } from '../src/prepare/connect.js';
 import { prepare } from '../src/prepare/prepare.js';
-import { loadPlan } from '../src/plan/stages.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
 import { startWorkers, type Workers } from '../src/traffic/workers.js';

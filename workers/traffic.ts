@@ -1,6 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { CompiledPlan } from '../src/lane/compiled.js';
 import { Lane } from '../src/lane/lane.js';
+import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { split } from '../src/random/seed.js';
 import { Stream } from '../src/random/stream.js';
 import { Control } from '../src/traffic/control.js';

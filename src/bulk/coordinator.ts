@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { ConnectionSettings } from '../config/connection.js';
-import type { ClaimSet } from '../lane/claims.js';
+import type { ClaimSet } from '../lane/rows/claims.js';
 import type { Plan } from '../plan/plan.js';
 import type { LoadPlan } from '../plan/stages.js';
 import { Control } from '../traffic/control.js';

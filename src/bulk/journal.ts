@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { SetupError } from '../config/problem.js';
-import type { Effect } from '../lane/outcome.js';
+import type { Effect } from '../lane/messages/outcome.js';
 
 /** A transaction of one lane, written down before its COMMIT is sent: whether that came through the server knows. */
 export interface Entry {

@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { parametersOf } from '../lane/bind.js';
-import type { CompiledPlan } from '../lane/compiled.js';
 import type { Filling, Piece } from '../lane/filling.js';
-import type { Operation } from '../lane/operation.js';
-import { type Effect, reactionTo } from '../lane/outcome.js';
+import { parametersOf } from '../lane/messages/bind.js';
+import type { Operation } from '../lane/messages/operation.js';
+import { type Effect, reactionTo } from '../lane/messages/outcome.js';
+import type { CompiledPlan } from '../lane/rows/compiled.js';
 import type { LoadPlan, Stage } from '../plan/stages.js';
 import type { Control } from '../traffic/control.js';
 import type { CounterBlock } from '../traffic/counters.js';

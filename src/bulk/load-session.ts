@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
-import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/outcome.js';
+import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/messages/outcome.js';
 import { endBackend, statusOf } from '../traffic/recovery.js';
 import { connect } from '../traffic/session.js';
 import type { Entry, Journal } from './journal.js';

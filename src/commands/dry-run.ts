@@ -1,10 +1,10 @@
-import { parametersOf } from '../lane/bind.js';
-import type { Claims } from '../lane/claims.js';
-import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
-import type { Operation } from '../lane/operation.js';
+import { parametersOf } from '../lane/messages/bind.js';
+import type { Operation } from '../lane/messages/operation.js';
+import type { Transaction } from '../lane/messages/transaction.js';
 import { play, SILENT } from '../lane/play.js';
-import type { Transaction } from '../lane/transaction.js';
+import type { Claims } from '../lane/rows/claims.js';
+import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { quoted } from './explain.js';
 

@@ -1,12 +1,12 @@
 import { SetupError } from '../config/problem.js';
-import { parametersOf } from '../lane/bind.js';
-import type { ClaimSet } from '../lane/claims.js';
-import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
-import type { Operation, Statement } from '../lane/operation.js';
-import { isUntold } from '../lane/outcome.js';
+import { parametersOf } from '../lane/messages/bind.js';
+import type { Operation, Statement } from '../lane/messages/operation.js';
+import { isUntold } from '../lane/messages/outcome.js';
+import type { Member, Transaction } from '../lane/messages/transaction.js';
 import { play, SILENT } from '../lane/play.js';
-import type { Member, Transaction } from '../lane/transaction.js';
+import type { ClaimSet } from '../lane/rows/claims.js';
+import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 
 /** A lane and the number of one of its operations, both from 0: `1:42`. */

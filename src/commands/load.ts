@@ -6,7 +6,7 @@ import type { LoadEnd } from '../bulk/load-session.js';
 import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { type ClaimSet, PINNED } from '../lane/claims.js';
+import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
 import type { Plan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';

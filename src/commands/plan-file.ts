@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { SetupError } from '../config/problem.js';
-import type { ClaimSet, Claims } from '../lane/claims.js';
+import type { ClaimSet, Claims } from '../lane/rows/claims.js';
 import { GENERATOR_VERSION } from '../plan/build.js';
 import type { Plan } from '../plan/plan.js';
 

@@ -1,16 +1,16 @@
 import { CopySink } from '../datum/sink.js';
 import { split, splitNumber } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
-import { Circle } from './circle.js';
-import type { ClaimSet } from './claims.js';
-import type { CompiledPlan, OperationSeeds } from './compiled.js';
-import type { InsertContext } from './draft.js';
-import { Drafts } from './drafts.js';
-import { Operation } from './operation.js';
-import type { Effect } from './outcome.js';
+import { Operation } from './messages/operation.js';
+import type { Effect } from './messages/outcome.js';
 import { OwnedRows } from './owned.js';
-import { NOTHING_REQUIRED, Parents } from './parents.js';
-import { RowStore } from './row-store.js';
+import type { ClaimSet } from './rows/claims.js';
+import type { CompiledPlan, OperationSeeds } from './rows/compiled.js';
+import { NOTHING_REQUIRED, Parents } from './rows/parents.js';
+import { RowStore } from './rows/row-store.js';
+import { Circle } from './statements/circle.js';
+import type { InsertContext } from './statements/draft.js';
+import { Drafts } from './statements/drafts.js';
 
 /** Rows of one relation in COPY's text format. */
 export interface Piece {

@@ -1,17 +1,17 @@
 import type { OperationKind } from '../plan/plan.js';
-import { Chooser, type Surroundings } from './chooser.js';
-import type { ClaimSet } from './claims.js';
-import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
-import { Grouping } from './grouping.js';
-import { Mix } from './mix.js';
-import { Operation } from './operation.js';
-import { type Effect, MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './outcome.js';
+import { Chooser, type Surroundings } from './choice/chooser.js';
+import { Grouping } from './choice/grouping.js';
+import { Mix } from './choice/mix.js';
+import { shareOf } from './choice/shares.js';
+import { Operation } from './messages/operation.js';
+import { type Effect, MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './messages/outcome.js';
+import { type Member, Transaction } from './messages/transaction.js';
 import { OwnedRows } from './owned.js';
-import { RowStore } from './row-store.js';
-import type { Rows } from './rows.js';
+import type { ClaimSet } from './rows/claims.js';
+import { type CompiledPlan, type OperationSeeds, operationSeeds } from './rows/compiled.js';
+import { RowStore } from './rows/row-store.js';
 import { SampledRows } from './sampled.js';
-import { shareOf } from './shares.js';
-import { type Member, Transaction } from './transaction.js';
+import type { Rows } from './statements/rows.js';
 
 /** What the shell is to do next. */
 export type Step =

@@ -1,16 +1,16 @@
 import { BindSink } from '../datum/sink.js';
 import type { OperationKind } from '../plan/plan.js';
-import { endSync } from './bind.js';
-import type { CompiledPlan, OperationSeeds } from './compiled.js';
-import { type ConflictForm, Conflicts } from './conflicts.js';
-import { Deletions } from './deletions.js';
-import { Inserts } from './inserts.js';
-import { Blocks, type Operation, type Statement } from './operation.js';
-import type { Effect } from './outcome.js';
-import { Parents } from './parents.js';
-import type { RowStore } from './row-store.js';
-import type { Generated, Rows } from './rows.js';
-import { Updates } from './updates.js';
+import { endSync } from './messages/bind.js';
+import { Blocks, type Operation, type Statement } from './messages/operation.js';
+import type { Effect } from './messages/outcome.js';
+import type { CompiledPlan, OperationSeeds } from './rows/compiled.js';
+import { Parents } from './rows/parents.js';
+import type { RowStore } from './rows/row-store.js';
+import { type ConflictForm, Conflicts } from './statements/conflicts.js';
+import { Deletions } from './statements/deletions.js';
+import { Inserts } from './statements/inserts.js';
+import type { Generated, Rows } from './statements/rows.js';
+import { Updates } from './statements/updates.js';
 
 /** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
 export class OwnedRows implements Rows {

@@ -1,5 +1,5 @@
 import type { Lane } from './lane.js';
-import type { Transaction } from './transaction.js';
+import type { Transaction } from './messages/transaction.js';
 
 /** A lane's transactions without a database, each of them committed as intended. */
 export function* play(lane: Lane): Generator<Transaction, void> {

@@ -3,11 +3,11 @@ import { BindSink } from '../datum/sink.js';
 import type { ForeignKeyPlan, OperationKind, RelationPlan } from '../plan/plan.js';
 import { split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
-import { beginBind, endBind, endSync } from './bind.js';
-import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
-import { Blocks, type Operation } from './operation.js';
-import type { Generated, Rows } from './rows.js';
-import { Parameters, type Shape } from './shape.js';
+import { beginBind, endBind, endSync } from './messages/bind.js';
+import { Blocks, type Operation } from './messages/operation.js';
+import { Parameters, type Shape } from './messages/shape.js';
+import type { CompiledPlan, CompiledRelation, OperationSeeds } from './rows/compiled.js';
+import type { Generated, Rows } from './statements/rows.js';
 
 /* A sampled row may be referenced; so many are looked at to find some that are not. */
 const DELETE_CANDIDATES = 32;

@@ -1,4 +1,4 @@
-import { quoteIdentifier, type Type, type UniqueKey } from '../catalog/model.js';
+import { quoteIdentifier, type UniqueKey } from '../catalog/model.js';
 import { countOf, type Places } from '../constraint/regular.js';
 import type { SequenceForm } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';

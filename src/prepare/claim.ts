@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { type Relation, rowsOf } from '../catalog/model.js';
-import { type Claims, noClaims, PINNED } from '../lane/claims.js';
+import { type Claims, noClaims, PINNED } from '../lane/rows/claims.js';
 import type { Plan } from '../plan/plan.js';
 import { Collector } from './collector.js';
 import { probesFor } from './probes.js';

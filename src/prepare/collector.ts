@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import Cursor from 'pg-cursor';
 import { type ForeignKey, quoteIdentifier, quoteQualified, type Relation, rowsOf } from '../catalog/model.js';
-import { type Claims, NULL_TEXT, PINNED, tupleOf } from '../lane/claims.js';
+import { type Claims, NULL_TEXT, PINNED, tupleOf } from '../lane/rows/claims.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 import type { Source } from './probes.js';
 

@@ -1,5 +1,5 @@
 import { quoteIdentifier, type Relation } from '../catalog/model.js';
-import type { Operation } from '../lane/operation.js';
+import type { Operation } from '../lane/messages/operation.js';
 import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
 import type { Changes, Stage } from './stage.js';
 import { tryOperation, type Write } from './trial.js';

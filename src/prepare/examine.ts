@@ -4,10 +4,11 @@ import { introspect } from '../catalog/introspect.js';
 import type { Catalog, Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { type Claims, isClaimed } from '../lane/claims.js';
+import { choicesOf, shareOf } from '../lane/choice/shares.js';
+import { type Claims, isClaimed } from '../lane/rows/claims.js';
 import { CREATE_SYSTEM_ROWS } from '../lane/sampled.js';
-import { choicesOf, shareOf } from '../lane/shares.js';
 import { buildPlan, type Draft, type Seeds, shareOut } from '../plan/build.js';
+import { capacityFindings } from '../plan/capacity.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { withoutPresentKeys } from '../plan/demands.js';
 import { applyDistinct } from '../plan/distinct.js';
@@ -137,7 +138,12 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     catalog,
     plan,
     incarnation: await readIncarnation(client),
-    findings: findingsBehind([...draft.findings, ...rehearsed.findings], plan, unreached, claims),
+    findings: findingsBehind(
+      [...draft.findings, ...rehearsed.findings, ...capacityFindings(plan)],
+      plan,
+      unreached,
+      claims,
+    ),
     notes: draft.notes,
     relations: draft.relations,
     lacking,

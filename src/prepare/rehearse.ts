@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Catalog, Relation } from '../catalog/model.js';
 import { readTriggerText } from '../catalog/trigger-text.js';
-import type { Claims } from '../lane/claims.js';
+import type { Claims } from '../lane/rows/claims.js';
 import type { Draft } from '../plan/build.js';
 import type { Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
 import { effectsOf, isCompanion, whereabouts } from './effects.js';

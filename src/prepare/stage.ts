@@ -1,12 +1,12 @@
 import pg from 'pg';
 import { SetupError } from '../config/problem.js';
-import type { Claims } from '../lane/claims.js';
-import { CompiledPlan } from '../lane/compiled.js';
-import type { Operation } from '../lane/operation.js';
-import type { Outcome } from '../lane/outcome.js';
+import type { Operation } from '../lane/messages/operation.js';
+import type { Outcome } from '../lane/messages/outcome.js';
+import { Transaction } from '../lane/messages/transaction.js';
 import { OwnedRows } from '../lane/owned.js';
-import { RowStore } from '../lane/row-store.js';
-import { Transaction } from '../lane/transaction.js';
+import type { Claims } from '../lane/rows/claims.js';
+import { CompiledPlan } from '../lane/rows/compiled.js';
+import { RowStore } from '../lane/rows/row-store.js';
 import type { Plan } from '../plan/plan.js';
 import { LaneSession, refusedBy } from '../traffic/lane-session.js';
 

@@ -1,6 +1,6 @@
-import { operationSeeds } from '../lane/compiled.js';
-import { Operation } from '../lane/operation.js';
-import { type Effect, reactionTo } from '../lane/outcome.js';
+import { Operation } from '../lane/messages/operation.js';
+import { type Effect, reactionTo } from '../lane/messages/outcome.js';
+import { operationSeeds } from '../lane/rows/compiled.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import type { Stage } from './stage.js';
 

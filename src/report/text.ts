@@ -78,7 +78,10 @@ function tableRows(summary: Summary): string[][] {
       ]);
     }
   }
-  for (const [name, { cascaded }] of entries.slice(0, MOST_TABLES)) {
+  for (const [name, { cascaded, substituted, by_trigger: byTrigger }] of entries.slice(0, MOST_TABLES)) {
+    if (byTrigger !== 0)
+      rows.push([name, 'by triggers', '', byTrigger === null ? 'not known' : number(byTrigger), '', '', '']);
+    if (substituted > 0) rows.push([name, 'drawn, done as another', number(substituted), '', '', '', '']);
     for (const kind of ['update', 'delete'] as const) {
       if (cascaded[kind] > 0) rows.push([name, `${kind} by cascade`, '', number(cascaded[kind]), '', '', '']);
     }

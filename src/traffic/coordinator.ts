@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { MessageChannel } from 'node:worker_threads';
 import type { ConnectionSettings } from '../config/connection.js';
-import type { Claims } from '../lane/claims.js';
-import { CompiledPlan } from '../lane/compiled.js';
 import { Lane } from '../lane/lane.js';
+import type { Transaction } from '../lane/messages/transaction.js';
 import { SILENT } from '../lane/play.js';
-import type { Transaction } from '../lane/transaction.js';
+import type { Claims } from '../lane/rows/claims.js';
+import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { Plan } from '../plan/plan.js';
 import { Control } from './control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';

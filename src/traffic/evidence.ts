@@ -1,9 +1,9 @@
-import { parametersOf } from '../lane/bind.js';
-import type { CompiledPlan } from '../lane/compiled.js';
-import type { Statement } from '../lane/operation.js';
-import { isUntold } from '../lane/outcome.js';
+import { parametersOf } from '../lane/messages/bind.js';
+import type { Statement } from '../lane/messages/operation.js';
+import { isUntold } from '../lane/messages/outcome.js';
+import { nameOf, Parameters, whereRow } from '../lane/messages/shape.js';
+import type { CompiledPlan } from '../lane/rows/compiled.js';
 import { isListed } from '../lane/sampled.js';
-import { nameOf, Parameters, whereRow } from '../lane/shape.js';
 import type { RelationPlan } from '../plan/plan.js';
 
 /** A question whose answer shows a statement's effect: rows as its RETURNING would have read them; of a DELETE, the row. */

@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
-import type { CompiledPlan } from '../lane/compiled.js';
 import type { Lane } from '../lane/lane.js';
-import type { Outcome } from '../lane/outcome.js';
-import type { Transaction } from '../lane/transaction.js';
+import type { Outcome } from '../lane/messages/outcome.js';
+import type { Transaction } from '../lane/messages/transaction.js';
+import type { CompiledPlan } from '../lane/rows/compiled.js';
 import type { Control } from './control.js';
 import type { CounterBlock } from './counters.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';

@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import { nameOffset, STATEMENT_NAME_LENGTH } from '../lane/bind.js';
-import type { Outcome } from '../lane/outcome.js';
-import type { Shape } from '../lane/shape.js';
-import type { Execution, Transaction } from '../lane/transaction.js';
+import { nameOffset, STATEMENT_NAME_LENGTH } from '../lane/messages/bind.js';
+import type { Outcome } from '../lane/messages/outcome.js';
+import type { Shape } from '../lane/messages/shape.js';
+import type { Execution, Transaction } from '../lane/messages/transaction.js';
 import {
   BARE,
   ControlQuery,

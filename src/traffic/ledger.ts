@@ -1,5 +1,5 @@
 import type { Ledger, Result, Retry } from '../lane/lane.js';
-import type { Operation } from '../lane/operation.js';
+import type { Operation } from '../lane/messages/operation.js';
 import type { OperationKind } from '../plan/plan.js';
 import type { CounterBlock } from './counters.js';
 

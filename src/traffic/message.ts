@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Claims } from '../lane/claims.js';
+import type { Claims } from '../lane/rows/claims.js';
 import type { Plan } from '../plan/plan.js';
 import type { LaneEnd, LaneSettings } from './lane-loop.js';
 import type { Pacing } from './pacer.js';

@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { BindSink } from '../datum/sink.js';
-import { beginBind, endBind, endSync } from '../lane/bind.js';
-import type { Effect } from '../lane/outcome.js';
-import { CONTROL } from '../lane/shape.js';
-import type { Execution } from '../lane/transaction.js';
+import { beginBind, endBind, endSync } from '../lane/messages/bind.js';
+import type { Effect } from '../lane/messages/outcome.js';
+import { CONTROL } from '../lane/messages/shape.js';
+import type { Execution } from '../lane/messages/transaction.js';
 
 /** The wire, as pg's client hands it to a query that it submits. */
 export interface Wire {

@@ -1,8 +1,8 @@
 import pg from 'pg';
-import type { CompiledPlan } from '../lane/compiled.js';
-import type { Operation, Statement } from '../lane/operation.js';
-import type { Effect, Outcome } from '../lane/outcome.js';
-import type { Transaction } from '../lane/transaction.js';
+import type { Operation, Statement } from '../lane/messages/operation.js';
+import type { Effect, Outcome } from '../lane/messages/outcome.js';
+import type { Transaction } from '../lane/messages/transaction.js';
+import type { CompiledPlan } from '../lane/rows/compiled.js';
 import { type Look, lookFor, placeOf } from './evidence.js';
 
 /** What became of a transaction whose answer was lost. */

@@ -4,7 +4,7 @@ import type { Catalog } from '../../src/catalog/model.js';
 import { Writers } from '../../src/datum/compile.js';
 import { Pools } from '../../src/datum/pool.js';
 import { BindSink } from '../../src/datum/sink.js';
-import { CompiledColumn } from '../../src/lane/compiled.js';
+import { CompiledColumn } from '../../src/lane/rows/compiled.js';
 import { recipeForType } from '../../src/plan/recipe-for.js';
 import { uniqueRecipeFor } from '../../src/plan/sequence-for.js';
 import { seedOf, splitNumber } from '../../src/random/seed.js';

@@ -119,22 +119,9 @@ function tableSql(tables: readonly TableDraft[], index: number): string[] {
     shared === undefined
       ? KEY_SQL[draft.key]
       : `id bigint PRIMARY KEY REFERENCES ${nameOf(shared)} (id) ON DELETE CASCADE`;
-  const references = parents.map(({ to, kind }, at) => {
-    const type = KEY_TYPE[tables[to]!.key];
-    const target = `REFERENCES ${nameOf(to)} (id)`;
-    switch (kind) {
-      case 'needed':
-        return `p${at} ${type} NOT NULL ${target}`;
-      case 'nullable':
-        return `p${at} ${type} ${target}`;
-      case 'unique':
-        return `p${at} ${type} NOT NULL ${isParted ? '' : 'UNIQUE'} ${target}`;
-      case 'cascade':
-        return `p${at} ${type} NOT NULL ${target} ON DELETE CASCADE`;
-      case 'set null':
-        return `p${at} ${type} ${target} ON DELETE SET NULL`;
-    }
-  });
+  const references = parents.map(({ to, kind }, at) =>
+    referenceSql(`p${at} ${KEY_TYPE[tables[to]!.key]}`, `REFERENCES ${nameOf(to)} (id)`, kind, isParted),
+  );
   const columns = draft.columns.map((sql, at) => `c${at} ${sql.replaceAll(/\bc\b(?=[ )])/g, `c${at}`)}`);
   const code =
     draft.unique === 'code' && !isParted ? ["code char(6) NOT NULL UNIQUE CHECK (code ~ '^[0-9a-f]{6}$')"] : [];
@@ -155,6 +142,21 @@ function tableSql(tables: readonly TableDraft[], index: number): string[] {
     ...triggersOf(name, draft),
     ...rowsOf(name, draft, shared !== undefined || parents.length > 0 || isParted),
   ];
+}
+
+function referenceSql(column: string, target: string, kind: (typeof REFERENCES)[number], isParted: boolean): string {
+  switch (kind) {
+    case 'needed':
+      return `${column} NOT NULL ${target}`;
+    case 'nullable':
+      return `${column} ${target}`;
+    case 'unique':
+      return `${column} NOT NULL ${isParted ? '' : 'UNIQUE'} ${target}`;
+    case 'cascade':
+      return `${column} NOT NULL ${target} ON DELETE CASCADE`;
+    case 'set null':
+      return `${column} ${target} ON DELETE SET NULL`;
+  }
 }
 
 function partitionsOf(name: string, partition: TableDraft['partition']): string[] {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { transcript } from '../../src/commands/dry-run.js';
 import { parseConfig } from '../../src/config/load.js';
-import { parametersOf } from '../../src/lane/bind.js';
-import type { ClaimSet } from '../../src/lane/claims.js';
-import { CompiledPlan } from '../../src/lane/compiled.js';
 import { Lane } from '../../src/lane/lane.js';
+import { parametersOf } from '../../src/lane/messages/bind.js';
 import { play, SILENT } from '../../src/lane/play.js';
+import type { ClaimSet } from '../../src/lane/rows/claims.js';
+import { CompiledPlan } from '../../src/lane/rows/compiled.js';
 import { GENERATOR_VERSION } from '../../src/plan/build.js';
 import type { Plan } from '../../src/plan/plan.js';
 import { prepare } from '../../src/prepare/prepare.js';

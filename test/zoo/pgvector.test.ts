@@ -3,10 +3,10 @@ import { vector } from '@electric-sql/pglite-pgvector';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
-import { parametersOf } from '../../src/lane/bind.js';
-import { CompiledPlan } from '../../src/lane/compiled.js';
 import { Lane } from '../../src/lane/lane.js';
+import { parametersOf } from '../../src/lane/messages/bind.js';
 import { play, SILENT } from '../../src/lane/play.js';
+import { CompiledPlan } from '../../src/lane/rows/compiled.js';
 import { prepare } from '../../src/prepare/prepare.js';
 
 /*

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { Mix } from '../../src/lane/mix.js';
-import type { Choice } from '../../src/plan/plan.js';
-import { seedOf, split } from '../../src/random/seed.js';
+import { Mix } from '../../../src/lane/choice/mix.js';
+import type { Choice } from '../../../src/plan/plan.js';
+import { seedOf, split } from '../../../src/random/seed.js';
 
 const LANES = 8;
 

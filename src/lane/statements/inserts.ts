@@ -1,14 +1,14 @@
-import type { BindSink } from '../datum/sink.js';
-import { split } from '../random/seed.js';
-import { beginBind, endBind } from './bind.js';
+import type { BindSink } from '../../datum/sink.js';
+import { split } from '../../random/seed.js';
+import { beginBind, endBind } from '../messages/bind.js';
+import type { Operation } from '../messages/operation.js';
+import { maxRowsPerInsert } from '../messages/shape.js';
+import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
+import { NOTHING_REQUIRED, type Parents } from '../rows/parents.js';
+import type { RowStore } from '../rows/row-store.js';
 import { Circle } from './circle.js';
-import type { CompiledPlan, OperationSeeds } from './compiled.js';
 import type { InsertContext, RowDraft } from './draft.js';
 import { Drafts, type ParentSource, type WantedParent } from './drafts.js';
-import type { Operation } from './operation.js';
-import { NOTHING_REQUIRED, type Parents } from './parents.js';
-import type { RowStore } from './row-store.js';
-import { maxRowsPerInsert } from './shape.js';
 
 /* Rows that one operation brings along, and how deep they may lie. */
 const MOST_BROUGHT = 64;

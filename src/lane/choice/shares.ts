@@ -1,5 +1,5 @@
-import type { Choice, Plan } from '../plan/plan.js';
-import { type ClaimSet, PINNED } from './claims.js';
+import type { Choice, Plan } from '../../plan/plan.js';
+import { type ClaimSet, PINNED } from '../rows/claims.js';
 
 /** What a lane draws from. */
 export interface Share {

@@ -1,6 +1,6 @@
-import type { OperationSeeds } from './compiled.js';
-import type { Operation } from './operation.js';
-import type { Required } from './row-store.js';
+import type { Operation } from '../messages/operation.js';
+import type { OperationSeeds } from '../rows/compiled.js';
+import type { Required } from '../rows/row-store.js';
 
 /** A row that an INSERT is to write: what is decided of it before its bytes are. */
 export interface RowDraft {

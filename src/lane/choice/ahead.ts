@@ -1,4 +1,4 @@
-import type { Choice, OperationKind } from '../plan/plan.js';
+import type { Choice, OperationKind } from '../../plan/plan.js';
 
 /* Draws that wait are looked at from the longest waiting on, so many at a time. */
 const LOOKED_AT = 4;

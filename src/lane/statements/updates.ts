@@ -1,15 +1,15 @@
-import { BindSink } from '../datum/sink.js';
-import { split } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
-import { Zipf } from '../random/zipf.js';
-import { beginBind, endBind } from './bind.js';
-import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import { BindSink } from '../../datum/sink.js';
+import { split } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
+import { Zipf } from '../../random/zipf.js';
+import { beginBind, endBind } from '../messages/bind.js';
+import type { Operation } from '../messages/operation.js';
+import type { Shape } from '../messages/shape.js';
+import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
+import { NO_PARENT } from '../rows/keyspace.js';
+import { NOTHING_REQUIRED, type Parents } from '../rows/parents.js';
+import { lastText, type RowStore } from '../rows/row-store.js';
 import type { Inserts } from './inserts.js';
-import { NO_PARENT } from './keyspace.js';
-import type { Operation } from './operation.js';
-import { NOTHING_REQUIRED, type Parents } from './parents.js';
-import { lastText, type RowStore } from './row-store.js';
-import type { Shape } from './shape.js';
 
 /** One row to update, and what with. */
 export interface RowUpdate {

@@ -1,14 +1,14 @@
-import { holds } from '../constraint/guard.js';
-import { Writers } from '../datum/compile.js';
-import { Pools } from '../datum/pool.js';
-import { isPlain, usesFakerSeed } from '../datum/recipe.js';
-import type { TupleSink } from '../datum/sink.js';
-import type { Writer } from '../datum/writer.js';
-import { AMPLE_CAPACITY } from '../plan/keys.js';
-import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../plan/plan.js';
-import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
-import { Shapes } from './shape.js';
+import { holds } from '../../constraint/guard.js';
+import { Writers } from '../../datum/compile.js';
+import { Pools } from '../../datum/pool.js';
+import { isPlain, usesFakerSeed } from '../../datum/recipe.js';
+import type { TupleSink } from '../../datum/sink.js';
+import type { Writer } from '../../datum/writer.js';
+import { AMPLE_CAPACITY } from '../../plan/keys.js';
+import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../../plan/plan.js';
+import { type Seed, seedOf, split, splitNumber } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
+import { Shapes } from '../messages/shape.js';
 
 /** The two seeds that one attempt at an operation draws from. */
 export interface OperationSeeds {

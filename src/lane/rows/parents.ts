@@ -1,7 +1,7 @@
-import type { TupleSink } from '../datum/sink.js';
-import type { ForeignKeyPlan } from '../plan/plan.js';
-import { split } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
+import type { TupleSink } from '../../datum/sink.js';
+import type { ForeignKeyPlan } from '../../plan/plan.js';
+import { split } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './compiled.js';
 import { NO_PARENT, PINNED_BASE } from './keyspace.js';
 import { keyOf, type Required, type RowStore } from './row-store.js';

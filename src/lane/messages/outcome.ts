@@ -1,4 +1,4 @@
-import type { OperationKind } from '../plan/plan.js';
+import type { OperationKind } from '../../plan/plan.js';
 
 /** What an operation's statements did. */
 export interface Effect {

@@ -1,8 +1,8 @@
-import type { TransactionPlan } from '../plan/plan.js';
-import { type Seed, split } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
-import type { Operation } from './operation.js';
-import { type Member, Transaction } from './transaction.js';
+import type { TransactionPlan } from '../../plan/plan.js';
+import { type Seed, split } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
+import type { Operation } from '../messages/operation.js';
+import { type Member, Transaction } from '../messages/transaction.js';
 
 /* Of the savepoints: rolled back, so that both ends of one are seen alike. */
 const ROLLED_BACK = 0.5;

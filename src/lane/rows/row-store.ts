@@ -1,5 +1,5 @@
-import { BindSink, type TupleSink } from '../datum/sink.js';
-import type { ForeignKeyPlan } from '../plan/plan.js';
+import { BindSink, type TupleSink } from '../../datum/sink.js';
+import type { ForeignKeyPlan } from '../../plan/plan.js';
 import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
 import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';

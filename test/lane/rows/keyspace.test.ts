@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Keyspace } from '../../src/lane/keyspace.js';
-import { DenseSet } from '../../src/lane/slots.js';
+import { Keyspace } from '../../../src/lane/rows/keyspace.js';
+import { DenseSet } from '../../../src/lane/rows/slots.js';
 
 describe('a dense set', () => {
   it('holds what a set holds, and every member at one position', () => {

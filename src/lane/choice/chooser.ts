@@ -1,10 +1,10 @@
-import { type Choice, OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
+import { type Choice, OPERATION_KINDS, type OperationKind } from '../../plan/plan.js';
+import { Operation } from '../messages/operation.js';
+import { type CompiledPlan, type OperationSeeds, operationSeeds } from '../rows/compiled.js';
+import type { Rows } from '../statements/rows.js';
 import { Ahead } from './ahead.js';
-import { type CompiledPlan, type OperationSeeds, operationSeeds } from './compiled.js';
 import type { Grouping } from './grouping.js';
 import type { Mix } from './mix.js';
-import { Operation } from './operation.js';
-import type { Rows } from './rows.js';
 
 /* Other choices that are drawn before all are tried in order. */
 const REDRAWS = 16;

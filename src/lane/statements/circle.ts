@@ -1,7 +1,7 @@
-import type { ForeignKeyPlan } from '../plan/plan.js';
-import type { CompiledPlan } from './compiled.js';
+import type { ForeignKeyPlan } from '../../plan/plan.js';
+import type { CompiledPlan } from '../rows/compiled.js';
+import type { Required, RowStore } from '../rows/row-store.js';
 import type { InsertContext, RowDraft } from './draft.js';
-import type { Required, RowStore } from './row-store.js';
 
 /** Rows that wait for a row they reference: that is being drafted further out, and they go into one statement with it. */
 interface Waiting {

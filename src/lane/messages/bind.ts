@@ -1,4 +1,4 @@
-import type { BindSink } from '../datum/sink.js';
+import type { BindSink } from '../../datum/sink.js';
 
 /** Statement names have a fixed length, so that a session can write its own over them. */
 export const STATEMENT_NAME_LENGTH = 8;

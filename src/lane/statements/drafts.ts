@@ -1,13 +1,13 @@
-import { BindSink, type TupleSink } from '../datum/sink.js';
-import type { ForeignKeyPlan } from '../plan/plan.js';
-import { partOf, split } from '../random/seed.js';
+import { BindSink, type TupleSink } from '../../datum/sink.js';
+import type { ForeignKeyPlan } from '../../plan/plan.js';
+import { partOf, split } from '../../random/seed.js';
+import { tupleOf } from '../rows/claims.js';
+import type { CompiledPlan, CompiledRelation } from '../rows/compiled.js';
+import { KEPT_NULL, NO_PARENT } from '../rows/keyspace.js';
+import type { Parents } from '../rows/parents.js';
+import { lastText, type Required, type RowStore } from '../rows/row-store.js';
 import type { Circle } from './circle.js';
-import { tupleOf } from './claims.js';
-import type { CompiledPlan, CompiledRelation } from './compiled.js';
 import type { InsertContext, RowDraft } from './draft.js';
-import { KEPT_NULL, NO_PARENT } from './keyspace.js';
-import type { Parents } from './parents.js';
-import { lastText, type Required, type RowStore } from './row-store.js';
 
 /* Tries of one row: by chance, and then one combination of parents after the other; in bulk, where most of them may be taken, more of these. */
 const CHANCE_TRIES = 16;

@@ -1,4 +1,4 @@
-import type { Plan, RelationPlan } from '../plan/plan.js';
+import type { Plan, RelationPlan } from '../../plan/plan.js';
 
 /** A statement's text, prepared once per connection. */
 export interface Shape {

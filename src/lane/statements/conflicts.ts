@@ -1,13 +1,13 @@
-import type { ConflictPlan, OperationKind } from '../plan/plan.js';
-import { split } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
-import { parametersOf } from './bind.js';
-import type { CompiledPlan, OperationSeeds } from './compiled.js';
+import type { ConflictPlan, OperationKind } from '../../plan/plan.js';
+import { split } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
+import { parametersOf } from '../messages/bind.js';
+import type { Operation, Statement } from '../messages/operation.js';
+import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
+import type { RowStore } from '../rows/row-store.js';
+import type { DenseSet } from '../rows/slots.js';
 import type { Deletions } from './deletions.js';
 import type { Inserts } from './inserts.js';
-import type { Operation, Statement } from './operation.js';
-import type { RowStore } from './row-store.js';
-import type { DenseSet } from './slots.js';
 import type { Updates } from './updates.js';
 
 /** How a unique value goes from one row to another. */

@@ -1,8 +1,8 @@
-import type { OperationKind } from '../plan/plan.js';
-import type { OperationSeeds } from './compiled.js';
+import type { OperationKind } from '../../plan/plan.js';
+import type { Operation } from '../messages/operation.js';
+import type { Effect } from '../messages/outcome.js';
+import type { OperationSeeds } from '../rows/compiled.js';
 import type { ConflictForm } from './conflicts.js';
-import type { Operation } from './operation.js';
-import type { Effect } from './outcome.js';
 
 /** `busy`: a row that must be this one is in flight, and comes back with an outcome. */
 export type Generated = 'written' | 'impossible' | 'busy';

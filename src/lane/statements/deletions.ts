@@ -1,10 +1,10 @@
-import type { BindSink } from '../datum/sink.js';
-import { split } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
-import { beginBind, endBind } from './bind.js';
-import type { CompiledPlan, OperationSeeds } from './compiled.js';
-import type { Cascade, Operation, RowRef } from './operation.js';
-import type { RowStore } from './row-store.js';
+import type { BindSink } from '../../datum/sink.js';
+import { split } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
+import { beginBind, endBind } from '../messages/bind.js';
+import type { Cascade, Operation, RowRef } from '../messages/operation.js';
+import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
+import type { RowStore } from '../rows/row-store.js';
 
 /* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
 const CASCADE_SHARE = 0.25;

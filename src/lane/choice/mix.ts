@@ -1,7 +1,7 @@
-import type { Choice } from '../plan/plan.js';
-import { cumulate, indexAt, permute } from '../random/choice.js';
-import { type Seed, split, splitNumber } from '../random/seed.js';
-import { Stream } from '../random/stream.js';
+import type { Choice } from '../../plan/plan.js';
+import { cumulate, indexAt, permute } from '../../random/choice.js';
+import { type Seed, split, splitNumber } from '../../random/seed.js';
+import { Stream } from '../../random/stream.js';
 import { choicesOf, type Share } from './shares.js';
 
 const BLOCK = 128;

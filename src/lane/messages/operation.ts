@@ -1,5 +1,5 @@
-import type { BindSink } from '../datum/sink.js';
-import type { OperationKind } from '../plan/plan.js';
+import type { BindSink } from '../../datum/sink.js';
+import type { OperationKind } from '../../plan/plan.js';
 import type { Shape } from './shape.js';
 
 /** A row by its relation and slot. */
