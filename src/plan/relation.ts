@@ -1,110 +1,64 @@
 import { columnsOf } from '../catalog/expression.js';
-import {
-  type Catalog,
-  type ForeignKey,
-  labelOf,
-  quoteIdentifier,
-  quoteQualified,
-  type Relation,
-  rowsOf,
-} from '../catalog/model.js';
-import type { Config } from '../config/load.js';
+import { type ForeignKey, labelOf, quoteIdentifier, quoteQualified, type Relation, rowsOf } from '../catalog/model.js';
 import { didYouMean } from '../config/nearest.js';
-import type { Problem } from '../config/problem.js';
-import { type Condition, conditionsOn, neverNull, restrictionsOf } from '../constraint/restriction.js';
+import type { Condition } from '../constraint/restriction.js';
 import { isTotal } from '../constraint/total.js';
-import type { Writers } from '../datum/compile.js';
-import type { Seed } from '../random/seed.js';
-import { type ColumnDraft, draftColumns, isComputedDefault, isNotNullDomain } from './column.js';
+import { type ColumnDraft, isComputedDefault } from './column.js';
 import { conflictKeys, reusesKey } from './conflict-keys.js';
-import { type ConstraintNote, constraintNotes } from './constraint-notes.js';
-import { type DistinctSearch, distinctSearch } from './distinct.js';
-import { mayBecomeNull, planForeignKey } from './foreign-keys.js';
-import { draftKeys, draftMark, identifyingColumns, isTight, type KeyDraft } from './keys.js';
-import type { ColumnPlan, Finding, ForeignKeyPlan, IncomingKey, OperationKind, RelationPlan } from './plan.js';
-import { fitRow } from './row-width.js';
+import { constraintNotes } from './constraint-notes.js';
+import type { Context } from './context.js';
+import { distinctSearch } from './distinct.js';
+import { mayBecomeNull } from './foreign-keys.js';
+import { draftKeys, draftMark, type KeyDraft } from './keys.js';
+import type { ColumnPlan, Finding, ForeignKeyPlan, Guard, IncomingKey, OperationKind, RelationPlan } from './plan.js';
+import { type ReadRelation, readRelation } from './read-relation.js';
 import { readable, type Search, searchesFor } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor } from './target.js';
 import { updateGroups, updateSets } from './update-sets.js';
 
-/** What the database must still be asked before a plan is whole: see `watermark.ts`. */
-export interface OrdinalColumn {
-  readonly relation: number;
-  readonly column: number;
-  readonly unique: UniqueRecipe;
-}
-
-/** What the plans of all relations share, and what they add to. */
-export interface Context {
-  readonly config: Config;
-  readonly catalog: Catalog;
-  readonly seed: Seed;
-  readonly relations: readonly Relation[];
-  readonly indexOf: ReadonlyMap<string, number>;
-  readonly targeted: ReadonlySet<Relation>;
-  readonly findings: Finding[];
-  readonly problems: Problem[];
-  readonly ordinals: OrdinalColumn[];
-  readonly searches: Search[];
-  readonly distincts: DistinctSearch[];
-  readonly notes: ConstraintNote[];
-  /** For samples of recipes, to be tried on the server. */
-  readonly writers: Writers;
-  /** Sets of columns for UPDATE, per table. */
-  readonly sets: number;
-  /** True where lanes own their rows. */
-  readonly owned: boolean;
-}
-
-/** Everything about one relation that can be decided without its rows. */
+/** Everything about one relation that can be decided without its rows: a stage for each kind of decision. */
 export function planRelation(given: Relation, index: number, context: Context): RelationPlan {
-  const { config, catalog } = context;
-  const stated = conditionsOn(given, catalog.types);
-  const relation = withoutRefusedNulls(given, stated, catalog);
-  const label = labelOf(relation);
-  const isTargeted = context.targeted.has(given);
-  const findings: Finding[] = [];
-  const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
-  const conditions = [
-    ...stated,
-    ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, through: [], computed: false })),
-  ];
-  const { byColumn, unsolved, ranged } = restrictionsOf(conditions);
-  const columns = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
-  const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
-  const foreignKeys = isTargeted
-    ? relation.foreignKeys.flatMap((key) =>
-        planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
-      )
-    : [];
-  const foreignColumns = new Map(
-    foreignKeys.flatMap((key, position) => key.columns.map((column) => [column, position] as const)),
-  );
-
-  const key = identifyingColumns(relation, columns);
-  const referenced = new Set(
-    relation.referencedBy
-      .filter((incoming) => context.indexOf.has(labelOf(incoming.referencing)))
-      .flatMap((incoming) => incoming.referencedColumns.map((name) => columnIndex.get(name)!)),
-  );
-  const held = relation.referencedBy.flatMap(({ referencedColumns }) =>
-    referencedColumns.map((name) => columnIndex.get(name)!),
-  );
-  const limited = new Map<string, 'searched' | 'ranged'>();
-  for (const condition of unsolved) {
-    for (const name of columnsOf(condition.expression))
-      if (limited.get(name) !== 'searched') limited.set(name, ranged.has(condition) ? 'ranged' : 'searched');
+  const read = readRelation(given, context);
+  const numbered = numberRows(read, context);
+  if (read.isTargeted)
+    for (const [column, unique] of numbered.ordinals)
+      if (column !== numbered.mark) context.ordinals.push({ relation: index, column, unique });
+  const planned = planColumns(read, numbered);
+  const tied = tieColumns(read, numbered, { planned, index }, context);
+  const updates = planUpdates(read, numbered, { planned, tied }, context);
+  const findings = read.isTargeted ? findingsOf(read, numbered, tied, updates) : [];
+  context.findings.push(...findings);
+  if (read.isTargeted) {
+    const { label, relation, escaped, foreignKeys, conditions } = read;
+    const { keys } = numbered;
+    context.notes.push(
+      ...constraintNotes({ label, relation, columns: planned, keys, escaped, foreignKeys, conditions, ...tied }),
+    );
   }
+  return assemble(read, numbered, { planned, tied, updates, findings }, context);
+}
+
+/** How rows differ: columns that are a function of the ordinal, how many there are, and the mark of a table without a key. */
+interface NumberedRows {
+  readonly keys: KeyDraft;
+  /** −1: none. */
+  readonly mark: number;
+  readonly ordinals: ReadonlyMap<number, UniqueRecipe>;
+  readonly capacity: number;
+}
+
+function numberRows(read: ReadRelation, { config, catalog, owned }: Context): NumberedRows {
+  const { relation, columns, foreignColumns, key, escaped, limited, unsolved, isTargeted } = read;
+  const { min_col_size_bytes: minBytes } = config.generator;
   const keys = draftKeys(
     { ...relation, uniqueKeys: relation.uniqueKeys.filter((candidate) => !escaped.includes(candidate)) },
     columns,
     (column) => foreignColumns.has(column),
     (name) => limited.get(name) ?? null,
     catalog,
-    config.generator.min_col_size_bytes,
+    minBytes,
   );
-  const { tracked, pairs } = keys;
   const isNamed = key.length > 0 && key.every((position) => columns[position]!.source !== 'server');
   const decided = new Set([
     ...[...unsolved, ...relation.computed].flatMap(({ expression }) => columnsOf(expression)),
@@ -112,30 +66,28 @@ export function planRelation(given: Relation, index: number, context: Context): 
     ...(relation.partitioning?.columns ?? []),
   ]);
   const isFree = (column: number) =>
-    !foreignColumns.has(column) && !decided.has(columns[column]!.name) && !pairs.flat().includes(column);
+    !foreignColumns.has(column) && !decided.has(columns[column]!.name) && !keys.pairs.flat().includes(column);
   const marked =
-    isTargeted && context.owned && !isNamed && !relation.reacts
-      ? draftMark(columns, isFree, catalog, config.generator.min_col_size_bytes)
-      : undefined;
-  const mark = marked?.column ?? -1;
+    isTargeted && owned && !isNamed && !relation.reacts ? draftMark(columns, isFree, catalog, minBytes) : undefined;
   // Rows that stand there already are told apart by their age: nothing need be asked of them.
   const ordinals =
     marked === undefined ? keys.ordinals : new Map([...keys.ordinals, [marked.column, marked.unique] as const]);
-  let capacity = keys.isSingle ? 1 : Number.MAX_SAFE_INTEGER;
-  if (isTargeted) {
-    for (const [column, unique] of ordinals) {
-      if (column !== mark) context.ordinals.push({ relation: index, column, unique });
-      capacity = Math.min(capacity, unique.capacity);
-    }
-  }
+  const capacities = isTargeted ? [...ordinals.values()].map(({ capacity }) => capacity) : [];
+  const capacity = Math.min(keys.isSingle ? 1 : Number.MAX_SAFE_INTEGER, ...capacities);
+  return { keys, mark: marked?.column ?? -1, ordinals, capacity };
+}
 
-  const planned = columns.map((column, position): ColumnPlan => {
+function planColumns(
+  { columns, key, referenced, foreignColumns }: ReadRelation,
+  { keys, mark, ordinals }: NumberedRows,
+): ColumnPlan[] {
+  const ends = new Set(keys.pairs.flat());
+  const tracked = new Set(keys.tracked.flat());
+  return columns.map((column, position): ColumnPlan => {
     const ordinal = ordinals.get(position);
     const fixed = key.includes(position) || referenced.has(position) || position === mark;
-    // A range that lacks an end would overlap all others.
-    const nullRatio = fixed || pairs.flat().includes(position) ? 0 : column.nullRatio;
     const isForeign = foreignColumns.has(position);
-    const isPlain = !isForeign && ordinal === undefined && !fixed;
+    const isPlain = !isForeign && ordinal === undefined && !fixed && !tracked.has(position);
     return {
       name: column.name,
       sql: column.sql,
@@ -144,125 +96,166 @@ export function planRelation(given: Relation, index: number, context: Context): 
       recipe: isForeign ? column.recipe : (ordinal?.recipe ?? column.recipe),
       source: isForeign ? 'foreign' : ordinal === undefined ? column.source : 'ordinal',
       salt: column.salt,
-      nullRatio,
-      edges: isPlain && !tracked.some((members) => members.includes(position)) ? column.edges : NO_EDGES,
+      // A range that lacks an end would overlap all others.
+      nullRatio: fixed || ends.has(position) ? 0 : column.nullRatio,
+      edges: isPlain ? column.edges : NO_EDGES,
       edgeRatio: column.edgeRatio,
     };
   });
+}
 
-  const insertColumns = [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
-  const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
-  const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
+/** Columns that conditions tie together, and conditions that nothing of ours can meet. */
+interface TiedColumns {
+  readonly searches: readonly Search[];
+  readonly guards: readonly Guard[];
+  readonly open: readonly Condition[];
+}
+
+function tieColumns(
+  read: ReadRelation,
+  { keys, ordinals }: NumberedRows,
+  { planned, index }: { planned: readonly ColumnPlan[]; index: number },
+  context: Context,
+): TiedColumns {
+  const { relation, label, columns, conditions, unsolved, foreignColumns, key, referenced } = read;
+  if (!read.isTargeted) return { searches: [], guards: [], open: unsolved };
   const unmet = conditions.filter(
     (condition) =>
       (unsolved.includes(condition) || isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
-  const searching = {
-    relation,
-    index,
-    label,
-    columns,
-    planned,
-    fixed: new Set([...key, ...referenced]),
-    types: catalog.types,
-    writers: context.writers,
-    seed: context.seed,
-  };
-  const { searches, guards, open } = isTargeted
-    ? searchesFor(
-        [
-          ...unmet,
-          ...relation.computed
-            .filter(({ expression }) => !isTotal(expression))
-            .map((computed) => ({ ...computed, domainColumn: null, through: [], computed: true })),
-          ...columns.filter(({ unknown }) => unknown).map(readable),
-        ],
-        conditions.filter((condition) => !unmet.includes(condition)),
-        searching,
-      )
-    : { searches: [], guards: [], open: unsolved };
-  context.searches.push(...searches);
-  if (isTargeted)
-    context.distincts.push(
-      ...keys.distinct.map(({ key: unique, column, unique: recipe }) =>
-        distinctSearch(unique, column, recipe, searching),
-      ),
-    );
+  const { writers, seed, catalog } = context;
+  const fixed = new Set([...key, ...referenced]);
+  const searching = { relation, index, label, columns, planned, fixed, types: catalog.types, writers, seed };
+  const tied = searchesFor(
+    [
+      ...unmet,
+      ...relation.computed
+        .filter(({ expression }) => !isTotal(expression))
+        .map((computed) => ({ ...computed, domainColumn: null, through: [], computed: true })),
+      ...columns.filter(({ unknown }) => unknown).map(readable),
+    ],
+    conditions.filter((condition) => !unmet.includes(condition)),
+    searching,
+  );
+  context.searches.push(...tied.searches);
+  context.distincts.push(
+    ...keys.distinct.map(({ key: unique, column, unique: recipe }) =>
+      distinctSearch(unique, column, recipe, searching),
+    ),
+  );
+  return tied;
+}
+
+/** What UPDATEs may write: sets of columns, or the whole row anew. */
+interface PlannedUpdates {
+  readonly groups: readonly (readonly number[])[];
+  readonly sets: readonly (readonly number[])[];
+  readonly rekeyed: readonly number[];
+}
+
+function planUpdates(
+  { relation, label, isTargeted, columns, columnIndex, foreignKeys, key, held, partitionedBy }: ReadRelation,
+  { keys, mark }: NumberedRows,
+  { planned, tied }: { planned: readonly ColumnPlan[]; tied: TiedColumns },
+  context: Context,
+): PlannedUpdates {
   const hashed = (relation.partitioning?.hashedWithGaps ?? []).map((name) => columnIndex.get(name)!);
   const excluded = isTargeted ? [...excludedFromUpdate(relation, columnIndex, context), ...hashed] : [];
   const groups = updateGroups(
     columns,
     planned,
     foreignKeys,
-    [...pairs, ...[...searches, ...guards].map((tied) => tied.columns)],
+    [...keys.pairs, ...[...tied.searches, ...tied.guards].map((each) => each.columns)],
     // A key of a table that is not targeted holds the columns that it references, too.
-    new Set([...key, ...held, ...tracked.flat(), ...excluded, mark]),
+    new Set([...key, ...held, ...keys.tracked.flat(), ...excluded, mark]),
   );
-  const drawnSets = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
-  const sets = mark < 0 || held.includes(mark) || excluded.includes(mark) ? drawnSets : withMark(drawnSets, mark);
-  const partitionedBy = (relation.partitioning?.columns ?? []).map((name) => columnIndex.get(name)!);
+  const drawn = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
+  const sets = mark < 0 || held.includes(mark) || excluded.includes(mark) ? drawn : withMark(drawn, mark);
   const moves = key.some((column) => partitionedBy.includes(column));
   const rekeyed =
     (sets.length > 0 && !moves) || excluded.length > 0
       ? []
-      : insertColumns.filter((position) => columns[position]!.attribute.identity !== 'always');
+      : insertedOf(planned).filter((position) => columns[position]!.attribute.identity !== 'always');
   const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
-  if (isTargeted && sets.length === 0 && !canRekey) {
-    findings.push({
-      relation: label,
-      column: null,
-      prevents: ['update'],
-      reason: 'has no column that an UPDATE could change: its key is made by the server, and there is nothing else',
-      remedy: 'nothing to do: the other operations run',
-    });
-  }
-  if (isTargeted) {
-    findings.push(...constraintFindings(relation, open, keys.exclusions));
-    const planning = {
-      label,
-      relation,
-      columns: planned,
-      keys,
-      escaped,
-      foreignKeys,
-      conditions,
-      guards,
-      searches,
-      open,
-    };
-    context.notes.push(...constraintNotes(planning));
-  }
-  context.findings.push(...findings);
-  const checked = conditions.flatMap(({ expression }) => columnsOf(expression).map((name) => columnIndex.get(name)!));
+  return { groups, sets, rekeyed: canRekey ? rekeyed : [] };
+}
+
+/** Columns that an INSERT gives values to. */
+function insertedOf(planned: readonly ColumnPlan[]): number[] {
+  return [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
+}
+
+function findingsOf(
+  { relation, label }: ReadRelation,
+  { keys }: NumberedRows,
+  { open }: TiedColumns,
+  { sets, rekeyed }: PlannedUpdates,
+): Finding[] {
+  const findings = constraintFindings(relation, open, keys.exclusions);
+  if (sets.length > 0 || rekeyed.length > 0) return findings;
+  const reason = 'has no column that an UPDATE could change: its key is made by the server, and there is nothing else';
+  const remedy = 'nothing to do: the other operations run';
+  return [{ relation: label, column: null, prevents: ['update'], reason, remedy }, ...findings];
+}
+
+/** Columns whose default the server computes and to which it may be left: nothing else depends on them. */
+function defaultedOf(
+  { columns, isTargeted }: ReadRelation,
+  planned: readonly ColumnPlan[],
+  settled: ReadonlySet<number>,
+  { config }: Context,
+): number[] {
+  if (!isTargeted || config.generator.defaults !== 'all') return [];
+  const inserted = insertedOf(planned);
+  const defaulted = inserted.filter(
+    (position) =>
+      isComputedDefault(columns[position]!) && planned[position]!.source === 'drawn' && !settled.has(position),
+  );
+  // A row needs a value to be written at all.
+  return defaulted.length < inserted.length ? defaulted : [];
+}
+
+interface Decisions {
+  readonly planned: readonly ColumnPlan[];
+  readonly tied: TiedColumns;
+  readonly updates: PlannedUpdates;
+  readonly findings: readonly Finding[];
+}
+
+function assemble(
+  read: ReadRelation,
+  { keys, mark, capacity }: NumberedRows,
+  { planned, tied, updates, findings }: Decisions,
+  context: Context,
+): RelationPlan {
+  const { relation, isTargeted, columns, columnIndex, foreignKeys, key, referenced, partitionedBy } = read;
+  const { tracked, pairs } = keys;
+  const insertColumns = insertedOf(planned);
+  const named = [...new Set([...key, ...referenced])].sort((a, b) => a - b);
+  const kept = named.filter((position) => planned[position]!.source !== 'ordinal');
+  const checked = read.conditions.flatMap(({ expression }) =>
+    columnsOf(expression).map((name) => columnIndex.get(name)!),
+  );
   // A row without a key moves when it is written, and cannot be named again within the same operation.
-  const conflicts = isTargeted && key.length > 0 ? conflictKeys(relation, escaped, planned, groups) : [];
+  const conflicts = isTargeted && key.length > 0 ? conflictKeys(relation, read.escaped, planned, updates.groups) : [];
   const settled = new Set(
     [
       [...named, mark, ...tracked.flat(), ...pairs.flat(), ...checked, ...partitionedBy],
-      ...[...searches, ...guards].map((tied) => tied.columns),
+      ...[...tied.searches, ...tied.guards].map((each) => each.columns),
       ...conflicts.map(({ written }) => written),
     ].flat(),
-  );
-  const defaulted = insertColumns.filter(
-    (position) =>
-      isTargeted &&
-      config.generator.defaults === 'all' &&
-      isComputedDefault(columns[position]!) &&
-      planned[position]!.source === 'drawn' &&
-      !settled.has(position),
   );
   const possible = (operation: OperationKind) =>
     isTargeted && !findings.some((finding) => finding.prevents.includes(operation));
   return {
-    label,
+    label: read.label,
     sql: quoteQualified(relation),
     rows: rowsOf(relation),
     targeted: isTargeted,
     columns: planned,
     insertColumns,
-    // A row needs a value to be written at all.
-    defaulted: defaulted.length < insertColumns.length ? defaulted : [],
+    defaulted: defaultedOf(read, planned, settled, context),
     overriding: insertColumns.some((position) => columns[position]!.attribute.identity === 'always'),
     key,
     mark,
@@ -270,33 +263,41 @@ export function planRelation(given: Relation, index: number, context: Context): 
     kept,
     returned: kept.filter((position) => planned[position]!.source === 'server'),
     foreignKeys: foreignKeys.map((foreignKey) =>
-      foreignKeys.some((other) => isRival(foreignKey, other))
-        ? { ...foreignKey, follows: 'nothing' }
-        : foreignKey.follows !== 'null' ||
-            mayBecomeNull(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked])
-          ? foreignKey
-          : { ...foreignKey, follows: 'nothing' },
+      followsForSure(foreignKey, relation, foreignKeys, [...named, ...tracked.flat(), ...checked]),
     ),
     incoming: isTargeted ? relation.referencedBy.map(planIncoming) : [],
     trackedKeys: isTargeted ? tracked : [],
     blurredKeys: isTargeted ? keys.blurred : [],
     groups: [],
-    guards,
-    updateGroups: isTargeted ? groups : [],
-    updateSets: sets,
+    guards: tied.guards,
+    updateGroups: isTargeted ? updates.groups : [],
+    updateSets: updates.sets,
     partitionedBy,
-    rekeyed: canRekey ? rekeyed : [],
+    rekeyed: updates.rekeyed,
     conflictKeys: conflicts,
     reusesKey: reusesKey(key, named, planned, capacity),
     isSingle: keys.isSingle,
     capacity,
     // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
-    oneByOne: hashed.length > 0,
+    oneByOne: (relation.partitioning?.hashedWithGaps ?? []).length > 0,
     copies: !relation.rowSecurity,
     companions: [],
     needs: [],
     operations: { insert: possible('insert'), update: possible('update'), delete: possible('delete') },
   };
+}
+
+/** The foreign key, which follows its parent's deletion only where what the server does then is known. */
+function followsForSure(
+  foreignKey: ForeignKeyPlan,
+  relation: Relation,
+  foreignKeys: readonly ForeignKeyPlan[],
+  fixed: readonly number[],
+): ForeignKeyPlan {
+  const isUnclear =
+    foreignKeys.some((other) => isRival(foreignKey, other)) ||
+    (foreignKey.follows === 'null' && !mayBecomeNull(foreignKey, relation, foreignKeys, fixed));
+  return isUnclear ? { ...foreignKey, follows: 'nothing' } : foreignKey;
 }
 
 /** Whatever an UPDATE writes, the row gets another mark with it: by that it is known to have been written. */
@@ -332,30 +333,6 @@ function isInherited(
     const attribute = parent?.attributes.find(({ name }) => name === referencedColumns[at]);
     return at >= 0 && attribute?.type === relation.attributes[position]!.type;
   });
-}
-
-/**
- * NOT NULL is said in many ways: by a domain, by a CHECK. A unique key of which NULLs count as values allows one of them in
- * all: none is simpler, and as good. Where other columns keep rows apart parents may be missing, and where a condition is about them.
- */
-function withoutRefusedNulls(relation: Relation, conditions: readonly Condition[], { types }: Catalog): Relation {
-  const isForeign = (name: string) => relation.foreignKeys.some(({ columns }) => columns.includes(name));
-  const tied = new Set(
-    conditions.map(({ expression }) => columnsOf(expression)).flatMap((all) => (all.length > 1 ? all : [])),
-  );
-  const unique = relation.uniqueKeys
-    .filter((key) => key.nullsNotDistinct)
-    .flatMap(({ columns }) => {
-      const own = columns.filter((name) => !isForeign(name));
-      return own.length > 0 ? own : columns.filter((name) => !tied.has(name));
-    });
-  const refused = new Set([...neverNull(conditions), ...unique]);
-  const attributes = relation.attributes.map((attribute) =>
-    !attribute.notNull && (refused.has(attribute.name) || isNotNullDomain(attribute.type, types))
-      ? { ...attribute, notNull: true }
-      : attribute,
-  );
-  return { ...relation, attributes };
 }
 
 /** True where a condition was read, but a column's recipe cannot be narrowed to it; unique columns have recipes of their own. */

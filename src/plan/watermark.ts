@@ -2,8 +2,8 @@ import { quoteIdentifier, type Relation, rowsOf } from '../catalog/model.js';
 import type { Band } from '../datum/bands.js';
 import { split } from '../random/seed.js';
 import type { Draft } from './build.js';
+import type { OrdinalColumn } from './context.js';
 import type { ColumnPlan, Plan } from './plan.js';
-import type { OrdinalColumn } from './relation.js';
 
 /** One question about the rows that stand in a table; answers are texts, null where there are no rows. */
 export interface Question {
