@@ -7,6 +7,7 @@ import { Pools } from '../datum/pool.js';
 import { seedOf } from '../random/seed.js';
 import type { ConstraintNote } from './constraint-notes.js';
 import type { Context, OrdinalColumn } from './context.js';
+import { withModestCounters } from './counters.js';
 import { withDemandedKeys } from './demands.js';
 import type { DistinctSearch } from './distinct.js';
 import type { Choice, ConflictPlan, Finding, Plan, RelationPlan } from './plan.js';
@@ -81,7 +82,8 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     owned: rowSelection(config) === 'owned',
     sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
-  const plans = withDemandedKeys(relations.map((relation, index) => planRelation(relation, index, context)));
+  const drafted = relations.map((relation, index) => planRelation(relation, index, context));
+  const plans = withModestCounters(withDemandedKeys(drafted), relations);
   if (problems.length > 0) throw new SetupError(problems);
 
   const choices = [

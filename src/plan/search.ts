@@ -168,7 +168,7 @@ function searchFor(
   const ordinary =
     isKey || isComputed
       ? ordinaryTuples(members, samples, context)
-      : own.includes(true)
+      : own.includes(true) || isOneOfSeveral(members, conditions, context)
         ? []
         : drawnTuples(members, lists, context);
   const forms = isKey ? formsFor(members[0]!, expressions, context) : [];
@@ -197,6 +197,20 @@ const MOST_EXISTING = 40;
 
 function existingSql({ sql }: ColumnDraft, { relation }: SearchContext): string {
   return `SELECT DISTINCT t.${sql}::text AS value FROM ${rowsOf(relation)} AS t WHERE t.${sql} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING}`;
+}
+
+/** True where ordinary values keep to one of several ranges or partitions, so that the others would never be reached. */
+function isOneOfSeveral(
+  members: readonly number[],
+  conditions: readonly Condition[],
+  { columns, relation }: SearchContext,
+): boolean {
+  return (
+    members.some((member) => columns[member]!.restriction?.partial === true) ||
+    conditions.some(({ expression }) =>
+      columnsOf(expression).some((name) => relation.partitioning?.columns.includes(name)),
+    )
+  );
 }
 
 /* So many tuples of ordinary values: where the server takes them all, what it refuses is rare. */

@@ -151,8 +151,8 @@ describe('force_conflicts', () => {
     const none = await runCli(configFor(database, 'random_seed: 1\nforce_conflicts: { enabled: true }'));
     expect(none.code).toBe(1);
     expect(none.stderr).toContain('no targeted table has a unique index whose values could go from one row to another');
-    const sampled = await runCli(configFor(database, 'force_conflicts: { enabled: true }'));
-    expect(sampled.stderr).toContain('needs rows that the run owns: set random_seed');
+    const sampled = await runCli(configFor(database, 'row_selection: system_rows\nforce_conflicts: { enabled: true }'));
+    expect(sampled.stderr).toContain('needs rows that the run owns: leave row_selection out');
     const nothing = await runCli(
       configFor(database, 'random_seed: 1\noperations: [INSERT]\nforce_conflicts: { enabled: true }'),
     );
