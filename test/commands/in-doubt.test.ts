@@ -60,7 +60,8 @@ it.each([
     expect(summary.reproducible).toBe(true);
     if (loses) {
       expect(losses).toBeGreaterThan(CUTS / 2);
-      expect(summary.totals['in_doubt_resolved']).toBeGreaterThan(losses);
+      // Many more than one per loss where lanes send ahead, none where the answer that is lost is not a COMMIT's.
+      expect(summary.totals['in_doubt_resolved']).toBeGreaterThan(losses / 4);
     }
     await expectExactCounts(database, summary);
     hashes.push(await contentHash(database, Object.keys(summary.tables)));

@@ -8,16 +8,16 @@ const SCHEMA = `
   CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'never'; END $$;
   CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
   CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'too late' USING ERRCODE = '23514'; END $$;
-  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (now()); RETURN NEW; END $$;
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (now(), pg_backend_pid()); RETURN NEW; END $$;
   CREATE TABLE refused (id int PRIMARY KEY, v text); CREATE TRIGGER t BEFORE INSERT ON refused FOR EACH ROW EXECUTE FUNCTION never();
   CREATE TABLE kept (id int PRIMARY KEY, v text); CREATE TRIGGER t BEFORE DELETE ON kept FOR EACH ROW EXECUTE FUNCTION swallow();
   CREATE TABLE ruled (id int PRIMARY KEY, v text); CREATE RULE r AS ON UPDATE TO ruled DO INSTEAD NOTHING;
   CREATE TABLE deferred (id int PRIMARY KEY, v text);
   CREATE CONSTRAINT TRIGGER t AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();
-  CREATE TABLE log (at timestamptz PRIMARY KEY);
+  CREATE TABLE log (at timestamptz, pid int, PRIMARY KEY (at, pid));
   CREATE TABLE noted (id int PRIMARY KEY, v text); CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION note();
   CREATE TABLE plain (id int PRIMARY KEY, v text)`;
-const SETTINGS = 'random_seed: 4\nnum_iterations: 3000\nconnections: 1\nexclude_table_list: [log]';
+const SETTINGS = 'random_seed: 4\nnum_iterations: 3000\nexclude_table_list: [log]';
 
 it('finds beforehand what triggers and rules do, leaves it out, and leaves nothing behind', async () => {
   const database = await tables(SCHEMA);
