@@ -108,7 +108,8 @@ export class LaneLoader {
         if (batch.taken < sent) this.filling.unknown(piece);
         else this.filling.committed(piece, refused.size === 0 ? NONE : ofPiece);
       }
-      if (at === 0) return;
+      // None can be had with the parents that are there: the rest brings its own along.
+      if (at === 0) return await this.insertRows(this.restOf(stage), relation, quota, new Map([[relation, rows]]));
       rows += batch.taken;
       this.count(relation, batch.taken, refused.size);
       this.refusedInARow = batch.taken === 0 ? this.refusedInARow + at : 0;
@@ -216,29 +217,37 @@ export class LaneLoader {
 
   private async insertAll(stage: number, relations: readonly number[]): Promise<void> {
     const rows = new Map(relations.map((relation) => [relation, 0]));
-    for (const relation of relations) {
-      const quota = this.load.quotas[relation]![this.lane]!;
-      let refusals = 0;
-      while (rows.get(relation)! < quota && !this.control.stopped) {
-        const operation = this.filling.insert(relation, quota - rows.get(relation)!);
-        if (operation === null) break;
-        const effect = this.takePast(stage) ?? (await this.insertOne(stage, operation));
-        this.filling.inserted(operation, effect.effect);
-        if (effect.effect === null) {
-          this.count(relation, 0, 1);
-          if (++refusals > this.compiled.plan.maxRetries.insert) throw new TableRefused(this.lastRefusal ?? 'refused');
-          continue;
-        }
-        refusals = 0;
-        for (const [index, statement] of operation.statements.entries()) {
-          const all = [
-            { relation: statement.relation, count: effect.effect.rows[index]! },
-            ...statement.also.map((each) => ({ relation: each.relation, count: each.slots.length })),
-          ];
-          for (const each of all) {
-            rows.set(each.relation, (rows.get(each.relation) ?? 0) + each.count);
-            this.count(each.relation, each.count, 0);
-          }
+    for (const relation of relations)
+      await this.insertRows(stage, relation, this.load.quotas[relation]![this.lane]!, rows);
+  }
+
+  /** In the journal, INSERTs that follow the COPY of a stage. */
+  private restOf(stage: number): number {
+    return this.load.stages.length + stage;
+  }
+
+  /** INSERTs until there are `quota` rows of a relation; `rows` counts them, and those of others that come along. */
+  private async insertRows(stage: number, relation: number, quota: number, rows: Map<number, number>): Promise<void> {
+    let refusals = 0;
+    while (rows.get(relation)! < quota && !this.control.stopped) {
+      const operation = this.filling.insert(relation, quota - rows.get(relation)!);
+      if (operation === null) return;
+      const { effect } = this.takePast(stage) ?? (await this.insertOne(stage, operation));
+      this.filling.inserted(operation, effect);
+      if (effect === null) {
+        this.count(relation, 0, 1);
+        if (++refusals > this.compiled.plan.maxRetries.insert) throw new TableRefused(this.lastRefusal ?? 'refused');
+        continue;
+      }
+      refusals = 0;
+      for (const [index, statement] of operation.statements.entries()) {
+        const all = [
+          { relation: statement.relation, count: effect.rows[index]! },
+          ...statement.also.map((each) => ({ relation: each.relation, count: each.slots.length })),
+        ];
+        for (const each of all) {
+          rows.set(each.relation, (rows.get(each.relation) ?? 0) + each.count);
+          this.count(each.relation, each.count, 0);
         }
       }
     }

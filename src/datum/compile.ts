@@ -103,6 +103,8 @@ function compile(recipe: Recipe, pools: Pools): Writer {
       return () => {
         throw new Error('a NULL is written by its frame, never by a recipe');
       };
+    case 'mixture':
+      return mixtureWriter(recipe.of.map((each) => compile(each, pools)));
     case 'array':
       return arrayWriter(compile(recipe.element, pools), recipe);
     case 'format':
@@ -196,6 +198,12 @@ function putQuoted(scratch: Sink, sink: Sink): void {
     sink.byte(byte);
   }
   sink.byte(QUOTE);
+}
+
+function mixtureWriter(writers: readonly Writer[]): Writer {
+  return (stream, sink, ordinal) => {
+    writers[stream.below(writers.length)]!(stream, sink, ordinal);
+  };
 }
 
 function formatWriter(parts: readonly (string | Writer)[]): Writer {

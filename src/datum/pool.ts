@@ -55,7 +55,7 @@ export class Pool {
 const REFERENCE_DATE = '2026-01-01T00:00:00.000Z';
 
 const METHODS: Readonly<Record<Meaning, (source: Faker) => string>> = {
-  email: (source) => source.internet.email().toLowerCase(),
+  email: (source) => source.internet.exampleEmail().toLowerCase(),
   fullName,
   firstName: (source) => source.person.firstName(),
   lastName: (source) => source.person.lastName(),

@@ -42,6 +42,8 @@ export type Recipe =
   /** One of the given texts, by cumulative weight. */
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly cumulative: readonly number[] }
   | { readonly kind: 'null' }
+  /** What one of several recipes gives, each with the same chance. */
+  | { readonly kind: 'mixture'; readonly of: readonly Recipe[] }
   /** A one-dimensional array. `quote`: elements need quotes and escapes. */
   | {
       readonly kind: 'array';
@@ -106,9 +108,9 @@ export type SequenceForm =
   /** One end of such a range in a column of its own: value 2n + end. */
   | { readonly kind: 'end'; readonly of: SequenceForm; readonly end: 0 | 1 };
 
-/** `full`: mostly within 25 years before the reference date, and now and then anywhere in years 1 to 9999. */
+/** `usual`: 20 years, the last of which begins on the reference date. */
 export type DayRange =
-  | { readonly kind: 'full' }
+  | { readonly kind: 'usual' }
   | { readonly kind: 'between'; readonly minMicros: number; readonly maxMicros: number };
 
 /** True where the faker seed drives a recipe (text, uuid, date and time), false where the random seed does. */
@@ -131,6 +133,8 @@ export function usesFakerSeed(recipe: Recipe): boolean {
       return usesFakerSeed(recipe.element);
     case 'format':
       return recipe.parts.some((part) => typeof part !== 'string' && usesFakerSeed(part));
+    case 'mixture':
+      return recipe.of.some(usesFakerSeed);
     case 'row':
       return recipe.fields.some((field) => field !== null && usesFakerSeed(field));
     case 'sequence':
@@ -189,6 +193,7 @@ export function isPlain(recipe: Recipe): boolean {
 /** True for values that can stand between double quotes as they are: nor do they hold a double quote. */
 export function isQuotable(recipe: Recipe): boolean {
   if (recipe.kind === 'choice') return recipe.values.every((value) => !ESCAPED.test(value));
+  if (recipe.kind === 'mixture') return recipe.of.every(isQuotable);
   const kind = recipe.kind === 'sequence' ? recipe.form.kind : recipe.kind;
   return kind === 'text' || BARE.has(kind);
 }

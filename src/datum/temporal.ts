@@ -7,17 +7,16 @@ import type { Writer } from './writer.js';
 export const MICROS_PER_DAY = 86_400_000_000;
 const MICROS_PER_SECOND = 1_000_000;
 export const DAY_YEAR_1 = -730_119; // 0001-01-01
-const DAY_YEAR_9999 = 2_921_939; // 9999-12-31
 /** 2026-01-01: "now" of the generated world. */
 const REFERENCE_DAY = 9_497;
-const RECENT_DAYS = 9_131; // 25 years
-
-const FULL_RANGE_SHARE = 0.1;
+/** 20 years. */
+export const USUAL_DAYS = 7_305;
+/* Of these so many lie ahead: what expires, what is planned. */
+const DAYS_AHEAD = 365;
 
 function drawDay(stream: Stream, range: DayRange): number {
   if (range.kind === 'between') return Math.floor(stream.between(range.minMicros, range.maxMicros) / MICROS_PER_DAY);
-  if (stream.chance(FULL_RANGE_SHARE)) return stream.between(DAY_YEAR_1, DAY_YEAR_9999);
-  return REFERENCE_DAY - stream.below(RECENT_DAYS);
+  return REFERENCE_DAY + DAYS_AHEAD - stream.below(USUAL_DAYS);
 }
 
 /** yyyy-mm-dd of a day between years 1 and 9999 (Howard Hinnant's civil_from_days, integers only). */

@@ -3,7 +3,7 @@ import type { Range, Restriction } from '../constraint/restriction.js';
 import { type Band, Dealer } from '../datum/bands.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numberText } from '../datum/sequence.js';
-import { MICROS_PER_DAY, parseMicros } from '../datum/temporal.js';
+import { MICROS_PER_DAY, parseMicros, USUAL_DAYS } from '../datum/temporal.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
 /** A recipe for a type, with boundary values that the column takes as well. */
@@ -33,7 +33,12 @@ function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
   if (values !== null)
     return choiceOf(recipe.kind === 'choice' ? recipe.values.filter((v) => values.includes(v)) : values);
   if (!isNarrow(restriction)) return recipe;
+  const { ranges } = restriction;
+  if (ranges !== null)
+    return mixed(spread(ranges, MOST_RANGES).map((range) => narrowed(recipe, { ...restriction, ...range, ranges: null })));
   switch (recipe.kind) {
+    case 'mixture':
+      return mixed(recipe.of.map((each) => narrowed(each, restriction)));
     case 'choice':
       return choiceOf(recipe.values.filter((value) => !restriction.excluded.includes(value)));
     case 'integer':
@@ -60,6 +65,21 @@ function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
     default:
       return undefined;
   }
+}
+
+/* Of more ranges than this some take part. */
+const MOST_RANGES = 500;
+
+/** At most so many of a list, evenly from all of it. */
+export function spread<Value>(values: readonly Value[], most: number): Value[] {
+  const step = Math.max(1, values.length / most);
+  return Array.from({ length: Math.min(values.length, most) }, (_, index) => values[Math.floor(index * step)]!);
+}
+
+/** All of the recipes that there are. */
+function mixed(recipes: readonly (Recipe | undefined)[]): Recipe | undefined {
+  const of = recipes.filter((recipe) => recipe !== undefined);
+  return of.length > 1 ? { kind: 'mixture', of } : of[0];
 }
 
 function isNarrow({ excluded, min, max, minLength, maxLength }: Restriction): boolean {
@@ -112,9 +132,10 @@ const UNITS: readonly number[] = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9
 
 function integers(restriction: Restriction, low: number, high: number): Recipe | undefined {
   const range = unitRange(restriction, 0, low, high);
-  return range === undefined
-    ? undefined
-    : { kind: 'integer', ...range, spread: range.max > 1000 ? 'magnitude' : 'uniform' };
+  if (range === undefined) return undefined;
+  // Who writes down both ends means all that is between; one end leaves all orders of magnitude.
+  const isOpen = restriction.min === null || restriction.max === null;
+  return { kind: 'integer', ...range, spread: isOpen && range.max > 1000 ? 'magnitude' : 'uniform' };
 }
 
 function scaled(restriction: Restriction, scale: number, digits: number): Recipe | undefined {
@@ -136,15 +157,13 @@ function text(recipe: Recipe & { kind: 'text' | 'code' }, restriction: Restricti
   return { ...recipe, max: most, minBytes: Math.max(recipe.minBytes, minLength > 1 ? minLength : 0) };
 }
 
-const DAYS_WITHIN = 9131;
-
 function micros(restriction: Restriction, unit: number): { minMicros: number; maxMicros: number } | undefined {
   const { min, max, excluded } = restriction;
   if (excluded.length > 0) return undefined;
   const low = min === null ? undefined : parseMicros(min.text);
   const high = max === null ? undefined : parseMicros(max.text);
   if ((min !== null && low === undefined) || (max !== null && high === undefined)) return undefined;
-  const span = DAYS_WITHIN * MICROS_PER_DAY;
+  const span = USUAL_DAYS * MICROS_PER_DAY;
   const minMicros = low === undefined ? (high === undefined ? 0 : high - span) : low + (min!.inclusive ? 0 : unit);
   const maxMicros = high === undefined ? minMicros + span : high - (max!.inclusive ? 0 : unit);
   return minMicros > maxMicros ? undefined : { minMicros, maxMicros };
@@ -224,8 +243,6 @@ function uniqueBytes(restriction: Restriction): UniqueRecipe | undefined {
   return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
 }
 
-/* Of more ranges than this some take part: the watermark of each is asked for. */
-const MOST_BANDS = 500;
 /* Where a range has no lower end. */
 const NUMBERS_BELOW = 1_000_000;
 
@@ -241,9 +258,8 @@ function banded(
   const all = restriction.ranges!.map((range) => bandOf(form, range, restriction.excluded, unique));
   if (all.includes('unread')) return undefined;
   const apart = withoutOverlaps((all as (Band | null)[]).flatMap((band) => band ?? []));
-  const step = Math.max(1, apart.length / MOST_BANDS);
-  const bands: Band[] = [];
-  for (let at = 0; at < apart.length; at += step) bands.push(apart[Math.floor(at)]!);
+  // The watermark of each is asked for.
+  const bands = spread(apart, MOST_RANGES);
   if (bands.length === 0) return undefined;
   const dealer = new Dealer(bands);
   if (dealer.capacity < MOST_LISTED && (form.kind === 'integer' || form.kind === 'date'))

@@ -17,6 +17,8 @@ export interface ReadRelation {
   readonly escaped: readonly UniqueKey[];
   readonly conditions: readonly Condition[];
   readonly unsolved: readonly Condition[];
+  /** Of these, conditions that hold for all values that a column is drawn from, where it is drawn from several ranges. */
+  readonly ranged: ReadonlySet<Condition>;
   /** Columns under conditions that are not solved. */
   readonly limited: ReadonlyMap<string, 'searched' | 'ranged'>;
   readonly columns: readonly ColumnDraft[];
@@ -64,6 +66,7 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
     escaped,
     conditions,
     unsolved,
+    ranged,
     limited,
     columns,
     columnIndex,

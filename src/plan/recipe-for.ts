@@ -208,7 +208,7 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
       return quoted({ kind: 'bytes', minBytes: context.minBytes }, ...(context.minBytes > 0 ? [] : ['\\x', '\\x00ff']));
     case OID.date:
       return plain(
-        { kind: 'date', range: { kind: 'full' } },
+        { kind: 'date', range: { kind: 'usual' } },
         'infinity',
         '-infinity',
         '4713-01-01 BC',
@@ -221,7 +221,7 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
       return plain({ kind: 'time', zone: true }, '00:00:00+15:59', '24:00:00-15:59');
     case OID.timestamp:
       return quoted(
-        { kind: 'timestamp', zone: false, range: { kind: 'full' } },
+        { kind: 'timestamp', zone: false, range: { kind: 'usual' } },
         'infinity',
         '-infinity',
         '4713-01-01 00:00:00 BC',
@@ -230,7 +230,7 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
       );
     case OID.timestamptz:
       return quoted(
-        { kind: 'timestamp', zone: true, range: { kind: 'full' } },
+        { kind: 'timestamp', zone: true, range: { kind: 'usual' } },
         'infinity',
         '-infinity',
         '4713-01-01 00:00:00+00 BC',

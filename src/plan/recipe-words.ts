@@ -78,6 +78,10 @@ function recipeInWords(recipe: Recipe): string {
       return 'always NULL';
     case 'array':
       return `arrays of ${recipeInWords(recipe.element)}`;
+    case 'mixture':
+      return recipe.of.length > SHOWN
+        ? `${recipeInWords(recipe.of[0]!)}, or one of ${recipe.of.length - 1} other ranges, each alike`
+        : recipe.of.map(recipeInWords).join(', or ');
     case 'format':
       return recipe.parts.map((part) => (typeof part === 'string' ? part : `‹${recipeInWords(part)}›`)).join('');
     case 'repeat':
@@ -140,7 +144,7 @@ function length(max: number | null): string {
 }
 
 function days(range: DayRange): string {
-  if (range.kind === 'full') return '';
+  if (range.kind === 'usual') return '';
   const day = (micros: number) => new Date(Date.UTC(2000, 0, 1) + micros / 1000).toISOString().slice(0, 10);
   return ` from ${day(range.minMicros)} to ${day(range.maxMicros)}`;
 }

@@ -121,7 +121,8 @@ function tieColumns(
   if (!read.isTargeted) return { searches: [], guards: [], open: unsolved };
   const unmet = conditions.filter(
     (condition) =>
-      (unsolved.includes(condition) || isUnmet(condition, columns, ordinals)) &&
+      ((unsolved.includes(condition) && !isMixed(condition, read, planned)) ||
+        isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
   const { writers, seed, catalog } = context;
@@ -333,6 +334,13 @@ function isInherited(
     const attribute = parent?.attributes.find(({ name }) => name === referencedColumns[at]);
     return at >= 0 && attribute?.type === relation.attributes[position]!.type;
   });
+}
+
+/** True for a condition on one column that is drawn from all ranges that it allows. */
+function isMixed(condition: Condition, { ranged, columnIndex }: ReadRelation, planned: readonly ColumnPlan[]): boolean {
+  if (!ranged.has(condition)) return false;
+  const { source, recipe } = planned[columnIndex.get(columnsOf(condition.expression)[0]!)!]!;
+  return source === 'drawn' && recipe.kind === 'mixture';
 }
 
 /** True where a condition was read, but a column's recipe cannot be narrowed to it; unique columns have recipes of their own. */

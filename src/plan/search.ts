@@ -9,6 +9,7 @@ import type { Recipe } from '../datum/recipe.js';
 import { BindSink } from '../datum/sink.js';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import { branchesOf } from './branches.js';
 import { type ColumnDraft, constantDefault } from './column.js';
 import { keyForms } from './key-forms.js';
 import { OID } from './oid.js';
@@ -27,6 +28,8 @@ export interface Search {
   readonly existing: string | null;
   /** So many of the first candidates are ordinary values: where the server takes them all, nothing has to be limited. */
   readonly ordinary: number;
+  /** Candidates from this one on, so many, are values of each of the ways in which the conditions can be met, in turn. */
+  readonly branched: { readonly from: number; readonly count: number };
   /** True where the server computes all of it, and only failing counts. */
   readonly isComputed: boolean;
   /** True for one column that must be unique: every value can be used once. */
@@ -172,6 +175,8 @@ function searchFor(
         ? []
         : drawnTuples(members, lists, context);
   const forms = isKey ? formsFor(members[0]!, expressions, context) : [];
+  const counted = forms.flatMap(({ recipe }) => samplesOf(members[0]!, recipe).map((text) => [text]));
+  const branched = isKey || isComputed || own.includes(true) ? [] : branchedTuples(members, conditions, context);
   return {
     relation: context.index,
     label: context.label,
@@ -180,12 +185,14 @@ function searchFor(
     conditions: conditions.map(({ name }) => name),
     candidates: [
       ...ordinary,
-      ...forms.flatMap(({ recipe }) => samplesOf(members[0]!, recipe).map((text) => [text])),
+      ...counted,
+      ...branched,
       ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`)),
     ],
     existing:
       members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
     ordinary: ordinary.length,
+    branched: { from: ordinary.length + counted.length + 1, count: branched.length },
     forms,
     isComputed,
     isKey,
@@ -232,6 +239,32 @@ function drawnTuples(
   return ordinals.map((index) =>
     members.map((_, at) => (lists[at]!.includes(null) && stream.chance(NULL_SHARE) ? null : texts[at]![index]!)),
   );
+}
+
+/* Values of all branches together. */
+const MOST_BRANCHED = 2000;
+
+/** Ordinary values within each of the ways in which the conditions can be met, the ways taking turns. */
+function branchedTuples(
+  members: readonly number[],
+  conditions: readonly Condition[],
+  context: SearchContext,
+): (string | null)[][] {
+  const { columns, planned } = context;
+  const branches = branchesOf(
+    members.map((member) => ({ name: columns[member]!.name, recipe: planned[member]!.recipe })),
+    conditions,
+  );
+  const each = Math.floor(MOST_BRANCHED / Math.max(1, branches.length));
+  const drawn = branches.map((recipes, branch) => {
+    const ordinals = Array.from({ length: each }, (_, index) => branch * each + index);
+    return recipes.map((recipe, at) =>
+      recipe === null ? null : ordinaryTexts(recipe, planned[members[at]!]!.label, context, ordinals),
+    );
+  });
+  return Array.from({ length: each }, (_, index) =>
+    drawn.map((lists) => lists.map((list) => list?.[index] ?? null)),
+  ).flat();
 }
 
 /** What the columns' own recipes give, boundary values among it. */
@@ -451,6 +484,12 @@ export function keysOf(search: Search, accepted: readonly number[]): string[] {
 /** The group that a search has found; undefined where the server accepts none of the candidates. */
 export function groupOf(search: Search, accepted: readonly number[]): ValueGroup | undefined {
   if (accepted.length === 0) return undefined;
+  const { from, count } = search.branched;
+  const branched = accepted.filter((position) => position >= from && position < from + count);
+  if (branched.length > MOST_KEPT) {
+    const tuples = branched.map((position) => search.candidates[position - 1]!);
+    return { columns: search.columns, own: search.own, tuples };
+  }
   const step = Math.max(1, accepted.length / MOST_KEPT);
   const tuples: (readonly (string | null)[])[] = [];
   for (let at = 0; at < accepted.length; at += step) tuples.push(search.candidates[accepted[Math.floor(at)]! - 1]!);

@@ -11,6 +11,8 @@ const CLI = path.resolve('dist/src/cli.js');
 const OPERATIONS_PER_TABLE = 40;
 const ROWS = 30;
 const MOST_SECONDS = 60;
+/* Of one operation from its draw to its answer: triggers that lock rows of each other cost seconds, a search without end more. */
+const MOST_SECONDS_PER_OPERATION = 10;
 
 /** A server that databases may be made on. */
 export interface Server {
@@ -31,9 +33,10 @@ export async function faultsOf(server: Server, tables: readonly TableDraft[], na
           run(server, { client, database, folder, workers }),
         ),
       );
-    const loaded = await inDatabase(server, `${name}_l`, sql, (client, database) =>
-      load(server, { client, database, folder }),
-    );
+    const loaded = await inDatabase(server, `${name}_l`, sql, async (client, database) => [
+      ...(await inspect(server, { client, database, folder })),
+      ...(await load(server, { client, database, folder })),
+    ]);
     const [one, three] = runs as [Run, Run];
     const faults = [...one.faults, ...three.faults, ...loaded];
     const isRepeatable = one.summary?.reproducible === true && three.summary?.reproducible === true;
@@ -103,6 +106,10 @@ async function run(
   if (code !== 0) faults.push(`run: exit code ${code}, ${summary.exit.reason}`);
   if (rejected + failed > operations / 100)
     faults.push(`run: ${rejected} rejected, ${failed} failed of ${operations}: ${JSON.stringify(summary.errors)}`);
+  for (const kind of ['insert', 'update', 'delete'] as const) {
+    const { max = 0 } = summary.latency_seconds[kind].response ?? {};
+    if (max > MOST_SECONDS_PER_OPERATION) faults.push(`run: one ${kind.toUpperCase()} took ${max.toFixed(1)} s`);
+  }
   if (seconds > MOST_SECONDS / 2) faults.push(`run: took ${seconds.toFixed(0)} s`);
   const announced = (table: string, kind: string) =>
     stderr.split('\n').some((line) => line.includes(table) && new RegExp(`no [A-Z, ]*${kind}|behind it`).test(line));
@@ -125,6 +132,25 @@ async function run(
     hashes.set(table, rows[0]!.hash);
   }
   return { faults, summary, hashes };
+}
+
+/** Inspect says the same tables as the catalog, and writes nothing. */
+async function inspect(server: Server, { client, database, folder }: Surroundings): Promise<string[]> {
+  const config = configuration(server, database, folder, '');
+  const tables = await tablesOf(client);
+  const before: number[] = [];
+  for (const table of tables) before.push(await countOf(client, table));
+  const { code, stdout, stderr } = await command(['inspect', '-c', config, '--rehearse', '--json']);
+  // 4: something is left out, and said.
+  if (code !== 0 && code !== 4) return [`inspect: exit code ${code}: ${stderr.slice(0, 300)}`];
+  const faults: string[] = [];
+  const shown = new Set((JSON.parse(stdout) as { tables: { table: string }[] }).tables.map(({ table }) => table));
+  for (const [index, table] of tables.entries()) {
+    if (!shown.has(table) && !stderr.includes(table)) faults.push(`inspect: ${table} is not shown`);
+    const count = await countOf(client, table);
+    if (count !== before[index]) faults.push(`inspect: ${table} had ${before[index]} rows, has ${count}`);
+  }
+  return faults;
 }
 
 async function load(server: Server, { client, database, folder }: Surroundings): Promise<string[]> {

@@ -105,6 +105,11 @@ export class RowStore {
         slots[relation]![index] = this.keyspaces[relation]!.allocate(-1 - index);
     }
     for (const [relation, claim] of claims.entries()) this.adopt(relation, claim, slots);
+    // Known only now: which of them nothing references by a key that takes each parent once.
+    for (const [relation, { live }] of this.keyspaces.entries())
+      for (const { relation: child, position } of this.incoming[relation]!)
+        if (this.unused[child]![position] !== null)
+          for (let at = 0; at < live.size; at++) this.reuse(child, position, live.at(at));
   }
 
   private adopt(relation: number, claim: Claims, slots: readonly Int32Array[]): void {

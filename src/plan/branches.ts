@@ -1,0 +1,66 @@
+import { columnsOf, type Expression } from '../catalog/expression.js';
+import { type Condition, restrictionsOf } from '../constraint/restriction.js';
+import type { Recipe } from '../datum/recipe.js';
+import { narrowRecipe, spread } from './narrow.js';
+
+/* Ways to meet a condition; with more of them it is not taken apart. */
+const MOST_BRANCHES = 2000;
+/* Of these so many take part. */
+const MOST_TRIED = 500;
+
+/** A recipe for each column of a tuple; null: NULL. */
+export type Branch = readonly (Recipe | null)[];
+
+/**
+ * The ways in which rows can meet conditions that several columns share, where these are alternatives: the bounds of
+ * partitions below partitions, a CHECK that asks for other values by kind. Each says of some columns alone what they may
+ * hold, so that ordinary values within it can be drawn. Empty where there are no alternatives, or too many.
+ */
+export function branchesOf(
+  columns: readonly { readonly name: string; readonly recipe: Recipe }[],
+  conditions: readonly Condition[],
+): Branch[] {
+  const [first] = conditions;
+  if (first === undefined) return [];
+  const ways = waysOf({ kind: 'and', args: conditions.map(({ expression }) => expression) });
+  if (ways === null || ways.length < 2) return [];
+  return spread(ways, MOST_TRIED).flatMap((parts): Branch[] => {
+    const { byColumn } = restrictionsOf(parts.map((expression) => ({ ...first, expression })));
+    const recipes: (Recipe | null)[] = [];
+    for (const { name, recipe } of columns) {
+      const restriction = byColumn.get(name);
+      const narrowed =
+        restriction === undefined ? recipe : narrowRecipe({ recipe, edges: [], quote: false }, restriction)?.recipe;
+      const isNull = parts.some((part) => part.kind === 'is null' && !part.negated && columnsOf(part).includes(name));
+      if (narrowed === undefined) return [];
+      recipes.push(isNull || recipe.kind === 'null' ? null : narrowed);
+    }
+    return [recipes];
+  });
+}
+
+/** A condition as alternatives of parts that all must hold; null where there are too many. */
+function waysOf(condition: Expression): Expression[][] | null {
+  switch (condition.kind) {
+    case 'or': {
+      const ways: Expression[][] = [];
+      for (const each of condition.args) {
+        const found = waysOf(each);
+        if (found === null || ways.length + found.length > MOST_BRANCHES) return null;
+        ways.push(...found);
+      }
+      return ways;
+    }
+    case 'and': {
+      let ways: Expression[][] = [[]];
+      for (const each of condition.args) {
+        const found = waysOf(each);
+        if (found === null || ways.length * found.length > MOST_BRANCHES) return null;
+        ways = ways.flatMap((way) => found.map((other) => [...way, ...other]));
+      }
+      return ways;
+    }
+    default:
+      return [[condition]];
+  }
+}

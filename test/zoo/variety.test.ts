@@ -1,0 +1,73 @@
+import type pg from 'pg';
+import { expect, it } from 'vitest';
+import { configFor, databasesPerTest, runCli } from '../server/database.js';
+
+const { tables } = databasesPerTest();
+
+/* Ordinary conditions, which leave room for thousands of ordinary values. */
+const SCHEMA = `
+  CREATE DOMAIN price AS numeric(10, 2) CHECK (VALUE >= 0);
+  CREATE TABLE offers (id int PRIMARY KEY, price price NOT NULL, low int, high int,
+    details jsonb NOT NULL CHECK (jsonb_typeof(details) = 'object'), CHECK (low IS NULL OR high >= low),
+    pages int NOT NULL CHECK (pages BETWEEN 1 AND 5000));
+  CREATE TABLE monthly (id int NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+  CREATE TABLE monthly_1 PARTITION OF monthly FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+  CREATE TABLE monthly_2 PARTITION OF monthly FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+  CREATE TABLE monthly_3 PARTITION OF monthly FOR VALUES FROM ('2026-04-01') TO ('2026-05-01');
+  CREATE TABLE open_ended (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
+  CREATE TABLE open_ended_1 PARTITION OF open_ended FOR VALUES FROM (MINVALUE) TO (0);
+  CREATE TABLE open_ended_2 PARTITION OF open_ended FOR VALUES FROM (0) TO (MAXVALUE);
+  CREATE TABLE nested (kind text NOT NULL, day date NOT NULL, n int) PARTITION BY LIST (kind);
+  CREATE TABLE nested_a PARTITION OF nested FOR VALUES IN ('a', 'b') PARTITION BY RANGE (day);
+  CREATE TABLE nested_a_1 PARTITION OF nested_a FOR VALUES FROM ('2020-01-01') TO ('2023-01-01');
+  CREATE TABLE nested_a_2 PARTITION OF nested_a FOR VALUES FROM ('2023-01-01') TO (MAXVALUE);
+  CREATE TABLE nested_c PARTITION OF nested FOR VALUES IN ('c');
+  CREATE TABLE by_kind (id int PRIMARY KEY, kind text NOT NULL, size int, note text,
+    CHECK ((kind = 'sized' AND size BETWEEN 10 AND 9999 AND note IS NULL) OR (kind = 'named' AND size IS NULL AND note IS NOT NULL)))`;
+
+const TABLES = 5;
+const ROWS = 3000;
+
+async function counts(client: pg.Client, sql: string) {
+  return (await client.query<{ part: string; n: number; distinct: number }>(sql)).rows;
+}
+
+it('draws ordinary values within ordinary conditions, all partitions and branches alike', async () => {
+  const database = await tables(SCHEMA);
+  const { client } = database;
+  const settings = `random_seed: 3\noperations: [INSERT]\noperation_weights: [1]\ninsert_rows: 10\nnum_iterations: ${(TABLES * ROWS) / 10}`;
+  const { code, summary } = await runCli(configFor(database, settings));
+  expect(code).toBe(0);
+  expect(summary.totals).toMatchObject({ rejected: 0, failed: 0, retries: 0 });
+  const [offers] = (
+    await client.query(
+      'SELECT count(DISTINCT price)::int AS prices, count(DISTINCT high)::int AS highs, count(DISTINCT details)::int AS details, count(DISTINCT pages)::int AS pages FROM offers',
+    )
+  ).rows as Record<string, number>[];
+  for (const [column, distinct] of Object.entries(offers!)) expect(distinct, column).toBeGreaterThan(1000);
+  const spreads = [
+    ['monthly', 'at', 3, 900],
+    ['open_ended', 'id', 2, 1400],
+    ['nested', 'day', 3, 300],
+  ] as const;
+  for (const [table, column, parts, distinct] of spreads) {
+    const found = await counts(
+      client,
+      `SELECT tableoid::regclass::text AS part, count(*)::int AS n, count(DISTINCT ${column})::int AS distinct FROM ${table} GROUP BY 1`,
+    );
+    expect(found.length, table).toBe(parts);
+    for (const { part, n, distinct: values } of found) {
+      expect(n, part).toBeGreaterThan((ROWS / parts) * 0.8);
+      expect(values, part).toBeGreaterThan(distinct);
+    }
+  }
+  const kinds = await counts(
+    client,
+    "SELECT kind AS part, count(*)::int AS n, count(DISTINCT CASE kind WHEN 'sized' THEN size::text ELSE note END)::int AS distinct FROM by_kind GROUP BY 1",
+  );
+  expect(kinds.length).toBe(2);
+  for (const { part, n, distinct } of kinds) {
+    expect(n, part).toBeGreaterThan(ROWS * 0.4);
+    expect(distinct, part).toBeGreaterThan(300);
+  }
+});
