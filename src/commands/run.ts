@@ -275,7 +275,7 @@ async function countAtEnd(
   try {
     const client = await connectCoordinator(config.connection, config, runId);
     try {
-      const counts = await countRows(client, asked, config.generator.count_rows);
+      const { counts } = await countRows(client, asked, config.generator.count_rows);
       return new Map(relations.map((relation, at) => [relation, counts[at]!]));
     } finally {
       await client.end();

@@ -35,7 +35,9 @@ function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
   if (!isNarrow(restriction)) return recipe;
   const { ranges } = restriction;
   if (ranges !== null)
-    return mixed(spread(ranges, MOST_RANGES).map((range) => narrowed(recipe, { ...restriction, ...range, ranges: null })));
+    return mixed(
+      spread(ranges, MOST_RANGES).map((range) => narrowed(recipe, { ...restriction, ...range, ranges: null })),
+    );
   switch (recipe.kind) {
     case 'mixture':
       return mixed(recipe.of.map((each) => narrowed(each, restriction)));

@@ -121,8 +121,7 @@ function tieColumns(
   if (!read.isTargeted) return { searches: [], guards: [], open: unsolved };
   const unmet = conditions.filter(
     (condition) =>
-      ((unsolved.includes(condition) && !isMixed(condition, read, planned)) ||
-        isUnmet(condition, columns, ordinals)) &&
+      ((unsolved.includes(condition) && !isMixed(condition, read, planned)) || isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
   const { writers, seed, catalog } = context;

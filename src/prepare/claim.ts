@@ -1,6 +1,7 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { type Relation, rowsOf } from '../catalog/model.js';
 import { type Claims, noClaims, PINNED } from '../lane/rows/claims.js';
+import { parentsFirst } from '../plan/order.js';
 import type { Plan } from '../plan/plan.js';
 import { Collector } from './collector.js';
 import { probesFor } from './probes.js';
@@ -43,7 +44,7 @@ export async function claimRows(
   const claims: Claims[] = plan.relations.map((relation) => noClaims(relation.foreignKeys.length));
   if (plan.rowSelection === 'system_rows' || rowsAtStart.every((count) => count === 0)) return claims;
   const indexes = new Map<string, Map<string, number>>();
-  const order = parentsFirst(plan);
+  const order = parentsFirst(plan, 'all');
   for (const setting of WITHOUT) await client.query(`SET ${setting} = off`);
   for (const [done, index] of order.entries()) {
     step(`claiming rows of ${plan.relations[index]!.label}, table ${done + 1} of ${order.length}`);
@@ -81,12 +82,21 @@ async function isLargerThan(
   return rows[0]!.many;
 }
 
-/** Counts the rows of relations; of tables too large to be counted it only tells whether there are any. */
+/** What was counted, and why some tables could not be read. */
+export interface Counted {
+  readonly counts: RowCounts;
+  readonly unreadable: ReadonlyMap<number, pg.DatabaseError>;
+}
+
+/**
+ * Counts the rows of relations; of tables too large to be counted it only tells whether there are any. One that cannot be
+ * read (a foreign partition whose server is away) is asked for alone, so that the others are known.
+ */
 export async function countRows(
   client: pg.Client,
   relations: readonly Relation[],
   mode: 'auto' | 'always' | 'never',
-): Promise<RowCounts> {
+): Promise<Counted> {
   const counted = (relation: Relation) =>
     mode === 'always' || (mode === 'auto' && relation.estimatedRows < COUNT_LIMIT);
   const questions = relations.map((relation, index) =>
@@ -95,39 +105,26 @@ export async function countRows(
       : `SELECT ${index}, CASE WHEN EXISTS (SELECT FROM ${rowsOf(relation)}) THEN NULL ELSE 0 END::bigint`,
   );
   const counts: (number | null)[] = relations.map(() => null);
-  for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT) {
-    const { rows } = await client.query({
-      text: questions.slice(from, from + QUESTIONS_PER_STATEMENT).join(' UNION ALL '),
-      rowMode: 'array',
-    });
-    for (const [index, count] of rows as [number, string | null][])
-      counts[index] = count === null ? null : Number(count);
-  }
-  return counts;
-}
-
-/** Relations so that parents come before children; within a cycle, in the plan's order. */
-function parentsFirst(plan: Plan): number[] {
-  const order: number[] = [];
-  const state = new Uint8Array(plan.relations.length);
-  // An explicit stack: chains of foreign keys can be longer than the call stack is deep.
-  for (let root = 0; root < plan.relations.length; root++) {
-    const stack = [root];
-    while (stack.length > 0) {
-      const relation = stack[stack.length - 1]!;
-      if (state[relation] === 0) {
-        state[relation] = 1;
-        for (const key of plan.relations[relation]!.foreignKeys) if (state[key.parent] === 0) stack.push(key.parent);
-      } else {
-        stack.pop();
-        if (state[relation] === 1) {
-          state[relation] = 2;
-          order.push(relation);
-        }
+  const unreadable = new Map<number, pg.DatabaseError>();
+  const ask = async (first: number, end: number): Promise<void> => {
+    try {
+      const text = questions.slice(first, end).join(' UNION ALL ');
+      const { rows } = await client.query({ text, rowMode: 'array' });
+      for (const [index, count] of rows as [number, string | null][])
+        counts[index] = count === null ? null : Number(count);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.severity !== 'ERROR') throw error;
+      if (end - first === 1) unreadable.set(first, error);
+      else {
+        const middle = (first + end) >> 1;
+        await ask(first, middle);
+        await ask(middle, end);
       }
     }
-  }
-  return order;
+  };
+  for (let from = 0; from < questions.length; from += QUESTIONS_PER_STATEMENT)
+    await ask(from, Math.min(questions.length, from + QUESTIONS_PER_STATEMENT));
+  return { counts, unreadable };
 }
 
 /**

@@ -18,6 +18,7 @@ import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQues
 import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
 import {
   type Claimed,
+  type Counted,
   claimRows,
   countRows,
   type LackingParent,
@@ -26,6 +27,7 @@ import {
   type RowCounts,
   unreachableTables,
 } from './claim.js';
+import { withOperations } from './lessons.js';
 import { checkOverrides } from './overrides.js';
 import { compute, prove } from './prove.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
@@ -95,10 +97,13 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
   const seeds = seedsOf(config, say);
-  const { draft, rowsAtStart, lacking } = await draftWithParents(client, config, catalog, seeds, surroundings);
+  const drafted = await draftWithParents(client, config, catalog, seeds, surroundings);
+  const { draft, rowsAtStart, unreadable, lacking } = drafted;
+  // Nothing is asked of a table that cannot be read.
+  const rowsToRead = rowsAtStart.map((count, index) => (unreadable.has(index) ? 0 : count));
   await checkOverrides(client, draft.plan, config);
   const questions = watermarkQuestions(draft);
-  const answers = await ask(client, questions, ({ ordinal }) => rowsAtStart[ordinal.relation] !== 0);
+  const answers = await ask(client, questions, ({ ordinal }) => rowsToRead[ordinal.relation] !== 0);
   const gaps = new Map<number, Answer>();
   for (const [index, question] of questions.entries()) {
     const sql = gapQuestion(draft, question, answers[index]!);
@@ -115,7 +120,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   }
   const { existing_rows: existing } = config.generator;
   const perTable = existing === 'all' ? Number.POSITIVE_INFINITY : existing;
-  const claims = await claimRows(client, marked, draft.relations, rowsAtStart, { perTable, step });
+  const claims = await claimRows(client, marked, draft.relations, rowsToRead, { perTable, step });
   const claimed = withoutPresentKeys(marked, (relation, column, text) =>
     isClaimed(claims[relation]!, marked.relations[relation]!.named.indexOf(column), text),
   );
@@ -124,8 +129,8 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     surroundings,
     lacking.length > 0,
   );
-  const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart }));
-  const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsAtStart);
+  const unreached = new Set(unreachableTables(rehearsed.plan, { claims, rowsAtStart: rowsToRead }));
+  const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsToRead);
   const plan = withWrittenTables({ ...reachable, quotas: quotasOfOwners(reachable, claims) }, draft.relations);
   const because = reasonsFromTriggers(plan, draft.relations);
   if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by timeouts.rehearsal');
@@ -170,7 +175,25 @@ const MOST_GENERATIONS = 16;
 interface Drafted {
   readonly draft: Draft;
   readonly rowsAtStart: RowCounts;
+  readonly unreadable: Counted['unreadable'];
   readonly lacking: readonly LackingParent[];
+}
+
+/** The draft without operations on tables that cannot be read, each with a finding that says why. */
+function withoutUnreadable(draft: Draft, unreadable: Counted['unreadable']): Draft {
+  let { plan } = draft;
+  const findings = [...draft.findings];
+  for (const [index, { message, code }] of unreadable) {
+    plan = withOperations(plan, index, { insert: false, update: false, delete: false });
+    findings.push({
+      relation: plan.relations[index]!.label,
+      column: null,
+      prevents: OPERATION_KINDS,
+      reason: `its rows cannot be counted: the server says "${message}" (${code})`,
+      remedy: 'make it readable, or name it in generator.exclude_table_list',
+    });
+  }
+  return { ...draft, plan, findings };
 }
 
 /** The draft of the plan; where `untargeted_parents: insert` is set, with the tables that lack the rows that others need. */
@@ -191,10 +214,10 @@ async function draftWithParents(
     const searched = applyDistinct(proved, await compute(client, built.distincts));
     const draft = await selectRows(client, catalog, searched, dryRun, say);
     step('counting rows');
-    const rowsAtStart = await countRows(client, draft.relations, isBounded ? 'always' : counting);
-    const lacking = parentsWithoutRows(draft.plan, rowsAtStart);
+    const { counts, unreadable } = await countRows(client, draft.relations, isBounded ? 'always' : counting);
+    const lacking = parentsWithoutRows(draft.plan, counts);
     if (lacking.length === 0 || parents === 'refuse' || generation === MOST_GENERATIONS)
-      return { draft, rowsAtStart, lacking };
+      return { draft: withoutUnreadable(draft, unreadable), rowsAtStart: counts, unreadable, lacking };
     for (const { parent } of lacking) added.add(parent);
   }
 }

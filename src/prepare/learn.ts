@@ -1,6 +1,6 @@
 import type { Attribute, Relation, Type } from '../catalog/model.js';
 import { readTriggerText, type TriggerText } from '../catalog/trigger-text.js';
-import { matching, patternAsJavaScript } from '../constraint/candidates.js';
+import { type Family, matching, patternAsJavaScript } from '../constraint/candidates.js';
 import { Writers } from '../datum/compile.js';
 import {
   BOOLEAN_FORMATS,
@@ -20,6 +20,18 @@ import { Stream } from '../random/stream.js';
 import type { Lesson } from './lessons.js';
 import type { Stage } from './stage.js';
 import { type Failure, tryOperation } from './trial.js';
+
+/* What constants look like that a type takes: others need not be sent. */
+const SHAPES: Partial<Readonly<Record<Family, RegExp>>> = {
+  integer: /^-?\d+$/,
+  number: /^-?\d+(\.\d+)?$/,
+  boolean: /^(t|f|true|false|yes|no|on|off|0|1)$/i,
+  date: /^\d{4}-\d\d-\d\d/,
+  timestamp: /^\d{4}-\d\d-\d\d/,
+  json: /^\s*[[{"\d]|^(true|false|null)$/,
+};
+
+const CHECK_VIOLATION = '23514';
 
 /* Bounds of what is tried for one table. */
 const MOST_TRIALS = 2000;
@@ -84,17 +96,18 @@ class Learner {
       const nulls = await this.tryNulls(columns, given);
       if (nulls !== null) return [...lessons, ...nulls];
       const before = signature(this.last);
-      let progress: Lesson | null = null;
+      let progress: { readonly lesson: Lesson; readonly column: number; readonly text: string } | null = null;
+      // A value that passes is worth more than one that is refused for something else.
       for (const column of columns) {
         const found = await this.tryColumn(column, given, before);
-        if (found === null) continue;
-        if (found.isEnough) return [...lessons, found.lesson];
-        progress ??= found.lesson;
-        given.set(column, found.text);
-        break;
+        if (found?.isEnough) return [...lessons, found.lesson];
+        if (found !== null) progress ??= { ...found, column };
       }
       if (progress === null) return [];
-      lessons.push(progress);
+      lessons.push(progress.lesson);
+      given.set(progress.column, progress.text);
+      // What the next step is compared with.
+      await this.passes(given);
     }
     return [];
   }
@@ -162,10 +175,7 @@ class Learner {
     let progress: { lesson: Lesson; text: string } | null = null;
     const attempt = async (text: string): Promise<'passed' | 'other' | 'same'> => {
       if (await this.passes(new Map([...given, [column, text]]))) return 'passed';
-      const { sqlstate } = this.last;
-      // A value that the type does not take says nothing about the trigger.
-      const isOther = sqlstate !== null && !sqlstate.startsWith('22') && signature(this.last) !== before;
-      return isOther ? 'other' : 'same';
+      return this.isAnother(before) ? 'other' : 'same';
     };
     for (const candidate of this.candidates(column)) {
       const lesson = (recipe: Recipe): Lesson => ({
@@ -191,6 +201,14 @@ class Learner {
     return progress === null ? null : { ...progress, isEnough: false };
   }
 
+  /** True where the last refusal is another than before, and not for the value itself: its type or a CHECK of the table. */
+  private isAnother(before: string): boolean {
+    const { sqlstate, context } = this.last;
+    const isInput = sqlstate?.startsWith('22') === true && context === null;
+    const isOfTable = sqlstate === CHECK_VIOLATION && context === null;
+    return sqlstate !== null && !isInput && !isOfTable && signature(this.last) !== before;
+  }
+
   private *candidates(column: number): Generator<Candidate> {
     const { plan, relation, catalogRelation, types } = this.pupil;
     const formats = formatsFor(catalogRelation.attributes[column]!, types);
@@ -203,7 +221,7 @@ class Learner {
       return;
     }
     yield* this.fromTables(column);
-    yield* this.fromTexts();
+    yield* this.fromTexts(familyOf(catalogRelation.attributes[column]!.type, types));
     for (const format of formats) yield { words: format.name, texts: this.sampled(format), recipe: format.recipe };
   }
 
@@ -230,12 +248,13 @@ class Learner {
   }
 
   /** Constants in the texts of trigger functions, and what matches their patterns. */
-  private *fromTexts(): Generator<Candidate> {
+  private *fromTexts(family: Family): Generator<Candidate> {
+    const shape = SHAPES[family];
     for (const { text } of this.texts) {
-      const constants = text.constants.slice(0, MOST_CONSTANTS);
+      const constants = text.constants.filter((each) => shape?.test(each) ?? true).slice(0, MOST_CONSTANTS);
       for (const [at, first] of constants.entries())
         yield { words: 'constants of its function', texts: [first, ...constants.slice(at + 1, at + MOST_VALUES)] };
-      for (const pattern of text.patterns) {
+      for (const pattern of family === 'text' ? text.patterns : []) {
         const texts = matching(patternAsJavaScript(pattern), MOST_VALUES);
         if (texts.length > 0) yield { words: `texts that match ${pattern}`, texts };
       }

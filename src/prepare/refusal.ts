@@ -1,20 +1,39 @@
-import { quoteQualified, type Relation } from '../catalog/model.js';
+import { labelOf, quoteQualified, type Relation } from '../catalog/model.js';
 import type { Finding, OperationKind } from '../plan/plan.js';
 import type { Failure } from './trial.js';
 
 /** Why an operation is not possible, in words, and what would help. */
 export function refusalOf(
   kind: OperationKind,
-  { sqlstate, message, context }: Failure,
+  failure: Failure,
   relation: Relation,
 ): Pick<Finding, 'reason' | 'remedy'> {
+  const { sqlstate, message, context } = failure;
   if (sqlstate === null) return { reason: message, remedy: REMEDY };
   const from = triggerIn(context, relation);
   const by = from === null ? '' : ` by trigger ${from}`;
+  const missing = kind === 'delete' ? null : missingRow(failure, relation);
+  if (missing !== null)
+    return {
+      reason: `${kind.toUpperCase()} was tried and refused (${sqlstate})${by}: it wants ${missing.wanted}`,
+      remedy: `insert that row, and what it needs, before the run`,
+    };
   return {
     reason: `${kind.toUpperCase()} was tried and refused (${sqlstate}: ${message})${by}`,
     remedy: remedyFor(sqlstate, message, relation),
   };
+}
+
+/** The row that a trigger takes for granted: a foreign key of what it writes leads to it; null where it is something else. */
+function missingRow({ sqlstate, detail, table, constraint }: Failure, relation: Relation): { wanted: string } | null {
+  // In every language of the server the columns and the values come first, each in brackets.
+  const found = sqlstate === '23503' ? /\(([^()]+)\)=\((.*)\)/.exec(detail ?? '') : null;
+  if (found === null) return null;
+  const [, columns, values] = found;
+  const key = table === relation.name ? relation.foreignKeys.find(({ name }) => name === constraint) : undefined;
+  const place =
+    key === undefined ? `the row that ${constraint} of ${table} leads to` : `a row of ${labelOf(key.referenced)}`;
+  return { wanted: `${place}, for ${columns} = ${values}` };
 }
 
 /** The trigger in whose function a refusal was raised; null where it was in none of the table's. */

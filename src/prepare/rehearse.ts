@@ -3,6 +3,7 @@ import type { Catalog, Relation } from '../catalog/model.js';
 import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Claims } from '../lane/rows/claims.js';
 import type { Draft } from '../plan/build.js';
+import { parentsFirst } from '../plan/order.js';
 import type { Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
 import { effectsOf, isCompanion, whereabouts } from './effects.js';
 import { learn } from './learn.js';
@@ -10,7 +11,7 @@ import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation
 import { tryUpdates } from './possible-updates.js';
 import { refusalOf } from './refusal.js';
 import { Stage } from './stage.js';
-import { type Failure, type Trial, tryOperation, type Write } from './trial.js';
+import { type Failure, ineffective, type Trial, tryOperation, type Write } from './trial.js';
 
 /** What the rehearsal has changed: operations that are left out, recipes that were learned, rows that triggers make; and why. */
 export interface Rehearsal {
@@ -116,7 +117,7 @@ class Rehearser {
     const { clock, limitMs, step } = this.rehearsing;
     const endMs = clock() + limitMs;
     const asked = new Set(tables);
-    const order = parentsFirst(this.plan).filter((index) => asked.has(index));
+    const order = parentsFirst(this.plan, 'needed').filter((index) => asked.has(index));
     let done = 0;
     for (; done < order.length && clock() < endMs; done++) {
       step(`trying one of each operation, table ${done + 1} of ${order.length}`);
@@ -332,8 +333,7 @@ class Rehearser {
     if (!catalogRelation.reacts) return;
     const stands = await whereabouts(this.stage, this.plan, relation, catalogRelation.oid);
     if (stands === 'gone') {
-      const message = 'INSERT has no lasting effect: a trigger deletes the row again';
-      this.refuse(relation, 'insert', { sqlstate: null, message, constraint: null, context: null });
+      this.refuse(relation, 'insert', ineffective('INSERT has no lasting effect: a trigger deletes the row again'));
       return;
     }
     if (stands === 'renamed') {
@@ -406,28 +406,3 @@ class Rehearser {
 }
 
 const UNIQUE_VIOLATION = '23505';
-
-/** Relations so that those which a row needs come first; within a circle, in the plan's order. */
-function parentsFirst(plan: Plan): number[] {
-  const order: number[] = [];
-  const state = new Uint8Array(plan.relations.length);
-  // An explicit stack: chains of foreign keys can be longer than the call stack is deep.
-  for (let root = 0; root < plan.relations.length; root++) {
-    const stack = [root];
-    while (stack.length > 0) {
-      const relation = stack[stack.length - 1]!;
-      if (state[relation] === 0) {
-        state[relation] = 1;
-        for (const { parent, nullable } of plan.relations[relation]!.foreignKeys)
-          if (!nullable && state[parent] === 0) stack.push(parent);
-      } else {
-        stack.pop();
-        if (state[relation] === 1) {
-          state[relation] = 2;
-          order.push(relation);
-        }
-      }
-    }
-  }
-  return order;
-}

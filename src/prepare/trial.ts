@@ -13,8 +13,16 @@ export interface Failure {
   readonly sqlstate: string | null;
   readonly message: string;
   readonly constraint: string | null;
+  readonly detail: string | null;
+  /** The table whose row it was about: a trigger may have written to another one. */
+  readonly table: string | null;
   /** Where it was raised, as the server tells it. */
   readonly context: string | null;
+}
+
+/** The failure of an operation that the server did not refuse. */
+export function ineffective(message: string): Failure {
+  return { sqlstate: null, message, constraint: null, detail: null, table: null, context: null };
 }
 
 /** What became of an operation that was tried with several values. */
@@ -62,8 +70,10 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
       const effect = outcome.effects[0]!;
       const hasEffect = operation.statements.every(({ own }, index) => !own || effect.rows[index]! > 0);
       if (hasEffect) return { kind: 'passed', operation, effect, refused: attempt };
-      const message = `${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`;
-      return { kind: 'refused', failure: { sqlstate: null, message, constraint: null, context: null } };
+      return {
+        kind: 'refused',
+        failure: ineffective(`${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`),
+      };
     }
     const reaction = reactionTo(outcome.sqlstate, kind);
     if (reaction === 'replay') return { kind: 'unknown' };

@@ -290,6 +290,8 @@ export function refusedBy(error: pg.DatabaseError, member: number): Outcome {
     sqlstate: error.code ?? 'XX000',
     message: error.message,
     constraint: error.constraint ?? null,
+    detail: error.detail ?? null,
+    table: error.table ?? null,
     context: error.where ?? null,
     member,
   };

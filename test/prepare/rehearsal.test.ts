@@ -137,3 +137,26 @@ it('columns that a trigger does not let change are left out of UPDATEs, and noth
     if (name === 'c2' || name === 'c5') expect(rows[0]![name], name).toBe(0);
     else expect(rows[0]![name], name).toBeGreaterThan(5);
 });
+
+it('leaves out a table whose rows cannot be read, and names a row that a trigger takes for granted', async () => {
+  const database = await tables(`CREATE FOREIGN DATA WRAPPER away; CREATE SERVER away FOREIGN DATA WRAPPER away;
+    CREATE TABLE split (id int NOT NULL, k int NOT NULL) PARTITION BY LIST (k);
+    CREATE TABLE split_1 PARTITION OF split FOR VALUES IN (1);
+    CREATE FOREIGN TABLE split_2 PARTITION OF split FOR VALUES IN (2) SERVER away;
+    CREATE TABLE kinds (id int PRIMARY KEY, parent int REFERENCES kinds);
+    CREATE TABLE tools (id int PRIMARY KEY, name text);
+    CREATE FUNCTION add_kind() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO kinds VALUES (-NEW.id - 1, -2000); RETURN NULL; END';
+    CREATE TRIGGER add_kind AFTER INSERT ON tools FOR EACH ROW EXECUTE FUNCTION add_kind();
+    CREATE TABLE plain (id int PRIMARY KEY, v text)`);
+  const { code, summary, stderr } = await runCli(configFor(database, 'random_seed: 4\nnum_iterations: 300'));
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/public\.split: its rows cannot be counted: the server says ".*" \(\w{5}\), so no INSERT/);
+  expect(stderr).toMatch(
+    /public\.tools: INSERT was tried and refused \(23503\) by trigger add_kind: it wants .* for parent = -2000/,
+  );
+  expect(summary.tables['public.split']!.rows_expected).toBe(null);
+  expect(summary.tables['public.tools']!.insert.operations).toBe(0);
+  expect(summary.totals).toMatchObject({ operations: 300, rejected: 0, failed: 0 });
+  for (const table of ['plain', 'kinds'])
+    expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));
+});

@@ -29,6 +29,9 @@ export type Outcome =
       readonly sqlstate: string;
       readonly message: string;
       readonly constraint: string | null;
+      /** The values in question, and the table that they were for, as the server tells them. */
+      readonly detail: string | null;
+      readonly table: string | null;
       /** Where it was raised: the calls that led there, as the server tells them; null where nothing was called. */
       readonly context: string | null;
       /** Index of the member that was refused; −1: the end of a block. */
