@@ -17,7 +17,7 @@ export type Branch = readonly (Recipe | null)[];
  * hold, so that ordinary values within it can be drawn. Empty where there are no alternatives, or too many.
  */
 export function branchesOf(
-  columns: readonly { readonly name: string; readonly recipe: Recipe }[],
+  columns: readonly { readonly name: string; readonly recipe: Recipe; readonly nullable: boolean }[],
   conditions: readonly Condition[],
 ): Branch[] {
   const [first] = conditions;
@@ -27,12 +27,12 @@ export function branchesOf(
   return spread(ways, MOST_TRIED).flatMap((parts): Branch[] => {
     const { byColumn } = restrictionsOf(parts.map((expression) => ({ ...first, expression })));
     const recipes: (Recipe | null)[] = [];
-    for (const { name, recipe } of columns) {
+    for (const { name, recipe, nullable } of columns) {
       const restriction = byColumn.get(name);
       const narrowed =
         restriction === undefined ? recipe : narrowRecipe({ recipe, edges: [], quote: false }, restriction)?.recipe;
       const isNull = parts.some((part) => part.kind === 'is null' && !part.negated && columnsOf(part).includes(name));
-      if (narrowed === undefined) return [];
+      if (narrowed === undefined || (isNull && !nullable)) return [];
       recipes.push(isNull || recipe.kind === 'null' ? null : narrowed);
     }
     return [recipes];

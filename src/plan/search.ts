@@ -250,9 +250,13 @@ function branchedTuples(
   conditions: readonly Condition[],
   context: SearchContext,
 ): (string | null)[][] {
-  const { columns, planned } = context;
+  const { columns, planned, fixed } = context;
   const branches = branchesOf(
-    members.map((member) => ({ name: columns[member]!.name, recipe: planned[member]!.recipe })),
+    members.map((member) => ({
+      name: columns[member]!.name,
+      recipe: planned[member]!.recipe,
+      nullable: !columns[member]!.attribute.notNull && !fixed.has(member),
+    })),
     conditions,
   );
   const each = Math.floor(MOST_BRANCHED / Math.max(1, branches.length));
@@ -486,8 +490,9 @@ export function groupOf(search: Search, accepted: readonly number[]): ValueGroup
   if (accepted.length === 0) return undefined;
   const { from, count } = search.branched;
   const branched = accepted.filter((position) => position >= from && position < from + count);
-  if (branched.length > MOST_KEPT) {
-    const tuples = branched.map((position) => search.candidates[position - 1]!);
+  const distinct = new Map(branched.map((position) => [JSON.stringify(search.candidates[position - 1]!), position]));
+  if (distinct.size > MOST_KEPT) {
+    const tuples = [...distinct.values()].map((position) => search.candidates[position - 1]!);
     return { columns: search.columns, own: search.own, tuples };
   }
   const step = Math.max(1, accepted.length / MOST_KEPT);

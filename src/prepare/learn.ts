@@ -48,6 +48,7 @@ interface Pupil {
   readonly plan: Plan;
   readonly relation: number;
   readonly catalogRelation: Relation;
+  readonly relations: readonly Relation[];
   readonly types: ReadonlyMap<number, Type>;
   readonly failure: Failure;
   /** Relations that its triggers look into. */
@@ -227,16 +228,17 @@ class Learner {
 
   /** Values that rows of the tables hold which the triggers read. */
   private *fromTables(column: number): Generator<Candidate> {
-    const { plan, stage, read, catalogRelation } = this.pupil;
+    const { plan, stage, read, catalogRelation, types, relations } = this.pupil;
+    const family = (attribute: Attribute) => {
+      const found = familyOf(attribute.type, types);
+      return found === 'integer' || found === 'text' ? found : attribute.typeName;
+    };
+    const wanted = family(catalogRelation.attributes[column]!);
     for (const other of read) {
       const relation = plan.relations[other]!;
       const { live } = stage.store.keyspaces[other]!;
       for (const parentColumn of relation.named) {
-        if (
-          live.size === 0 ||
-          relation.columns[parentColumn]!.typeName !== catalogRelation.attributes[column]!.typeName
-        )
-          continue;
+        if (live.size === 0 || family(relations[other]!.attributes[parentColumn]!) !== wanted) continue;
         const texts = Array.from({ length: Math.min(MORE, live.size) }, (_, at) =>
           stage.store.namedText(other, live.at(live.size - 1 - at), parentColumn),
         );

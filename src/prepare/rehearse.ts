@@ -4,7 +4,7 @@ import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Claims } from '../lane/rows/claims.js';
 import type { Draft } from '../plan/build.js';
 import { parentsFirst } from '../plan/order.js';
-import type { Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
+import type { Choice, Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
 import { effectsOf, isCompanion, whereabouts } from './effects.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation, withServerKey } from './lessons.js';
@@ -95,6 +95,7 @@ class Rehearser {
   private readonly rehearsing: Rehearsing;
   private readonly findings: Finding[] = [];
   private readonly triggered: TriggeredRows[] = [];
+  private readonly choices: Plan['choices'];
   private readonly chosen: ReadonlySet<string>;
   /** Relations whose INSERT was refused: no row of them can be had. */
   private readonly refused = new Set<number>();
@@ -110,6 +111,7 @@ class Rehearser {
     this.relations = relations;
     this.catalog = catalog;
     this.rehearsing = rehearsing;
+    this.choices = plan.choices;
     this.chosen = new Set(plan.choices.map(({ relation, operation }) => `${relation}/${operation}`));
   }
 
@@ -123,8 +125,38 @@ class Rehearser {
       step(`trying one of each operation, table ${done + 1} of ${order.length}`);
       await this.tryTable(order[done]!);
     }
+    await this.tryAgain(order.slice(0, done), endMs);
     const untried = order.slice(done).map((index) => this.plan.relations[index]!.label);
     return { plan: { ...this.plan, triggered: this.triggered }, findings: this.findings, untried };
+  }
+
+  /** Once more where triggers look into tables that no foreign key leads to, which came later: those take rows now. */
+  private async tryAgain(order: readonly number[], endMs: number): Promise<void> {
+    const place = new Map(order.map((relation, index) => [relation, index]));
+    const again = order.filter(
+      (relation) =>
+        this.refused.has(relation) &&
+        this.readTables(relation).some(
+          (read) => (place.get(read) ?? -1) > place.get(relation)! && !this.refused.has(read),
+        ),
+    );
+    for (const relation of again) {
+      if (this.rehearsing.clock() >= endMs) return;
+      const { label } = this.plan.relations[relation]!;
+      this.rehearsing.step(`trying ${label} again`);
+      const told = this.findings.findIndex((each) => each.relation === label && each.prevents.includes('insert'));
+      this.findings.splice(told, 1);
+      this.refused.delete(relation);
+      this.plan = this.withInserts(relation);
+      await this.tryTable(relation);
+    }
+  }
+
+  private withInserts(relation: number): Plan {
+    const plan = withOperations(this.plan, relation, { insert: true });
+    const left = new Set(plan.choices);
+    const isBack = (choice: Choice) => choice.relation === relation && choice.operation === 'insert';
+    return { ...plan, choices: this.choices.filter((choice) => left.has(choice) || isBack(choice)) };
   }
 
   private async tryTable(relation: number): Promise<void> {
@@ -295,6 +327,7 @@ class Rehearser {
       plan: this.plan,
       relation,
       catalogRelation: this.relations[relation]!,
+      relations: this.relations,
       types: this.catalog.types,
       failure,
       read: this.readTables(relation),

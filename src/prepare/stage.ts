@@ -1,19 +1,29 @@
 import pg from 'pg';
 import { SetupError } from '../config/problem.js';
-import type { Operation } from '../lane/messages/operation.js';
+import { Operation } from '../lane/messages/operation.js';
 import type { Outcome } from '../lane/messages/outcome.js';
 import { Transaction } from '../lane/messages/transaction.js';
 import { OwnedRows } from '../lane/owned.js';
 import type { Claims } from '../lane/rows/claims.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
 import { RowStore } from '../lane/rows/row-store.js';
-import type { Plan } from '../plan/plan.js';
+import type { OperationKind, Plan } from '../plan/plan.js';
 import { LaneSession, refusedBy } from '../traffic/lane-session.js';
 
 const MOST_PREPARED = 200;
 /* Of one transaction: what it has inserted holds unique keys and locks against the application until it is rolled back. */
 const MOST_TRIALS = 300;
 const MOST_MS = 2000;
+
+/** An operation that was carried out, and how it is written again. */
+export interface Played {
+  readonly relation: number;
+  readonly kind: OperationKind;
+  readonly attempt: number;
+  readonly write: (operation: Operation) => boolean;
+  /** True where its rows are on the stage; of others the ordinals alone are used up. */
+  readonly stays: boolean;
+}
 
 /** Rows that a transaction has changed so far, by the oid of the table (of a partition its root's). */
 export type Changes = ReadonlyMap<
@@ -35,6 +45,8 @@ export class Stage {
   private trials = 0;
   private beganMs = 0;
   private isOpen = false;
+  /** Since the stage was empty. */
+  private played: Played[] = [];
 
   private constructor(client: pg.Client, plan: Plan, claims: readonly Claims[], clock: () => number) {
     this.client = client;
@@ -69,16 +81,36 @@ export class Stage {
     this.compiled = new CompiledPlan(plan, this.compiled.shapes.count);
   }
 
-  /** A transaction that is open for a further table: the one before, or a new one where that has lasted long enough. */
+  /**
+   * A transaction that is open for a further table: the one before, or an empty one after so many trials. Where it has
+   * lasted too long the same rows are inserted again in another one: the clock has no say in what a trial meets.
+   */
   async begin(): Promise<void> {
-    if (this.isOpen && this.trials < MOST_TRIALS && this.clock() - this.beganMs < MOST_MS) return;
+    const isSpent = !this.isOpen || this.trials >= MOST_TRIALS;
+    if (!isSpent && this.clock() - this.beganMs < MOST_MS) return;
     await this.end();
     this.store = new RowStore(this.compiled, 0, this.claims);
     this.rows = new OwnedRows(this.compiled, this.store);
-    this.trials = 0;
     this.beganMs = this.clock();
     await this.query('BEGIN');
     this.isOpen = true;
+    const { trials } = this;
+    if (isSpent) this.played = [];
+    for (const each of this.played) await this.repeat(each);
+    this.trials = isSpent ? 0 : trials;
+  }
+
+  /** What was carried out is done again where the transaction must be another one. */
+  remember(played: Played): void {
+    this.played.push(played);
+  }
+
+  private async repeat({ relation, kind, attempt, write, stays }: Played): Promise<void> {
+    const operation = new Operation(0, relation, kind, kind);
+    operation.attempt = attempt;
+    if (!write(operation)) return;
+    if (stays) await this.carryOut(operation, true);
+    else this.rows.undone(operation, false);
   }
 
   private async end(): Promise<void> {

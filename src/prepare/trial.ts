@@ -53,9 +53,8 @@ interface Wish {
 
 /** Tries an operation, each time with other values, until it passes. */
 export async function tryOperation(stage: Stage, { relation, kind, keeps, draws, first, write }: Wish): Promise<Trial> {
-  const { rows, compiled } = stage;
-  if (!rows.possible(relation, kind)) return { kind: 'unknown' };
-  const lane = compiled.laneSeeds(0);
+  if (!stage.rows.possible(relation, kind)) return { kind: 'unknown' };
+  const lane = stage.compiled.laneSeeds(0);
   let last: Trial = { kind: 'unknown' };
   for (let attempt = 0; attempt < (draws ?? DRAWS); attempt++) {
     const operation = new Operation(0, relation, kind, kind);
@@ -63,9 +62,11 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
     // An UPDATE must not draw what the row's INSERT has drawn.
     const number = relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind);
     const seeds = operationSeeds(lane, number, (first ?? 0) + attempt);
-    const written = write === undefined ? rows.generate(operation, seeds) === 'written' : write(operation, seeds);
-    if (!written) return last;
+    const writes = (given: Operation) =>
+      write === undefined ? stage.rows.generate(given, seeds) === 'written' : write(given, seeds);
+    if (!writes(operation)) return last;
     const outcome = await stage.carryOut(operation, keeps);
+    stage.remember({ relation, kind, attempt, write: writes, stays: keeps && outcome.kind === 'committed' });
     if (outcome.kind === 'committed') {
       const effect = outcome.effects[0]!;
       const hasEffect = operation.statements.every(({ own }, index) => !own || effect.rows[index]! > 0);
