@@ -4,7 +4,7 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
 import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/messages/outcome.js';
 import { endBackend, statusOf } from '../traffic/recovery.js';
-import { connect } from '../traffic/session.js';
+import { connect, processIdOf } from '../traffic/session.js';
 import type { Entry, Journal } from './journal.js';
 
 export interface LoaderSettings {
@@ -137,7 +137,7 @@ export class LoadSession {
           pipeline: false,
         });
         if (this.processId !== 0) this.reconnected();
-        this.processId = (this.client as unknown as { processID: number }).processID;
+        this.processId = processIdOf(this.client);
         return this.client;
       } catch (error) {
         const message = (error as Error).message || String((error as NodeJS.ErrnoException).code);

@@ -2,9 +2,12 @@ import type pg from 'pg';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { connect } from '../traffic/session.js';
+import { connect, type SessionOptions } from '../traffic/session.js';
 
-/** A session like those of the lanes. */
+/**
+ * A session like those of the lanes.
+ * @throws SetupError that says what to do, without a password in it.
+ */
 export async function connectRehearsal(
   settings: ConnectionSettings,
   config: Config,
@@ -12,7 +15,7 @@ export async function connectRehearsal(
   searchPath: string | null,
 ): Promise<pg.Client> {
   const { timeouts } = config.generator;
-  return await connect(
+  return await connectOrAdvise(
     { ...settings, searchPath: searchPath ?? undefined },
     {
       applicationName: `eventgen/${runId}/rehearsal`,
@@ -34,15 +37,18 @@ export async function connectCoordinator(
   runId: string,
 ): Promise<pg.Client> {
   const { timeouts } = config.generator;
-  let client: pg.Client;
+  return await connectOrAdvise(settings, {
+    applicationName: `eventgen/${runId}/coordinator`,
+    connectTimeoutMs: timeouts.connect,
+    statementTimeoutMs: 0,
+    lockTimeoutMs: timeouts.lock,
+    pipeline: false,
+  });
+}
+
+async function connectOrAdvise(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
   try {
-    client = await connect(settings, {
-      applicationName: `eventgen/${runId}/coordinator`,
-      connectTimeoutMs: timeouts.connect,
-      statementTimeoutMs: 0,
-      lockTimeoutMs: timeouts.lock,
-      pipeline: false,
-    });
+    return await connect(settings, options);
   } catch (error) {
     if (error instanceof SetupError) throw error;
     throw SetupError.of(
@@ -50,7 +56,6 @@ export async function connectCoordinator(
       `${adviceFor(error as NodeJS.ErrnoException)}`,
     );
   }
-  return client;
 }
 
 /** Ends every session of a run, also those whose statements are still under way. */
@@ -90,9 +95,11 @@ function adviceFor(error: NodeJS.ErrnoException): string {
       return `the server is not ready: ${message}; try again`;
     default:
       if (/timeout|terminated unexpectedly/i.test(message))
-        return 'no answer within timeouts.connect; check host, port and firewall';
+        return 'no answer within timeouts.connect; check host, port and firewall, and behind a pooler that its pool has room for generator.connections and four more';
       if (/certificate|altnames/i.test(message))
         return `${message}; name its authority with ssl_root_cert:, or use a weaker ssl: mode`;
+      if (/unsupported startup parameter/i.test(message))
+        return `${message}: a pooler refuses it; set ignore_startup_parameters = options,extra_float_digits there and pool_mode = session, or connect to PostgreSQL itself`;
       if (/SSL/i.test(message)) return `${message}; set ssl: disable, or give the server a certificate`;
       if (/password/i.test(message)) return `${message}; set password, PGPASSWORD or ~/.pgpass`;
       return message;

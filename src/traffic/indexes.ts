@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
 import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
+import { processIdOf } from './session.js';
 
 /** A column that can be indexed: its table, qualified and quoted, and the access method that takes its type. */
 export interface IndexableColumn {
@@ -204,7 +205,7 @@ export class IndexBuilder {
   private async session(): Promise<pg.Client> {
     if (this.client === null) {
       this.client = await this.options.connectLike();
-      this.processId = (this.client as unknown as { processID: number }).processID;
+      this.processId = processIdOf(this.client);
       this.client.on('end', () => {
         this.client = null;
       });

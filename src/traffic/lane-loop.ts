@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
+import { SetupError } from '../config/problem.js';
 import type { Lane } from '../lane/lane.js';
 import type { Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
@@ -12,6 +13,7 @@ import { LaneSession } from './lane-session.js';
 import { LaneTime } from './lane-time.js';
 import type { Notice } from './ledger.js';
 import type { Pacer } from './pacer.js';
+import { sharedSessions } from './pooler.js';
 import { endBackend, resolveInDoubt } from './recovery.js';
 import { connect, type SessionOptions } from './session.js';
 
@@ -58,6 +60,9 @@ const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
 /* The server cancels a statement at its time-out; a connection that says nothing so much longer is dead. */
 const WATCHDOG_GRACE_MS = 10_000;
+
+/* A statement that we have prepared is not there, or one that we have not is: the session is not ours alone. */
+const STATEMENT_NAMES: readonly string[] = ['26000', '42P05'];
 
 /** Carries one lane on one connection at a time: sends, receives, reconnects. Decides nothing about operations. */
 export class LaneLoop {
@@ -267,6 +272,10 @@ export class LaneLoop {
       }
       if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
     } else this.counters.add('refusals', 1);
+    if (outcome.kind === 'refused' && STATEMENT_NAMES.includes(outcome.sqlstate)) {
+      this.giveUp({ kind: 'refused', message: sharedSessions('transaction').message });
+      return;
+    }
     this.previousDoneMs = doneMs;
     this.lane.settle(transaction, outcome);
     this.schedule();
@@ -401,6 +410,7 @@ export class LaneLoop {
 
 /* 28xxx authentication, 3D000 no such database, 57P04 database dropped, 42501 no privilege to connect: waiting does not help. */
 function isFinal(error: unknown): boolean {
+  if (error instanceof SetupError) return true;
   const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
   return code.startsWith('28') || code === '3D000' || code === '57P04' || code === '42501';
 }

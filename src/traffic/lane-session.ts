@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { nameOffset, STATEMENT_NAME_LENGTH } from '../lane/messages/bind.js';
 import type { Outcome } from '../lane/messages/outcome.js';
@@ -14,6 +15,7 @@ import {
   TransactionQuery,
   type Wire,
 } from './queries.js';
+import { processIdOf } from './session.js';
 
 /**
  * A pipelined connection that carries one lane's transactions. Statements are prepared by name on first use and
@@ -27,6 +29,8 @@ export class LaneSession {
   /** Names whose preparation is not answered yet. */
   private readonly preparing = new Map<string, number>();
   private readonly maxPrepared: number;
+  /* No other session's, of this run or another: behind a pooler that lends sessions out, a name could be taken for theirs. */
+  private readonly namePrefix = randomBytes(5).toString('hex');
   private nextName = 1;
   private lost = false;
   private readonly onLost: (reason: string) => void;
@@ -55,7 +59,7 @@ export class LaneSession {
   }
 
   get processId(): number {
-    return (this.client as unknown as { processID: number }).processID;
+    return processIdOf(this.client);
   }
 
   private get wire(): Wire {
@@ -246,7 +250,8 @@ export class LaneSession {
     }
     if (this.names.size >= this.maxPrepared) this.forgetOldest();
     // A name is never used twice: one that is closed in the pipeline's past could meet its own successor.
-    name = String(this.nextName++).padStart(STATEMENT_NAME_LENGTH, 's');
+    name =
+      this.namePrefix + (this.nextName++).toString(36).padStart(STATEMENT_NAME_LENGTH - this.namePrefix.length, '0');
     this.names.set(shape.id, name);
     // Its own Sync: a refusal of the transaction before it must not swallow it.
     const prepare = new ControlQuery(

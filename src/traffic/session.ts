@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
+import { backendOf, checkOwnServer } from './pooler.js';
 
 /** How our sessions behave, beside where they connect to. */
 export interface SessionOptions {
@@ -35,8 +36,65 @@ const SETTINGS: Readonly<Record<string, string>> = {
   array_nulls: 'on',
 };
 
-/** Connects. The client has an error listener: without one a dropped connection would end the thread. */
+/** By session: the server's process behind it, which a pooler does not tell. */
+const PROCESS_IDS = new WeakMap<pg.Client, number>();
+
+/** The number of the server's process that carries a session: what pg_stat_activity knows it by. */
+export function processIdOf(client: pg.Client): number {
+  return PROCESS_IDS.get(client) ?? ownNumber(client);
+}
+
+/* As it was told at the start: by the server, or by a pooler, whose number is its own. */
+function ownNumber(client: pg.Client): number {
+  return (client as unknown as { processID: number }).processID;
+}
+
+/** By place: poolers that give every session a server of its own. */
+const CHECKED = new Map<string, Promise<void>>();
+
+/**
+ * Connects. The client has an error listener: without one a dropped connection would end the thread. Behind a pooler the
+ * settings are made by statements, since poolers leave those of the start away.
+ * @throws SetupError where a pooler shares sessions out.
+ */
 export async function connect(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
+  const client = await open(settings, options);
+  if (options.plain === true) return client;
+  try {
+    const processId = await backendOf(client, options.connectTimeoutMs);
+    PROCESS_IDS.set(client, processId);
+    if (processId !== ownNumber(client)) {
+      await checkPooler(client, processId, settings, options);
+      const values = Object.entries(sessionSettings(settings, options));
+      const calls = values.map((_, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, false)`);
+      await client.query(`SELECT ${calls.join(', ')}`, values.flat());
+    }
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function checkPooler(
+  client: pg.Client,
+  processId: number,
+  settings: ConnectionSettings,
+  options: SessionOptions,
+): Promise<void> {
+  const place = `${settings.host}:${settings.port}/${settings.database}/${settings.user}`;
+  const holder = { ...options, applicationName: `${options.applicationName}/pooler`, pipeline: false };
+  let check = CHECKED.get(place);
+  if (check === undefined) {
+    check = checkOwnServer(client, processId, () => open(settings, holder));
+    CHECKED.set(place, check);
+    // What could not be found out is asked again.
+    check.catch(() => CHECKED.delete(place));
+  }
+  await check;
+}
+
+async function open(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
   const client = new pg.Client({
     host: settings.host,
     port: settings.port,
@@ -48,7 +106,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     pipeline: options.pipeline,
-    ...(options.plain === true ? {} : { options: sessionSettings(settings, options) }),
+    ...(options.plain === true ? {} : { options: startUpOptions(sessionSettings(settings, options)) }),
   });
   client.on('error', () => undefined);
   try {
@@ -60,9 +118,11 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
   return client;
 }
 
-/* As start-up options, so that they hold before the first statement and cost no round trip. */
-function sessionSettings({ searchPath, settings: given }: ConnectionSettings, options: SessionOptions): string {
-  const settings = {
+function sessionSettings(
+  { searchPath, settings: given }: ConnectionSettings,
+  options: SessionOptions,
+): Readonly<Record<string, string>> {
+  return {
     ...given,
     ...SETTINGS,
     statement_timeout: String(options.statementTimeoutMs),
@@ -70,6 +130,10 @@ function sessionSettings({ searchPath, settings: given }: ConnectionSettings, op
     ...(searchPath === undefined ? {} : { search_path: searchPath }),
     ...(options.isolation === undefined ? {} : { default_transaction_isolation: options.isolation }),
   };
+}
+
+/* At the start they hold before the first statement and cost no round trip. */
+function startUpOptions(settings: Readonly<Record<string, string>>): string {
   return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
     .join(' ');

@@ -1,9 +1,9 @@
 import type { BindSink } from '../../datum/sink.js';
 
 /** Statement names have a fixed length, so that a session can write its own over them. */
-export const STATEMENT_NAME_LENGTH = 8;
+export const STATEMENT_NAME_LENGTH = 16;
 const NAME_OFFSET = 6;
-const UNNAMED = '00000000';
+const UNNAMED = '0'.repeat(STATEMENT_NAME_LENGTH);
 const EXECUTE = [0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0];
 
 /** Where a session writes the statement's name into a Bind message that begins at `from`. */
