@@ -211,6 +211,9 @@ program
     );
   });
 
+// Whoever reads may be gone: what cannot be shown is not shown, and the work goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 try {
   await program.parseAsync();
 } catch (error) {

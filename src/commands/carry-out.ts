@@ -15,12 +15,13 @@ import type { Progress } from '../report/progress.js';
 import { Recorder } from '../report/recorder.js';
 import { triggeredRelations } from '../report/row-counts.js';
 import { type Point, pointBetween } from '../report/series.js';
-import { fingerprint, type Summary, summarise } from '../report/summary.js';
+import { fingerprint, type Summary, type SummarySource, summarise } from '../report/summary.js';
 import { startTraffic, type Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import { Schedule } from '../traffic/schedule.js';
 import type { Workers } from '../traffic/workers.js';
+import { BoundedStop } from './bounded-stop.js';
 import { exitOf } from './exit.js';
 import { Notices } from './notices.js';
 import { pacingOf } from './pacing.js';
@@ -42,7 +43,7 @@ export interface Job {
   /** Counts the rows of relations of the plan when the traffic is over; null where they cannot be counted. */
   readonly countRows: (relations: readonly number[]) => Promise<ReadonlyMap<number, number | null>>;
   /** Takes what there is where a second signal forces the end. */
-  readonly forced: (seen: Seen) => void;
+  readonly forced: (sofar: Seen & { readonly summary: Summary }) => void;
 }
 
 /** What the page and the report show of a run. */
@@ -86,9 +87,10 @@ export async function carryOut(job: Job): Promise<Done> {
     lateAfterMs: shape.late_after,
     notice: notices.take,
   });
+  const stop = new BoundedStop(traffic, { config, runId, say: (text) => progress.message('warn', text) });
   stops.onFirst((signal) => {
     progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
-    traffic.stop();
+    stop.begin();
   });
   let timeUp: string | null = null;
   const timer =
@@ -97,17 +99,28 @@ export async function carryOut(job: Job): Promise<Done> {
       ? undefined
       : setTimeout(() => {
           timeUp = 'duration reached';
-          traffic.stop();
+          stop.begin();
         }, shape.duration);
   const facts = factsOf(job, startedAt, traffic);
   const observed = observe(job, { traffic, schedule, facts, startMs, examples: notices.examples });
-  stops.beforeForced((exit) =>
-    job.forced({ facts, points: observed.recorder.points(), status: { ...observed.status(), exit } }),
-  );
+  const toSummary = { job, traffic, notices, schedule, startedAt };
+  stops.beforeForced((exit) => {
+    const summary = summaryOf(toSummary, {
+      elapsedSeconds: (performance.now() - startMs) / 1000,
+      exit,
+      thresholds: [],
+      cpuSeconds: secondsOf(process.cpuUsage(cpuBefore)),
+      isCutShort: true,
+      rowsAtEnd: new Map(),
+      replication: null,
+    });
+    job.forced({ summary, facts, points: observed.recorder.points(), status: { ...observed.status(), exit } });
+  });
   const watch = new ThresholdWatch(config, traffic, startMs, probe);
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;
+  stop.end();
   const elapsedSeconds = (performance.now() - startMs) / 1000;
   watch.stop();
   const cpu = process.cpuUsage(cpuBefore);
@@ -122,20 +135,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
   const thresholds = watch.results(elapsedSeconds);
   progress.stop();
-  const vanished = traffic.totals.total('vanished');
-  const isLossy = traffic.totals.scalar('lostCommits') > 0;
-  const because = [...prepared.reproducibleBecause];
-  if (isLossy)
-    because.push(
-      'the server may have lost what it had acknowledged (synchronous_commit is off, or another server took over)',
-    );
-  if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
-  for (const label of tablesWhereLanesMet(plan, traffic.totals))
-    because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
-  const summary = summarise({
-    version: VERSION,
-    fakerVersion: FAKER_VERSION,
-    startedAt,
+  const summary = summaryOf(toSummary, {
     elapsedSeconds,
     exit: exitOf(end, traffic, {
       maxErrorRatio: generator.error_budget.max_error_ratio,
@@ -144,33 +144,80 @@ export async function carryOut(job: Job): Promise<Done> {
       timeUp,
     }),
     thresholds,
-    plan,
-    schemaFingerprint: fingerprint(
-      prepared.catalog.relations.map((relation) =>
-        relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
-      ),
-    ),
-    serverVersion: prepared.catalog.server.versionText,
-    workers: traffic.workers,
-    reproducible: because.length === 0,
-    reproducibleBecause: because,
-    rowsAtStart: prepared.rowsAtStart,
+    cpuSeconds: secondsOf(cpu),
+    isCutShort: false,
     rowsAtEnd: await job.countRows(triggeredRelations(plan)),
-    totals: traffic.totals,
     replication: replication ?? null,
-    indexes: job.indexBuilder?.counts ?? null,
-    examples: notices.examples,
-    quarantined: notices.quarantined,
-    cpuSeconds: (cpu.user + cpu.system) / 1e6,
-    schedule:
-      schedule === null
-        ? null
-        : { unit: pacing!.unit, seconds: pacedSeconds, arrivals: schedule.arrivals(pacedSeconds) },
-    maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
   const status = observed.ended(summary);
   await job.page?.end(status);
   return { summary, registries: observed.registries, facts, points: observed.recorder.points(), status };
+}
+
+/** What a summary is made from, whenever that is. */
+interface ToSummary {
+  readonly job: Job;
+  readonly traffic: Traffic;
+  readonly notices: Notices;
+  readonly schedule: Schedule | null;
+  readonly startedAt: Date;
+}
+
+type AtEnd = Pick<
+  SummarySource,
+  'elapsedSeconds' | 'exit' | 'thresholds' | 'cpuSeconds' | 'isCutShort' | 'rowsAtEnd' | 'replication'
+>;
+
+function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, atEnd: AtEnd): Summary {
+  const { config, prepared, indexBuilder } = job;
+  const { plan, catalog, rowsAtStart } = prepared;
+  const { totals, workers } = traffic;
+  const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
+  if (atEnd.isCutShort) because.push('it was ended by force');
+  const seconds = Math.max(0, traffic.elapsedMs() / 1000);
+  return summarise({
+    ...atEnd,
+    version: VERSION,
+    fakerVersion: FAKER_VERSION,
+    startedAt,
+    plan,
+    schemaFingerprint: fingerprint(
+      catalog.relations.map((relation) =>
+        relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
+      ),
+    ),
+    serverVersion: catalog.server.versionText,
+    workers,
+    reproducible: because.length === 0,
+    reproducibleBecause: because,
+    rowsAtStart,
+    totals,
+    indexes: indexBuilder?.counts ?? null,
+    examples: notices.examples,
+    quarantined: notices.quarantined,
+    schedule:
+      schedule === null ? null : { unit: pacingOf(config)!.unit, seconds, arrivals: schedule.arrivals(seconds) },
+    maxRssBytes: process.resourceUsage().maxRSS * 1024,
+  });
+}
+
+/** Why the same seed may leave other rows another time, as far as the traffic has shown it. */
+function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
+  const because: string[] = [];
+  const isLossy = totals.scalar('lostCommits') > 0;
+  if (isLossy)
+    because.push(
+      'the server may have lost what it had acknowledged (synchronous_commit is off, or another server took over)',
+    );
+  const vanished = totals.total('vanished');
+  if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  for (const label of tablesWhereLanesMet(plan, totals))
+    because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
+  return because;
+}
+
+function secondsOf({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1e6;
 }
 
 function factsOf({ config, prepared, runId }: Job, startedAt: Date, { workers }: Traffic): RunFacts {
@@ -207,7 +254,7 @@ function observe(
   const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
   const trafficSeconds = () => traffic.elapsedMs() / 1000;
   const replication = () => probe?.read() ?? null;
-  const phase = () => phaseOf(stops, trafficSeconds(), config);
+  const phase = () => missingLanes(traffic, plan.quotas.length, startMs) ?? phaseOf(stops, trafficSeconds(), config);
   const endSeconds = schedule?.end ?? (config.traffic.duration ?? Number.POSITIVE_INFINITY) / 1000;
   const source = {
     totals,
@@ -268,6 +315,16 @@ function observe(
 }
 
 /** What the traffic is at, where that is not its ordinary course. */
+/* Lanes connect within the first moments. */
+const CONNECTING_MS = 3000;
+
+/** How many lanes are connected, where some are not; null otherwise. */
+function missingLanes({ totals }: Traffic, lanes: number, startMs: number): string | null {
+  const connected = totals.scalar('lanesConnected');
+  if (performance.now() - startMs < CONNECTING_MS || connected + totals.scalar('lanesEnded') >= lanes) return null;
+  return `${connected} of ${lanes} lanes connected`;
+}
+
 function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config): string | null {
   if (stops.signal !== null) return 'stopping';
   if (elapsedSeconds < 0) return 'connecting';

@@ -1,8 +1,21 @@
+import { VERSION } from '../package.js';
+import { Unreachable } from '../prepare/connect.js';
 import type { ThresholdResult } from '../report/thresholds.js';
 import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
 
 /** Exit codes, as users and scripts know them. */
 export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4 } as const;
+
+/** The summary of what ended before its first write. */
+export function refusedSummary(exit: { readonly code: number; readonly reason: string }, more: object = {}): string {
+  const summary = { schema_version: 1, version: VERSION, tables: {}, errors: {}, ...more, exit };
+  return `${JSON.stringify(summary, null, 2)}\n`;
+}
+
+/** The exit code of what ended a run before its first write. */
+export function codeBefore(error: unknown): number {
+  return error instanceof Unreachable ? EXIT.outage : EXIT.setup;
+}
 
 /** How a run came out, in a code and in words. */
 export function exitOf(

@@ -11,7 +11,7 @@ import { VERSION } from '../package.js';
 import type { Plan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
 import type { RowCounts } from '../prepare/claim.js';
-import { connectCoordinator, connectRehearsal, endSessions } from '../prepare/connect.js';
+import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
 import { prepare } from '../prepare/prepare.js';
 import { type OwnedSequence, settleSequences } from '../prepare/sequences.js';
 import { type LoadSummary, loadText } from '../report/load.js';
@@ -24,10 +24,10 @@ import { applicationName } from '../traffic/message.js';
 import { endBackends } from '../traffic/recovery.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { type DemoServers, startDemo } from './demo.js';
-import { EXIT } from './exit.js';
+import { codeBefore, EXIT, refusedSummary } from './exit.js';
+import { checkOutput, writeOutput } from './output-file.js';
 import { decodePlan, encodePlan } from './plan-file.js';
 import { Stopped, StopSignals } from './stop-signals.js';
-import { writeSummary } from './summary-file.js';
 
 export interface LoadCommandOptions {
   readonly file: string;
@@ -69,6 +69,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
   let servers: DemoServers | undefined;
   let workers: Workers | undefined;
   try {
+    checkOutput('--summary', options.summaryFile);
     const written = forLoading(loadConfig(options.file, options.overrides, environment));
     const runId = randomBytes(4).toString('hex');
     if (written.embedded)
@@ -81,7 +82,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     const journal = new Journal(options.journalFile ?? `${options.file}.load`);
     const { generator } = config;
     workers = startWorkers(workerCount(generator.workers, generator.connections), 'load');
-    const job = await stops.interruptible(decide(options, config, runId, journal, progress), () =>
+    const job = await stops.interruptible(decide(options, config, runId, { journal, progress, stops }), () =>
       endSessions(connection, config, runId),
     );
     progress.stop();
@@ -123,21 +124,14 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       signal: stops.signal,
       journal: journal.file,
     });
-    if (options.summaryFile !== undefined) writeSummary(options.summaryFile, summary);
+    if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${JSON.stringify(summary, null, 2)}\n`);
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : loadText(summary));
     return summary.exit.code;
   } catch (error) {
     const isStopped = error instanceof Stopped;
     if (!isStopped && !(error instanceof SetupError)) throw error;
-    const code = isStopped ? EXIT.finished : EXIT.setup;
-    if (options.summaryFile !== undefined)
-      writeSummary(options.summaryFile, {
-        schema_version: 1,
-        version: VERSION,
-        tables: {},
-        errors: {},
-        exit: { code, reason: error.message },
-      });
+    const code = isStopped ? EXIT.finished : codeBefore(error);
+    if (options.summaryFile !== undefined) tellRefused(options.summaryFile, { code, reason: error.message }, progress);
     progress.message(isStopped ? 'info' : 'error', error.message);
     return code;
   } finally {
@@ -145,6 +139,15 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     stops.release();
     await workers?.end();
     await servers?.stop();
+  }
+}
+
+/** The summary of a load that did not begin; where it cannot be written, that is why. */
+function tellRefused(file: string, exit: { readonly code: number; readonly reason: string }, progress: Progress): void {
+  try {
+    writeOutput(file, refusedSummary(exit));
+  } catch (error) {
+    if (!exit.reason.startsWith('--summary')) progress.message('error', (error as Error).message);
   }
 }
 
@@ -169,10 +172,12 @@ async function decide(
   { rows }: LoadCommandOptions,
   config: Config,
   runId: string,
-  journal: Journal,
-  progress: Progress,
+  { journal, progress, stops }: { journal: Journal; progress: Progress; stops: StopSignals },
 ): Promise<Job> {
-  const client = await connectCoordinator(config.connection, config, runId);
+  const client = await connectFirst(config, runId, {
+    say: (text) => progress.message('warn', text),
+    isOver: () => stops.signal !== null,
+  });
   try {
     const { rows: names } = await client.query<{ name: string }>('SELECT current_database() AS name');
     const database = names[0]!.name;

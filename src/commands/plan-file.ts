@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { SetupError } from '../config/problem.js';
 import type { ClaimSet, Claims } from '../lane/rows/claims.js';
 import { GENERATOR_VERSION } from '../plan/build.js';
 import type { Plan } from '../plan/plan.js';
+import { writeOutput } from './output-file.js';
 
 /** A plan and the existing rows that it knows: all that a lane needs to be played again, without a database. */
 export interface StoredPlan {
@@ -33,14 +34,7 @@ export function decodePlan(encoded: unknown, file: string): StoredPlan {
 
 /** @throws SetupError where the file cannot be written. */
 export function writePlanFile(file: string, stored: StoredPlan): void {
-  try {
-    writeFileSync(file, `${JSON.stringify(encodePlan(stored))}\n`);
-  } catch (error) {
-    throw SetupError.of(
-      file,
-      `the plan cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
-    );
-  }
+  writeOutput(file, `${JSON.stringify(encodePlan(stored))}\n`);
 }
 
 /** @throws SetupError where the file cannot be read, or belongs to another version's generator. */

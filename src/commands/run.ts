@@ -3,13 +3,12 @@ import { labelOf } from '../catalog/model.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
-import { VERSION } from '../package.js';
 import type { Coverage } from '../page/data.js';
 import { LivePage } from '../page/live.js';
-import { checkReport, writeReport } from '../page/report.js';
+import { reportHtml } from '../page/report.js';
 import { refused } from '../page/status.js';
 import { countRows } from '../prepare/claim.js';
-import { connectCoordinator, connectRehearsal, endSessions } from '../prepare/connect.js';
+import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { findingText, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
@@ -22,12 +21,12 @@ import { indexBuilderFor, probeFor } from './beside.js';
 import { carryOut, type Done } from './carry-out.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
-import { EXIT } from './exit.js';
+import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { explain, type Place } from './explain.js';
+import { checkOutput, writeOutput } from './output-file.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { type Publishing, publish } from './publish.js';
 import { Stopped, StopSignals } from './stop-signals.js';
-import { writeSummary } from './summary-file.js';
 import { untilSummary } from './until.js';
 
 export interface RunOptions {
@@ -70,7 +69,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     return await session.carryOut(config, prepared);
   } catch (error) {
     const isStopped = error instanceof Stopped;
-    const exit = { code: isStopped ? EXIT.finished : EXIT.setup, reason: (error as Error).message };
+    const exit = { code: isStopped ? EXIT.finished : codeBefore(error), reason: (error as Error).message };
     session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
     progress.message(isStopped ? 'info' : 'error', error.message);
@@ -112,9 +111,13 @@ class Session {
     const { options, progress, isTrial } = this;
     const config = loadConfig(options.file, options.overrides, environment);
     this.source = config.source;
-    if (options.reportFile !== undefined && !isTrial) {
+    if (options.explain === undefined) checkOutput('--plan', options.planFile);
+    if (!isTrial) {
+      this.isTold = true;
+      checkOutput('--summary', options.summaryFile);
+      this.isTold = false;
       this.isReported = true;
-      checkReport(options.reportFile);
+      checkOutput('--report', options.reportFile);
       this.isReported = false;
     }
     const { enabled, host, port } = config.metrics;
@@ -135,7 +138,10 @@ class Session {
   async prepare(config: Config): Promise<Prepared> {
     const { progress, runId, isTrial } = this;
     const { connection, generator } = config;
-    const client = await connectCoordinator(connection, config, runId);
+    const { stops } = this;
+    const isOver = () => stops.signal !== null;
+    const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
+    const client = await stops.interruptible(first, () => Promise.resolve());
     // They load their code meanwhile.
     if (!isTrial) this.workers = startWorkers(workerCount(generator.workers, generator.connections), 'traffic');
     const work = prepare(client, config, {
@@ -179,22 +185,34 @@ class Session {
       indexBuilder,
       probe,
       countRows: (relations) => countAtEnd(config, prepared, runId, relations),
-      forced: (sofar) => {
+      forced: ({ summary: sofar, ...seen }) => {
         progress.stop();
-        this.report(config, prepared, sofar, null);
+        this.tell(sofar);
+        this.report(config, prepared, seen, sofar);
       },
     });
     this.report(config, prepared, seen, summary);
     // What is told now is not told again with less in it.
     stops.beforeForced(() => progress.stop());
     await settle(config, prepared, runId, progress);
-    if (options.summaryFile !== undefined) {
-      this.isTold = true;
-      writeSummary(options.summaryFile, summary);
-    }
+    this.tell(summary);
     process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
+  }
+
+  /** Where the file cannot be written any more the summary goes to standard output. */
+  private tell(summary: Summary): void {
+    const { summaryFile } = this.options;
+    if (summaryFile === undefined) return;
+    this.isTold = true;
+    const text = `${JSON.stringify(summary, null, 2)}\n`;
+    try {
+      writeOutput(summaryFile, text);
+    } catch (error) {
+      this.progress.message('error', `--summary: ${(error as Error).message}; it goes to standard output instead`);
+      process.stdout.write(text);
+    }
   }
 
   private report(
@@ -210,7 +228,7 @@ class Session {
     const coverage = coverageOf(config, prepared);
     this.isReported = true;
     try {
-      writeReport(reportFile, { run: facts, points, status, summary, configuration, coverage });
+      writeOutput(reportFile, reportHtml({ run: facts, points, status, summary, configuration, coverage }));
       progress.message('info', `report: ${reportFile}`);
     } catch (error) {
       progress.message('error', `the report cannot be written: ${(error as Error).message}`);
@@ -228,17 +246,14 @@ class Session {
       }
     };
     if (summaryFile !== undefined && !this.isTold)
-      attempt(() =>
-        writeSummary(summaryFile, { schema_version: 1, version: VERSION, tables: {}, errors: {}, lanes: [], exit }),
-      );
+      attempt(() => writeOutput(summaryFile, refusedSummary(exit, { lanes: [] })));
     if (reportFile !== undefined && !this.isTrial && !this.isReported) {
       const nothing = { run: null, points: [], summary: null, coverage: null };
       attempt(() =>
-        writeReport(reportFile, {
-          ...nothing,
-          status: refused(exit),
-          configuration: this.source?.withoutSecrets() ?? null,
-        }),
+        writeOutput(
+          reportFile,
+          reportHtml({ ...nothing, status: refused(exit), configuration: this.source?.withoutSecrets() ?? null }),
+        ),
       );
     }
   }

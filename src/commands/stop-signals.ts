@@ -1,3 +1,7 @@
+import os from 'node:os';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
 /** A signal came before there was anything to finish. */
 export class Stopped extends Error {
   constructor(signal: string) {
@@ -5,27 +9,36 @@ export class Stopped extends Error {
   }
 }
 
-/** Ctrl+C and SIGTERM: the first one asks, the second one ends at once with 130 or 143. */
+/* What is waited for once it is cancelled. */
+const MOST_CANCEL_MS = 5000;
+
+/**
+ * Ctrl+C, SIGTERM and SIGHUP: the first one asks, the second one ends at once with 130, 143 or 129. SIGQUIT ends at once, with
+ * what there is.
+ */
 export class StopSignals {
   signal: string | null = null;
   private handler: ((signal: string) => void) | null = null;
   private last: ((exit: { readonly code: number; readonly reason: string }) => void) | null = null;
   private readonly listen = (name: NodeJS.Signals) => {
-    if (this.signal !== null) {
-      const code = name === 'SIGINT' ? 130 : 143;
-      try {
-        this.last?.({ code, reason: `a second signal (${name}) forced the end` });
-      } finally {
-        process.exit(code);
-      }
-    }
+    if (name === 'SIGQUIT') this.force(name, 'SIGQUIT forced the end');
+    if (this.signal !== null) this.force(name, `a second signal (${name}) forced the end`);
     this.signal = name;
     this.handler?.(name);
   };
 
   constructor() {
-    process.on('SIGINT', this.listen);
-    process.on('SIGTERM', this.listen);
+    for (const name of SIGNALS) process.on(name, this.listen);
+  }
+
+  private force(name: NodeJS.Signals, reason: string): never {
+    // As a shell tells of a process that a signal has ended.
+    const code = 128 + os.constants.signals[name];
+    try {
+      this.last?.({ code, reason });
+    } finally {
+      process.exit(code);
+    }
   }
 
   /** Called with the first signal, also where it came already. */
@@ -49,8 +62,11 @@ export class StopSignals {
       return await Promise.race([work, stopped]);
     } catch (error) {
       if (error instanceof Stopped) {
-        await cancel();
-        await work.catch(() => undefined);
+        // In an outage neither comes to an end.
+        const ended = cancel().then(() => work);
+        await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, MOST_CANCEL_MS).unref())]).catch(
+          () => undefined,
+        );
       }
       throw error;
     } finally {
@@ -60,7 +76,6 @@ export class StopSignals {
 
   /** Leaves signals to the system again. */
   release(): void {
-    process.removeListener('SIGINT', this.listen);
-    process.removeListener('SIGTERM', this.listen);
+    for (const name of SIGNALS) process.removeListener(name, this.listen);
   }
 }

@@ -1,13 +1,25 @@
 import type { Problem } from './problem.js';
-import type { ConnectionConfig } from './schema.js';
+import type { ConnectionConfig, TARGET_SESSION_ATTRS } from './schema.js';
 import type { Source } from './source.js';
 
 type SslMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
+
+/** A server, by its address. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type TargetSessionAttrs = (typeof TARGET_SESSION_ATTRS)[number];
 
 /** Where and as whom to connect. `password` undefined: ~/.pgpass is asked. Plain data, safe to post to a worker. */
 export interface ConnectionSettings {
   readonly host: string;
   readonly port: number;
+  /** Where that is one of several servers: the others, in the order in which they are tried. */
+  readonly others?: readonly Place[] | undefined;
+  /** Which of them will do. */
+  readonly targetSessionAttrs?: TargetSessionAttrs | undefined;
   readonly database: string;
   readonly user: string;
   readonly password: string | undefined;
@@ -48,8 +60,10 @@ export function resolveConnection(
       if (config[key] !== undefined) report(key, 'stands beside url; give one of them');
     }
   }
+  if (config.hosts !== undefined && (config.host ?? fromUrl.host) !== undefined)
+    report('hosts', 'stands beside host or url; give one of them');
   const given = {
-    host: fromUrl.host ?? config.host,
+    host: fromUrl.host ?? config.hosts?.join(',') ?? config.host,
     port: fromUrl.port ?? config.port,
     database: fromUrl.database ?? config.database,
     user: fromUrl.user ?? config.user,
@@ -60,9 +74,18 @@ export function resolveConnection(
     sslKey: config.ssl_key,
   };
   const missing = section?.fallback ?? fromEnvironment(environment, given, problems);
+  const [first, ...others] =
+    given.host === undefined && section !== undefined
+      ? [{ host: missing.host, port: given.port ?? missing.port }, ...(missing.others ?? [])]
+      : placesOf(given.host ?? missing.host, given.port ?? missing.port, (message) =>
+          report(config.hosts === undefined ? 'host' : 'hosts', message),
+        );
   return {
-    host: given.host ?? missing.host,
-    port: given.port ?? missing.port,
+    ...first,
+    others,
+    // Of several servers one that takes writes is meant, where nothing else is said.
+    targetSessionAttrs:
+      fromUrl.targetSessionAttrs ?? config.target_session_attrs ?? (others.length > 0 ? 'read-write' : 'any'),
     database: given.database ?? missing.database,
     user: given.user ?? missing.user,
     password: given.password ?? missing.password,
@@ -96,9 +119,37 @@ function fromEnvironment(
   };
 }
 
+/** All servers that may be meant, in the order in which they are tried. */
+export function placesIn({ host, port, others = [] }: ConnectionSettings): readonly Place[] {
+  return [{ host, port }, ...others];
+}
+
 /** The same place without the password, for messages: `postgres@localhost:5432/demo`. */
 export function describeConnection(settings: ConnectionSettings): string {
-  return `${settings.user}@${settings.host}:${settings.port}/${settings.database}`;
+  const places = placesIn(settings).map(({ host, port }) => `${host}:${port}`);
+  return `${settings.user}@${places.join(',')}/${settings.database}`;
+}
+
+/** Servers out of a list as libpq writes it: `a,b:5433,[::1]:5432`. A path is a folder of sockets, whatever it holds. */
+function placesOf(list: string, port: number, report: (message: string) => void): [Place, ...Place[]] {
+  const places = list.split(',').map((text): Place => {
+    const part = text.trim();
+    const match = part.startsWith('/') ? null : /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(part);
+    const found =
+      match === null
+        ? { host: part.replace(/^\[(.*)\]$/, '$1'), port }
+        : { host: match[1] ?? match[2]!, port: Number(match[3]) };
+    if (found.host === '' || found.port < 1 || found.port > 65535)
+      report(`expected a host or host:port, got "${text}"`);
+    return found;
+  });
+  return places as [Place, ...Place[]];
+}
+
+const TARGETS: readonly TargetSessionAttrs[] = ['any', 'read-write', 'read-only', 'primary', 'standby'];
+
+function isTarget(text: string): text is TargetSessionAttrs {
+  return (TARGETS as readonly string[]).includes(text);
 }
 
 const SSL_MODES: readonly string[] = ['disable', 'require', 'verify-ca', 'verify-full'];
@@ -110,13 +161,16 @@ interface UrlParts {
   user?: string;
   password?: string;
   ssl?: SslMode;
+  targetSessionAttrs?: TargetSessionAttrs;
 }
 
 /* pg parses `host=h dbname=d` to a host "base" and takes any sslmode, so the URL is read here. */
 function parseUrl(text: string, report: (message: string) => void): UrlParts {
+  // Several hosts are no URL to anybody but libpq.
+  const several = /^(postgres(?:ql)?:\/\/(?:[^@/?]*@)?)([^/?@]*,[^/?@]*)(.*)$/.exec(text);
   let url: URL;
   try {
-    url = new URL(text);
+    url = new URL(several === null ? text : `${several[1]}several${several[3]}`);
   } catch {
     report('expected postgresql://user@host:port/database');
     return {};
@@ -135,6 +189,7 @@ function parseUrl(text: string, report: (message: string) => void): UrlParts {
     }
   };
   if (url.hostname !== '') parts.host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
+  if (several !== null) parts.host = several[2]!;
   if (url.port !== '') parts.port = Number(url.port);
   if (url.username !== '') parts.user = decode(url.username);
   if (url.password !== '') parts.password = decode(url.password);
@@ -143,6 +198,9 @@ function parseUrl(text: string, report: (message: string) => void): UrlParts {
     if (key === 'sslmode' && SSL_MODES.includes(value)) parts.ssl = value as SslMode;
     else if (key === 'sslmode') report(`sslmode: expected disable, require, verify-ca or verify-full, got "${value}"`);
     else if (key === 'host') parts.host = value;
+    else if (key === 'target_session_attrs' && isTarget(value)) parts.targetSessionAttrs = value;
+    else if (key === 'target_session_attrs')
+      report(`target_session_attrs: expected ${TARGETS.join(', ')}, got "${value}"`);
     else report(`the parameter "${key}" is not known here; use the keys of connection:`);
   }
   return parts;

@@ -55,9 +55,14 @@ const seed = z
 export const OPERATIONS = ['INSERT', 'UPDATE', 'DELETE'] as const;
 export type OperationName = (typeof OPERATIONS)[number];
 
+/** Which of several servers is meant, as libpq has it. */
+export const TARGET_SESSION_ATTRS = ['any', 'read-write', 'read-only', 'primary', 'standby'] as const;
+
 const connection = z.strictObject({
   host: text().optional(),
+  hosts: z.array(text('a host, or host:port'), expected('a list of hosts, such as [a:5432, b:5432]')).min(1).optional(),
   port: integer(1, 65535).optional(),
+  target_session_attrs: z.enum(TARGET_SESSION_ATTRS, expected(TARGET_SESSION_ATTRS.join(', '))).optional(),
   database: text().optional(),
   user: text().optional(),
   password: z.union([z.string(), z.number().transform(String)], expected('a text (put it in quotes)')).optional(),
@@ -231,6 +236,7 @@ const generator = z.strictObject({
       statement: duration(60_000),
       lock: duration(5_000),
       rehearsal: duration(60_000),
+      stop: duration(30_000),
     })
     .prefault({}),
   max_outage_seconds: z

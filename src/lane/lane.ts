@@ -71,6 +71,7 @@ export class Lane {
   private applied = 0;
   private impossible = 0;
   private stopped = false;
+  private isCut = false;
   /** Nothing is possible until an outcome is applied. */
   private blocked = false;
 
@@ -116,6 +117,12 @@ export class Lane {
   /** No further operations are generated; those in flight are still settled. */
   stop(): void {
     this.stopped = true;
+  }
+
+  /** Nor is anything sent again: what was refused has failed. */
+  cut(): void {
+    this.stopped = true;
+    this.isCut = true;
   }
 
   /**
@@ -206,6 +213,11 @@ export class Lane {
   /** Sends a refused transaction again: as it was, with new values where they were at fault, or without a member. */
   private repair(transaction: Transaction, outcome: Refused): Step | null {
     const { members } = transaction;
+    if (this.isCut) {
+      for (const each of members) this.refuse(each.operation, 'failed', outcome);
+      this.inFlight.shift();
+      return null;
+    }
     if (outcome.member < 0 && members.length > 1 && !transaction.checksEach) {
       transaction.checksEach = true;
       return this.again(transaction);

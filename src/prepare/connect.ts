@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { connect, type SessionOptions } from '../traffic/session.js';
+import { connect, NO_SERVER, type SessionOptions } from '../traffic/session.js';
 
 /**
  * A session like those of the lanes.
@@ -46,15 +46,65 @@ export async function connectCoordinator(
   });
 }
 
+/* How often a database that is not there yet is asked for, and how often that is said. */
+const RETRY_MS = 500;
+const SAY_MS = 10_000;
+
+/** The database could not be reached for as long as an outage may last. */
+export class Unreachable extends SetupError {}
+
+/**
+ * The first session of a run: waits for a database that is not there yet, at most as long as an outage may last, until
+ * `isOver`. `say` is told what is waited for.
+ * @throws Unreachable when the time is up, SetupError at once where waiting does not help.
+ */
+export async function connectFirst(
+  config: Config,
+  runId: string,
+  { say, isOver }: { readonly say: (text: string) => void; readonly isOver: () => boolean },
+): Promise<pg.Client> {
+  const sinceMs = performance.now();
+  const limitMs = config.generator.max_outage_seconds * 1000;
+  let saidMs = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    try {
+      return await connectCoordinator(config.connection, config, runId);
+    } catch (error) {
+      if (!(error instanceof SetupError) || !isPassing(error.cause)) throw error;
+      const nowMs = performance.now();
+      if (isOver() || nowMs - sinceMs >= limitMs) throw new Unreachable(error.problems);
+      if (nowMs - saidMs >= SAY_MS) {
+        const left = Math.ceil((limitMs - (nowMs - sinceMs)) / 1000);
+        say(`waiting for the database, ${left} s at most (generator.max_outage_seconds): ${error.message}`);
+        saidMs = nowMs;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/* Nobody listens, no connection is free, the server is starting or stopping. */
+const PASSING: readonly string[] = [
+  NO_SERVER,
+  ...['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'],
+  ...['53300', '53400', '57P01', '57P02', '57P03'],
+];
+
+function isPassing(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return PASSING.includes(code ?? '') || /timeout|terminated unexpectedly/i.test(message);
+}
+
 async function connectOrAdvise(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
   try {
     return await connect(settings, options);
   } catch (error) {
     if (error instanceof SetupError) throw error;
-    throw SetupError.of(
-      `connection to ${describeConnection(settings)}`,
-      `${adviceFor(error as NodeJS.ErrnoException)}`,
-    );
+    const place = `connection to ${describeConnection(settings)}`;
+    const refused = SetupError.of(place, adviceFor(error as NodeJS.ErrnoException));
+    refused.cause = error;
+    throw refused;
   }
 }
 

@@ -16,6 +16,8 @@ interface Source {
   readonly totals: CounterTotals;
   readonly rowsAtStart: readonly (number | null)[];
   readonly rowsAtEnd: ReadonlyMap<number, number | null>;
+  /** True where operations in flight were left as they were. */
+  readonly isCutShort: boolean;
 }
 
 /** Relations in which triggers make or delete rows, as far as the rehearsal has seen. */
@@ -27,13 +29,17 @@ export function triggeredRelations(plan: Plan): number[] {
  * Counts of one table. What triggers did is predicted from what they did in the rehearsal; it counts only where the
  * table holds just as many rows at the end.
  */
-export function rowCountsOf({ plan, totals, rowsAtStart, rowsAtEnd }: Source, relation: number): RowCounts {
+export function rowCountsOf(source: Source, relation: number): RowCounts {
+  const { plan, totals, rowsAtStart, rowsAtEnd } = source;
   const net =
     totals.table(relation, 'insert', 'rows') -
     totals.table(relation, 'delete', 'rows') -
     totals.table(relation, 'delete', 'cascaded');
   const start = rowsAtStart[relation] ?? null;
-  const isUncertain = UNCERTAIN.some((scalar) => totals.scalar(scalar) > 0) || mayHaveVanished(plan, totals, relation);
+  const isUncertain =
+    source.isCutShort ||
+    UNCERTAIN.some((scalar) => totals.scalar(scalar) > 0) ||
+    mayHaveVanished(plan, totals, relation);
   const entries = plan.triggered.filter((entry) => entry.relation === relation);
   if (entries.length === 0) return { net, byTrigger: 0, expected: start === null || isUncertain ? null : start + net };
   const predicted = entries.reduce<number | null>((sum, { of, kind, perRow }) => {

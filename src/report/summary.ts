@@ -24,6 +24,8 @@ export interface SummarySource {
   readonly rowsAtStart: readonly (number | null)[];
   /** Of relations in which triggers make rows: rows that stood there at the end, null where they could not be counted. */
   readonly rowsAtEnd: ReadonlyMap<number, number | null>;
+  /** True where operations in flight were left as they were: nobody can tell how many rows there are. */
+  readonly isCutShort: boolean;
   readonly totals: CounterTotals;
   /** SQLSTATE → one message. */
   readonly examples: ReadonlyMap<string, string>;

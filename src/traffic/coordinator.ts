@@ -49,6 +49,10 @@ export interface Traffic {
   readonly workers: number;
   /** No new operations; what is in flight finishes. */
   stop(): void;
+  /** What is in flight has had its time: nothing is sent again. */
+  cut(): void;
+  /** Ends the threads, whatever they do. */
+  endThreads(): Promise<void>;
   readonly ended: Promise<TrafficEnd>;
   /** Milliseconds since all lanes were connected; negative while they are not. */
   elapsedMs(): number;
@@ -127,6 +131,8 @@ export function startTraffic(options: TrafficOptions): Traffic {
     totals: new CounterTotals(memory, plan.relations.length, lanes, workers),
     workers,
     stop: () => control.stop(),
+    cut: () => control.cut(),
+    endThreads: () => options.workers.end(),
     ended,
     elapsedMs: () => control.elapsedMs(),
     threads,

@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import pg from 'pg';
+import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
-import { SetupError } from '../config/problem.js';
 import type { Lane } from '../lane/lane.js';
 import type { Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
@@ -15,7 +14,7 @@ import type { Notice } from './ledger.js';
 import type { Pacer } from './pacer.js';
 import { sharedSessions } from './pooler.js';
 import { endBackend, resolveInDoubt } from './recovery.js';
-import { connect, type SessionOptions } from './session.js';
+import { connect, isFinal, type SessionOptions, wasReadOnly } from './session.js';
 
 /** What carries a lane, beside the lane itself. */
 export interface LaneSettings {
@@ -60,6 +59,19 @@ const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
 /* The server cancels a statement at its time-out; a connection that says nothing so much longer is dead. */
 const WATCHDOG_GRACE_MS = 10_000;
+/* A stop that is cut short ends the sessions by then. */
+const MOST_CUT_SECONDS = 8;
+
+const CANCELLED: Outcome = {
+  kind: 'refused',
+  sqlstate: '57014',
+  message: 'it was cancelled since the run was stopped and timeouts.stop was over',
+  constraint: null,
+  detail: null,
+  table: null,
+  context: null,
+  member: -1,
+};
 
 /* A statement that we have prepared is not there, or one that we have not is: the session is not ours alone. */
 const STATEMENT_NAMES: readonly string[] = ['26000', '42P05'];
@@ -88,6 +100,7 @@ export class LaneLoop {
   private dueMs = 0;
   private readonly time: LaneTime;
   private wasConnected = false;
+  private cutSeconds = 0;
   /** Of the server that the lane was connected to last. */
   private incarnation: string;
   private end: (end: LaneEnd) => void = () => undefined;
@@ -162,7 +175,8 @@ export class LaneLoop {
     session.cork();
     try {
       while (this.session === session) {
-        if (this.control.stopped) this.lane.stop();
+        if (this.control.isCut) this.lane.cut();
+        else if (this.control.stopped) this.lane.stop();
         else if (this.pausing() || this.isEarly()) break;
         const step = this.lane.next();
         if (step.kind === 'wait') break;
@@ -189,10 +203,8 @@ export class LaneLoop {
     if (pacer === null || this.lane.ending) return false;
     const elapsedMs = control.elapsedMs();
     if (elapsedMs >= 0) {
-      const dropped = pacer.giveUp(elapsedMs / 1000);
-      if (dropped > 0) this.counters.add('dropped', dropped);
+      this.giveUpArrivals();
       this.dueMs = pacer.due() * 1000;
-      if (this.dueMs === Number.POSITIVE_INFINITY) this.lane.stop();
       if (this.dueMs <= elapsedMs || this.dueMs === Number.POSITIVE_INFINITY) {
         this.time.end('pausedMs', performance.now());
         return false;
@@ -260,6 +272,7 @@ export class LaneLoop {
     const doneMs = performance.now();
     if (--this.unanswered === 0) this.time.end('inFlightMs', doneMs);
     this.lastAnswerMs = doneMs;
+    if (!this.answered) this.control.up();
     this.answered = true;
     if (outcome.kind === 'committed') {
       const { scheduledMs, sentMs, members } = transaction;
@@ -283,6 +296,11 @@ export class LaneLoop {
 
   private watch(): void {
     const { session } = this;
+    if (this.control.isCut) {
+      this.schedule();
+      // Not even the end of its session has come through.
+      if (++this.cutSeconds > MOST_CUT_SECONDS) session?.destroy();
+    }
     // On a schedule arrivals are given up while nothing is answered, too.
     if (this.control.stopped || this.pacer !== null) this.schedule();
     if (session === null || this.settings.statementTimeoutMs === 0) return;
@@ -295,13 +313,26 @@ export class LaneLoop {
   /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
   private async reconnect(lostProcessId: number | null): Promise<void> {
     for (let attempt = 0; ; attempt++) {
+      this.giveUpArrivals();
+      if ((this.control.stopped || this.lane.ending) && this.lane.pending.length === 0) {
+        this.end({ kind: 'finished' });
+        return;
+      }
+      if (this.control.isCut) {
+        await this.endCut(lostProcessId);
+        return;
+      }
       try {
-        if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
+        if (this.isOutage) {
           this.giveUp({ kind: 'outage', message: 'connections were lost again before they answered' });
           return;
         }
         if (lostProcessId !== null) await this.resolve(lostProcessId);
         const client = await connect(this.settings.connection, this.options(true));
+        if (wasReadOnly(client)) {
+          await client.end().catch(() => undefined);
+          throw new Error('the server is read-only');
+        }
         const session: LaneSession = new LaneSession(client, this.settings.maxPreparedStatements, {
           onLost: (reason) => {
             if (this.session === session) void this.lose(session.processId, reason);
@@ -326,7 +357,7 @@ export class LaneLoop {
           this.giveUp({ kind: 'refused', message });
           return;
         }
-        if (performance.now() - this.lostSinceMs > this.settings.maxOutageMs) {
+        if (this.isOutage) {
           this.giveUp({ kind: 'outage', message });
           return;
         }
@@ -334,6 +365,34 @@ export class LaneLoop {
         await new Promise((resolve) => setTimeout(resolve, backoffMs * (0.5 + Math.random() / 2)));
       }
     }
+  }
+
+  /** True where neither this lane nor another one has been answered for as long as an outage may last. */
+  private get isOutage(): boolean {
+    const { maxOutageMs } = this.settings;
+    return performance.now() - this.lostSinceMs > maxOutageMs && this.control.outageMs() > maxOutageMs;
+  }
+
+  /** On a schedule, what is due while there is no connection is not done later. */
+  private giveUpArrivals(): void {
+    const { pacer, control } = this;
+    const elapsedMs = control.elapsedMs();
+    if (pacer === null || elapsedMs < 0) return;
+    const dropped = pacer.giveUp(elapsedMs / 1000);
+    if (dropped > 0) this.counters.add('dropped', dropped);
+    if (pacer.due() === Number.POSITIVE_INFINITY) this.lane.stop();
+  }
+
+  /** Looks up once what was in flight; what had no effect has failed, since it is not sent again. */
+  private async endCut(lostProcessId: number | null): Promise<void> {
+    try {
+      if (lostProcessId !== null) await this.resolve(lostProcessId);
+      for (const transaction of this.lane.pending)
+        if (transaction.outcome === null) this.lane.settle(transaction, CANCELLED);
+    } catch {
+      // Without a server nothing can be looked up: it stays unknown.
+    }
+    this.giveUp({ kind: 'finished' });
   }
 
   /** What was sent and not answered may have been committed or not: it is said to be unknown. */
@@ -354,7 +413,10 @@ export class LaneLoop {
   private async lose(processId: number, reason: string): Promise<void> {
     this.disconnected();
     // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
-    if (this.answered) this.lostSinceMs = performance.now();
+    if (this.answered) {
+      this.lostSinceMs = performance.now();
+      this.control.down();
+    }
     this.answered = false;
     this.notice({
       kind: 'outage',
@@ -406,11 +468,4 @@ export class LaneLoop {
       pipeline,
     };
   }
-}
-
-/* 28xxx authentication, 3D000 no such database, 57P04 database dropped, 42501 no privilege to connect: waiting does not help. */
-function isFinal(error: unknown): boolean {
-  if (error instanceof SetupError) return true;
-  const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-  return code.startsWith('28') || code === '3D000' || code === '57P04' || code === '42501';
 }

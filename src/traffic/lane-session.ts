@@ -221,6 +221,8 @@ export class LaneSession {
   private lose(reason: string): void {
     if (this.lost) return;
     this.lost = true;
+    // It may be in order, and of no use.
+    this.destroy();
     this.onLost(reason);
   }
 

@@ -6,10 +6,22 @@ const PROBE_MS = 2000;
 /* Sessions that hold a server each while the first one is asked again. */
 const MOST_HOLDERS = 4;
 
+/** What answers a session. */
+export interface Backend {
+  readonly processId: number;
+  readonly isReadOnly: boolean;
+  readonly isStandby: boolean;
+}
+
+const QUESTION =
+  "SELECT pg_backend_pid() AS pid, current_setting('transaction_read_only') AS read_only, pg_is_in_recovery() AS standby";
+
 /** The server's process that answers a session, asked of it now. */
-export async function backendOf(client: pg.Client, timeoutMs: number): Promise<number> {
-  const question = { text: 'SELECT pg_backend_pid() AS pid', query_timeout: timeoutMs };
-  return (await client.query<{ pid: number }>(question)).rows[0]!.pid;
+export async function backendOf(client: pg.Client, timeoutMs: number): Promise<Backend> {
+  const question = { text: QUESTION, query_timeout: timeoutMs } as pg.QueryConfig;
+  const { rows } = await client.query<{ pid: number; read_only: string; standby: boolean }>(question);
+  const { pid, read_only, standby } = rows[0]!;
+  return { processId: pid, isReadOnly: read_only === 'on', isStandby: standby };
 }
 
 /**
@@ -29,8 +41,8 @@ export async function checkOwnServer(
       const holder = await another();
       holders.push(holder);
       await holder.query({ text: 'BEGIN', query_timeout: PROBE_MS } as pg.QueryConfig);
-      if ((await backendOf(holder, PROBE_MS)) === processId) throw sharedSessions('transaction');
-      if ((await backendOf(client, PROBE_MS)) !== processId) throw sharedSessions('transaction');
+      if ((await backendOf(holder, PROBE_MS)).processId === processId) throw sharedSessions('transaction');
+      if ((await backendOf(client, PROBE_MS)).processId !== processId) throw sharedSessions('transaction');
     }
   } catch (error) {
     if (error instanceof SetupError) throw error;

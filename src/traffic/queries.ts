@@ -18,9 +18,17 @@ interface DataRow {
   readonly fields: (string | null)[];
 }
 
-/* Our own queries come as `severity`-bearing DatabaseErrors; anything else is the connection's end. */
+/* The server has become a standby or was set to read-only: nothing can be done there, as in an outage. */
+const READ_ONLY = '25006';
+
+/** True for an answer about a statement; anything else is the end of what the connection is good for. */
 export function isServerError(error: Error): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
+  return (
+    error instanceof pg.DatabaseError &&
+    error.severity !== 'FATAL' &&
+    error.severity !== 'PANIC' &&
+    error.code !== READ_ONLY
+  );
 }
 
 /** The messages of a statement without parameters, and a Sync. */

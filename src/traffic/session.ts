@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import type { ConnectionSettings } from '../config/connection.js';
+import { type ConnectionSettings, placesIn, type TargetSessionAttrs } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
-import { backendOf, checkOwnServer } from './pooler.js';
+import { type Backend, backendOf, checkOwnServer } from './pooler.js';
 
 /** How our sessions behave, beside where they connect to. */
 export interface SessionOptions {
@@ -36,12 +36,17 @@ const SETTINGS: Readonly<Record<string, string>> = {
   array_nulls: 'on',
 };
 
-/** By session: the server's process behind it, which a pooler does not tell. */
-const PROCESS_IDS = new WeakMap<pg.Client, number>();
+/** By session: the server's process behind it, which a pooler does not tell, and what it was at the start. */
+const BACKENDS = new WeakMap<pg.Client, Backend>();
 
 /** The number of the server's process that carries a session: what pg_stat_activity knows it by. */
 export function processIdOf(client: pg.Client): number {
-  return PROCESS_IDS.get(client) ?? ownNumber(client);
+  return BACKENDS.get(client)?.processId ?? ownNumber(client);
+}
+
+/** True where the server took no writes when the session began. */
+export function wasReadOnly(client: pg.Client): boolean {
+  return BACKENDS.get(client)?.isReadOnly ?? false;
 }
 
 /* As it was told at the start: by the server, or by a pooler, whose number is its own. */
@@ -58,11 +63,46 @@ const CHECKED = new Map<string, Promise<void>>();
  * @throws SetupError where a pooler shares sessions out.
  */
 export async function connect(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
+  const places = placesIn(settings);
+  const refusals: string[] = [];
+  for (const [index, place] of places.entries()) {
+    try {
+      return await connectTo({ ...settings, ...place }, options, settings.targetSessionAttrs ?? 'any');
+    } catch (error) {
+      // A password is as wrong at the next one.
+      if (places.length === 1 || error instanceof SetupError || isFinal(error)) throw error;
+      const { message, code } = error as NodeJS.ErrnoException;
+      refusals.push(`${place.host}:${place.port} ${message || code}`);
+      if (index === places.length - 1)
+        throw Object.assign(new Error(`no server will do: ${refusals.join('; ')}`), { code: NO_SERVER });
+    }
+  }
+  throw new Error('there is no place to connect to');
+}
+
+/** The code of the error that is thrown where none of several servers will do now. */
+export const NO_SERVER = 'NO_SERVER';
+
+/** True for a refusal that waiting does not change: a wrong password, database or privilege, or a pooler that shares sessions out. */
+export function isFinal(error: unknown): boolean {
+  if (error instanceof SetupError) return true;
+  const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+  return code.startsWith('28') || code === '3D000' || code === '57P04' || code === '42501';
+}
+
+async function connectTo(
+  settings: ConnectionSettings,
+  options: SessionOptions,
+  wanted: TargetSessionAttrs,
+): Promise<pg.Client> {
   const client = await open(settings, options);
   if (options.plain === true) return client;
   try {
-    const processId = await backendOf(client, options.connectTimeoutMs);
-    PROCESS_IDS.set(client, processId);
+    const backend = await backendOf(client, options.connectTimeoutMs);
+    const { processId } = backend;
+    BACKENDS.set(client, backend);
+    if (!suits(backend, wanted))
+      throw new Error(`is ${backend.isStandby ? 'a standby' : backend.isReadOnly ? 'read-only' : 'a primary'}`);
     if (processId !== ownNumber(client)) {
       await checkPooler(client, processId, settings, options);
       const values = Object.entries(sessionSettings(settings, options));
@@ -73,6 +113,21 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;
+  }
+}
+
+function suits({ isReadOnly, isStandby }: Backend, wanted: TargetSessionAttrs): boolean {
+  switch (wanted) {
+    case 'any':
+      return true;
+    case 'read-write':
+      return !isReadOnly;
+    case 'read-only':
+      return isReadOnly;
+    case 'primary':
+      return !isStandby;
+    case 'standby':
+      return isStandby;
   }
 }
 

@@ -60,9 +60,10 @@ describe('what is wrong is said before the first write', () => {
         `connection: { host: 127.0.0.1, port: ${database.port}, database: ${database.name}, user: postgres, ${connection} }\nmetrics: { enabled: false }\n`,
       );
     const unreachable = await runCli(
-      'connection: { host: 127.0.0.1, port: 1, database: d, user: u, password: hunter2 }\nmetrics: { enabled: false }\n',
+      'connection: { host: 127.0.0.1, port: 1, database: d, user: u, password: hunter2 }\ngenerator: { max_outage_seconds: 1 }\nmetrics: { enabled: false }\n',
     );
-    expect(unreachable.code).toBe(1);
+    expect(unreachable.code).toBe(3);
+    expect(unreachable.stderr).toMatch(/waiting for the database, 1 s at most \(generator.max_outage_seconds\)/);
     expect(unreachable.stderr).toMatch(/connection to u@127\.0\.0\.1:1\/d: refused: no server listens there/);
     expect(unreachable.stderr + unreachable.stdout).not.toContain('hunter2');
     expect((await at('ssl: require')).stderr).toMatch(/set ssl: disable, or give the server a certificate/);

@@ -145,10 +145,10 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     const file = path.join(folder, 'refused.html');
     const secret = 'hunter2-</script>';
     const { code } = await runCli(
-      `connection: { url: "postgresql://me:hunter2@127.0.0.1:1/x" }\nreplication: { targets: [{ name: a, kind: heartbeat, connection: { host: b, password: "${secret}" } }] }\nmetrics: { enabled: false }\n`,
+      `connection: { url: "postgresql://me:hunter2@127.0.0.1:1/x" }\nreplication: { targets: [{ name: a, kind: heartbeat, connection: { host: b, password: "${secret}" } }] }\ngenerator: { max_outage_seconds: 0 }\nmetrics: { enabled: false }\n`,
       ['--report', file],
     );
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     expect(readFileSync(file, 'utf8')).not.toContain('hunter2');
     const page = await browser.newPage();
     await page.goto(pathToFileURL(file).href);

@@ -1,0 +1,74 @@
+import type { Config } from '../config/load.js';
+import { connectCoordinator } from '../prepare/connect.js';
+import type { Traffic } from '../traffic/coordinator.js';
+
+/* Statements behind the one that is cancelled begin at once, and may have to wait as well. */
+const CANCEL_EVERY_MS = 200;
+const CANCEL_MS = 5000;
+/* What threads have to look up what was in flight, before they are ended. */
+const THREADS_MS = 15_000;
+
+/**
+ * Gives what is in flight so long to finish; then its statements are cancelled, its sessions ended, and threads that do not
+ * even notice that, since they are busy with something else.
+ */
+export class BoundedStop {
+  private readonly traffic: Traffic;
+  private readonly config: Config;
+  private readonly runId: string;
+  private readonly say: (text: string) => void;
+  private timer: NodeJS.Timeout | undefined;
+  private isOver = false;
+
+  constructor(
+    traffic: Traffic,
+    { config, runId, say }: { readonly config: Config; readonly runId: string; readonly say: (text: string) => void },
+  ) {
+    this.traffic = traffic;
+    this.config = config;
+    this.runId = runId;
+    this.say = say;
+  }
+
+  /** No new operations; the time of those in flight begins. */
+  begin(): void {
+    this.traffic.stop();
+    this.timer ??= setTimeout(() => void this.cut(), this.config.generator.timeouts.stop);
+  }
+
+  /** The traffic has ended. */
+  end(): void {
+    this.isOver = true;
+    clearTimeout(this.timer);
+  }
+
+  private async cut(): Promise<void> {
+    const seconds = this.config.generator.timeouts.stop / 1000;
+    this.say(
+      `operations in flight have not finished within ${seconds} s (generator.timeouts.stop): they are cancelled`,
+    );
+    this.traffic.cut();
+    setTimeout(() => {
+      if (!this.isOver) void this.traffic.endThreads();
+    }, CANCEL_MS + THREADS_MS).unref();
+    await this.cancel().catch(() => undefined);
+  }
+
+  private async cancel(): Promise<void> {
+    const client = await connectCoordinator(this.config.connection, this.config, this.runId);
+    const lanes = [`^eventgen/${this.runId}/[0-9]+$`];
+    try {
+      for (const endMs = performance.now() + CANCEL_MS; !this.isOver && performance.now() < endMs; ) {
+        await client.query(
+          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name ~ $1 AND state = 'active'",
+          lanes,
+        );
+        await new Promise((resolve) => setTimeout(resolve, CANCEL_EVERY_MS));
+      }
+      if (!this.isOver)
+        await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ $1', lanes);
+    } finally {
+      await client.end();
+    }
+  }
+}
