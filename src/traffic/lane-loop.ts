@@ -140,6 +140,8 @@ export class LaneLoop {
       for (const state of ['laneMs', 'inFlightMs', 'pausedMs'] as const) this.time.end(state, endMs);
       const session = this.session;
       this.disconnected();
+      // It holds up no outage of the others.
+      this.unanswer();
       this.counters.add('lanesEnded', 1);
       await session?.close();
     }
@@ -410,14 +412,16 @@ export class LaneLoop {
     this.session = null;
   }
 
+  private unanswer(): void {
+    if (this.answered) this.control.down();
+    this.answered = false;
+  }
+
   private async lose(processId: number, reason: string): Promise<void> {
     this.disconnected();
     // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
-    if (this.answered) {
-      this.lostSinceMs = performance.now();
-      this.control.down();
-    }
-    this.answered = false;
+    if (this.answered) this.lostSinceMs = performance.now();
+    this.unanswer();
     this.notice({
       kind: 'outage',
       sqlstate: '',
