@@ -22,6 +22,7 @@ interface Flags {
   readonly explain?: Place;
   readonly plan?: string;
   readonly until?: string;
+  readonly yesWriteTo?: string;
   readonly summary?: string;
   readonly report?: string;
   readonly metricsPort?: number;
@@ -102,6 +103,7 @@ function toOptions(flags: Flags): RunOptions {
     explain: flags.explain,
     planFile: flags.plan,
     untilFile: flags.until,
+    writeTo: flags.yesWriteTo,
     summaryFile: flags.summary,
     reportFile: flags.report,
     publishing: {
@@ -134,6 +136,7 @@ program
   .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
   .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
   .option('--until <file>', 'stop each lane where the run of this summary stopped')
+  .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--report <file>', 'write a report: one HTML file with charts, summary and configuration')
   .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
@@ -175,6 +178,7 @@ interface LoadFlags {
   readonly seed?: bigint;
   readonly embedded?: true;
   readonly journal?: string;
+  readonly yesWriteTo?: string;
   readonly summary?: string;
   readonly quiet?: true;
   readonly logFormat: string;
@@ -193,6 +197,7 @@ program
     '--journal <file>',
     'where an interrupted load goes on from (default: the configuration file’s name and .load)',
   )
+  .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--quiet', 'no progress, warnings only')
   .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
@@ -203,6 +208,7 @@ program
         overrides: overridesOf({ ...flags, metrics: true }),
         rows: flags.rows,
         journalFile: flags.journal,
+        writeTo: flags.yesWriteTo,
         summaryFile: flags.summary,
         quiet: flags.quiet === true,
         json: flags.logFormat === 'json',

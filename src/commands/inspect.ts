@@ -9,6 +9,7 @@ import { madeByTriggers } from '../prepare/claim.js';
 import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
 import { type Examined, examine, wantedOperations } from '../prepare/examine.js';
 import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
 import { startDemo } from './demo.js';
 import { EXIT } from './exit.js';
 
@@ -69,7 +70,7 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
       });
       progress.stop();
       const report = reportOf(examined, wantedOperations(config));
-      process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
+      process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : shown(reportText(report)));
       return report.covered ? EXIT.finished : EXIT.threshold;
     } finally {
       await client.end();

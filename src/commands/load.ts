@@ -17,6 +17,7 @@ import { type OwnedSequence, settleSequences } from '../prepare/sequences.js';
 import { type LoadSummary, loadText } from '../report/load.js';
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
 import { fingerprint } from '../report/summary.js';
 import { workerCount } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
@@ -27,6 +28,7 @@ import { type DemoServers, startDemo } from './demo.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { decodePlan, encodePlan } from './plan-file.js';
+import { checkProtection } from './protection.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 
 export interface LoadCommandOptions {
@@ -35,6 +37,7 @@ export interface LoadCommandOptions {
   /** Rows that each table holds at the end. */
   readonly rows: number;
   readonly journalFile: string | undefined;
+  readonly writeTo: string | undefined;
   readonly summaryFile: string | undefined;
   readonly quiet: boolean;
   readonly json: boolean;
@@ -71,6 +74,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
   try {
     checkOutput('--summary', options.summaryFile);
     const written = forLoading(loadConfig(options.file, options.overrides, environment));
+    checkProtection(written, options.writeTo, (text) => progress.message('warn', text));
     const runId = randomBytes(4).toString('hex');
     if (written.embedded)
       servers = await startDemo(written, runId, {
@@ -125,7 +129,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       journal: journal.file,
     });
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${JSON.stringify(summary, null, 2)}\n`);
-    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : loadText(summary));
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : shown(loadText(summary)));
     return summary.exit.code;
   } catch (error) {
     const isStopped = error instanceof Stopped;

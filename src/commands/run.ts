@@ -13,6 +13,7 @@ import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { findingText, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
 import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
 import type { Summary } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
 import { workerCount } from '../traffic/coordinator.js';
@@ -25,6 +26,7 @@ import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { explain, type Place } from './explain.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
+import { checkProtection } from './protection.js';
 import { type Publishing, publish } from './publish.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 import { untilSummary } from './until.js';
@@ -39,6 +41,8 @@ export interface RunOptions {
   readonly untilFile: string | undefined;
   /** Where the plan is written to, and read from where an operation is explained. */
   readonly planFile: string | undefined;
+  /** The database, or its host, that may be written to although `protect` names it. */
+  readonly writeTo: string | undefined;
   readonly summaryFile: string | undefined;
   readonly reportFile: string | undefined;
   readonly publishing: Publishing;
@@ -120,9 +124,10 @@ class Session {
       checkOutput('--report', options.reportFile);
       this.isReported = false;
     }
-    const { enabled, host, port } = config.metrics;
+    if (!isTrial) checkProtection(config, options.writeTo, (text) => progress.message('warn', text));
+    const { enabled, host, port, allowed_hosts: allowedHosts } = config.metrics;
     if (enabled && !isTrial) {
-      this.endpoint = await openEndpoint(host, port);
+      this.endpoint = await openEndpoint(host, port, allowedHosts);
       this.page = new LivePage(this.endpoint);
       const address = `http://${host}:${this.endpoint.port}`;
       progress.message('info', `live page on ${address}/`);
@@ -196,7 +201,7 @@ class Session {
     stops.beforeForced(() => progress.stop());
     await settle(config, prepared, runId, progress);
     this.tell(summary);
-    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : shown(summaryText(summary)));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
   }

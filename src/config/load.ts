@@ -22,6 +22,8 @@ export interface Config {
   readonly traffic: FileConfig['traffic'];
   readonly metrics: FileConfig['metrics'];
   readonly thresholds: readonly Threshold[];
+  /** Patterns of hosts and databases that are not written to. */
+  readonly protect: readonly string[];
   readonly replication: ReplicationConfig | null;
   readonly source: Source;
 }
@@ -78,6 +80,7 @@ export function parseConfig(
     fakerSeed: generator.faker_seed ?? generator.random_seed,
     traffic: config.traffic,
     metrics: config.metrics,
+    protect: config.protect,
     thresholds,
     replication,
     source,

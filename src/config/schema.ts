@@ -283,6 +283,7 @@ const metrics = z.strictObject({
   host: text('an address').default('127.0.0.1'),
   port: integer(0, 65535).default(9464),
   table_label_limit: integer(0).default(200),
+  allowed_hosts: z.array(text('a host name'), expected('a list of host names')).default([]),
 });
 
 const target = z.strictObject({
@@ -302,6 +303,7 @@ export const fileSchema = z.strictObject({
   traffic: traffic.prefault({}),
   metrics: metrics.prefault({}),
   thresholds: z.array(threshold, expected('a list of conditions')).default([]),
+  protect: z.array(text('a pattern'), expected('a list of patterns, such as [prod-*]')).default([]),
   replication: z
     .strictObject({
       targets: z.array(target, expected('a list of targets')).default([]),

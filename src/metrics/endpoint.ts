@@ -15,17 +15,20 @@ export interface Endpoint {
 
 /**
  * Listens for scrapes and readers. Opened before the first write, so that a port that is taken ends the run while nothing
- * is done.
+ * is done. On a loopback address it answers to no other names than that and those allowed: a page of somebody else's could
+ * have its own name lead here (DNS rebinding).
  * @throws SetupError where the port cannot be had.
  */
-export async function openEndpoint(host: string, port: number): Promise<Endpoint> {
+export async function openEndpoint(host: string, port: number, allowed: readonly string[]): Promise<Endpoint> {
   const handlers = new Map<string, Handler>([
     ['/healthz', answer(200, 'ok\n')],
     ['/metrics', answer(503, 'the run has not started yet\n')],
   ]);
   const unknown = answer(404, 'pg-event-generator: see / (the live page), /metrics and /healthz\n');
   const server: Server = createServer((request, response) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    if (!isMeant(request.headers.host, host, allowed)) notMeant(request, response);
+    else if (request.method !== 'GET' && request.method !== 'HEAD')
+      response.writeHead(405, { allow: 'GET, HEAD' }).end();
     else (handlers.get(request.url?.split('?')[0] ?? '') ?? unknown)(request, response);
   });
   await new Promise<void>((resolve, reject) => {
@@ -55,6 +58,18 @@ export async function openEndpoint(host: string, port: number): Promise<Endpoint
     },
   };
 }
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
+
+/** True where the Host header is one that this address answers to. */
+function isMeant(header: string | undefined, bound: string, allowed: readonly string[]): boolean {
+  const name = (header ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  if (LOOPBACK.test(name) || allowed.some((each) => each.toLowerCase() === name.toLowerCase())) return true;
+  // Who binds another address means to be reached by its names.
+  return !LOOPBACK.test(bound) && allowed.length === 0;
+}
+
+const notMeant = answer(421, 'this address answers to localhost; metrics.allowed_hosts names further hosts\n');
 
 function answer(status: number, text: string): Handler {
   return (_, response) => {

@@ -1,4 +1,5 @@
 import type { Meter } from './meter.js';
+import { shown } from './shown.js';
 import { fittingLine, plainLine, type Reading } from './status-line.js';
 import { seconds } from './text.js';
 
@@ -45,7 +46,7 @@ export class Progress {
     const live = this.shown;
     this.clear();
     if (this.json) this.output.write(`${JSON.stringify({ time: new Date().toISOString(), level, message: text })}\n`);
-    else this.output.write(`${this.mark(level)}${text}\n`);
+    else this.output.write(`${this.mark(level)}${shown(text)}\n`);
     if (live !== '') this.rewrite(live);
   }
 

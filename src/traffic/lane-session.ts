@@ -290,12 +290,19 @@ export class LaneSession {
   }
 }
 
+/* A message may repeat a whole value. */
+const MOST_CHARACTERS = 500;
+
+function shortened(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
+}
+
 /** `member`: which member of the transaction was refused, −1 for its end. */
 export function refusedBy(error: pg.DatabaseError, member: number): Outcome {
   return {
     kind: 'refused',
     sqlstate: error.code ?? 'XX000',
-    message: error.message,
+    message: shortened(error.message),
     constraint: error.constraint ?? null,
     detail: error.detail ?? null,
     table: error.table ?? null,

@@ -1,0 +1,42 @@
+import { placesIn } from '../config/connection.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+
+/* As a word of its own: "products" and "olive" are none. */
+const LOOKS_LIVE = /(?:^|[^a-z0-9])(?:prod|production|live)(?:[^a-z0-9]|$)/i;
+
+/**
+ * Whether the database may be written to: not where `protect` names it or its host, unless the user does as well.
+ * @throws SetupError where it may not.
+ */
+export function checkProtection(
+  { connection, protect, embedded, source }: Pick<Config, 'connection' | 'protect' | 'embedded' | 'source'>,
+  named: string | undefined,
+  warn: (text: string) => void,
+): void {
+  if (embedded) return;
+  const names = [connection.database, ...placesIn(connection).map(({ host }) => host)];
+  if (named !== undefined && names.includes(named)) return;
+  if (named !== undefined)
+    throw SetupError.of('--yes-write-to', `"${named}" is neither the database nor its host: ${names.join(', ')}`);
+  for (const pattern of protect) {
+    const found = names.find((name) => matcherOf(pattern).test(name));
+    if (found !== undefined)
+      throw SetupError.of(
+        source.file,
+        `protect: "${pattern}" keeps ${found} from being written to; --yes-write-to ${found} allows it for this run`,
+      );
+  }
+  const live = names.find((name) => LOOKS_LIVE.test(name));
+  if (live !== undefined)
+    warn(`"${live}" sounds like a production system, and is written to (--yes-write-to ${live} says that it is meant)`);
+}
+
+/** A pattern with * and ?, whatever the case. */
+function matcherOf(pattern: string): RegExp {
+  const text = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${text}$`, 'i');
+}
