@@ -3,8 +3,9 @@ import pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
 import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/messages/outcome.js';
+import { isServerError } from '../traffic/queries.js';
 import { endBackend, statusOf } from '../traffic/recovery.js';
-import { connect, processIdOf } from '../traffic/session.js';
+import { connect, isFinal, processIdOf, wasReadOnly } from '../traffic/session.js';
 import type { Entry, Journal } from './journal.js';
 
 export interface LoaderSettings {
@@ -63,6 +64,7 @@ export class LoadSession {
     work: (client: pg.Client) => Promise<Done>,
     refused: (error: pg.DatabaseError) => boolean,
   ): Promise<void> {
+    let lostSinceMs: number | null = null;
     for (let replays = 0; ; ) {
       const client = await this.connection();
       let xid: string | null = null;
@@ -91,6 +93,9 @@ export class LoadSession {
         if (!isRefusal(error)) {
           if (!isLoss(error)) throw error;
           if (await this.wasCommitted(xid)) return;
+          lostSinceMs ??= performance.now();
+          if (performance.now() - lostSinceMs > this.settings.maxOutageMs)
+            throw new Ended({ kind: 'outage', message: (error as Error).message });
           continue;
         }
         await client.query('ROLLBACK').catch(() => undefined);
@@ -108,6 +113,8 @@ export class LoadSession {
     const lost = this.processId;
     const sinceMs = performance.now();
     for (;;) {
+      // It may be in order, and of no use.
+      void this.client?.end().catch(() => undefined);
       this.client = null;
       const client = await this.connection();
       try {
@@ -136,14 +143,17 @@ export class LoadSession {
           lockTimeoutMs,
           pipeline: false,
         });
+        if (wasReadOnly(this.client)) {
+          await this.client.end().catch(() => undefined);
+          this.client = null;
+          throw new Error('the server is read-only');
+        }
         if (this.processId !== 0) this.reconnected();
         this.processId = processIdOf(this.client);
         return this.client;
       } catch (error) {
         const message = (error as Error).message || String((error as NodeJS.ErrnoException).code);
-        const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-        if (code.startsWith('28') || code === '3D000' || code === '42501')
-          throw new Ended({ kind: 'refused', message });
+        if (isFinal(error)) throw new Ended({ kind: 'refused', message });
         if (performance.now() - sinceMs > maxOutageMs) throw new Ended({ kind: 'outage', message });
         const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
         await new Promise((resolve) => setTimeout(resolve, backoffMs));
@@ -163,7 +173,7 @@ export class Ended extends Error {
 }
 
 export function isRefusal(error: unknown): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
+  return error instanceof Error && isServerError(error);
 }
 
 function isLoss(error: unknown): boolean {

@@ -8,9 +8,9 @@ import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
-import type { Plan } from '../plan/plan.js';
+import type { Plan, RelationPlan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
-import type { RowCounts } from '../prepare/claim.js';
+import { madeByTriggers, type RowCounts } from '../prepare/claim.js';
 import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
 import { prepare } from '../prepare/prepare.js';
 import { type OwnedSequence, settleSequences } from '../prepare/sequences.js';
@@ -319,21 +319,30 @@ async function settle(
   }
 }
 
+/** Rows that a table lacks, as far as it has room for them. */
+function due({ isSingle, capacity }: RelationPlan, rows: number, atStart: number | null): number {
+  const room = isSingle && (atStart ?? 0) > 0 ? 0 : capacity;
+  return Math.min(Math.max(0, rows - (atStart ?? 0)), room);
+}
+
 function summarise(
   { plan, load, rowsAtStart }: Job,
   totals: CounterTotals,
   end: LoadEnd,
   ran: { seconds: number; rows: number; maxErrorRatio: number; signal: string | null; journal: string },
 ): LoadSummary {
+  const made = madeByTriggers(plan);
   const tables = plan.relations.flatMap((relation, index) => {
     if (!relation.targeted) return [];
     const rows = totals.table(index, 'insert', 'rows');
     const atStart = rowsAtStart[index] ?? null;
+    const quota = load.quotas[index]!.reduce((sum, each) => sum + each, 0);
     return [
       {
         table: relation.label,
         rows,
-        wanted: load.quotas[index]!.reduce((sum, quota) => sum + quota, 0),
+        // Triggers fill it, as far as they do.
+        wanted: made.has(index) && !relation.operations.insert ? 0 : Math.max(quota, due(relation, ran.rows, atStart)),
         refused: totals.table(index, 'insert', 'rejected'),
         rows_at_start: atStart,
         rows_expected: atStart === null ? null : atStart + rows,
@@ -342,7 +351,9 @@ function summarise(
   });
   const refused = tables.reduce((sum, table) => sum + table.refused, 0);
   const loaded = tables.reduce((sum, table) => sum + table.rows, 0);
-  const short = tables.filter((table) => table.rows < table.wanted).map(({ table }) => table);
+  const short = tables
+    .filter((table) => table.rows < table.wanted)
+    .map(({ table, rows, wanted }) => `${table} (${rows} of ${wanted} rows)`);
   const exit = (): LoadSummary['exit'] => {
     const later = `the same command goes on from there (${ran.journal})`;
     switch (end.kind) {

@@ -77,6 +77,23 @@ it('takes sessions that become read-only under way for lost ones', async () => {
   await expectExactCounts(database, summary);
 });
 
+it('a load waits as well while the server takes no writes', async () => {
+  const database = await demo();
+  await database.client.query(`CREATE TABLE gate (shut bool); INSERT INTO gate VALUES (true);
+    CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF (SELECT shut FROM public.gate) THEN RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END IF; RETURN NULL; END $$;
+    CREATE TRIGGER guard BEFORE INSERT ON eg_users EXECUTE FUNCTION guard()`);
+  const file = path.join(folder, 'load.yaml');
+  writeFileSync(file, configFor(database, `${DEMO}\nrehearse: false`));
+  const child = spawn(process.execPath, [CLI, 'load', '-c', file, '--rows', '2000'], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  await wait(2500);
+  expect(await count(database, 'eg_users')).toBe(1000);
+  await database.client.query('UPDATE gate SET shut = false');
+  expect(await ended).toBe(0);
+  for (const table of TABLES) expect(await count(database, table)).toBe(2000);
+});
+
 it('waits at the start for a database that is not there yet, and says for what', async () => {
   const database = await demo();
   const gate = net.createServer((client) => {
