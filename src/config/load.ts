@@ -69,7 +69,7 @@ export function parseConfig(
   checkRelations(config, source, problems);
   if (problems.length > 0) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
 
-  const { generator } = config;
+  const generator = withoutLimit(config, source);
   return {
     connection,
     embedded: config.connection.embedded,
@@ -85,6 +85,13 @@ export function parseConfig(
     replication,
     source,
   };
+}
+
+/** Where time ends the run and no number of operations was asked for, there is no limit to it. */
+function withoutLimit({ generator, traffic: { duration, stages } }: FileConfig, { data }: Source): GeneratorConfig {
+  const asked = (data['generator'] as { num_iterations?: unknown } | undefined)?.num_iterations !== undefined;
+  const hasEnd = duration !== undefined || stages.at(-1)?.duration !== undefined;
+  return hasEnd && !asked ? { ...generator, num_iterations: -1 } : generator;
 }
 
 function lineOf(place: string): number {

@@ -296,3 +296,13 @@ replication:
   expect(shown).toContain('password: ${SECRET}');
   expect(shown).toContain('# --duration: traffic.duration = 5s');
 });
+
+it('has no limit of operations where time ends the run and none is asked for', () => {
+  const iterations = (text: string) => parseConfig('c.yaml', text, [], {}).generator.num_iterations;
+  expect(iterations('traffic: { duration: 5s }\n')).toBe(-1);
+  expect(iterations('traffic: { stages: [{ rate: 5, duration: 5s }] }\n')).toBe(-1);
+  expect(iterations('generator: { schema_name: x }\ntraffic: { duration: 5s }\n')).toBe(-1);
+  expect(iterations('generator: { num_iterations: 7 }\ntraffic: { duration: 5s }\n')).toBe(7);
+  expect(iterations('traffic: { stages: [{ rate: 5, duration: 5s }, { rate: 6 }] }\n')).toBe(2000);
+  expect(iterations('traffic: { rate: 5 }\n')).toBe(2000);
+});
