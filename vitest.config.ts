@@ -2,7 +2,19 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /* The longest files first: one that begins when all others have ended keeps a core idle. By default the size of a file decides. */
-const LONGEST = ['relations', 'rows', 'shapes', 'reproducible', 'run', 'load', 'schedule', 'replication', 'conflicts'];
+const LONGEST = [
+  'relations',
+  'rows',
+  'shapes',
+  'reproducible',
+  'run',
+  'load',
+  'schemas',
+  'edges',
+  'schedule',
+  'replication',
+  'conflicts',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
