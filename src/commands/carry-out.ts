@@ -101,6 +101,13 @@ export async function carryOut(job: Job): Promise<Done> {
           timeUp = 'duration reached';
           stop.begin();
         }, shape.duration);
+  // What was due before the end of a schedule and may still be caught up with is done by then, or never.
+  const overdue =
+    pacing === null || schedule === null
+      ? undefined
+      : setInterval(() => {
+          if (traffic.elapsedMs() / 1000 > schedule.end + pacing.backlogSeconds) stop.begin();
+        }, 1000);
   const facts = factsOf(job, startedAt, traffic);
   const observed = observe(job, { traffic, schedule, facts, startMs, examples: notices.examples });
   const toSummary = { job, traffic, notices, schedule, startedAt };
@@ -116,11 +123,12 @@ export async function carryOut(job: Job): Promise<Done> {
     });
     job.forced({ summary, facts, points: observed.recorder.points(), status: { ...observed.status(), exit } });
   });
-  const watch = new ThresholdWatch(config, traffic, startMs, probe);
+  const watch = new ThresholdWatch(config, traffic, { startMs, probe, abort: () => stop.begin() });
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;
   stop.end();
+  clearInterval(overdue);
   const elapsedSeconds = (performance.now() - startMs) / 1000;
   watch.stop();
   const cpu = process.cpuUsage(cpuBefore);
@@ -174,6 +182,7 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
   const { totals, workers } = traffic;
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('it was ended by force');
+  else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
   const seconds = Math.max(0, traffic.elapsedMs() / 1000);
   return summarise({
     ...atEnd,

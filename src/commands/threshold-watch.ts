@@ -18,7 +18,16 @@ export class ThresholdWatch {
   /** What ended the run, as it was then. */
   private readonly failed = new Map<Threshold, ThresholdResult>();
 
-  constructor(config: Config, traffic: Traffic, startMs: number, probe: ReplicationProbe | null) {
+  /** `abort`: ends the run early, where a threshold says so. */
+  constructor(
+    config: Config,
+    traffic: Traffic,
+    {
+      startMs,
+      probe,
+      abort,
+    }: { readonly startMs: number; readonly probe: ReplicationProbe | null; readonly abort: () => void },
+  ) {
     this.config = config;
     this.traffic = traffic;
     this.startMs = startMs;
@@ -33,7 +42,7 @@ export class ThresholdWatch {
         // What nothing was measured of yet may still come.
         if (result.value !== null && !result.passed) this.failed.set(threshold, result);
       }
-      if (this.failed.size > 0) this.traffic.stop();
+      if (this.failed.size > 0) abort();
     }, INTERVAL_MS);
     this.timer.unref();
   }

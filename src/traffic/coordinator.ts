@@ -51,6 +51,8 @@ export interface Traffic {
   stop(): void;
   /** What is in flight has had its time: nothing is sent again. */
   cut(): void;
+  /** True where operations in flight were given up. */
+  readonly wasCut: boolean;
   /** Ends the threads, whatever they do. */
   endThreads(): Promise<void>;
   readonly ended: Promise<TrafficEnd>;
@@ -132,6 +134,9 @@ export function startTraffic(options: TrafficOptions): Traffic {
     workers,
     stop: () => control.stop(),
     cut: () => control.cut(),
+    get wasCut() {
+      return control.isCut;
+    },
     endThreads: () => options.workers.end(),
     ended,
     elapsedMs: () => control.elapsedMs(),

@@ -73,7 +73,7 @@ const CANCELLED: Outcome = {
   member: -1,
 };
 
-/* A statement that we have prepared is not there, or one that we have not is: the session is not ours alone. */
+/* Behind a pooler: a statement that we have prepared is not there, or one that we have not is, so the session is not ours alone. */
 const STATEMENT_NAMES: readonly string[] = ['26000', '42P05'];
 
 /** Carries one lane on one connection at a time: sends, receives, reconnects. Decides nothing about operations. */
@@ -287,7 +287,7 @@ export class LaneLoop {
       }
       if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
     } else this.counters.add('refusals', 1);
-    if (outcome.kind === 'refused' && STATEMENT_NAMES.includes(outcome.sqlstate)) {
+    if (outcome.kind === 'refused' && STATEMENT_NAMES.includes(outcome.sqlstate) && this.session?.isPooled === true) {
       this.giveUp({ kind: 'refused', message: sharedSessions('transaction').message });
       return;
     }

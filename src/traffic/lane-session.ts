@@ -15,7 +15,7 @@ import {
   TransactionQuery,
   type Wire,
 } from './queries.js';
-import { processIdOf } from './session.js';
+import { isPooled, processIdOf } from './session.js';
 
 /**
  * A pipelined connection that carries one lane's transactions. Statements are prepared by name on first use and
@@ -60,6 +60,10 @@ export class LaneSession {
 
   get processId(): number {
     return processIdOf(this.client);
+  }
+
+  get isPooled(): boolean {
+    return isPooled(this.client);
   }
 
   private get wire(): Wire {

@@ -25,10 +25,11 @@ export async function backendOf(client: pg.Client, timeoutMs: number): Promise<B
 }
 
 /**
- * Finds out whether a session behind a pooler has its server for itself. Others begin transactions meanwhile: one of them
- * is lent the first one's server where servers are lent by transaction, since that lies idle. Where the pooler has no
- * server left, each session that has one keeps it.
+ * Finds out whether a session behind a pooler has its server for itself. Others begin transactions meanwhile. Where servers
+ * are lent by transaction, one of them is lent the first session's, which lies idle; or none is free for them, and then none
+ * is free for the first session either. In session mode the first one is answered by its own server at any time.
  * @throws SetupError where sessions are shared: settings, prepared statements and what is in doubt would be those of others.
+ * @throws Error where that cannot be found out now.
  */
 export async function checkOwnServer(
   client: pg.Client,
@@ -36,22 +37,49 @@ export async function checkOwnServer(
   another: () => Promise<pg.Client>,
 ): Promise<void> {
   const holders: pg.Client[] = [];
+  const isStillOurs = async () => (await backendOf(client, PROBE_MS)).processId === processId;
   try {
     while (holders.length < MOST_HOLDERS) {
       const holder = await another();
       holders.push(holder);
-      await holder.query({ text: 'BEGIN', query_timeout: PROBE_MS } as pg.QueryConfig);
-      if ((await backendOf(holder, PROBE_MS)).processId === processId) throw sharedSessions('transaction');
-      if ((await backendOf(client, PROBE_MS)).processId !== processId) throw sharedSessions('transaction');
+      const lent = await lendingTo(holder);
+      if (lent === processId || !(await answers(isStillOurs))) throw sharedSessions('transaction');
+      // There is no server for others, and the session is answered all the same.
+      if (lent === 'none') return;
     }
-  } catch (error) {
-    if (error instanceof SetupError) throw error;
-    // The server itself refuses no BEGIN.
-    if (error instanceof pg.DatabaseError && /statement pooling/i.test(error.message))
-      throw sharedSessions('statement');
   } finally {
     for (const holder of holders) holder.end().catch(() => undefined);
   }
+}
+
+/** The process that carries a transaction which a session begins and leaves open; `none` where it waits for one. */
+async function lendingTo(holder: pg.Client): Promise<number | 'none'> {
+  try {
+    await holder.query({ text: 'BEGIN', query_timeout: PROBE_MS } as pg.QueryConfig);
+    return (await backendOf(holder, PROBE_MS)).processId;
+  } catch (error) {
+    // The server itself refuses no BEGIN.
+    if (error instanceof pg.DatabaseError && /statement pooling/i.test(error.message))
+      throw sharedSessions('statement');
+    if (!isTimeout(error)) throw error;
+    return 'none';
+  }
+}
+
+/* A session that waits for a server while others hold all of them has none of its own. */
+async function answers(question: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await question();
+  } catch (error) {
+    // What is lost says nothing about the pooler.
+    if (!isTimeout(error)) throw error;
+    return false;
+  }
+}
+
+/** As pg says that a `query_timeout` is over. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout';
 }
 
 /** What to do where sessions are lent out by a pooler. */

@@ -44,6 +44,11 @@ export function processIdOf(client: pg.Client): number {
   return BACKENDS.get(client)?.processId ?? ownNumber(client);
 }
 
+/** True where a pooler stands between: it tells a session another process than the one that answers. */
+export function isPooled(client: pg.Client): boolean {
+  return processIdOf(client) !== ownNumber(client);
+}
+
 /** True where the server took no writes when the session began. */
 export function wasReadOnly(client: pg.Client): boolean {
   return BACKENDS.get(client)?.isReadOnly ?? false;
@@ -103,7 +108,7 @@ async function connectTo(
     BACKENDS.set(client, backend);
     if (!suits(backend, wanted))
       throw new Error(`is ${backend.isStandby ? 'a standby' : backend.isReadOnly ? 'read-only' : 'a primary'}`);
-    if (processId !== ownNumber(client)) {
+    if (isPooled(client)) {
       await checkPooler(client, processId, settings, options);
       const values = Object.entries(sessionSettings(settings, options));
       const calls = values.map((_, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, false)`);

@@ -166,6 +166,28 @@ it('a stop has an end although a table is locked, with exact counts', async () =
   await locker.end();
   expect(summary.totals['in_doubt_unknown']).toBe(0);
   expect(summary.totals['failed']).toBeGreaterThan(0);
+  expect(summary.reproducible_because).toEqual(['operations in flight were cancelled when timeouts.stop was over']);
+  await expectExactCounts(database, summary);
+});
+
+it('the end of a schedule has an end although a table is locked', async () => {
+  const database = await demo();
+  const run = startCli(
+    configFor(
+      database,
+      `${DEMO}\nnum_iterations: -1\ntimeouts: { stop: 1s, lock: 60s }\nerror_budget: { max_error_ratio: 1 }`,
+      'traffic: { rate: 200, duration: 2s }\n',
+    ),
+  );
+  await busy(database, 20);
+  const locker = await connectTo(database.port, database.name);
+  await locker.query('BEGIN; LOCK TABLE eg_users');
+  const { code, summary, stderr } = await run.ended;
+  expect(code).toBe(0);
+  expect(stderr).toContain('have not finished within 1 s');
+  await locker.query('ROLLBACK');
+  await locker.end();
+  expect(summary.exit.reason).toBe('duration reached');
   await expectExactCounts(database, summary);
 });
 

@@ -44,6 +44,18 @@ describe.skipIf(!hasPgbouncer())('through pgbouncer', () => {
     expect(await contentHash(database, TABLES)).toEqual(before);
   });
 
+  it('refuses transaction mode also where others hold all servers but one', async () => {
+    const database = await demo();
+    await through(database.port, { ...IGNORED, pool_mode: 'transaction', default_pool_size: '3' }, async ({ port }) => {
+      const others = await Promise.all([1, 2].map(() => connectTo(port, database.name)));
+      for (const other of others) await other.query('BEGIN');
+      const { code, stderr } = await runCli(configFor({ ...database, port }, SETTINGS));
+      expect(stderr).toContain('a pooler in transaction mode stands between');
+      expect(code).toBe(1);
+      for (const other of others) await other.end();
+    });
+  });
+
   it('names the setting where the pooler refuses ours', async () => {
     const database = await demo();
     await through(database.port, { pool_mode: 'session' }, async ({ port }) => {
