@@ -19,6 +19,7 @@ import { connectCoordinator } from '../src/prepare/connect.js';
 import { prepare } from '../src/prepare/prepare.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
+import { BlockedTables } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { allocateCounters, CounterBlock } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
@@ -79,7 +80,13 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       warmUpMs: 0,
       lateAfterMs: 1000,
     };
-    return new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer: null });
+    return new LaneLoop(lane, compiled, settings, {
+      control,
+      counters,
+      notice,
+      pacer: null,
+      blocked: new BlockedTables(plan.relations.length),
+    });
   });
   const before = process.cpuUsage();
   await Promise.all(loops.map((loop) => loop.run()));

@@ -3,6 +3,7 @@ import { Lane } from '../src/lane/lane.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { split } from '../src/random/seed.js';
 import { Stream } from '../src/random/stream.js';
+import { BlockedTables } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
@@ -19,16 +20,19 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const counters = new CounterBlock(task.counters, task.plan.relations.length, task.plan.quotas.length, task.worker);
   const notice = oncePerKind((message) => task.notices.postMessage(message));
   const compiled = new CompiledPlan(task.plan);
+  const blocked = new BlockedTables(task.plan.relations.length, task.blocked);
   const loops = task.lanes.map((number) => {
-    const lane = new Lane(compiled, number, task.claims, new CountingLedger(counters, number, notice));
+    const lane = new Lane(compiled, number, task.claims, new CountingLedger(counters, number, notice), blocked);
     const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
     const lanes = task.plan.quotas.length;
     const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
     const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, lanes, arrivals);
-    return { number, loop: new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer }) };
+    return { number, loop: new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked }) };
   });
   const sampling = sampleThread(counters, () => {
-    for (const { loop } of loops) loop.sample();
+    let stalled = 0;
+    for (const { loop } of loops) if (loop.sample()) stalled++;
+    counters.set('lanesStalled', stalled);
   });
   const stopping = setInterval(() => {
     if (control.stopped) for (const { loop } of loops) loop.wake();

@@ -8,6 +8,7 @@ import type { RunFacts, Status } from '../page/data.js';
 import type { LivePage } from '../page/live.js';
 import { ended as endedStatus, running as runningStatus } from '../page/status.js';
 import type { Plan } from '../plan/plan.js';
+import { connectCoordinator } from '../prepare/connect.js';
 import type { Prepared } from '../prepare/examine.js';
 import { remainingSeconds, TrafficMeter } from '../report/meter.js';
 import { type Moment, readMoment } from '../report/moment.js';
@@ -16,6 +17,7 @@ import { Recorder } from '../report/recorder.js';
 import { triggeredRelations } from '../report/row-counts.js';
 import { type Point, pointBetween } from '../report/series.js';
 import { fingerprint, type Summary, type SummarySource, summarise } from '../report/summary.js';
+import { BlockWatch } from '../traffic/block-watch.js';
 import { startTraffic, type Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
@@ -88,6 +90,14 @@ export async function carryOut(job: Job): Promise<Done> {
     notice: notices.take,
   });
   const stop = new BoundedStop(traffic, { config, runId, say: (text) => progress.message('warn', text) });
+  const blocks = new BlockWatch({
+    plan,
+    runId,
+    totals: traffic.totals,
+    blocked: traffic.blocked,
+    connect: () => connectCoordinator(config.connection, config, runId),
+    say: (text) => progress.message('warn', text),
+  });
   stops.onFirst((signal) => {
     progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
     stop.begin();
@@ -127,6 +137,7 @@ export async function carryOut(job: Job): Promise<Done> {
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;
+  await blocks.stop();
   stop.end();
   clearInterval(overdue);
   const elapsedSeconds = (performance.now() - startMs) / 1000;
@@ -220,6 +231,9 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
     );
   const vanished = totals.total('vanished');
   if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  const skipped = totals.total('skipped');
+  if (skipped > 0)
+    because.push(`${skipped} operations were skipped, since others kept their tables from being written to`);
   for (const label of tablesWhereLanesMet(plan, totals))
     because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
   return because;

@@ -16,6 +16,8 @@ import type { Rows } from './statements/rows.js';
 /** What the shell is to do next. */
 export type Step =
   | { readonly kind: 'send'; readonly transaction: Transaction; readonly delayMs: number }
+  /** An operation was given up, since others keep its table from being written to. */
+  | { readonly kind: 'skipped' }
   /** An outcome must be settled first. */
   | { readonly kind: 'wait' }
   | { readonly kind: 'done'; readonly starved: boolean };
@@ -25,6 +27,8 @@ export type Result =
   | { readonly kind: 'committed'; readonly effect: Effect }
   /** On purpose: by its savepoint or with its transaction. */
   | { readonly kind: 'rolledBack' }
+  /** Not done, and not done later: others keep its table from being written to. */
+  | { readonly kind: 'skipped' }
   | {
       readonly kind: 'rejected' | 'failed';
       readonly sqlstate: string;
@@ -44,6 +48,14 @@ export interface Ledger {
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
 }
 
+/** Tables that others keep from being written to just now. */
+export interface Blocked {
+  readonly any: boolean;
+  has(relation: number): boolean;
+}
+
+const NOTHING_BLOCKED: Blocked = { any: false, has: () => false };
+
 /* Impossible operations after which a lane gives up. */
 const STARVED_AFTER = 1000;
 
@@ -59,6 +71,7 @@ export class Lane {
   private readonly compiled: CompiledPlan;
   private readonly rows: Rows;
   private readonly ledger: Ledger;
+  private readonly barred: Blocked;
   private readonly seeds: OperationSeeds;
   private readonly chooser: Chooser;
   private readonly quota: number;
@@ -75,11 +88,18 @@ export class Lane {
   /** Nothing is possible until an outcome is applied. */
   private blocked = false;
 
-  constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger) {
+  constructor(
+    compiled: CompiledPlan,
+    number: number,
+    claims: ClaimSet,
+    ledger: Ledger,
+    barred: Blocked = NOTHING_BLOCKED,
+  ) {
     const { plan } = compiled;
     this.number = number;
     this.compiled = compiled;
     this.ledger = ledger;
+    this.barred = barred;
     this.rows =
       plan.rowSelection === 'owned'
         ? new OwnedRows(compiled, new RowStore(compiled, number, claims))
@@ -160,7 +180,14 @@ export class Lane {
       }
       if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
       const operation = this.generateNext();
-      if (operation !== null) this.grouping.add(operation);
+      if (operation === null) continue;
+      if (this.isBlocked(operation)) {
+        // Nothing was sent: its ordinals are as good as new.
+        this.rows.undone(operation, true);
+        this.finish(operation, { kind: 'skipped' });
+        return SKIPPED;
+      }
+      this.grouping.add(operation);
     }
   }
 
@@ -225,6 +252,7 @@ export class Lane {
     const member = members[outcome.member] ?? members[members.length - 1]!;
     const { operation } = member;
     const { sqlstate, message } = outcome;
+    if (WAITED.includes(sqlstate) && this.isBlocked(operation)) return this.skip(transaction, member);
     switch (reactionTo(sqlstate, operation.kind)) {
       case 'replay':
         if (transaction.replays < MAX_REPLAYS) {
@@ -258,6 +286,16 @@ export class Lane {
     }
   }
 
+  private isBlocked({ statements }: Operation): boolean {
+    return this.barred.any && statements.some(({ relation }) => this.barred.has(relation));
+  }
+
+  private skip(transaction: Transaction, member: Member): Step | null {
+    this.rows.undone(member.operation, false);
+    this.finish(member.operation, { kind: 'skipped' });
+    return this.rest(transaction, member);
+  }
+
   private again(transaction: Transaction, delayMs = 0): Step {
     transaction.outcome = null;
     return { kind: 'send', transaction, delayMs };
@@ -265,6 +303,11 @@ export class Lane {
 
   private without(transaction: Transaction, member: Member, outcome: Refused): Step | null {
     this.count(member.operation, 'rejected', outcome);
+    return this.rest(transaction, member);
+  }
+
+  /** What is left of a transaction without one of its members. */
+  private rest(transaction: Transaction, member: Member): Step | null {
     transaction.remove(member);
     if (transaction.members.length > 0) return this.again(transaction);
     this.inFlight.shift();
@@ -352,6 +395,10 @@ function resultOf(transaction: Transaction, member: Member, effect: Effect): Res
 }
 
 const WAIT: Step = { kind: 'wait' };
+const SKIPPED: Step = { kind: 'skipped' };
+
+/* How a statement ends that waits for its table in vain: a lock that was not free in time, called back meanwhile, no room on the disk. */
+const WAITED: readonly string[] = ['55P03', '57014', '53100'];
 
 /** Our own mark for an operation that no table could take; SQLSTATE 02000 is "no data". */
 const NO_ROW = '02000';

@@ -1,5 +1,5 @@
 import type { ReplicationReading } from '../lag/probe.js';
-import type { CounterTotals } from '../traffic/counters.js';
+import { type CounterTotals, OUTCOMES } from '../traffic/counters.js';
 
 /** What only grows. */
 export const COUNTS = [
@@ -68,7 +68,7 @@ export function readMoment({ totals, workers, seconds, arrivals, replication }: 
   return {
     seconds: seconds(),
     counts: {
-      operations: sum('committed', 'rolledBack', 'rejected', 'failed'),
+      operations: sum(...OUTCOMES),
       inserted: inserts.rows + moved,
       updated: updates.rows + updates.cascaded - moved,
       deleted: deletes.rows + deletes.cascaded + moved,

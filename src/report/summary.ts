@@ -61,6 +61,8 @@ interface TableSummary {
   readonly cascaded: { readonly update: number; readonly delete: number };
   readonly moved: number;
   readonly substituted: number;
+  /** Operations that were not done, since others kept the table from being written to. */
+  readonly skipped: number;
   /** Rows that triggers made, less those that they deleted; null where that could not be told. */
   readonly by_trigger: number | null;
   readonly net_rows: number;
@@ -180,6 +182,7 @@ export function summarise(source: SummarySource): Summary {
       committed,
       rejected: sum('rejected'),
       failed: sum('failed'),
+      skipped: sum('skipped'),
       rolled_back: sum('rolledBack'),
       in_doubt_resolved: totals.scalar('inDoubtCommitted') + totals.scalar('inDoubtReplayed'),
       in_doubt_unknown: totals.scalar('inDoubtUnknown'),
@@ -294,6 +297,7 @@ function tableOf(source: SummarySource, relation: number): TableSummary {
     cascaded,
     moved: totals.table(relation, 'update', 'moved'),
     substituted: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'substituted'), 0),
+    skipped: OPERATION_KINDS.reduce((sum, kind) => sum + totals.table(relation, kind, 'skipped'), 0),
     by_trigger: counts.byTrigger,
     net_rows: counts.net,
     rows_at_start: source.rowsAtStart[relation] ?? null,

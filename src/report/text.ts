@@ -12,7 +12,7 @@ export function summaryText(summary: Summary): string {
     `${summary.exit.code === 0 ? 'Finished' : 'Ended'}: ${summary.exit.reason} (exit code ${summary.exit.code})`,
     `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${figure(perSecond(totals['operations']!, summary))} operations/s, ` +
       `${figure(perSecond(events.insert + events.update + events.delete, summary))} events/s${asked(summary)}`,
-    `  committed ${number(totals['committed']!)}, ${rolledBack(summary)}rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ` +
+    `  committed ${number(totals['committed']!)}, ${rolledBack(summary)}rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ${skipped(summary)}` +
       `retries ${number(totals['retries']!)}, reconnects ${number(totals['reconnects']!)}, in doubt ${number(totals['in_doubt_unknown']!)}`,
     `  seeds ${summary.seeds.random}/${summary.seeds.faker}, ${summary.connections} connections at depth ${summary.pipeline_depth}, ` +
       `${summary.workers} workers, PostgreSQL ${summary.server_version}, rows ${summary.row_selection}` +
@@ -55,6 +55,10 @@ function asked({ rate }: Summary): string {
 }
 
 /** Said only where it was asked for. */
+function skipped({ totals }: Summary): string {
+  return totals['skipped']! > 0 ? `skipped ${number(totals['skipped']!)} (their tables were blocked), ` : '';
+}
+
 function rolledBack({ totals, transactions }: Summary): string {
   if (totals['rolled_back'] === 0) return '';
   return `rolled back on purpose ${number(totals['rolled_back']!)} (${number(transactions.intended_rollback)} transactions), `;

@@ -7,6 +7,7 @@ import { SILENT } from '../lane/play.js';
 import type { Claims } from '../lane/rows/claims.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { Plan } from '../plan/plan.js';
+import { BlockedTables } from './blocked-tables.js';
 import { Control } from './control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
 import type { Incarnation } from './incarnation.js';
@@ -56,6 +57,8 @@ export interface Traffic {
   /** Ends the threads, whatever they do. */
   endThreads(): Promise<void>;
   readonly ended: Promise<TrafficEnd>;
+  /** Tables that are found to be blocked are noted here. */
+  readonly blocked: BlockedTables;
   /** Milliseconds since all lanes were connected; negative while they are not. */
   elapsedMs(): number;
   /** The worker threads, for a test that ends one. */
@@ -75,6 +78,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const memory = allocateCounters(plan.relations.length, lanes, workers);
   const control = new Control(options.waitAfterOperations, options.waitMs);
   control.reset();
+  const blocked = new BlockedTables(plan.relations.length);
   const run = async (worker: number): Promise<LaneEnd[]> => {
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (message: Parameters<Notice>[0]) => options.notice(message));
@@ -98,6 +102,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
       runId: options.runId,
       counters: memory,
       control: control.memory,
+      blocked: blocked.memory,
       waitAfterOperations: options.waitAfterOperations,
       waitMs: options.waitMs,
       pacing: options.pacing,
@@ -139,6 +144,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     },
     endThreads: () => options.workers.end(),
     ended,
+    blocked,
     elapsedMs: () => control.elapsedMs(),
     threads,
   };

@@ -13,6 +13,7 @@ const TABLE_FIELDS = [
   'committed',
   'rejected',
   'failed',
+  'skipped',
   'rolledBack',
   'rows',
   'retriesValues',
@@ -26,9 +27,16 @@ const TABLE_FIELDS = [
 export type TableField = (typeof TABLE_FIELDS)[number];
 
 /** The ends that an operation can have. */
-export const OUTCOMES = ['committed', 'rolledBack', 'rejected', 'failed'] as const;
+export const OUTCOMES = ['committed', 'rolledBack', 'rejected', 'failed', 'skipped'] as const;
 
-const EXCEPTIONS: readonly TableField[] = ['rejected', 'failed', 'retriesValues', 'retriesTransient', 'retriesVacant'];
+const EXCEPTIONS: readonly TableField[] = [
+  'rejected',
+  'failed',
+  'skipped',
+  'retriesValues',
+  'retriesTransient',
+  'retriesVacant',
+];
 
 const SCALARS = [
   'reconnects',
@@ -45,6 +53,7 @@ const SCALARS = [
   'conflicts',
   'lanesConnected',
   'lanesEnded',
+  'lanesStalled',
   'quarantined',
   'eventLoopDelayMs',
   'eventLoopDelayMsMax',

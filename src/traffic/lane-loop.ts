@@ -5,6 +5,7 @@ import type { Lane } from '../lane/lane.js';
 import type { Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
+import type { BlockedTables } from './blocked-tables.js';
 import type { Control } from './control.js';
 import type { CounterBlock } from './counters.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';
@@ -39,6 +40,7 @@ interface Surroundings {
   readonly notice: Notice;
   /** Null: as fast as it goes. */
   readonly pacer: Pacer | null;
+  readonly blocked: BlockedTables;
 }
 
 /** How a lane ended. */
@@ -61,6 +63,16 @@ const LONGEST_BACKOFF_MS = 2000;
 const WATCHDOG_GRACE_MS = 10_000;
 /* A stop that is cut short ends the sessions by then. */
 const MOST_CUT_SECONDS = 8;
+
+/* An answer that takes longer is worth a look at what it waits for. */
+const STALLED_MS = 400;
+/* A statement that is called back has waited longer. */
+const WAITED_MS = 50;
+const CALLED_BACK: readonly string[] = ['55P03', '57014'];
+const NO_ROOM = '53100';
+/* Operations given up in a row after which a lane waits between them, so long. */
+const MOST_SKIPPED = 16;
+const SKIPPING_MS = 1000;
 
 const CANCELLED: Outcome = {
   kind: 'refused',
@@ -85,6 +97,9 @@ export class LaneLoop {
   private readonly counters: CounterBlock;
   private readonly notice: Notice;
   private readonly pacer: Pacer | null;
+  private readonly blocked: BlockedTables;
+  /** Operations given up since one was sent. */
+  private skipped = 0;
   private session: LaneSession | null = null;
   private scheduled = false;
   private previousDoneMs = 0;
@@ -110,7 +125,7 @@ export class LaneLoop {
     lane: Lane,
     compiled: CompiledPlan,
     settings: LaneSettings,
-    { control, counters, notice, pacer }: Surroundings,
+    { control, counters, notice, pacer, blocked }: Surroundings,
   ) {
     this.lane = lane;
     this.compiled = compiled;
@@ -122,6 +137,7 @@ export class LaneLoop {
     this.time = new LaneTime(counters);
     this.notice = notice;
     this.pacer = pacer;
+    this.blocked = blocked;
     this.ended = new Promise((resolve) => {
       this.end = resolve;
     });
@@ -152,9 +168,13 @@ export class LaneLoop {
     this.schedule();
   }
 
-  /** Brings the counts of what the lane's time goes to up to date. */
-  sample(): void {
-    this.time.bringUpToDate(performance.now());
+  /** Brings the counts of what the lane's time goes to up to date; true where an answer is long in coming. */
+  sample(): boolean {
+    const nowMs = performance.now();
+    this.time.bringUpToDate(nowMs);
+    if (this.unanswered === 0 || this.session === null) return false;
+    const waiting = this.lane.pending.find(({ outcome }) => outcome === null);
+    return waiting !== undefined && nowMs - Math.max(this.lastAnswerMs, waiting.sentMs) > STALLED_MS;
   }
 
   private schedule(): void {
@@ -182,6 +202,10 @@ export class LaneLoop {
         else if (this.pausing() || this.isEarly()) break;
         const step = this.lane.next();
         if (step.kind === 'wait') break;
+        if (step.kind === 'skipped') {
+          if (this.skip()) continue;
+          break;
+        }
         if (step.kind === 'done') {
           this.end({ kind: step.starved ? 'starved' : 'finished' });
           break;
@@ -241,6 +265,16 @@ export class LaneLoop {
     return true;
   }
 
+  /** Takes note of an operation that was given up; false where that goes on, and there is nothing else to do just now. */
+  private skip(): boolean {
+    this.counters.laneSent(this.lane.number);
+    this.control.operationSent();
+    this.pacer?.take(0);
+    if (this.pacer !== null || ++this.skipped <= MOST_SKIPPED) return true;
+    this.wakeIn(SKIPPING_MS);
+    return false;
+  }
+
   private send(transaction: Transaction): void {
     const { session } = this;
     // While the connection is away, recovery sends what is pending.
@@ -255,6 +289,7 @@ export class LaneLoop {
       }
     }
     this.unanswered++;
+    this.skipped = 0;
     this.time.begin('inFlightMs', nowMs);
     session.send(transaction, (outcome) => this.settle(transaction, outcome));
   }
@@ -286,7 +321,10 @@ export class LaneLoop {
         this.counters.observe(isWarmUp ? 'warmUpService' : 'service', operation.kind, serviceMs);
       }
       if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
-    } else this.counters.add('refusals', 1);
+    } else {
+      this.counters.add('refusals', 1);
+      this.noteBlocked(transaction, outcome, doneMs - Math.max(transaction.sentMs, this.previousDoneMs));
+    }
     if (outcome.kind === 'refused' && STATEMENT_NAMES.includes(outcome.sqlstate) && this.session?.isPooled === true) {
       this.giveUp({ kind: 'refused', message: sharedSessions('transaction').message });
       return;
@@ -294,6 +332,15 @@ export class LaneLoop {
     this.previousDoneMs = doneMs;
     this.lane.settle(transaction, outcome);
     this.schedule();
+  }
+
+  /** What a refusal says about its table: that there is no room for it, or that others have locked what it needs. */
+  private noteBlocked({ members }: Transaction, outcome: Outcome & { kind: 'refused' }, waitedMs: number): void {
+    const relation = members[outcome.member]?.operation.relation;
+    if (relation === undefined) return;
+    if (outcome.sqlstate === NO_ROOM) this.blocked.block(relation, 'room');
+    else if (CALLED_BACK.includes(outcome.sqlstate) && this.blocked.isWaiting && waitedMs > WAITED_MS)
+      this.blocked.block(relation, 'lock');
   }
 
   private watch(): void {

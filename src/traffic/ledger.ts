@@ -58,6 +58,10 @@ export class CountingLedger implements Ledger {
     }
     counters.addTable(relation, kind, result.kind, 1);
     if (result.kind === 'rolledBack') return;
+    if (result.kind === 'skipped') {
+      counters.laneException(this.lane, `${operation.number}/${operation.attempt}/skipped`);
+      return;
+    }
     counters.laneException(
       this.lane,
       `${operation.number}/${operation.attempt}/${result.kind}/${reported(operation, result.sqlstate)}`,

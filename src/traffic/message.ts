@@ -14,6 +14,8 @@ export interface WorkerTask {
   readonly runId: string;
   readonly counters: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
+  /** Of tables that others keep from being written to. */
+  readonly blocked: SharedArrayBuffer;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;

@@ -170,23 +170,75 @@ it('a stop has an end although a table is locked, with exact counts', async () =
   await expectExactCounts(database, summary);
 });
 
-it('the end of a schedule has an end although a table is locked', async () => {
+it('a table that others have locked does not stop the others', async () => {
   const database = await demo();
-  const run = startCli(
-    configFor(
-      database,
-      `${DEMO}\nnum_iterations: -1\ntimeouts: { stop: 1s, lock: 60s }\nerror_budget: { max_error_ratio: 1 }`,
-      'traffic: { rate: 200, duration: 2s }\n',
-    ),
-  );
-  await busy(database, 20);
+  await database.client.query('CREATE TABLE apart (id int PRIMARY KEY, note text)');
+  const settings = 'manual_table_list: [eg_users, eg_orders, apart]\nrandom_seed: 5\nnum_iterations: -1\nworkers: 2';
+  const run = startCli(configFor(database, settings));
+  await busy(database);
   const locker = await connectTo(database.port, database.name);
-  await locker.query('BEGIN; LOCK TABLE eg_users');
+  await locker.query("SET application_name = 'migration'; BEGIN; LOCK TABLE eg_users");
+  await run.saw('public.eg_users is locked by another session');
+  await wait(1000);
+  const before = await count(database, 'apart');
+  await wait(2000);
+  expect(await count(database, 'apart')).toBeGreaterThan(before + 100);
+  await locker.query('ROLLBACK');
+  await locker.end();
+  await run.saw('free again after');
+  await busy(database);
+  run.kill('SIGTERM');
+  const { code, summary, stderr } = await run.ended;
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/"migration"\); operations that need it are skipped until it is free/);
+  expect(stderr.match(/is locked by/g)).toHaveLength(1);
+  const { operations, committed, skipped } = summary.totals;
+  expect(summary.totals).toMatchObject({ rejected: 0, failed: 0, in_doubt_unknown: 0 });
+  expect(skipped).toBeGreaterThan(10);
+  expect(committed! + skipped!).toBe(operations);
+  expect(summary.tables['public.eg_users']!.skipped).toBeGreaterThan(0);
+  expect(summary.tables['public.apart']!.skipped).toBe(0);
+  expect(summary.reproducible).toBe(false);
+  await expectExactCounts(database, summary);
+});
+
+it('a table without room on the disk does not stop the others', async () => {
+  const database = await demo();
+  // As a full tablespace answers.
+  await database.client.query(`CREATE TABLE gate (shut bool); INSERT INTO gate VALUES (false);
+    CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF (SELECT shut FROM public.gate) THEN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END IF; RETURN NULL; END $$;
+    CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON eg_orders EXECUTE FUNCTION guard()`);
+  const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1`));
+  await busy(database);
+  await database.client.query('UPDATE gate SET shut = true');
+  await run.saw('public.eg_orders: the disk has no room for it');
+  await busy(database);
+  await database.client.query('UPDATE gate SET shut = false');
+  await run.saw('there is room again');
+  run.kill('SIGTERM');
+  const { code, summary } = await run.ended;
+  expect(code).toBe(0);
+  expect(summary.totals).toMatchObject({ rejected: 0, failed: 0 });
+  expect(summary.tables['public.eg_orders']!.skipped).toBeGreaterThan(10);
+  expect(summary.tables['public.eg_users']!.skipped).toBe(0);
+  await expectExactCounts(database, summary);
+});
+
+it('the end of a schedule has an end although statements wait for others', async () => {
+  const database = await demo();
+  await database.client.query(`CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
+    CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON eg_users EXECUTE FUNCTION guard()`);
+  const settings = `${DEMO}\nnum_iterations: -1\ntimeouts: { stop: 1s, lock: 60s }\nerror_budget: { max_error_ratio: 1 }`;
+  const run = startCli(configFor(database, settings, 'traffic: { rate: 200, duration: 2s }\n'));
+  await busy(database, 20);
+  const holder = await connectTo(database.port, database.name);
+  await holder.query('SELECT pg_advisory_lock(1)');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
   expect(stderr).toContain('have not finished within 1 s');
-  await locker.query('ROLLBACK');
-  await locker.end();
+  await holder.end();
   expect(summary.exit.reason).toBe('duration reached');
   await expectExactCounts(database, summary);
 });

@@ -1,0 +1,162 @@
+import type pg from 'pg';
+import type { Plan } from '../plan/plan.js';
+import type { BlockedTables } from './blocked-tables.js';
+import type { CounterTotals } from './counters.js';
+
+/* How often lanes are looked at, and how often while some of them wait behind a lock: each statement costs its lane so long. */
+const LOOK_MS = 500;
+const WAITING_MS = 150;
+/* A table without room is tried again so often; it has room when nothing was refused for longer. */
+const RETRY_MS = 1000;
+const ROOM_AFTER_MS = 3000;
+
+/** A session of ours that waits for a table which another one has locked. */
+interface Waiter {
+  readonly pid: number;
+  /** Of the table, or the one that its partition or index belongs to. */
+  readonly label: string;
+  readonly oid: number;
+  readonly blocker: number;
+  readonly program: string | null;
+}
+
+/* Only locks on tables: for a row that another session has changed a lane waits, since nothing else keeps it from the table. */
+const WAITERS = `SELECT w.pid, l.relation::int8::text AS oid, b.pid AS blocker, b.application_name AS program,
+    quote_ident(n.nspname) || '.' || quote_ident(t.relname) AS label
+  FROM pg_stat_activity AS w
+  JOIN pg_locks AS l ON l.pid = w.pid AND NOT l.granted AND l.locktype = 'relation'
+  CROSS JOIN LATERAL (SELECT a.pid, a.application_name FROM unnest(pg_blocking_pids(w.pid)) AS p
+    JOIN pg_stat_activity AS a ON a.pid = p WHERE NOT starts_with(a.application_name, $1) LIMIT 1) AS b
+  LEFT JOIN pg_index AS i ON i.indexrelid = l.relation
+  JOIN pg_class AS c ON c.oid = coalesce(i.indrelid, l.relation)
+  JOIN pg_class AS t ON t.oid = coalesce(pg_partition_root(c.oid), c.oid)
+  JOIN pg_namespace AS n ON n.oid = t.relnamespace
+  WHERE w.application_name ~ ('^' || $1 || '[0-9]+$')`;
+
+/* Those that conflict with what an INSERT, UPDATE or DELETE takes; who waits for one is in our way as well. */
+const STILL_LOCKED = `SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+  WHERE l.relation = ANY ($2::oid[]) AND NOT starts_with(a.application_name, $1)
+    AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') LIMIT 1`;
+
+const CANCEL = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+  WHERE pid = ANY ($2) AND application_name ~ ('^' || $1 || '[0-9]+$') AND wait_event_type = 'Lock'`;
+
+export interface BlockWatchOptions {
+  readonly plan: Plan;
+  readonly runId: string;
+  readonly totals: CounterTotals;
+  readonly blocked: BlockedTables;
+  readonly connect: () => Promise<pg.Client>;
+  readonly say: (text: string) => void;
+}
+
+/**
+ * Finds tables that others keep from being written to. Lanes that wait for one are called back, and its operations are
+ * skipped until it is free, so that the others keep their rate.
+ */
+export class BlockWatch {
+  private readonly options: BlockWatchOptions;
+  private readonly names: string;
+  private client: pg.Client | null = null;
+  private timer: NodeJS.Timeout;
+  private isOver = false;
+  /** Tables that are locked, by oid; since when they are, and how they are called. */
+  private readonly locked = new Map<string, { readonly sinceMs: number; readonly label: string }>();
+  /** Relations without room: since when, and when something was refused last. */
+  private readonly full = new Map<number, { readonly sinceMs: number; lastMs: number }>();
+
+  constructor(options: BlockWatchOptions) {
+    this.options = options;
+    this.names = `eventgen/${options.runId}/`;
+    this.timer = this.later(LOOK_MS);
+  }
+
+  /** Looks at nothing any more. */
+  async stop(): Promise<void> {
+    this.isOver = true;
+    clearTimeout(this.timer);
+    await this.client?.end().catch(() => undefined);
+  }
+
+  private later(ms: number): NodeJS.Timeout {
+    const look = () =>
+      this.look()
+        .catch(() => this.forget())
+        .finally(() => {
+          if (!this.isOver) this.timer = this.later(this.options.blocked.isWaiting ? WAITING_MS : LOOK_MS);
+        });
+    return setTimeout(() => void look(), ms).unref();
+  }
+
+  /* In an outage, or where no connection is free, it is tried again at the next look. */
+  private forget(): void {
+    this.client?.end().catch(() => undefined);
+    this.client = null;
+  }
+
+  private async look(): Promise<void> {
+    this.lookForRoom();
+    const { blocked, totals } = this.options;
+    if (totals.scalar('lanesStalled') === 0 && this.locked.size === 0) return;
+    this.client ??= await this.options.connect();
+    const { rows } = await this.client.query<Waiter>(WAITERS, [this.names]);
+    if (rows.length > 0) {
+      blocked.isWaiting = true;
+      for (const waiter of rows) this.note(waiter);
+      await this.client.query(CANCEL, [this.names, rows.map(({ pid }) => pid)]);
+      return;
+    }
+    if (this.locked.size === 0) return;
+    const still = await this.client.query(STILL_LOCKED, [this.names, [...this.locked.keys()]]);
+    if (still.rows.length === 0) this.unlocked();
+  }
+
+  private note({ oid, label, blocker, program }: Waiter & { oid: unknown }): void {
+    const { plan, blocked, say } = this.options;
+    const relation = plan.relations.findIndex((each) => each.label === label);
+    if (relation >= 0) blocked.block(relation, 'lock');
+    if (this.locked.has(String(oid))) return;
+    const isSaid = [...this.locked.values()].some((each) => each.label === label);
+    this.locked.set(String(oid), { sinceMs: performance.now(), label });
+    const who = program === null || program === '' ? `process ${blocker}` : `process ${blocker}, "${program}"`;
+    if (!isSaid)
+      say(`${label} is locked by another session (${who}); operations that need it are skipped until it is free`);
+  }
+
+  private unlocked(): void {
+    const { blocked, say, totals } = this.options;
+    const labels = [...new Set([...this.locked.values()].map(({ label }) => label))];
+    const sinceMs = Math.min(...[...this.locked.values()].map((each) => each.sinceMs));
+    this.locked.clear();
+    blocked.isWaiting = false;
+    for (const relation of blocked.by('lock')) blocked.open(relation);
+    const skipped = totals.total('skipped').toLocaleString('en-US');
+    say(`${labels.join(', ')}: free again after ${seconds(sinceMs)} s; operations skipped so far: ${skipped}`);
+  }
+
+  private lookForRoom(): void {
+    const { blocked, plan, say } = this.options;
+    const nowMs = performance.now();
+    for (const relation of blocked.by('room')) {
+      const known = this.full.get(relation);
+      if (known === undefined) {
+        this.full.set(relation, { sinceMs: nowMs, lastMs: nowMs });
+        say(
+          `${plan.relations[relation]!.label}: the disk has no room for it (53100); its operations are skipped, and tried again every second`,
+        );
+      } else if (nowMs - known.lastMs >= RETRY_MS) {
+        known.lastMs = nowMs;
+        blocked.open(relation);
+      }
+    }
+    for (const [relation, { sinceMs, lastMs }] of this.full) {
+      if (blocked.has(relation) || nowMs - lastMs < ROOM_AFTER_MS) continue;
+      this.full.delete(relation);
+      say(`${plan.relations[relation]!.label}: there is room again after ${seconds(sinceMs)} s`);
+    }
+  }
+}
+
+function seconds(sinceMs: number): string {
+  return ((performance.now() - sinceMs) / 1000).toFixed(1);
+}

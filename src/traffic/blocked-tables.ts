@@ -1,0 +1,59 @@
+import type { Blocked } from '../lane/lane.js';
+
+/* Words of the shared memory: tables that are blocked, whether our sessions wait behind others, and one for each relation. */
+const COUNT = 0;
+const WAITING = 1;
+const RELATIONS = 2;
+
+/** What keeps a table from being written to. */
+export type Hindrance = 'lock' | 'room';
+
+const MARKS: Readonly<Record<Hindrance, number>> = { lock: 1, room: 2 };
+
+/** Tables that others keep from being written to, as all threads see them: their operations are skipped meanwhile. */
+export class BlockedTables implements Blocked {
+  readonly memory: SharedArrayBuffer;
+  private readonly words: Int32Array;
+
+  constructor(
+    relations: number,
+    memory = new SharedArrayBuffer((RELATIONS + relations) * Int32Array.BYTES_PER_ELEMENT),
+  ) {
+    this.memory = memory;
+    this.words = new Int32Array(memory);
+  }
+
+  get any(): boolean {
+    return Atomics.load(this.words, COUNT) > 0;
+  }
+
+  has(relation: number): boolean {
+    return Atomics.load(this.words, RELATIONS + relation) !== 0;
+  }
+
+  /** The relations that something keeps from being written to. */
+  by(hindrance: Hindrance): number[] {
+    const found: number[] = [];
+    for (let at = RELATIONS; at < this.words.length; at++)
+      if (Atomics.load(this.words, at) === MARKS[hindrance]) found.push(at - RELATIONS);
+    return found;
+  }
+
+  block(relation: number, hindrance: Hindrance): void {
+    if (Atomics.compareExchange(this.words, RELATIONS + relation, 0, MARKS[hindrance]) === 0)
+      Atomics.add(this.words, COUNT, 1);
+  }
+
+  open(relation: number): void {
+    if (Atomics.exchange(this.words, RELATIONS + relation, 0) !== 0) Atomics.sub(this.words, COUNT, 1);
+  }
+
+  /** True while sessions of ours have been seen waiting for a table that others have locked. */
+  get isWaiting(): boolean {
+    return Atomics.load(this.words, WAITING) !== 0;
+  }
+
+  set isWaiting(value: boolean) {
+    Atomics.store(this.words, WAITING, value ? 1 : 0);
+  }
+}
