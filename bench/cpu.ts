@@ -23,7 +23,7 @@ import { BlockedTables } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { allocateCounters, CounterBlock } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
-import { CountingLedger } from '../src/traffic/ledger.js';
+import { CountingLedger, type Told } from '../src/traffic/ledger.js';
 import { configFor, describeMachine, median, microsPerOperation, option, spread, withServer } from './measure.js';
 
 const ROUNDS = option('rounds', 9);
@@ -65,7 +65,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
     0,
   );
   const compiled = new CompiledPlan(plan);
-  const notice = ({ text }: { text: string }) => console.error(text);
+  const notice = (told: Told) => console.error(JSON.stringify(told));
   const loops = plan.quotas.map((_, number) => {
     const lane = new Lane(compiled, number, claims, new CountingLedger(counters, number, notice));
     const settings = {

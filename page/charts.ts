@@ -1,4 +1,5 @@
 import uPlot from 'uplot';
+import type { Status } from '../src/page/data.js';
 import type { Point } from '../src/report/series.js';
 import { element, setText } from './dom.js';
 import { bytes, clock, duration, rate } from './format.js';
@@ -151,6 +152,7 @@ export class Chart {
   private readonly plot: uPlot;
   private readonly reading: HTMLElement;
   private points: readonly Point[] = [];
+  private outages: Status['outages'] = [];
 
   constructor(kind: ChartKind) {
     this.kind = kind;
@@ -169,8 +171,9 @@ export class Chart {
     this.figure.addEventListener('keydown', (event) => this.move(event));
   }
 
-  show(points: readonly Point[]): void {
+  show(points: readonly Point[], outages: Status['outages']): void {
     this.points = points;
+    this.outages = outages;
     this.plot.setData(this.columns());
   }
 
@@ -213,6 +216,7 @@ export class Chart {
           values: (_: uPlot, ticks: (number | null)[]) => ticks.map((tick) => (tick === null ? '' : kind.format(tick))),
         },
       ],
+      hooks: { drawClear: [(plot) => this.shadeOutages(plot)] },
       series: [
         { label: 'at', value: (plot: uPlot, value: number | null) => clock(value ?? latest(plot, 0) ?? 0) },
         ...kind.curves.map(({ label, colour: name, dashed }) => ({
@@ -226,6 +230,20 @@ export class Chart {
         })),
       ],
     };
+  }
+
+  /* Behind the curves: the time in which lanes had no connection. */
+  private shadeOutages(plot: uPlot): void {
+    const { ctx, bbox } = plot;
+    const [first, last] = [bbox.left, bbox.left + bbox.width];
+    ctx.save();
+    ctx.fillStyle = colour('outage');
+    for (const { from, to } of this.outages) {
+      const left = Math.max(first, plot.valToPos(from, 'x', true));
+      const right = Math.min(last, plot.valToPos(to, 'x', true));
+      if (right >= first && left <= last) ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height);
+    }
+    ctx.restore();
   }
 
   private fit(surface: HTMLElement): void {

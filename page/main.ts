@@ -79,7 +79,8 @@ class Page {
       this.charts = chartKinds({ targets, slots, unit: status.target?.unit ?? null }).map((kind) => new Chart(kind));
       this.grid.replaceChildren(...this.charts.map(({ figure }) => figure));
     }
-    if (document.visibilityState === 'visible') for (const chart of this.charts) chart.show(this.points);
+    if (document.visibilityState === 'visible')
+      for (const chart of this.charts) chart.show(this.points, status.outages);
   }
 }
 

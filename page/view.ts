@@ -202,6 +202,11 @@ export function reportSections({ summary, configuration, coverage }: PageData): 
   ];
 }
 
+function outagesText({ outages }: Summary): string {
+  if (outages.length === 0) return '0';
+  return `${count(outages.length)}, ${duration(outages.reduce((sum, { seconds }) => sum + seconds, 0))} in all`;
+}
+
 function summarySection(summary: Summary): HTMLElement {
   const { totals, transactions, generator, replication } = summary;
   const facts: [string, string][] = [
@@ -209,8 +214,10 @@ function summarySection(summary: Summary): HTMLElement {
     ['committed', count(totals['committed'] ?? 0)],
     ['rejected', count(totals['rejected'] ?? 0)],
     ['failed', count(totals['failed'] ?? 0)],
+    ['skipped', count(totals['skipped'] ?? 0)],
     ['retries', count(totals['retries'] ?? 0)],
     ['reconnects', count(totals['reconnects'] ?? 0)],
+    ['outages', outagesText(summary)],
     ['in doubt, resolved', count(totals['in_doubt_resolved'] ?? 0)],
     ['in doubt, unknown', count(totals['in_doubt_unknown'] ?? 0)],
     ['late', count(totals['late'] ?? 0)],

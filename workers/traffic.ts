@@ -78,8 +78,12 @@ function sampleThread(counters: CounterBlock, sampleLanes: () => void): () => vo
 function oncePerKind(show: Notice): Notice {
   const shown = new Set<string>();
   return (notice) => {
+    if (notice.kind !== 'error' && notice.kind !== 'quarantine') {
+      show(notice);
+      return;
+    }
     const key = `${notice.kind}/${notice.sqlstate}/${notice.relation}${notice.kind === 'quarantine' ? notice.text : ''}`;
-    if (shown.has(key) && notice.kind !== 'outage') return;
+    if (shown.has(key)) return;
     shown.add(key);
     show(notice);
   };

@@ -5,7 +5,7 @@ import type { Plan } from '../plan/plan.js';
 import type { LoadPlan } from '../plan/stages.js';
 import { Control } from '../traffic/control.js';
 import { allocateCounters, CounterTotals } from '../traffic/counters.js';
-import type { Notice } from '../traffic/ledger.js';
+import type { Refusal } from '../traffic/ledger.js';
 import type { Workers } from '../traffic/workers.js';
 import type { Entry } from './journal.js';
 import type { LoadEnd, LoaderSettings } from './load-session.js';
@@ -26,7 +26,7 @@ export interface LoadOptions extends LoadJob {
   readonly journalFile: string | null;
   /** What a former load has committed. */
   readonly past: readonly Entry[];
-  readonly notice: Notice;
+  readonly notice: (refusal: Refusal) => void;
 }
 
 /** What a worker thread is started with. */
@@ -60,7 +60,7 @@ export function startLoading(options: LoadOptions): Loading {
   const control = new Control(0, 0);
   const run = async (worker: number): Promise<LoadEnd[]> => {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message: Parameters<Notice>[0]) => options.notice(message));
+    port1.on('message', (message: Refusal) => options.notice(message));
     port1.unref();
     const task: LoadTask = {
       plan,

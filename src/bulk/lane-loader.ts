@@ -7,7 +7,7 @@ import type { CompiledPlan } from '../lane/rows/compiled.js';
 import type { LoadPlan, Stage } from '../plan/stages.js';
 import type { Control } from '../traffic/control.js';
 import type { CounterBlock } from '../traffic/counters.js';
-import type { Notice } from '../traffic/ledger.js';
+import type { Refusal } from '../traffic/ledger.js';
 import { copyIn, linesOf } from './copying.js';
 import type { Entry, Journal } from './journal.js';
 import { Ended, isRefusal, type LoadEnd, type LoaderSettings, LoadSession, TableRefused } from './load-session.js';
@@ -17,7 +17,7 @@ interface Surroundings {
   readonly control: Control;
   readonly counters: CounterBlock;
   readonly journal: Journal | null;
-  readonly notice: Notice;
+  readonly notice: (refusal: Refusal) => void;
 }
 
 /* Rows and bytes of one transaction: what is sent again when a connection is lost, and written down when it is done. */
@@ -38,7 +38,7 @@ export class LaneLoader {
   private readonly session: LoadSession;
   private readonly control: Control;
   private readonly counters: CounterBlock;
-  private readonly notice: Notice;
+  private readonly notice: (refusal: Refusal) => void;
   /** What a former load has done, the oldest first. */
   private past: readonly Entry[] = [];
   private refusedInARow = 0;

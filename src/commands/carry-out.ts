@@ -71,7 +71,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const cpuBefore = process.cpuUsage();
   const pacing = pacingOf(config);
   const schedule = pacing === null ? null : new Schedule(pacing.shape);
-  const notices = new Notices(prepared, progress);
+  const notices = new Notices(prepared, progress, startMs);
   const traffic = startTraffic({
     plan,
     claims: prepared.claims,
@@ -119,7 +119,7 @@ export async function carryOut(job: Job): Promise<Done> {
           if (traffic.elapsedMs() / 1000 > schedule.end + pacing.backlogSeconds) stop.begin();
         }, 1000);
   const facts = factsOf(job, startedAt, traffic);
-  const observed = observe(job, { traffic, schedule, facts, startMs, examples: notices.examples });
+  const observed = observe(job, { traffic, schedule, facts, startMs, notices });
   const toSummary = { job, traffic, notices, schedule, startedAt };
   stops.beforeForced((exit) => {
     const summary = summaryOf(toSummary, {
@@ -139,6 +139,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const end = await traffic.ended;
   await blocks.stop();
   stop.end();
+  notices.outages.end();
   clearInterval(overdue);
   const elapsedSeconds = (performance.now() - startMs) / 1000;
   watch.stop();
@@ -215,6 +216,7 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
     indexes: indexBuilder?.counts ?? null,
     examples: notices.examples,
     quarantined: notices.quarantined,
+    outages: notices.outages.list(),
     schedule:
       schedule === null ? null : { unit: pacingOf(config)!.unit, seconds, arrivals: schedule.arrivals(seconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
@@ -268,10 +270,10 @@ function observe(
     readonly schedule: Schedule | null;
     readonly facts: RunFacts;
     readonly startMs: number;
-    readonly examples: ReadonlyMap<string, string>;
+    readonly notices: Notices;
   },
 ) {
-  const { traffic, schedule, facts, startMs, examples } = running;
+  const { traffic, schedule, facts, startMs, notices } = running;
   const { plan } = prepared;
   const { totals, workers } = traffic;
   const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
@@ -287,7 +289,7 @@ function observe(
     replication,
   };
   const metered = { moment: () => readMoment(source), total, endSeconds, elapsedSeconds: trafficSeconds, phase };
-  const counted = { plan, totals, examples };
+  const counted = { plan, totals, examples: notices.examples, outages: () => notices.outages.spans() };
   let last: { readonly point: Point; readonly moment: Moment } | null = null;
   const recorder = new Recorder({
     ...source,

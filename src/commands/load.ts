@@ -6,6 +6,7 @@ import type { LoadEnd } from '../bulk/load-session.js';
 import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
+import { withoutSecrets } from '../config/secrets.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
@@ -128,8 +129,9 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       signal: stops.signal,
       journal: journal.file,
     });
-    if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${JSON.stringify(summary, null, 2)}\n`);
-    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : shown(loadText(summary)));
+    if (options.summaryFile !== undefined)
+      writeOutput(options.summaryFile, withoutSecrets(`${JSON.stringify(summary, null, 2)}\n`));
+    process.stdout.write(options.json ? withoutSecrets(`${JSON.stringify(summary)}\n`) : shown(loadText(summary)));
     return summary.exit.code;
   } catch (error) {
     const isStopped = error instanceof Stopped;

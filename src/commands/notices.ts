@@ -1,6 +1,7 @@
 import type { Prepared } from '../prepare/examine.js';
+import { Outages } from '../report/outages.js';
 import type { Progress } from '../report/progress.js';
-import type { Notice } from '../traffic/ledger.js';
+import type { Notice, Refusal } from '../traffic/ledger.js';
 
 /** What workers tell: shown once, and kept as examples for the summary. */
 export class Notices {
@@ -10,21 +11,44 @@ export class Notices {
   private readonly progress: Progress;
   private readonly shown = new Set<string>();
 
-  constructor(prepared: Prepared, progress: Progress) {
+  readonly outages: Outages;
+
+  /** `startMs`: when the run began, as `performance.now()` tells it. */
+  constructor(prepared: Prepared, progress: Progress, startMs: number) {
     this.prepared = prepared;
     this.progress = progress;
+    this.outages = new Outages(prepared.plan.quotas.length, startMs, (text) => progress.message('warn', text));
   }
 
-  readonly take: Notice = ({ kind, sqlstate, relation, text }) => {
+  readonly take: Notice = (told) => {
+    switch (told.kind) {
+      case 'lost':
+        this.outages.lost(told.lane, told.reason);
+        break;
+      case 'connected':
+        this.outages.connected(told.lane);
+        break;
+      case 'server':
+        this.showOnce(told.text, told.text);
+        break;
+      default:
+        this.takeRefusal(told);
+    }
+  };
+
+  private takeRefusal({ kind, sqlstate, relation, text }: Refusal): void {
     const label = this.prepared.plan.relations[relation]?.label ?? '';
     if (kind === 'error' && sqlstate !== '') {
       if (!this.examples.has(sqlstate)) this.examples.set(sqlstate, `${label}: ${text}`);
       return;
     }
     if (kind === 'quarantine') this.quarantined.set(label, text);
-    const key = `${kind}/${label}/${text}`;
-    if (this.shown.has(key) && kind !== 'outage') return;
+    this.showOnce(`${kind}/${label}/${text}`, label === '' ? text : `${label}: ${text}`);
+  }
+
+  private showOnce(key: string, text: string): void {
+    if (this.shown.has(key)) return;
     this.shown.add(key);
-    this.progress.message('warn', label === '' ? text : `${label}: ${text}`);
-  };
+    this.progress.message('warn', text);
+  }
 }

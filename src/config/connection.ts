@@ -1,8 +1,9 @@
 import type { Problem } from './problem.js';
-import type { ConnectionConfig, TARGET_SESSION_ATTRS } from './schema.js';
+import { type ConnectionConfig, SSL_MODES, type TARGET_SESSION_ATTRS } from './schema.js';
+import { learnSecret } from './secrets.js';
 import type { Source } from './source.js';
 
-type SslMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
+type SslMode = (typeof SSL_MODES)[number];
 
 /** A server, by its address. */
 export interface Place {
@@ -12,7 +13,7 @@ export interface Place {
 
 export type TargetSessionAttrs = (typeof TARGET_SESSION_ATTRS)[number];
 
-/** Where and as whom to connect. `password` undefined: ~/.pgpass is asked. Plain data, safe to post to a worker. */
+/** Where and as whom to connect. Neither `password` nor `passwordCommand`: ~/.pgpass is asked. Plain data, safe to post to a worker. */
 export interface ConnectionSettings {
   readonly host: string;
   readonly port: number;
@@ -23,6 +24,8 @@ export interface ConnectionSettings {
   readonly database: string;
   readonly user: string;
   readonly password: string | undefined;
+  /** A program and its arguments: the first line that it prints is the password. */
+  readonly passwordCommand?: readonly string[] | undefined;
   readonly ssl: SslMode;
   readonly sslRootCert: string | undefined;
   readonly sslCert: string | undefined;
@@ -35,10 +38,13 @@ export interface ConnectionSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Settings that take the place of those that are not given. */
+type Fallback = Omit<ConnectionSettings, 'ssl'> & { readonly ssl: SslMode | undefined };
+
 /** Where a connection stands in the file, and what takes the place of PG* variables where it is not the main one. */
 interface Section {
   readonly path: readonly (string | number)[];
-  readonly fallback: ConnectionSettings;
+  readonly fallback: Fallback;
 }
 
 /**
@@ -62,6 +68,8 @@ export function resolveConnection(
   }
   if (config.hosts !== undefined && (config.host ?? fromUrl.host) !== undefined)
     report('hosts', 'stands beside host or url; give one of them');
+  if (config.password_command !== undefined && (config.password ?? fromUrl.password) !== undefined)
+    report('password_command', 'stands beside a password; give one of them');
   const given = {
     host: fromUrl.host ?? config.hosts?.join(',') ?? config.host,
     port: fromUrl.port ?? config.port,
@@ -80,16 +88,23 @@ export function resolveConnection(
       : placesOf(given.host ?? missing.host, given.port ?? missing.port, (message) =>
           report(config.hosts === undefined ? 'host' : 'hosts', message),
         );
+  const isOwn = (given.password ?? config.password_command) !== undefined;
+  const { password, passwordCommand } = isOwn
+    ? { password: given.password, passwordCommand: config.password_command }
+    : missing;
+  const names = { database: given.database ?? missing.database, user: given.user ?? missing.user };
+  learnSecret(password, [names.user, names.database, first.host]);
   return {
     ...first,
+    ...names,
     others,
     // Of several servers one that takes writes is meant, where nothing else is said.
     targetSessionAttrs:
       fromUrl.targetSessionAttrs ?? config.target_session_attrs ?? (others.length > 0 ? 'read-write' : 'any'),
-    database: given.database ?? missing.database,
-    user: given.user ?? missing.user,
-    password: given.password ?? missing.password,
-    ssl: given.ssl ?? missing.ssl,
+    password,
+    passwordCommand,
+    // On this machine nobody listens in, and encrypting costs both sides some of their speed.
+    ssl: given.ssl ?? missing.ssl ?? (isLoopback(first.host) ? 'disable' : 'prefer'),
     sslRootCert: given.sslRootCert ?? missing.sslRootCert,
     sslCert: given.sslCert ?? missing.sslCert,
     sslKey: given.sslKey ?? missing.sslKey,
@@ -103,7 +118,7 @@ function fromEnvironment(
   environment: Environment,
   given: { readonly user: string | undefined; readonly port: number | undefined; readonly ssl: SslMode | undefined },
   problems: Problem[],
-): ConnectionSettings {
+): Fallback {
   const user = environment['PGUSER'] ?? environment['USER'] ?? 'postgres';
   return {
     host: environment['PGHOST'] ?? 'localhost',
@@ -111,12 +126,17 @@ function fromEnvironment(
     database: environment['PGDATABASE'] ?? given.user ?? user,
     user,
     password: environment['PGPASSWORD'],
-    ssl: given.ssl ?? sslOf(environment['PGSSLMODE'], problems) ?? 'disable',
+    ssl: given.ssl ?? sslOf(environment['PGSSLMODE'], problems),
     sslRootCert: undefined,
     sslCert: undefined,
     sslKey: undefined,
     settings: {},
   };
+}
+
+/** True for this machine itself: its names, addresses and sockets. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** All servers that may be meant, in the order in which they are tried. */
@@ -152,7 +172,9 @@ function isTarget(text: string): text is TargetSessionAttrs {
   return (TARGETS as readonly string[]).includes(text);
 }
 
-const SSL_MODES: readonly string[] = ['disable', 'require', 'verify-ca', 'verify-full'];
+function isSslMode(text: string): text is SslMode {
+  return (SSL_MODES as readonly string[]).includes(text);
+}
 
 interface UrlParts {
   host?: string;
@@ -195,8 +217,9 @@ function parseUrl(text: string, report: (message: string) => void): UrlParts {
   if (url.password !== '') parts.password = decode(url.password);
   if (url.pathname.length > 1) parts.database = decode(url.pathname.slice(1));
   for (const [key, value] of url.searchParams) {
-    if (key === 'sslmode' && SSL_MODES.includes(value)) parts.ssl = value as SslMode;
-    else if (key === 'sslmode') report(`sslmode: expected disable, require, verify-ca or verify-full, got "${value}"`);
+    if (key === 'sslmode' && isSslMode(value)) parts.ssl = value;
+    else if (key === 'sslmode')
+      report(`sslmode: expected disable, prefer, require, verify-ca or verify-full, got "${value}"`);
     else if (key === 'host') parts.host = value;
     else if (key === 'target_session_attrs' && isTarget(value)) parts.targetSessionAttrs = value;
     else if (key === 'target_session_attrs')
@@ -219,12 +242,12 @@ function portOf(text: string | undefined, problems: Problem[]): number | undefin
 }
 
 function sslOf(text: string | undefined, problems: Problem[]): SslMode | undefined {
-  if (text === undefined || text === '' || text === 'allow' || text === 'prefer') return undefined;
-  if (SSL_MODES.includes(text)) return text as SslMode;
+  if (text === undefined || text === '' || text === 'allow') return undefined;
+  if (isSslMode(text)) return text;
   problems.push({
     place: 'environment',
     key: 'PGSSLMODE',
-    message: `expected disable, require, verify-ca or verify-full, got "${text}"`,
+    message: `expected disable, prefer, require, verify-ca or verify-full, got "${text}"`,
   });
   return undefined;
 }

@@ -58,6 +58,9 @@ export type OperationName = (typeof OPERATIONS)[number];
 /** Which of several servers is meant, as libpq has it. */
 export const TARGET_SESSION_ATTRS = ['any', 'read-write', 'read-only', 'primary', 'standby'] as const;
 
+/** How a connection is encrypted, and what is checked of the server, as libpq has it. */
+export const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
 const connection = z.strictObject({
   host: text().optional(),
   hosts: z.array(text('a host, or host:port'), expected('a list of hosts, such as [a:5432, b:5432]')).min(1).optional(),
@@ -66,10 +69,12 @@ const connection = z.strictObject({
   database: text().optional(),
   user: text().optional(),
   password: z.union([z.string(), z.number().transform(String)], expected('a text (put it in quotes)')).optional(),
-  url: text('postgresql://user@host:port/database').optional(),
-  ssl: z
-    .enum(['disable', 'require', 'verify-ca', 'verify-full'], expected('disable, require, verify-ca or verify-full'))
+  password_command: z
+    .array(text('a text'), expected('a list of a program and its arguments, such as [pass, show, db]'))
+    .min(1, expected('a program and its arguments, such as [pass, show, db]'))
     .optional(),
+  url: text('postgresql://user@host:port/database').optional(),
+  ssl: z.enum(SSL_MODES, expected('disable, prefer, require, verify-ca or verify-full')).optional(),
   ssl_root_cert: text('a file').optional(),
   ssl_cert: text('a file').optional(),
   ssl_key: text('a file').optional(),

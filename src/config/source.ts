@@ -1,4 +1,4 @@
-import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, stringify, visit } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument, stringify, visit } from 'yaml';
 import type { Problem } from './problem.js';
 
 /* `${NAME}` and nothing else. */
@@ -73,7 +73,10 @@ export class Source {
     const document = parseDocument(this.text, { intAsBigInt: true });
     visit(document, {
       Pair(_, { key, value }) {
-        if (!isScalar(key) || !isScalar(value)) return;
+        if (!isScalar(key)) return;
+        if (key.value === 'password_command' && isSeq(value))
+          for (const argument of value.items.slice(1)) if (isScalar(argument)) argument.value = '***';
+        if (!isScalar(value)) return;
         const text = String(value.value);
         if (key.value === 'password' && !VARIABLE.test(text)) value.value = '***';
         // Up to the last "@": a password may hold one.

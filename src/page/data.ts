@@ -61,6 +61,8 @@ export interface Status {
   readonly tables: readonly TableStatus[];
   readonly tables_in_all: number;
   readonly errors: readonly { readonly sqlstate: string; readonly count: number; readonly example: string }[];
+  /** Times in which lanes had no connection, in seconds since the start of the run. */
+  readonly outages: readonly { readonly from: number; readonly to: number }[];
 }
 
 /** What the plan covers, for the report. */

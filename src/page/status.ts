@@ -25,6 +25,7 @@ export function preparing(phase: string, elapsedSeconds: number): Status {
     tables: [],
     tables_in_all: 0,
     errors: [],
+    outages: [],
   };
 }
 
@@ -39,6 +40,8 @@ export interface Counted {
   readonly totals: CounterTotals;
   /** SQLSTATE → one message. */
   readonly examples: ReadonlyMap<string, string>;
+  /** Times without a connection. */
+  readonly outages: () => Status['outages'];
 }
 
 /** A run that is on: rates and latencies are those of the last second, counts those since its start. */
@@ -105,7 +108,12 @@ function totalsOf(totals: CounterTotals): Record<string, number> {
 
 const MOST_TABLES = 50;
 
-function countsOf({ plan, totals, examples }: Counted): Pick<Status, 'tables' | 'tables_in_all' | 'errors'> {
+function countsOf({
+  plan,
+  totals,
+  examples,
+  outages,
+}: Counted): Pick<Status, 'tables' | 'tables_in_all' | 'errors' | 'outages'> {
   const tables: TableStatus[] = [];
   for (const [relation, { label, targeted }] of plan.relations.entries()) {
     if (!targeted) continue;
@@ -129,6 +137,7 @@ function countsOf({ plan, totals, examples }: Counted): Pick<Status, 'tables' | 
   return {
     tables: [...tables].sort((a, b) => changed(b) - changed(a)).slice(0, MOST_TABLES),
     tables_in_all: tables.length,
+    outages: outages(),
     errors: [...bySqlstate].map(([sqlstate, count]) => ({ sqlstate, count, example: examples.get(sqlstate) ?? '' })),
   };
 }

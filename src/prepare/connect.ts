@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { connect, NO_SERVER, type SessionOptions } from '../traffic/session.js';
+import { connect, isPrivate, NO_SERVER, type SessionOptions } from '../traffic/session.js';
 
 /**
  * A session like those of the lanes.
@@ -68,7 +68,12 @@ export async function connectFirst(
   let saidMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
-      return await connectCoordinator(config.connection, config, runId);
+      const client = await connectCoordinator(config.connection, config, runId);
+      if (!isPrivate(client))
+        say(
+          `the connection to ${client.host} is not encrypted; set connection.ssl: verify-full where others could listen in`,
+        );
+      return client;
     } catch (error) {
       if (!(error instanceof SetupError) || !isPassing(error.cause)) throw error;
       const nowMs = performance.now();
@@ -134,7 +139,7 @@ function adviceFor(error: NodeJS.ErrnoException): string {
     case 'ETIMEDOUT':
       return `the host does not answer (${message}); check host, port and firewall`;
     case '28P01':
-      return 'wrong password, or none given; set password, PGPASSWORD or ~/.pgpass';
+      return 'wrong password, or none given; set password, password_command, PGPASSWORD or ~/.pgpass';
     case '28000':
       return `refused by the server's rules: ${message}; see pg_hba.conf, or set ssl:`;
     case '3D000':
@@ -151,7 +156,7 @@ function adviceFor(error: NodeJS.ErrnoException): string {
       if (/unsupported startup parameter/i.test(message))
         return `${message}: a pooler refuses it; set ignore_startup_parameters = options,extra_float_digits there and pool_mode = session, or connect to PostgreSQL itself`;
       if (/SSL/i.test(message)) return `${message}; set ssl: disable, or give the server a certificate`;
-      if (/password/i.test(message)) return `${message}; set password, PGPASSWORD or ~/.pgpass`;
+      if (/password/i.test(message)) return `${message}; set password, password_command, PGPASSWORD or ~/.pgpass`;
       return message;
   }
 }

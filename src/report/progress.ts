@@ -1,3 +1,4 @@
+import { withoutSecrets } from '../config/secrets.js';
 import type { Meter } from './meter.js';
 import { shown } from './shown.js';
 import { fittingLine, plainLine, type Reading } from './status-line.js';
@@ -45,8 +46,10 @@ export class Progress {
     if (this.quiet && level === 'info') return;
     const live = this.shown;
     this.clear();
-    if (this.json) this.output.write(`${JSON.stringify({ time: new Date().toISOString(), level, message: text })}\n`);
-    else this.output.write(`${this.mark(level)}${shown(text)}\n`);
+    if (this.json) {
+      const line = { time: new Date().toISOString(), level, message: text };
+      this.output.write(withoutSecrets(`${JSON.stringify(line)}\n`));
+    } else this.output.write(`${this.mark(level)}${shown(text)}\n`);
     if (live !== '') this.rewrite(live);
   }
 

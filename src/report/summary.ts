@@ -5,6 +5,7 @@ import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counter
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
 import { type Limit, readUsage, type Utilisation, utilisationBetween, verdictOf } from '../traffic/verdict.js';
+import type { Outage } from './outages.js';
 import { rowCountsOf } from './row-counts.js';
 import type { ThresholdResult } from './thresholds.js';
 
@@ -29,6 +30,7 @@ export interface SummarySource {
   readonly totals: CounterTotals;
   /** SQLSTATE → one message. */
   readonly examples: ReadonlyMap<string, string>;
+  readonly outages: readonly Outage[];
   /** Label of a table → why an operation on it was set aside. */
   readonly quarantined: ReadonlyMap<string, string>;
   readonly cpuSeconds: number;
@@ -117,6 +119,7 @@ export interface Summary {
   /** The figures behind the verdict, as shares of time. */
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
   readonly thresholds: readonly ThresholdResult[];
+  readonly outages: readonly Outage[];
   readonly indexes: IndexCounts | null;
   /** By target. */
   readonly replication: ReplicationOutcome['targets'] | null;
@@ -213,6 +216,7 @@ export function summarise(source: SummarySource): Summary {
     verdict: verdict?.limit ?? null,
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
     thresholds: source.thresholds,
+    outages: source.outages,
     indexes: source.indexes,
     replication: source.replication?.targets ?? null,
     replication_slots: source.replication?.slots ?? null,

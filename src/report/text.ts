@@ -25,6 +25,7 @@ export function summaryText(summary: Summary): string {
     `  generator: ${generator.cpu_micros_per_operation === null ? '-' : figure(generator.cpu_micros_per_operation)} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
       `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
   ];
+  if (summary.outages.length > 0) lines.push(outagesLine(summary.outages));
   if (summary.replication !== null)
     lines.push('', ...table(lagRows(summary.replication)), ...slotLines(summary.replication_slots ?? {}));
   if (summary.heartbeats_missed !== null && summary.heartbeats_missed > 0)
@@ -55,6 +56,12 @@ function asked({ rate }: Summary): string {
 }
 
 /** Said only where it was asked for. */
+function outagesLine(outages: Summary['outages']): string {
+  const lasted = outages.reduce((sum, each) => sum + each.seconds, 0);
+  const longest = outages.reduce((most, each) => (each.seconds > most.seconds ? each : most));
+  return `  outages: ${number(outages.length)}, ${seconds(lasted)} in all; the longest ${seconds(longest.seconds)} from ${longest.from} (${longest.reason})`;
+}
+
 function skipped({ totals }: Summary): string {
   return totals['skipped']! > 0 ? `skipped ${number(totals['skipped']!)} (their tables were blocked), ` : '';
 }

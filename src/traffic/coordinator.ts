@@ -12,7 +12,7 @@ import { Control } from './control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from './counters.js';
 import type { Incarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
-import { CountingLedger, type Notice } from './ledger.js';
+import { CountingLedger, type Notice, type Told } from './ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from './message.js';
 import type { Pacing } from './pacer.js';
 import { endBackends, resolveInDoubt } from './recovery.js';
@@ -81,7 +81,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const blocked = new BlockedTables(plan.relations.length);
   const run = async (worker: number): Promise<LaneEnd[]> => {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message: Parameters<Notice>[0]) => options.notice(message));
+    port1.on('message', (message: Told) => options.notice(message));
     port1.unref();
     const task: WorkerTask = {
       worker,
@@ -117,9 +117,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
       control.stop();
       await settleLostLanes(options, task, memory).catch((failure: Error) =>
         options.notice({
-          kind: 'error',
-          sqlstate: '',
-          relation: -1,
+          kind: 'server',
           text: `what worker ${worker} had in flight could not be looked up: ${failure.message}`,
         }),
       );

@@ -115,6 +115,8 @@ export class LaneLoop {
   private dueMs = 0;
   private readonly time: LaneTime;
   private wasConnected = false;
+  /** It has been told that there is no connection. */
+  private isLost = false;
   private cutSeconds = 0;
   /** Of the server that the lane was connected to last. */
   private incarnation: string;
@@ -389,6 +391,8 @@ export class LaneLoop {
           onReceipt: ({ members, receipt }) =>
             this.counters.laneReceipt(this.lane.number, members[0]!.operation.number, receipt!.xid!),
         });
+        if (this.isLost) this.notice({ kind: 'connected', lane: this.lane.number });
+        this.isLost = false;
         if (!this.wasConnected) this.control.connected(this.compiled.plan.quotas.length);
         this.wasConnected = true;
         this.session = session;
@@ -410,6 +414,7 @@ export class LaneLoop {
           this.giveUp({ kind: 'outage', message });
           return;
         }
+        this.tellLost(message);
         const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));
         await new Promise((resolve) => setTimeout(resolve, backoffMs * (0.5 + Math.random() / 2)));
       }
@@ -459,6 +464,12 @@ export class LaneLoop {
     this.session = null;
   }
 
+  private tellLost(reason: string): void {
+    if (this.isLost) return;
+    this.isLost = true;
+    this.notice({ kind: 'lost', lane: this.lane.number, reason });
+  }
+
   private unanswer(): void {
     if (this.answered) this.control.down();
     this.answered = false;
@@ -469,12 +480,7 @@ export class LaneLoop {
     // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
     if (this.answered) this.lostSinceMs = performance.now();
     this.unanswer();
-    this.notice({
-      kind: 'outage',
-      sqlstate: '',
-      relation: -1,
-      text: `lane ${this.lane.number} lost its connection (${reason}) and reconnects`,
-    });
+    this.tellLost(reason);
     await this.reconnect(processId);
   }
 
@@ -505,7 +511,7 @@ export class LaneLoop {
     this.incarnation = name;
     this.counters.set('lostCommits', 1);
     const text = `lane ${this.lane.number}: the server has crashed with asynchronous commits, or another one has taken over: what was acknowledged last may be lost`;
-    this.notice({ kind: 'outage', sqlstate: '', relation: -1, text });
+    this.notice({ kind: 'server', text });
   }
 
   private options(pipeline: boolean): SessionOptions {

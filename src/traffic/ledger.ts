@@ -3,13 +3,23 @@ import type { Operation } from '../lane/messages/operation.js';
 import type { OperationKind } from '../plan/plan.js';
 import type { CounterBlock } from './counters.js';
 
-/** Something to show the user, once per kind. */
-export type Notice = (notice: {
+/** A statement that was refused, or a kind of operation that is set aside; shown once per kind. */
+export interface Refusal {
+  readonly kind: 'error' | 'quarantine';
   readonly sqlstate: string;
   readonly relation: number;
   readonly text: string;
-  readonly kind: 'error' | 'quarantine' | 'outage';
-}) => void;
+}
+
+/** Something that a lane tells beside its counts. */
+export type Told =
+  | Refusal
+  | { readonly kind: 'server'; readonly text: string }
+  /** A lane has lost its connection, or cannot get one. */
+  | { readonly kind: 'lost'; readonly lane: number; readonly reason: string }
+  | { readonly kind: 'connected'; readonly lane: number };
+
+export type Notice = (told: Told) => void;
 
 const ENDS = {
   committed: 'transactionsCommitted',

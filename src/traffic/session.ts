@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import { type ConnectionSettings, placesIn, type TargetSessionAttrs } from '../config/connection.js';
+import { type ConnectionSettings, isLoopback, placesIn, type TargetSessionAttrs } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
+import { passwordOf } from './password.js';
 import { type Backend, backendOf, checkOwnServer } from './pooler.js';
 
 /** How our sessions behave, beside where they connect to. */
@@ -154,14 +155,39 @@ async function checkPooler(
   await check;
 }
 
+/** Opens a session, without encryption where `prefer` finds that the server has none, or takes such sessions only. */
 async function open(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
+  if (settings.ssl !== 'prefer') return await openAs(settings, options, sslOptions(settings));
+  try {
+    return await openAs(settings, options, sslOptions({ ...settings, ssl: 'require' }));
+  } catch (error) {
+    if (!(error instanceof Error) || !(error.message === NO_SSL || (error as NodeJS.ErrnoException).code === '28000'))
+      throw error;
+    return await openAs(settings, options, false);
+  }
+}
+
+/* As pg says that the server has no certificate. */
+const NO_SSL = 'The server does not support SSL connections';
+
+/** True where what is sent and received is encrypted, or stays on this machine. */
+export function isPrivate(client: pg.Client): boolean {
+  const { stream } = (client as unknown as { connection: { stream: { encrypted?: boolean } } }).connection;
+  return stream.encrypted === true || isLoopback(client.host);
+}
+
+async function openAs(
+  settings: ConnectionSettings,
+  options: SessionOptions,
+  ssl: false | ConnectionOptions,
+): Promise<pg.Client> {
   const client = new pg.Client({
     host: settings.host,
     port: settings.port,
     database: settings.database,
     user: settings.user,
-    ...(settings.password === undefined ? {} : { password: settings.password }),
-    ssl: sslOptions(settings),
+    password: passwordOf(settings),
+    ssl,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
@@ -200,13 +226,14 @@ function startUpOptions(settings: Readonly<Record<string, string>>): string {
 }
 
 function sslOptions(settings: ConnectionSettings): false | ConnectionOptions {
-  if (settings.ssl === 'disable') return false;
+  if (settings.ssl === 'disable' || settings.host.startsWith('/')) return false;
   const files = {
     ...(settings.sslRootCert === undefined ? {} : { ca: readFile('ssl_root_cert', settings.sslRootCert) }),
     ...(settings.sslCert === undefined ? {} : { cert: readFile('ssl_cert', settings.sslCert) }),
     ...(settings.sslKey === undefined ? {} : { key: readFile('ssl_key', settings.sslKey) }),
   };
   switch (settings.ssl) {
+    case 'prefer':
     case 'require':
       return { ...files, rejectUnauthorized: false };
     case 'verify-ca':

@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process';
+import { statSync } from 'node:fs';
+import pgpass from 'pgpass';
+import type { ConnectionSettings } from '../config/connection.js';
+import { SetupError } from '../config/problem.js';
+import { learnSecret } from '../config/secrets.js';
+
+/* A token may be good for minutes only; many sessions that connect at once need but one. */
+const COMMAND_HOLDS_MS = 60_000;
+const COMMAND_TIMEOUT_MS = 30_000;
+const MOST_BYTES = 65_536;
+
+/** By command: what it printed last, and when. */
+const PRINTED = new Map<string, { readonly password: Promise<string>; readonly atMs: number }>();
+
+/**
+ * The password of a connection: as it is given, or what finds it out when the server asks for one.
+ * The latter throws SetupError that says what to do.
+ */
+export function passwordOf(settings: ConnectionSettings): string | (() => Promise<string>) {
+  const { password, passwordCommand } = settings;
+  if (password !== undefined) return password;
+  if (passwordCommand !== undefined) return () => printedBy(passwordCommand, settings);
+  return () => fromFile(settings);
+}
+
+async function printedBy(command: readonly string[], settings: ConnectionSettings): Promise<string> {
+  const key = command.join('\0');
+  const before = PRINTED.get(key);
+  if (before !== undefined && performance.now() - before.atMs < COMMAND_HOLDS_MS) return await before.password;
+  // In a run of days one failure is no reason to end: the last password may still be good.
+  const password = ask(command, settings).catch((error: unknown) => {
+    PRINTED.delete(key);
+    if (before === undefined) throw error;
+    return before.password;
+  });
+  PRINTED.set(key, { password, atMs: performance.now() });
+  return await password;
+}
+
+async function ask(
+  [program, ...args]: readonly string[],
+  { user, database, host }: ConnectionSettings,
+): Promise<string> {
+  const options = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MOST_BYTES };
+  const printed = await new Promise<string>((resolve, reject) => {
+    const child = execFile(program!, args, options, (error, output, errors) => {
+      if (error === null) resolve(output);
+      else reject(failed(program!, error, errors));
+    });
+    child.stdin?.end();
+  });
+  const password = printed.split(/\r?\n/, 1)[0]!;
+  if (password === '') throw refused(`"${program}" printed nothing; its first line is the password`);
+  learnSecret(password, [user, database, host]);
+  return password;
+}
+
+function failed(
+  program: string,
+  error: Error & { code?: string | number | null; killed?: boolean },
+  errors: string,
+): SetupError {
+  const said = errors.trim().split('\n', 1)[0]!;
+  const why = said === '' ? '' : `: ${said}`;
+  if (error.code === 'ENOENT') return refused(`there is no program "${program}"`);
+  if (error.killed === true) return refused(`"${program}" did not end within ${COMMAND_TIMEOUT_MS / 1000} s`);
+  return refused(
+    `"${program}" ended with ${typeof error.code === 'number' ? `exit code ${error.code}` : error.code}${why}`,
+  );
+}
+
+function refused(message: string): SetupError {
+  return SetupError.of('connection', `password_command: ${message}`);
+}
+
+/** As libpq does it: a file that others can read is not used. */
+async function fromFile({ host, port, database, user }: ConnectionSettings): Promise<string> {
+  const file = process.env['PGPASSFILE'] ?? `${process.env['HOME'] ?? '.'}/.pgpass`;
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode;
+  if (mode !== undefined && process.platform !== 'win32' && (mode & 0o077) !== 0)
+    throw SetupError.of(
+      'connection',
+      `password file "${file}" has group or world access; permissions should be u=rw (0600) or less`,
+    );
+  const found = await new Promise<string | undefined>((resolve) => {
+    pgpass({ host, port, database, user }, resolve);
+  });
+  if (found !== undefined) return found;
+  throw SetupError.of(
+    'connection',
+    'the server asks for a password; set password, password_command, PGPASSWORD or ~/.pgpass',
+  );
+}
