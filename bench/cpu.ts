@@ -6,8 +6,11 @@ import { readFileSync } from 'node:fs';
 import type { Runtime } from 'node:inspector';
 import { Session } from 'node:inspector/promises';
 import { SourceMap, type SourceMapPayload } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { LaneLog } from '../src/history/lane-log.js';
 import { Lane } from '../src/lane/lane.js';
 import { parametersOf } from '../src/lane/messages/bind.js';
 import { play, SILENT } from '../src/lane/play.js';
@@ -80,7 +83,9 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       warmUpMs: 0,
       lateAfterMs: 1000,
     };
+    const log = new LaneLog(path.join(tmpdir(), `eventgen-bench-${number}.log`));
     return new LaneLoop(lane, compiled, settings, {
+      log,
       control,
       counters,
       notice,
@@ -89,7 +94,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
     });
   });
   const before = process.cpuUsage();
-  await Promise.all(loops.map((loop) => loop.run()));
+  await Promise.all(loops.map((loop) => loop.run(false)));
   return seconds(process.cpuUsage(before));
 }
 

@@ -13,6 +13,7 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/datum', 'src/constraint'],
   ['src/plan'],
   ['src/lane'],
+  ['src/history'],
   ['src/traffic'],
   ['src/prepare', 'src/bulk', 'src/lag'],
   ['src/metrics', 'src/report', 'src/server', 'workers'],

@@ -1,14 +1,16 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { LaneLog, LanePast } from '../src/history/lane-log.js';
+import { RepeatingLedger, repeat } from '../src/history/repeat.js';
 import { Lane } from '../src/lane/lane.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { split } from '../src/random/seed.js';
 import { Stream } from '../src/random/stream.js';
-import { BlockedTables } from '../src/traffic/blocked-tables.js';
+import { BlockedTables, LaneBarrier } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
-import { CounterBlock } from '../src/traffic/counters.js';
+import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
-import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
+import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
 
 const SAMPLE_MS = 500;
@@ -21,13 +23,30 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const notice = oncePerKind((message) => task.notices.postMessage(message));
   const compiled = new CompiledPlan(task.plan);
   const blocked = new BlockedTables(task.plan.relations.length, task.blocked);
+  const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length, task.workers);
   const loops = task.lanes.map((number) => {
-    const lane = new Lane(compiled, number, task.claims, new CountingLedger(counters, number, notice), blocked);
+    const file = logFileOf(task.logFolder, number);
+    const past = task.isResumed ? LanePast.read(file) : null;
+    const log = new LaneLog(file);
+    const barrier = new LaneBarrier(blocked, log);
+    const counting = new CountingLedger(counters, number, notice);
+    const ledger = past === null ? counting : new RepeatingLedger(counting, totals.laneTold(number));
+    const lane = new Lane(compiled, number, task.claims, ledger, barrier);
     const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
     const lanes = task.plan.quotas.length;
     const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
     const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, lanes, arrivals);
-    return { number, loop: new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked }) };
+    if (past !== null) {
+      barrier.past = past;
+      const counts = { sent: totals.laneSent(number), applied: totals.laneApplied(number) };
+      counters.setLaneSent(number, repeat(lane, past, counts));
+      barrier.past = null;
+      // Before its first operation it stood where a new one does.
+      const pace = totals.lanePace(number);
+      if (pace.gaps > 0) pacer?.resume(pace);
+    }
+    const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log });
+    return { number, log, loop };
   });
   const sampling = sampleThread(counters, () => {
     let stalled = 0;
@@ -38,11 +57,14 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     if (control.stopped) for (const { loop } of loops) loop.wake();
   }, 50);
   try {
-    const ends = await Promise.all(loops.map(async ({ number, loop }) => ({ lane: number, end: await loop.run() })));
+    const ends = await Promise.all(
+      loops.map(async ({ number, loop }) => ({ lane: number, end: await loop.run(task.isResumed) })),
+    );
     return { ends };
   } finally {
     clearInterval(stopping);
     sampling();
+    for (const { log } of loops) log.close();
     task.notices.close();
   }
 }

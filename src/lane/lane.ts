@@ -48,13 +48,16 @@ export interface Ledger {
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
 }
 
-/** Tables that others keep from being written to just now. */
-export interface Blocked {
-  readonly any: boolean;
-  has(relation: number): boolean;
+/** Who knows of tables that others keep from being written to. */
+export interface Barrier {
+  /**
+   * True where an operation is to be skipped now. `outcomes`: how many its transaction has had, the last of them a statement
+   * that waited in vain; −1: it was not sent yet.
+   */
+  bars(operation: Operation, outcomes: number): boolean;
 }
 
-const NOTHING_BLOCKED: Blocked = { any: false, has: () => false };
+const NO_BARRIER: Barrier = { bars: () => false };
 
 /* Impossible operations after which a lane gives up. */
 const STARVED_AFTER = 1000;
@@ -71,7 +74,7 @@ export class Lane {
   private readonly compiled: CompiledPlan;
   private readonly rows: Rows;
   private readonly ledger: Ledger;
-  private readonly barred: Blocked;
+  private readonly barrier: Barrier;
   private readonly seeds: OperationSeeds;
   private readonly chooser: Chooser;
   private readonly quota: number;
@@ -88,18 +91,12 @@ export class Lane {
   /** Nothing is possible until an outcome is applied. */
   private blocked = false;
 
-  constructor(
-    compiled: CompiledPlan,
-    number: number,
-    claims: ClaimSet,
-    ledger: Ledger,
-    barred: Blocked = NOTHING_BLOCKED,
-  ) {
+  constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger, barrier: Barrier = NO_BARRIER) {
     const { plan } = compiled;
     this.number = number;
     this.compiled = compiled;
     this.ledger = ledger;
-    this.barred = barred;
+    this.barrier = barrier;
     this.rows =
       plan.rowSelection === 'owned'
         ? new OwnedRows(compiled, new RowStore(compiled, number, claims))
@@ -134,6 +131,11 @@ export class Lane {
     return this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
   }
 
+  /** Operations that were begun, whatever became of them. */
+  get begun(): number {
+    return this.generated;
+  }
+
   /** No further operations are generated; those in flight are still settled. */
   stop(): void {
     this.stopped = true;
@@ -166,6 +168,7 @@ export class Lane {
   /** Records what happened to a transaction. Takes effect when its turn comes. */
   settle(transaction: Transaction, outcome: Outcome): void {
     transaction.outcome = outcome;
+    transaction.outcomes++;
   }
 
   next(): Step {
@@ -181,7 +184,7 @@ export class Lane {
       if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
       const operation = this.generateNext();
       if (operation === null) continue;
-      if (this.isBlocked(operation)) {
+      if (this.barrier.bars(operation, -1)) {
         // Nothing was sent: its ordinals are as good as new.
         this.rows.undone(operation, true);
         this.finish(operation, { kind: 'skipped' });
@@ -228,11 +231,12 @@ export class Lane {
   }
 
   /** INSERTs for operations of a transaction that found no row: they take its place. */
-  private follow({ scheduledMs, isBlock, sends }: Transaction, inserts: readonly Member[]): Step {
+  private follow({ scheduledMs, isBlock, sends, outcomes }: Transaction, inserts: readonly Member[]): Step {
     const transaction = new Transaction(inserts, isBlock);
     transaction.scheduledMs = scheduledMs;
     // Its operations were counted as sent.
     transaction.sends = sends;
+    transaction.outcomes = outcomes;
     this.inFlight.unshift(transaction);
     return { kind: 'send', transaction, delayMs: 0 };
   }
@@ -252,7 +256,8 @@ export class Lane {
     const member = members[outcome.member] ?? members[members.length - 1]!;
     const { operation } = member;
     const { sqlstate, message } = outcome;
-    if (WAITED.includes(sqlstate) && this.isBlocked(operation)) return this.skip(transaction, member);
+    if (WAITED.includes(sqlstate) && this.barrier.bars(operation, transaction.outcomes))
+      return this.skip(transaction, member);
     switch (reactionTo(sqlstate, operation.kind)) {
       case 'replay':
         if (transaction.replays < MAX_REPLAYS) {
@@ -284,10 +289,6 @@ export class Lane {
         this.rows.undone(operation, false);
         return this.without(transaction, member, outcome);
     }
-  }
-
-  private isBlocked({ statements }: Operation): boolean {
-    return this.barred.any && statements.some(({ relation }) => this.barred.has(relation));
   }
 
   private skip(transaction: Transaction, member: Member): Step | null {

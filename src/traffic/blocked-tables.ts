@@ -1,4 +1,6 @@
-import type { Blocked } from '../lane/lane.js';
+import type { LaneLog, LanePast } from '../history/lane-log.js';
+import type { Barrier } from '../lane/lane.js';
+import type { Operation } from '../lane/messages/operation.js';
 
 /* Words of the shared memory: tables that are blocked, whether our sessions wait behind others, and one for each relation. */
 const COUNT = 0;
@@ -11,7 +13,7 @@ export type Hindrance = 'lock' | 'room';
 const MARKS: Readonly<Record<Hindrance, number>> = { lock: 1, room: 2 };
 
 /** Tables that others keep from being written to, as all threads see them: their operations are skipped meanwhile. */
-export class BlockedTables implements Blocked {
+export class BlockedTables {
   readonly memory: SharedArrayBuffer;
   private readonly words: Int32Array;
 
@@ -55,5 +57,26 @@ export class BlockedTables implements Blocked {
 
   set isWaiting(value: boolean) {
     Atomics.store(this.words, WAITING, value ? 1 : 0);
+  }
+}
+
+/** Skips a lane's operations on blocked tables, and writes down which; while the lane repeats its course, those of the first time. */
+export class LaneBarrier implements Barrier {
+  /** Null once the lane goes on by itself. */
+  past: LanePast | null = null;
+  private readonly blocked: BlockedTables;
+  private readonly log: LaneLog;
+
+  constructor(blocked: BlockedTables, log: LaneLog) {
+    this.blocked = blocked;
+    this.log = log;
+  }
+
+  bars(operation: Operation, outcomes: number): boolean {
+    if (this.past !== null) return this.past.skips(operation, outcomes);
+    if (!this.blocked.any || !operation.statements.some(({ relation }) => this.blocked.has(relation))) return false;
+    this.log.add(['s', operation.number, outcomes]);
+    this.log.flush();
+    return true;
   }
 }

@@ -53,6 +53,7 @@ const SCALARS = [
   'conflicts',
   'lanesConnected',
   'lanesEnded',
+  'lanesAnswered',
   'lanesStalled',
   'quarantined',
   'eventLoopDelayMs',
@@ -70,6 +71,10 @@ const LATENCIES = ['response', 'service', 'warmUpResponse', 'warmUpService'] as 
 export type Latency = (typeof LATENCIES)[number];
 const HISTOGRAM = BUCKETS + 2; // buckets, sum in ms, maximum in ms
 
+/* Counts that one ending changes; a cascade may change more of the same few. */
+const MOST_NOTES = 64;
+const UNDO_WIDTH = 2 + 2 * MOST_NOTES;
+
 const ERROR_SLOTS = 512;
 const ERROR_WIDTH = 3; // SQLSTATE as a number in base 36 plus one, relation, count
 
@@ -82,6 +87,12 @@ interface Layout {
   readonly scalars: number;
   readonly laneApplied: number;
   readonly laneSent: number;
+  /** How often a lane has told its ledger something. */
+  readonly laneTold: number;
+  /** Per lane: the number of what it is telling, how many old values are noted, and these, each with its place. */
+  readonly laneUndo: number;
+  /** Two per lane: where its pacer stands, and how many random gaps it has drawn. */
+  readonly lanePace: number;
   /** Two halves per lane: a digest of its exceptions. */
   readonly laneDigest: number;
   /** Two per lane: of its last receipt, the number of the transaction's first operation plus one, and the transaction's id. */
@@ -94,10 +105,27 @@ function layoutOf(relations: number, lanes: number): Layout {
   const scalars = errors + ERROR_SLOTS * ERROR_WIDTH;
   const laneApplied = scalars + SCALARS.length;
   const laneSent = laneApplied + lanes;
-  const laneDigest = laneSent + lanes;
+  const laneTold = laneSent + lanes;
+  const lanePace = laneTold + lanes;
+  const laneDigest = lanePace + 2 * lanes;
   const laneReceipt = laneDigest + 2 * lanes;
-  const size = laneReceipt + 2 * lanes;
-  return { relations, lanes, size, histograms, errors, scalars, laneApplied, laneSent, laneDigest, laneReceipt };
+  const laneUndo = laneReceipt + 2 * lanes;
+  const size = laneUndo + UNDO_WIDTH * lanes;
+  return {
+    relations,
+    lanes,
+    size,
+    histograms,
+    errors,
+    scalars,
+    laneApplied,
+    laneSent,
+    laneTold,
+    laneUndo,
+    lanePace,
+    laneDigest,
+    laneReceipt,
+  };
 }
 
 /** Memory for the counts of a run. */
@@ -109,6 +137,8 @@ export function allocateCounters(relations: number, lanes: number, workers: numb
 export class CounterBlock {
   private readonly values: Float64Array;
   private readonly layout: Layout;
+  /** Where old values are noted now; −1: nowhere. */
+  private undo = -1;
 
   constructor(memory: SharedArrayBuffer, relations: number, lanes: number, worker: number) {
     this.layout = layoutOf(relations, lanes);
@@ -119,12 +149,53 @@ export class CounterBlock {
     );
   }
 
+  /**
+   * Begins what a lane tells at once. Until `commit` each count's old value is noted, so that a thread's death leaves all of
+   * it or nothing.
+   */
+  begin(lane: number): void {
+    const at = this.layout.laneUndo + lane * UNDO_WIDTH;
+    // In this order: a note is of use only under the number of what is being told.
+    this.values[at + 1] = 0;
+    this.values[at] = this.values[this.layout.laneTold + lane]! + 1;
+    this.undo = at;
+  }
+
+  commit(lane: number): void {
+    this.values[this.layout.laneTold + lane]!++;
+    this.undo = -1;
+  }
+
+  /** Takes back what a lane was telling when its thread died. */
+  takeBack(lane: number): void {
+    const at = this.layout.laneUndo + lane * UNDO_WIDTH;
+    if (this.values[at] !== this.values[this.layout.laneTold + lane]! + 1) return;
+    for (let note = this.values[at + 1]! - 1; note >= 0; note--)
+      this.values[this.values[at + 2 + 2 * note]!] = this.values[at + 3 + 2 * note]!;
+    this.values[at + 1] = 0;
+  }
+
+  private change(index: number, value: number): void {
+    const at = this.undo;
+    if (at >= 0) {
+      const notes = this.values[at + 1]!;
+      if (notes < MOST_NOTES) {
+        this.values[at + 2 + 2 * notes] = index;
+        this.values[at + 3 + 2 * notes] = this.values[index]!;
+        this.values[at + 1] = notes + 1;
+      }
+    }
+    this.values[index] = value;
+  }
+
   addTable(relation: number, kind: OperationKind, field: TableField, amount: number): void {
-    this.values[tableIndex(relation, kind, field)]! += amount;
+    const index = tableIndex(relation, kind, field);
+    this.change(index, this.values[index]! + amount);
   }
 
   add(scalar: Scalar, amount: number): void {
-    this.values[this.layout.scalars + SCALAR_AT[scalar]]! += amount;
+    const index = this.layout.scalars + SCALAR_AT[scalar];
+    this.change(index, this.values[index]! + amount);
   }
 
   set(scalar: Scalar, value: number): void {
@@ -149,23 +220,34 @@ export class CounterBlock {
     for (let slot = 0; slot < ERROR_SLOTS; slot++) {
       const at = this.layout.errors + slot * ERROR_WIDTH;
       if (this.values[at] === 0 || slot === ERROR_SLOTS - 1) {
-        this.values[at] = code;
-        this.values[at + 1] = relation;
+        this.change(at, code);
+        this.change(at + 1, relation);
       }
       if (this.values[at] === code && this.values[at + 1] === relation) {
-        this.values[at + 2]!++;
+        this.change(at + 2, this.values[at + 2]! + 1);
         return;
       }
     }
   }
 
-  /** Beside each outcome's counts, so that a thread's death leaves both or neither. */
   laneApplied(lane: number): void {
-    this.values[this.layout.laneApplied + lane]!++;
+    const index = this.layout.laneApplied + lane;
+    this.change(index, this.values[index]! + 1);
   }
 
   laneSent(lane: number): void {
     this.values[this.layout.laneSent + lane]!++;
+  }
+
+  /** How many operations had been sent, where a thread's death left that open. */
+  setLaneSent(lane: number, operations: number): void {
+    this.values[this.layout.laneSent + lane] = operations;
+  }
+
+  lanePace(lane: number, position: number, gaps: number): void {
+    const at = this.layout.lanePace + 2 * lane;
+    this.values[at] = position;
+    this.values[at + 1] = gaps;
   }
 
   /** Takes note of who a transaction is, so that its end can be asked for after the thread's. */
@@ -180,8 +262,8 @@ export class CounterBlock {
   laneException(lane: number, description: string): void {
     const at = this.layout.laneDigest + 2 * lane;
     const { hi, lo } = split({ hi: this.values[at]!, lo: this.values[at + 1]! }, description);
-    this.values[at] = hi;
-    this.values[at + 1] = lo;
+    this.change(at, hi);
+    this.change(at + 1, lo);
   }
 }
 
@@ -310,6 +392,15 @@ export class CounterTotals {
 
   laneSent(lane: number): number {
     return this.sum(this.layout.laneSent + lane);
+  }
+
+  laneTold(lane: number): number {
+    return this.sum(this.layout.laneTold + lane);
+  }
+
+  lanePace(lane: number): { readonly position: number; readonly gaps: number } {
+    const at = this.layout.lanePace + 2 * lane;
+    return { position: this.sum(at), gaps: this.sum(at + 1) };
   }
 
   /** The last receipt of a lane; null where it has taken none. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
+import { exceptionOf, type LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
 import type { Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
@@ -14,7 +15,7 @@ import { LaneTime } from './lane-time.js';
 import type { Notice } from './ledger.js';
 import type { Pacer } from './pacer.js';
 import { sharedSessions } from './pooler.js';
-import { endBackend, resolveInDoubt } from './recovery.js';
+import { endBackend, endBackends, resolveInDoubt } from './recovery.js';
 import { connect, isFinal, type SessionOptions, wasReadOnly } from './session.js';
 
 /** What carries a lane, beside the lane itself. */
@@ -41,6 +42,7 @@ interface Surroundings {
   /** Null: as fast as it goes. */
   readonly pacer: Pacer | null;
   readonly blocked: BlockedTables;
+  readonly log: LaneLog;
 }
 
 /** How a lane ended. */
@@ -51,6 +53,9 @@ export type LaneEnd =
   | { readonly kind: 'outage'; readonly message: string }
   /** The server refuses us for good: wrong database, password, privileges. */
   | { readonly kind: 'refused'; readonly message: string };
+
+/** The server's process that carried the lane: by its number, or by the name of its session where a thread took that along. */
+type LostProcess = number | 'unknown' | null;
 
 /* Half of the pipeline is refilled at once; of a deep one, more: eight operations last the server longer than a tick takes. */
 const MOST_ENOUGH = 8;
@@ -98,6 +103,7 @@ export class LaneLoop {
   private readonly notice: Notice;
   private readonly pacer: Pacer | null;
   private readonly blocked: BlockedTables;
+  private readonly log: LaneLog;
   /** Operations given up since one was sent. */
   private skipped = 0;
   private session: LaneSession | null = null;
@@ -118,6 +124,7 @@ export class LaneLoop {
   /** It has been told that there is no connection. */
   private isLost = false;
   private cutSeconds = 0;
+  private isStopped = false;
   /** Of the server that the lane was connected to last. */
   private incarnation: string;
   private end: (end: LaneEnd) => void = () => undefined;
@@ -127,7 +134,7 @@ export class LaneLoop {
     lane: Lane,
     compiled: CompiledPlan,
     settings: LaneSettings,
-    { control, counters, notice, pacer, blocked }: Surroundings,
+    { control, counters, notice, pacer, blocked, log }: Surroundings,
   ) {
     this.lane = lane;
     this.compiled = compiled;
@@ -140,17 +147,18 @@ export class LaneLoop {
     this.notice = notice;
     this.pacer = pacer;
     this.blocked = blocked;
+    this.log = log;
     this.ended = new Promise((resolve) => {
       this.end = resolve;
     });
   }
 
-  /** Runs the lane to its end. */
-  async run(): Promise<LaneEnd> {
+  /** Runs the lane to its end. `isResumed`: it has been carried before, by a thread that has died. */
+  async run(isResumed: boolean): Promise<LaneEnd> {
     this.time.begin('laneMs', performance.now());
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
-      await this.reconnect(null);
+      await this.reconnect(isResumed ? 'unknown' : null);
       return await this.ended;
     } finally {
       clearInterval(watchdog);
@@ -196,11 +204,13 @@ export class LaneLoop {
     const { session } = this;
     if (session === null) return;
     if (this.pacer === null && this.unanswered > this.enough && !this.control.stopped) return;
+    // Before any outcome is applied.
+    this.log.flush();
     session.cork();
     try {
       while (this.session === session) {
         if (this.control.isCut) this.lane.cut();
-        else if (this.control.stopped) this.lane.stop();
+        else if (this.control.stopped) this.stopLane();
         else if (this.pausing() || this.isEarly()) break;
         const step = this.lane.next();
         if (step.kind === 'wait') break;
@@ -243,6 +253,15 @@ export class LaneLoop {
     return true;
   }
 
+  private stopLane(): void {
+    if (!this.isStopped) {
+      this.isStopped = true;
+      this.log.add(['e', this.lane.begun]);
+      this.log.flush();
+    }
+    this.lane.stop();
+  }
+
   private wakeIn(ms: number): void {
     if (this.waiting) return;
     this.waiting = true;
@@ -271,7 +290,10 @@ export class LaneLoop {
   private skip(): boolean {
     this.counters.laneSent(this.lane.number);
     this.control.operationSent();
-    this.pacer?.take(0);
+    if (this.pacer !== null) {
+      this.pacer.take(0);
+      this.notePace(this.pacer);
+    }
     if (this.pacer !== null || ++this.skipped <= MOST_SKIPPED) return true;
     this.wakeIn(SKIPPING_MS);
     return false;
@@ -304,14 +326,29 @@ export class LaneLoop {
       this.pacer.take(
         transaction.lasts(member) ? member.operation.statements.reduce((sum, { rows }) => sum + rows, 0) : 0,
       );
+    this.notePace(this.pacer);
     return scheduledMs;
+  }
+
+  private notePace({ state: { position, gaps } }: Pacer): void {
+    this.counters.lanePace(this.lane.number, position, gaps);
+  }
+
+  /** Takes note of an outcome, and tells the lane. */
+  private conclude(transaction: Transaction, outcome: Outcome): void {
+    const exception = exceptionOf(transaction, outcome);
+    if (exception !== null) this.log.add(exception);
+    this.lane.settle(transaction, outcome);
   }
 
   private settle(transaction: Transaction, outcome: Outcome): void {
     const doneMs = performance.now();
     if (--this.unanswered === 0) this.time.end('inFlightMs', doneMs);
     this.lastAnswerMs = doneMs;
-    if (!this.answered) this.control.up();
+    if (!this.answered) {
+      this.control.up();
+      this.counters.add('lanesAnswered', 1);
+    }
     this.answered = true;
     if (outcome.kind === 'committed') {
       const { scheduledMs, sentMs, members } = transaction;
@@ -332,7 +369,7 @@ export class LaneLoop {
       return;
     }
     this.previousDoneMs = doneMs;
-    this.lane.settle(transaction, outcome);
+    this.conclude(transaction, outcome);
     this.schedule();
   }
 
@@ -362,7 +399,7 @@ export class LaneLoop {
   }
 
   /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
-  private async reconnect(lostProcessId: number | null): Promise<void> {
+  private async reconnect(lostProcessId: LostProcess): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       this.giveUpArrivals();
       if ((this.control.stopped || this.lane.ending) && this.lane.pending.length === 0) {
@@ -388,8 +425,12 @@ export class LaneLoop {
           onLost: (reason) => {
             if (this.session === session) void this.lose(session.processId, reason);
           },
-          onReceipt: ({ members, receipt }) =>
-            this.counters.laneReceipt(this.lane.number, members[0]!.operation.number, receipt!.xid!),
+          onReceipt: ({ number, outcomes, receipt }) => {
+            const { xid, effects } = receipt!;
+            this.counters.laneReceipt(this.lane.number, number, xid!);
+            this.log.add(['q', number, outcomes, xid!, effects]);
+            this.log.flush();
+          },
         });
         if (this.isLost) this.notice({ kind: 'connected', lane: this.lane.number });
         this.isLost = false;
@@ -433,16 +474,19 @@ export class LaneLoop {
     const elapsedMs = control.elapsedMs();
     if (pacer === null || elapsedMs < 0) return;
     const dropped = pacer.giveUp(elapsedMs / 1000);
-    if (dropped > 0) this.counters.add('dropped', dropped);
-    if (pacer.due() === Number.POSITIVE_INFINITY) this.lane.stop();
+    if (dropped > 0) {
+      this.counters.add('dropped', dropped);
+      this.notePace(pacer);
+    }
+    if (pacer.due() === Number.POSITIVE_INFINITY) this.stopLane();
   }
 
   /** Looks up once what was in flight; what had no effect has failed, since it is not sent again. */
-  private async endCut(lostProcessId: number | null): Promise<void> {
+  private async endCut(lostProcessId: LostProcess): Promise<void> {
     try {
       if (lostProcessId !== null) await this.resolve(lostProcessId);
       for (const transaction of this.lane.pending)
-        if (transaction.outcome === null) this.lane.settle(transaction, CANCELLED);
+        if (transaction.outcome === null) this.conclude(transaction, CANCELLED);
     } catch {
       // Without a server nothing can be looked up: it stays unknown.
     }
@@ -471,7 +515,10 @@ export class LaneLoop {
   }
 
   private unanswer(): void {
-    if (this.answered) this.control.down();
+    if (this.answered) {
+      this.control.down();
+      this.counters.add('lanesAnswered', -1);
+    }
     this.answered = false;
   }
 
@@ -484,10 +531,12 @@ export class LaneLoop {
     await this.reconnect(processId);
   }
 
-  private async resolve(lostProcessId: number): Promise<void> {
+  private async resolve(lostProcessId: number | 'unknown'): Promise<void> {
     const client = await connect(this.settings.connection, this.options(false));
     try {
-      await endBackend(client, lostProcessId, this.settings.applicationName, this.settings.connectTimeoutMs);
+      const { applicationName, connectTimeoutMs } = this.settings;
+      if (lostProcessId === 'unknown') await endBackends(client, [applicationName], connectTimeoutMs);
+      else await endBackend(client, lostProcessId, applicationName, connectTimeoutMs);
       await this.compareServers(client);
       const pending = this.lane.pending.filter((transaction) => transaction.outcome === null);
       for (const { transaction, outcome, proved } of await resolveInDoubt(
@@ -497,7 +546,7 @@ export class LaneLoop {
         this.settings.incarnation.sinceXid,
       )) {
         this.counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
-        if (outcome !== null) this.lane.settle(transaction, outcome);
+        if (outcome !== null) this.conclude(transaction, outcome);
       }
     } finally {
       await client.end().catch(() => undefined);

@@ -41,6 +41,12 @@ export class CountingLedger implements Ledger {
   }
 
   finished(operation: Operation, result: Result): void {
+    this.counters.begin(this.lane);
+    this.count(operation, result);
+    this.counters.commit(this.lane);
+  }
+
+  private count(operation: Operation, result: Result): void {
     const { counters } = this;
     const { relation, kind } = operation;
     counters.laneApplied(this.lane);
@@ -80,6 +86,12 @@ export class CountingLedger implements Ledger {
   }
 
   retried(operation: Operation, retry: Retry): void {
+    this.counters.begin(this.lane);
+    this.countRetry(operation, retry);
+    this.counters.commit(this.lane);
+  }
+
+  private countRetry(operation: Operation, retry: Retry): void {
     this.counters.addTable(operation.relation, operation.kind, RETRY_FIELDS[retry.reason], 1);
     if (retry.reason === 'values')
       this.counters.laneException(
@@ -91,11 +103,15 @@ export class CountingLedger implements Ledger {
   }
 
   transactionEnded(how: keyof typeof ENDS): void {
+    this.counters.begin(this.lane);
     this.counters.add(ENDS[how], 1);
+    this.counters.commit(this.lane);
   }
 
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void {
+    this.counters.begin(this.lane);
     this.counters.add('quarantined', 1);
+    this.counters.commit(this.lane);
     this.notice({
       kind: 'quarantine',
       sqlstate,

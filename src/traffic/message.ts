@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Claims } from '../lane/rows/claims.js';
 import type { Plan } from '../plan/plan.js';
@@ -7,6 +8,8 @@ import type { Pacing } from './pacer.js';
 /** What a worker thread is started with. Everything survives structured clone; shared memory stays shared. */
 export interface WorkerTask {
   readonly worker: number;
+  /** How many threads there are. */
+  readonly workers: number;
   readonly lanes: readonly number[];
   readonly plan: Plan;
   readonly claims: readonly Claims[];
@@ -19,12 +22,21 @@ export interface WorkerTask {
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
+  /** Where the logs of the lanes lie. */
+  readonly logFolder: string;
+  /** True where another thread has carried the lanes before, and died. */
+  readonly isResumed: boolean;
   readonly notices: MessagePort;
 }
 
 /** What it answers: one end per lane, as values, since a thrown error would lose its SQLSTATE. */
 export interface WorkerResult {
   readonly ends: readonly { readonly lane: number; readonly end: LaneEnd }[];
+}
+
+/** The log of a lane, in the folder of its run. */
+export function logFileOf(folder: string, lane: number): string {
+  return path.join(folder, `lane-${lane}.log`);
 }
 
 /** `application_name` of the session that carries a lane. */

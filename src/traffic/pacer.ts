@@ -24,6 +24,7 @@ export class Pacer {
   /** Of what was sent, for arrivals that are given up: how many events an operation has. */
   private sentOperations = 0;
   private sentEvents = 0;
+  private gaps = 0;
 
   constructor(pacing: Pacing, lane: number, lanes: number, stream: Stream) {
     this.pacing = pacing;
@@ -31,6 +32,17 @@ export class Pacer {
     this.lanes = lanes;
     this.stream = stream;
     this.position = pacing.arrival === 'poisson' ? this.gap(1) : lane;
+  }
+
+  /** Where it stands, for another one to go on from there. */
+  get state(): { readonly position: number; readonly gaps: number } {
+    return { position: this.position, gaps: this.gaps };
+  }
+
+  /** Goes on where another pacer of the same lane stood. */
+  resume({ position, gaps }: { readonly position: number; readonly gaps: number }): void {
+    while (this.gaps < gaps) this.gap(1);
+    this.position = position;
   }
 
   /** When the next operation is due; Infinity where none is any more. */
@@ -60,6 +72,7 @@ export class Pacer {
   }
 
   private gap(size: number): number {
+    this.gaps++;
     const chance = this.pacing.arrival === 'poisson' ? -Math.log(1 - this.stream.fraction()) : 1;
     return this.lanes * size * chance;
   }

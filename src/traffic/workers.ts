@@ -17,6 +17,13 @@ export interface Workers {
 
 const YOUNG_GENERATION_MB = 9;
 
+/** A thread could not load its code: another one could not, either. */
+export class CannotStart extends Error {
+  constructor(message: string) {
+    super(`its thread could not start: ${message}`);
+  }
+}
+
 /** `job`: what the threads carry; the name of their entry in `workers/`. */
 export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
   const pool = new Piscina({
@@ -32,7 +39,7 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
   // A thread that ends with a task rejects that; for one that cannot load its code tasks would wait.
   const failed = new Promise<never>((_, reject) => {
     for (const thread of pool.threads) {
-      const fail = ({ message }: Error) => reject(new Error(`its thread could not start: ${message}`));
+      const fail = ({ message }: Error) => reject(new CannotStart(message));
       thread.once('error', fail).once('message', () => thread.off('error', fail));
     }
   });
@@ -48,7 +55,9 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
   );
   return {
     count,
-    threads: pool.threads,
+    get threads() {
+      return pool.threads;
+    },
     run: (task, port) => Promise.race([pool.run(task, { transferList: [port] }), failed]),
     end: async () => {
       // Node.js aborts the process where a thread is ended while it links its modules.

@@ -29,10 +29,14 @@ export interface Receipt {
  * operation needs no BEGIN, its Sync commits it; several stand in a block, whose messages travel together as well.
  */
 export class Transaction {
+  /** That of its first operation. */
+  readonly number: number;
   readonly isBlock: boolean;
   /** True where ROLLBACK ends it, on purpose. */
   readonly rollsBack: boolean;
   replays = 0;
+  /** Outcomes that it has had. */
+  outcomes = 0;
   /** Times that it was sent. */
   sends = 0;
   /** Its last refusal came from COMMIT: deferred constraints are checked after each member, to see whose they are. */
@@ -47,6 +51,7 @@ export class Transaction {
 
   constructor(members: readonly Member[], isBlock: boolean, rollsBack = false) {
     this.content = members;
+    this.number = members[0]!.operation.number;
     this.isBlock = isBlock;
     this.rollsBack = rollsBack;
   }

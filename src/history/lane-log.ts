@@ -1,0 +1,155 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import type { Operation } from '../lane/messages/operation.js';
+import type { Effect, Outcome } from '../lane/messages/outcome.js';
+import type { Transaction } from '../lane/messages/transaction.js';
+
+/**
+ * What did not go as intended in a lane, or could not be known beforehand. A transaction is named by its number and by how
+ * many outcomes it had before.
+ */
+export type Exception =
+  /** Refused: SQLSTATE, and which member was. */
+  | readonly ['r', transaction: number, outcomes: number, sqlstate: string, member: number]
+  /** Carried out with other row counts than intended, or with texts that the server told. */
+  | readonly ['t', transaction: number, outcomes: number, effects: readonly Effect[]]
+  /** About to be committed: its id, and what it did. */
+  | readonly ['q', transaction: number, outcomes: number, xid: string, effects: readonly Effect[]]
+  /** An operation that was skipped; −1 outcomes: before it was sent. */
+  | readonly ['s', operation: number, outcomes: number]
+  /** No operation was begun any more when so many had been. */
+  | readonly ['e', begun: number]
+  /** From here on nothing is written down any more. */
+  | readonly ['x'];
+
+/* A lane whose every operation is an exception, since the server makes all its keys, fills this in an hour or more. */
+const MOST_BYTES = 64 << 20;
+
+/**
+ * A lane's exceptions, in a file: with them its course can be repeated without a database. They are written before the
+ * lane is told, so that the file is never behind it.
+ */
+export class LaneLog {
+  private readonly descriptor: number;
+  private lines: string[] = [];
+  private bytes = 0;
+  private isOver = false;
+
+  /** @throws Error where the file cannot be made. */
+  constructor(file: string) {
+    this.descriptor = openSync(file, 'a');
+  }
+
+  add(exception: Exception): void {
+    if (!this.isOver) this.lines.push(JSON.stringify(exception));
+  }
+
+  /** Writes down what was added. */
+  flush(): void {
+    if (this.lines.length === 0) return;
+    const text = `${this.lines.join('\n')}\n`;
+    this.lines = [];
+    this.bytes += text.length;
+    try {
+      if (this.bytes > MOST_BYTES) this.giveUp();
+      else writeSync(this.descriptor, text);
+    } catch {
+      this.giveUp();
+    }
+  }
+
+  close(): void {
+    closeSync(this.descriptor);
+  }
+
+  /* The disk is full, or the log too large: a part of it is of no use. */
+  private giveUp(): void {
+    this.isOver = true;
+    ftruncateSync(this.descriptor, 0);
+    // Over what was truncated: there is room for this.
+    writeSync(this.descriptor, '["x"]\n');
+  }
+}
+
+/** How an outcome differs from what the transaction means to do; null where it does not. */
+export function exceptionOf(transaction: Transaction, outcome: Outcome): Exception | null {
+  const { number, outcomes, members, receipt } = transaction;
+  if (outcome.kind === 'refused') return ['r', number, outcomes, outcome.sqlstate, outcome.member];
+  // The server has told it already.
+  if (receipt !== null && receipt.xid !== null) return null;
+  for (const [index, { operation }] of members.entries()) {
+    const { rows } = outcome.effects[index]!;
+    for (const [at, statement] of operation.statements.entries()) {
+      const { shape } = statement;
+      if (rows[at] !== statement.rows || shape.returned > 0 || shape.reportsMove)
+        return ['t', number, outcomes, outcome.effects];
+    }
+  }
+  return null;
+}
+
+/** What a lane's log says, for its course to be repeated. */
+export class LanePast {
+  /** False where not everything was written down. */
+  readonly isWhole: boolean;
+  /** So many operations had been begun when the lane was told to stop; null where it was not. */
+  readonly end: number | null;
+  private readonly outcomes = new Map<string, Outcome>();
+  private readonly receipts = new Map<string, { readonly xid: string; readonly effects: readonly Effect[] }>();
+  private readonly skipped = new Set<string>();
+
+  private constructor(exceptions: readonly Exception[] | null) {
+    this.isWhole = exceptions !== null;
+    let end: number | null = null;
+    for (const exception of exceptions ?? []) {
+      const [kind] = exception;
+      if (kind === 'r') {
+        const [, number, outcomes, sqlstate, member] = exception;
+        this.outcomes.set(`${number}/${outcomes}`, { ...REFUSED, sqlstate, member });
+      } else if (kind === 't') {
+        const [, number, outcomes, effects] = exception;
+        this.outcomes.set(`${number}/${outcomes}`, { kind: 'committed', effects });
+      } else if (kind === 'q') {
+        const [, number, outcomes, xid, effects] = exception;
+        this.receipts.set(`${number}/${outcomes}`, { xid, effects });
+      } else if (kind === 's') this.skipped.add(`${exception[1]}/${exception[2]}`);
+      else if (kind === 'e') end = exception[1];
+      else this.isWhole = false;
+    }
+    this.end = end;
+  }
+
+  /** Reads a log; a last line that was torn is left out. */
+  static read(file: string): LanePast {
+    let text: string;
+    try {
+      text = readFileSync(file, 'utf8');
+    } catch {
+      return new LanePast(null);
+    }
+    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+    return new LanePast(lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception));
+  }
+
+  /** The transaction's next outcome, where it was an exception. */
+  outcomeOf({ number, outcomes }: Transaction): Outcome | null {
+    return this.outcomes.get(`${number}/${outcomes}`) ?? null;
+  }
+
+  /** What the server said of a transaction before it was committed. */
+  receiptOf({ number, outcomes }: Transaction): { readonly xid: string; readonly effects: readonly Effect[] } | null {
+    return this.receipts.get(`${number}/${outcomes}`) ?? null;
+  }
+
+  skips({ number }: Operation, outcomes: number): boolean {
+    return this.skipped.has(`${number}/${outcomes}`);
+  }
+}
+
+const REFUSED = {
+  kind: 'refused',
+  message: '',
+  constraint: null,
+  detail: null,
+  table: null,
+  context: null,
+} as const;

@@ -1,0 +1,67 @@
+import type { Lane, Ledger } from '../lane/lane.js';
+import type { LanePast } from './lane-log.js';
+
+/**
+ * Repeats a lane's course without a database, up to where it was: so many operations had been sent, and the outcomes of so
+ * many were applied. What was in flight is pending again, without an outcome.
+ * Returns how many operations were sent.
+ */
+export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: number; applied: number }): number {
+  let begun = 0;
+  for (;;) {
+    if (lane.operations >= applied && begun >= sent) break;
+    if (past.end !== null && lane.begun >= past.end) lane.stop();
+    const step = lane.next();
+    if (step.kind === 'done') break;
+    if (step.kind === 'skipped') begun++;
+    else if (step.kind === 'send') {
+      const { transaction } = step;
+      if (transaction.sends++ === 0) begun += transaction.members.length;
+      // They went out in this order.
+      transaction.sentMs = begun;
+    } else {
+      const oldest = lane.pending[0]!;
+      const known = past.outcomeOf(oldest);
+      if (known === null && lane.operations >= applied) break;
+      const receipt = past.receiptOf(oldest);
+      const committed = receipt === null ? oldest.intended() : { kind: 'committed' as const, effects: receipt.effects };
+      lane.settle(oldest, known ?? committed);
+    }
+  }
+  for (const transaction of lane.pending) transaction.receipt = past.receiptOf(transaction);
+  return begun;
+}
+
+/** Keeps what a lane tells to itself while it repeats what it has told before. */
+export class RepeatingLedger implements Ledger {
+  private readonly ledger: Ledger;
+  private told: number;
+
+  /** `told`: how often the lane told something the first time. */
+  constructor(ledger: Ledger, told: number) {
+    this.ledger = ledger;
+    this.told = told;
+  }
+
+  finished(...told: Parameters<Ledger['finished']>): void {
+    if (this.isNew()) this.ledger.finished(...told);
+  }
+
+  retried(...told: Parameters<Ledger['retried']>): void {
+    if (this.isNew()) this.ledger.retried(...told);
+  }
+
+  transactionEnded(...told: Parameters<Ledger['transactionEnded']>): void {
+    if (this.isNew()) this.ledger.transactionEnded(...told);
+  }
+
+  quarantined(...told: Parameters<Ledger['quarantined']>): void {
+    if (this.isNew()) this.ledger.quarantined(...told);
+  }
+
+  private isNew(): boolean {
+    if (this.told === 0) return true;
+    this.told--;
+    return false;
+  }
+}

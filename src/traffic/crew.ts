@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { LanePast } from '../history/lane-log.js';
+import type { BlockedTables } from './blocked-tables.js';
+import type { Control } from './control.js';
+import type { TrafficOptions } from './coordinator.js';
+import { CounterBlock, CounterTotals } from './counters.js';
+import type { LaneEnd } from './lane-loop.js';
+import type { Told } from './ledger.js';
+import { settleLostLanes } from './lost-lanes.js';
+import { logFileOf, type WorkerResult, type WorkerTask } from './message.js';
+import { CannotStart } from './workers.js';
+
+/* Threads that die more often have a cause that another one does not mend. */
+const MOST_DEATHS = 5;
+const WITHIN_MS = 60_000;
+
+/** How a lane ended, or the thread that carried it. */
+export type CrewEnd = LaneEnd | { readonly kind: 'crashed'; readonly message: string };
+
+/** What all threads share. */
+interface Shared {
+  readonly control: Control;
+  readonly blocked: BlockedTables;
+  readonly counters: SharedArrayBuffer;
+}
+
+/** The worker threads of a run: each carries its lanes to their end, and one that dies is replaced. */
+export class Crew {
+  readonly totals: CounterTotals;
+  private readonly options: TrafficOptions;
+  private readonly shared: Shared;
+  private readonly logFolder: string;
+  /** When threads have died. */
+  private readonly deaths: number[] = [];
+  private isForced = false;
+
+  constructor(options: TrafficOptions, shared: Shared) {
+    const { plan, workers } = options;
+    this.options = options;
+    this.shared = shared;
+    this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length, workers.count);
+    this.logFolder = mkdtempSync(path.join(tmpdir(), `eventgen-${options.runId}-`));
+  }
+
+  /** Carries all lanes to their end. */
+  async carry(): Promise<readonly CrewEnd[]> {
+    const { workers } = this.options;
+    try {
+      return (await Promise.all(Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker)))).flat();
+    } finally {
+      await workers.end();
+      rmSync(this.logFolder, { recursive: true, force: true });
+    }
+  }
+
+  /** Ends the threads, whatever they do. */
+  async end(): Promise<void> {
+    this.isForced = true;
+    await this.options.workers.end();
+  }
+
+  private async carryLanes(worker: number): Promise<readonly CrewEnd[]> {
+    for (let isResumed = false; ; isResumed = true) {
+      const { port1, port2 } = new MessageChannel();
+      port1.on('message', (message: Told) => this.options.notice(message));
+      port1.unref();
+      const task = this.taskOf(worker, isResumed, port2);
+      try {
+        const result = (await this.options.workers.run(task, port2)) as WorkerResult;
+        for (const { end } of result.ends)
+          if (end.kind !== 'finished' && end.kind !== 'starved') this.shared.control.stop();
+        return result.ends.map(({ end }) => end);
+      } catch (error) {
+        // The thread is gone: crash, exit or out of memory.
+        const { message } = error as Error;
+        if (this.mayReplace(task, error)) this.prepareNext(task, message);
+        else return [await this.giveUp(task, message)];
+      } finally {
+        port1.close();
+      }
+    }
+  }
+
+  private taskOf(worker: number, isResumed: boolean, notices: MessagePort): WorkerTask {
+    const { options, shared } = this;
+    const { plan, timeouts } = options;
+    const workers = options.workers.count;
+    return {
+      worker,
+      workers,
+      lanes: [...plan.quotas.keys()].filter((lane) => lane % workers === worker),
+      plan,
+      claims: options.claims,
+      settings: {
+        connection: { ...options.connection, searchPath: plan.searchPath ?? undefined },
+        connectTimeoutMs: timeouts.connect,
+        statementTimeoutMs: timeouts.statement,
+        lockTimeoutMs: timeouts.lock,
+        maxOutageMs: options.maxOutageMs,
+        maxPreparedStatements: options.maxPreparedStatements,
+        incarnation: options.incarnation,
+        warmUpMs: options.warmUpMs,
+        lateAfterMs: options.lateAfterMs,
+      },
+      runId: options.runId,
+      counters: shared.counters,
+      control: shared.control.memory,
+      blocked: shared.blocked.memory,
+      waitAfterOperations: options.waitAfterOperations,
+      waitMs: options.waitMs,
+      pacing: options.pacing,
+      logFolder: this.logFolder,
+      isResumed,
+      notices,
+    };
+  }
+
+  /** True where another thread can go on where this one was. */
+  private mayReplace({ lanes, plan }: WorkerTask, error: unknown): boolean {
+    if (this.isForced || error instanceof CannotStart || plan.rowSelection !== 'owned') return false;
+    const nowMs = performance.now();
+    this.deaths.push(nowMs);
+    if (this.deaths.filter((atMs) => nowMs - atMs < WITHIN_MS).length > MOST_DEATHS) return false;
+    return lanes.every((lane) => LanePast.read(logFileOf(this.logFolder, lane)).isWhole);
+  }
+
+  private prepareNext({ worker, plan, lanes }: WorkerTask, message: string): void {
+    const { control, counters } = this.shared;
+    this.options.notice({
+      kind: 'server',
+      text: `worker thread ${worker} ended (${message}); another one goes on where it was`,
+    });
+    // What it can no longer do itself.
+    const block = new CounterBlock(counters, plan.relations.length, plan.quotas.length, worker);
+    for (const lane of lanes) block.takeBack(lane);
+    for (let lane = this.totals.scalarOf(worker, 'lanesAnswered'); lane > 0; lane--) control.down();
+    for (const scalar of ['lanesAnswered', 'lanesConnected', 'lanesEnded', 'lanesStalled'] as const)
+      block.set(scalar, 0);
+  }
+
+  /** The others finish what they have in flight. */
+  private async giveUp(task: WorkerTask, message: string): Promise<CrewEnd> {
+    this.shared.control.stop();
+    await settleLostLanes(this.options, task, this.shared.counters).catch((failure: Error) =>
+      this.options.notice({
+        kind: 'server',
+        text: `what worker thread ${task.worker} had in flight could not be looked up: ${failure.message}`,
+      }),
+    );
+    return { kind: 'crashed', message: `worker ${task.worker} ended: ${message}` };
+  }
+}
