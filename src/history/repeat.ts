@@ -8,6 +8,7 @@ import type { LanePast } from './lane-log.js';
  */
 export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: number; applied: number }): number {
   let begun = 0;
+  let sends = 0;
   for (;;) {
     if (lane.operations >= applied && begun >= sent) break;
     if (past.end !== null && lane.begun >= past.end) lane.stop();
@@ -17,8 +18,8 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
     else if (step.kind === 'send') {
       const { transaction } = step;
       if (transaction.sends++ === 0) begun += transaction.members.length;
-      // They went out in this order.
-      transaction.sentMs = begun;
+      // They went out in this order; what is sent again goes out after its successors.
+      transaction.sentMs = ++sends;
     } else {
       const oldest = lane.pending[0]!;
       const known = past.outcomeOf(oldest);

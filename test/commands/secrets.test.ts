@@ -58,7 +58,7 @@ interface Called {
 /** Calls the program on a configuration in a folder of its own, which stays there. */
 async function call(
   connection: string,
-  { command = 'run', options = [] as string[], rest = '', environment = {} as NodeJS.ProcessEnv } = {},
+  { command = 'run', options = [] as string[], rest = '', environment = {} } = {},
 ): Promise<Called> {
   const home = mkdtempSync(path.join(folder, 'call-'));
   const file = path.join(home, 'config.yaml');
