@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
+import { grants } from './commands/grants.js';
 import { inspect } from './commands/inspect.js';
 import { load } from './commands/load.js';
 import { type RunOptions, run } from './commands/run.js';
@@ -215,6 +216,15 @@ program
       },
       process.env,
     );
+  });
+
+program
+  .command('grants')
+  .description('print the least privileges that a configuration needs, as SQL to run; writes nothing')
+  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('--to <role>', 'who gets them (default: the user of the configuration)')
+  .action(async ({ config, to }: { readonly config: string; readonly to?: string }) => {
+    process.exitCode = await grants({ file: config, role: to }, process.env);
   });
 
 // Whoever reads may be gone: what cannot be shown is not shown, and the work goes on.

@@ -305,12 +305,13 @@ interface TriggerRow {
   tgtype: number;
   function: string;
   prosrc: string;
+  prosecdef: boolean;
   arguments: string;
 }
 
 /* Triggers of one event fire in the order of their names. */
 const TRIGGERS = `
-SELECT trigger.tgrelid, trigger.tgname::text, trigger.tgtype::int, proc.prosrc,
+SELECT trigger.tgrelid, trigger.tgname::text, trigger.tgtype::int, proc.prosrc, proc.prosecdef,
        quote_ident(namespace.nspname) || '.' || quote_ident(proc.proname) AS function,
        encode(trigger.tgargs, 'escape') AS arguments
 FROM pg_trigger AS trigger
@@ -339,6 +340,7 @@ function toTrigger(row: TriggerRow, functions: ReadonlyMap<string, readonly stri
     events: { insert: has(4), delete: has(8), update: has(16) },
     function: row.function,
     source: row.prosrc,
+    asOwner: row.prosecdef,
     writes: writtenBy(row.prosrc, functions),
     arguments: row.arguments.replaceAll('\\000', ', ').replace(/, $/, ''),
   };

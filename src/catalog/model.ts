@@ -88,6 +88,8 @@ export interface Trigger {
   readonly function: string;
   /** prosrc: its body, in whatever language. */
   readonly source: string;
+  /** True where its function runs with the rights of its owner. */
+  readonly asOwner: boolean;
   /** Tables that it writes, without their schemas; null where that cannot be read from its text. */
   readonly writes: readonly string[] | null;
   /** Of the function's CREATE TRIGGER, parted by commas; empty: none. */

@@ -1,6 +1,9 @@
 import type { Lane, Ledger } from '../lane/lane.js';
 import type { LanePast } from './lane-log.js';
 
+/* Before anything that the new thread's clock, which begins at 0, can tell. */
+const LONG_AGO = 1e12;
+
 /**
  * Repeats a lane's course without a database, up to where it was: so many operations had been sent, and the outcomes of so
  * many were applied. What was in flight is pending again, without an outcome.
@@ -19,7 +22,7 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
       const { transaction } = step;
       if (transaction.sends++ === 0) begun += transaction.members.length;
       // They went out in this order; what is sent again goes out after its successors.
-      transaction.sentMs = ++sends;
+      transaction.sentMs = ++sends - LONG_AGO;
     } else {
       const oldest = lane.pending[0]!;
       const known = past.outcomeOf(oldest);

@@ -11,7 +11,7 @@ import { withModestCounters } from './counters.js';
 import { withDemandedKeys } from './demands.js';
 import type { DistinctSearch } from './distinct.js';
 import type { Choice, ConflictPlan, Finding, Plan, RelationPlan } from './plan.js';
-import { checkPrivileges } from './privileges.js';
+import { checkPrivileges, referencedBeside } from './privileges.js';
 import { planRelation } from './relation.js';
 import type { Search } from './search.js';
 import { entryFor, targetedRelations } from './target.js';
@@ -48,11 +48,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
   if (problems.length > 0) throw new SetupError(problems);
 
   const filled = catalog.relations.filter((relation) => parents.has(labelOf(relation)));
-  const written = new Set([...targeted, ...filled].map(labelOf));
-  const referenced = catalog.relations.filter(
-    (relation) =>
-      !written.has(labelOf(relation)) && relation.referencedBy.some((key) => written.has(labelOf(key.referencing))),
-  );
+  const referenced = referencedBeside([...targeted, ...filled], catalog);
   const roles = { targeted: [...targeted], filled, referenced };
   problems.push(...checkPrivileges(roles, config, rowSelection(config), catalog));
   if (problems.length > 0) throw new SetupError(problems);

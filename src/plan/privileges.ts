@@ -10,10 +10,10 @@ import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import type { Plan } from './plan.js';
 
-type Privilege = 'select' | 'insert' | 'update' | 'delete';
+export type Privilege = 'select' | 'insert' | 'update' | 'delete';
 
 /** The relations of a plan by what is done with them. */
-interface Roles {
+export interface Roles {
   readonly targeted: readonly Relation[];
   /** Not targeted; take rows where others need them. */
   readonly filled: readonly Relation[];
@@ -21,55 +21,119 @@ interface Roles {
   readonly referenced: readonly Relation[];
 }
 
-/** Reports what the user may not do, with the GRANT that would help and, beyond targeted tables, what it is needed for. */
-export function checkPrivileges(
+/** What the user must be allowed to do on a table, and what for; empty: it is targeted. */
+export interface Need {
+  readonly at: QualifiedName;
+  readonly privileges: readonly Privilege[];
+  /** USAGE on its schema. */
+  readonly schema: boolean;
+  readonly purpose: string;
+}
+
+/** The relations that tables of the run reference, beside these. */
+export function referencedBeside(written: readonly Relation[], catalog: Catalog): Relation[] {
+  const known = new Set(written.map(labelOf));
+  return catalog.relations.filter(
+    (relation) =>
+      !known.has(labelOf(relation)) && relation.referencedBy.some((key) => known.has(labelOf(key.referencing))),
+  );
+}
+
+/** All that a run does on tables: the least that its user must be allowed. */
+export function neededPrivileges(
   { targeted, filled, referenced }: Roles,
   { operationWeights: weights }: Config,
   rowSelection: Plan['rowSelection'],
-  catalog: Catalog,
-): Problem[] {
+): Need[] {
   const written = (['insert', 'update', 'delete'] as const).filter(
     (privilege) => weights[privilege.toUpperCase() as keyof typeof weights] > 0,
   );
   // A sampled parent is locked, which takes the right to update it.
   const read: Privilege[] = rowSelection === 'system_rows' ? ['select', 'update'] : ['select'];
+  const on = (relation: Relation, privileges: readonly Privilege[], purpose: string): Need => ({
+    at: relation,
+    privileges,
+    schema: true,
+    purpose,
+  });
   const known = new Set([...targeted, ...filled, ...referenced].map(labelOf));
-  const unreadable = new Map(
+  const referencing = new Map(
     targeted
       .flatMap(({ referencedBy }) => referencedBy)
-      .filter(({ referencing, readable }) => !readable && !known.has(labelOf(referencing)))
+      .filter((key) => !known.has(labelOf(key.referencing)))
       .map((key) => [labelOf(key.referencing), key]),
   );
   return [
-    ...targeted.flatMap((relation) => missing(relation, ['select', ...written], '', catalog)),
-    ...filled.flatMap((relation) =>
-      missing(relation, [...new Set<Privilege>([...read, 'insert'])], ' to bring rows that others need', catalog),
+    ...targeted.map((relation) => on(relation, ['select', ...written], '')),
+    ...filled.map((relation) =>
+      on(relation, [...new Set<Privilege>([...read, 'insert'])], 'to insert rows that others need'),
     ),
-    ...referenced.flatMap((relation) => missing(relation, read, ' to reference its rows', catalog)),
-    ...[...unreadable.values()].map(({ referencing, referenced: target }) =>
-      problem(
-        referencing,
-        [`USAGE ON SCHEMA ${quoteIdentifier(referencing.schema)}`, `SELECT ON ${quoteQualified(referencing)}`],
-        ` to see which rows of ${labelOf(target)} it references`,
-        catalog,
-      ),
+    ...referenced.map((relation) => on(relation, read, 'to reference its rows')),
+    ...[...referencing.values()].map(
+      ({ referencing: at, referenced: target }): Need => ({
+        at,
+        privileges: ['select'],
+        schema: true,
+        purpose: `to see which rows of ${labelOf(target)} it references`,
+      }),
     ),
   ];
 }
 
-function missing(relation: Relation, needed: readonly Privilege[], purpose: string, catalog: Catalog): Problem[] {
-  const lacking = needed.filter((privilege) => !relation.privileges[privilege]);
-  const grants: string[] = [];
-  if (!relation.privileges.schema) grants.push(`USAGE ON SCHEMA ${quoteIdentifier(relation.schema)}`);
-  if (lacking.length > 0) grants.push(`${lacking.join(', ').toUpperCase()} ON ${quoteQualified(relation)}`);
-  return grants.length === 0 ? [] : [problem(relation, grants, purpose, catalog)];
+/** GRANTs as few statements, each with a semicolon. */
+export function grantStatements(needs: readonly Need[], role: string): string[] {
+  const to = ` TO ${quoteIdentifier(role)};`;
+  const schemas = [...new Set(needs.filter(({ schema }) => schema).map(({ at }) => quoteIdentifier(at.schema)))];
+  const tables = new Map<string, Set<string>>();
+  for (const { at, privileges } of needs) {
+    if (privileges.length === 0) continue;
+    const granted = privileges.join(', ').toUpperCase();
+    tables.set(granted, (tables.get(granted) ?? new Set()).add(quoteQualified(at)));
+  }
+  return [
+    ...(schemas.length > 0 ? [`GRANT USAGE ON SCHEMA ${schemas.join(', ')}${to}`] : []),
+    ...[...tables].map(([privileges, names]) => `GRANT ${privileges} ON ${[...names].join(', ')}${to}`),
+  ];
 }
 
-function problem(at: QualifiedName, grants: readonly string[], purpose: string, { server }: Catalog): Problem {
-  const statements = grants.map((grant) => `GRANT ${grant} TO ${quoteIdentifier(server.user)}`);
-  return {
-    place: labelOf(at),
-    key: '',
-    message: `a privilege is missing${purpose}; run: ${statements.join('; ')}`,
-  };
+/** Reports what the user may not do, as one block of GRANTs that would help and, beyond targeted tables, what they are needed for. */
+export function checkPrivileges(
+  roles: Roles,
+  config: Config,
+  rowSelection: Plan['rowSelection'],
+  catalog: Catalog,
+): Problem[] {
+  const unreadable = new Set(
+    roles.targeted
+      .flatMap(({ referencedBy }) => referencedBy)
+      .filter(({ readable }) => !readable)
+      .map(({ referencing }) => labelOf(referencing)),
+  );
+  const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
+  const lacking = neededPrivileges(roles, config, rowSelection).flatMap((need): Need[] => {
+    const held = byLabel.get(labelOf(need.at))?.privileges;
+    // Of a table outside of the schemas only that is known.
+    if (held === undefined) return unreadable.has(labelOf(need.at)) ? [need] : [];
+    const privileges = need.privileges.filter((privilege) => !held[privilege]);
+    return privileges.length > 0 || !held.schema ? [{ ...need, privileges, schema: !held.schema }] : [];
+  });
+  if (lacking.length === 0) return [];
+  const { user } = catalog.server;
+  const beside = lacking.filter(({ purpose }) => purpose !== '').map(({ at, purpose }) => `${labelOf(at)} ${purpose}`);
+  const why = beside.length === 0 ? '' : ` (${shortList(beside)})`;
+  const statements = grantStatements(lacking, user).map((statement) => `\n  ${statement}`);
+  return [
+    {
+      place: `user "${user}"`,
+      key: '',
+      message: `privileges are missing on ${shortList(lacking.map(({ at }) => labelOf(at)))}${why}; run:${statements.join('')}`,
+    },
+  ];
+}
+
+const MOST_NAMED = 6;
+
+function shortList(names: readonly string[]): string {
+  const rest = names.length - MOST_NAMED;
+  return rest > 0 ? `${names.slice(0, MOST_NAMED).join(', ')} and ${rest} more` : names.join(', ');
 }

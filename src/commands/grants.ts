@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { introspect } from '../catalog/introspect.js';
+import { type Catalog, labelOf, quoteIdentifier, type Relation } from '../catalog/model.js';
+import { type Config, loadConfig } from '../config/load.js';
+import { type Problem, SetupError } from '../config/problem.js';
+import { heartbeatDefinition, heartbeatTable } from '../lag/table.js';
+import { grantStatements, type Need, neededPrivileges, referencedBeside } from '../plan/privileges.js';
+import { targetedRelations } from '../plan/target.js';
+import { connectCoordinator } from '../prepare/connect.js';
+import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
+import { EXIT } from './exit.js';
+
+export interface GrantsOptions {
+  readonly file: string;
+  /** Who gets them; the user of the configuration by default. */
+  readonly role: string | undefined;
+}
+
+/** Prints the least that a user must be allowed for a configuration, as SQL to run. Returns the exit code. */
+export async function grants({ file, role }: GrantsOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: false, quiet: false });
+  try {
+    const config = loadConfig(file, [], environment);
+    const client = await connectCoordinator(config.connection, config, randomBytes(4).toString('hex'));
+    try {
+      const catalog = await introspect(client, config.schemas);
+      const lines = await statementsFor(client, config, catalog, role ?? config.connection.user);
+      process.stdout.write(shown(`${lines.join('\n')}\n`));
+      return EXIT.finished;
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    progress.message('error', error.message);
+    return EXIT.setup;
+  }
+}
+
+async function statementsFor(client: pg.Client, config: Config, catalog: Catalog, role: string): Promise<string[]> {
+  const to = ` TO ${quoteIdentifier(role)};`;
+  const problems: Problem[] = [];
+  const targeted = targetedRelations(config, catalog, problems);
+  if (problems.length > 0) throw new SetupError(problems);
+  const { generator, replication } = config;
+  const filled = generator.untargeted_parents === 'insert' ? ancestors(targeted, catalog) : [];
+  const roles = { targeted, filled, referenced: referencedBeside([...targeted, ...filled], catalog) };
+  const rowSelection = generator.row_selection === 'system_rows' ? 'system_rows' : 'owned';
+  const triggered = writtenByTriggers(targeted, catalog);
+  const sequences = [...targeted, ...filled, ...triggered].flatMap(({ attributes }) =>
+    attributes.flatMap(({ sequence }) => sequence ?? []),
+  );
+  const needs: Need[] = [
+    ...neededPrivileges(roles, config, rowSelection),
+    ...triggered.map(
+      (at): Need => ({ at, privileges: ['select', 'insert', 'update', 'delete'], schema: true, purpose: '' }),
+    ),
+  ];
+  const functions = await functionsOf(client, [...targeted, ...filled]);
+  return [
+    `GRANT CONNECT ON DATABASE ${quoteIdentifier(catalog.server.database)}${to}`,
+    ...grantStatements(needs, role),
+    ...(sequences.length > 0 ? [`GRANT USAGE, SELECT, UPDATE ON SEQUENCE ${distinct(sequences)}${to}`] : []),
+    ...(functions.length > 0 ? [`GRANT EXECUTE ON FUNCTION ${distinct(functions)}${to}`] : []),
+    ...(rowSelection === 'system_rows' ? ['CREATE EXTENSION IF NOT EXISTS tsm_system_rows;'] : []),
+    ...(generator.enable_index_create_drop
+      ? ['-- enable_index_create_drop: indexes are created and dropped by the owner of a table only']
+      : []),
+    ...(replication === null
+      ? []
+      : [
+          heartbeatDefinition(replication.schema),
+          `GRANT USAGE ON SCHEMA ${quoteIdentifier(replication.schema)}${to}`,
+          `GRANT SELECT, INSERT, UPDATE, DELETE ON ${heartbeatTable(replication.schema)}${to}`,
+          `GRANT pg_monitor${to}`,
+        ]),
+  ];
+}
+
+/** All that rows of tables may need rows of, beside these. */
+function ancestors(targeted: readonly Relation[], catalog: Catalog): Relation[] {
+  const found: Relation[] = [];
+  for (let more = referencedBeside(targeted, catalog); more.length > 0; ) {
+    found.push(...more);
+    more = referencedBeside([...targeted, ...found], catalog);
+  }
+  return found;
+}
+
+/** Tables of the schemas that triggers write with the rights of whoever changes a row, as their functions' texts tell. */
+function writtenByTriggers(targeted: readonly Relation[], catalog: Catalog): Relation[] {
+  const names = new Set(
+    targeted.flatMap(({ triggers }) => triggers.flatMap(({ asOwner, writes }) => (asOwner ? [] : (writes ?? [])))),
+  );
+  const known = new Set(targeted.map(labelOf));
+  return catalog.relations.filter((relation) => names.has(relation.name) && !known.has(labelOf(relation)));
+}
+
+/* What CHECKs, defaults, generated columns, indexes and policies of tables call, unless everybody may. */
+const FUNCTIONS = `
+SELECT DISTINCT proc.oid::regprocedure::text AS name
+FROM pg_depend AS d JOIN pg_proc AS proc ON proc.oid = d.refobjid
+WHERE d.refclassid = 'pg_proc'::regclass AND NOT has_function_privilege('public', proc.oid, 'EXECUTE') AND (
+  d.classid = 'pg_constraint'::regclass AND d.objid IN (SELECT oid FROM pg_constraint WHERE conrelid = ANY ($1::oid[]))
+  OR d.classid = 'pg_attrdef'::regclass AND d.objid IN (SELECT oid FROM pg_attrdef WHERE adrelid = ANY ($1::oid[]))
+  OR d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = ANY ($1::oid[]))
+  OR d.classid = 'pg_policy'::regclass AND d.objid IN (SELECT oid FROM pg_policy WHERE polrelid = ANY ($1::oid[])))
+ORDER BY 1`;
+
+async function functionsOf(client: pg.Client, relations: readonly Relation[]): Promise<string[]> {
+  // With its schema, wherever it lies.
+  await client.query('SET search_path = pg_catalog');
+  const { rows } = await client.query<{ name: string }>(FUNCTIONS, [relations.map(({ oid }) => oid)]);
+  return rows.map(({ name }) => name);
+}
+
+function distinct(names: readonly string[]): string {
+  return [...new Set(names)].join(', ');
+}
