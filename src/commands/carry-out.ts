@@ -22,6 +22,7 @@ import { startTraffic, type Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import { Schedule } from '../traffic/schedule.js';
+import { SilentThreads } from '../traffic/silent-threads.js';
 import type { Workers } from '../traffic/workers.js';
 import { BoundedStop } from './bounded-stop.js';
 import { exitOf } from './exit.js';
@@ -279,7 +280,9 @@ function observe(
   const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
   const trafficSeconds = () => traffic.elapsedMs() / 1000;
   const replication = () => probe?.read() ?? null;
-  const phase = () => missingLanes(traffic, plan.quotas.length, startMs) ?? phaseOf(stops, trafficSeconds(), config);
+  const silent = new SilentThreads(totals, workers, plan.quotas.length);
+  const phase = () =>
+    silent.find() ?? missingLanes(traffic, plan.quotas.length, startMs) ?? phaseOf(stops, trafficSeconds(), config);
   const endSeconds = schedule?.end ?? (config.traffic.duration ?? Number.POSITIVE_INFINITY) / 1000;
   const source = {
     totals,

@@ -155,7 +155,10 @@ export class LaneLoop {
 
   /** Runs the lane to its end. `isResumed`: it has been carried before, by a thread that has died. */
   async run(isResumed: boolean): Promise<LaneEnd> {
-    this.time.begin('laneMs', performance.now());
+    const startMs = performance.now();
+    this.time.begin('laneMs', startMs);
+    // What a dead thread had in flight: when it was due is not known here.
+    for (const transaction of this.lane.pending) transaction.scheduledMs = startMs;
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
       await this.reconnect(isResumed ? 'unknown' : null);
