@@ -13,7 +13,9 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
   let begun = 0;
   let sends = 0;
   for (;;) {
-    if (lane.operations >= applied && begun >= sent) break;
+    // A refusal that it knew of already has been dealt with, or will be at once.
+    const isKnown = lane.isWaiting && past.outcomeOf(lane.pending[0]!) !== null;
+    if (lane.operations >= applied && begun >= sent && !isKnown) break;
     if (past.end !== null && lane.begun >= past.end) lane.stop();
     const step = lane.next();
     if (step.kind === 'done') break;
