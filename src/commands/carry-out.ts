@@ -22,6 +22,7 @@ import { startTraffic, type Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import { Schedule } from '../traffic/schedule.js';
+import { SchemaWatch } from '../traffic/schema-watch.js';
 import { SilentThreads } from '../traffic/silent-threads.js';
 import type { Workers } from '../traffic/workers.js';
 import { BoundedStop } from './bounded-stop.js';
@@ -72,7 +73,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const cpuBefore = process.cpuUsage();
   const pacing = pacingOf(config);
   const schedule = pacing === null ? null : new Schedule(pacing.shape);
-  const notices = new Notices(prepared, progress, startMs);
+  const notices = new Notices(prepared, progress, startMs, () => schema.hurry());
   const traffic = startTraffic({
     plan,
     claims: prepared.claims,
@@ -91,6 +92,12 @@ export async function carryOut(job: Job): Promise<Done> {
     notice: notices.take,
   });
   const stop = new BoundedStop(traffic, { config, runId, say: (text) => progress.message('warn', text) });
+  const schema = new SchemaWatch({
+    tables: plan.relations.filter(({ targeted }) => targeted).map(({ label }) => label),
+    connect: () => connectCoordinator(config.connection, config, runId),
+    say: (text) => progress.message('warn', text),
+    allGone: () => stop.begin(),
+  });
   const blocks = new BlockWatch({
     plan,
     runId,
@@ -129,6 +136,7 @@ export async function carryOut(job: Job): Promise<Done> {
       thresholds: [],
       cpuSeconds: secondsOf(process.cpuUsage(cpuBefore)),
       isCutShort: true,
+      changes: { changed: [], gone: [] },
       rowsAtEnd: new Map(),
       replication: null,
     });
@@ -139,6 +147,7 @@ export async function carryOut(job: Job): Promise<Done> {
   probe?.start();
   const end = await traffic.ended;
   await blocks.stop();
+  const changes = await schema.end();
   stop.end();
   notices.outages.end();
   clearInterval(overdue);
@@ -163,7 +172,9 @@ export async function carryOut(job: Job): Promise<Done> {
       thresholds,
       signal: stops.signal,
       timeUp,
+      isGone: changes.gone.length > 0 && changes.gone.length === targetedIn(plan),
     }),
+    changes,
     thresholds,
     cpuSeconds: secondsOf(cpu),
     isCutShort: false,
@@ -187,7 +198,14 @@ interface ToSummary {
 type AtEnd = Pick<
   SummarySource,
   'elapsedSeconds' | 'exit' | 'thresholds' | 'cpuSeconds' | 'isCutShort' | 'rowsAtEnd' | 'replication'
->;
+> & {
+  /** Labels of tables that others have changed, and of those that are gone. */
+  readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
+};
+
+function targetedIn({ relations }: Plan): number {
+  return relations.filter(({ targeted }) => targeted).length;
+}
 
 function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, atEnd: AtEnd): Summary {
   const { config, prepared, indexBuilder } = job;
@@ -196,9 +214,13 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('it was ended by force');
   else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
+  const { changes, ...rest } = atEnd;
+  if (changes.changed.length > 0)
+    because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
   const seconds = Math.max(0, traffic.elapsedMs() / 1000);
   return summarise({
-    ...atEnd,
+    ...rest,
+    gone: new Set(changes.gone),
     version: VERSION,
     fakerVersion: FAKER_VERSION,
     startedAt,

@@ -27,13 +27,18 @@ export function exitOf(
     thresholds,
     signal,
     timeUp,
+    isGone,
   }: {
     maxErrorRatio: number;
     thresholds: readonly ThresholdResult[];
     signal: string | null;
     timeUp: string | null;
+    /** True where none of the tables is left. */
+    isGone: boolean;
   },
 ): { code: number; reason: string } {
+  if (isGone)
+    return { code: EXIT.endedEarly, reason: 'none of the tables is left: they were dropped while the run was on' };
   switch (end.kind) {
     case 'outage':
       return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
@@ -41,6 +46,11 @@ export function exitOf(
     case 'refused':
       return { code: EXIT.endedEarly, reason: end.message };
     case 'starved':
+      if (traffic.totals.scalar('quarantined') > 0)
+        return {
+          code: EXIT.endedEarly,
+          reason: `${end.lanes} lanes have nothing left to do: operations that were refused have been left out`,
+        };
       return {
         code: EXIT.endedEarly,
         reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,

@@ -13,8 +13,11 @@ export class Notices {
 
   readonly outages: Outages;
 
-  /** `startMs`: when the run began, as `performance.now()` tells it. */
-  constructor(prepared: Prepared, progress: Progress, startMs: number) {
+  private readonly setAside: () => void;
+
+  /** `startMs`: when the run began, as `performance.now()` tells it. `setAside` is told that some operation is left out. */
+  constructor(prepared: Prepared, progress: Progress, startMs: number, setAside: () => void) {
+    this.setAside = setAside;
     this.prepared = prepared;
     this.progress = progress;
     this.outages = new Outages(prepared.plan.quotas.length, startMs, (text) => progress.message('warn', text));
@@ -42,7 +45,10 @@ export class Notices {
       if (!this.examples.has(sqlstate)) this.examples.set(sqlstate, `${label}: ${text}`);
       return;
     }
-    if (kind === 'quarantine') this.quarantined.set(label, text);
+    if (kind === 'quarantine') {
+      this.quarantined.set(label, text);
+      this.setAside();
+    }
     this.showOnce(`${kind}/${label}/${text}`, label === '' ? text : `${label}: ${text}`);
   }
 

@@ -8,8 +8,8 @@ import type { Transaction } from '../lane/messages/transaction.js';
  * many outcomes it had before.
  */
 export type Exception =
-  /** Refused: SQLSTATE, and which member was. */
-  | readonly ['r', transaction: number, outcomes: number, sqlstate: string, member: number]
+  /** Refused: SQLSTATE, which member was, and whether a function said so. */
+  | readonly ['r', transaction: number, outcomes: number, sqlstate: string, member: number, isCalled: boolean]
   /** Carried out with other row counts than intended, or with texts that the server told. */
   | readonly ['t', transaction: number, outcomes: number, effects: readonly Effect[]]
   /** About to be committed: its id, and what it did. */
@@ -73,7 +73,8 @@ export class LaneLog {
 /** How an outcome differs from what the transaction means to do; null where it does not. */
 export function exceptionOf(transaction: Transaction, outcome: Outcome): Exception | null {
   const { number, outcomes, members, receipt } = transaction;
-  if (outcome.kind === 'refused') return ['r', number, outcomes, outcome.sqlstate, outcome.member];
+  if (outcome.kind === 'refused')
+    return ['r', number, outcomes, outcome.sqlstate, outcome.member, outcome.context !== null];
   // The server has told it already.
   if (receipt !== null && receipt.xid !== null) return null;
   for (const [index, { operation }] of members.entries()) {
@@ -103,8 +104,8 @@ export class LanePast {
     for (const exception of exceptions ?? []) {
       const [kind] = exception;
       if (kind === 'r') {
-        const [, number, outcomes, sqlstate, member] = exception;
-        this.outcomes.set(`${number}/${outcomes}`, { ...REFUSED, sqlstate, member });
+        const [, number, outcomes, sqlstate, member, isCalled] = exception;
+        this.outcomes.set(`${number}/${outcomes}`, { ...REFUSED, sqlstate, member, context: isCalled ? '' : null });
       } else if (kind === 't') {
         const [, number, outcomes, effects] = exception;
         this.outcomes.set(`${number}/${outcomes}`, { kind: 'committed', effects });
@@ -151,5 +152,4 @@ const REFUSED = {
   constraint: null,
   detail: null,
   table: null,
-  context: null,
 } as const;

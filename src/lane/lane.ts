@@ -347,8 +347,9 @@ export class Lane {
     this.count(operation, kind, outcome);
   }
 
-  private count(operation: Operation, kind: 'rejected' | 'failed', { sqlstate, message }: Refused): void {
-    const isLast = this.chooser.refused(operation);
+  private count(operation: Operation, kind: 'rejected' | 'failed', { sqlstate, message, context }: Refused): void {
+    // What a function says of itself may be another matter for the next row.
+    const isLast = this.chooser.refused(operation, context === null && GONE.includes(sqlstate));
     this.finish(operation, { kind, sqlstate, message });
     if (isLast) this.ledger.quarantined(operation.relation, operation.kind, sqlstate, message);
   }
@@ -360,6 +361,11 @@ export class Lane {
     const chosen = this.chooser.choose(number, this.surroundings);
     if (chosen !== null && chosen !== 'wait') return chosen;
     if (this.waitForRows()) return null;
+    if (this.chooser.isSpent) {
+      this.impossible = STARVED_AFTER;
+      this.generated--;
+      return null;
+    }
     // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
     this.impossible++;
     this.applied++;
@@ -405,6 +411,9 @@ const SKIPPED: Step = { kind: 'skipped' };
 
 /* How a statement ends that waits for its table in vain: a lock that was not free in time, called back meanwhile, no room on the disk. */
 const WAITED: readonly string[] = ['55P03', '57014', '53100'];
+
+/* The table, a column or a privilege is not there any more: others have changed the schema. */
+const GONE: readonly string[] = ['42P01', '42703', '42501', '3F000'];
 
 /** Our own mark for an operation that no table could take; SQLSTATE 02000 is "no data". */
 const NO_ROW = '02000';

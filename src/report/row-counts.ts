@@ -18,6 +18,8 @@ interface Source {
   readonly rowsAtEnd: ReadonlyMap<number, number | null>;
   /** True where operations in flight were left as they were. */
   readonly isCutShort: boolean;
+  /** Labels of tables that others have dropped. */
+  readonly gone: ReadonlySet<string>;
 }
 
 /** Relations in which triggers make or delete rows, as far as the rehearsal has seen. */
@@ -38,6 +40,7 @@ export function rowCountsOf(source: Source, relation: number): RowCounts {
   const start = rowsAtStart[relation] ?? null;
   const isUncertain =
     source.isCutShort ||
+    source.gone.has(plan.relations[relation]!.label) ||
     UNCERTAIN.some((scalar) => totals.scalar(scalar) > 0) ||
     mayHaveVanished(plan, totals, relation);
   const entries = plan.triggered.filter((entry) => entry.relation === relation);

@@ -31,6 +31,8 @@ export interface SummarySource {
   /** SQLSTATE → one message. */
   readonly examples: ReadonlyMap<string, string>;
   readonly outages: readonly Outage[];
+  /** Labels of tables that others have dropped. */
+  readonly gone: ReadonlySet<string>;
   /** Label of a table → why an operation on it was set aside. */
   readonly quarantined: ReadonlyMap<string, string>;
   readonly cpuSeconds: number;

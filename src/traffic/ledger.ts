@@ -116,7 +116,7 @@ export class CountingLedger implements Ledger {
       kind: 'quarantine',
       sqlstate,
       relation,
-      text: `${kind.toUpperCase()} set aside in lane ${this.lane} after repeated refusals (${sqlstate}: ${message})`,
+      text: `${kind.toUpperCase()} is left out from here on, since it is refused (${sqlstate}: ${message})`,
     });
   }
 

@@ -130,9 +130,13 @@ export class Chooser {
     return true;
   }
 
-  /** Returns true where the operation's kind is set aside on its table from now on. */
-  refused({ relation, kind }: Operation): boolean {
-    const isLast = ++this.refusals[relation]![kind] === this.compiled.plan.quarantineAfter;
+  /** Returns true where the operation's kind is set aside on its table from now on; `isFinal`: another try would not help. */
+  refused({ relation, kind }: Operation, isFinal: boolean): boolean {
+    const { quarantineAfter } = this.compiled.plan;
+    const refusals = this.refusals[relation]!;
+    const before = refusals[kind];
+    refusals[kind] = isFinal ? Math.max(before + 1, quarantineAfter) : before + 1;
+    const isLast = before < quarantineAfter && refusals[kind] >= quarantineAfter;
     const weariness = this.refusals[relation]![kind] - WEARY_AFTER;
     if (weariness >= 0) this.passing[relation]![kind] = Math.min(MOST_PASSED_OVER, 1 << Math.min(weariness, 10));
     if (isLast && kind === 'insert') this.rows.close(relation);
@@ -327,6 +331,11 @@ export class Chooser {
 
   private isChosen(relation: number, kind: OperationKind): boolean {
     return this.chosen.has(relation * 3 + OPERATION_KINDS.indexOf(kind));
+  }
+
+  /** True where everything that the lane could do has been set aside. */
+  get isSpent(): boolean {
+    return this.mix.all.every(({ relation, operation }) => this.isSetAside(relation, operation));
   }
 
   private isSetAside(relation: number, kind: OperationKind): boolean {
