@@ -10,7 +10,7 @@ import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import type { Plan } from './plan.js';
 
-export type Privilege = 'select' | 'insert' | 'update' | 'delete';
+type Privilege = 'select' | 'insert' | 'update' | 'delete';
 
 /** The relations of a plan by what is done with them. */
 export interface Roles {
