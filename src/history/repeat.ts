@@ -13,8 +13,9 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
   let begun = 0;
   let sends = 0;
   for (;;) {
-    // A refusal that it knew of already has been dealt with, or will be at once.
-    const isKnown = lane.isWaiting && past.outcomeOf(lane.pending[0]!) !== null;
+    // What is known of the oldest one may have been dealt with already.
+    const [oldest] = lane.pending;
+    const isKnown = oldest !== undefined && past.outcomeOf(oldest) !== null;
     if (lane.operations >= applied && begun >= sent && !isKnown) break;
     if (past.end !== null && lane.begun >= past.end) lane.stop();
     const step = lane.next();
@@ -26,12 +27,13 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
       // They went out in this order; what is sent again goes out after its successors.
       transaction.sentMs = ++sends - LONG_AGO;
     } else {
-      const oldest = lane.pending[0]!;
-      const known = past.outcomeOf(oldest);
+      // It may have been settled before, and applied now.
+      const next = lane.pending[0]!;
+      const known = past.outcomeOf(next);
       if (known === null && lane.operations >= applied) break;
-      const receipt = past.receiptOf(oldest);
-      const committed = receipt === null ? oldest.intended() : { kind: 'committed' as const, effects: receipt.effects };
-      lane.settle(oldest, known ?? committed);
+      const receipt = past.receiptOf(next);
+      const committed = receipt === null ? next.intended() : { kind: 'committed' as const, effects: receipt.effects };
+      lane.settle(next, known ?? committed);
     }
   }
   for (const transaction of lane.pending) transaction.receipt = past.receiptOf(transaction);

@@ -136,11 +136,6 @@ export class Lane {
     return this.generated;
   }
 
-  /** True where the oldest transaction in flight must be final before anything else is done. */
-  get isWaiting(): boolean {
-    return this.inFlight.length >= this.depth || ((this.ending || this.blocked) && this.inFlight.length > 0);
-  }
-
   /** No further operations are generated; those in flight are still settled. */
   stop(): void {
     this.stopped = true;
@@ -180,7 +175,7 @@ export class Lane {
     for (;;) {
       const { ending } = this;
       if (this.inFlight.length < this.depth && this.grouping.isFull(ending)) return this.begin(this.grouping.close());
-      if (this.isWaiting) {
+      if (this.inFlight.length >= this.depth || ((ending || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;
         this.blocked = false;

@@ -106,7 +106,7 @@ describe('counts', () => {
     ['whose keys the server makes', KEYS_OF_THE_SERVER, 'identity_values: database'],
     ['in blocks', undefined, 'transaction: { statements: 4, savepoint_ratio: 0.4, rollback_ratio: 0.1 }'],
   ])('are the same, and so are the rows, when worker threads die: rows %s', async (_, tables, settings) => {
-    const generator = `num_iterations: 12000\n${settings}`;
+    const generator = `num_iterations: 9000\n${settings}`;
     const found: unknown[] = [];
     for (const deaths of [0, 4]) {
       const { prepared, traffic } = await start(generator, startWorkers(2, 'traffic'), tables);
@@ -118,7 +118,7 @@ describe('counts', () => {
       while (died < deaths && !isOver) {
         await new Promise((resolve) => setTimeout(resolve, 5));
         // Until the one before is replaced.
-        if (traffic.totals.operations() < (died + 1) * 1500 || traffic.threads.length < 2) continue;
+        if (traffic.totals.operations() < (died + 1) * 1200 || traffic.threads.length < 2) continue;
         await traffic.threads[died % 2]!.terminate();
         died++;
       }
