@@ -15,7 +15,7 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
   for (;;) {
     // What is known of the oldest one may have been dealt with already.
     const [oldest] = lane.pending;
-    const isKnown = oldest !== undefined && past.outcomeOf(oldest) !== null;
+    const isKnown = oldest !== undefined && (oldest.outcome ?? past.outcomeOf(oldest)) !== null;
     if (lane.operations >= applied && begun >= sent && !isKnown) break;
     if (past.end !== null && lane.begun >= past.end) lane.stop();
     const step = lane.next();
