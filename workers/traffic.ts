@@ -25,8 +25,8 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const blocked = new BlockedTables(task.plan.relations.length, task.blocked);
   const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length, task.workers);
   const loops = task.lanes.map((number) => {
-    const file = logFileOf(task.logFolder, number);
-    const past = task.isResumed ? LanePast.read(file) : null;
+    const file = task.logFolder === null ? null : logFileOf(task.logFolder, number);
+    const past = task.isResumed && file !== null ? LanePast.read(file) : null;
     const log = new LaneLog(file);
     const barrier = new LaneBarrier(blocked, log);
     const counting = new CountingLedger(counters, number, notice);

@@ -147,7 +147,7 @@ export async function carryOut(job: Job): Promise<Done> {
   probe?.start();
   const end = await traffic.ended;
   await blocks.stop();
-  const changes = await schema.end();
+  const changes = await schema.end(end.kind !== 'outage');
   stop.end();
   notices.outages.end();
   clearInterval(overdue);

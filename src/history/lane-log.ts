@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import type { Operation } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
@@ -17,9 +17,7 @@ export type Exception =
   /** An operation that was skipped; −1 outcomes: before it was sent. */
   | readonly ['s', operation: number, outcomes: number]
   /** No operation was begun any more when so many had been. */
-  | readonly ['e', begun: number]
-  /** From here on nothing is written down any more. */
-  | readonly ['x'];
+  | readonly ['e', begun: number];
 
 /* A lane whose every operation is an exception, since the server makes all its keys, fills this in an hour or more. */
 const MOST_BYTES = 64 << 20;
@@ -29,44 +27,56 @@ const MOST_BYTES = 64 << 20;
  * lane is told, so that the file is never behind it.
  */
 export class LaneLog {
-  private readonly descriptor: number;
+  /** Null where no file can be written. */
+  private readonly descriptor: number | null;
+  private readonly file: string | null;
   private lines: string[] = [];
   private bytes = 0;
   private isOver = false;
 
-  /** @throws Error where the file cannot be made. */
-  constructor(file: string) {
-    this.descriptor = openSync(file, 'a');
+  /** `file`: null where there is no place for one; then nothing is written down. */
+  constructor(file: string | null) {
+    this.file = file;
+    this.descriptor = file === null ? null : opened(file);
   }
 
   add(exception: Exception): void {
-    if (!this.isOver) this.lines.push(JSON.stringify(exception));
+    if (!this.isOver && this.descriptor !== null) this.lines.push(JSON.stringify(exception));
   }
 
   /** Writes down what was added. */
   flush(): void {
-    if (this.lines.length === 0) return;
+    const { descriptor } = this;
+    if (this.lines.length === 0 || descriptor === null) return;
     const text = `${this.lines.join('\n')}\n`;
     this.lines = [];
     this.bytes += text.length;
     try {
       if (this.bytes > MOST_BYTES) this.giveUp();
-      else writeSync(this.descriptor, text);
+      else writeSync(descriptor, text);
     } catch {
       this.giveUp();
     }
   }
 
   close(): void {
-    closeSync(this.descriptor);
+    if (this.descriptor !== null) closeSync(this.descriptor);
   }
 
-  /* The disk is full, or the log too large: a part of it is of no use. */
+  /* The disk is full, or the log too large: a part of it is of no use, and one that is not there is not taken for an empty one. */
   private giveUp(): void {
     this.isOver = true;
-    ftruncateSync(this.descriptor, 0);
-    // Over what was truncated: there is room for this.
-    writeSync(this.descriptor, '["x"]\n');
+    this.lines = [];
+    if (this.file !== null) rmSync(this.file, { force: true });
+  }
+}
+
+/* Where it cannot be made it is not there, as one that was given up. */
+function opened(file: string): number | null {
+  try {
+    return openSync(file, 'a');
+  } catch {
+    return null;
   }
 }
 
@@ -113,8 +123,7 @@ export class LanePast {
         const [, number, outcomes, xid, effects] = exception;
         this.receipts.set(`${number}/${outcomes}`, { xid, effects });
       } else if (kind === 's') this.skipped.add(`${exception[1]}/${exception[2]}`);
-      else if (kind === 'e') end = exception[1];
-      else this.isWhole = false;
+      else end = exception[1];
     }
     this.end = end;
   }

@@ -2,10 +2,13 @@ import type pg from 'pg';
 import type { Plan } from '../plan/plan.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { CounterTotals } from './counters.js';
+import { destroy } from './session.js';
 
 /* How often lanes are looked at, and how often while some of them wait behind a lock: each statement costs its lane so long. */
 const LOOK_MS = 500;
 const WAITING_MS = 150;
+/* At the end of the run a look that is under way has so long. */
+const STOP_MS = 2000;
 /* A table without room is tried again so often; it has room when nothing was refused for longer. */
 const RETRY_MS = 1000;
 const ROOM_AFTER_MS = 3000;
@@ -59,6 +62,7 @@ export class BlockWatch {
   private readonly names: string;
   private client: pg.Client | null = null;
   private timer: NodeJS.Timeout;
+  private looking: Promise<void> = Promise.resolve();
   private isOver = false;
   /** Tables that are locked, by oid; since when they are, and how they are called. */
   private readonly locked = new Map<string, { readonly sinceMs: number; readonly label: string }>();
@@ -75,7 +79,10 @@ export class BlockWatch {
   async stop(): Promise<void> {
     this.isOver = true;
     clearTimeout(this.timer);
-    await this.client?.end().catch(() => undefined);
+    // A network that is silent is not waited for.
+    const patience = new Promise((resolve) => setTimeout(resolve, STOP_MS).unref());
+    await Promise.race([this.looking, patience]);
+    this.forget();
   }
 
   private later(ms: number): NodeJS.Timeout {
@@ -83,14 +90,17 @@ export class BlockWatch {
       this.look()
         .catch(() => this.forget())
         .finally(() => {
-          if (!this.isOver) this.timer = this.later(this.options.blocked.isWaiting ? WAITING_MS : LOOK_MS);
+          if (this.isOver) this.forget();
+          else this.timer = this.later(this.options.blocked.isWaiting ? WAITING_MS : LOOK_MS);
         });
-    return setTimeout(() => void look(), ms).unref();
+    return setTimeout(() => {
+      this.looking = look();
+    }, ms).unref();
   }
 
   /* In an outage, or where no connection is free, it is tried again at the next look. */
   private forget(): void {
-    this.client?.end().catch(() => undefined);
+    if (this.client !== null) destroy(this.client);
     this.client = null;
   }
 

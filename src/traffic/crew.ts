@@ -32,7 +32,11 @@ export class Crew {
   readonly totals: CounterTotals;
   private readonly options: TrafficOptions;
   private readonly shared: Shared;
-  private readonly logFolder: string;
+  /** Null where no folder can be made: then a thread that dies is not replaced. */
+  private readonly logFolder: string | null;
+  private readonly removeLogs = () => {
+    if (this.logFolder !== null) rmSync(this.logFolder, { recursive: true, force: true });
+  };
   /** When threads have died. */
   private readonly deaths: number[] = [];
   private isForced = false;
@@ -42,7 +46,8 @@ export class Crew {
     this.options = options;
     this.shared = shared;
     this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length, workers.count);
-    this.logFolder = mkdtempSync(path.join(tmpdir(), `eventgen-${options.runId}-`));
+    this.logFolder = temporaryFolder(`eventgen-${options.runId}-`);
+    process.once('exit', this.removeLogs);
   }
 
   /** Carries all lanes to their end. */
@@ -52,7 +57,8 @@ export class Crew {
       return (await Promise.all(Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker)))).flat();
     } finally {
       await workers.end();
-      rmSync(this.logFolder, { recursive: true, force: true });
+      process.removeListener('exit', this.removeLogs);
+      this.removeLogs();
     }
   }
 
@@ -120,30 +126,40 @@ export class Crew {
 
   /** True where another thread can go on where this one was. */
   private mayReplace({ lanes, plan }: WorkerTask, error: unknown): boolean {
-    if (this.isForced || error instanceof CannotStart || plan.rowSelection !== 'owned') return false;
+    const { logFolder } = this;
+    if (logFolder === null || this.isForced || error instanceof CannotStart || plan.rowSelection !== 'owned')
+      return false;
     const nowMs = performance.now();
     this.deaths.push(nowMs);
     if (this.deaths.filter((atMs) => nowMs - atMs < WITHIN_MS).length > MOST_DEATHS) return false;
-    return lanes.every((lane) => LanePast.read(logFileOf(this.logFolder, lane)).isWhole);
+    return lanes.every((lane) => LanePast.read(logFileOf(logFolder, lane)).isWhole);
   }
 
-  private prepareNext({ worker, plan, lanes }: WorkerTask, message: string): void {
-    const { control, counters } = this.shared;
+  private prepareNext(task: WorkerTask, message: string): void {
+    const { worker } = task;
+    const { control } = this.shared;
     this.options.notice({
       kind: 'server',
       text: `worker thread ${worker} ended (${message}); another one goes on where it was`,
     });
     // What it can no longer do itself.
-    const block = new CounterBlock(counters, plan.relations.length, plan.quotas.length, worker);
-    for (const lane of lanes) block.takeBack(lane);
+    const block = this.mend(task);
     for (let lane = this.totals.scalarOf(worker, 'lanesAnswered'); lane > 0; lane--) control.down();
     for (const scalar of ['lanesAnswered', 'lanesConnected', 'lanesEnded', 'lanesStalled'] as const)
       block.set(scalar, 0);
   }
 
+  /** Takes back what the lanes of a dead thread were just counting. */
+  private mend({ plan, lanes, worker }: WorkerTask): CounterBlock {
+    const block = new CounterBlock(this.shared.counters, plan.relations.length, plan.quotas.length, worker);
+    for (const lane of lanes) block.takeBack(lane);
+    return block;
+  }
+
   /** The others finish what they have in flight. */
   private async giveUp(task: WorkerTask, message: string): Promise<CrewEnd> {
     this.shared.control.stop();
+    this.mend(task);
     await settleLostLanes(this.options, task, this.shared.counters).catch((failure: Error) =>
       this.options.notice({
         kind: 'server',
@@ -151,5 +167,13 @@ export class Crew {
       }),
     );
     return { kind: 'crashed', message: `worker ${task.worker} ended: ${message}` };
+  }
+}
+
+function temporaryFolder(prefix: string): string | null {
+  try {
+    return mkdtempSync(path.join(tmpdir(), prefix));
+  } catch {
+    return null;
   }
 }

@@ -22,8 +22,8 @@ export interface WorkerTask {
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
-  /** Where the logs of the lanes lie. */
-  readonly logFolder: string;
+  /** Where the logs of the lanes lie; null where there is no place for them. */
+  readonly logFolder: string | null;
   /** True where another thread has carried the lanes before, and died. */
   readonly isResumed: boolean;
   readonly notices: MessagePort;

@@ -2,6 +2,8 @@ import type pg from 'pg';
 
 /* A changed key or a new column raises no error by itself: it is looked for. */
 const INTERVAL_MS = 10_000;
+/* At the end of the run a look has so long. */
+const LAST_LOOK_MS = 5000;
 const MOST_NAMED = 6;
 
 /** By relation: what it consists of, in words; null: there is no such table. */
@@ -48,12 +50,14 @@ export class SchemaWatch {
     this.looking = this.look();
   }
 
-  /** Takes a last look. Returns the tables that were changed, and those of them that are gone. */
-  async end(): Promise<{ readonly changed: readonly string[]; readonly gone: readonly string[] }> {
+  /** Takes a last look, where the server can be reached. Returns the tables that were changed, and those of them that are gone. */
+  async end(isReachable: boolean): Promise<{ readonly changed: readonly string[]; readonly gone: readonly string[] }> {
     this.isOver = true;
     clearTimeout(this.timer);
-    await this.looking;
-    await this.look();
+    if (isReachable) {
+      const last = this.looking.then(() => this.look());
+      await Promise.race([last, new Promise((resolve) => setTimeout(resolve, LAST_LOOK_MS).unref())]);
+    }
     const gone = [...this.changed].filter((label) => this.shape?.get(label) === null);
     return { changed: [...this.changed], gone };
   }

@@ -55,6 +55,12 @@ export function wasReadOnly(client: pg.Client): boolean {
   return BACKENDS.get(client)?.isReadOnly ?? false;
 }
 
+/** Ends a session at once, whatever it waits for. */
+export function destroy(client: pg.Client): void {
+  client.end().catch(() => undefined);
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
 /* As it was told at the start: by the server, or by a pooler, whose number is its own. */
 function ownNumber(client: pg.Client): number {
   return (client as unknown as { processID: number }).processID;
