@@ -1,6 +1,7 @@
 import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import type { ReplicationProbe } from '../lag/probe.js';
+import { GONE } from '../lane/lane.js';
 import type { Endpoint } from '../metrics/endpoint.js';
 import { Registries } from '../metrics/registry.js';
 import { FAKER_VERSION, VERSION } from '../package.js';
@@ -146,9 +147,8 @@ export async function carryOut(job: Job): Promise<Done> {
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;
-  await blocks.stop();
-  const changes = await schema.end(end.kind !== 'outage');
   stop.end();
+  clearTimeout(timer);
   notices.outages.end();
   clearInterval(overdue);
   const elapsedSeconds = (performance.now() - startMs) / 1000;
@@ -159,7 +159,8 @@ export async function carryOut(job: Job): Promise<Done> {
   if (schedule !== null && (observed.total < 0 || traffic.totals.operations() < observed.total))
     timeUp =
       pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
-  clearTimeout(timer);
+  await blocks.stop();
+  const changes = await schema.end(end.kind !== 'outage');
   if (probe !== null) progress.step('waiting for the last heartbeats');
   // The last heartbeats arrive, a drop of an index waits for others' transactions: that is no time of the traffic's.
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
@@ -256,6 +257,10 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
     );
   const vanished = totals.total('vanished');
   if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  const unknown = totals.scalar('inDoubtUnknown');
+  if (unknown > 0) because.push(`what became of ${unknown} operations could not be found out`);
+  if (totals.errors().some(({ sqlstate }) => GONE.includes(sqlstate)))
+    because.push('a table, a column or a privilege was missing in the middle of the run');
   const skipped = totals.total('skipped');
   if (skipped > 0)
     because.push(`${skipped} operations were skipped, since others kept their tables from being written to`);

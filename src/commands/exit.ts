@@ -1,4 +1,4 @@
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
 import { Unreachable } from '../prepare/connect.js';
 import type { ThresholdResult } from '../report/thresholds.js';
@@ -10,7 +10,7 @@ export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold
 /** The summary of what ended before its first write. */
 export function refusedSummary(exit: { readonly code: number; readonly reason: string }, more: object = {}): string {
   const summary = { schema_version: 1, version: VERSION, tables: {}, errors: {}, ...more, exit };
-  return withoutSecrets(`${JSON.stringify(summary, null, 2)}\n`);
+  return `${publicJson(summary, 2)}\n`;
 }
 
 /** The exit code of what ended a run before its first write. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { labelOf } from '../catalog/model.js';
 import { loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import { columnInWords } from '../plan/recipe-words.js';
@@ -71,9 +71,7 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
       });
       progress.stop();
       const report = reportOf(examined, wantedOperations(config));
-      process.stdout.write(
-        options.json ? withoutSecrets(`${JSON.stringify(report, null, 2)}\n`) : shown(reportText(report)),
-      );
+      process.stdout.write(options.json ? `${publicJson(report, 2)}\n` : shown(reportText(report)));
       return report.covered ? EXIT.finished : EXIT.threshold;
     } finally {
       await client.end();

@@ -6,7 +6,7 @@ import type { LoadEnd } from '../bulk/load-session.js';
 import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
@@ -129,9 +129,8 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       signal: stops.signal,
       journal: journal.file,
     });
-    if (options.summaryFile !== undefined)
-      writeOutput(options.summaryFile, withoutSecrets(`${JSON.stringify(summary, null, 2)}\n`));
-    process.stdout.write(options.json ? withoutSecrets(`${JSON.stringify(summary)}\n`) : shown(loadText(summary)));
+    if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
+    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
     return summary.exit.code;
   } catch (error) {
     const isStopped = error instanceof Stopped;
@@ -246,7 +245,12 @@ async function goOn(
   const { plan, claims } = decodePlan(header.stored, journal.file);
   // Of the last load's lanes some may still be at work when it was ended by force.
   const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
-  await endBackends(client, names, END_TIMEOUT_MS);
+  await endBackends(client, names, END_TIMEOUT_MS).catch((error: Error) => {
+    throw SetupError.of(
+      journal.file,
+      `sessions of the interrupted load are still at work (${error.message}); try again`,
+    );
+  });
   const past = await committedOf(client, entries);
   await checkRows(client, plan, header, past, journal.file);
   progress.message('info', `going on with the load that ${journal.file} tells of: ${past.length} batches are done`);

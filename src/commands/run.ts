@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { labelOf } from '../catalog/model.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
 import type { Coverage } from '../page/data.js';
 import { LivePage } from '../page/live.js';
@@ -202,7 +202,7 @@ class Session {
     stops.beforeForced(() => progress.stop());
     await settle(config, prepared, runId, progress);
     this.tell(summary);
-    process.stdout.write(options.json ? withoutSecrets(`${JSON.stringify(summary)}\n`) : shown(summaryText(summary)));
+    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(summaryText(summary)));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
   }
@@ -212,7 +212,7 @@ class Session {
     const { summaryFile } = this.options;
     if (summaryFile === undefined) return;
     this.isTold = true;
-    const text = withoutSecrets(`${JSON.stringify(summary, null, 2)}\n`);
+    const text = `${publicJson(summary, 2)}\n`;
     try {
       writeOutput(summaryFile, text);
     } catch (error) {

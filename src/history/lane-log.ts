@@ -53,7 +53,8 @@ export class LaneLog {
     this.bytes += text.length;
     try {
       if (this.bytes > MOST_BYTES) this.giveUp();
-      else writeSync(descriptor, text);
+      // A disk that is nearly full takes a part.
+      else if (writeSync(descriptor, text) < Buffer.byteLength(text)) this.giveUp();
     } catch {
       this.giveUp();
     }
@@ -137,7 +138,11 @@ export class LanePast {
       return new LanePast(null);
     }
     const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return new LanePast(lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception));
+    try {
+      return new LanePast(lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception));
+    } catch {
+      return new LanePast(null);
+    }
   }
 
   /** The transaction's next outcome, where it was an exception. */

@@ -36,7 +36,11 @@ export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: nu
       lane.settle(next, known ?? committed);
     }
   }
-  for (const transaction of lane.pending) transaction.receipt = past.receiptOf(transaction);
+  for (const transaction of lane.pending) {
+    const known = past.outcomeOf(transaction);
+    if (known === null) transaction.receipt = past.receiptOf(transaction);
+    else if (transaction.outcome === null) lane.settle(transaction, known);
+  }
   return begun;
 }
 

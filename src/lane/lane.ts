@@ -408,7 +408,7 @@ const SKIPPED: Step = { kind: 'skipped' };
 const WAITED: readonly string[] = ['55P03', '57014', '53100'];
 
 /* The table, a column or a privilege is not there any more: others have changed the schema. */
-const GONE: readonly string[] = ['42P01', '42703', '42501', '3F000'];
+export const GONE: readonly string[] = ['42P01', '42703', '42501', '3F000'];
 
 /** Our own mark for an operation that no table could take; SQLSTATE 02000 is "no data". */
 const NO_ROW = '02000';

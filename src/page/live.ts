@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import type { Endpoint } from '../metrics/endpoint.js';
 import type { Point } from '../report/series.js';
 import type { PageData, RunFacts, Status, Update } from './data.js';
@@ -31,7 +31,7 @@ export class LivePage {
     });
     endpoint.on('/state', (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-      response.end(withoutSecrets(JSON.stringify(this.data())));
+      response.end(publicJson(this.data()));
     });
     endpoint.on('/events', (request, response) => this.admit(request, response));
   }
@@ -94,5 +94,5 @@ export class LivePage {
 }
 
 function event(update: Update): string {
-  return `data: ${withoutSecrets(JSON.stringify(update))}\n\n`;
+  return `data: ${publicJson(update)}\n\n`;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import { packageFile } from '../package.js';
 import type { PageData } from './data.js';
 
@@ -13,6 +13,6 @@ export function pageHtml(data: PageData | null): string {
   const html = readFileSync(FILE, 'utf8');
   if (data === null) return html;
   // A text of the data could end the script that holds it.
-  const json = withoutSecrets(JSON.stringify(data)).replaceAll('<', '\\u003c');
+  const json = publicJson(data).replaceAll('<', '\\u003c');
   return html.replace(DATA, () => DATA.replace('></', () => `>${json}</`));
 }

@@ -1,4 +1,4 @@
-import { withoutSecrets } from '../config/secrets.js';
+import { publicJson } from '../config/secrets.js';
 import type { Meter } from './meter.js';
 import { shown } from './shown.js';
 import { fittingLine, plainLine, type Reading } from './status-line.js';
@@ -48,7 +48,7 @@ export class Progress {
     this.clear();
     if (this.json) {
       const line = { time: new Date().toISOString(), level, message: text };
-      this.output.write(withoutSecrets(`${JSON.stringify(line)}\n`));
+      this.output.write(`${publicJson(line)}\n`);
     } else this.output.write(`${this.mark(level)}${shown(text)}\n`);
     if (live !== '') this.rewrite(live);
   }

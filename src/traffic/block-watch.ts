@@ -107,6 +107,8 @@ export class BlockWatch {
   private async look(): Promise<void> {
     this.lookForRoom();
     const { blocked, totals } = this.options;
+    // One that was noted while the others were opened.
+    if (this.locked.size === 0) for (const relation of blocked.by('lock')) blocked.open(relation);
     if (totals.scalar('lanesStalled') === 0 && this.locked.size === 0) return;
     this.client ??= await this.options.connect();
     const { rows } = await this.client.query<Waiter>(WAITERS, [this.names]);

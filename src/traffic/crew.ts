@@ -127,7 +127,13 @@ export class Crew {
   /** True where another thread can go on where this one was. */
   private mayReplace({ lanes, plan }: WorkerTask, error: unknown): boolean {
     const { logFolder } = this;
-    if (logFolder === null || this.isForced || error instanceof CannotStart || plan.rowSelection !== 'owned')
+    if (
+      logFolder === null ||
+      this.isForced ||
+      this.shared.control.isCut ||
+      error instanceof CannotStart ||
+      plan.rowSelection !== 'owned'
+    )
       return false;
     const nowMs = performance.now();
     this.deaths.push(nowMs);
@@ -136,24 +142,9 @@ export class Crew {
   }
 
   private prepareNext(task: WorkerTask, message: string): void {
-    const { worker } = task;
-    const { control } = this.shared;
-    this.options.notice({
-      kind: 'server',
-      text: `worker thread ${worker} ended (${message}); another one goes on where it was`,
-    });
-    // What it can no longer do itself.
-    const block = this.mend(task);
-    for (let lane = this.totals.scalarOf(worker, 'lanesAnswered'); lane > 0; lane--) control.down();
-    for (const scalar of ['lanesAnswered', 'lanesConnected', 'lanesEnded', 'lanesStalled'] as const)
-      block.set(scalar, 0);
-  }
-
-  /** Takes back what the lanes of a dead thread were just counting. */
-  private mend({ plan, lanes, worker }: WorkerTask): CounterBlock {
-    const block = new CounterBlock(this.shared.counters, plan.relations.length, plan.quotas.length, worker);
-    for (const lane of lanes) block.takeBack(lane);
-    return block;
+    const text = `worker thread ${task.worker} ended (${message}); another one goes on where it was`;
+    this.options.notice({ kind: 'server', text });
+    this.mend(task).set('lanesEnded', 0);
   }
 
   /** The others finish what they have in flight. */
@@ -167,6 +158,20 @@ export class Crew {
       }),
     );
     return { kind: 'crashed', message: `worker ${task.worker} ended: ${message}` };
+  }
+
+  /** Does what a dead thread can no longer do: its lanes are not connected, and what they were just counting is taken back. */
+  private mend({ plan, lanes, worker }: WorkerTask): CounterBlock {
+    const { control, counters } = this.shared;
+    const block = new CounterBlock(counters, plan.relations.length, plan.quotas.length, worker);
+    for (let lane = this.totals.scalarOf(worker, 'lanesAnswered'); lane > 0; lane--) control.down();
+    for (const scalar of ['lanesAnswered', 'lanesConnected', 'lanesStalled'] as const) block.set(scalar, 0);
+    for (const lane of lanes) {
+      block.takeBack(lane);
+      // An outage of theirs ends with the thread.
+      this.options.notice({ kind: 'connected', lane });
+    }
+    return block;
   }
 }
 

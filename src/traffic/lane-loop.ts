@@ -162,7 +162,10 @@ export class LaneLoop {
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
       await this.reconnect(isResumed ? 'unknown' : null);
-      return await this.ended;
+      const end = await this.ended;
+      // It waits for no connection any more.
+      if (this.isLost && end.kind !== 'outage') this.notice({ kind: 'connected', lane: this.lane.number });
+      return end;
     } finally {
       clearInterval(watchdog);
       const endMs = performance.now();

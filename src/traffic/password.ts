@@ -32,10 +32,18 @@ async function printedBy(command: readonly string[], settings: ConnectionSetting
   const password = ask(command, settings).catch((error: unknown) => {
     PRINTED.delete(key);
     if (before === undefined) throw error;
+    PRINTED.set(key, { password: before.password, atMs: performance.now() });
     return before.password;
   });
   PRINTED.set(key, { password, atMs: performance.now() });
   return await password;
+}
+
+/** The server has refused what a command printed: it is asked again. False where there is no command. */
+export function forgetPassword({ passwordCommand }: ConnectionSettings): boolean {
+  if (passwordCommand === undefined) return false;
+  PRINTED.delete(passwordCommand.join('\0'));
+  return true;
 }
 
 async function ask(

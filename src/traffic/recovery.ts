@@ -34,13 +34,18 @@ export async function endBackend(
   }
 }
 
-/** Ends all backends of ours with these names, and waits until they have left, at most so long. */
+/**
+ * Ends all backends of ours with these names, and waits until they have left.
+ * @throws Error where they have not within so long.
+ */
 export async function endBackends(client: pg.Client, names: readonly string[], timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   const text = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)';
   for (;;) {
     const { rowCount } = await client.query(text, [names]);
-    if ((rowCount ?? 0) === 0 || performance.now() > deadline) return;
+    if ((rowCount ?? 0) === 0) return;
+    if (performance.now() > deadline)
+      throw new Error(`backends of ${names.join(', ')} did not end within ${timeoutMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -14,7 +14,9 @@ const PARTS = `
 WITH target AS (SELECT name, to_regclass(name) AS oid FROM unnest($1::text[]) AS given (name))
 SELECT target.name, target.oid IS NULL AS gone, part.words
 FROM target LEFT JOIN LATERAL (
-  SELECT format('column %s (%s%s)', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ', not null' ELSE '' END) AS words
+  SELECT format('table with oid %s', target.oid::oid) AS words WHERE target.oid IS NOT NULL
+  UNION ALL
+  SELECT format('column %s (%s%s)', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ', not null' ELSE '' END)
     FROM pg_attribute AS a WHERE a.attrelid = target.oid AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL
   SELECT format('constraint %s', c.conname) FROM pg_constraint AS c WHERE c.conrelid = target.oid AND c.contype <> 'n'

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { type ConnectionSettings, isLoopback, placesIn, type TargetSessionAttrs } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
-import { passwordOf } from './password.js';
+import { forgetPassword, passwordOf } from './password.js';
 import { type Backend, backendOf, checkOwnServer } from './pooler.js';
 
 /** How our sessions behave, beside where they connect to. */
@@ -161,8 +161,18 @@ async function checkPooler(
   await check;
 }
 
-/** Opens a session, without encryption where `prefer` finds that the server has none, or takes such sessions only. */
+/** Opens a session; where a password that a command has printed is refused, with one that it prints now. */
 async function open(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
+  try {
+    return await openPreferring(settings, options);
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || error.code !== '28P01' || !forgetPassword(settings)) throw error;
+    return await openPreferring(settings, options);
+  }
+}
+
+/** Without encryption where `prefer` finds that the server has none, or takes such sessions only. */
+async function openPreferring(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
   if (settings.ssl !== 'prefer') return await openAs(settings, options, sslOptions(settings));
   try {
     return await openAs(settings, options, sslOptions({ ...settings, ssl: 'require' }));

@@ -36,32 +36,43 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
   });
   pool.on('error', () => undefined);
+  const seen = new WeakSet<Worker>();
+  const starting: Promise<void>[] = [];
+  let fail: (error: Error) => void = () => undefined;
   // A thread that ends with a task rejects that; for one that cannot load its code tasks would wait.
   const failed = new Promise<never>((_, reject) => {
-    for (const thread of pool.threads) {
-      const fail = ({ message }: Error) => reject(new CannotStart(message));
-      thread.once('error', fail).once('message', () => thread.off('error', fail));
-    }
+    fail = reject;
   });
   failed.catch(() => undefined);
-  const loaded = Promise.all(
-    pool.threads.map(
-      (thread) =>
+  // Also those that take the place of others.
+  const watchNew = () => {
+    for (const thread of pool.threads) {
+      if (seen.has(thread)) continue;
+      seen.add(thread);
+      const failing = ({ message }: Error) => fail(new CannotStart(message));
+      thread.once('error', failing).once('message', () => thread.off('error', failing));
+      starting.push(
         new Promise<void>((resolve) => {
           thread.once('message', () => resolve());
           thread.once('exit', () => resolve());
         }),
-    ),
-  );
+      );
+    }
+  };
+  watchNew();
   return {
     count,
     get threads() {
       return pool.threads;
     },
-    run: (task, port) => Promise.race([pool.run(task, { transferList: [port] }), failed]),
+    run: (task, port) => {
+      watchNew();
+      return Promise.race([pool.run(task, { transferList: [port] }), failed]);
+    },
     end: async () => {
       // Node.js aborts the process where a thread is ended while it links its modules.
-      await loaded;
+      watchNew();
+      await Promise.all(starting);
       await pool.destroy();
     },
   };

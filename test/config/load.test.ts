@@ -179,7 +179,7 @@ generator:
     [
       'a bad sslmode',
       'connection: { url: "postgresql://h/d?sslmode=bogus" }\n',
-      /sslmode: expected disable, require, verify-ca or verify-full, got "bogus"/,
+      /sslmode: expected disable, prefer, require, verify-ca or verify-full, got "bogus"/,
     ],
     [
       'an override of an unknown kind',
