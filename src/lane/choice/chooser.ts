@@ -333,9 +333,11 @@ export class Chooser {
     return this.chosen.has(relation * 3 + OPERATION_KINDS.indexOf(kind));
   }
 
-  /** True where everything that the lane could do has been set aside. */
+  /** Where nothing is possible: true where nothing will be any more, since what would bring rows has been set aside. */
   get isSpent(): boolean {
-    return this.mix.all.every(({ relation, operation }) => this.isSetAside(relation, operation));
+    const { all } = this.mix;
+    const isAside = ({ relation, operation }: Choice) => this.isSetAside(relation, operation);
+    return all.some(isAside) && all.every((choice) => choice.operation !== 'insert' || isAside(choice));
   }
 
   private isSetAside(relation: number, kind: OperationKind): boolean {
