@@ -233,7 +233,9 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT ${MOST_LEAVES}) AS leaf
         WHERE class.relkind = 'p') AS bounds,
        class.relrowsecurity AND row_security_active(class.oid) AS row_security,
-       class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS reacts,
+       class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D')
+       OR (class.relkind = 'p' AND EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'
+         AND tgrelid IN (SELECT relid FROM pg_partition_tree(class.oid)))) AS reacts,
        class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary AND indimmediate)
             AND (EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = class.oid) OR EXISTS (SELECT FROM pg_publication WHERE puballtables)) AS lacks_identity,
        has_table_privilege(class.oid, 'SELECT') AS can_select,

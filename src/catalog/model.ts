@@ -43,7 +43,7 @@ export interface Relation {
   readonly privileges: Privileges;
   /** True where row security decides which rows we may see and write. */
   readonly rowSecurity: boolean;
-  /** True where triggers or rules run when its rows change. */
+  /** True where triggers or rules run when its rows change, those of its partitions among them. */
   readonly reacts: boolean;
   /** Its triggers that are enabled, without those of constraints, in the order in which they fire. */
   readonly triggers: readonly Trigger[];

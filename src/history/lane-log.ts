@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import type { Operation } from '../lane/messages/operation.js';
+import { isTogether, type Operation } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 
@@ -86,14 +86,16 @@ export function exceptionOf(transaction: Transaction, outcome: Outcome): Excepti
   const { number, outcomes, members, receipt } = transaction;
   if (outcome.kind === 'refused')
     return ['r', number, outcomes, outcome.sqlstate, outcome.member, outcome.context !== null];
-  // The server has told it already.
-  if (receipt !== null && receipt.xid !== null) return null;
+  // Of these the receipt has told.
+  const isReceived = receipt !== null && receipt.xid !== null;
   for (const [index, { operation }] of members.entries()) {
     const { rows } = outcome.effects[index]!;
     for (const [at, statement] of operation.statements.entries()) {
       const { shape } = statement;
-      if (rows[at] !== statement.rows || shape.returned > 0 || shape.reportsMove)
-        return ['t', number, outcomes, outcome.effects];
+      const isOther = rows[at] !== statement.rows;
+      // Which rows vanished was asked behind the receipt.
+      const isTold = isReceived ? isOther && isTogether(statement) : isOther || shape.returned > 0 || shape.reportsMove;
+      if (isTold) return ['t', number, outcomes, outcome.effects];
     }
   }
   return null;

@@ -1,7 +1,7 @@
 import { BindSink } from '../datum/sink.js';
 import type { OperationKind } from '../plan/plan.js';
 import { endSync } from './messages/bind.js';
-import { Blocks, type Operation, type Statement } from './messages/operation.js';
+import { Blocks, isTogether, type Operation, type Statement } from './messages/operation.js';
 import type { Effect } from './messages/outcome.js';
 import type { CompiledPlan, OperationSeeds } from './rows/compiled.js';
 import { Parents } from './rows/parents.js';
@@ -128,6 +128,11 @@ export class OwnedRows implements Rows {
   }
 
   applied(operation: Operation, effect: Effect): void {
+    for (const { relation, foreignKey, slot, parent } of operation.relinks) {
+      this.store.hold(relation, foreignKey, slot, parent, -1);
+      this.store.unlink(relation, foreignKey, slot);
+      this.store.link(relation, foreignKey, slot, parent);
+    }
     for (const [index, statement] of operation.statements.entries()) {
       const rows = effect.rows[index]!;
       const returned = effect.returned[index] ?? null;
@@ -135,8 +140,9 @@ export class OwnedRows implements Rows {
         for (const { relation, slots } of statement.also) for (const slot of slots) this.store.arrive(relation, slot);
         this.inserted(statement, returned);
       } else if (statement.kind === 'delete')
-        this.deletions.applied(statement.relation, statement.slots[0]!, statement.cascade!);
-      else this.updated(operation, statement, rows, returned);
+        for (const slot of statement.slots) this.deletions.applied(statement.relation, slot, statement.cascade!);
+      else if (isTogether(statement)) this.updatedTogether(statement, rows, returned);
+      else this.updated(statement, rows, returned);
       this.conflicts?.learn(statement, operation.bytes);
     }
   }
@@ -164,7 +170,16 @@ export class OwnedRows implements Rows {
     }
   }
 
-  private updated(operation: Operation, statement: Statement, rows: number, returned: Returned): void {
+  /** `returned`: where rows vanished, the numbers of those that are there. */
+  private updatedTogether({ relation, slots, rows: meant }: Statement, rows: number, returned: Returned): void {
+    const there = rows === meant ? null : new Set(returned?.map(([row]) => Number(row)));
+    for (const [row, slot] of slots.entries()) {
+      if (there === null || there.has(row)) this.store.keyspaces[relation]!.release(slot);
+      else this.store.drop(relation, slot);
+    }
+  }
+
+  private updated(statement: Statement, rows: number, returned: Returned): void {
     const slot = statement.slots[0]!;
     const keyspace = this.store.keyspaces[statement.relation]!;
     const name =
@@ -176,12 +191,6 @@ export class OwnedRows implements Rows {
       if (rows > 0) this.store.enter(statement.relation, statement.successor);
       else this.store.drop(statement.relation, statement.successor);
       return;
-    }
-    for (const relink of operation.relinks) {
-      if (relink.slot !== slot || relink.relation !== statement.relation) continue;
-      this.store.hold(relink.relation, relink.foreignKey, slot, relink.parent, -1);
-      this.store.unlink(relink.relation, relink.foreignKey, slot);
-      this.store.link(relink.relation, relink.foreignKey, slot, relink.parent);
     }
     if (rows === 0) {
       this.store.drop(statement.relation, slot);

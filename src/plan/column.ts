@@ -1,4 +1,12 @@
-import { type Attribute, type Catalog, labelOf, quoteIdentifier, type Relation, type Type } from '../catalog/model.js';
+import {
+  type Attribute,
+  type Catalog,
+  labelOf,
+  quoteIdentifier,
+  quoteQualified,
+  type Relation,
+  type Type,
+} from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
@@ -82,11 +90,13 @@ function draftColumn(
   report: (message: string) => void,
 ): ColumnDraft {
   const { generator } = config;
+  const type = catalog.types.get(attribute.type);
   // Property by property: of thousands of tables these are the most objects, and spreads took a quarter of their planning.
   const draft = ({ source, recipe, nullRatio, edges, overridden, unknown }: Decided): ColumnDraft => ({
     name: attribute.name,
     sql: quoteIdentifier(attribute.name),
     typeName: attribute.typeName,
+    bareType: type === undefined ? attribute.typeName : quoteQualified(type),
     label: `${label}.${attribute.name}`,
     salt: '',
     attribute,

@@ -145,6 +145,8 @@ export interface RelationPlan {
   readonly capacity: number;
   /** True where an operation has one row: several in one transaction are refused. */
   readonly oneByOne: boolean;
+  /** True where one UPDATE or DELETE may change several rows: nobody sees in which order it does. */
+  readonly changesTogether: boolean;
   /** False where COPY is refused: row security applies to us. */
   readonly copies: boolean;
   /** Relations that get one row with each row of this one, by a trigger, and their foreign keys to it. */
@@ -158,7 +160,10 @@ export interface RelationPlan {
 export interface ColumnPlan {
   readonly name: string;
   readonly sql: string;
+  /** Its type as the server writes it, with length or precision. */
   readonly typeName: string;
+  /** The same, quoted for SQL, without them: a cast to it cuts and rounds nothing. */
+  readonly bareType: string;
   /** `schema.table.column`: the name of its stream. */
   readonly label: string;
   readonly recipe: Recipe;

@@ -92,6 +92,7 @@ function planColumns(
       name: column.name,
       sql: column.sql,
       typeName: column.typeName,
+      bareType: column.bareType,
       label: column.label,
       recipe: isForeign ? column.recipe : (ordinal?.recipe ?? column.recipe),
       source: isForeign ? 'foreign' : ordinal === undefined ? column.source : 'ordinal',
@@ -280,6 +281,7 @@ function assemble(
     capacity,
     // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
     oneByOne: (relation.partitioning?.hashedWithGaps ?? []).length > 0,
+    changesTogether: key.length > 0 && !relation.reacts,
     copies: !relation.rowSecurity,
     companions: [],
     needs: [],

@@ -1,7 +1,7 @@
 import { parametersOf } from '../lane/messages/bind.js';
 import type { Statement } from '../lane/messages/operation.js';
 import { isUntold } from '../lane/messages/outcome.js';
-import { nameOf, Parameters, whereRow } from '../lane/messages/shape.js';
+import { listRows, nameOf, Parameters, whereListed, whereRow } from '../lane/messages/shape.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
 import { isListed } from '../lane/sampled.js';
 import type { RelationPlan } from '../plan/plan.js';
@@ -18,10 +18,17 @@ export interface Look {
 }
 
 /**
- * How the effect of a statement that needs no receipt is looked up; null where it cannot be. `bytes`: of its operation. `sinceXid`: a transaction
- * id that no row of the run is older than.
+ * How the effect of a statement that needs no receipt is looked up; null where it cannot be. `bytes`: of its operation.
+ * `sinceXid`: a transaction id that no row of the run is older than. `isWrittenAgain`: true for a row that shows the values
+ * of a later statement of the same transaction.
  */
-export function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statement, sinceXid: string): Look | null {
+export function lookFor(
+  compiled: CompiledPlan,
+  bytes: Buffer,
+  statement: Statement,
+  sinceXid: string,
+  isWrittenAgain: (slot: number) => boolean,
+): Look | null {
   const { plan } = compiled.relations[statement.relation]!;
   const all = parametersOf(bytes, statement);
   // Rows of other tables in the same statement come first; its own speak for them.
@@ -37,7 +44,9 @@ export function lookFor(compiled: CompiledPlan, bytes: Buffer, statement: Statem
       return byKeys(plan, statement, statement.shape.returned > 0 ? values : first);
     case 'update':
       if (plan.key.length === 0) return byMarks(plan, statement, values, sinceXid);
-      return statement.successor >= 0 ? byKeys(plan, statement, first) : ofUpdate(plan, statement, values);
+      return statement.successor >= 0
+        ? byKeys(plan, statement, first)
+        : ofUpdate(plan, statement, values, isWrittenAgain);
     case 'delete':
       return ofDelete(plan, values);
   }
@@ -103,21 +112,50 @@ function byMarks(
   };
 }
 
-/** A changed row by comparing it with the values sent: they may have stood there before. */
-function ofUpdate(plan: RelationPlan, { written }: Statement, values: readonly (string | null)[]): Look {
+/** Changed rows by comparing them with the values sent: they may have stood there before. */
+function ofUpdate(
+  plan: RelationPlan,
+  { written, slots }: Statement,
+  values: readonly (string | null)[],
+  isWrittenAgain: (slot: number) => boolean,
+): Look | null {
   const parameters = new Parameters();
-  const conditions = [
-    ...written.map((column) => sameText(plan, column, parameters)),
-    ...plan.key.map((column) => sameKey(plan, column, parameters)),
-  ];
-  const text = `SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')}`;
-  return { text, values, rows: 1, found: 'hint', missing: 'proof' };
+  const width = written.length + plan.key.length;
+  const sent: (string | null)[] = [];
+  const selects: string[] = [];
+  for (const [row, slot] of slots.entries()) {
+    if (isWrittenAgain(slot)) continue;
+    sent.push(...values.slice(row * width, (row + 1) * width));
+    const conditions = [
+      ...written.map((column) => sameText(plan, column, parameters)),
+      ...plan.key.map((column) => sameKey(plan, column, parameters)),
+    ];
+    selects.push(`(SELECT ${returningOf(plan)} FROM ${plan.rows} AS t WHERE ${conditions.join(' AND ')})`);
+  }
+  if (selects.length === 0) return null;
+  return { text: selects.join(' UNION ALL '), values: sent, rows: selects.length, found: 'hint', missing: 'proof' };
 }
 
-/** A deleted row by its absence. */
+/** Deleted rows by their absence. */
 function ofDelete(plan: RelationPlan, values: readonly (string | null)[]): Look {
-  const text = `SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, new Parameters())}`;
-  return { text, values, rows: 0, found: 'proof', missing: 'proof' };
+  const parameters = new Parameters();
+  const selects: string[] = [];
+  do selects.push(`(SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)})`);
+  while (parameters.count < values.length);
+  return { text: selects.join(' UNION ALL '), values, rows: 0, found: 'proof', missing: 'proof' };
+}
+
+/** Which rows that an UPDATE of several names are there: their numbers within the statement, from 0. */
+export function rowsThere(compiled: CompiledPlan, bytes: Buffer, statement: Statement): Pick<Look, 'text' | 'values'> {
+  const { plan } = compiled.relations[statement.relation]!;
+  const { written, rows } = statement;
+  const width = written.length + plan.key.length;
+  const values = parametersOf(bytes, statement).flatMap((value, index) =>
+    index % width < written.length ? [] : value,
+  );
+  const { listed, names } = listRows(plan, plan.key, rows, true);
+  const text = `SELECT v.number::text FROM ${listed} JOIN ${plan.rows} AS t ON ${whereListed(plan, names)}`;
+  return { text, values };
 }
 
 /** Rows that belong to nobody: others may have changed or deleted them since. Which ones were sampled is not known. */

@@ -3,12 +3,14 @@ import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { exceptionOf, type LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
+import { isTogether } from '../lane/messages/operation.js';
 import type { Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { Control } from './control.js';
 import type { CounterBlock } from './counters.js';
+import { rowsThere } from './evidence.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';
 import { LaneSession } from './lane-session.js';
 import { LaneTime } from './lane-time.js';
@@ -321,7 +323,28 @@ export class LaneLoop {
     this.unanswered++;
     this.skipped = 0;
     this.time.begin('inFlightMs', nowMs);
-    session.send(transaction, (outcome) => this.settle(transaction, outcome));
+    session.send(transaction, (outcome) =>
+      this.nameVanished(session, transaction, outcome, () => this.settle(transaction, outcome)),
+    );
+  }
+
+  /** Of rows that others have deleted the server tells how many an UPDATE of several has missed; which ones is asked. */
+  private nameVanished(session: LaneSession, transaction: Transaction, outcome: Outcome, named: () => void): void {
+    if (outcome.kind === 'committed') {
+      for (const [index, { operation }] of transaction.members.entries()) {
+        const { rows, returned } = outcome.effects[index]!;
+        for (const [at, statement] of operation.statements.entries()) {
+          if (rows[at] === statement.rows || returned[at] !== null || !isTogether(statement)) continue;
+          session.ask(rowsThere(this.compiled, operation.bytes, statement), (there) => {
+            // What cannot be asked for is not relied on.
+            (returned as string[][][])[at] = there ?? [];
+            this.nameVanished(session, transaction, outcome, named);
+          });
+          return;
+        }
+      }
+    }
+    named();
   }
 
   /** The moment at which a transaction's first operation was due, on this thread's clock; without a schedule, now. */

@@ -18,13 +18,32 @@ import {
 import { isPooled, processIdOf } from './session.js';
 
 /**
+ * A statement that the server has prepared. Its plan is made for the table as it is at the time, and kept although the
+ * table grows: one that finds rows is prepared again after 8 uses, 16, 32 and so on, so that no plan is much older than
+ * half of the statement's uses.
+ */
+interface Prepared {
+  readonly name: string;
+  readonly uses: number;
+  usesLeft: number;
+}
+
+const FIRST_USES = 8;
+
+/** Something to be looked up. */
+interface Question {
+  readonly text: string;
+  readonly values: readonly (string | null)[];
+}
+
+/**
  * A pipelined connection that carries one lane's transactions. Statements are prepared by name on first use and
  * closed again, the longest unused first, beyond `maxPrepared`: each costs the server some 20 kB.
  */
 export class LaneSession {
   readonly client: pg.Client;
-  /** Shape → name; in order of last use. */
-  private readonly names = new Map<number, string>();
+  /** By shape; in order of last use. */
+  private readonly prepared = new Map<number, Prepared>();
   private readonly prepareErrors = new Map<number, pg.DatabaseError>();
   /** Names whose preparation is not answered yet. */
   private readonly preparing = new Map<string, number>();
@@ -37,8 +56,8 @@ export class LaneSession {
   private readonly onReceipt: (transaction: Transaction) => void;
   /** Prepared statements that are not used any more, to be closed. */
   private readonly outdated: string[] = [];
-  /** What has to wait; null: nothing has. */
-  private held: { readonly transaction: Transaction; readonly settled: (outcome: Outcome) => void }[] | null = null;
+  /** What has to wait to be sent; null: nothing has. */
+  private held: (() => void)[] | null = null;
   /** True while a transaction waits for its receipt: whatever else were sent would become part of it. */
   private awaitsReceipt = false;
   /** Blocks that are not answered: where one fails, ROLLBACK must be sent. */
@@ -80,11 +99,30 @@ export class LaneSession {
 
   /** Sends a transaction; `settled` is called once with its outcome, or never where the connection is lost. */
   send(transaction: Transaction, settled: (outcome: Outcome) => void): void {
-    if (this.held !== null) this.held.push({ transaction, settled });
-    else if (transaction.needsReceipt && this.blocks > 0) this.held = [{ transaction, settled }];
+    const again = () => this.send(transaction, settled);
+    if (this.held !== null) this.held.push(again);
+    else if (transaction.needsReceipt && this.blocks > 0) this.held = [again];
     else if (transaction.needsReceipt) this.sendForReceipt(transaction, settled);
     else if (transaction.isBlock) this.sendBlock(transaction, settled);
     else this.sendAlone(transaction, settled);
+  }
+
+  /** Asks something beside the transactions; `answered` is told null where the server refuses to say. */
+  ask(question: Question, answered: (rows: string[][] | null) => void): void {
+    if (this.held !== null) {
+      this.held.push(() => this.ask(question, answered));
+      return;
+    }
+    const { text, values } = question;
+    this.client.query({ text, values: [...values], rowMode: 'array' }).then(
+      ({ rows }) => answered(rows as unknown as string[][]),
+      (error: Error) => {
+        if (!isServerError(error)) this.lose(error.message);
+        // A block before it has failed, and is rolled back behind it.
+        else if (error.code === IN_FAILED_TRANSACTION) this.ask(question, answered);
+        else answered(null);
+      },
+    );
   }
 
   /** Sends a single operation as it is: it commits by itself, or belongs to a transaction that the caller has begun. */
@@ -143,7 +181,7 @@ export class LaneSession {
   private release(): void {
     const held = this.held ?? [];
     this.held = null;
-    for (const { transaction, settled } of held) this.send(transaction, settled);
+    for (const send of held) send();
   }
 
   /** A query that executes a transaction step by step, and what is done about its end. */
@@ -161,7 +199,7 @@ export class LaneSession {
       else if (isBlock && error.code === IN_FAILED_TRANSACTION && query.executed === 0) {
         // A block before this one has failed and its ROLLBACK is under way: nothing of this one was executed.
         if (this.held === null) this.send(transaction, settled);
-        else this.held.unshift({ transaction, settled });
+        else this.held.unshift(() => this.send(transaction, settled));
       } else {
         // A refused BEGIN opens nothing, a refused COMMIT leaves nothing open.
         if (isBlock && query.executed > 0 && query.executed < executions.length - 1) this.rollBack();
@@ -203,7 +241,8 @@ export class LaneSession {
 
   /** Ends a block that has failed. What was to be prepared behind it is not: whoever needs it is sent again. */
   private rollBack(): void {
-    for (const [name, shape] of this.preparing) if (this.names.get(shape) === name) this.names.delete(shape);
+    for (const [name, shape] of this.preparing)
+      if (this.prepared.get(shape)?.name === name) this.prepared.delete(shape);
     this.submit(
       new ControlQuery(
         (wire) => wire.query('ROLLBACK'),
@@ -236,7 +275,7 @@ export class LaneSession {
     for (const { operation } of members) {
       for (const { shape } of operation.statements) {
         const cause = this.prepareErrors.get(shape.id);
-        this.names.delete(shape.id);
+        this.prepared.delete(shape.id);
         this.prepareErrors.delete(shape.id);
         if (cause !== undefined) return cause;
       }
@@ -245,20 +284,28 @@ export class LaneSession {
   }
 
   private nameOf(shape: Shape): string {
-    let name = this.names.get(shape.id);
-    if (name !== undefined) {
-      // Only where something may have to go is the order of last use worth its price.
-      if (this.names.size >= this.maxPrepared) {
-        this.names.delete(shape.id);
-        this.names.set(shape.id, name);
-      }
-      return name;
+    const prepared = this.prepared.get(shape.id);
+    if (prepared === undefined) return this.prepare(shape, FIRST_USES);
+    if (shape.finds && --prepared.usesLeft === 0) {
+      this.outdated.push(prepared.name);
+      return this.prepare(shape, prepared.uses * 2);
     }
-    if (this.names.size >= this.maxPrepared) this.forgetOldest();
+    // Only where something may have to go is the order of last use worth its price.
+    if (this.prepared.size >= this.maxPrepared) {
+      this.prepared.delete(shape.id);
+      this.prepared.set(shape.id, prepared);
+    }
+    return prepared.name;
+  }
+
+  /** `uses`: after so many it is prepared again. */
+  private prepare(shape: Shape, uses: number): string {
+    this.prepared.delete(shape.id);
+    if (this.prepared.size >= this.maxPrepared) this.forgetOldest();
     // A name is never used twice: one that is closed in the pipeline's past could meet its own successor.
-    name =
+    const name =
       this.namePrefix + (this.nextName++).toString(36).padStart(STATEMENT_NAME_LENGTH - this.namePrefix.length, '0');
-    this.names.set(shape.id, name);
+    this.prepared.set(shape.id, { name, uses, usesLeft: uses });
     // Its own Sync: a refusal of the transaction before it must not swallow it.
     const prepare = new ControlQuery(
       (wire) => {
@@ -277,8 +324,8 @@ export class LaneSession {
   }
 
   private forgetOldest(): void {
-    const [oldest, name] = this.names.entries().next().value!;
-    this.names.delete(oldest);
+    const [oldest, { name }] = this.prepared.entries().next().value!;
+    this.prepared.delete(oldest);
     this.outdated.push(name);
   }
 

@@ -75,7 +75,9 @@ export async function resolveInDoubt(
       ? { kind: 'done', effects: transaction.intended().effects }
       : transaction.needsReceipt
         ? await proveByReceipt(client, compiled, transaction)
-        : await proveByRows(client, transaction, (bytes, statement) => lookFor(compiled, bytes, statement, sinceXid));
+        : await proveByRows(client, transaction, (bytes, statement, isWrittenAgain) =>
+            lookFor(compiled, bytes, statement, sinceXid, isWrittenAgain),
+          );
     if (proof.kind === 'done') {
       laterIsDone = true;
       for (const { operation } of transaction.members) taken.add(operation);
@@ -164,13 +166,10 @@ async function proveByRows(client: pg.Client, transaction: Transaction, look: Lo
   // A row that a later statement writes again shows that one's values.
   const seen = new Set<string>();
   for (const { bytes, statement } of lasting.reverse()) {
-    const row = `${statement.relation}/${statement.slots.join()}`;
-    if (statement.kind === 'update' && statement.slots.length > 0) {
-      if (seen.has(row)) continue;
-      seen.add(row);
-    }
+    const rowOf = (slot: number) => `${statement.relation}/${slot}`;
+    const question = look(bytes, statement, (slot) => seen.has(rowOf(slot)));
+    if (statement.kind !== 'insert') for (const slot of statement.slots) seen.add(rowOf(slot));
     if (known === 'proof' && statement.shape.returned === 0) continue;
-    const question = look(bytes, statement);
     if (question === null) continue;
     const { text, values } = question;
     const { rows } = await client.query({ text, values: [...values], rowMode: 'array' });
@@ -190,4 +189,4 @@ async function proveByRows(client: pg.Client, transaction: Transaction, look: Lo
   return { kind: 'done', effects };
 }
 
-type Looking = (bytes: Buffer, statement: Statement) => Look | null;
+type Looking = (bytes: Buffer, statement: Statement, isWrittenAgain: (slot: number) => boolean) => Look | null;

@@ -154,6 +154,7 @@ function values(name: string, count: number, unique: boolean): (string | null)[]
       name,
       sql: `"${name}"`,
       typeName: attribute.typeName,
+      bareType: attribute.typeName,
       label: `public.t.${name}`,
       recipe,
       source: unique ? 'ordinal' : 'drawn',

@@ -16,6 +16,9 @@ export interface Cascade {
   readonly nulled: readonly (RowRef & { readonly position: number })[];
 }
 
+/** Of a row that takes none along. */
+export const NO_CASCADE: Cascade = { deleted: [], nulled: [] };
+
 /** One statement within an operation's bytes. */
 export interface Statement {
   readonly shape: Shape;
@@ -42,6 +45,11 @@ export interface Statement {
   /** Where its messages begin and end in the operation's bytes. */
   readonly from: number;
   readonly to: number;
+}
+
+/** True for an UPDATE of several rows. */
+export function isTogether({ kind, slots }: Statement): boolean {
+  return kind === 'update' && slots.length > 1;
 }
 
 /* A block beyond this is left to the garbage collector: one large row must not make all of them large. */

@@ -11,6 +11,8 @@ export interface Shape {
   readonly needsReceipt: boolean;
   /** True where a last column says whether the row moved to another partition. */
   readonly reportsMove: boolean;
+  /** True where it finds rows that are there: how it does so best depends on how many there are. */
+  readonly finds: boolean;
 }
 
 /** A tie to one version of a row without a key: where it lies, and what it holds. */
@@ -26,17 +28,15 @@ interface Text {
   readonly returned?: readonly string[];
 }
 
-/**
- * The statements of a plan, one object per text. Updates and deletes name one row each and travel together in a
- * pipeline: that keeps the index scan of a table that was empty when the statement was planned, which a join with
- * VALUES loses.
- */
+/** The statements of a plan, one object per text. */
 export class Shapes {
   private readonly relations: readonly RelationPlan[];
   /** By relation: inserts by number of rows, updates by set, and the delete. */
   private readonly inserts: (Shape | undefined)[][];
   private readonly updates: (Shape | undefined)[][];
   private readonly deletes: (Shape | undefined)[];
+  /** By relation: by set and number of rows, deletes as the set −1. */
+  private readonly together: Map<string, Shape>[];
   private readonly others = new Map<string, Shape>();
   /** The number of the next one. */
   count: number;
@@ -48,6 +48,7 @@ export class Shapes {
     this.inserts = plan.relations.map(() => []);
     this.updates = plan.relations.map(() => []);
     this.deletes = new Array<Shape | undefined>(plan.relations.length);
+    this.together = plan.relations.map(() => new Map());
   }
 
   /** `columns`: those of the plan, or fewer, whose others the server fills. */
@@ -126,6 +127,28 @@ export class Shapes {
     return this.deletes[relation];
   }
 
+  /** Parameters: for each row the set's columns, then its key. `rows`: at least 2. */
+  updateTogether(relation: number, set: number, rows: number): Shape {
+    const plan = this.relations[relation]!;
+    return this.ofRows(relation, set, rows, () => updateTogetherSql(plan, plan.updateSets[set]!, rows));
+  }
+
+  /** Parameters: the key of each row. `rows`: at least 2. */
+  deleteTogether(relation: number, rows: number): Shape {
+    return this.ofRows(relation, -1, rows, () => deleteTogetherSql(this.relations[relation]!, rows));
+  }
+
+  private ofRows(relation: number, set: number, rows: number, build: () => Text): Shape {
+    const known = this.together[relation]!;
+    const name = `${set}/${rows}`;
+    let shape = known.get(name);
+    if (shape === undefined) {
+      shape = this.create(build, false);
+      known.set(name, shape);
+    }
+    return shape;
+  }
+
   /** A shape of any other text, for statements that a strategy builds itself. */
   other(key: string, build: () => Text, needsReceipt: boolean): Shape {
     let shape = this.others.get(key);
@@ -147,6 +170,7 @@ export class Shapes {
       // Where the row was before, nobody knows any more.
       needsReceipt: needsReceipt || reportsMove,
       reportsMove,
+      finds: !sql.startsWith('INSERT'),
     };
   }
 }
@@ -176,7 +200,7 @@ export const CONTROL = {
 } as const;
 
 function control(id: number, sql: string): Shape {
-  return { id, sql, parameters: 0, returned: 0, needsReceipt: false, reportsMove: false };
+  return { id, sql, parameters: 0, returned: 0, needsReceipt: false, reportsMove: false, finds: false };
 }
 
 /** $1, $2, … */
@@ -209,6 +233,52 @@ function updateSql(plan: RelationPlan, columns: readonly number[]): Text {
   return { sql, parameters: parameters.count, returned };
 }
 
+/** An UPDATE of rows that keep their partition. */
+function updateTogetherSql(plan: RelationPlan, columns: readonly number[], rows: number): Text {
+  const { listed, parameters, names } = listRows(plan, [...columns, ...plan.key], rows);
+  const assignments = columns.map((column, index) => `${plan.columns[column]!.sql} = v.${names[index]!}`);
+  const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} FROM ${listed} WHERE ${whereListed(plan, names.slice(columns.length))}`;
+  return { sql, parameters };
+}
+
+function deleteTogetherSql(plan: RelationPlan, rows: number): Text {
+  const { listed, parameters, names } = listRows(plan, plan.key, rows);
+  return { sql: `DELETE FROM ${plan.rows} AS t USING ${listed} WHERE ${whereListed(plan, names)}`, parameters };
+}
+
+/** The condition that `t` is the row whose key stands in these columns of `v`. */
+export function whereListed(plan: RelationPlan, names: readonly string[]): string {
+  return plan.key.map((column, index) => `t.${plan.columns[column]!.sql} = v.${names[index]!}`).join(' AND ');
+}
+
+/* From here on a list is announced as shorter than it is. */
+const LONG_LIST = 16;
+
+/**
+ * Rows of parameters as a table `v`, whose columns have these names. The planner takes a list for as long as it is, and
+ * rather reads a whole table than look up so many rows one by one, up to many thousands of rows; a LIMIT that it cannot
+ * foresee makes it expect a tenth. `isNumbered`: a last column `number` counts the rows from 0.
+ */
+export function listRows(
+  plan: RelationPlan,
+  columns: readonly number[],
+  rows: number,
+  isNumbered = false,
+): { readonly listed: string; readonly parameters: number; readonly names: readonly string[] } {
+  const parameters = new Parameters();
+  const list = Array.from({ length: rows }, (_, row) => {
+    const cells = columns.map((column) => `${parameters.next()}::${plan.columns[column]!.bareType}`);
+    return `(${[...cells, ...(isNumbered ? [row] : [])].join(', ')})`;
+  });
+  const names = columns.map((_, index) => `c${index}`);
+  const limit = rows < LONG_LIST ? '' : ` LIMIT (SELECT ${rows})`;
+  return {
+    listed: `(VALUES ${list.join(', ')}${limit}) AS v (${[...names, ...(isNumbered ? ['number'] : [])].join(', ')})`,
+    parameters: parameters.count,
+    names,
+  };
+}
+
 /** What the server must tell of a new row, `t`: its place and hash, or the columns that it makes. */
 export function nameOf(plan: RelationPlan): string[] {
   return plan.key.length === 0 ? [...ROW_NAME] : plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`);
@@ -223,7 +293,18 @@ export function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'
     .join(' AND ');
 }
 
+/* The protocol counts them in 16 bits. */
+const MOST_PARAMETERS = 65_535;
+
+/* Beyond this more rows make a statement no faster, and its plan takes more of each session's memory. */
+const MOST_TOGETHER = 128;
+
+/** The most rows that one UPDATE or DELETE changes, where each of them has so many parameters. */
+export function maxRowsTogether(parameters: number): number {
+  return Math.min(MOST_TOGETHER, Math.floor(MOST_PARAMETERS / parameters));
+}
+
 /** The most rows that one INSERT of a relation can hold: 65,535 parameters is the protocol's limit, beyond it they wrap silently. */
 export function maxRowsPerInsert(plan: RelationPlan): number {
-  return plan.insertColumns.length === 0 ? 1 : Math.max(1, Math.floor(65_535 / plan.insertColumns.length));
+  return plan.insertColumns.length === 0 ? 1 : Math.max(1, Math.floor(MOST_PARAMETERS / plan.insertColumns.length));
 }

@@ -147,7 +147,11 @@ export class Conflicts {
   ): boolean {
     const columns = this.compiled.relations[operation.relation]!.plan.conflictKeys[key]!.written;
     const shape = this.compiled.shapes.set(operation.relation, columns);
-    return this.writers.updates.writeRow(operation, { slot, columns, shape, row, texts: texts ?? NOTHING }, seeds);
+    return this.writers.updates.writeRow(
+      operation,
+      { slot, columns, shape, row, texts: texts ?? NOTHING, batch: null },
+      seeds,
+    );
   }
 
   /** A row at hand whose value is known, or any that could take one; −1 where there is none. */
@@ -183,6 +187,9 @@ export class Conflicts {
     const { conflictKeys } = this.compiled.relations[statement.relation]!.plan;
     if (conflictKeys.length === 0 || statement.kind === 'delete' || statement.also.length > 0) return;
     const { written } = statement;
+    const { key } = this.compiled.relations[statement.relation]!.plan;
+    // An UPDATE names its rows behind what it writes.
+    const width = written.length + (statement.kind === 'update' ? key.length : 0);
     if (!written.some((column) => conflictKeys.some((key) => key.written.includes(column)))) return;
     const values = parametersOf(bytes, statement);
     const slots = statement.successor >= 0 ? [statement.successor] : statement.slots;
@@ -192,7 +199,7 @@ export class Conflicts {
       const before = known.get(slot);
       const isNew = statement.kind === 'insert' || before?.handle !== handle;
       const texts = isNew ? new Map<number, string | null>() : before.texts;
-      for (const [index, column] of written.entries()) texts.set(column, values[row * written.length + index]!);
+      for (const [index, column] of written.entries()) texts.set(column, values[row * width + index]!);
       known.delete(slot);
       known.set(slot, { handle, texts });
       if (known.size > MOST_KNOWN) known.delete(known.keys().next().value!);

@@ -2,9 +2,10 @@ import type { BindSink } from '../../datum/sink.js';
 import { split } from '../../random/seed.js';
 import { Stream } from '../../random/stream.js';
 import { beginBind, endBind } from '../messages/bind.js';
-import type { Cascade, Operation, RowRef } from '../messages/operation.js';
+import { type Cascade, NO_CASCADE, type Operation, type RowRef } from '../messages/operation.js';
 import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
 import type { RowStore } from '../rows/row-store.js';
+import { type BatchOf, RowBatch } from './row-batch.js';
 
 /* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
 const CASCADE_SHARE = 0.25;
@@ -12,19 +13,21 @@ const CASCADE_SHARE = 0.25;
 const MOST_FOLLOWERS = 256;
 const PICKS = 8;
 
-const NOTHING: Cascade = { deleted: [], nulled: [] };
-
 /** Writes DELETEs of rows that the lane owns, and follows the cascades that the server carries out. */
 export class Deletions {
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
   private readonly sink: BindSink;
+  private readonly batch = new RowBatch();
+  /** By relation: what its rows have in common; null where each has a statement of its own. */
+  private readonly batches: readonly (BatchOf | null)[];
   private readonly stream = new Stream();
 
   constructor(compiled: CompiledPlan, store: RowStore, sink: BindSink) {
     this.compiled = compiled;
     this.store = store;
     this.sink = sink;
+    this.batches = compiled.relations.map((_, relation) => batchOf(compiled, relation));
   }
 
   /** Cheap answer to "is there a row that may be deleted?". */
@@ -33,7 +36,7 @@ export class Deletions {
     return (removable.size > 0 || cascading.size > 0) && this.store.mayLose(relation);
   }
 
-  /** Writes one statement per row; false where no row can be deleted. */
+  /** Writes the statements of so many rows; false where no row can be deleted. */
   write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
     const { relation } = operation;
     for (let row = 0; row < count && this.possible(relation); row++) {
@@ -41,13 +44,17 @@ export class Deletions {
       const picked = this.pick(relation);
       if (picked === null) break;
       const { slot, cascade } = picked;
-      this.writeRow(operation, slot, cascade);
+      const batch = count > 1 ? this.batches[relation]! : null;
+      // What a row takes along is counted with it.
+      if (batch === null || cascade !== NO_CASCADE) this.writeRow(operation, slot, cascade);
+      else this.addRow(operation, batch, slot);
     }
+    this.batch.flush(operation, this.sink);
     return operation.statements.length > 0;
   }
 
   /** Writes the statement of one row, which nothing references but what it takes along. */
-  writeRow(operation: Operation, slot: number, cascade: Cascade = NOTHING): void {
+  writeRow(operation: Operation, slot: number, cascade: Cascade = NO_CASCADE): void {
     const { relation } = operation;
     this.store.leave(relation, slot);
     for (const row of cascade.deleted) this.store.leave(row.relation, row.slot);
@@ -68,6 +75,14 @@ export class Deletions {
     });
   }
 
+  private addRow(operation: Operation, batch: BatchOf, slot: number): void {
+    const { relation } = operation;
+    this.store.leave(relation, slot);
+    this.batch.begin(operation, batch, this.sink);
+    this.store.writeRowName(relation, slot, this.batch.cells);
+    this.batch.end(slot);
+  }
+
   private pick(relation: number): { slot: number; cascade: Cascade } | null {
     const { removable, cascading } = this.store.keyspaces[relation]!;
     const { stream } = this;
@@ -79,7 +94,7 @@ export class Deletions {
       }
     }
     if (removable.size === 0) return null;
-    return { slot: removable.at(stream.below(removable.size)), cascade: NOTHING };
+    return { slot: removable.at(stream.below(removable.size)), cascade: NO_CASCADE };
   }
 
   /** What the deletion of a row takes along; null where something stands in its way, now or for good. */
@@ -135,6 +150,21 @@ export class Deletions {
     for (const row of cascade.deleted) this.store.enter(row.relation, row.slot);
     for (const row of cascade.nulled) this.store.keyspaces[row.relation]!.release(row.slot);
   }
+}
+
+function batchOf(compiled: CompiledPlan, relation: number): BatchOf | null {
+  const { shapes } = compiled;
+  const { plan } = compiled.relations[relation]!;
+  if (!plan.changesTogether) return null;
+  return {
+    relation,
+    kind: 'delete',
+    written: [],
+    width: plan.key.length,
+    isDrawn: true,
+    usual: compiled.rowsPer(relation, 'delete'),
+    shape: (rows) => (rows === 1 ? shapes.delete(relation) : shapes.deleteTogether(relation, rows)),
+  };
 }
 
 function nameOf({ relation, slot }: RowRef): number {

@@ -5,11 +5,12 @@ import { Zipf } from '../../random/zipf.js';
 import { beginBind, endBind } from '../messages/bind.js';
 import type { Operation } from '../messages/operation.js';
 import type { Shape } from '../messages/shape.js';
-import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
+import type { CompiledPlan, CompiledRelation, OperationSeeds } from '../rows/compiled.js';
 import { NO_PARENT } from '../rows/keyspace.js';
 import { NOTHING_REQUIRED, type Parents } from '../rows/parents.js';
 import { lastText, type RowStore } from '../rows/row-store.js';
 import type { Inserts } from './inserts.js';
+import { type BatchOf, RowBatch } from './row-batch.js';
 
 /** One row to update, and what with. */
 export interface RowUpdate {
@@ -20,6 +21,8 @@ export interface RowUpdate {
   readonly row: number;
   /** Texts that are given; other columns draw theirs. */
   readonly texts: ReadonlyMap<number, string | null>;
+  /** What it shares a statement with; null: it has one of its own. */
+  readonly batch: BatchOf | null;
 }
 
 /** Writes UPDATEs of rows that the lane owns. */
@@ -32,6 +35,9 @@ export class Updates {
   private readonly inserts: Inserts;
   private readonly sink: BindSink;
   private readonly scratch = new BindSink();
+  private readonly batch = new RowBatch();
+  /** By relation and set: what its rows have in common; null where each has a statement of its own. */
+  private readonly batches: readonly (readonly (BatchOf | null)[])[];
   private readonly stream = new Stream();
   /** Null: rows are chosen with the same chance. */
   private readonly zipf: Zipf | null;
@@ -48,9 +54,12 @@ export class Updates {
     this.sink = sink;
     const { skew } = compiled.plan;
     this.zipf = skew === null ? null : new Zipf(skew);
+    this.batches = compiled.relations.map(({ plan }, relation) =>
+      plan.updateSets.map((_, set) => batchOf(compiled, relation, set)),
+    );
   }
 
-  /** Writes one statement per row; false where none can be updated, or `isBusy`. */
+  /** Writes the statements of so many rows; false where none can be updated, or `isBusy`. */
   write(operation: Operation, most: number, seeds: OperationSeeds): boolean {
     this.isBusy = false;
     const { relation } = operation;
@@ -65,16 +74,18 @@ export class Updates {
       this.stream.restart(seeds.random, UPDATE_LABEL, 1 + row);
       const slot =
         this.zipf === null ? keyspace.idle.at(this.stream.below(keyspace.idle.size)) : this.hotRow(operation);
-      if (this.isBusy) return false;
-      if (slot < 0) break;
+      if (this.isBusy || slot < 0) break;
       for (let step = 0; step < plan.updateSets.length; step++) {
         const set = (drawn + step) % plan.updateSets.length;
         const shape = this.compiled.shapes.update(relation, set);
         const columns = plan.updateSets[set]!;
-        if (this.writeRow(operation, { slot, columns, shape, row, texts: NO_TEXTS }, seeds)) break;
+        const batch = most > 1 ? this.batches[relation]![set]! : null;
+        if (this.writeRow(operation, { slot, columns, shape, row, texts: NO_TEXTS, batch }, seeds)) break;
       }
     }
-    return operation.statements.length > 0;
+    // Also where it is busy: what was taken is given back statement by statement.
+    this.batch.flush(operation, this.sink);
+    return !this.isBusy && operation.statements.length > 0;
   }
 
   /** Writes the statement of one row, by chance, that changes just these columns; false where that is impossible. */
@@ -85,7 +96,7 @@ export class Updates {
     this.stream.restart(seeds.random, UPDATE_LABEL, 1);
     const slot = idle.at(this.stream.below(idle.size));
     const shape = this.compiled.shapes.set(relation, columns);
-    return this.writeRow(operation, { slot, columns, shape, row: 0, texts: NO_TEXTS }, seeds);
+    return this.writeRow(operation, { slot, columns, shape, row: 0, texts: NO_TEXTS, batch: null }, seeds);
   }
 
   /**
@@ -98,7 +109,7 @@ export class Updates {
       const slot = this.zipf!.draw(this.stream, span) - 1;
       if (!live.has(slot)) continue;
       if (idle.has(slot)) return slot;
-      if (isTaken(operation, slot) || operation.attempt > 0) continue;
+      if (this.batch.has(slot) || isTaken(operation, slot) || operation.attempt > 0) continue;
       this.isBusy = true;
       return slot;
     }
@@ -119,9 +130,14 @@ export class Updates {
     return done;
   }
 
-  /** Writes one row's statement; false where a column has no value, and nothing has been taken. */
-  writeRow(operation: Operation, { slot, columns: set, shape, row, texts }: RowUpdate, seeds: OperationSeeds): boolean {
+  /** Writes one row's statement, or adds it to a batch; false where a column has no value, and nothing has been taken. */
+  writeRow(operation: Operation, update: RowUpdate, seeds: OperationSeeds): boolean {
+    const { slot, columns: set, shape, row, texts, batch } = update;
     const { relation } = operation;
+    if (batch?.isDrawn) {
+      this.addDrawn(operation, batch, update, seeds);
+      return true;
+    }
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const picks = compiled.pickTuples(seeds, row);
@@ -181,6 +197,13 @@ export class Updates {
       operation.relinks.push({ relation, slot, foreignKey: position, parent: parents[position]! });
       this.store.hold(relation, position, slot, parents[position]!, 1);
     }
+    if (batch !== null) {
+      this.batch.begin(operation, batch, this.sink);
+      for (const index of set) write(index, this.batch.cells);
+      this.store.writeRowName(relation, slot, this.batch.cells);
+      this.batch.end(slot);
+      return true;
+    }
     const from = beginBind(this.sink, shape.parameters);
     for (const index of set) write(index, this.sink);
     this.store.writeRowName(relation, slot, this.sink);
@@ -197,6 +220,43 @@ export class Updates {
     });
     return true;
   }
+
+  /** A row of which the greater part of updates is made, and nothing has to be found for it. */
+  private addDrawn(operation: Operation, batch: BatchOf, { slot, row }: RowUpdate, seeds: OperationSeeds): void {
+    const { relation, written } = batch;
+    const { columns } = this.compiled.relations[relation]!;
+    const { cells } = this.batch;
+    this.store.keyspaces[relation]!.take(slot);
+    this.batch.begin(operation, batch, this.sink);
+    for (let at = 0; at < written.length; at++) columns[written[at]!]!.writeDrawn(seeds, row, 0, cells);
+    this.store.writeRowName(relation, slot, cells);
+    this.batch.end(slot);
+  }
+}
+
+/* A row that moves to another partition is told of by itself. */
+function batchOf(compiled: CompiledPlan, relation: number, set: number): BatchOf | null {
+  const { shapes } = compiled;
+  const { plan } = compiled.relations[relation]!;
+  const written = plan.updateSets[set]!;
+  if (!plan.changesTogether || written.some((column) => plan.partitionedBy.includes(column))) return null;
+  return {
+    relation,
+    kind: 'update',
+    written,
+    width: written.length + plan.key.length,
+    isDrawn: isDrawn(compiled.relations[relation]!, written),
+    usual: compiled.rowsPer(relation, 'update'),
+    shape: (rows) => (rows === 1 ? shapes.update(relation, set) : shapes.updateTogether(relation, set, rows)),
+  };
+}
+
+function isDrawn({ plan }: CompiledRelation, written: readonly number[]): boolean {
+  const grouped = [...plan.groups, ...plan.guards].flatMap(({ columns }) => columns);
+  return written.every((column) => {
+    const { source, recipe } = plan.columns[column]!;
+    return source === 'drawn' && recipe.kind !== 'template' && !grouped.includes(column);
+  });
 }
 
 const NO_TEXTS: RowUpdate['texts'] = new Map();
