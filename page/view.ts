@@ -285,11 +285,11 @@ function summarySection(summary: Summary): HTMLElement {
           element(
             'ul',
             { id: 'thresholds' },
-            ...summary.thresholds.map(({ condition, value, passed }) =>
+            ...summary.thresholds.map(({ condition, value, passed, unjudged }) =>
               element(
                 'li',
                 {},
-                `${condition}: ${passed ? 'met' : 'NOT met'} (${value === null ? 'nothing was measured' : String(Number(value.toPrecision(3)))})`,
+                `${condition}: ${passed ? 'met' : 'NOT met'} (${unjudged ?? String(Number(value!.toPrecision(3)))})`,
               ),
             ),
           ),

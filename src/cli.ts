@@ -1,14 +1,20 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { parse as parseYaml } from 'yaml';
+import { compare } from './commands/compare.js';
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
 import { grants } from './commands/grants.js';
+import { init } from './commands/init.js';
 import { inspect } from './commands/inspect.js';
 import { load } from './commands/load.js';
 import { type RunOptions, run } from './commands/run.js';
+import { schema } from './commands/schema.js';
+import { validate } from './commands/validate.js';
 import { parseDurationMs } from './config/duration.js';
-import type { Override } from './config/load.js';
+import { DEFAULT_FILE, type Override } from './config/load.js';
 import { VERSION } from './package.js';
+import { TOLERATED, type Tolerances, type Tolerated } from './report/comparison.js';
 
 interface Flags {
   readonly config: string;
@@ -19,6 +25,7 @@ interface Flags {
   readonly connections?: number;
   readonly seed?: bigint;
   readonly embedded?: true;
+  readonly set?: readonly Override[];
   readonly dryRun?: true;
   readonly explain?: Place;
   readonly plan?: string;
@@ -31,6 +38,7 @@ interface Flags {
   readonly pushGateway?: string;
   readonly metricsLinger?: string;
   readonly quiet?: true;
+  readonly full?: true;
   readonly logFormat: string;
 }
 
@@ -74,6 +82,37 @@ function place(text: string): Place {
   return parsed;
 }
 
+/** `key=value` of --set: a key path with dots, and a value as in YAML. */
+function setting(text: string, before: readonly Override[] = []): Override[] {
+  const at = text.indexOf('=');
+  const path = text.slice(0, Math.max(0, at)).split('.');
+  if (path.some((key) => key === ''))
+    throw new InvalidArgumentError('expected KEY=VALUE, such as generator.insert_rows=10.');
+  try {
+    const value: unknown = parseYaml(text.slice(at + 1), { intAsBigInt: true, logLevel: 'silent' });
+    const plain = typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+    return [...before, { path, value: plain, option: `--set ${path.join('.')}` }];
+  } catch {
+    throw new InvalidArgumentError('the value is not YAML.');
+  }
+}
+
+/** `10%`, or `latency=20%`: the latter for one kind of figure. */
+function tolerance(text: string, before: Tolerances): Tolerances {
+  const match = /^(?:([a-z]+)=)?(\d+(?:\.\d+)?)\s*%?$/.exec(text);
+  const kind = match?.[1];
+  if (match === null || (kind !== undefined && !(TOLERATED as readonly string[]).includes(kind)))
+    throw new InvalidArgumentError(
+      `expected a percentage such as 10%, or KIND=PERCENTAGE with ${TOLERATED.join(', ')}.`,
+    );
+  const share = Number(match[2]) / 100;
+  return kind === undefined ? allTolerances(share) : { ...before, [kind as Tolerated]: share };
+}
+
+function allTolerances(share: number): Tolerances {
+  return { rate: share, latency: share, lag: share, errors: share, cpu: share };
+}
+
 /** Options that stand for keys of the file. */
 function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[] {
   const generator = (key: string, value: unknown, option: string): Override[] =>
@@ -93,6 +132,7 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
       ? []
       : [{ path: ['metrics', 'port'], value: flags.metricsPort, option: '--metrics-port' }]),
     ...(flags.metrics ? [] : [{ path: ['metrics', 'enabled'], value: false, option: '--no-metrics' }]),
+    ...(flags.set ?? []),
   ];
 }
 
@@ -112,6 +152,7 @@ function toOptions(flags: Flags): RunOptions {
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
     },
     quiet: flags.quiet === true,
+    full: flags.full === true,
     json: flags.logFormat === 'json',
   };
 }
@@ -123,9 +164,9 @@ const program = new Command('event-generator')
   .showHelpAfterError('(--help shows all options)');
 
 program
-  .command('run', { isDefault: true })
+  .command('run')
   .description('run the traffic that a configuration file describes')
-  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
   .option('--iterations <n>', 'operations in total, -1: until stopped', wholeNumber)
   .option('--duration <time>', 'end after so long, for example 10m', duration)
   .option('--rate <n>', 'operations per second in total; without it, as fast as it goes', rate)
@@ -133,6 +174,7 @@ program
   .option('--connections <n>', 'lanes: connections in total', wholeNumber)
   .option('--seed <n>', 'random_seed and faker_seed', seed)
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
+  .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .option('--dry-run', 'show plan and sample SQL, write nothing')
   .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
   .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
@@ -144,7 +186,8 @@ program
   .option('--no-metrics', 'no live page and no /metrics')
   .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)
   .option('--metrics-linger <time>', 'keep /metrics for so long after the run, for a last scrape', duration)
-  .option('--quiet', 'no progress, warnings only')
+  .option('--quiet', 'no progress; warnings, and the first line of the summary')
+  .option('--full', 'show all tables and latencies in the summary')
   .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
   .action(async (flags: Flags) => {
     process.exitCode = await run(toOptions(flags), process.env);
@@ -155,18 +198,19 @@ interface InspectFlags {
   readonly json?: true;
   readonly rehearse?: true;
   readonly embedded?: true;
+  readonly set?: readonly Override[];
 }
 
 program
   .command('inspect')
   .description('show what a run would do on each table and column, and what it cannot do and why; writes nothing')
-  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
   .option('--json', 'for scripts')
   .option('--rehearse', 'try one of each operation per table, rolled back')
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
-  .action(async ({ config, json, rehearse, embedded }: InspectFlags) => {
-    const overrides =
-      embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }];
+  .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
+  .action(async ({ config, json, rehearse, ...flags }: InspectFlags) => {
+    const overrides = overridesOf({ ...flags, metrics: true });
     const options = { file: config, overrides, json: json === true, rehearse: rehearse === true };
     process.exitCode = await inspect(options, process.env);
   });
@@ -178,6 +222,7 @@ interface LoadFlags {
   readonly connections?: number;
   readonly seed?: bigint;
   readonly embedded?: true;
+  readonly set?: readonly Override[];
   readonly journal?: string;
   readonly yesWriteTo?: string;
   readonly summary?: string;
@@ -188,12 +233,13 @@ interface LoadFlags {
 program
   .command('load')
   .description('fill the tables by COPY, parents first, with the rows that a run would insert')
-  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
   .requiredOption('--rows <n>', 'rows that each table holds at the end', positiveNumber)
   .option('--workers <n>', 'worker threads', wholeNumber)
   .option('--connections <n>', 'lanes: connections in total', wholeNumber)
   .option('--seed <n>', 'random_seed and faker_seed', seed)
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
+  .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .option(
     '--journal <file>',
     'where an interrupted load goes on from (default: the configuration file’s name and .load)',
@@ -221,17 +267,67 @@ program
 program
   .command('grants')
   .description('print the least privileges that a configuration needs, as SQL to run; writes nothing')
-  .option('-c, --config <file>', 'configuration file', 'event-generator.yaml')
+  .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
   .option('--to <role>', 'who gets them (default: the user of the configuration)')
   .action(async ({ config, to }: { readonly config: string; readonly to?: string }) => {
     process.exitCode = await grants({ file: config, role: to }, process.env);
   });
 
+program
+  .command('init')
+  .description('print a commented configuration for a live database, which is read and not changed')
+  .argument(
+    '[url]',
+    'postgresql://user@host:port/database; without it, PGHOST, PGPORT, PGDATABASE and PGUSER say where',
+  )
+  .action(async (url: string | undefined) => {
+    process.exitCode = await init({ url }, process.env);
+  });
+
+program
+  .command('validate')
+  .description('check a configuration file, without a database')
+  .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
+  .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
+  .action(({ config, set }: { readonly config: string; readonly set?: readonly Override[] }) => {
+    process.exitCode = validate({ file: config, overrides: set ?? [] }, process.env);
+  });
+
+program
+  .command('schema')
+  .description('print the JSON schema of the configuration file, for editors')
+  .action(() => {
+    process.exitCode = schema();
+  });
+
+program
+  .command('compare')
+  .description('show the summaries of two runs side by side; exit code 4 where the second one is worse')
+  .argument('<baseline>', 'a file of run --summary')
+  .argument('<other>', 'the file that is held against it')
+  .option(
+    '--tolerance <percentage>',
+    `how much worse a figure may be; KIND=PERCENTAGE for one of ${TOLERATED.join(', ')} (default: 10%)`,
+    tolerance,
+    allTolerances(0.1),
+  )
+  .option('--json', 'for scripts')
+  .action((a: string, b: string, { tolerance: tolerances, json }: { tolerance: Tolerances; json?: true }) => {
+    process.exitCode = compare({ files: [a, b], tolerances, json: json === true });
+  });
+
 // Whoever reads may be gone: what cannot be shown is not shown, and the work goes on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
+/** What was typed, with the command that is meant where options stand alone; nothing at all asks for help. */
+function argumentsOf([first, ...others]: readonly string[]): string[] {
+  if (first === undefined) return ['--help'];
+  const isOption = first.startsWith('-') && !['-h', '--help', '-V', '--version'].includes(first);
+  return isOption ? ['run', first, ...others] : [first, ...others];
+}
+
 try {
-  await program.parseAsync();
+  await program.parseAsync(argumentsOf(process.argv.slice(2)), { from: 'user' });
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.finished : EXIT.setup;

@@ -10,7 +10,8 @@ import type { LivePage } from '../page/live.js';
 import { ended as endedStatus, running as runningStatus } from '../page/status.js';
 import type { Plan } from '../plan/plan.js';
 import { connectCoordinator } from '../prepare/connect.js';
-import type { Prepared } from '../prepare/examine.js';
+import { type Prepared, wantedOperations } from '../prepare/examine.js';
+import { coverageOf, coverageShare } from '../report/coverage.js';
 import { remainingSeconds, TrafficMeter } from '../report/meter.js';
 import { type Moment, readMoment } from '../report/moment.js';
 import type { Progress } from '../report/progress.js';
@@ -143,7 +144,12 @@ export async function carryOut(job: Job): Promise<Done> {
     });
     job.forced({ summary, facts, points: observed.recorder.points(), status: { ...observed.status(), exit } });
   });
-  const watch = new ThresholdWatch(config, traffic, { startMs, probe, abort: () => stop.begin() });
+  const watch = new ThresholdWatch(config, traffic, {
+    startMs,
+    probe,
+    coverage: coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config))),
+    abort: () => stop.begin(),
+  });
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;
@@ -241,6 +247,7 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
     examples: notices.examples,
     quarantined: notices.quarantined,
     outages: notices.outages.list(),
+    coverage: coverageOf(plan, prepared.findings, wantedOperations(config)),
     schedule:
       schedule === null ? null : { unit: pacingOf(config)!.unit, seconds, arrivals: schedule.arrivals(seconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,

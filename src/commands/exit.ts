@@ -68,7 +68,7 @@ export function exitOf(
       if (missed.length > 0)
         return {
           code: EXIT.threshold,
-          reason: `not met: ${missed.map(({ condition, value }) => `${condition} (${value === null ? 'nothing was measured' : Number(value.toPrecision(3))})`).join(', ')}`,
+          reason: `not met: ${missed.map(({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`).join(', ')}`,
         };
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return {

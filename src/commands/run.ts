@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { labelOf } from '../catalog/model.js';
-import { type Config, loadConfig, type Override } from '../config/load.js';
+import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
@@ -13,10 +13,11 @@ import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from 
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { findingText, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
+import { coverageOf } from '../report/coverage.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
 import type { Summary } from '../report/summary.js';
-import { summaryText } from '../report/text.js';
+import { firstLine, summaryText } from '../report/text.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { indexBuilderFor, probeFor } from './beside.js';
@@ -48,6 +49,8 @@ export interface RunOptions {
   readonly reportFile: string | undefined;
   readonly publishing: Publishing;
   readonly quiet: boolean;
+  /** All tables and latencies in the summary for people. */
+  readonly full: boolean;
   readonly json: boolean;
 }
 
@@ -74,7 +77,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     return await session.carryOut(config, prepared);
   } catch (error) {
     const isStopped = error instanceof Stopped;
-    const exit = { code: isStopped ? EXIT.finished : codeBefore(error), reason: (error as Error).message };
+    const exit = { code: isStopped ? session.codeIfStopped : codeBefore(error), reason: (error as Error).message };
     session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
     progress.message(isStopped ? 'info' : 'error', error.message);
@@ -92,7 +95,7 @@ class Session {
   private readonly runId = randomBytes(4).toString('hex');
   /** Neither a dry run nor an explanation writes to the database. */
   private readonly isTrial: boolean;
-  private source: Config['source'] | null = null;
+  private config: Config | null = null;
   private servers: DemoServers | undefined;
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
@@ -115,7 +118,7 @@ class Session {
   async open(environment: NodeJS.ProcessEnv): Promise<Config> {
     const { options, progress, isTrial } = this;
     const config = loadConfig(options.file, options.overrides, environment);
-    this.source = config.source;
+    this.config = config;
     if (options.explain === undefined) checkOutput('--plan', options.planFile);
     if (!isTrial) {
       this.isTold = true;
@@ -202,9 +205,16 @@ class Session {
     stops.beforeForced(() => progress.stop());
     await settle(config, prepared, runId, progress);
     this.tell(summary);
-    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(summaryText(summary)));
+    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(this.summaryText(summary)));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
+  }
+
+  private summaryText(summary: Summary): string {
+    const { options } = this;
+    if (options.quiet) return firstLine(summary);
+    const files = [options.summaryFile, options.reportFile, options.planFile].filter((file) => file !== undefined);
+    return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary) });
   }
 
   /** Where the file cannot be written any more the summary goes to standard output. */
@@ -228,10 +238,10 @@ class Session {
     summary: Summary | null,
   ): void {
     const { progress } = this;
-    const configuration = this.source?.withoutSecrets() ?? null;
+    const configuration = this.config?.source.withoutSecrets() ?? null;
     const { reportFile } = this.options;
     if (reportFile === undefined) return;
-    const coverage = coverageOf(config, prepared);
+    const coverage = coverageFor(config, prepared);
     this.isReported = true;
     try {
       writeOutput(reportFile, reportHtml({ run: facts, points, status, summary, configuration, coverage }));
@@ -239,6 +249,11 @@ class Session {
     } catch (error) {
       progress.message('error', `the report cannot be written: ${(error as Error).message}`);
     }
+  }
+
+  /** The exit code where a signal ends the run before its first write: a threshold that was not judged is not met. */
+  get codeIfStopped(): number {
+    return (this.config?.thresholds.length ?? 0) > 0 && !this.isTrial ? EXIT.threshold : EXIT.finished;
   }
 
   /** Summary and report of a run that did not begin. */
@@ -258,7 +273,11 @@ class Session {
       attempt(() =>
         writeOutput(
           reportFile,
-          reportHtml({ ...nothing, status: refused(exit), configuration: this.source?.withoutSecrets() ?? null }),
+          reportHtml({
+            ...nothing,
+            status: refused(exit),
+            configuration: this.config?.source.withoutSecrets() ?? null,
+          }),
         ),
       );
     }
@@ -273,14 +292,22 @@ class Session {
   }
 }
 
-function coverageOf(config: Config, { plan, findings }: Prepared): Coverage {
-  const wanted = wantedOperations(config);
-  const targeted = plan.relations.filter((relation) => relation.targeted);
-  return {
-    tables: targeted.length,
-    complete: targeted.filter(({ operations }) => wanted.every((kind) => operations[kind])).length,
-    findings: findings.map(findingText),
-  };
+/** What to type for the same run again. */
+function repeatedBy({ file, overrides }: RunOptions, { seeds, reproducible }: Summary): string | null {
+  if (!reproducible) return null;
+  const given = overrides.flatMap(({ option, value }) => {
+    if (option === '--seed') return [];
+    if (option.startsWith('--set')) return [`${option}=${JSON.stringify(value)}`];
+    return typeof value === 'boolean' ? [option] : [`${option} ${String(value)}`];
+  });
+  const seed = seeds.random === seeds.faker ? [`--seed ${seeds.random}`] : [];
+  const named = file === DEFAULT_FILE ? [] : [`-c ${file}`];
+  return ['event-generator run', ...named, ...new Set(given), ...seed].join(' ');
+}
+
+function coverageFor(config: Config, { plan, findings }: Prepared): Coverage {
+  const { tables, complete } = coverageOf(plan, findings, wantedOperations(config));
+  return { tables, complete, findings: findings.map(findingText) };
 }
 
 /** Rows of some relations when the traffic is over; null where they cannot be counted, for whatever reason. */

@@ -14,6 +14,7 @@ export class ThresholdWatch {
   private readonly traffic: Traffic;
   private readonly startMs: number;
   private readonly probe: ReplicationProbe | null;
+  private readonly coverage: number;
   private readonly timer: NodeJS.Timeout | undefined;
   /** What ended the run, as it was then. */
   private readonly failed = new Map<Threshold, ThresholdResult>();
@@ -25,13 +26,21 @@ export class ThresholdWatch {
     {
       startMs,
       probe,
+      coverage,
       abort,
-    }: { readonly startMs: number; readonly probe: ReplicationProbe | null; readonly abort: () => void },
+    }: {
+      readonly startMs: number;
+      readonly probe: ReplicationProbe | null;
+      /** Share of the tables that take every operation. */
+      readonly coverage: number;
+      readonly abort: () => void;
+    },
   ) {
     this.config = config;
     this.traffic = traffic;
     this.startMs = startMs;
     this.probe = probe;
+    this.coverage = coverage;
     const aborting = config.thresholds.filter(({ abortOnFail }) => abortOnFail);
     if (aborting.length === 0) return;
     const quietMs = Math.max(GRACE_MS, config.traffic.warm_up);
@@ -40,7 +49,7 @@ export class ThresholdWatch {
       for (const threshold of aborting) {
         const result = look(threshold, this.measured((performance.now() - this.startMs) / 1000));
         // What nothing was measured of yet may still come.
-        if (result.value !== null && !result.passed) this.failed.set(threshold, result);
+        if (result.unjudged === null && !result.passed) this.failed.set(threshold, result);
       }
       if (this.failed.size > 0) abort();
     }, INTERVAL_MS);
@@ -63,6 +72,7 @@ export class ThresholdWatch {
       totals: this.traffic.totals,
       elapsedSeconds,
       lags: this.probe?.lagAtLeast() ?? [],
+      coverage: this.coverage,
     };
   }
 }

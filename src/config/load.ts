@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { type ConnectionSettings, resolveConnection } from './connection.js';
 import { didYouMean } from './nearest.js';
@@ -7,6 +7,9 @@ import { type ReplicationConfig, resolveReplication } from './replication.js';
 import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
 import { describe, Source } from './source.js';
 import { parseThreshold, type Threshold } from './threshold.js';
+
+/** The configuration file where none is named. */
+export const DEFAULT_FILE = 'event-generator.yaml';
 
 /** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
 export interface Config {
@@ -44,7 +47,10 @@ export function loadConfig(
   overrides: readonly Override[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Config {
-  return parseConfig(file, readText(file), overrides, environment);
+  const isEmbedded = overrides.some(({ path, value }) => path.join('.') === 'connection.embedded' && value === true);
+  // The demo tables need no configuration: everything has a default.
+  const text = isEmbedded && file === DEFAULT_FILE && !existsSync(file) ? '' : readText(file);
+  return parseConfig(file, text, overrides, environment);
 }
 
 export function parseConfig(
@@ -55,9 +61,12 @@ export function parseConfig(
 ): Config {
   const source = new Source(file, text, environment);
   if (!source.readable) throw new SetupError(source.problems);
-  if (Object.keys(source.data).length === 0 && source.problems.length === 0)
-    throw SetupError.of(`${file}:1:1`, 'the file is empty; see event-generator.yaml of the project for every key');
   for (const { path, value, option } of overrides) source.override(path, value, option);
+  if (Object.keys(source.data).length === 0 && source.problems.length === 0)
+    throw SetupError.of(
+      `${file}:1:1`,
+      'the file is empty; `event-generator init URL` writes one for your database, --embedded runs without one',
+    );
 
   const problems: Problem[] = [...source.problems];
   const config = parseFile(source, problems);

@@ -9,6 +9,7 @@ const FIGURES = [
   'late_ratio',
   'operations_per_second',
   'events_per_second',
+  'coverage',
   'rejected',
   'failed',
   'retries',

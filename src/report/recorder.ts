@@ -44,6 +44,7 @@ export class Recorder {
       workers: this.options.workers,
       connections: this.options.connections,
       elapsedSeconds: last.seconds,
+      missed: last.missed - first.missed,
     });
   }
 

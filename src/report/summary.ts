@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import type { ReplicationOutcome } from '../lag/probe.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
-import { type Percentiles, percentiles } from '../traffic/histogram.js';
+import { type Percentiles, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
 import { type Limit, readUsage, type Utilisation, utilisationBetween, verdictOf } from '../traffic/verdict.js';
+import type { CoverageSummary } from './coverage.js';
 import type { Outage } from './outages.js';
 import { rowCountsOf } from './row-counts.js';
 import type { ThresholdResult } from './thresholds.js';
@@ -38,6 +39,7 @@ export interface SummarySource {
   readonly cpuSeconds: number;
   readonly maxRssBytes: number;
   readonly thresholds: readonly ThresholdResult[];
+  readonly coverage: CoverageSummary;
   /** Built and dropped beside the traffic; null where none were to be. */
   readonly indexes: IndexCounts | null;
   /** Null where replication was not measured. */
@@ -76,8 +78,14 @@ interface TableSummary {
 }
 
 interface LatencySummary {
-  readonly response: Percentiles | null;
-  readonly service: Percentiles | null;
+  readonly response: CountedPercentiles | null;
+  readonly service: CountedPercentiles | null;
+}
+
+/** Percentiles, and what they are made from: histograms of several runs can be added, percentiles cannot. */
+interface CountedPercentiles extends Percentiles {
+  /** Pairs of a bucket's upper edge in seconds and its count; empty buckets are left out. */
+  readonly buckets: readonly (readonly [upperSeconds: number, count: number])[];
 }
 
 /** The file of `--summary`, as INTERFACE fixes it. */
@@ -121,6 +129,7 @@ export interface Summary {
   /** The figures behind the verdict, as shares of time. */
   readonly verdict_because: (Utilisation & { readonly advice: string }) | null;
   readonly thresholds: readonly ThresholdResult[];
+  readonly coverage: CoverageSummary;
   readonly outages: readonly Outage[];
   readonly indexes: IndexCounts | null;
   /** By target. */
@@ -148,10 +157,11 @@ export function summarise(source: SummarySource): Summary {
     update: eventsOf(plan, totals, 'update'),
     delete: eventsOf(plan, totals, 'delete'),
   };
-  const utilisation = utilisationBetween(
-    null,
-    readUsage(totals, source.workers, { seconds: source.elapsedSeconds, cpuSeconds: source.cpuSeconds }),
-  );
+  const usage = readUsage(totals, source.workers, {
+    seconds: source.elapsedSeconds,
+    cpuSeconds: source.cpuSeconds,
+  });
+  const utilisation = utilisationBetween(null, usage);
   const verdict =
     operations === 0
       ? null
@@ -159,6 +169,7 @@ export function summarise(source: SummarySource): Summary {
           workers: source.workers,
           connections: plan.quotas.length,
           elapsedSeconds: source.elapsedSeconds,
+          missed: usage.missed,
         });
   return {
     schema_version: 1,
@@ -218,6 +229,7 @@ export function summarise(source: SummarySource): Summary {
     verdict: verdict?.limit ?? null,
     verdict_because: verdict === null ? null : { ...utilisation, advice: verdict.advice },
     thresholds: source.thresholds,
+    coverage: source.coverage,
     outages: source.outages,
     indexes: source.indexes,
     replication: source.replication?.targets ?? null,
@@ -324,7 +336,11 @@ function errorsOf({ totals, examples }: SummarySource): Record<string, { count: 
 function latencyOf(totals: CounterTotals, kind: OperationKind): LatencySummary {
   const of = (latency: Latency) => {
     const { counts, maxMs }: HistogramTotals = totals.histogram(latency, kind);
-    return percentiles(counts, maxMs);
+    const found = percentiles(counts, maxMs);
+    if (found === null) return null;
+    const buckets: [number, number][] = [];
+    for (const [bucket, count] of counts.entries()) if (count > 0) buckets.push([upperEdgeSeconds(bucket), count]);
+    return { ...found, buckets };
   };
   return { response: of('response'), service: of('service') };
 }

@@ -2,117 +2,219 @@ import { OPERATION_KINDS } from '../plan/plan.js';
 import type { Percentiles } from '../traffic/histogram.js';
 import { perSecond, type Summary } from './summary.js';
 
-const MOST_TABLES = 40;
+/* Of the tables that changed most. */
+const MOST_TABLES = 10;
+const MOST_CAUSES = 3;
+const MOST_BESIDE = 3;
+const LONGEST_NAME = 28;
 
-/** The summary for people: a table that can be pasted into a ticket. */
-export function summaryText(summary: Summary): string {
-  const { totals, events, generator } = summary;
-  const lines = [
-    '',
-    `${summary.exit.code === 0 ? 'Finished' : 'Ended'}: ${summary.exit.reason} (exit code ${summary.exit.code})`,
-    `  ${number(totals['operations']!)} operations in ${seconds(summary.elapsed_seconds)}: ${figure(perSecond(totals['operations']!, summary))} operations/s, ` +
-      `${figure(perSecond(events.insert + events.update + events.delete, summary))} events/s${asked(summary)}`,
-    `  committed ${number(totals['committed']!)}, ${rolledBack(summary)}rejected ${number(totals['rejected']!)}, failed ${number(totals['failed']!)}, ${skipped(summary)}` +
-      `retries ${number(totals['retries']!)}, reconnects ${number(totals['reconnects']!)}, in doubt ${number(totals['in_doubt_unknown']!)}`,
-    `  seeds ${summary.seeds.random}/${summary.seeds.faker}, ${summary.connections} connections at depth ${summary.pipeline_depth}, ` +
-      `${summary.workers} workers, PostgreSQL ${summary.server_version}, rows ${summary.row_selection}` +
-      `${summary.reproducible ? ', reproducible' : `, not reproducible: ${summary.reproducible_because.join('; ')}`}`,
-    '',
-    ...table(tableRows(summary)),
-    '',
-    ...table(latencyRows(summary)),
-    '',
-    `  generator: ${generator.cpu_micros_per_operation === null ? '-' : figure(generator.cpu_micros_per_operation)} µs of CPU per operation, event loop p99 ${ms(generator.event_loop_p99_seconds)}, ` +
-      `${number(Math.round(generator.max_rss_bytes / 1e6))} MB`,
+/** What the summary is told with, beside the run. */
+export interface SummaryView {
+  /** All tables, and latencies of both kinds. */
+  readonly isFull: boolean;
+  /** Files that were written. */
+  readonly files: readonly string[];
+  /** What repeats the run; null where nothing does. */
+  readonly command: string | null;
+}
+
+/** How a run ended and why. */
+export function firstLine({ exit }: Summary): string {
+  return `${exit.code === 0 ? 'Finished' : 'Ended'}: ${exit.reason} (exit code ${exit.code})\n`;
+}
+
+/** The summary for people, what matters most first: text that can be pasted into a ticket. */
+export function summaryText(summary: Summary, view: SummaryView): string {
+  const sections = [
+    thresholdLines(summary),
+    rateLines(summary),
+    outcomeLines(summary),
+    table(latencyRows(summary, view.isFull)),
+    replicationLines(summary),
+    verdictLines(summary),
+    coverageLines(summary),
+    tableLines(summary, view.isFull),
+    errorLines(summary),
+    lastLines(summary, view),
   ];
-  if (summary.outages.length > 0) lines.push(outagesLine(summary.outages));
-  if (summary.replication !== null)
-    lines.push('', ...table(lagRows(summary.replication)), ...slotLines(summary.replication_slots ?? {}));
-  if (summary.heartbeats_missed !== null && summary.heartbeats_missed > 0)
-    lines.push(
-      `  ${number(summary.heartbeats_missed)} heartbeats could not be written: lag was not measured at those moments`,
-    );
-  if (summary.replication !== null) lines.push('');
-  if (summary.verdict !== null) lines.push(`  ${summary.verdict}: ${summary.verdict_because!.advice}`);
-  for (const { condition, value, passed } of summary.thresholds)
-    lines.push(
-      `  threshold ${condition}: ${passed ? 'met' : 'NOT met'} (${value === null ? 'nothing was measured' : figure(value)})`,
-    );
-  if (summary.indexes !== null) {
-    const { created, dropped, failed } = summary.indexes;
-    lines.push(`  indexes: ${created} created, ${dropped} dropped, ${failed} refused`);
-  }
-  const errors = Object.entries(summary.errors);
-  if (errors.length > 0) {
-    lines.push('', '  errors');
-    for (const [sqlstate, { count, example }] of errors)
-      lines.push(`    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`);
-  }
-  return `${lines.join('\n')}\n`;
+  const text = sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'));
+  return `\n${firstLine(summary)}\n${text.join('\n\n')}\n`;
 }
 
-function asked({ rate }: Summary): string {
-  return rate.target === null ? '' : `, ${figure(rate.target)} ${rate.unit}/s asked for`;
+function thresholdLines({ thresholds }: Summary): string[] {
+  return thresholds.map(
+    ({ condition, value, passed, unjudged }) => `  ${passed ? '✓' : '✗'} ${condition}: ${unjudged ?? figure(value!)}`,
+  );
 }
 
-/** Said only where it was asked for. */
-function outagesLine(outages: Summary['outages']): string {
+function rateLines(summary: Summary): string[] {
+  const { totals, events, rate, elapsed_seconds: elapsed } = summary;
+  const rows = events.insert + events.update + events.delete;
+  const asked = rate.target === null ? '' : ` of ${figure(rate.target)} asked for`;
+  const operations = `${figure(perSecond(totals['operations']!, summary))} operations/s${rate.unit === 'operations' ? asked : ''}`;
+  const changes = `${figure(perSecond(rows, summary))} events/s${rate.unit === 'events' ? asked : ''}`;
+  return [
+    `  ${number(totals['operations']!)} operations, ${number(rows)} events in ${seconds(elapsed)}`,
+    `  ${operations}, ${changes}`,
+  ];
+}
+
+/** What became of the operations; what did not happen is left out, unless its absence is the news. */
+function outcomeLines(summary: Summary): string[] {
+  const { totals, transactions, outages, rate } = summary;
+  const some = (count: number, text: string) => (count > 0 ? [text] : []);
+  const of = (name: string) => totals[name] ?? 0;
+  const scheduled = rate.target === null ? [] : [`  dropped ${number(of('dropped'))}, late ${number(of('late'))}`];
+  return [
+    ...scheduled,
+    `  committed ${number(of('committed'))}, rejected ${number(of('rejected'))}, failed ${number(of('failed'))}`,
+    ...some(of('skipped'), `  skipped ${number(of('skipped'))}: their tables were blocked`),
+    ...some(
+      of('rolled_back'),
+      `  rolled back on purpose ${number(of('rolled_back'))}, in ${number(transactions.intended_rollback)} transactions`,
+    ),
+    ...some(of('retries'), `  retries ${number(of('retries'))}${retried(summary)}`),
+    ...(outages.length > 0 ? outageLines(outages) : []),
+    ...some(of('reconnects'), `  reconnects ${number(of('reconnects'))}`),
+    ...some(
+      of('in_doubt_resolved') + of('in_doubt_unknown'),
+      `  in doubt ${number(of('in_doubt_resolved') + of('in_doubt_unknown'))}, resolved ${number(of('in_doubt_resolved'))}`,
+    ),
+  ];
+}
+
+/** How many of the statements were refused, and where most of them. */
+function retried({ totals, tables }: Summary): string {
+  const sent = totals['operations']! + totals['retries']!;
+  const byTable = Object.entries(tables).map(([name, entry]) => ({
+    name,
+    retries: OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].retries, 0),
+  }));
+  const most = byTable.reduce((worst, each) => (each.retries > worst.retries ? each : worst), { name: '', retries: 0 });
+  const share = ((totals['retries']! * 100) / sent).toFixed(1);
+  return ` (${share} % of what was sent${most.retries > 0 ? `, most on ${most.name}` : ''})`;
+}
+
+function outageLines(outages: Summary['outages']): string[] {
   const lasted = outages.reduce((sum, each) => sum + each.seconds, 0);
   const longest = outages.reduce((most, each) => (each.seconds > most.seconds ? each : most));
-  return `  outages: ${number(outages.length)}, ${seconds(lasted)} in all; the longest ${seconds(longest.seconds)} from ${longest.from} (${longest.reason})`;
-}
-
-function skipped({ totals }: Summary): string {
-  return totals['skipped']! > 0 ? `skipped ${number(totals['skipped']!)} (their tables were blocked), ` : '';
-}
-
-function rolledBack({ totals, transactions }: Summary): string {
-  if (totals['rolled_back'] === 0) return '';
-  return `rolled back on purpose ${number(totals['rolled_back']!)} (${number(transactions.intended_rollback)} transactions), `;
-}
-
-function tableRows(summary: Summary): string[][] {
-  const rows = [['table', 'operation', 'operations', 'rows', 'retries', 'rejected', 'rows now']];
-  const entries = Object.entries(summary.tables);
-  for (const [name, entry] of entries.slice(0, MOST_TABLES)) {
-    for (const kind of OPERATION_KINDS) {
-      const { operations, rows: changed, retries, rejected } = entry[kind];
-      const now = kind === 'insert' ? (entry.rows_expected === null ? 'not counted' : number(entry.rows_expected)) : '';
-      rows.push([
-        kind === 'insert' ? name : '',
-        kind,
-        number(operations),
-        number(changed),
-        number(retries),
-        number(rejected),
-        now,
-      ]);
-    }
-  }
-  for (const [name, { cascaded, substituted, by_trigger: byTrigger }] of entries.slice(0, MOST_TABLES)) {
-    if (byTrigger !== 0)
-      rows.push([name, 'by triggers', '', byTrigger === null ? 'not known' : number(byTrigger), '', '', '']);
-    if (substituted > 0) rows.push([name, 'drawn, done as another', number(substituted), '', '', '', '']);
-    for (const kind of ['update', 'delete'] as const) {
-      if (cascaded[kind] > 0) rows.push([name, `${kind} by cascade`, '', number(cascaded[kind]), '', '', '']);
-    }
-  }
-  if (entries.length > MOST_TABLES)
-    rows.push([`… ${entries.length - MOST_TABLES} more in the summary file`, '', '', '', '', '', '']);
-  return rows;
-}
-
-function latencyRows(summary: Summary): string[][] {
-  const cells = (name: string, kind: string, values: Percentiles | null) =>
-    values === null
-      ? []
-      : [[name, kind, ms(values.p50), ms(values.p90), ms(values.p99), ms(values.p999), ms(values.max)]];
   return [
-    ['latency', '', 'p50', 'p90', 'p99', 'p99.9', 'max'],
-    ...OPERATION_KINDS.flatMap((kind) => [
-      ...cells(kind, 'response', summary.latency_seconds[kind].response),
-      ...cells('', 'service', summary.latency_seconds[kind].service),
+    `  outages ${number(outages.length)}, ${seconds(lasted)} in all`,
+    `    the longest ${seconds(longest.seconds)} from ${longest.from}`,
+    `    (${longest.reason})`,
+  ];
+}
+
+function latencyRows(summary: Summary, isFull: boolean): string[][] {
+  const cells = (name: string, values: Percentiles | null) =>
+    values === null ? [] : [[name, ms(values.p50), ms(values.p90), ms(values.p99), ms(values.p999), ms(values.max)]];
+  const { latency_seconds: latency } = summary;
+  return [
+    ['response', 'p50', 'p90', 'p99', 'p99.9', 'max'],
+    ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].response)),
+    ...(isFull
+      ? [
+          ['since the answer before', '', '', '', '', ''],
+          ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].service)),
+        ]
+      : []),
+  ];
+}
+
+function replicationLines({ replication, replication_slots: slots, heartbeats_missed: missed }: Summary): string[] {
+  if (replication === null) return [];
+  return [
+    ...table(lagRows(replication), 2),
+    ...slotLines(slots ?? {}),
+    ...(missed !== null && missed > 0
+      ? [`  ${number(missed)} heartbeats could not be written: lag was not measured at those moments`]
+      : []),
+  ];
+}
+
+function verdictLines({ verdict, verdict_because: because, generator, indexes }: Summary): string[] {
+  const { cpu_micros_per_operation: cpu, event_loop_p99_seconds: loop, max_rss_bytes: memory } = generator;
+  return [
+    ...(verdict === null ? [] : [`  ${verdict}: ${because!.advice}`]),
+    `  generator: ${cpu === null ? '-' : figure(cpu)} µs of CPU per operation, ${number(Math.round(memory / 1e6))} MB`,
+    `  event loop p99 ${ms(loop)}`,
+    ...(indexes === null
+      ? []
+      : [`  indexes: ${indexes.created} created, ${indexes.dropped} dropped, ${indexes.failed} refused`]),
+  ];
+}
+
+/** Said where something is left out: a run that does not reach all tables must not look as if it did. */
+function coverageLines({ coverage: { tables, complete, left_out: causes } }: Summary): string[] {
+  if (complete === tables) return [];
+  return [
+    `  ${complete} of ${tables} tables take every operation; the rest:`,
+    ...causes
+      .slice(0, MOST_CAUSES)
+      .map(({ cause, tables: names }) => `    ${names.length === 1 ? names[0]! : `${names.length} tables`}: ${cause}`),
+    ...(causes.length > MOST_CAUSES ? [`    … ${causes.length - MOST_CAUSES} more causes in the summary file`] : []),
+  ];
+}
+
+/** The tables that changed most, a line each. */
+function tableLines(summary: Summary, isFull: boolean): string[] {
+  const entries = Object.entries(summary.tables);
+  const changed = ([, entry]: (typeof entries)[number]) =>
+    OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].rows, 0);
+  const sorted = [...entries].sort((a, b) => changed(b) - changed(a));
+  const listed = isFull ? sorted : sorted.slice(0, MOST_TABLES);
+  const lines = table([
+    ['table', 'inserted', 'updated', 'deleted', 'rejected', 'rows now'],
+    ...listed.map(([name, entry]) => [
+      name.length > LONGEST_NAME && !isFull ? `${name.slice(0, LONGEST_NAME - 1)}…` : name,
+      ...OPERATION_KINDS.map((kind) => number(entry[kind].rows)),
+      number(OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].rejected, 0)),
+      entry.rows_expected === null ? 'not counted' : number(entry.rows_expected),
     ]),
+  ]);
+  const beside = listed.flatMap(([name, entry]) => {
+    const texts = besideOf(entry);
+    return texts.length === 0 ? [] : [`    ${name}: ${texts.join(', ')}`];
+  });
+  lines.push(...(isFull ? beside : beside.slice(0, MOST_BESIDE)));
+  const more = entries.length - listed.length;
+  if (more > 0) lines.push(`  … ${number(more)} more with --full, or in the summary file`);
+  return lines;
+}
+
+/** What happened in a table beside the operations on it. */
+function besideOf({ cascaded, substituted, by_trigger: byTrigger }: Summary['tables'][string]): string[] {
+  return [
+    ...(byTrigger === 0
+      ? []
+      : [byTrigger === null ? 'rows by triggers not known' : `${number(byTrigger)} rows by triggers`]),
+    ...(substituted > 0 ? [`${number(substituted)} operations became another kind`] : []),
+    ...(['update', 'delete'] as const).flatMap((kind) =>
+      cascaded[kind] > 0 ? [`${number(cascaded[kind])} rows ${kind}d by cascade`] : [],
+    ),
+  ];
+}
+
+function errorLines({ errors }: Summary): string[] {
+  const entries = Object.entries(errors);
+  if (entries.length === 0) return [];
+  return [
+    '  errors',
+    ...entries.map(
+      ([sqlstate, { count, example }]) =>
+        `    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`,
+    ),
+  ];
+}
+
+function lastLines(summary: Summary, { files, command }: SummaryView): string[] {
+  const { seeds, connections, pipeline_depth: depth, workers, server_version: server } = summary;
+  return [
+    `  ${connections} connections at depth ${depth}, ${workers} workers, rows ${summary.row_selection}`,
+    `  PostgreSQL ${server}`,
+    `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
+    ...(files.length > 0 ? [`  written: ${files.join(', ')}`] : []),
+    ...(command === null ? [] : [`  the same again: ${command}`]),
   ];
 }
 
@@ -151,11 +253,11 @@ function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
   ];
 }
 
-/** Columns lined up: the first two to the left, figures to the right. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Columns lined up: the first ones to the left, figures to the right. */
+export function table(rows: readonly (readonly string[])[], left = 1): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) =>
-    `  ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd(),
+    `  ${row.map((cell, column) => (column < left ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd(),
   );
 }
 
@@ -180,5 +282,6 @@ export function seconds(value: number): string {
 
 export function ms(valueSeconds: number): string {
   const value = valueSeconds * 1000;
+  if (value >= 1000) return `${valueSeconds.toFixed(valueSeconds < 10 ? 2 : 1)} s`;
   return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : String(Math.round(value))} ms`;
 }

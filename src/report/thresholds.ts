@@ -7,6 +7,8 @@ export interface ThresholdResult {
   readonly condition: string;
   readonly value: number | null;
   readonly passed: boolean;
+  /** Why it could not be judged, and so counts as not met; null where it was. */
+  readonly unjudged: string | null;
 }
 
 /** What is known at some moment of a run. */
@@ -15,12 +17,25 @@ export interface Measured {
   readonly elapsedSeconds: number;
   /** Per replication target. */
   readonly lags: readonly HistogramTotals[];
+  /** Share of the tables that take every operation that is asked for. */
+  readonly coverage: number;
 }
+
+/* Fewer operations prove nothing, whatever their figures are. */
+const FEWEST_OPERATIONS = 100;
 
 /** Looks at a condition over everything up to now. What was never measured fails: a test of nothing proves nothing. */
 export function look(threshold: Threshold, measured: Measured): ThresholdResult {
   const value = figureOf(threshold, measured);
-  return { condition: threshold.condition, value, passed: value !== null && holds(value, threshold) };
+  const { condition, figure } = threshold;
+  const operations = measured.totals.operations();
+  const unjudged =
+    value === null
+      ? 'nothing was measured'
+      : figure !== 'coverage' && operations < FEWEST_OPERATIONS
+        ? `only ${operations} operations, ${FEWEST_OPERATIONS} are needed to judge it`
+        : null;
+  return { condition, value, passed: unjudged === null && holds(value!, threshold), unjudged };
 }
 
 function holds(value: number, { comparison, bound }: Threshold): boolean {
@@ -36,7 +51,7 @@ function holds(value: number, { comparison, bound }: Threshold): boolean {
   }
 }
 
-function figureOf(threshold: Threshold, { totals, elapsedSeconds, lags }: Measured): number | null {
+function figureOf(threshold: Threshold, { totals, elapsedSeconds, lags, coverage }: Measured): number | null {
   const operations = totals.operations();
   const share = (count: number, of: number) => (of > 0 ? count / of : null);
   const perSecond = (count: number) => share(count, elapsedSeconds);
@@ -57,6 +72,8 @@ function figureOf(threshold: Threshold, { totals, elapsedSeconds, lags }: Measur
       return perSecond(operations);
     case 'events_per_second':
       return perSecond(totals.total('rows') + totals.total('cascaded') + totals.total('moved'));
+    case 'coverage':
+      return coverage;
     case 'rejected':
       return totals.total('rejected');
     case 'failed':

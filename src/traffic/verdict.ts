@@ -20,6 +20,8 @@ export interface Usage {
   readonly laneMs: number;
   readonly inFlightMs: number;
   readonly pausedMs: number;
+  /** Operations of a schedule that were dropped or late. */
+  readonly missed: number;
 }
 
 export function readUsage(totals: CounterTotals, workers: number, time: Pick<Usage, 'seconds' | 'cpuSeconds'>): Usage {
@@ -32,6 +34,7 @@ export function readUsage(totals: CounterTotals, workers: number, time: Pick<Usa
     laneMs: totals.scalar('laneMs'),
     inFlightMs: totals.scalar('inFlightMs'),
     pausedMs: totals.scalar('pausedMs'),
+    missed: totals.scalar('dropped') + totals.scalar('late'),
   };
 }
 
@@ -57,6 +60,8 @@ export interface Run {
   readonly workers: number;
   readonly connections: number;
   readonly elapsedSeconds: number;
+  /** Operations of a schedule that were dropped or late: the rate that was asked for was not kept. */
+  readonly missed: number;
 }
 
 export const LIMITS = ['server-bound', 'generator-bound', 'rate-bound'] as const;
@@ -84,13 +89,13 @@ const SHORTEST_SECONDS = 3;
 export function verdictOf(utilisation: Utilisation, run: Run): Verdict {
   const verdict = limitOf(utilisation, run);
   if (run.elapsedSeconds >= SHORTEST_SECONDS || verdict.limit === 'rate-bound') return verdict;
-  return { ...verdict, advice: `${verdict.advice} (mostly its start: a run this short tells little)` };
+  return { ...verdict, advice: 'no advice: a run this short tells little, since most of it is the start' };
 }
 
-function limitOf(utilisation: Utilisation, { workers, connections }: Run): Verdict {
+function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run): Verdict {
   const { worker, worker_cpu: cpu, connections: busy, waiting } = utilisation;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
-  if (waiting >= HELD_BACK)
+  if (waiting >= HELD_BACK && missed === 0)
     return {
       limit: 'rate-bound',
       advice: `connections waited ${percent(waiting)} of the time because the configuration says so`,
@@ -105,6 +110,11 @@ function limitOf(utilisation: Utilisation, { workers, connections }: Run): Verdi
       advice: `a worker thread was busy ${percent(worker)} of the time: ${change}`,
     };
   }
+  if (waiting >= HELD_BACK)
+    return {
+      limit: 'server-bound',
+      advice: `${missed} operations of the schedule were dropped or late, although connections waited ${percent(waiting)} of the time: the server was too slow at times`,
+    };
   return {
     limit: 'server-bound',
     advice: `connections had work ${percent(busy)} of the time while the generator's threads were busy ${percent(worker)}`,

@@ -44,7 +44,12 @@ it('exits with 4 and names what was not met, with its value', async () => {
   expect(bad.summary.exit.reason).toMatch(
     /^not met: response_seconds insert max < 0\.000001 \(0\.\d+\), service_seconds delete p99 < 9 \(nothing was measured\)$/,
   );
-  expect(bad.stdout).toContain('threshold error_ratio < 0.01: met (0)');
+  expect(bad.stdout).toContain('✓ error_ratio < 0.01: 0\n');
+  const few = await runCli(
+    configFor(database, 'random_seed: 1\nnum_iterations: 20', 'thresholds: ["error_ratio < 1", "coverage >= 1"]\n'),
+  );
+  expect(few.code).toBe(4);
+  expect(few.summary.exit.reason).toBe('not met: error_ratio < 1 (only 20 operations, 100 are needed to judge it)');
   const wrong = await runCli(configFor(database, settings, 'thresholds: ["eror_ratio < 1", "late_ratio < 1"]\n'));
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toMatch(

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { verdictOf } from '../../src/traffic/verdict.js';
 
-const RUN = { workers: 2, connections: 4, elapsedSeconds: 60 };
+const RUN = { workers: 2, connections: 4, elapsedSeconds: 60, missed: 0 };
 
 it('names the server while the generator has time left', () => {
   const { limit, advice } = verdictOf({ worker: 0.4, worker_cpu: 0.35, connections: 0.99, waiting: 0 }, RUN);
@@ -22,6 +22,13 @@ it('names the generator where a thread is at its limit and on a core, and what t
 
 it('names the configuration where it makes connections wait', () => {
   expect(verdictOf({ worker: 0.1, worker_cpu: 0.1, connections: 0.2, waiting: 0.8 }, RUN).limit).toBe('rate-bound');
+});
+
+it('does not name the configuration where its rate was not kept', () => {
+  const waiting = { worker: 0.1, worker_cpu: 0.1, connections: 0.2, waiting: 0.8 };
+  const { limit, advice } = verdictOf(waiting, { ...RUN, missed: 12 });
+  expect(limit).toBe('server-bound');
+  expect(advice).toContain('12 operations of the schedule were dropped or late');
 });
 
 it('says so where a run was too short to tell', () => {

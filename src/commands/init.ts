@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { labelOf, type Relation } from '../catalog/model.js';
+import { type ConnectionSettings, describeConnection, isLoopback, placesIn } from '../config/connection.js';
+import { type Config, parseConfig } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import type { Finding } from '../plan/plan.js';
+import { connectCoordinator } from '../prepare/connect.js';
+import { examine } from '../prepare/examine.js';
+import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
+import { EXIT } from './exit.js';
+
+export interface InitOptions {
+  /** Undefined: the PG* variables of the environment say where. */
+  readonly url: string | undefined;
+}
+
+/** Prints a configuration for a live database, which is read and not changed. Returns the exit code. */
+export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: false, quiet: false });
+  try {
+    const connected = configFor(url, [], environment);
+    const runId = randomBytes(4).toString('hex');
+    const client = await connectCoordinator(connected.connection, connected, runId);
+    try {
+      const schemas = await readSchemas(client);
+      if (schemas.length === 0)
+        throw SetupError.of(
+          describeConnection(connected.connection),
+          'has no tables yet: create the schema first, then run init again',
+        );
+      const activity = await readActivity(client, schemas);
+      const batches = await readBatches(client);
+      const { relations, plan, findings } = await examine(client, configFor(url, schemas, environment), {
+        dryRun: true,
+        say: () => undefined,
+        step: (text) => progress.step(text),
+        rehearsal: null,
+      });
+      progress.stop();
+      const targeted = relations.filter((_, index) => plan.relations[index]!.targeted);
+      process.stdout.write(
+        shown(configurationText({ connection: connected.connection, schemas, targeted, activity, batches, findings })),
+      );
+      progress.message(
+        'info',
+        `${targeted.length} tables in ${schemas.join(', ')}. Next: event-generator validate -c FILE, then inspect -c FILE, then run -c FILE`,
+      );
+      return EXIT.finished;
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    progress.message('error', error.message);
+    return EXIT.setup;
+  } finally {
+    progress.stop();
+  }
+}
+
+function configFor(url: string | undefined, schemas: readonly string[], environment: NodeJS.ProcessEnv): Config {
+  const sections = {
+    ...(url === undefined ? {} : { connection: { url } }),
+    generator: schemas.length === 0 ? {} : { schema_name: schemas },
+  };
+  // JSON is YAML as well.
+  return parseConfig(url === undefined ? 'environment' : 'URL', JSON.stringify(sections), [], environment);
+}
+
+/** Schemas with tables of the user's own. */
+async function readSchemas(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`
+    SELECT n.nspname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname <> 'event_generator' AND n.nspname !~ '^pg_'
+      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    GROUP BY 1 ORDER BY n.nspname <> 'public', 1`);
+  return rows.map(({ name }) => name);
+}
+
+/** What has been done to a table since the server's statistics were reset. */
+interface Activity {
+  readonly label: string;
+  readonly size: string;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly deleted: number;
+}
+
+async function readActivity(client: pg.Client, schemas: readonly string[]): Promise<ReadonlyMap<string, Activity>> {
+  // Of a partitioned table its partitions have the figures.
+  const { rows } = await client.query<Record<keyof Activity, string>>(
+    `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS label, pg_size_pretty(sum(pg_total_relation_size(part.oid))) AS size,
+       coalesce(sum(s.n_tup_ins), 0) AS inserted, coalesce(sum(s.n_tup_upd), 0) AS updated, coalesce(sum(s.n_tup_del), 0) AS deleted
+     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AS part (oid)
+     LEFT JOIN pg_stat_user_tables AS s ON s.relid = part.oid
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($1) GROUP BY n.nspname, c.relname`,
+    [schemas],
+  );
+  return new Map(
+    rows.map(({ label, size, inserted, updated, deleted }) => [
+      label,
+      { label, size, inserted: Number(inserted), updated: Number(updated), deleted: Number(deleted) },
+    ]),
+  );
+}
+
+/** Rows per statement, by operation, as pg_stat_statements has seen them; null where it is not there. */
+type Batches = Readonly<Record<'insert' | 'update' | 'delete', number>> | null;
+
+async function readBatches(client: pg.Client): Promise<Batches> {
+  try {
+    const { rows } = await client.query<{ kind: 'insert' | 'update' | 'delete'; rows: string; calls: string }>(`
+      SELECT lower(substring(query from '^\\s*(\\w+)')) AS kind, sum(rows) AS rows, sum(calls) AS calls FROM pg_stat_statements
+      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query ~* '^\\s*(insert|update|delete)\\M' GROUP BY 1`);
+    if (rows.length === 0) return null;
+    const of = (kind: string) => {
+      const found = rows.find((row) => row.kind === kind);
+      return found === undefined
+        ? 1
+        : Math.min(1000, Math.max(1, Math.round(Number(found.rows) / Number(found.calls))));
+    };
+    return { insert: of('insert'), update: of('update'), delete: of('delete') };
+  } catch {
+    // It is not installed, or not loaded, or not ours to read.
+    return null;
+  }
+}
+
+interface Found {
+  readonly connection: ConnectionSettings;
+  readonly schemas: readonly string[];
+  readonly targeted: readonly Relation[];
+  readonly activity: ReadonlyMap<string, Activity>;
+  readonly batches: Batches;
+  readonly findings: readonly Finding[];
+}
+
+function configurationText(found: Found): string {
+  const { schemas, batches } = found;
+  const changes = [...found.activity.values()].reduce(
+    (sum, { inserted, updated, deleted }) => ({
+      insert: sum.insert + inserted,
+      update: sum.update + updated,
+      delete: sum.delete + deleted,
+    }),
+    { insert: 0, update: 0, delete: 0 },
+  );
+  const hasActivity = changes.insert + changes.update + changes.delete >= FEWEST_CHANGES;
+  return `${[
+    '# Configuration of pg-event-generator, made by `event-generator init`.',
+    '# A run of it changes rows of this database. `event-generator inspect -c FILE` says beforehand what it would do.',
+    '',
+    'connection:',
+    ...connectionLines(found.connection),
+    '',
+    'generator:',
+    `  schema_name: ${schemas.length === 1 ? name(schemas[0]!) : `[${schemas.map(name).join(', ')}]`}`,
+    '  manual_table_list: []                # empty: all tables of the schema; or a list of names',
+    '  exclude_table_list: []               # names of tables to leave out',
+    '  num_iterations: 2000                 # operations in total; -1: until stopped',
+    ...mixLines(changes, hasActivity),
+    ...batchLines(batches),
+    '  random_seed: 12345                   # the same seed repeats the run',
+    '  connections: 4                       # concurrent connections',
+    '  existing_rows: 10000                 # existing rows per table that may be changed; 0: leave them alone; all',
+    ...weightLines(found, hasActivity),
+    ...findingLines(found.findings),
+    '',
+    '# traffic: { rate: 500, duration: 10m }   # a rate instead of as fast as it goes; duration replaces num_iterations',
+    '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 where one is not met',
+  ].join('\n')}\n`;
+}
+
+/* With fewer the statistics say nothing about the application. */
+const FEWEST_CHANGES = 1000;
+
+function connectionLines(connection: ConnectionSettings): string[] {
+  const { database, user, ssl } = connection;
+  const places = placesIn(connection);
+  const where =
+    places.length === 1
+      ? [`  host: ${name(places[0]!.host)}`, `  port: ${places[0]!.port}`]
+      : [`  hosts: [${places.map(({ host, port }) => name(`${host}:${port}`)).join(', ')}]`];
+  const encrypted = places.every(({ host }) => isLoopback(host)) ? [] : [`  ssl: ${ssl}`];
+  return [
+    ...where,
+    `  database: ${name(database)}`,
+    `  user: ${name(user)}`,
+    ...encrypted,
+    '  # The password comes from PGPASSWORD, ~/.pgpass or password_command; it is not written here.',
+  ];
+}
+
+/* Shares of a hundred. */
+function mixLines(
+  { insert, update, delete: deleted }: Record<'insert' | 'update' | 'delete', number>,
+  isKnown: boolean,
+): string[] {
+  if (!isKnown) return ['  operation_weights: { INSERT: 3, UPDATE: 2, DELETE: 1 }'];
+  const share = (count: number) => Math.max(count > 0 ? 1 : 0, Math.round((count * 100) / (insert + update + deleted)));
+  return [
+    '  # Rows inserted, updated and deleted according to pg_stat_user_tables, in percent.',
+    `  operation_weights: { INSERT: ${Math.max(1, share(insert))}, UPDATE: ${share(update)}, DELETE: ${share(deleted)} }`,
+  ];
+}
+
+function batchLines(batches: Batches): string[] {
+  const { insert, update, delete: deleted } = batches ?? { insert: 4, update: 2, delete: 1 };
+  return [
+    ...(batches === null ? [] : ['  # Rows per statement according to pg_stat_statements.']),
+    `  insert_rows: ${insert}                       # rows of one INSERT`,
+    `  update_rows: ${update}                       # rows of one UPDATE`,
+    `  delete_rows: ${deleted}                       # rows of one DELETE`,
+  ];
+}
+
+/* The weight of the table that changes most; one that does not change has 1. */
+const HIGHEST_WEIGHT = 1000;
+
+function weightLines({ targeted, activity }: Found, isKnown: boolean): string[] {
+  const changesOf = (relation: Relation) => {
+    const { inserted, updated, deleted } = activity.get(labelOf(relation)) ?? { inserted: 0, updated: 0, deleted: 0 };
+    return inserted + updated + deleted;
+  };
+  const most = Math.max(1, ...targeted.map(changesOf));
+  const width = Math.max(0, ...targeted.map((relation) => name(labelOf(relation)).length));
+  return [
+    isKnown
+      ? '  # How often a table is chosen: by its changed rows in pg_stat_user_tables. 0: never.'
+      : '  # How often a table is chosen. 0: never. (The server has seen too few changes to propose weights.)',
+    '  table_weights:',
+    ...targeted.map((relation) => {
+      const weight = isKnown ? Math.max(1, Math.round((changesOf(relation) * HIGHEST_WEIGHT) / most)) : 1;
+      const { estimatedRows } = relation;
+      const rows = estimatedRows < 0 ? 'never analyzed' : `about ${Math.round(estimatedRows)} rows`;
+      const size = activity.get(labelOf(relation))?.size;
+      return `    ${`${name(labelOf(relation))}:`.padEnd(width + 1)} ${String(weight).padEnd(5)} # ${rows}${size === undefined ? '' : `, ${size}`}`;
+    }),
+  ];
+}
+
+/** What the generator cannot do by itself, and what would help. */
+function findingLines(findings: readonly Finding[]): string[] {
+  if (findings.length === 0) return [];
+  const lines = findings.slice(0, MOST_FINDINGS).map(({ relation, column, prevents, reason, remedy }) => {
+    const what = prevents.length === 0 ? '' : ` No ${prevents.join(', ').toUpperCase()}.`;
+    return `  #   ${oneLine(`${relation}${column === null ? '' : `.${column}`}: ${reason}.${what} Remedy: ${remedy}`)}`;
+  });
+  const more = findings.length - lines.length;
+  return [
+    '  # What to look at before a run:',
+    ...lines,
+    ...(more > 0 ? [`  #   … and ${more} more: event-generator inspect -c FILE`] : []),
+    '  # column_overrides:                  # table → column → { type: choice | int_range | faker | template | constant | … }',
+  ];
+}
+
+const MOST_FINDINGS = 40;
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ');
+}
+
+/** A text as YAML, quoted where it has to be. */
+function name(text: string): string {
+  const isPlain = /^[A-Za-z_/][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text);
+  return isPlain ? text : JSON.stringify(text);
+}

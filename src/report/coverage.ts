@@ -1,0 +1,49 @@
+import type { Finding, OperationKind, Plan } from '../plan/plan.js';
+
+/** How much of what was asked for a run does, as the summary tells it. */
+export interface CoverageSummary {
+  /** Tables that are targeted. */
+  readonly tables: number;
+  /** Of these, tables that take every operation that is asked for. */
+  readonly complete: number;
+  /** Why others do not, and which ones: the cause with the most tables first. */
+  readonly left_out: readonly { readonly cause: string; readonly tables: readonly string[] }[];
+}
+
+export function coverageOf(
+  plan: Plan,
+  findings: readonly Finding[],
+  wanted: readonly OperationKind[],
+): CoverageSummary {
+  const targeted = plan.relations.filter((relation) => relation.targeted);
+  const incomplete = new Set(
+    targeted.filter(({ operations }) => !wanted.every((kind) => operations[kind])).map(({ label }) => label),
+  );
+  const causes = new Map<string, Set<string>>();
+  const explained = new Set<string>();
+  for (const { relation, column, prevents, reason, behind = [] } of findings) {
+    if (!prevents.some((kind) => wanted.includes(kind))) continue;
+    const cause = behind.length > 0 ? `${relation}: ${reason}` : `${column === null ? '' : `${column}: `}${reason}`;
+    const tables = causes.get(cause) ?? new Set();
+    for (const table of [relation, ...behind]) {
+      if (!incomplete.has(table)) continue;
+      tables.add(table);
+      explained.add(table);
+    }
+    if (tables.size > 0) causes.set(cause, tables);
+  }
+  const rest = [...incomplete].filter((table) => !explained.has(table));
+  if (rest.length > 0) causes.set('see the warnings of the run', new Set(rest));
+  return {
+    tables: targeted.length,
+    complete: targeted.length - incomplete.size,
+    left_out: [...causes]
+      .map(([cause, tables]) => ({ cause, tables: [...tables] }))
+      .sort((a, b) => b.tables.length - a.tables.length),
+  };
+}
+
+/** The share of tables that take every operation; 1 where there are none. */
+export function coverageShare({ tables, complete }: CoverageSummary): number {
+  return tables === 0 ? 1 : complete / tables;
+}
