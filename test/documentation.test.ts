@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseDurationMs } from '../src/config/duration.js';
@@ -7,6 +8,8 @@ import { configFor, createDatabase, runCli } from './server/database.js';
 
 const README = readFileSync('README.md', 'utf8');
 const REFERENCE = readFileSync('docs/configuration.md', 'utf8');
+const COMMANDS = readFileSync('docs/commands.md', 'utf8');
+const WATCHING = readFileSync('docs/watching.md', 'utf8');
 const RECIPES = readFileSync('docs/recipes.md', 'utf8');
 
 function blocks(text: string, language: string): string[] {
@@ -43,7 +46,7 @@ describe('the reference', () => {
   });
 
   it('has valid examples', () => {
-    for (const text of [README, REFERENCE, RECIPES].flatMap((file) => blocks(file, 'yaml'))) {
+    for (const text of [README, REFERENCE, RECIPES, WATCHING].flatMap((file) => blocks(file, 'yaml'))) {
       expect(() =>
         parseConfig('example.yaml', text, [], { APP_PASSWORD: 'x', DATABASE_URL: 'postgresql://a@b/c' }),
       ).not.toThrow();
@@ -114,6 +117,60 @@ describe('the containers', () => {
   });
 });
 
+describe('the reference of metrics and summary', () => {
+  it('names every metric', () => {
+    const text = readFileSync('docs/metrics.md', 'utf8');
+    const names = [...readFileSync('src/metrics/registry.ts', 'utf8').matchAll(/'(eventgen_\w+)'/g)].map(
+      (match) => match[1]!,
+    );
+    expect(names.length).toBeGreaterThan(20);
+    for (const name of names) expect(text, name).toContain(`| \`${name}\` |`);
+    for (const [, name] of text.matchAll(/^\| `(\w+)`/gm)) expect(names, name).toContain(name);
+  });
+
+  it('names every field of a summary', async () => {
+    const text = readFileSync('docs/summary.md', 'utf8');
+    const database = await createDatabase('CREATE TABLE a (id int PRIMARY KEY, v text)');
+    const { summary } = await runCli(
+      configFor(database, 'random_seed: 1\nnum_iterations: 300', 'thresholds: [coverage >= 1]\n'),
+    );
+    await database.drop();
+    const { tables, errors: _, lanes, thresholds, ...rest } = summary;
+    const named = [
+      rest,
+      { tables, lanes: '', errors: '', thresholds: '' },
+      ...Object.values(tables),
+      lanes[0]!,
+      thresholds[0]!,
+    ];
+    for (const part of named)
+      for (const key of Object.keys(part)) if (!key.startsWith('public.')) expect(text, key).toContain(key);
+    for (const part of [
+      summary.totals,
+      summary.rate,
+      summary.coverage,
+      summary.generator,
+      summary.latency_seconds.insert.response!,
+    ])
+      for (const key of Object.keys(part)) expect(text, key).toContain(`\`${key}\``);
+  });
+});
+
+describe('links between pages', () => {
+  it('lead somewhere', () => {
+    const pages = [
+      'README.md',
+      ...readdirSync('docs')
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => `docs/${name}`),
+    ];
+    for (const page of pages) {
+      for (const [, target] of readFileSync(page, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)/g))
+        expect(existsSync(path.join(path.dirname(page), target!)), `${page}: ${target}`).toBe(true);
+    }
+  });
+});
+
 describe('the README', () => {
   it('runs its own example on a database', async () => {
     const database = await createDatabase('CREATE TABLE customers (id int PRIMARY KEY, name text, email text UNIQUE)');
@@ -129,11 +186,13 @@ describe('the README', () => {
     expect(summary.totals).toMatchObject({ committed: 10_000, rejected: 0 });
     await database.drop();
   });
+});
 
+describe('the list of commands', () => {
   it('lists the options that there are', async () => {
     const cli = readFileSync('src/cli.ts', 'utf8');
     const options = [...cli.matchAll(/(?:\.option|new Option)\('(?:-\w, )?(--[\w-]+)/g)].map((match) => match[1]!);
     expect(options.length).toBeGreaterThan(10);
-    for (const option of options) expect(README, option).toContain(option);
+    for (const option of options) expect(COMMANDS, option).toContain(option);
   });
 });

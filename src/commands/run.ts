@@ -131,7 +131,9 @@ class Session {
     if (!isTrial) checkProtection(config, options.writeTo, (text) => progress.message('warn', text));
     const { enabled, host, port, allowed_hosts: allowedHosts } = config.metrics;
     if (enabled && !isTrial) {
-      this.endpoint = await openEndpoint(host, port, allowedHosts);
+      // A port that was asked for is meant.
+      const mayMove = config.source.valueAt(['metrics', 'port']) === undefined;
+      this.endpoint = await openEndpoint({ host, port, mayMove }, allowedHosts);
       this.page = new LivePage(this.endpoint);
       const address = `http://${host}:${this.endpoint.port}`;
       progress.message('info', `live page on ${address}/`);

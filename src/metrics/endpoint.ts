@@ -16,10 +16,13 @@ export interface Endpoint {
 /**
  * Listens for scrapes and readers. Opened before the first write, so that a port that is taken ends the run while nothing
  * is done. On a loopback address it answers to no other names than that and those allowed: a page of somebody else's could
- * have its own name lead here (DNS rebinding).
+ * have its own name lead here (DNS rebinding). `mayMove`: a port that is taken gives way to one of the next ones.
  * @throws SetupError where the port cannot be had.
  */
-export async function openEndpoint(host: string, port: number, allowed: readonly string[]): Promise<Endpoint> {
+export async function openEndpoint(
+  { host, port, mayMove }: { readonly host: string; readonly port: number; readonly mayMove: boolean },
+  allowed: readonly string[],
+): Promise<Endpoint> {
   const handlers = new Map<string, Handler>([
     ['/healthz', answer(200, 'ok\n')],
     ['/metrics', answer(503, 'the run has not started yet\n')],
@@ -31,18 +34,17 @@ export async function openEndpoint(host: string, port: number, allowed: readonly
       response.writeHead(405, { allow: 'GET, HEAD' }).end();
     else (handlers.get(request.url?.split('?')[0] ?? '') ?? unknown)(request, response);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const reason = error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${error.code})`;
-      reject(
-        SetupError.of(
-          'metrics',
-          `port ${port} on ${host} ${reason}; choose another with --metrics-port N (0: any free one) or turn it off with --no-metrics`,
-        ),
-      );
-    });
-    server.listen(port, host, resolve);
-  });
+  const last = mayMove ? port + MOST_MOVES : port;
+  for (let tried = port; ; tried++) {
+    const error = await listen(server, host, tried);
+    if (error === null) break;
+    if (error.code === 'EADDRINUSE' && tried < last) continue;
+    const reason = error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${error.code})`;
+    throw SetupError.of(
+      'metrics',
+      `port ${tried} on ${host} ${reason}; choose another with --metrics-port N (0: any free one) or turn it off with --no-metrics`,
+    );
+  }
   server.unref();
   return {
     port: (server.address() as { port: number }).port,
@@ -57,6 +59,20 @@ export async function openEndpoint(host: string, port: number, allowed: readonly
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/* Runs side by side on one machine. */
+const MOST_MOVES = 20;
+
+/** Null where it listens. */
+function listen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    server.once('error', resolve);
+    server.listen(port, host, () => {
+      server.removeListener('error', resolve);
+      resolve(null);
+    });
+  });
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;

@@ -69,3 +69,21 @@ it('pushes the final figures to a gateway, and survives one that is away', async
   expect(wrong.stderr).toContain('expected an address such as http://gateway:9091');
   await database.drop();
 });
+
+it('takes the next free port where none was asked for and the usual one is taken', async () => {
+  const held = createServer();
+  // Whoever holds it, it is not free.
+  await new Promise<void>((resolve) => {
+    held.once('error', () => resolve());
+    held.listen(9464, '127.0.0.1', resolve);
+  });
+  const database = await createDatabase('CREATE TABLE a (id int PRIMARY KEY, v text)');
+  const yaml = configFor(database, 'random_seed: 1\nnum_iterations: 200').replace('metrics: { enabled: false }\n', '');
+  const { code, stderr } = await runCli(yaml);
+  expect(code).toBe(0);
+  const port = Number(/live page on http:\/\/127\.0\.0\.1:(\d+)\//.exec(stderr)![1]);
+  expect(port).toBeGreaterThan(9464);
+  expect(port).toBeLessThanOrEqual(9484);
+  held.close();
+  await database.drop();
+});
