@@ -294,17 +294,25 @@ class Session {
   }
 }
 
-/** What to type for the same run again. */
+/** What to type for the same run again; null where it is not the same, or would show a secret. */
 function repeatedBy({ file, overrides }: RunOptions, { seeds, reproducible }: Summary): string | null {
-  if (!reproducible) return null;
+  if (!reproducible || overrides.some(({ path }) => path.some((key) => SECRET_KEYS.includes(key)))) return null;
   const given = overrides.flatMap(({ option, value }) => {
     if (option === '--seed') return [];
-    if (option.startsWith('--set')) return [`${option}=${JSON.stringify(value)}`];
-    return typeof value === 'boolean' ? [option] : [`${option} ${String(value)}`];
+    if (option.startsWith('--set'))
+      return ['--set', quoted(`${option.slice('--set '.length)}=${JSON.stringify(value)}`)];
+    return typeof value === 'boolean' ? [option] : [`${option} ${quoted(String(value))}`];
   });
+  const named = file === DEFAULT_FILE ? [] : [`-c ${quoted(file)}`];
   const seed = seeds.random === seeds.faker ? [`--seed ${seeds.random}`] : [];
-  const named = file === DEFAULT_FILE ? [] : [`-c ${file}`];
-  return ['event-generator run', ...named, ...new Set(given), ...seed].join(' ');
+  return ['event-generator run', ...named, ...given, ...seed].join(' ');
+}
+
+const SECRET_KEYS: readonly string[] = ['password', 'password_command', 'url'];
+
+/** A word as a shell reads it. */
+function quoted(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function coverageFor(config: Config, { plan, findings }: Prepared): Coverage {

@@ -151,10 +151,27 @@ function removeAt(data: unknown, path: readonly PropertyKey[]): void {
 
 type Issue = z.core.$ZodIssue;
 
+/* Keys of generators that this one follows, and what means the same here. */
+const OURS_FOR: Readonly<Record<string, string>> = {
+  seed: 'random_seed: N',
+  delete_max_retries: 'update_max_retries: N, which holds for DELETE as well',
+  rate_control:
+    'traffic: { rate: N } beside generator, or traffic: { stages: [{ duration: 5m, rate: N }] } for a schedule',
+  jitter_pct: 'traffic: { arrival: poisson } for gaps that vary',
+  transaction_mode: 'transaction: { statements: N } under generator, and skew: { distribution: zipf } for hot rows',
+  parallel: 'connections: N and workers: N under generator',
+  num_workers: 'workers: N',
+  threads: 'workers: N',
+};
+
 function translate(issue: Issue, source: Source): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeysAt(issue.path);
-    return issue.keys.map((key) => source.problem([...issue.path, key], `unknown key${didYouMean(key, known)}`));
+    return issue.keys.map((key) => {
+      const ours = OURS_FOR[key];
+      const hint = ours === undefined ? didYouMean(key, known) : `; write ${ours}`;
+      return source.problem([...issue.path, key], `unknown key${hint}`);
+    });
   }
   // The innermost issue of a union is only better than the union's own text where one key inside it is unknown.
   if (issue.code === 'invalid_union') {

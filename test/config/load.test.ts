@@ -109,6 +109,16 @@ generator:
       generator('operation_weights: { INSRT: 1 }'),
       /generator\.operation_weights\.INSRT: unknown key/,
     ],
+    [
+      'a key of another generator',
+      'generator: { seed: 5 }\n',
+      /^c\.yaml:1:14: generator\.seed: unknown key; write random_seed: N/,
+    ],
+    [
+      'a section of another generator',
+      'rate_control: { rate: 5 }\n',
+      /rate_control: unknown key; write traffic: \{ rate: N \}/,
+    ],
     ['an empty file', '', /^c\.yaml:1:1: the file is empty/],
     ['a list at the top', '- 1\n', /expected the sections connection: and generator:, got a list/],
     ['__proto__', generator('__proto__: 3'), 'c.yaml:2:3: generator.__proto__: unknown key'],
