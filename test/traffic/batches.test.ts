@@ -27,12 +27,12 @@ it('changes many rows of every type in one statement, and the same ones whatever
   for (const workers of [1, 3]) {
     const database = await tables(TYPES);
     const settings =
-      'random_seed: 3\nnum_iterations: 1500\noperation_weights: [4, 4, 1]\ninsert_rows: 9\nupdate_rows: 40\ndelete_rows: 11\nexclude_table_list: [noted]';
+      'random_seed: 3\nnum_iterations: 800\noperation_weights: [4, 4, 1]\ninsert_rows: 9\nupdate_rows: 40\ndelete_rows: 11\nexclude_table_list: [noted]';
     const { code, summary, stderr } = await runCli(configFor(database, `${settings}\nworkers: ${workers}`));
     expect(stderr).not.toContain('error:');
     expect(code).toBe(0);
     expect(summary.errors).toEqual({});
-    expect(summary.totals).toMatchObject({ operations: 1500, rejected: 0, failed: 0 });
+    expect(summary.totals).toMatchObject({ operations: 800, rejected: 0, failed: 0 });
     for (const [table, { rows_expected }] of Object.entries(summary.tables))
       expect(rows_expected, table).toBe(await count(database, table));
     // Row by row where a trigger sees the order.
