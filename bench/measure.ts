@@ -73,7 +73,7 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     claims: prepared.claims,
     incarnation: prepared.incarnation,
     connection: cluster.settings,
-    workers: startWorkers(workerCount(generator.workers, plan.quotas.length), 'traffic'),
+    workers: startWorkers(workerCount(generator.workers, plan.quotas.length, true), 'traffic'),
     runId: 'bench',
     timeouts: generator.timeouts,
     maxOutageMs: 1000,

@@ -86,7 +86,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     const { connection } = config;
     const journal = new Journal(options.journalFile ?? `${options.file}.load`);
     const { generator } = config;
-    workers = startWorkers(workerCount(generator.workers, generator.connections), 'load');
+    workers = startWorkers(workerCount(generator.workers, generator.connections, false), 'load');
     const job = await stops.interruptible(decide(options, config, runId, { journal, progress, stops }), () =>
       endSessions(connection, config, runId),
     );

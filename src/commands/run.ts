@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { labelOf } from '../catalog/model.js';
+import { type ConnectionSettings, isLoopback, placesIn } from '../config/connection.js';
 import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
@@ -154,7 +155,11 @@ class Session {
     const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
     const client = await stops.interruptible(first, () => Promise.resolve());
     // They load their code meanwhile.
-    if (!isTrial) this.workers = startWorkers(workerCount(generator.workers, generator.connections), 'traffic');
+    if (!isTrial)
+      this.workers = startWorkers(
+        workerCount(generator.workers, generator.connections, sharesCores(connection)),
+        'traffic',
+      );
     const work = prepare(client, config, {
       dryRun: isTrial,
       say: (level, text) => progress.message(level, text),
@@ -292,6 +297,10 @@ class Session {
     await this.endpoint?.close();
     await this.servers?.stop();
   }
+}
+
+function sharesCores(connection: ConnectionSettings): boolean {
+  return placesIn(connection).every(({ host }) => isLoopback(host));
 }
 
 /** What to type for the same run again; null where it is not the same, or would show a secret. */
