@@ -13,6 +13,7 @@ import { schema } from './commands/schema.js';
 import { validate } from './commands/validate.js';
 import { parseDurationMs } from './config/duration.js';
 import { DEFAULT_FILE, type Override } from './config/load.js';
+import { withoutSecrets } from './config/secrets.js';
 import { VERSION } from './package.js';
 import { TOLERATED, type Tolerances, type Tolerated } from './report/comparison.js';
 
@@ -88,13 +89,26 @@ function setting(text: string, before: readonly Override[] = []): Override[] {
   const path = text.slice(0, Math.max(0, at)).split('.');
   if (path.some((key) => key === ''))
     throw new InvalidArgumentError('expected KEY=VALUE, such as generator.insert_rows=10.');
+  const typed = text.slice(at + 1);
+  return [...before, { path, value: settingValue(path, typed), option: `--set ${path.join('.')}`, typed }];
+}
+
+function settingValue(path: readonly string[], typed: string): unknown {
+  // Whatever a password looks like, it is a text, and it is in no message.
+  if (['password', 'url'].includes(path[path.length - 1]!)) return typed;
   try {
-    const value: unknown = parseYaml(text.slice(at + 1), { intAsBigInt: true, logLevel: 'silent' });
-    const plain = typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
-    return [...before, { path, value: plain, option: `--set ${path.join('.')}` }];
+    return plain(parseYaml(typed, { intAsBigInt: true, logLevel: 'silent' }));
   } catch {
     throw new InvalidArgumentError('the value is not YAML.');
   }
+}
+
+/** Numbers as JavaScript has them, but for whole ones that it would round. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, plain(entry)]));
 }
 
 /** `10%`, or `latency=20%`: the latter for one kind of figure. */
@@ -161,6 +175,8 @@ const program = new Command('event-generator')
   .description('Fires randomized, type-correct, reproducible INSERT/UPDATE/DELETE traffic at a PostgreSQL schema.')
   .version(VERSION)
   .exitOverride()
+  // What was typed in the place of a command may be an address with a password.
+  .configureOutput({ writeErr: (text) => process.stderr.write(withoutSecrets(text)) })
   .showHelpAfterError('(--help shows all options)');
 
 program

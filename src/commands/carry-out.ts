@@ -147,7 +147,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const watch = new ThresholdWatch(config, traffic, {
     startMs,
     probe,
-    coverage: coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config))),
+    coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: () => stop.begin(),
   });
   job.indexBuilder?.start();
@@ -247,7 +247,7 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
     examples: notices.examples,
     quarantined: notices.quarantined,
     outages: notices.outages.list(),
-    coverage: coverageOf(plan, prepared.findings, wantedOperations(config)),
+    coverage: coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined),
     schedule:
       schedule === null ? null : { unit: pacingOf(config)!.unit, seconds, arrivals: schedule.arrivals(seconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,

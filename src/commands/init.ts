@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
+import pg from 'pg';
 import { labelOf, type Relation } from '../catalog/model.js';
 import { type ConnectionSettings, describeConnection, isLoopback, placesIn } from '../config/connection.js';
 import { type Config, parseConfig } from '../config/load.js';
@@ -8,7 +8,7 @@ import type { Finding } from '../plan/plan.js';
 import { connectCoordinator } from '../prepare/connect.js';
 import { examine } from '../prepare/examine.js';
 import { Progress } from '../report/progress.js';
-import { shown } from '../report/shown.js';
+import { escaped } from '../report/shown.js';
 import { EXIT } from './exit.js';
 
 export interface InitOptions {
@@ -41,7 +41,9 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
       progress.stop();
       const targeted = relations.filter((_, index) => plan.relations[index]!.targeted);
       process.stdout.write(
-        shown(configurationText({ connection: connected.connection, schemas, targeted, activity, batches, findings })),
+        escaped(
+          configurationText({ connection: connected.connection, schemas, targeted, activity, batches, findings }),
+        ),
       );
       progress.message(
         'info',
@@ -52,7 +54,8 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
       await client.end();
     }
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
+    // A table that others have locked, a connection that is lost: nothing was written.
+    if (!(error instanceof SetupError || error instanceof pg.DatabaseError)) throw error;
     progress.message('error', error.message);
     return EXIT.setup;
   } finally {
@@ -178,18 +181,26 @@ function configurationText(found: Found): string {
 const FEWEST_CHANGES = 1000;
 
 function connectionLines(connection: ConnectionSettings): string[] {
-  const { database, user, ssl } = connection;
+  const { database, user, ssl, targetSessionAttrs } = connection;
   const places = placesIn(connection);
   const where =
     places.length === 1
       ? [`  host: ${name(places[0]!.host)}`, `  port: ${places[0]!.port}`]
-      : [`  hosts: [${places.map(({ host, port }) => name(`${host}:${port}`)).join(', ')}]`];
-  const encrypted = places.every(({ host }) => isLoopback(host)) ? [] : [`  ssl: ${ssl}`];
+      : [
+          `  hosts: [${places.map(({ host, port }) => name(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)).join(', ')}]`,
+        ];
+  const isUsual = ssl === (places.every(({ host }) => isLoopback(host)) ? 'disable' : 'prefer');
+  const encrypted = isUsual ? [] : [`  ssl: ${ssl}`];
+  const target =
+    targetSessionAttrs === (places.length > 1 ? 'read-write' : 'any')
+      ? []
+      : [`  target_session_attrs: ${targetSessionAttrs}`];
   return [
     ...where,
     `  database: ${name(database)}`,
     `  user: ${name(user)}`,
     ...encrypted,
+    ...target,
     '  # The password comes from PGPASSWORD, ~/.pgpass or password_command; it is not written here.',
   ];
 }

@@ -304,20 +304,26 @@ function sharesCores(connection: ConnectionSettings): boolean {
 }
 
 /** What to type for the same run again; null where it is not the same, or would show a secret. */
-function repeatedBy({ file, overrides }: RunOptions, { seeds, reproducible }: Summary): string | null {
-  if (!reproducible || overrides.some(({ path }) => path.some((key) => SECRET_KEYS.includes(key)))) return null;
-  const given = overrides.flatMap(({ option, value }) => {
+function repeatedBy(
+  { file, overrides, untilFile, writeTo }: RunOptions,
+  { seeds, reproducible }: Summary,
+): string | null {
+  const mayBeSecret = ({ path: [section, key] }: Override) => section === 'connection' && key !== 'embedded';
+  if (!reproducible || overrides.some(mayBeSecret)) return null;
+  const given = overrides.flatMap(({ option, value, typed }) => {
     if (option === '--seed') return [];
-    if (option.startsWith('--set'))
-      return ['--set', quoted(`${option.slice('--set '.length)}=${JSON.stringify(value)}`)];
+    if (typed !== undefined) return [`--set ${quoted(`${option.slice('--set '.length)}=${typed}`)}`];
     return typeof value === 'boolean' ? [option] : [`${option} ${quoted(String(value))}`];
   });
-  const named = file === DEFAULT_FILE ? [] : [`-c ${quoted(file)}`];
-  const seed = seeds.random === seeds.faker ? [`--seed ${seeds.random}`] : [];
-  return ['event-generator run', ...named, ...given, ...seed].join(' ');
+  return [
+    'event-generator run',
+    ...(file === DEFAULT_FILE ? [] : [`-c ${quoted(file)}`]),
+    ...given,
+    ...(untilFile === undefined ? [] : [`--until ${quoted(untilFile)}`]),
+    ...(writeTo === undefined ? [] : [`--yes-write-to ${quoted(writeTo)}`]),
+    ...(seeds.random === seeds.faker ? [`--seed ${seeds.random}`] : []),
+  ].join(' ');
 }
-
-const SECRET_KEYS: readonly string[] = ['password', 'password_command', 'url'];
 
 /** A word as a shell reads it. */
 function quoted(word: string): string {

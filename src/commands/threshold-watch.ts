@@ -14,7 +14,7 @@ export class ThresholdWatch {
   private readonly traffic: Traffic;
   private readonly startMs: number;
   private readonly probe: ReplicationProbe | null;
-  private readonly coverage: number;
+  private readonly coverage: () => number;
   private readonly timer: NodeJS.Timeout | undefined;
   /** What ended the run, as it was then. */
   private readonly failed = new Map<Threshold, ThresholdResult>();
@@ -32,7 +32,7 @@ export class ThresholdWatch {
       readonly startMs: number;
       readonly probe: ReplicationProbe | null;
       /** Share of the tables that take every operation. */
-      readonly coverage: number;
+      readonly coverage: () => number;
       readonly abort: () => void;
     },
   ) {
@@ -72,7 +72,7 @@ export class ThresholdWatch {
       totals: this.traffic.totals,
       elapsedSeconds,
       lags: this.probe?.lagAtLeast() ?? [],
-      coverage: this.coverage,
+      coverage: this.coverage(),
     };
   }
 }

@@ -36,6 +36,8 @@ export interface Override {
   readonly path: readonly string[];
   readonly value: unknown;
   readonly option: string;
+  /** What was typed behind the option, where the value does not say. */
+  readonly typed?: string;
 }
 
 /**
@@ -47,10 +49,13 @@ export function loadConfig(
   overrides: readonly Override[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Config {
-  const isEmbedded = overrides.some(({ path, value }) => path.join('.') === 'connection.embedded' && value === true);
   // The demo tables need no configuration: everything has a default.
-  const text = isEmbedded && file === DEFAULT_FILE && !existsSync(file) ? '' : readText(file);
+  const text = isEmbedded(overrides) && file === DEFAULT_FILE && !existsSync(file) ? '' : readText(file);
   return parseConfig(file, text, overrides, environment);
+}
+
+function isEmbedded(overrides: readonly Override[]): boolean {
+  return overrides.some(({ path, value }) => path.join('.') === 'connection.embedded' && value === true);
 }
 
 export function parseConfig(
@@ -61,12 +66,15 @@ export function parseConfig(
 ): Config {
   const source = new Source(file, text, environment);
   if (!source.readable) throw new SetupError(source.problems);
-  for (const { path, value, option } of overrides) source.override(path, value, option);
-  if (Object.keys(source.data).length === 0 && source.problems.length === 0)
+  const isEmpty = Object.keys(source.data).length === 0 && source.problems.length === 0;
+  // A file that is empty by mistake would mean all tables of whatever database the environment names.
+  if (isEmpty && !isEmbedded(overrides))
     throw SetupError.of(
       `${file}:1:1`,
       'the file is empty; `event-generator init URL` writes one for your database, --embedded runs without one',
     );
+
+  for (const { path, value, option } of overrides) source.override(path, value, option);
 
   const problems: Problem[] = [...source.problems];
   const config = parseFile(source, problems);

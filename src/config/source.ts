@@ -84,9 +84,17 @@ export class Source {
       },
     });
     const options = [...this.overrides].map(
-      ([path, option]) => `# ${option}: ${path.split('\0').join('.')} = ${String(this.valueAt(path.split('\0')))}\n`,
+      ([path, option]) => `# ${option}: ${path.split('\0').join('.')} = ${this.publicValue(path.split('\0'))}\n`,
     );
     return options.join('') + stringify(document.toJS({ maxAliasCount: 100 }));
+  }
+
+  /** A value as others may read it: of a connection, what says where it leads. */
+  private publicValue(path: readonly string[]): string {
+    const [section, key] = path;
+    const isShown =
+      section !== 'connection' || ['host', 'port', 'database', 'user', 'ssl', 'embedded'].includes(key ?? '');
+    return isShown ? String(this.valueAt(path)) : '***';
   }
 
   problem(path: readonly PropertyKey[], message: string): Problem {

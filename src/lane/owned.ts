@@ -170,11 +170,12 @@ export class OwnedRows implements Rows {
     }
   }
 
-  /** `returned`: where rows vanished, the numbers of those that are there. */
+  /** `returned`: where rows vanished, the numbers of those that are there; null where that could not be found out. */
   private updatedTogether({ relation, slots, rows: meant }: Statement, rows: number, returned: Returned): void {
     const there = rows === meant ? null : new Set(returned?.map(([row]) => Number(row)));
     for (const [row, slot] of slots.entries()) {
       if (there === null || there.has(row)) this.store.keyspaces[relation]!.release(slot);
+      else if (returned === null) this.store.disown(relation, slot);
       else this.store.drop(relation, slot);
     }
   }

@@ -45,6 +45,8 @@ export async function openEndpoint(
       `port ${tried} on ${host} ${reason}; choose another with --metrics-port N (0: any free one) or turn it off with --no-metrics`,
     );
   }
+  // One that cannot be accepted, for want of file descriptors say, is no end of the run.
+  server.on('error', () => undefined);
   server.unref();
   return {
     port: (server.address() as { port: number }).port,

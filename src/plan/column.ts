@@ -81,6 +81,11 @@ function overridePath(config: Config, relation: Relation, column: string): strin
   return ['generator', 'column_overrides', name, column];
 }
 
+/** True for a type that whoever may write the table may name: the server's own, or one of the table's schema. */
+function isFree({ schema }: Type, label: string): boolean {
+  return schema === 'pg_catalog' || label.startsWith(labelOf({ schema, name: 'x' }).slice(0, -1));
+}
+
 function draftColumn(
   label: string,
   attribute: Attribute,
@@ -96,7 +101,7 @@ function draftColumn(
     name: attribute.name,
     sql: quoteIdentifier(attribute.name),
     typeName: attribute.typeName,
-    bareType: type === undefined ? attribute.typeName : quoteQualified(type),
+    bareType: type !== undefined && isFree(type, label) ? quoteQualified(type) : null,
     label: `${label}.${attribute.name}`,
     salt: '',
     attribute,

@@ -162,8 +162,11 @@ export interface ColumnPlan {
   readonly sql: string;
   /** Its type as the server writes it, with length or precision. */
   readonly typeName: string;
-  /** The same, quoted for SQL, without them: a cast to it cuts and rounds nothing. */
-  readonly bareType: string;
+  /**
+   * The same, quoted for SQL, without them: a cast to it cuts and rounds nothing. Null where a cast would need a privilege
+   * that writing the column does not: USAGE on the schema of its type.
+   */
+  readonly bareType: string | null;
   /** `schema.table.column`: the name of its stream. */
   readonly label: string;
   readonly recipe: Recipe;

@@ -31,7 +31,7 @@ interface Difference {
 export interface Comparison {
   readonly figures: readonly ComparedFigure[];
   readonly differences: readonly Difference[];
-  /** Why the second run counts as worse whatever its figures are; null where it ended as the first did. */
+  /** Why the second run counts as worse whatever its figures are; null where it ended well. */
   readonly ending: string | null;
   readonly passed: boolean;
 }
@@ -39,10 +39,7 @@ export interface Comparison {
 /** Compares run `b` with run `a`, its baseline. */
 export function compareSummaries(a: Summary, b: Summary, tolerances: Tolerances): Comparison {
   const figures = figuresOf(a, b, tolerances);
-  const ending =
-    b.exit.code !== 0 && b.exit.code !== a.exit.code
-      ? `the second run ended with exit code ${b.exit.code} (${b.exit.reason})`
-      : null;
+  const ending = b.exit.code !== 0 ? `the second run ended with exit code ${b.exit.code} (${b.exit.reason})` : null;
   return {
     figures,
     differences: differencesOf(a, b),

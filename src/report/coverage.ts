@@ -10,14 +10,18 @@ export interface CoverageSummary {
   readonly left_out: readonly { readonly cause: string; readonly tables: readonly string[] }[];
 }
 
+/** `quarantined`: tables on which an operation was set aside while the run was on, and why. */
 export function coverageOf(
   plan: Plan,
   findings: readonly Finding[],
   wanted: readonly OperationKind[],
+  quarantined: ReadonlyMap<string, string> = new Map(),
 ): CoverageSummary {
   const targeted = plan.relations.filter((relation) => relation.targeted);
   const incomplete = new Set(
-    targeted.filter(({ operations }) => !wanted.every((kind) => operations[kind])).map(({ label }) => label),
+    targeted
+      .filter(({ operations, label }) => quarantined.has(label) || !wanted.every((kind) => operations[kind]))
+      .map(({ label }) => label),
   );
   const causes = new Map<string, Set<string>>();
   const explained = new Set<string>();
@@ -31,6 +35,10 @@ export function coverageOf(
       explained.add(table);
     }
     if (tables.size > 0) causes.set(cause, tables);
+  }
+  for (const [label, reason] of quarantined) {
+    causes.set(reason, (causes.get(reason) ?? new Set()).add(label));
+    explained.add(label);
   }
   const rest = [...incomplete].filter((table) => !explained.has(table));
   if (rest.length > 0) causes.set('see the warnings of the run', new Set(rest));

@@ -9,8 +9,10 @@ const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a
 
 /** A text with names, values or messages of others in it, as it may be shown: what cannot be seen is written as an escape. */
 export function shown(text: string): string {
-  return withoutSecrets(text).replaceAll(
-    UNSEEN,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return escaped(withoutSecrets(text));
+}
+
+/** The same of a text in which no password can stand, but names that are equal to one. */
+export function escaped(text: string): string {
+  return text.replaceAll(UNSEEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

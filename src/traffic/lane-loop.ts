@@ -4,7 +4,7 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { exceptionOf, type LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
 import { isTogether } from '../lane/messages/operation.js';
-import type { Outcome } from '../lane/messages/outcome.js';
+import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
 import type { BlockedTables } from './blocked-tables.js';
@@ -328,23 +328,37 @@ export class LaneLoop {
     );
   }
 
-  /** Of rows that others have deleted the server tells how many an UPDATE of several has missed; which ones is asked. */
+  /**
+   * Of rows that others have deleted the server tells how many an UPDATE of several has missed; which ones is asked. Where
+   * the connection is lost meanwhile, the answer that has come counts.
+   */
   private nameVanished(session: LaneSession, transaction: Transaction, outcome: Outcome, named: () => void): void {
-    if (outcome.kind === 'committed') {
-      for (const [index, { operation }] of transaction.members.entries()) {
-        const { rows, returned } = outcome.effects[index]!;
-        for (const [at, statement] of operation.statements.entries()) {
-          if (rows[at] === statement.rows || returned[at] !== null || !isTogether(statement)) continue;
-          session.ask(rowsThere(this.compiled, operation.bytes, statement), (there) => {
-            // What cannot be asked for is not relied on.
-            (returned as string[][][])[at] = there ?? [];
-            this.nameVanished(session, transaction, outcome, named);
-          });
-          return;
-        }
+    const short = outcome.kind === 'committed' ? this.shortUpdates(transaction, outcome.effects) : [];
+    if (short.length > 0) transaction.answer = outcome;
+    const next = () => {
+      const each = short.shift();
+      if (each === undefined) {
+        transaction.answer = null;
+        named();
+        return;
       }
-    }
-    named();
+      session.ask(each.question, (there) => {
+        each.effect.returned[each.at] = there;
+        next();
+      });
+    };
+    next();
+  }
+
+  private shortUpdates({ members }: Transaction, effects: readonly Effect[]) {
+    return members.flatMap(({ operation }, index) => {
+      const effect = effects[index]! as { rows: readonly number[]; returned: (string[][] | null)[] };
+      return operation.statements.flatMap((statement, at) =>
+        isTogether(statement) && effect.rows[at] !== statement.rows
+          ? { effect, at, question: rowsThere(this.compiled, operation.bytes, statement) }
+          : [],
+      );
+    });
   }
 
   /** The moment at which a transaction's first operation was due, on this thread's clock; without a schedule, now. */
@@ -567,6 +581,11 @@ export class LaneLoop {
       if (lostProcessId === 'unknown') await endBackends(client, [applicationName], connectTimeoutMs);
       else await endBackend(client, lostProcessId, applicationName, connectTimeoutMs);
       await this.compareServers(client);
+      for (const transaction of this.lane.pending) {
+        const { answer } = transaction;
+        transaction.answer = null;
+        if (answer !== null) this.conclude(transaction, answer);
+      }
       const pending = this.lane.pending.filter((transaction) => transaction.outcome === null);
       for (const { transaction, outcome, proved } of await resolveInDoubt(
         client,

@@ -276,7 +276,6 @@ export class LaneSession {
       for (const { shape } of operation.statements) {
         const cause = this.prepareErrors.get(shape.id);
         this.prepared.delete(shape.id);
-        this.prepareErrors.delete(shape.id);
         if (cause !== undefined) return cause;
       }
     }
@@ -314,6 +313,8 @@ export class LaneSession {
       },
       (error) => {
         this.preparing.delete(name);
+        // Until then it is the reason of all that were sent under a name that is not there.
+        if (error === null) this.prepareErrors.delete(shape.id);
         if (error !== null && isServerError(error) && error.code !== IN_FAILED_TRANSACTION)
           this.prepareErrors.set(shape.id, error);
       },

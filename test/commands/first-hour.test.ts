@@ -55,6 +55,22 @@ describe('what is typed first', () => {
     });
   });
 
+  it('an address in the place of a command: no password in the answer', () => {
+    const { status, stderr } = cli(['postgresql://me:hunter22@somewhere/x']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('unknown command');
+    expect(stderr).not.toContain('hunter22');
+  });
+
+  it('an empty file, by mistake: nothing is written', () => {
+    const folder = emptyFolder();
+    writeFileSync(path.join(folder, 'empty.yaml'), '');
+    expect(cli(['run', '-c', 'empty.yaml', '--no-metrics'], { cwd: folder })).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('empty.yaml:1:1: the file is empty'),
+    });
+  });
+
   it('options alone: run', () => {
     const { status, stderr } = cli(['-c', 'missing.yaml']);
     expect(status).toBe(1);
@@ -81,6 +97,17 @@ describe('--set', () => {
     ]);
     expect(code).toBe(0);
     expect(summary.events).toEqual({ insert: 1400, update: 0, delete: 0 });
+    const nested = await runCli(yaml, [
+      '--set',
+      'generator.operation_weights={INSERT: 1, UPDATE: 1}',
+      '--set',
+      'generator.random_seed=12345678901234567890',
+      '--set',
+      "connection.password='{[@hidden'",
+    ]);
+    expect(nested.code).toBe(0);
+    expect(nested.summary.seeds.random).toBe('12345678901234567890');
+    expect(nested.stdout + nested.stderr).not.toContain('hidden');
     const { code: refused, stderr } = await runCli(yaml, ['--set', 'generator.insert_rows=many']);
     expect(refused).toBe(1);
     expect(stderr).toMatch(/--set generator\.insert_rows: generator\.insert_rows: expected a whole number.*got "many"/);

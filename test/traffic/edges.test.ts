@@ -162,7 +162,12 @@ async function holdUp(database: Database): Promise<void> {
 it('a stop has an end although statements wait for others, with exact counts', async () => {
   const database = await demo();
   await holdUp(database);
-  const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1\ntimeouts: { stop: 1s, lock: 60s }\nerror_budget: { max_error_ratio: 1 }`));
+  const run = startCli(
+    configFor(
+      database,
+      `${DEMO}\nnum_iterations: -1\ntimeouts: { stop: 1s, lock: 60s }\nerror_budget: { max_error_ratio: 1 }`,
+    ),
+  );
   await busy(database);
   const holder = await connectTo(database.port, database.name);
   await holder.query('SELECT pg_advisory_lock(1)');

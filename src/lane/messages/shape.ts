@@ -267,7 +267,7 @@ export function listRows(
 ): { readonly listed: string; readonly parameters: number; readonly names: readonly string[] } {
   const parameters = new Parameters();
   const list = Array.from({ length: rows }, (_, row) => {
-    const cells = columns.map((column) => `${parameters.next()}::${plan.columns[column]!.bareType}`);
+    const cells = columns.map((column) => `${parameters.next()}::${typeInList(plan, column)}`);
     return `(${[...cells, ...(isNumbered ? [row] : [])].join(', ')})`;
   });
   const names = columns.map((_, index) => `c${index}`);
@@ -277,6 +277,12 @@ export function listRows(
     parameters: parameters.count,
     names,
   };
+}
+
+/* A key is compared with what its column has made of the same text: it is cut and rounded likewise. */
+function typeInList({ key, columns }: RelationPlan, column: number): string {
+  const { typeName, bareType } = columns[column]!;
+  return key.includes(column) ? typeName : (bareType ?? typeName);
 }
 
 /** What the server must tell of a new row, `t`: its place and hash, or the columns that it makes. */

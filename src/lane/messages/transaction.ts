@@ -42,6 +42,8 @@ export class Transaction {
   /** Its last refusal came from COMMIT: deferred constraints are checked after each member, to see whose they are. */
   checksEach = false;
   outcome: Outcome | null = null;
+  /** An answer that has come and is not settled yet, since it leaves something to ask. */
+  answer: Outcome | null = null;
   /** What the server has said of it before its COMMIT was sent; null where it has not, or was not asked. */
   receipt: Receipt | null = null;
   /** Milliseconds on the thread's clock. */

@@ -240,6 +240,7 @@ function batchOf(compiled: CompiledPlan, relation: number, set: number): BatchOf
   const { plan } = compiled.relations[relation]!;
   const written = plan.updateSets[set]!;
   if (!plan.changesTogether || written.some((column) => plan.partitionedBy.includes(column))) return null;
+  if (written.some((column) => plan.columns[column]!.bareType === null)) return null;
   return {
     relation,
     kind: 'update',
