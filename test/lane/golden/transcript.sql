@@ -12,10 +12,10 @@ DELETE FROM "public"."people" AS t WHERE t."id" = $1::bigint
 INSERT INTO "public"."visits" AS t ("at", "page", "seconds") VALUES ($1, $2, $3), ($4, $5, $6), ($7, $8, $9), ($10, $11, $12) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- "2014-08-29 14:18:38.634689+00", "caelum-0", NULL, "2015-07-10 13:43:01.631662+00", "tantillus vitiosus-4", "4.121465e-3", "2012-05-15 16:47:26.476430+00", "curia articulus-8", "-7.385521e-20", "2012-11-15 12:02:27.424726+00", "depromo succedo ultio-12", "-3.898047e2"
 -- lane 0, operation 4: update on public.people
-UPDATE "public"."people" AS t SET "email" = v.c0, "mood" = v.c1, "born" = v.c2 FROM (VALUES ($1::"pg_catalog"."varchar", $2::"public"."mood", $3::"pg_catalog"."date", $4::"pg_catalog"."int8"), ($5::"pg_catalog"."varchar", $6::"public"."mood", $7::"pg_catalog"."date", $8::"pg_catalog"."int8")) AS v (c0, c1, c2, c3) WHERE t."id" = v.c3
+UPDATE "public"."people" AS t SET "email" = v.c0, "mood" = v.c1, "born" = v.c2 FROM (VALUES ($1::"pg_catalog"."varchar", $2::"public"."mood", $3::"pg_catalog"."date", $4::bigint), ($5::"pg_catalog"."varchar", $6::"public"."mood", $7::"pg_catalog"."date", $8::bigint)) AS v (c0, c1, c2, c3) WHERE t."id" = v.c3
   -- "desiree_greenfelder.2gtcj@example.com", "fine", "2010-12-25", "3", "stanford.ohara32.6gtcj@example.org", "bad", "2018-10-30", "11"
 -- lane 0, operation 5: update on public.pets
-UPDATE "public"."pets" AS t SET "name" = v.c0, "weight" = v.c1 FROM (VALUES ($1::"pg_catalog"."text", $2::"pg_catalog"."numeric", $3::"pg_catalog"."int8", $4::"pg_catalog"."int2"), ($5::"pg_catalog"."text", $6::"pg_catalog"."numeric", $7::"pg_catalog"."int8", $8::"pg_catalog"."int2")) AS v (c0, c1, c2, c3) WHERE t."person" = v.c2 AND t."nr" = v.c3
+UPDATE "public"."pets" AS t SET "name" = v.c0, "weight" = v.c1 FROM (VALUES ($1::"pg_catalog"."text", $2::"pg_catalog"."numeric", $3::bigint, $4::smallint), ($5::"pg_catalog"."text", $6::"pg_catalog"."numeric", $7::bigint, $8::smallint)) AS v (c0, c1, c2, c3) WHERE t."person" = v.c2 AND t."nr" = v.c3
   -- "Deja Kuhlman", "472.35", "3", "7", "Amely Senger", "8.47", "2", "3"
 -- lane 0, operation 6: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
@@ -45,7 +45,7 @@ INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUE
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- NULL, "{\"n\":396144,\"name\":\"Jamel Schimmel\",\"active\":false,\"score\":-48.7,\"tags\":[\"cuius\",\"congregatio\"]}", "2013-11-19 09:18:52.579565+00", "{\"n\":577328,\"name\":\"Nathanael Pfannerstill\",\"active\":false,\"score\":74.7,\"tags\":[\"usus\"]}", "2025-02-11 01:07:54.943284+00", "{\"n\":252602,\"name\":\"Alessandro Hettinger\",\"active\":true,\"score\":-9.1,\"tags\":[\"paens\",\"corroboro\"],\"address\":{\"city\":\"East Ebonyland\",\"zip\":null}}", "2023-03-18 04:54:39.761870+00", "{\"n\":313070,\"name\":\"Glenna Bosco\",\"active\":false,\"score\":54.8,\"tags\":[\"centum\",\"cogito\",\"vergo\"]}"
 -- lane 1, operation 1: update on public.people
-UPDATE "public"."people" AS t SET "email" = v.c0, "mood" = v.c1, "born" = v.c2 FROM (VALUES ($1::"pg_catalog"."varchar", $2::"public"."mood", $3::"pg_catalog"."date", $4::"pg_catalog"."int8"), ($5::"pg_catalog"."varchar", $6::"public"."mood", $7::"pg_catalog"."date", $8::"pg_catalog"."int8")) AS v (c0, c1, c2, c3) WHERE t."id" = v.c3
+UPDATE "public"."people" AS t SET "email" = v.c0, "mood" = v.c1, "born" = v.c2 FROM (VALUES ($1::"pg_catalog"."varchar", $2::"public"."mood", $3::"pg_catalog"."date", $4::bigint), ($5::"pg_catalog"."varchar", $6::"public"."mood", $7::"pg_catalog"."date", $8::bigint)) AS v (c0, c1, c2, c3) WHERE t."id" = v.c3
   -- "ewell55.3gtcj@example.org", "bad", "2020-06-17", "4", "heidi.willms20.7gtcj@example.com", "fine", "2018-12-27", "6"
 -- lane 1, operation 2: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
