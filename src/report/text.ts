@@ -210,7 +210,7 @@ function errorLines({ errors }: Summary): string[] {
 function lastLines(summary: Summary, { files, command }: SummaryView): string[] {
   const { seeds, connections, pipeline_depth: depth, workers, server_version: server } = summary;
   return [
-    `  ${connections} connections at depth ${depth}, ${workers} workers, rows ${summary.row_selection}`,
+    `  ${connections} connections at depth ${depth}, ${workers} ${workers === 1 ? 'worker' : 'workers'}, rows ${summary.row_selection}`,
     `  PostgreSQL ${server}`,
     `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
     ...(files.length > 0 ? [`  written: ${files.join(', ')}`] : []),

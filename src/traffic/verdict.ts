@@ -89,7 +89,7 @@ const SHORTEST_SECONDS = 3;
 export function verdictOf(utilisation: Utilisation, run: Run): Verdict {
   const verdict = limitOf(utilisation, run);
   if (run.elapsedSeconds >= SHORTEST_SECONDS || verdict.limit === 'rate-bound') return verdict;
-  return { ...verdict, advice: 'no advice: a run this short tells little, since most of it is the start' };
+  return { ...verdict, advice: 'a run this short tells little, since most of it is the start' };
 }
 
 function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run): Verdict {
