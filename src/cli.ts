@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import { capture } from './commands/capture.js';
 import { compare } from './commands/compare.js';
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
@@ -34,6 +35,7 @@ interface Flags {
   readonly yesWriteTo?: string;
   readonly summary?: string;
   readonly report?: string;
+  readonly capture?: string;
   readonly metricsPort?: number;
   readonly metrics: boolean;
   readonly pushGateway?: string;
@@ -161,6 +163,7 @@ function toOptions(flags: Flags): RunOptions {
     writeTo: flags.yesWriteTo,
     summaryFile: flags.summary,
     reportFile: flags.report,
+    captureFile: flags.capture,
     publishing: {
       gateway: flags.pushGateway,
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
@@ -198,6 +201,7 @@ program
   .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--report <file>', 'write a report: one HTML file with charts, summary and configuration')
+  .option('--capture <file>', 'write the change events of the source, read from its logical replication stream')
   .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
   .option('--no-metrics', 'no live page and no /metrics')
   .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)
@@ -273,6 +277,41 @@ program
         journalFile: flags.journal,
         writeTo: flags.yesWriteTo,
         summaryFile: flags.summary,
+        quiet: flags.quiet === true,
+        json: flags.logFormat === 'json',
+      },
+      process.env,
+    );
+  });
+
+interface CaptureFlags {
+  readonly config: string;
+  readonly out: string;
+  readonly duration?: string;
+  readonly dropLeftovers?: true;
+  readonly set?: readonly Override[];
+  readonly quiet?: true;
+  readonly logFormat: string;
+}
+
+program
+  .command('capture')
+  .description('write the change events of a database to a file, read from its logical replication stream')
+  .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
+  .requiredOption('--out <file>', 'where the events go, one JSON object per line')
+  .option('--duration <time>', 'end after so long; without it, Ctrl+C ends it', duration)
+  .option('--drop-leftovers', 'drop the slots that killed captures have left on the server')
+  .option('--set <key=value>', 'set any key of the configuration, such as generator.schema_name=shop', setting)
+  .option('--quiet', 'no progress, warnings only')
+  .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+  .action(async (flags: CaptureFlags) => {
+    process.exitCode = await capture(
+      {
+        file: flags.config,
+        overrides: flags.set ?? [],
+        out: flags.out,
+        durationMs: flags.duration === undefined ? undefined : parseDurationMs(flags.duration),
+        dropsLeftovers: flags.dropLeftovers === true,
         quiet: flags.quiet === true,
         json: flags.logFormat === 'json',
       },

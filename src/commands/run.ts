@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
 import { labelOf } from '../catalog/model.js';
+import type { Capture } from '../changes/capture.js';
 import { type ConnectionSettings, isLoopback, placesIn } from '../config/connection.js';
 import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -23,6 +25,7 @@ import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { indexBuilderFor, probeFor } from './beside.js';
 import { carryOut, type Done } from './carry-out.js';
+import { lookAtLeftovers, openCapture } from './capture.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
@@ -48,6 +51,8 @@ export interface RunOptions {
   readonly writeTo: string | undefined;
   readonly summaryFile: string | undefined;
   readonly reportFile: string | undefined;
+  /** Where the change events of the source are written to while the run is on. */
+  readonly captureFile: string | undefined;
   readonly publishing: Publishing;
   readonly quiet: boolean;
   /** All tables and latencies in the summary for people. */
@@ -101,6 +106,8 @@ class Session {
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
   private workers: Workers | undefined;
+  /** Null where none is asked for, and when it has ended. */
+  private captured: Capture | null = null;
   /** Summary and report are there, or could not be written. */
   private isTold = false;
   private isReported = false;
@@ -128,6 +135,7 @@ class Session {
       this.isReported = true;
       checkOutput('--report', options.reportFile);
       this.isReported = false;
+      checkOutput('--capture', options.captureFile);
     }
     if (!isTrial) checkProtection(config, options.writeTo, (text) => progress.message('warn', text));
     const { enabled, host, port, allowed_hosts: allowedHosts } = config.metrics;
@@ -154,6 +162,8 @@ class Session {
     const isOver = () => stops.signal !== null;
     const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
     const client = await stops.interruptible(first, () => Promise.resolve());
+    // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
+    await this.beginCapture(config, client);
     // They load their code meanwhile.
     if (!isTrial)
       this.workers = startWorkers(
@@ -179,6 +189,39 @@ class Session {
     }
   }
 
+  private async beginCapture(config: Config, client: pg.Client): Promise<void> {
+    const { options, progress, stops, runId, isTrial } = this;
+    const { captureFile } = options;
+    if (captureFile === undefined || isTrial) return;
+    await lookAtLeftovers(client, false, progress);
+    progress.step('creating the slot of the capture');
+    const opening = openCapture(config, runId, captureFile, progress);
+    try {
+      this.captured = await stops.interruptible(opening, () => endSessions(config.connection, config, runId));
+    } catch (error) {
+      // It may have been opened all the same.
+      await opening.then((captured) => captured.end()).catch(() => undefined);
+      throw error;
+    }
+    progress.message('info', `capturing changes to ${captureFile}`);
+  }
+
+  /** Waits for the last changes. Returns the summary with what became of the capture. */
+  private async endCapture(summary: Summary): Promise<Summary> {
+    const { captured, options, progress } = this;
+    if (captured === null) return summary;
+    this.captured = null;
+    progress.step('waiting for the last changes of the capture');
+    const { complete, reason, events } = await captured.end();
+    progress.stop();
+    const capture = { file: options.captureFile!, complete, reason, events };
+    const exit =
+      complete || summary.exit.code !== EXIT.finished
+        ? summary.exit
+        : { code: EXIT.endedEarly, reason: `the capture is not complete: ${reason}` };
+    return { ...summary, capture, exit };
+  }
+
   /** The traffic, and everything that is told of it. Returns the exit code. */
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
@@ -189,7 +232,11 @@ class Session {
       endSessions(config.connection, config, runId),
     );
     progress.stop();
-    const { summary, registries, ...seen } = await carryOut({
+    const {
+      summary: ofTraffic,
+      registries,
+      ...seen
+    } = await carryOut({
       config,
       prepared,
       runId,
@@ -207,6 +254,7 @@ class Session {
         this.report(config, prepared, seen, sofar);
       },
     });
+    const summary = await this.endCapture(ofTraffic);
     this.report(config, prepared, seen, summary);
     // What is told now is not told again with less in it.
     stops.beforeForced(() => progress.stop());
@@ -220,7 +268,7 @@ class Session {
   private summaryText(summary: Summary): string {
     const { options } = this;
     if (options.quiet) return firstLine(summary);
-    const files = [options.summaryFile, options.reportFile, options.planFile].filter((file) => file !== undefined);
+    const files = [options.summaryFile, options.reportFile, options.planFile, options.captureFile].filter((file) => file !== undefined);
     return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary) });
   }
 
@@ -292,6 +340,7 @@ class Session {
 
   async close(): Promise<void> {
     this.progress.stop();
+    await this.captured?.end();
     this.stops.release();
     await this.workers?.end();
     await this.endpoint?.close();

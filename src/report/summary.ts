@@ -91,6 +91,13 @@ interface CountedPercentiles extends Percentiles {
 /** The file of `--summary`, as INTERFACE fixes it. */
 export interface Summary {
   readonly schema_version: 1;
+  /** What became of `run --capture`: changes by table and kind. Left out where none was asked for. */
+  readonly capture?: {
+    readonly file: string;
+    readonly complete: boolean;
+    readonly reason: string | null;
+    readonly events: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  };
   readonly version: string;
   readonly faker_version: string;
   readonly started_at: string;

@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly pipeline: boolean;
   /** No settings at the start, for servers that are only read: poolers and other makes refuse some. */
   readonly plain?: boolean;
+  /** A session that reads the server's replication stream; a pooler has none. */
+  readonly replication?: boolean;
 }
 
 /*
@@ -108,7 +110,7 @@ async function connectTo(
   wanted: TargetSessionAttrs,
 ): Promise<pg.Client> {
   const client = await open(settings, options);
-  if (options.plain === true) return client;
+  if (options.plain === true || options.replication === true) return client;
   try {
     const backend = await backendOf(client, options.connectTimeoutMs);
     const { processId } = backend;
@@ -208,6 +210,7 @@ async function openAs(
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     pipeline: options.pipeline,
+    ...(options.replication === true ? { replication: 'database' } : {}),
     ...(options.plain === true ? {} : { options: startUpOptions(sessionSettings(settings, options)) }),
   });
   client.on('error', () => undefined);

@@ -1,0 +1,448 @@
+import { writeFileSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import type pg from 'pg';
+import { both } from 'pg-copy-streams';
+import type { ConnectionSettings } from '../config/connection.js';
+import { connect, destroy, type SessionOptions } from '../traffic/session.js';
+import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
+import { positionOf, tableName } from './event.js';
+import { type Decoded, PgOutputDecoder } from './pgoutput.js';
+import { type NotCovered, type Publication, publish, unpublish } from './publication.js';
+
+export interface CaptureOptions {
+  readonly connection: ConnectionSettings;
+  readonly runId: string;
+  readonly file: string;
+  readonly schemas: readonly string[];
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly maxOutageMs: number;
+  readonly report: (level: 'info' | 'warn', text: string) => void;
+}
+
+/** What stands beside a change file, in FILE.meta.json: what its texts mean and what it covers. */
+export interface CaptureFacts {
+  readonly v: 1;
+  readonly run_id: string;
+  /** True where it holds everything up to `end`, which lies behind the last commit. */
+  readonly complete: boolean;
+  readonly reason: string | null;
+  readonly end: string | null;
+  readonly events: ChangeCounts;
+  readonly tables: Readonly<
+    Record<string, { readonly key: readonly string[] | null; readonly columns: Readonly<Record<string, string>> }>
+  >;
+  readonly not_covered: readonly NotCovered[];
+}
+
+/** Where the facts of a change file stand. */
+export function factsFileOf(file: string): string {
+  return `${file}.meta.json`;
+}
+
+const CONFIRM_MS = 1000;
+const RETAINED_EVERY_MS = 5000;
+/* So much log may be kept for the slot: a capture that cannot keep up must not fill the server's disk. */
+const MOST_RETAINED_BYTES = 10 * 2 ** 30;
+const PING_MS = 50;
+const FENCE_TIMEOUT_MS = 120_000;
+const FIRST_BACKOFF_MS = 50;
+const LONGEST_BACKOFF_MS = 2000;
+
+/**
+ * Reads the source's logical replication stream into a file of change events. What it confirms to the server is durable in
+ * the file; after a lost connection it goes on behind the last whole transaction.
+ */
+export class Capture {
+  private readonly options: CaptureOptions;
+  private readonly publication: Publication;
+  private readonly version: number;
+  private readonly file: ChangeFile;
+  private readonly decoder: PgOutputDecoder;
+  private readonly spools = new Map<number, Spool>();
+  private streaming = 0;
+  private client: pg.Client | null = null;
+  private stream: Duplex | null = null;
+  /** Ends of the last transaction in the file, and of the last one that is durable there. */
+  private written = 0n;
+  private durable = 0n;
+  /** All that was committed up to here has arrived. */
+  private seen = 0n;
+  private isDirty = false;
+  private isEnding = false;
+  private failure: string | null = null;
+  private timers: NodeJS.Timeout[] = [];
+  private fence: { readonly position: bigint; readonly reached: () => void } | null = null;
+
+  private constructor(options: CaptureOptions, publication: Publication, version: number) {
+    this.options = options;
+    this.publication = publication;
+    this.version = version;
+    this.file = new ChangeFile(options.file);
+    const primaryKeys = new Map(publication.tables.map(({ oid, primaryKey }) => [oid, primaryKey]));
+    this.decoder = new PgOutputDecoder(({ oid, identity, columns }) => {
+      if (identity === 'f') return primaryKeys.get(oid) ?? null;
+      const names = columns.filter(({ isIdentity }) => isIdentity).map(({ name }) => name);
+      return names.length === 0 ? (primaryKeys.get(oid) ?? null) : names;
+    });
+  }
+
+  /**
+   * Publishes the tables and begins to read. Everything that commits from now on is captured.
+   * @throws SetupError where that is not possible; then nothing is left on the server.
+   */
+  static async open(options: CaptureOptions): Promise<Capture> {
+    const client = await connect(options.connection, sessionOptions(options, 'capture'));
+    try {
+      const publication = await publish(client, options.runId, options.schemas);
+      try {
+        const { rows } = await client.query<{ version: number }>(
+          "SELECT current_setting('server_version_num')::int AS version",
+        );
+        const capture = new Capture(options, publication, rows[0]!.version);
+        await capture.connect();
+        capture.startTimers();
+        return capture;
+      } catch (error) {
+        await unpublish(client, publication).catch(() => undefined);
+        throw error;
+      }
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  /** What is not captured, and why. */
+  get notCovered(): readonly NotCovered[] {
+    return this.publication.notCovered;
+  }
+
+  /** Rows captured so far. */
+  get total(): number {
+    let sum = 0;
+    for (const { insert, update, delete: deleted } of Object.values(this.file.counts)) sum += insert + update + deleted;
+    return sum;
+  }
+
+  /** Why it ended by itself; null while it goes on. */
+  get failed(): string | null {
+    return this.failure;
+  }
+
+  /**
+   * Waits for everything that has been committed by now, ends, and leaves nothing on the server.
+   * Returns what the file holds; its facts are written beside it.
+   */
+  async end(): Promise<CaptureFacts> {
+    let end: string | null = null;
+    const client = await this.administrator().catch((error: Error) => {
+      this.fail(`the server could not be reached at the end: ${error.message}`);
+      return null;
+    });
+    try {
+      if (client !== null && this.failure === null) end = await this.waitForFence(client);
+    } catch (error) {
+      this.fail((error as Error).message);
+    }
+    this.isEnding = true;
+    for (const timer of this.timers) clearInterval(timer);
+    this.disconnect();
+    await this.file.sync();
+    this.file.close();
+    const isClean = client !== null && (await this.cleanUp(client));
+    await client?.end().catch(() => undefined);
+    if (!isClean) {
+      const { slot } = this.publication;
+      this.options.report(
+        'warn',
+        `the slot ${slot} is still on the server and keeps its log; drop it: SELECT pg_drop_replication_slot('${slot}');`,
+      );
+    }
+    return this.describe(end);
+  }
+
+  private describe(end: string | null): CaptureFacts {
+    const facts: CaptureFacts = {
+      v: 1,
+      run_id: this.options.runId,
+      complete: this.failure === null,
+      reason: this.failure,
+      end,
+      events: this.file.counts,
+      tables: Object.fromEntries(
+        this.publication.tables.map(({ name, primaryKey, columns }) => [name, { key: primaryKey, columns }]),
+      ),
+      not_covered: this.publication.notCovered,
+    };
+    writeFileSync(factsFileOf(this.options.file), `${JSON.stringify(facts, null, 1)}\n`);
+    return facts;
+  }
+
+  private administrator(): Promise<pg.Client> {
+    return connect(this.options.connection, sessionOptions(this.options, 'capture'));
+  }
+
+  private async cleanUp(client: pg.Client): Promise<boolean> {
+    try {
+      await unpublish(client, this.publication);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Writes a last commit, and waits until the stream has come past it. */
+  private async waitForFence(client: pg.Client): Promise<string> {
+    // Its commit is flushed, so that what was committed asynchronously before it is flushed as well.
+    await client.query('SET synchronous_commit = local');
+    await client.query("SELECT pg_logical_emit_message(true, 'eventgen', 'fence')");
+    const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+    const text = rows[0]!.lsn;
+    const position = positionOf(text)!;
+    const ping = setInterval(() => this.status(true), PING_MS);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.fence = { position, reached: resolve };
+        timer = setTimeout(
+          () => reject(new Error(`the stream did not reach ${text} within ${FENCE_TIMEOUT_MS / 1000} s`)),
+          FENCE_TIMEOUT_MS,
+        );
+        this.lookAtFence();
+        this.stopped = () => reject(new Error(this.failure ?? 'it ended'));
+      });
+    } finally {
+      clearInterval(ping);
+      clearTimeout(timer);
+    }
+    return text;
+  }
+
+  private stopped: () => void = () => undefined;
+
+  private lookAtFence(): void {
+    if (this.fence !== null && this.seen >= this.fence.position && !this.file.isWithin) this.fence.reached();
+  }
+
+  private startTimers(): void {
+    this.timers = [
+      setInterval(() => this.confirm(), CONFIRM_MS),
+      setInterval(() => void this.lookAtRetained(), RETAINED_EVERY_MS),
+    ];
+    for (const timer of this.timers) timer.unref();
+  }
+
+  /** Makes durable what has arrived, and tells the server. */
+  private confirm(): void {
+    const { written } = this;
+    if (!this.isDirty) {
+      this.status(false);
+      return;
+    }
+    this.isDirty = false;
+    this.file.sync().then(
+      () => {
+        this.durable = written;
+        this.status(false);
+      },
+      (error: Error) => this.fail(`${this.options.file} cannot be written: ${error.message}`),
+    );
+  }
+
+  private async lookAtRetained(): Promise<void> {
+    try {
+      const client = await this.administrator();
+      try {
+        const { rows } = await client.query<{ retained: string }>(
+          'SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::text AS retained FROM pg_replication_slots WHERE slot_name = $1',
+          [this.publication.slot],
+        );
+        if (Number(rows[0]?.retained ?? 0) <= MOST_RETAINED_BYTES) return;
+        this.fail('the server had to keep more than 10 GB of its log for it, which could fill the disk');
+        await this.cleanUp(client);
+      } finally {
+        await client.end();
+      }
+    } catch {
+      // Without a server there is nothing to look at.
+    }
+  }
+
+  private fail(reason: string): void {
+    if (this.failure !== null || this.isEnding) return;
+    this.failure = reason;
+    this.options.report('warn', `the capture has ended and its file is not complete: ${reason}`);
+    this.disconnect();
+    this.stopped();
+  }
+
+  private async connect(): Promise<void> {
+    const { slot, publications } = this.publication;
+    const client = await connect(this.options.connection, {
+      ...sessionOptions(this.options, 'stream'),
+      statementTimeoutMs: 0,
+      replication: true,
+    });
+    // Version 2 streams large transactions before their end, so that the server need not keep them.
+    const protocol =
+      this.version >= 140_000 ? "proto_version '2', streaming 'on', messages 'true'" : "proto_version '1'";
+    const names = publications.map((name) => `"${name}"`).join(',');
+    const from = `${(this.written >> 32n).toString(16)}/${(this.written & 0xffffffffn).toString(16)}`;
+    const stream = client.query(
+      both(`START_REPLICATION SLOT "${slot}" LOGICAL ${from} (${protocol}, publication_names '${names}')`, {
+        alignOnCopyDataFrame: true,
+      }),
+    ) as unknown as Duplex;
+    this.client = client;
+    this.stream = stream;
+    stream.on('data', (frame: Buffer) => {
+      if (this.stream === stream) this.receive(frame);
+    });
+    const lost = (error?: Error) => {
+      if (this.stream === stream) this.lose(error?.message ?? 'the connection was closed');
+    };
+    stream.on('error', lost);
+    stream.on('end', lost);
+    client.on('end', lost);
+    client.on('error', lost);
+  }
+
+  private disconnect(): void {
+    const { client } = this;
+    this.client = null;
+    this.stream = null;
+    if (client !== null) destroy(client);
+  }
+
+  /** Connects again, for as long as an outage may last. */
+  private lose(reason: string): void {
+    this.disconnect();
+    if (this.isEnding || this.failure !== null) return;
+    this.file.undo();
+    this.decoder.reset();
+    for (const spool of this.spools.values()) spool.remove();
+    this.spools.clear();
+    this.streaming = 0;
+    void this.reconnect(reason);
+  }
+
+  private async reconnect(reason: string): Promise<void> {
+    const sinceMs = performance.now();
+    for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS)) {
+      await new Promise((resolve) => setTimeout(resolve, backoffMs));
+      if (this.isEnding || this.failure !== null) return;
+      try {
+        await this.connect();
+        return;
+      } catch (error) {
+        if (performance.now() - sinceMs < this.options.maxOutageMs) continue;
+        this.fail(`${(error as Error).message} (${reason})`);
+        return;
+      }
+    }
+  }
+
+  private receive(frame: Buffer): void {
+    try {
+      if (frame[0] === DATA) this.apply(this.decoder.decode(frame.subarray(25)));
+      else if (frame[0] === KEEPALIVE) {
+        this.seen = max(this.seen, frame.readBigUInt64BE(1));
+        if (!this.isPending && !this.isDirty) this.durable = this.written = max(this.written, this.seen);
+        if (frame[17] === 1) this.status(false);
+        this.lookAtFence();
+      }
+    } catch (error) {
+      this.fail((error as Error).message);
+    }
+  }
+
+  private get isPending(): boolean {
+    return this.file.isWithin || this.spools.size > 0;
+  }
+
+  private apply(message: Decoded): void {
+    switch (message.kind) {
+      case 'begin':
+        this.file.begin(message);
+        break;
+      case 'changes':
+        for (const change of message.changes) {
+          const event: EventBody = { table: tableName(change.table), op: change.op, body: change.body };
+          if (this.streaming === 0) this.file.add(event);
+          else this.spools.get(this.streaming)!.add(change.xid, event);
+        }
+        break;
+      case 'commit':
+        this.file.end();
+        this.committed(message.end);
+        break;
+      case 'streamStart':
+        this.streaming = message.xid;
+        if (!this.spools.has(message.xid))
+          this.spools.set(message.xid, new Spool(`${this.options.file}.${message.xid}.part`));
+        break;
+      case 'streamStop':
+        this.streaming = 0;
+        break;
+      case 'streamAbort':
+        if (message.subxid !== message.xid) this.spools.get(message.xid)?.rollBack(message.subxid);
+        else this.forget(message.xid);
+        break;
+      case 'streamCommit': {
+        this.file.begin({ xid: String(message.xid), commit: message.commit, at: message.at });
+        for (const event of this.spools.get(message.xid)?.events() ?? []) this.file.add(event);
+        this.file.end();
+        this.forget(message.xid);
+        this.committed(message.end);
+        break;
+      }
+      case 'other':
+        break;
+    }
+  }
+
+  private forget(xid: number): void {
+    this.spools.get(xid)?.remove();
+    this.spools.delete(xid);
+  }
+
+  private committed(end: bigint): void {
+    this.written = end;
+    this.seen = max(this.seen, end);
+    this.isDirty = true;
+    this.lookAtFence();
+  }
+
+  /** Tells the server what has arrived and what is durable; `asks` for an answer, which says how far the stream is. */
+  private status(asks: boolean): void {
+    const message = Buffer.alloc(34);
+    message.writeUInt8(STATUS, 0);
+    message.writeBigUInt64BE(max(this.written, this.seen), 1);
+    message.writeBigUInt64BE(this.durable, 9);
+    message.writeBigUInt64BE(this.durable, 17);
+    message.writeBigInt64BE((BigInt(Date.now()) - EPOCH_MS) * 1000n, 25);
+    message.writeUInt8(asks ? 1 : 0, 33);
+    if (this.stream?.writable === true) this.stream.write(message);
+  }
+}
+
+const DATA = 'w'.charCodeAt(0);
+const KEEPALIVE = 'k'.charCodeAt(0);
+const STATUS = 'r'.charCodeAt(0);
+/* PostgreSQL's clock begins in 2000. */
+const EPOCH_MS = 946_684_800_000n;
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+function sessionOptions(options: CaptureOptions, purpose: string): SessionOptions {
+  return {
+    applicationName: `eventgen/${options.runId}/${purpose}`,
+    connectTimeoutMs: options.connectTimeoutMs,
+    statementTimeoutMs: options.statementTimeoutMs,
+    lockTimeoutMs: options.lockTimeoutMs,
+    pipeline: false,
+  };
+}

@@ -1,0 +1,211 @@
+import type pg from 'pg';
+import { quoteIdentifier } from '../catalog/model.js';
+import { SetupError } from '../config/problem.js';
+
+/** A table whose changes are captured. */
+export interface CapturedTable {
+  readonly oid: number;
+  /** schema.table, as change files name it. */
+  readonly name: string;
+  readonly sql: string;
+  /** Columns of the primary key, in the table's order; null where it has none. */
+  readonly primaryKey: readonly string[] | null;
+  /** Types by column, domains as what they are made of. */
+  readonly columns: Readonly<Record<string, string>>;
+  /** False where UPDATE and DELETE cannot be published: PostgreSQL would refuse them on the source. */
+  readonly hasIdentity: boolean;
+}
+
+/** What a capture does not see, and why. */
+export interface NotCovered {
+  readonly table: string;
+  readonly operations: string;
+  readonly reason: string;
+}
+
+/** What is published, and under which names. */
+export interface Publication {
+  readonly slot: string;
+  readonly publications: readonly string[];
+  readonly tables: readonly CapturedTable[];
+  readonly notCovered: readonly NotCovered[];
+}
+
+const PREFIX = 'eventgen_';
+const SLOT_ERRORS: Readonly<Record<string, string>> = {
+  '42501':
+    'the user needs the REPLICATION attribute (ALTER ROLE … REPLICATION), CREATE on the database, and must own the tables',
+  '53400': 'raise max_replication_slots, or drop a slot that is not used',
+  '57014':
+    'a slot waits for all open transactions: end the long ones (pg_stat_activity, xact_start), or raise timeouts.statement',
+  '55P03': 'another session holds a lock on one of the tables: try again, or raise timeouts.lock',
+};
+
+/**
+ * Publishes the tables of some schemas and creates the slot that keeps their changes.
+ * @throws SetupError where the server or a privilege does not allow it; then nothing of it is left.
+ */
+export async function publish(client: pg.Client, runId: string, schemas: readonly string[]): Promise<Publication> {
+  const { rows } = await client.query<{ level: string; version: number }>(
+    "SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::int AS version",
+  );
+  const { level, version } = rows[0]!;
+  if (level !== 'logical')
+    throw SetupError.of(
+      'capture',
+      `wal_level is ${level}; set wal_level = logical in postgresql.conf and restart the server`,
+    );
+  const tables = await publishable(client, schemas);
+  const slot = `${PREFIX}${runId.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
+  const parts = [
+    { name: slot, operations: 'insert, update, delete, truncate', tables: tables.taken.filter((t) => t.hasIdentity) },
+    { name: `${slot}_inserts`, operations: 'insert, truncate', tables: tables.taken.filter((t) => !t.hasIdentity) },
+  ].filter((part) => part.tables.length > 0);
+  if (parts.length === 0)
+    throw SetupError.of('capture', `there is no table to capture in ${schemas.join(', ')}; see generator.schema_name`);
+  const publication = {
+    slot,
+    publications: parts.map(({ name }) => name),
+    tables: tables.taken,
+    notCovered: tables.left,
+  };
+  const root = version >= 130_000 ? ', publish_via_partition_root = true' : '';
+  try {
+    for (const part of parts)
+      await client.query(
+        `CREATE PUBLICATION ${quoteIdentifier(part.name)} FOR TABLE ${part.tables.map(({ sql }) => sql).join(', ')} ` +
+          `WITH (publish = '${part.operations}'${root})`,
+      );
+    await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+  } catch (error) {
+    await unpublish(client, publication).catch(() => undefined);
+    const { code, message } = error as pg.DatabaseError;
+    const remedy = SLOT_ERRORS[code ?? ''];
+    throw SetupError.of(
+      'capture',
+      `publication or slot ${slot} cannot be created: ${message}${remedy === undefined ? '' : `; ${remedy}`}`,
+    );
+  }
+  return publication;
+}
+
+/** Drops the slot and the publications. A session that still reads the slot is ended first. */
+export async function unpublish(
+  client: pg.Client,
+  { slot, publications }: Pick<Publication, 'slot' | 'publications'>,
+): Promise<void> {
+  await client.query(
+    'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL',
+    [slot],
+  );
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.query(
+        'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
+        [slot],
+      );
+      break;
+    } catch (error) {
+      // Its reader has been told to end and has not done so yet.
+      if ((error as pg.DatabaseError).code !== '55006' || tries === MOST_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  for (const name of publications) await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdentifier(name)}`);
+}
+
+const MOST_TRIES = 100;
+
+/** Slots of captures that were killed, with the SQL that drops them. They keep the server from removing its log. */
+export async function leftoverSlots(client: pg.Client): Promise<{ readonly slot: string; readonly publications: string[] }[]> {
+  const { rows } = await client.query<{ slot: string; publications: string[] | null }>(
+    `SELECT s.slot_name AS slot, (SELECT array_agg(p.pubname::text ORDER BY p.pubname) FROM pg_catalog.pg_publication p
+                                  WHERE p.pubname IN (s.slot_name, s.slot_name || '_inserts')) AS publications
+     FROM pg_catalog.pg_replication_slots s
+     WHERE starts_with(s.slot_name, $1) AND s.database = current_database() AND NOT s.active ORDER BY 1`,
+    [PREFIX],
+  );
+  return rows.map(({ slot, publications }) => ({ slot, publications: publications ?? [] }));
+}
+
+/*
+ * Ordinary and partitioned tables, not the partitions of the latter. A partitioned table has a usable identity where each of
+ * its partitions has one: PostgreSQL asks the partition that a row lies in.
+ */
+const TABLES = `
+WITH RECURSIVE leaves (root, oid) AS (
+  SELECT c.oid, c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND n.nspname = ANY ($1)
+  UNION ALL
+  SELECT l.root, i.inhrelid FROM leaves l JOIN pg_catalog.pg_class p ON p.oid = l.oid AND p.relkind = 'p'
+  JOIN pg_catalog.pg_inherits i ON i.inhparent = l.oid
+), identities AS (
+  SELECT l.root,
+         bool_and(c.relkind = 'p' OR c.relreplident = 'f'
+           OR (c.relreplident = 'd' AND EXISTS (SELECT FROM pg_catalog.pg_index x
+               WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate AND x.indisvalid))
+           OR (c.relreplident = 'i' AND EXISTS (SELECT FROM pg_catalog.pg_index x
+               WHERE x.indrelid = c.oid AND x.indisreplident AND x.indimmediate AND x.indisvalid))) AS usable,
+         bool_or(c.relpersistence = 'u') AS unlogged, bool_or(c.relkind = 'f') AS is_foreign
+  FROM leaves l JOIN pg_catalog.pg_class c ON c.oid = l.oid GROUP BY l.root
+)
+SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS table, i.usable, i.unlogged, i.is_foreign,
+       (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_index x
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (x.indkey[0:x.indnkeyatts - 1])
+        WHERE x.indrelid = c.oid AND x.indisprimary) AS primary_key,
+       (SELECT json_object_agg(a.attname, CASE WHEN b.base = a.atttypid THEN format_type(a.atttypid, a.atttypmod)
+                                               ELSE format_type(b.base, b.modifier) END ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a, LATERAL (
+          WITH RECURSIVE bases (type, modifier) AS (
+            SELECT a.atttypid, a.atttypmod
+            UNION ALL SELECT t.typbasetype, t.typtypmod FROM bases JOIN pg_catalog.pg_type t ON t.oid = bases.type AND t.typtype = 'd'
+          ) SELECT bases.type AS base, bases.modifier FROM bases JOIN pg_catalog.pg_type t ON t.oid = bases.type AND t.typtype <> 'd'
+        ) b
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+FROM identities i JOIN pg_catalog.pg_class c ON c.oid = i.root JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ORDER BY 2, 3`;
+
+interface TableRow {
+  readonly oid: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly usable: boolean;
+  readonly unlogged: boolean;
+  readonly is_foreign: boolean;
+  readonly primary_key: string[] | null;
+  readonly columns: Record<string, string> | null;
+}
+
+async function publishable(
+  client: pg.Client,
+  schemas: readonly string[],
+): Promise<{ readonly taken: CapturedTable[]; readonly left: NotCovered[] }> {
+  const { rows } = await client.query<TableRow>(TABLES, [schemas]);
+  const taken: CapturedTable[] = [];
+  const left: NotCovered[] = [];
+  for (const row of rows) {
+    const name = `${row.schema}.${row.table}`;
+    if (row.is_foreign || row.unlogged) {
+      const reason = row.is_foreign
+        ? 'a foreign table: its changes are in another server’s log'
+        : 'an unlogged table: its changes are not in the log';
+      left.push({ table: name, operations: 'all', reason });
+      continue;
+    }
+    if (!row.usable)
+      left.push({
+        table: name,
+        operations: 'update, delete',
+        reason: `no replica identity; add a primary key, or ALTER TABLE ${name} REPLICA IDENTITY FULL`,
+      });
+    taken.push({
+      oid: Number(row.oid),
+      name,
+      sql: `${quoteIdentifier(row.schema)}.${quoteIdentifier(row.table)}`,
+      primaryKey: row.primary_key,
+      columns: row.columns ?? {},
+      hasIdentity: row.usable,
+    });
+  }
+  return { taken, left };
+}

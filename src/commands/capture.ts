@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { Capture, type CaptureFacts, factsFileOf } from '../changes/capture.js';
+import { leftoverSlots, unpublish } from '../changes/publication.js';
+import { type Config, loadConfig, type Override } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { publicJson } from '../config/secrets.js';
+import { connectFirst } from '../prepare/connect.js';
+import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
+import { number } from '../report/text.js';
+import { codeBefore, EXIT } from './exit.js';
+import { checkOutput } from './output-file.js';
+import { Stopped, StopSignals } from './stop-signals.js';
+
+export interface CaptureCommand {
+  readonly file: string;
+  readonly overrides: readonly Override[];
+  readonly out: string;
+  /** Undefined: until Ctrl+C. */
+  readonly durationMs: number | undefined;
+  /** Slots of captures that were killed are dropped first. */
+  readonly dropsLeftovers: boolean;
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
+
+/** Writes the change events of a database into a file until it is stopped. Returns the exit code. */
+export async function capture(command: CaptureCommand, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: command.json, quiet: command.quiet });
+  const stops = new StopSignals();
+  try {
+    const config = loadConfig(command.file, command.overrides, environment);
+    if (config.embedded)
+      throw SetupError.of('connection.embedded', 'nobody else writes to a private server; use run --capture FILE');
+    checkOutput('--out', command.out);
+    const runId = randomBytes(4).toString('hex');
+    const isOver = () => stops.signal !== null;
+    const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
+    const client = await stops.interruptible(first, () => Promise.resolve());
+    try {
+      await lookAtLeftovers(client, command.dropsLeftovers, progress);
+    } finally {
+      await client.end();
+    }
+    const captured = await openCapture(config, runId, command.out, progress);
+    progress.message('info', `capturing to ${command.out}; Ctrl+C ends it`);
+    progress.start(captureMeter(captured));
+    await ended(captured, stops, command.durationMs);
+    progress.step('waiting for the last changes');
+    const facts = await captured.end();
+    progress.stop();
+    process.stdout.write(command.json ? `${publicJson(facts)}\n` : shown(captureText(facts, command.out)));
+    return facts.complete ? EXIT.finished : EXIT.endedEarly;
+  } catch (error) {
+    if (error instanceof Stopped) return EXIT.finished;
+    if (!(error instanceof SetupError)) throw error;
+    progress.message('error', error.message);
+    return codeBefore(error);
+  } finally {
+    progress.stop();
+    stops.release();
+  }
+}
+
+/**
+ * Begins to capture what a configuration names, and tells what is not covered.
+ * @throws SetupError where the server or a privilege does not allow it.
+ */
+export async function openCapture(
+  { connection, generator, schemas }: Config,
+  runId: string,
+  file: string,
+  progress: Progress,
+): Promise<Capture> {
+  const captured = await Capture.open({
+    connection,
+    runId,
+    file,
+    schemas: [...new Set([...schemas, ...schemasOf(generator.manual_table_list)])],
+    connectTimeoutMs: generator.timeouts.connect,
+    statementTimeoutMs: generator.timeouts.statement,
+    lockTimeoutMs: generator.timeouts.lock,
+    maxOutageMs: generator.max_outage_seconds * 1000,
+    report: (level, text) => progress.message(level, text),
+  });
+  const { notCovered } = captured;
+  for (const { table, operations, reason } of notCovered.slice(0, MOST_LINES))
+    progress.message('warn', `not captured: ${operations} of ${table}: ${reason}`);
+  if (notCovered.length > MOST_LINES)
+    progress.message(
+      'warn',
+      `not captured: ${notCovered.length - MOST_LINES} more tables; ${factsFileOf(file)} lists them when it ends`,
+    );
+  return captured;
+}
+
+const MOST_LINES = 6;
+
+/** Schemas of table names that carry one. */
+function schemasOf(tables: readonly string[]): string[] {
+  return tables.flatMap((name) => /^"?([^".]+)"?\./.exec(name)?.[1] ?? []);
+}
+
+/** Tells of slots that killed captures have left on the server, or drops them. */
+export async function lookAtLeftovers(client: pg.Client, drops: boolean, progress: Progress): Promise<void> {
+  for (const leftover of await leftoverSlots(client)) {
+    const { slot } = leftover;
+    if (drops) {
+      await unpublish(client, leftover);
+      progress.message('info', `the slot ${slot}, which a capture had left behind, is dropped`);
+    } else
+      progress.message(
+        'warn',
+        `a capture has left the slot ${slot} behind, and the server keeps its log for it; drop it with capture --drop-leftovers, or SELECT pg_drop_replication_slot('${slot}');`,
+      );
+  }
+}
+
+/** Waits for a signal, for the end of the duration, or for the capture to fail. */
+async function ended(captured: Capture, stops: StopSignals, durationMs: number | undefined): Promise<void> {
+  const startMs = performance.now();
+  while (stops.signal === null && captured.failed === null) {
+    if (durationMs !== undefined && performance.now() - startMs >= durationMs) return;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+const LOOK_MS = 100;
+
+/** What progress shows of a capture. */
+function captureMeter(captured: Capture) {
+  let before = { ms: performance.now(), total: 0 };
+  return {
+    read: () => {
+      const now = { ms: performance.now(), total: captured.total };
+      const perSecond = Math.round(((now.total - before.total) / Math.max(1, now.ms - before.ms)) * 1000);
+      before = now;
+      return {
+        parts: [
+          { text: `${number(now.total)} changes`, rank: 0 },
+          { text: `${number(perSecond)}/s`, rank: 1 },
+        ],
+        share: null,
+        figures: { changes: now.total, changesPerSecond: perSecond },
+      };
+    },
+  };
+}
+
+/** What a capture holds, for people. */
+export function captureText({ complete, reason, events, not_covered: notCovered }: CaptureFacts, file: string): string {
+  const sums = Object.values(events).reduce(
+    (sum, each) => ({
+      insert: sum.insert + each.insert,
+      update: sum.update + each.update,
+      delete: sum.delete + each.delete,
+      truncate: sum.truncate + each.truncate,
+    }),
+    { insert: 0, update: 0, delete: 0, truncate: 0 },
+  );
+  const total = sums.insert + sums.update + sums.delete + sums.truncate;
+  const lines = [
+    complete
+      ? `Captured ${number(total)} changes of ${Object.keys(events).length} tables in ${file}.`
+      : `The capture ended early, and ${file} is not complete: ${reason}.`,
+    `  ${number(sums.insert)} inserts, ${number(sums.update)} updates, ${number(sums.delete)} deletes${sums.truncate === 0 ? '' : `, ${number(sums.truncate)} truncates`}`,
+  ];
+  if (notCovered.length > 0) lines.push(`  Not covered: ${notCovered.length} tables, named in ${factsFileOf(file)}.`);
+  return `${lines.join('\n')}\n`;
+}
