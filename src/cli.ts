@@ -12,6 +12,8 @@ import { load } from './commands/load.js';
 import { type RunOptions, run } from './commands/run.js';
 import { schema } from './commands/schema.js';
 import { validate } from './commands/validate.js';
+import { ALLOWANCES, type Allowance } from './commands/verify/events.js';
+import { verify } from './commands/verify.js';
 import { parseDurationMs } from './config/duration.js';
 import { DEFAULT_FILE, type Override } from './config/load.js';
 import { withoutSecrets } from './config/secrets.js';
@@ -314,6 +316,132 @@ program
         dropsLeftovers: flags.dropLeftovers === true,
         quiet: flags.quiet === true,
         json: flags.logFormat === 'json',
+      },
+      process.env,
+    );
+  });
+
+interface VerifyFlags {
+  readonly source?: string;
+  readonly target?: string;
+  readonly events?: string;
+  readonly against?: string;
+  readonly format?: string;
+  readonly map?: string;
+  readonly delivery: 'exactly-once' | 'at-least-once';
+  readonly order?: 'transaction' | 'key' | 'none';
+  readonly allow?: readonly Allowance[];
+  readonly schema?: readonly string[];
+  readonly table?: readonly string[];
+  readonly excludeTable?: readonly string[];
+  readonly rename?: ReadonlyMap<string, string>;
+  readonly columns?: ReadonlyMap<string, readonly string[]>;
+  readonly rate: number;
+  readonly rechecks: number;
+  readonly resume?: string;
+  readonly strict?: true;
+  readonly full?: true;
+  readonly json?: true;
+  readonly report?: string;
+}
+
+function names(text: string, before: readonly string[] = []): string[] {
+  return [...before, ...text.split(',').filter((name) => name !== '')];
+}
+
+/** `a=b` of --rename. */
+function renaming(text: string, before: ReadonlyMap<string, string> = new Map()): ReadonlyMap<string, string> {
+  const [from, to, ...more] = text.split('=');
+  if (!from || !to || more.length > 0 || (to.includes('.') && !from.includes('.')))
+    throw new InvalidArgumentError('expected SCHEMA=SCHEMA or SCHEMA.TABLE=SCHEMA.TABLE.');
+  return new Map([...before, [from, to]]);
+}
+
+/** `schema.table=a,b` of --columns. */
+function columnList(
+  text: string,
+  before: ReadonlyMap<string, readonly string[]> = new Map(),
+): ReadonlyMap<string, readonly string[]> {
+  const at = text.indexOf('=');
+  if (at < 1 || !text.slice(0, at).includes('.'))
+    throw new InvalidArgumentError('expected SCHEMA.TABLE=COLUMN,COLUMN.');
+  return new Map([...before, [text.slice(0, at), names(text.slice(at + 1))]]);
+}
+
+function allowances(text: string, before: readonly Allowance[] = []): Allowance[] {
+  return [
+    ...before,
+    ...text.split(',').map((name) => {
+      const found = ALLOWANCES.find((each) => each === name);
+      if (found === undefined) throw new InvalidArgumentError(`expected ${ALLOWANCES.join(', ')}.`);
+      return found;
+    }),
+  ];
+}
+
+program
+  .command('verify')
+  .description('compare what arrived with what was made; exit code 0: equal, 4: different, 5: could not be decided')
+  .option('--source <url>', 'contents: the database that was written to, postgresql://user@host:port/database')
+  .option('--target <url>', 'contents: the database that should hold the same')
+  .option(
+    '--events <file>',
+    'events: what a consumer has seen, one JSON object per line (.gz: packed; -: standard input)',
+  )
+  .option('--against <file>', 'events: the file of a capture')
+  .option('--format <name>', 'format of --events: own, debezium, wal2json-1, wal2json-2 (default: found out)')
+  .option('--map <command>', 'a command that rewrites the lines of --events to our format')
+  .addOption(
+    new Option('--delivery <promise>', 'what the consumer promises')
+      .choices(['exactly-once', 'at-least-once'])
+      .default('exactly-once'),
+  )
+  .addOption(
+    new Option('--order <promise>', 'what is in order (default: transaction, where both files tell of them)').choices([
+      'transaction',
+      'key',
+      'none',
+    ]),
+  )
+  .option('--allow <list>', `what may differ: ${ALLOWANCES.join(', ')}`, allowances)
+  .option('--schema <list>', 'contents: schemas (default: all)', names)
+  .option('--table <list>', 'contents: tables (default: all)', names)
+  .option('--exclude-table <list>', 'contents: tables to leave out', names)
+  .option('--rename <source=target>', 'a schema or table that has another name in the target', renaming)
+  .option('--columns <table=list>', 'contents: the columns of a table that are compared', columnList)
+  .option('--rate <n>', 'contents: rows per second to read at most, 0: as fast as it goes', wholeNumber, 0)
+  .option('--rechecks <n>', 'contents: looks at rows that differ and still change', wholeNumber, 5)
+  .option('--resume <file>', 'contents: note finished tables there, and go on from there')
+  .option('--strict', 'other representations of the same value are differences as well')
+  .option('--full', 'list all differences')
+  .option('--json', 'for scripts')
+  .option('--report <file>', 'write the verdict as one HTML file')
+  .action(async (flags: VerifyFlags) => {
+    process.exitCode = await verify(
+      {
+        source: flags.source,
+        target: flags.target,
+        events: flags.events,
+        against: flags.against,
+        history: undefined,
+        expected: false,
+        format: flags.format,
+        map: flags.map,
+        delivery: flags.delivery,
+        order: flags.order,
+        allow: flags.allow ?? [],
+        schemas: flags.schema ?? [],
+        tables: flags.table ?? [],
+        excluded: flags.excludeTable ?? [],
+        renamed: flags.rename ?? new Map<string, string>(),
+        columns: flags.columns ?? new Map<string, readonly string[]>(),
+        rate: flags.rate,
+        rechecks: flags.rechecks,
+        resumeFile: flags.resume,
+        strict: flags.strict === true,
+        full: flags.full === true,
+        json: flags.json === true,
+        reportFile: flags.report,
       },
       process.env,
     );

@@ -3,7 +3,7 @@ import { quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
 
 /** A table whose changes are captured. */
-export interface CapturedTable {
+interface CapturedTable {
   readonly oid: number;
   /** schema.table, as change files name it. */
   readonly name: string;
@@ -100,10 +100,9 @@ export async function unpublish(
   );
   for (let tries = 1; ; tries++) {
     try {
-      await client.query(
-        'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
-        [slot],
-      );
+      await client.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', [
+        slot,
+      ]);
       break;
     } catch (error) {
       // Its reader has been told to end and has not done so yet.
@@ -117,7 +116,9 @@ export async function unpublish(
 const MOST_TRIES = 100;
 
 /** Slots of captures that were killed, with the SQL that drops them. They keep the server from removing its log. */
-export async function leftoverSlots(client: pg.Client): Promise<{ readonly slot: string; readonly publications: string[] }[]> {
+export async function leftoverSlots(
+  client: pg.Client,
+): Promise<{ readonly slot: string; readonly publications: string[] }[]> {
   const { rows } = await client.query<{ slot: string; publications: string[] | null }>(
     `SELECT s.slot_name AS slot, (SELECT array_agg(p.pubname::text ORDER BY p.pubname) FROM pg_catalog.pg_publication p
                                   WHERE p.pubname IN (s.slot_name, s.slot_name || '_inserts')) AS publications

@@ -149,7 +149,7 @@ function captureMeter(captured: Capture) {
 }
 
 /** What a capture holds, for people. */
-export function captureText({ complete, reason, events, not_covered: notCovered }: CaptureFacts, file: string): string {
+function captureText({ complete, reason, events, not_covered: notCovered }: CaptureFacts, file: string): string {
   const sums = Object.values(events).reduce(
     (sum, each) => ({
       insert: sum.insert + each.insert,

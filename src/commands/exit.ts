@@ -5,7 +5,7 @@ import type { ThresholdResult } from '../report/thresholds.js';
 import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
 
 /** Exit codes, as users and scripts know them. */
-export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4 } as const;
+export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4, undecided: 5 } as const;
 
 /** The summary of what ended before its first write. */
 export function refusedSummary(exit: { readonly code: number; readonly reason: string }, more: object = {}): string {

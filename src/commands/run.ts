@@ -24,8 +24,8 @@ import { firstLine, summaryText } from '../report/text.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { indexBuilderFor, probeFor } from './beside.js';
-import { carryOut, type Done } from './carry-out.js';
 import { lookAtLeftovers, openCapture } from './capture.js';
+import { carryOut, type Done } from './carry-out.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
@@ -268,7 +268,9 @@ class Session {
   private summaryText(summary: Summary): string {
     const { options } = this;
     if (options.quiet) return firstLine(summary);
-    const files = [options.summaryFile, options.reportFile, options.planFile, options.captureFile].filter((file) => file !== undefined);
+    const files = [options.summaryFile, options.reportFile, options.planFile, options.captureFile].filter(
+      (file) => file !== undefined,
+    );
     return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary) });
   }
 

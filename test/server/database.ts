@@ -159,6 +159,17 @@ export function runCli(
   return startCli(yaml, options, environment).ended;
 }
 
+/** The command line with some arguments, to its end. */
+export function runCommand(options: readonly string[], input = ''): Promise<Omit<Ran, 'summary'>> {
+  const child = spawn(process.execPath, [CLI, ...options]);
+  child.stdin.end(input);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}
+
 /** YAML that points at a test database, without metrics. */
 export function configFor(database: Database, generator: string, sections = ''): string {
   const indented = generator

@@ -1,0 +1,108 @@
+import { tmpdir } from 'node:os';
+import { FORMAT_NAMES } from '../changes/formats/formats.js';
+import { SetupError } from '../config/problem.js';
+import { publicJson } from '../config/secrets.js';
+import { VERSION } from '../package.js';
+import type { Verdict } from '../proof/verdict.js';
+import { Progress } from '../report/progress.js';
+import { shown } from '../report/shown.js';
+import { verdictHtml, verdictText } from '../report/verdict.js';
+import { codeBefore, EXIT } from './exit.js';
+import { checkOutput, writeOutput } from './output-file.js';
+import { verifyContents } from './verify/contents.js';
+import { type Allowance, captured, type EventOptions, verifyEvents } from './verify/events.js';
+
+export interface VerifyOptions {
+  readonly source: string | undefined;
+  readonly target: string | undefined;
+  readonly events: string | undefined;
+  readonly against: string | undefined;
+  readonly history: string | undefined;
+  readonly expected: boolean;
+  readonly format: string | undefined;
+  readonly map: string | undefined;
+  readonly delivery: EventOptions['delivery'];
+  readonly order: EventOptions['order'];
+  readonly allow: readonly Allowance[];
+  readonly schemas: readonly string[];
+  readonly tables: readonly string[];
+  readonly excluded: readonly string[];
+  readonly renamed: ReadonlyMap<string, string>;
+  readonly columns: ReadonlyMap<string, readonly string[]>;
+  readonly rate: number;
+  readonly rechecks: number;
+  readonly resumeFile: string | undefined;
+  readonly strict: boolean;
+  readonly full: boolean;
+  readonly json: boolean;
+  readonly reportFile: string | undefined;
+}
+
+const USAGE =
+  'expected one of: --source URL --target URL (contents) · --events FILE --against FILE (events against a capture)';
+
+/** Compares what arrived with what was made. Returns the exit code. */
+export async function verify(options: VerifyOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+  const progress = new Progress(process.stderr, { json: false, quiet: options.json });
+  try {
+    checkOutput('--report', options.reportFile);
+    const verdict = await verdictOf(options, environment, (text) => progress.step(text));
+    progress.stop();
+    process.stdout.write(options.json ? `${publicJson(verdict)}\n` : shown(verdictText(verdict, options.full)));
+    if (options.reportFile !== undefined) writeOutput(options.reportFile, shown(verdictHtml(verdict, VERSION)));
+    return codeOf(verdict);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    progress.message('error', error.message);
+    return codeBefore(error);
+  } finally {
+    progress.stop();
+  }
+}
+
+function codeOf({ verdict }: Verdict): number {
+  switch (verdict) {
+    case 'equal':
+      return EXIT.finished;
+    case 'different':
+      return EXIT.threshold;
+    case 'undecided':
+      return EXIT.undecided;
+  }
+}
+
+async function verdictOf(
+  options: VerifyOptions,
+  environment: NodeJS.ProcessEnv,
+  step: (text: string) => void,
+): Promise<Verdict> {
+  const { source, target, events, against } = options;
+  if (options.format !== undefined && !FORMAT_NAMES.includes(options.format))
+    throw SetupError.of('--format', `expected ${FORMAT_NAMES.join(', ')}, got "${options.format}"`);
+  if (events !== undefined && against !== undefined && source === undefined && target === undefined) {
+    step('comparing events');
+    return await verifyEvents(captured(against), eventOptions(events, options));
+  }
+  if (source !== undefined && target !== undefined && events === undefined && against === undefined) {
+    const { schemas, tables, excluded, renamed, columns, rate, rechecks, strict, resumeFile } = options;
+    return await verifyContents(
+      {
+        source,
+        target,
+        scope: { schemas, tables, excluded, renamed, columns },
+        rate,
+        rechecks,
+        isStrict: strict,
+        resumeFile,
+        step,
+      },
+      environment,
+    );
+  }
+  throw SetupError.of('verify', USAGE);
+}
+
+function eventOptions(events: string, options: VerifyOptions): EventOptions {
+  const { format, map, delivery, order, allow, strict, renamed } = options;
+  return { events, format, map, delivery, order, allow, isStrict: strict, renamed, folder: tmpdir() };
+}

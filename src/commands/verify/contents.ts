@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type pg from 'pg';
+import { describeConnection } from '../../config/connection.js';
+import { type Config, parseConfig } from '../../config/load.js';
+import { SetupError } from '../../config/problem.js';
+import { connectCoordinator } from '../../prepare/connect.js';
+import { PINNED_SETTINGS, TableComparison, type TableResult } from '../../proof/contents.js';
+import { waitForTarget } from '../../proof/fence.js';
+import { pairTables, type Scope } from '../../proof/tables.js';
+import { columnsOf, type Verdict, type VerdictDifference } from '../../proof/verdict.js';
+
+export interface ContentsOptions {
+  readonly source: string;
+  readonly target: string;
+  readonly scope: Scope;
+  readonly rate: number;
+  readonly rechecks: number;
+  readonly isStrict: boolean;
+  /** Where finished tables are noted, so that an interrupted comparison goes on. */
+  readonly resumeFile: string | undefined;
+  readonly step: (text: string) => void;
+}
+
+/** A configuration that holds no more than where to connect. `option` says where the URL stands. */
+function configFromUrl(url: string, option: string, environment: NodeJS.ProcessEnv): Config {
+  return parseConfig(option, JSON.stringify({ connection: { url } }), [], environment);
+}
+
+/**
+ * Compares the contents of two databases.
+ * @throws SetupError where one of them cannot be reached, or has not what is asked for.
+ */
+export async function verifyContents(options: ContentsOptions, environment: NodeJS.ProcessEnv): Promise<Verdict> {
+  const source = await connectReader(options.source, '--source', environment);
+  try {
+    const target = await connectReader(options.target, '--target', environment);
+    try {
+      return await compare(source, target, options);
+    } finally {
+      await target.end();
+    }
+  } finally {
+    await source.end();
+  }
+}
+
+async function connectReader(url: string, option: string, environment: NodeJS.ProcessEnv): Promise<pg.Client> {
+  const config = configFromUrl(url, option, environment);
+  const client = await connectCoordinator(config.connection, config, randomBytes(4).toString('hex'));
+  try {
+    await client.query(PINNED_SETTINGS);
+    return client;
+  } catch (error) {
+    await client.end();
+    throw SetupError.of(option, `${describeConnection(config.connection)}: ${(error as Error).message}`);
+  }
+}
+
+async function compare(source: pg.Client, target: pg.Client, options: ContentsOptions): Promise<Verdict> {
+  const pairing = await pairTables(source, target, options.scope);
+  if (pairing.unknown.length > 0)
+    throw SetupError.of('--source', `has no table or schema ${pairing.unknown.join(', ')}`);
+  const undecided: string[] = [];
+  const results: TableResult[] = [];
+  const done = new Progress(options.resumeFile);
+  let isLate = false;
+  for (const table of pairing.tables) {
+    const known = done.of(table.name);
+    if (known !== undefined) {
+      results.push(known);
+      continue;
+    }
+    const fence = async () => {
+      isLate = !(await waitForTarget(source, target)) || isLate;
+    };
+    const { rate, rechecks, step } = options;
+    try {
+      const result = await new TableComparison([source, target], table, { fence, rechecks, rate, step }).run();
+      results.push(result);
+      done.add(result);
+    } catch (error) {
+      undecided.push(`${table.name} could not be compared: ${(error as Error).message}`);
+    }
+  }
+  if (isLate) undecided.push('the target did not come to where the source was within 30 s');
+  return verdictOf(results, { ...pairing, undecided, isStrict: options.isStrict });
+}
+
+/** Results of tables that are done, in a file; kept only as far as no row differs, since that may have changed. */
+class Progress {
+  private readonly file: string | undefined;
+  private readonly results: Record<string, TableResult> = {};
+
+  constructor(file: string | undefined) {
+    this.file = file;
+    if (file !== undefined && existsSync(file))
+      this.results = JSON.parse(readFileSync(file, 'utf8')) as Record<string, TableResult>;
+  }
+
+  of(table: string): TableResult | undefined {
+    return this.results[table];
+  }
+
+  add(result: TableResult): void {
+    if (this.file === undefined) return;
+    this.results[result.table] = result;
+    writeFileSync(this.file, `${JSON.stringify(this.results)}\n`);
+  }
+}
+
+function verdictOf(
+  results: readonly TableResult[],
+  found: {
+    readonly missing: readonly string[];
+    readonly notCompared: readonly string[];
+    readonly undecided: readonly string[];
+    readonly isStrict: boolean;
+  },
+): Verdict {
+  const sum = (figure: (result: TableResult) => number) => results.reduce((total, each) => total + figure(each), 0);
+  const representation = sum((each) => each.representation);
+  const parts = [
+    [sum((each) => each.missing), 'rows missing'],
+    [sum((each) => each.extra), 'rows that the source does not have'],
+    [sum((each) => each.different), 'rows with other values'],
+    [found.missing.length, 'tables missing'],
+    [found.isStrict ? representation : 0, 'rows in another representation'],
+  ] as const;
+  const words = parts.filter(([count]) => count > 0).map(([count, text]) => `${count} ${text}`);
+  const unsettled = sum((each) => each.unsettled);
+  const undecided = [
+    ...found.undecided,
+    ...results
+      .filter((each) => each.unsettled > 0)
+      .map((each) => `${each.unsettled} rows of ${each.table} still change at the last look`),
+    // Where all rows that were looked at are the same in other words, the rest may hold anything.
+    ...results
+      .filter((each) => each.isAtLeast && each.missing + each.extra + each.different === 0)
+      .map((each) => `more rows of ${each.table} differ than are looked at, those that were in representation alone`),
+    ...(results.length === 0 && found.missing.length === 0 ? ['there is no table to compare'] : []),
+  ];
+  const isAtLeast = results.some((each) => each.isAtLeast);
+  const verdict = words.length > 0 ? 'different' : undecided.length > 0 ? 'undecided' : 'equal';
+  const headlines = {
+    different: `Different: ${isAtLeast ? 'at least ' : ''}${words.join(', ')}.`,
+    undecided: `Not decided: ${undecided.join('; ')}.`,
+    equal: `Equal: ${results.length} tables with ${sum((each) => each.source)} rows hold the same values.`,
+  };
+  return {
+    verdict,
+    headline: headlines[verdict],
+    tables: Object.fromEntries(results.map(({ differences: _, isAtLeast: __, table, ...figures }) => [table, figures])),
+    differences: [
+      ...found.missing.map((table) => ({ ...NOTHING, class: 'missing table', table })),
+      ...results.flatMap(differencesOf),
+    ],
+    difference_count: sum((each) => each.missing + each.extra + each.different) + found.missing.length,
+    undecided,
+    not_compared: found.notCompared,
+    notes: [
+      ...(representation > 0 && !found.isStrict
+        ? [`${representation} rows have values in another representation (--strict makes them differences)`]
+        : []),
+      ...(unsettled > 0 ? ['stop the load, or raise --rechecks, for a verdict on rows that still change'] : []),
+    ],
+  };
+}
+
+const NOTHING = { key: null, op: null, origin: null, source_position: null, target_position: null, columns: [] };
+
+function differencesOf({ differences }: TableResult): VerdictDifference[] {
+  return differences.map(({ table, key, class: found, columns }) => ({
+    ...NOTHING,
+    class: found,
+    table,
+    key,
+    columns: columnsOf(columns),
+  }));
+}

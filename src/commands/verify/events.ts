@@ -1,0 +1,149 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { type CaptureFacts, factsFileOf } from '../../changes/capture.js';
+import { EventFile } from '../../changes/formats/formats.js';
+import { linesOf } from '../../changes/lines.js';
+import { SetupError } from '../../config/problem.js';
+import { compareEvents, type TableFacts, type ToldEvent } from '../../proof/events.js';
+import { eventVerdict, type Verdict } from '../../proof/verdict.js';
+
+/** What may differ although nothing was lost. */
+export const ALLOWANCES = ['compaction', 'key-pairs', 'move-pairs'] as const;
+export type Allowance = (typeof ALLOWANCES)[number];
+
+export interface EventOptions {
+  /** The consumer's file, `-` for standard input. */
+  readonly events: string;
+  readonly format: string | undefined;
+  readonly map: string | undefined;
+  readonly delivery: 'exactly-once' | 'at-least-once';
+  /** Undefined: of transactions where both sides tell of them, else of keys. */
+  readonly order: 'transaction' | 'key' | 'none' | undefined;
+  readonly allow: readonly Allowance[];
+  readonly isStrict: boolean;
+  /** Names of schemas and tables in the consumer's file, by those of the source. */
+  readonly renamed: ReadonlyMap<string, string>;
+  /** Where there is room for what does not fit in memory. */
+  readonly folder: string;
+}
+
+/** The changes that a consumer's file is held against. */
+export interface Truth {
+  readonly events: AsyncIterable<ToldEvent> | Iterable<ToldEvent>;
+  readonly facts: ReadonlyMap<string, TableFacts>;
+  /** Bytes, roughly. */
+  readonly size: number;
+  readonly undecided: readonly string[];
+  readonly notes: readonly string[];
+  /** False where it tells no order between keys, as a history does. */
+  readonly ordersTransactions: boolean;
+  /** Rows that it does not know are others'. */
+  readonly isForeignAllowed: boolean;
+}
+
+/**
+ * Holds a consumer's events against a source's.
+ * @throws SetupError where a file cannot be read or a line is not understood.
+ */
+export async function verifyEvents(truth: Truth, options: EventOptions): Promise<Verdict> {
+  const { events: file, delivery, order = 'transaction', allow } = options;
+  const typesOf = (table: string) => truth.facts.get(table)?.columns;
+  const consumed = new EventFile(file, linesOf(file, options.map), typesOf, options.format);
+  const original = new Map([...options.renamed].map(([source, target]) => [target, source]));
+  const found = await compareEvents({
+    source: truth.events,
+    target: told(consumed, original),
+    facts: truth.facts,
+    size: truth.size + sizeOf(file),
+    order: truth.ordersTransactions ? order : order === 'transaction' ? 'key' : order,
+    folder: options.folder,
+    delivery,
+    isOrdered: order !== 'none',
+    allowsCompaction: allow.includes('compaction'),
+    get allowsKeyPairs() {
+      return allow.includes('key-pairs') || consumed.format?.splitsKeyUpdates === true;
+    },
+    allowsMovePairs: allow.includes('move-pairs'),
+  });
+  const asksTransactions = options.order === 'transaction';
+  const undecided = [
+    ...truth.undecided,
+    ...(asksTransactions && !truth.ordersTransactions
+      ? ['the order of transactions: a history knows the order within each key alone; use --against a capture']
+      : []),
+  ];
+  const verdict = eventVerdict(
+    found,
+    { isStrict: options.isStrict, isForeignAllowed: truth.isForeignAllowed, needsTransactions: asksTransactions },
+    undecided,
+  );
+  const notes = [
+    ...truth.notes,
+    ...(consumed.tornLine === null ? [] : [`${file}:${consumed.tornLine}: the last line is cut off and left out`]),
+  ];
+  return { ...verdict, notes: [...verdict.notes, ...notes] };
+}
+
+async function* told(file: EventFile, original: ReadonlyMap<string, string>): AsyncGenerator<ToldEvent> {
+  for await (const { event, line } of file.events()) {
+    const { schema, table } = event;
+    const whole = original.get(`${schema}.${table}`);
+    const renamed =
+      whole !== undefined
+        ? { schema: whole.slice(0, whole.indexOf('.')), table: whole.slice(whole.indexOf('.') + 1) }
+        : { schema: original.get(schema) ?? schema, table };
+    yield { event: { ...event, ...renamed }, position: line, origin: null, isMove: false };
+  }
+}
+
+/**
+ * A capture as the truth. Types and keys stand in the file beside it.
+ * @throws SetupError where it is none.
+ */
+export function captured(file: string): Truth {
+  const factsFile = factsFileOf(file);
+  const notes: string[] = [];
+  const undecided: string[] = [];
+  let facts: CaptureFacts | null = null;
+  if (!existsSync(file)) throw SetupError.of('--against', `${file} does not exist`);
+  if (existsSync(factsFile)) facts = readFacts(factsFile);
+  else
+    notes.push(
+      `${factsFile} is missing: types and keys are not known, values are compared as texts, and whether the capture is complete is not known`,
+    );
+  if (facts !== null && !facts.complete)
+    undecided.push(`the capture is not complete: ${facts.reason ?? 'it was ended by force'}`);
+  for (const { table, operations, reason } of facts?.not_covered ?? [])
+    notes.push(`not covered by the capture: ${operations} of ${table}: ${reason}`);
+  return {
+    events: readCapture(file),
+    facts: new Map(Object.entries(facts?.tables ?? {})),
+    size: statSync(file).size,
+    undecided,
+    notes,
+    ordersTransactions: true,
+    isForeignAllowed: false,
+  };
+}
+
+function readFacts(file: string): CaptureFacts {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as CaptureFacts;
+  } catch (error) {
+    throw SetupError.of(
+      path.basename(file),
+      `is not what capture writes beside its file (${(error as Error).message})`,
+    );
+  }
+}
+
+async function* readCapture(file: string): AsyncGenerator<ToldEvent> {
+  const source = new EventFile(file, linesOf(file), () => undefined, 'own');
+  for await (const { event, line } of source.events()) yield { event, position: line, origin: null, isMove: false };
+}
+
+function sizeOf(file: string): number {
+  // Packed texts are a tenth of themselves; of standard input nothing is known.
+  const size = file === '-' || !existsSync(file) ? 1 << 30 : statSync(file).size;
+  return file.endsWith('.gz') ? size * 10 : size;
+}

@@ -1,0 +1,428 @@
+import type { Row } from '../changes/event.js';
+import { canonicalOf, classOf, type ValueClass } from './values.js';
+
+/** One change of one key, as a stream tells it. */
+export interface Link {
+  /** Which change of the stream it is, from 1. */
+  readonly position: number;
+  /** A change of the key is the end of one chain and the beginning of another. */
+  readonly kind: 'insert' | 'update' | 'delete';
+  /** True for a half of an update that changed the key. */
+  readonly isHalf: boolean;
+  /** True for an update that moved the row to another partition: the server's stream tells of a delete and an insert. */
+  readonly isMove: boolean;
+  readonly row: Row | null;
+  /** Columns whose value the stream did not carry. */
+  readonly unchanged: readonly string[];
+  /** Where the change was made: `lane:operation`, or a position in the log. */
+  readonly origin: string | null;
+  /** How many truncates of its table came before; 0 throughout where the streams do not tell of equally many. */
+  readonly epoch: number;
+}
+
+/** What is promised of a stream. */
+export interface Promised {
+  readonly delivery: 'exactly-once' | 'at-least-once';
+  /** False where changes of one key may come in any order. */
+  readonly isOrdered: boolean;
+  /** Changes that a later change of the same key makes void may be missing. */
+  readonly allowsCompaction: boolean;
+  /** An update that changes the key may arrive as a delete and an insert. */
+  readonly allowsKeyPairs: boolean;
+  /** So may any other update, as where a row moves to another partition. */
+  readonly allowsMovePairs: boolean;
+}
+
+/** What can be wrong with a change. */
+export const EVENT_CLASSES = [
+  'lost',
+  'doubled',
+  'reordered',
+  'wrong_kind',
+  'wrong_value',
+  'unknown_key',
+  'unknown_change',
+] as const;
+export type EventClass = (typeof EVENT_CLASSES)[number];
+
+/** A value that differs. */
+export interface ColumnDifference {
+  readonly column: string;
+  readonly class: ValueClass;
+  readonly source: string | null | undefined;
+  readonly target: string | null | undefined;
+}
+
+/** A change that is not as it should be. */
+export interface LinkDifference {
+  readonly class: EventClass;
+  readonly source: Link | null;
+  readonly target: Link | null;
+  readonly columns: readonly ColumnDifference[];
+}
+
+/** How the changes of one key compare. */
+export interface ChainResult {
+  readonly matched: number;
+  /** Of these, changes with values in other words. */
+  readonly representation: number;
+  readonly differences: readonly LinkDifference[];
+}
+
+/** What is compared of a table: types by column, in order. */
+export type ColumnTypes = ReadonlyMap<string, string>;
+
+/** A change with the row as far as it is known then: values that the stream did not carry come from the change before. */
+interface Known {
+  readonly link: Link;
+  readonly row: ReadonlyMap<string, string | null | undefined> | null;
+}
+
+/** Compares what two streams tell of one key. `source` is right. */
+export function compareChains(
+  source: readonly Link[],
+  target: readonly Link[],
+  types: ColumnTypes,
+  promised: Promised,
+): ChainResult {
+  const comparison = new Comparison(follow(source, types), follow(target, types), types, promised);
+  return comparison.result();
+}
+
+function follow(links: readonly Link[], types: ColumnTypes): Known[] {
+  let state: ReadonlyMap<string, string | null | undefined> = new Map();
+  return links.map((link) => {
+    const { row, unchanged } = link;
+    if (row === null) {
+      state = new Map();
+      return { link, row: null };
+    }
+    const before = link.kind === 'insert' && !link.isHalf ? new Map<string, undefined>() : state;
+    const known = new Map<string, string | null | undefined>();
+    for (const column of types.keys())
+      known.set(column, tells(row, unchanged, column) ? row[column] : before.get(column));
+    state = known;
+    return { link, row: known };
+  });
+}
+
+function tells(row: Row, unchanged: readonly string[], column: string): boolean {
+  return Object.hasOwn(row, column) && !unchanged.includes(column);
+}
+
+/* A value is looked for at so many places of a chain. */
+const MOST_CANDIDATES = 16;
+
+class Comparison {
+  private readonly source: readonly Known[];
+  private readonly target: readonly Known[];
+  private readonly types: ColumnTypes;
+  private readonly promised: Promised;
+  private readonly differences: LinkDifference[] = [];
+  private matched = 0;
+  private representation = 0;
+  private columns: string[] = [];
+  private readonly contents = new Map<Known, string>();
+
+  constructor(source: readonly Known[], target: readonly Known[], types: ColumnTypes, promised: Promised) {
+    this.source = source;
+    this.target = target;
+    this.types = types;
+    this.promised = promised;
+  }
+
+  result(): ChainResult {
+    const { source, target } = this;
+    let from = 0;
+    while (from < source.length && from < target.length && this.isSame(source[from]!, target[from]!)) from++;
+    for (let index = 0; index < from; index++) this.match(source[index]!, target[index]!);
+    if (from < source.length || from < target.length) this.compareRest(source.slice(from), target.slice(from));
+    return { matched: this.matched, representation: this.representation, differences: this.differences };
+  }
+
+  private compareRest(source: readonly Known[], target: readonly Known[]): void {
+    // What some change does not tell cannot be what changes are told apart by: in a change that comes again it would be
+    // taken from another one before it.
+    this.columns = [...this.types.keys()].filter((column) =>
+      [...source, ...target].every(({ link: { row, unchanged } }) => row === null || tells(row, unchanged, column)),
+    );
+    const once =
+      this.promised.delivery === 'at-least-once' && this.promised.isOrdered
+        ? this.withoutRepeats(target, this.source.slice(0, this.source.length - source.length))
+        : target;
+    const pairs = this.promised.isOrdered ? this.align(source, once) : this.pairUp(source, once);
+    let [s, t] = [0, 0];
+    const unmatched: Gap[] = [];
+    for (const [atSource, atTarget] of [...pairs, [source.length, once.length] as const]) {
+      unmatched.push({ source: source.slice(s, atSource), target: once.slice(t, atTarget) });
+      if (atSource < source.length) this.match(source[atSource]!, once[atTarget]!);
+      [s, t] = [atSource + 1, atTarget + 1];
+    }
+    this.explain(this.promised.isOrdered ? unmatched : this.rest(source, once, pairs));
+  }
+
+  /** What is left of both sides where order does not count. */
+  private rest(source: readonly Known[], target: readonly Known[], pairs: readonly Pair[]): Gap[] {
+    const taken = [new Set(pairs.map(([s]) => s)), new Set(pairs.map(([, t]) => t))];
+    return [
+      {
+        source: source.filter((_, index) => !taken[0]!.has(index)),
+        target: target.filter((_, index) => !taken[1]!.has(index)),
+      },
+    ];
+  }
+
+  /**
+   * The target without changes that come again: a change of which nothing newer came in between, and those of a consumer
+   * that went back and told everything since then again.
+   */
+  private withoutRepeats(target: readonly Known[], before: readonly Known[]): readonly Known[] {
+    const kept: Known[] = [...before];
+    let again: Known[] = [];
+    let at = kept.length - 1;
+    for (const link of target) {
+      const content = this.contentOf(link);
+      if (at < kept.length - 1 && this.contentOf(kept[at + 1]!) === content) {
+        again.push(link);
+        at++;
+        if (at === kept.length - 1) again = [];
+        continue;
+      }
+      const back = lastIndex(kept, at, (each) => this.contentOf(each) === content && each.link.kind === link.link.kind);
+      if (back >= 0 && !this.isNext(link, kept.length)) {
+        again.push(link);
+        at = back;
+        if (at === kept.length - 1) again = [];
+        continue;
+      }
+      kept.push(...again, link);
+      again = [];
+      at = kept.length - 1;
+    }
+    return [...kept, ...again].slice(before.length);
+  }
+
+  /** True for a change that the source tells at this place, although it was told before as well. */
+  private isNext(link: Known, place: number): boolean {
+    const expected = this.source[place];
+    return expected !== undefined && this.isSame(expected, link);
+  }
+
+  /** The longest common subsequence: what arrived in order. */
+  private align(source: readonly Known[], target: readonly Known[]): Pair[] {
+    const places = this.placesIn(source);
+    const tails: { readonly source: number; readonly target: number; readonly before: number }[] = [];
+    const nodes: typeof tails = [];
+    const ends: number[] = [];
+    for (const [at, link] of target.entries()) {
+      const candidates = nearest(places.get(this.contentOf(link)) ?? [], at);
+      for (const place of candidates) {
+        // The first tail that this place may take over.
+        let [low, high] = [0, ends.length];
+        while (low < high) {
+          const middle = (low + high) >> 1;
+          if (nodes[ends[middle]!]!.source < place) low = middle + 1;
+          else high = middle;
+        }
+        nodes.push({ source: place, target: at, before: low === 0 ? -1 : ends[low - 1]! });
+        ends[low] = nodes.length - 1;
+      }
+    }
+    const pairs: Pair[] = [];
+    for (let node = ends.at(-1) ?? -1; node >= 0; node = nodes[node]!.before)
+      pairs.push([nodes[node]!.source, nodes[node]!.target]);
+    return pairs.reverse();
+  }
+
+  /** Pairs of equal content, in any order. */
+  private pairUp(source: readonly Known[], target: readonly Known[]): Pair[] {
+    const places = this.placesIn(source);
+    const pairs: Pair[] = [];
+    for (const [at, link] of target.entries()) {
+      const place = places.get(this.contentOf(link))?.shift();
+      if (place !== undefined) pairs.push([place, at]);
+    }
+    return pairs.sort(([a], [b]) => a - b);
+  }
+
+  private placesIn(links: readonly Known[]): Map<string, number[]> {
+    const places = new Map<string, number[]>();
+    for (const [index, link] of links.entries()) {
+      const content = this.contentOf(link);
+      const known = places.get(content);
+      if (known === undefined) places.set(content, [index]);
+      else known.push(index);
+    }
+    return places;
+  }
+
+  /** Says what is wrong with the changes that did not match. */
+  private explain(gaps: readonly Gap[]): void {
+    const missing = new Map<string, Known[]>();
+    for (const { source } of gaps)
+      for (const link of source) {
+        const content = this.contentOf(link);
+        missing.set(content, [...(missing.get(content) ?? []), link]);
+      }
+    const told = new Set(this.source.map((link) => this.contentOf(link)));
+    const moved = new Set<Known>();
+    // First what stands at the wrong place or came before: it must not be taken for a spoiled value.
+    const rests = gaps.map(({ source, target }) => ({
+      source,
+      target: target.filter((link) => {
+        const content = this.contentOf(link);
+        const original = missing.get(content)?.shift();
+        if (original !== undefined) {
+          moved.add(original);
+          this.report('reordered', original, link);
+          return false;
+        }
+        if (!told.has(content)) return true;
+        // In the place of a delete it is one that was taken for an update.
+        if (link.link.kind === 'update' && target.length <= source.length && source.some(isDelete)) return true;
+        // Where order says nothing, a change that comes again cannot be told from a repeat.
+        if (this.promised.delivery === 'at-least-once' && !this.promised.isOrdered) return false;
+        this.report(this.promised.delivery === 'at-least-once' ? 'reordered' : 'doubled', null, link);
+        return false;
+      }),
+    }));
+    for (const { source, target } of rests)
+      this.explainGap(
+        source.filter((link) => !moved.has(link)),
+        target,
+      );
+  }
+
+  private explainGap(source: Known[], target: Known[]): void {
+    this.takePairs(source, target);
+    for (const link of [...target]) {
+      // The source's change of the same kind; where there is none, the one at its place.
+      const index = source.findIndex((each) => each.link.kind === link.link.kind);
+      const original = source.splice(Math.max(0, index), 1)[0];
+      if (original === undefined) break;
+      target.splice(target.indexOf(link), 1);
+      if (!this.isKind(original, link)) this.report('wrong_kind', original, link);
+      else if (this.isSame(original, link)) this.match(original, link);
+      else this.report('wrong_value', original, link);
+    }
+    const last = this.source.at(-1);
+    for (const link of source) if (!this.promised.allowsCompaction || link === last) this.report('lost', link, null);
+    for (const link of target) this.report(this.source.length === 0 ? 'unknown_key' : 'unknown_change', null, link);
+  }
+
+  /** Updates that arrived as a delete and an insert. */
+  private takePairs(source: Known[], target: Known[]): void {
+    for (const link of [...source]) {
+      if (link.link.kind !== 'update') continue;
+      const at = target.findIndex(
+        (each, index) => each.link.kind === 'delete' && target[index + 1]?.link.kind === 'insert',
+      );
+      if (at < 0) return;
+      const [, insert] = target.splice(at, 2);
+      source.splice(source.indexOf(link), 1);
+      const isAllowed = this.promised.allowsMovePairs || link.link.isMove;
+      if (isAllowed && this.differencesOf(link, insert!).length === 0) this.matched++;
+      else this.report('wrong_kind', link, insert!);
+    }
+  }
+
+  /** Counts a change that arrived; of those aligned by what all changes tell the other values may still differ. */
+  private match(source: Known, target: Known): void {
+    if (this.differencesOf(source, target).length > 0) {
+      this.report('wrong_value', source, target);
+      return;
+    }
+    this.matched++;
+    if (source.link.epoch !== target.link.epoch) this.report('reordered', source, target);
+    if (this.valuesOf(source, target).length > 0) this.representation++;
+  }
+
+  private report(found: EventClass, source: Known | null, target: Known | null): void {
+    const columns = found === 'wrong_value' ? this.differencesOf(source!, target!) : [];
+    this.differences.push({ class: found, source: source?.link ?? null, target: target?.link ?? null, columns });
+  }
+
+  /** True for the same change, its values perhaps in other words. */
+  private isSame(source: Known, target: Known): boolean {
+    return this.isKind(source, target) && this.differencesOf(source, target).length === 0;
+  }
+
+  private isKind({ link: a }: Known, { link: b }: Known): boolean {
+    return a.kind === b.kind && (a.isHalf === b.isHalf || this.promised.allowsKeyPairs);
+  }
+
+  private differencesOf(source: Known, target: Known): ColumnDifference[] {
+    return this.valuesOf(source, target).filter((each) => each.class !== 'representation');
+  }
+
+  /** Values whose texts differ. */
+  private valuesOf(source: Known, target: Known): ColumnDifference[] {
+    if (source.row === null || target.row === null) return [];
+    const found: ColumnDifference[] = [];
+    for (const [column, type] of this.types) {
+      const [a, b] = [source.row.get(column), target.row.get(column)];
+      if (a === b) continue;
+      const difference = this.difference(source, target, column, type, a, b);
+      if (difference !== null) found.push({ column, class: difference, source: a, target: b });
+    }
+    return found;
+  }
+
+  private difference(
+    source: Known,
+    target: Known,
+    column: string,
+    type: string,
+    a: string | null | undefined,
+    b: string | null | undefined,
+  ): ValueClass | null {
+    if (a !== undefined && b !== undefined) return classOf(type, a, b);
+    // What a stream leaves out as unchanged is large, and so never NULL.
+    if (a === undefined) return b === null && source.link.unchanged.includes(column) ? 'null' : null;
+    if (target.link.unchanged.includes(column)) return a === null ? 'null' : null;
+    // The target does not know the column although it knows it elsewhere.
+    return target.link.kind === 'insert' && source.link.kind === 'insert' ? 'other' : null;
+  }
+
+  private contentOf(known: Known): string {
+    let content = this.contents.get(known);
+    if (content === undefined) {
+      const { row, link } = known;
+      const values =
+        row === null
+          ? []
+          : this.columns.map((column) => {
+              const value = row.get(column);
+              return value === null || value === undefined ? null : canonicalOf(this.types.get(column)!, value);
+            });
+      const isHalf = link.isHalf && !this.promised.allowsKeyPairs;
+      content = JSON.stringify([link.kind, isHalf, ...values]);
+      this.contents.set(known, content);
+    }
+    return content;
+  }
+}
+
+function isDelete({ link }: Known): boolean {
+  return link.kind === 'delete';
+}
+
+type Pair = readonly [source: number, target: number];
+
+interface Gap {
+  readonly source: Known[];
+  readonly target: Known[];
+}
+
+/** The places nearest to `at`, in descending order. */
+function nearest(places: readonly number[], at: number): readonly number[] {
+  if (places.length <= MOST_CANDIDATES) return [...places].reverse();
+  const first = places.findIndex((place) => place >= at);
+  const from = Math.max(0, (first < 0 ? places.length : first) - MOST_CANDIDATES / 2);
+  return places.slice(from, from + MOST_CANDIDATES).reverse();
+}
+
+function lastIndex<T>(list: readonly T[], from: number, isIt: (each: T) => boolean): number {
+  for (let index = from; index >= 0; index--) if (isIt(list[index]!)) return index;
+  return -1;
+}

@@ -1,0 +1,338 @@
+import type pg from 'pg';
+import { quoteIdentifier } from '../catalog/model.js';
+import type { ColumnDifference } from './chain.js';
+import { classOf } from './values.js';
+
+/** A table that two databases are asked to hold alike. */
+export interface ComparedTable {
+  /** schema.table in the source. */
+  readonly name: string;
+  /** Quoted for SQL, in the source and in the target. */
+  readonly source: string;
+  readonly target: string;
+  /** Columns that are compared, in order, with their types in the source. */
+  readonly columns: ReadonlyMap<string, string>;
+  /** Columns of the key, among them; empty: rows are a multiset. */
+  readonly key: readonly string[];
+}
+
+/** A row that only one side has, or that the sides hold differently. */
+export interface RowDifference {
+  readonly table: string;
+  /** As JSON; of a table without a key the whole row. */
+  readonly key: string;
+  readonly class: 'missing' | 'extra' | 'different';
+  readonly columns: readonly ColumnDifference[];
+}
+
+export interface TableResult {
+  readonly table: string;
+  readonly source: number;
+  readonly target: number;
+  readonly missing: number;
+  readonly extra: number;
+  readonly different: number;
+  /** Rows that are the same but for the representation of a value. */
+  readonly representation: number;
+  /** Rows that still changed when they were looked at for the last time. */
+  readonly unsettled: number;
+  /** True where there are more rows that differ than are looked at. */
+  readonly isAtLeast: boolean;
+  readonly differences: readonly RowDifference[];
+}
+
+export interface ContentOptions {
+  /** Waits until everything that the source holds by now should have arrived; false where that is not known. */
+  readonly fence: () => Promise<void>;
+  /** How often rows that differ are looked at again. */
+  readonly rechecks: number;
+  /** Rows per second that are read from either side; 0: as fast as it goes. */
+  readonly rate: number;
+  readonly step: (text: string) => void;
+}
+
+/* Rows are dealt out to so many buckets by a hash of their key, then those of each bucket that differs once more. */
+const BUCKETS = 1024;
+/* A bucket of so many rows is read row by row. */
+const MOST_IN_BUCKET = 2000;
+/* So many rows that differ are looked at. */
+const MOST_ROWS = 10_000;
+const MOST_LEVELS = 4;
+
+/** Settings under which the same value has the same text on every server. */
+export const PINNED_SETTINGS =
+  "SET search_path = pg_catalog; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; " +
+  "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET lc_numeric = 'C'; SET xmloption = 'content'; " +
+  'SET default_transaction_read_only = on; SET statement_timeout = 0; SET row_security = off';
+
+interface Bucket {
+  readonly count: number;
+  /** Two sums of 64-bit hashes, as decimal texts. */
+  readonly sum: string;
+}
+
+/** Compares one table of two databases. Reads only. */
+export class TableComparison {
+  private readonly clients: readonly [source: pg.Client, target: pg.Client];
+  private readonly table: ComparedTable;
+  private readonly options: ContentOptions;
+
+  constructor(clients: readonly [pg.Client, pg.Client], table: ComparedTable, options: ContentOptions) {
+    this.clients = clients;
+    this.table = table;
+    this.options = options;
+  }
+
+  async run(): Promise<TableResult> {
+    const whole = await this.buckets([]);
+    const sizes = whole.map((side) => [...side.values()].reduce((sum, { count }) => sum + count, 0));
+    const differing = differingBuckets(whole);
+    const found = differing.length === 0 ? NO_ROWS : await this.drill(whole, differing, []);
+    const looked =
+      found.rows.size === 0 ? { differences: [], unsettled: 0, representation: 0 } : await this.settle(found.rows);
+    const { differences } = looked;
+    const count = (kind: RowDifference['class']) => differences.filter((each) => each.class === kind).length;
+    return {
+      table: this.table.name,
+      source: sizes[0]!,
+      target: sizes[1]!,
+      missing: count('missing'),
+      extra: count('extra'),
+      different: count('different'),
+      representation: looked.representation,
+      unsettled: looked.unsettled,
+      isAtLeast: found.isAtLeast,
+      differences,
+    };
+  }
+
+  /** Sums of rows by bucket on both sides, within a bucket of each level above. */
+  private async buckets(path: readonly number[]): Promise<[Map<number, Bucket>, Map<number, Bucket>]> {
+    this.options.step(`comparing ${this.table.name}`);
+    const startMs = performance.now();
+    const sides = await this.onBoth((client, name) => this.bucketsOf(client, name, path));
+    const rows = Math.max(...sides.map((side) => [...side.values()].reduce((sum, { count }) => sum + count, 0)));
+    await this.hold(rows, startMs);
+    return sides;
+  }
+
+  /** Keeps to the rate by a pause behind what was read. */
+  private async hold(rows: number, startMs: number): Promise<void> {
+    const { rate } = this.options;
+    const waitMs = rate === 0 ? 0 : (rows / rate) * 1000 - (performance.now() - startMs);
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+
+  private async bucketsOf(client: pg.Client, name: string, path: readonly number[]): Promise<Map<number, Bucket>> {
+    const { rows } = await client.query<{ bucket: number; count: string; sum: string }>(
+      `SELECT b AS bucket, count(*)::text AS count,
+              sum(hashtextextended(r, 0))::text || '/' || sum(hashtextextended(r, 1))::text AS sum
+       FROM (SELECT ${bucketSql(path.length)} AS b, r FROM (SELECT ${this.keySql()} AS k, ${this.rowSql()} AS r FROM ${name} AS t) AS x
+             ${whereBuckets(path)}) AS y GROUP BY 1`,
+    );
+    return new Map(rows.map(({ bucket, count, sum }) => [bucket, { count: Number(count), sum }]));
+  }
+
+  /** The rows of the buckets that differ. */
+  private async drill(
+    sides: readonly [Map<number, Bucket>, Map<number, Bucket>],
+    differing: readonly number[],
+    path: readonly number[],
+  ): Promise<FoundRows> {
+    const keys = new Map<string, readonly string[]>();
+    let isAtLeast = false;
+    const small: number[] = [];
+    for (const bucket of differing) {
+      const size = Math.max(...sides.map((side) => side.get(bucket)?.count ?? 0));
+      if (size <= MOST_IN_BUCKET || path.length + 1 >= MOST_LEVELS) {
+        small.push(bucket);
+        continue;
+      }
+      const inner = await this.buckets([...path, bucket]);
+      const found = await this.drill(inner, differingBuckets(inner), [...path, bucket]);
+      for (const [key, names] of found.rows) keys.set(key, names);
+      isAtLeast ||= found.isAtLeast;
+      if (keys.size >= MOST_ROWS) return { rows: keys, isAtLeast: true };
+    }
+    for (let from = 0; from < small.length; from += BUCKETS_AT_ONCE) {
+      const found = await this.differingKeys(path, small.slice(from, from + BUCKETS_AT_ONCE));
+      for (const [key, names] of found) keys.set(key, names);
+      if (keys.size >= MOST_ROWS) return { rows: keys, isAtLeast: isAtLeast || from + BUCKETS_AT_ONCE < small.length };
+    }
+    return { rows: keys, isAtLeast };
+  }
+
+  /** Keys whose rows differ, within some buckets. */
+  private async differingKeys(path: readonly number[], buckets: readonly number[]): Promise<Keys> {
+    const names = this.table.key.map((column) => `t.${quoteIdentifier(column)}::text`);
+    const read = async (client: pg.Client, name: string) => {
+      const { rows } = await client.query<{ k: string; names: string[]; sum: string }>(
+        `SELECT k, min(names) AS names,
+                count(*)::text || '/' || sum(hashtextextended(r, 0))::text || '/' || sum(hashtextextended(r, 1))::text AS sum
+         FROM (SELECT ${this.keySql()} AS k, ARRAY[${names.join(', ')}]::text[] AS names, ${this.rowSql()} AS r FROM ${name} AS t) AS x
+         ${whereBuckets(path, buckets)} GROUP BY 1`,
+      );
+      return new Map(rows.map((row) => [row.k, row]));
+    };
+    const [source, target] = await this.onBoth(read);
+    const keys = new Map<string, readonly string[]>();
+    for (const [key, row] of source) if (target.get(key)?.sum !== row.sum) keys.set(key, row.names);
+    for (const [key, row] of target) if (!source.has(key)) keys.set(key, row.names);
+    return keys;
+  }
+
+  /**
+   * Looks at rows that differ once more, each time behind a fence: a row that is on its way becomes equal, and one that the
+   * source has not changed meanwhile is different for good.
+   */
+  private async settle(
+    keys: Keys,
+  ): Promise<{ differences: RowDifference[]; unsettled: number; representation: number }> {
+    let open: readonly string[] = [...keys.keys()].slice(0, MOST_ROWS);
+    let before = await this.rowsOf(open, keys);
+    const differences: RowDifference[] = [];
+    let representation = 0;
+    for (let look = 1; open.length > 0; look++) {
+      await this.options.fence();
+      const now = await this.rowsOf(open, keys);
+      const still: string[] = [];
+      for (const key of open) {
+        const [source, target] = [now[0].get(key) ?? [], now[1].get(key) ?? []];
+        if (sameRows(source, target)) continue;
+        if (sameRows(source, before[0].get(key) ?? [])) {
+          const found = this.compareRows(key, source, target);
+          if (found.length === 0) representation++;
+          differences.push(...found);
+        } else still.push(key);
+      }
+      open = still;
+      before = now;
+      if (look > this.options.rechecks) break;
+    }
+    return { differences, unsettled: open.length, representation };
+  }
+
+  /** Texts of rows by their key; of a table without a key each row as often as it is there. */
+  private async rowsOf(keys: readonly string[], all: Keys): Promise<[Rows, Rows]> {
+    const { key: named, columns: types } = this.table;
+    // Found by the index; which of them is meant the text decides, since the type may call others equal.
+    const keyTypes = named.map((column) => types.get(column)!);
+    const list = named.map((_, index) => `$${index + 2}::text[]`);
+    const conditions = named.map((column, index) => `t.${quoteIdentifier(column)} = v.c${index}::${keyTypes[index]!}`);
+    const join =
+      named.length === 0
+        ? ''
+        : `JOIN (SELECT DISTINCT * FROM unnest(${list.join(', ')}) AS u (${named.map((_, index) => `c${index}`).join(', ')})) AS v ON ${conditions.join(' AND ')}`;
+    const columns = [...this.table.columns.keys()].map((column) => `t.${quoteIdentifier(column)}::text`);
+    const read = async (client: pg.Client, name: string): Promise<Rows> => {
+      const found: Rows = new Map();
+      for (let from = 0; from < keys.length; from += ROWS_AT_ONCE) {
+        const some = keys.slice(from, from + ROWS_AT_ONCE);
+        const values = named.map((_, index) => some.map((key) => all.get(key)![index]!));
+        const { rows } = await client.query<{ k: string; texts: (string | null)[] }>(
+          `SELECT k, texts FROM (SELECT ${this.keySql()} AS k, ARRAY[${columns.join(', ')}] AS texts FROM ${name} AS t ${join}) AS x
+           WHERE k = ANY ($1)`,
+          [some, ...values],
+        );
+        for (const { k, texts } of rows) found.set(k, [...(found.get(k) ?? []), texts]);
+      }
+      return found;
+    };
+    return await this.onBoth(read);
+  }
+
+  private compareRows(key: string, source: Texts[], target: Texts[]): RowDifference[] {
+    const named = this.nameOf(key, source[0] ?? target[0] ?? []);
+    if (this.table.key.length === 0 || source.length !== 1 || target.length !== 1) {
+      // Of rows that are the same there are more on one side.
+      const more = source.length - target.length;
+      const kind = more > 0 ? ('missing' as const) : ('extra' as const);
+      return Array.from({ length: Math.abs(more) }, () => ({
+        table: this.table.name,
+        key: named,
+        class: kind,
+        columns: [],
+      }));
+    }
+    const columns = [...this.table.columns].flatMap(([column, type], index): ColumnDifference[] => {
+      const [a, b] = [source[0]![index]!, target[0]![index]!];
+      const found = classOf(type, a, b);
+      return found === null || found === 'representation' ? [] : [{ column, class: found, source: a, target: b }];
+    });
+    return columns.length === 0 ? [] : [{ table: this.table.name, key: named, class: 'different', columns }];
+  }
+
+  private nameOf(key: string, texts: Texts): string {
+    const names = this.table.key.length === 0 ? [...this.table.columns.keys()] : this.table.key;
+    const places = [...this.table.columns.keys()];
+    if (texts.length === 0) return key;
+    return JSON.stringify(Object.fromEntries(names.map((name) => [name, texts[places.indexOf(name)] ?? null])));
+  }
+
+  private keySql(): string {
+    const { key, columns } = this.table;
+    return textSql(key.length === 0 ? [...columns.keys()] : key);
+  }
+
+  private rowSql(): string {
+    return textSql([...this.table.columns.keys()]);
+  }
+
+  private async onBoth<T>(work: (client: pg.Client, name: string) => Promise<T>): Promise<[T, T]> {
+    const [source, target] = this.clients;
+    return await Promise.all([work(source, this.table.source), work(target, this.table.target)]);
+  }
+}
+
+type Texts = readonly (string | null)[];
+type Rows = Map<string, Texts[]>;
+
+/** The texts of the key's columns by the text that stands for the key. */
+type Keys = ReadonlyMap<string, readonly string[]>;
+
+interface FoundRows {
+  readonly rows: Keys;
+  readonly isAtLeast: boolean;
+}
+
+const NO_ROWS: FoundRows = { rows: new Map(), isAtLeast: false };
+const BUCKETS_AT_ONCE = 256;
+const ROWS_AT_ONCE = 2000;
+
+/*
+ * The text of some columns: of each its length and itself, so that no two rows have the same text, and a mark for NULL. The
+ * types' own equality calls texts equal that are not.
+ */
+function textSql(columns: readonly string[]): string {
+  const texts = columns.map((column) => {
+    const text = `t.${quoteIdentifier(column)}::text`;
+    return `CASE WHEN ${text} IS NULL THEN 'N' ELSE length(${text}) || ':' || ${text} END`;
+  });
+  return texts.length === 0 ? "''" : `(${texts.join(" || ',' || ")}) COLLATE "C"`;
+}
+
+/** The bucket of a row at some level: other bits of the hash of its key at each. */
+function bucketSql(level: number): string {
+  return `(hashtextextended(k, 2) >> ${level * 10} & ${BUCKETS - 1})::int`;
+}
+
+function whereBuckets(path: readonly number[], buckets: readonly number[] = []): string {
+  const conditions = path.map((bucket, level) => `${bucketSql(level)} = ${bucket}`);
+  if (buckets.length > 0) conditions.push(`${bucketSql(path.length)} IN (${buckets.join(', ')})`);
+  return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+}
+
+function differingBuckets([source, target]: readonly [Map<number, Bucket>, Map<number, Bucket>]): number[] {
+  const buckets = new Set([...source.keys(), ...target.keys()]);
+  return [...buckets].filter((bucket) => {
+    const [a, b] = [source.get(bucket), target.get(bucket)];
+    return a === undefined || b === undefined || a.count !== b.count || a.sum !== b.sum;
+  });
+}
+
+function sameRows(a: readonly Texts[], b: readonly Texts[]): boolean {
+  if (a.length !== b.length) return false;
+  const texts = (rows: readonly Texts[]) => rows.map((row) => JSON.stringify(row)).sort();
+  const [x, y] = [texts(a), texts(b)];
+  return x.every((text, index) => text === y[index]);
+}

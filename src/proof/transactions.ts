@@ -1,0 +1,166 @@
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+
+const RECORD = 12;
+const WINDOW = 4096 * RECORD;
+
+/** A run of changes of one transaction: its commit's position in the log, or its number, and how many changes. */
+interface Run {
+  readonly id: number;
+  readonly changes: number;
+}
+
+/** The runs of a stream in their order, in a file. */
+export class TransactionRuns {
+  private readonly descriptor: number;
+  private readonly waiting = Buffer.alloc(WINDOW);
+  private filled = 0;
+  private written = 0;
+  private current: number | null = null;
+  private changes = 0;
+  private readonly window = Buffer.alloc(WINDOW);
+  private windowFrom = -1;
+
+  constructor(file: string) {
+    this.descriptor = openSync(file, 'w+');
+  }
+
+  /** Adds a change of a transaction. */
+  add(id: number): void {
+    if (this.current !== id) {
+      this.end();
+      this.current = id;
+    }
+    this.changes++;
+  }
+
+  /** Adds the last run. Only then runs can be read. */
+  finish(): void {
+    this.end();
+    this.flush();
+  }
+
+  get count(): number {
+    return this.written / RECORD;
+  }
+
+  at(index: number): Run {
+    const from = Math.floor((index * RECORD) / WINDOW) * WINDOW;
+    if (from !== this.windowFrom) {
+      readSync(this.descriptor, this.window, 0, WINDOW, from);
+      this.windowFrom = from;
+    }
+    const offset = index * RECORD - from;
+    return { id: this.window.readDoubleBE(offset), changes: this.window.readUInt32BE(offset + 8) };
+  }
+
+  close(): void {
+    closeSync(this.descriptor);
+  }
+
+  private end(): void {
+    if (this.current === null) return;
+    this.waiting.writeDoubleBE(this.current, this.filled);
+    this.waiting.writeUInt32BE(this.changes, this.filled + 8);
+    this.filled += RECORD;
+    this.changes = 0;
+    this.current = null;
+    if (this.filled === this.waiting.length) this.flush();
+  }
+
+  private flush(): void {
+    for (let at = 0; at < this.filled; )
+      at += writeSync(this.descriptor, this.waiting, at, this.filled - at, this.written + at);
+    this.written += this.filled;
+    this.filled = 0;
+  }
+}
+
+/** How transactions arrived. */
+export interface TransactionResult {
+  readonly compared: number;
+  /** Arrived in part, or in several pieces. */
+  readonly torn: readonly number[];
+  /** Arrived behind a transaction that was committed later. */
+  readonly reordered: readonly number[];
+  /** True where there may be more of them. */
+  readonly isAtLeast: boolean;
+}
+
+/* Transactions out of order that are looked at. */
+const MOST_ANOMALIES = 1000;
+
+/**
+ * Compares the order in which transactions arrived with the order in which they were committed, which is that of `source`.
+ * A transaction of which nothing arrived is no matter of order: its changes are lost. `mayRepeat`: a consumer may go back,
+ * and tell everything since then again. `isSorted`: the ids of the source grow.
+ */
+export function compareTransactions(
+  source: TransactionRuns,
+  target: TransactionRuns,
+  { mayRepeat, isSorted }: { readonly mayRepeat: boolean; readonly isSorted: boolean },
+): TransactionResult {
+  const torn = new Set<number>();
+  const reordered = new Set<number>();
+  /** Places of transactions that had not arrived, or not wholly, when a later one did. */
+  const open = new Set<number>();
+  const partial = new Set<number>();
+  const skipped: (readonly [from: number, to: number])[] = [];
+  let expected = 0;
+  let highest = 0;
+  for (let at = 0; at < target.count; at++) {
+    if (torn.size + reordered.size >= MOST_ANOMALIES) break;
+    const { id, changes } = target.at(at);
+    const place = isSorted ? sortedPlaceOf(source, id, expected) : placeOf(source, id, expected);
+    if (place === null) continue;
+    const isLate = partial.has(place) || skipped.some(([from, to]) => place >= from && place < to);
+    if (place < expected && isLate && !open.has(place)) {
+      if (partial.has(place)) torn.add(id);
+      else reordered.add(id);
+      open.add(place);
+      if (changes < source.at(place).changes) partial.add(place);
+      continue;
+    }
+    if (place < expected && !mayRepeat) {
+      // Told again: its changes are counted as doubled.
+      reordered.add(id);
+      continue;
+    }
+    // Who goes over known ground again leaves nothing out.
+    for (let missing = expected; missing < Math.min(place, highest); missing++) reordered.add(source.at(missing).id);
+    if (place > highest) skipped.push([highest, place]);
+    if (changes < source.at(place).changes) {
+      partial.add(place);
+      torn.add(id);
+    }
+    expected = place + 1;
+    highest = Math.max(highest, expected);
+  }
+  const isAtLeast = torn.size + reordered.size >= MOST_ANOMALIES;
+  return { compared: source.count, torn: [...torn], reordered: [...reordered], isAtLeast };
+}
+
+function sortedPlaceOf(source: TransactionRuns, id: number, expected: number): number | null {
+  if (expected < source.count && source.at(expected).id === id) return expected;
+  let [low, high] = [0, source.count];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (source.at(middle).id < id) low = middle + 1;
+    else high = middle;
+  }
+  return low < source.count && source.at(low).id === id ? low : null;
+}
+
+/* Numbers of transactions are in no order: they are looked for so far to both sides. */
+const FARTHEST = 100_000;
+
+/** Where a transaction stands in the source; null where it is not found. */
+function placeOf(source: TransactionRuns, id: number, expected: number): number | null {
+  const { count } = source;
+  for (let distance = 0; distance <= FARTHEST; distance++) {
+    const [after, before] = [expected + distance, expected - distance];
+    if (after >= count && before < 0) return null;
+    if (after < count && source.at(after).id === id) return after;
+    if (before >= 0 && before < count && source.at(before).id === id) return before;
+  }
+  return null;
+}

@@ -1,0 +1,509 @@
+import { isLosslessNumber, parse as parseJson } from 'lossless-json';
+import { type Elements, parseArray, parseRange } from './containers.js';
+import { type Interval, parseInterval, parseMoment, parseTime } from './time-text.js';
+
+/** How two texts of one value differ, the mildest first; `representation` is the same value in other words. */
+const VALUE_CLASSES = ['representation', 'rounded', 'shifted', 'truncated', 'encoding', 'null', 'other'] as const;
+export type ValueClass = (typeof VALUE_CLASSES)[number];
+
+/** How values of a type are compared. */
+interface ValueKind {
+  /** A text that two texts share exactly where they are the same value; null for what is no text of the type. */
+  readonly canonical: (text: string) => string | null;
+  /** The class of two texts that are different values. */
+  readonly classify: (a: string, b: string) => ValueClass;
+}
+
+/**
+ * The text that all texts of the same value share. `type` is the column's type as PostgreSQL names it; of a type that is not
+ * known here every text is a value of its own.
+ */
+export function canonicalOf(type: string, text: string): string {
+  return kindOf(type).canonical(text) ?? text;
+}
+
+/** How two values of a column differ; null where their texts are equal. */
+export function classOf(type: string, a: string | null, b: string | null): ValueClass | null {
+  if (a === b) return null;
+  if (a === null || b === null) return 'null';
+  const { canonical, classify } = kindOf(type);
+  const canonicalA = canonical(a);
+  const canonicalB = canonical(b);
+  if (canonicalA !== null && canonicalA === canonicalB) return 'representation';
+  return classify(a, b);
+}
+
+/** The graver of two classes. */
+export function graver(a: ValueClass | null, b: ValueClass | null): ValueClass | null {
+  if (a === null) return b;
+  if (b === null) return a;
+  return VALUE_CLASSES.indexOf(a) > VALUE_CLASSES.indexOf(b) ? a : b;
+}
+
+/** True for types whose values are compared as values and not as texts: a text of ours can be held against the server's. */
+export function isUnderstood(type: string): boolean {
+  const { base, element } = partsOf(type);
+  return element === null ? base in KINDS || base in RANGES : isUnderstood(element);
+}
+
+const known = new Map<string, ValueKind>();
+
+function kindOf(type: string): ValueKind {
+  let kind = known.get(type);
+  if (kind === undefined) {
+    const { base, element } = partsOf(type);
+    const range = RANGES[base];
+    kind =
+      element !== null
+        ? arrayOf(element)
+        : range !== undefined
+          ? rangeOf(range)
+          : Object.hasOwn(KINDS, base)
+            ? KINDS[base]!
+            : TEXT;
+    known.set(type, kind);
+  }
+  return kind;
+}
+
+/** A type without length or precision: `numeric(10,2)` is numeric, `timestamp(3) with time zone` timestamptz. */
+export function partsOf(type: string): { readonly base: string; readonly element: string | null; modifiers: number[] } {
+  if (type.endsWith('[]')) return { base: '', element: type.slice(0, -2), modifiers: [] };
+  const modifiers = (/\(([\d, -]+)\)/.exec(type)?.[1] ?? '')
+    .split(',')
+    .filter((text) => text !== '')
+    .map(Number);
+  const plain = type
+    .replace(/\([^)]*\)/, '')
+    .replace(/^interval .*/, 'interval')
+    .trim();
+  return { base: ALIASES[plain] ?? plain, element: null, modifiers };
+}
+
+const ALIASES: Readonly<Record<string, string>> = {
+  int2: 'smallint',
+  int4: 'integer',
+  int: 'integer',
+  int8: 'bigint',
+  decimal: 'numeric',
+  float4: 'real',
+  float8: 'double precision',
+  bool: 'boolean',
+  varchar: 'character varying',
+  bpchar: 'character',
+  char: 'character',
+  timestamptz: 'timestamp with time zone',
+  timestamp: 'timestamp without time zone',
+  timetz: 'time with time zone',
+  time: 'time without time zone',
+};
+
+// ---- numbers
+
+interface Decimal {
+  readonly negative: boolean;
+  /** Without zeros at either end. */
+  readonly digits: string;
+  /** Of the last digit. */
+  readonly exponent: number;
+}
+
+function decimalOf(text: string): Decimal | null {
+  const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?\s*$/.exec(text);
+  if (match === null || (match[2] === '' && (match[3] ?? '') === '')) return null;
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match;
+  const all = `${whole}${fraction}`.replace(/^0+/, '');
+  const digits = all.replace(/0+$/, '');
+  return {
+    negative: sign === '-' && digits !== '',
+    digits,
+    exponent: digits === '' ? 0 : Number(exponent) - fraction.length + (all.length - digits.length),
+  };
+}
+
+function decimalText({ negative, digits, exponent }: Decimal): string {
+  if (digits === '') return '0';
+  const sign = negative ? '-' : '';
+  // As people write it, where that is not long.
+  if (exponent >= 0 && exponent <= 30) return sign + digits + '0'.repeat(exponent);
+  if (exponent < 0 && exponent >= -30) {
+    const padded = digits.padStart(1 - exponent, '0');
+    return `${sign}${padded.slice(0, exponent)}.${padded.slice(exponent)}`;
+  }
+  return `${sign}${digits}e${exponent}`;
+}
+
+function canonicalNumeric(text: string): string | null {
+  const decimal = decimalOf(text);
+  if (decimal !== null) return decimalText(decimal);
+  const special = /^\s*(nan|[+-]?inf(?:inity)?)\s*$/i.exec(text)?.[1]?.toLowerCase();
+  return special === undefined ? null : special.replace('infinity', 'inf').replace('+', '');
+}
+
+/** True where one is the other rounded or cut to fewer digits. */
+function isRounded(a: Decimal, b: Decimal): boolean {
+  const exponent = Math.min(a.exponent, b.exponent);
+  const scaled = ({ negative, digits, exponent: own }: Decimal) =>
+    own - exponent > MOST_DIGITS ? null : BigInt(`${negative ? '-' : ''}${digits || '0'}${'0'.repeat(own - exponent)}`);
+  const [x, y] = [scaled(a), scaled(b)];
+  if (x === null || y === null) return false;
+  const distance = x > y ? x - y : y - x;
+  const coarser = Math.max(a.exponent, b.exponent);
+  // Less than one unit in the last place of the coarser one.
+  return coarser > exponent && distance < 10n ** BigInt(coarser - exponent);
+}
+
+const MOST_DIGITS = 20_000;
+
+function classifyNumeric(a: string, b: string): ValueClass {
+  const [x, y] = [decimalOf(a), decimalOf(b)];
+  if (x === null || y === null) return 'other';
+  // A double holds 15 to 17 digits: what went through one is rounded.
+  return isRounded(x, y) || isThroughDouble(a, b) ? 'rounded' : 'other';
+}
+
+function isThroughDouble(a: string, b: string): boolean {
+  const [x, y] = [Number(a), Number(b)];
+  return Number.isFinite(x) && x === y;
+}
+
+function floatKind(round: (value: number) => number): ValueKind {
+  const canonical = (text: string): string | null => {
+    const special = canonicalNumeric(text);
+    if (special === null || /[a-z]{3}/.test(special)) return special;
+    const value = round(Number(text));
+    return Object.is(value, -0) || /^\s*-[0.]+\s*$/.test(text) ? '-0' : String(value);
+  };
+  const classify = (a: string, b: string): ValueClass => {
+    const [x, y] = [Number(a), Number(b)];
+    if (!Number.isFinite(x) || !Number.isFinite(y)) return 'other';
+    const isClose = Math.abs(x - y) <= Math.max(Math.abs(x), Math.abs(y)) * FLOAT4_STEP;
+    const [p, q] = [decimalOf(a), decimalOf(b)];
+    return (isClose && x !== y) || (p !== null && q !== null && isRounded(p, q)) ? 'rounded' : 'other';
+  };
+  return { canonical, classify };
+}
+
+/* Of a number that went through a float of 4 bytes. */
+const FLOAT4_STEP = 2 ** -23;
+
+// ---- times
+
+const HOUR = 3_600_000_000n;
+
+function momentKind(): ValueKind {
+  const canonical = (text: string): string | null => {
+    const special = /^\s*([+-]?)infinity\s*$/i.exec(text);
+    if (special !== null) return special[1] === '-' ? '-infinity' : 'infinity';
+    const moment = parseMoment(text);
+    return moment === null ? null : `${moment.micros}.${moment.beyond}`;
+  };
+  const classify = (a: string, b: string): ValueClass => {
+    const [x, y] = [parseMoment(a), parseMoment(b)];
+    if (x === null || y === null) return 'other';
+    const distance = x.micros > y.micros ? x.micros - y.micros : y.micros - x.micros;
+    if (distance > 0n && distance <= 26n * HOUR && distance % (HOUR / 4n) === 0n) return 'shifted';
+    return distance < 1_000_000n ? 'rounded' : 'other';
+  };
+  return { canonical, classify };
+}
+
+function timeKind(hasZone: boolean): ValueKind {
+  const canonical = (text: string): string | null => {
+    const time = parseTime(text);
+    if (time === null) return null;
+    return `${time.micros}.${time.beyond}${hasZone ? `/${time.offset ?? 0n}` : ''}`;
+  };
+  const classify = (a: string, b: string): ValueClass => {
+    const [x, y] = [parseTime(a), parseTime(b)];
+    if (x === null || y === null) return 'other';
+    const distance = x.micros > y.micros ? x.micros - y.micros : y.micros - x.micros;
+    if (distance === 0n || distance % (HOUR / 4n) === 0n) return 'shifted';
+    return distance < 1_000_000n ? 'rounded' : 'other';
+  };
+  return { canonical, classify };
+}
+
+const INTERVAL: ValueKind = {
+  canonical: (text) => {
+    const interval = parseInterval(text);
+    return interval === null ? null : intervalText(interval);
+  },
+  classify: (a, b) => {
+    const [x, y] = [parseInterval(a), parseInterval(b)];
+    if (x === null || y === null || x.months !== y.months || x.days !== y.days) return 'other';
+    const distance = x.micros > y.micros ? x.micros - y.micros : y.micros - x.micros;
+    return distance < 1_000_000n ? 'rounded' : 'other';
+  },
+};
+
+function intervalText({ months, days, micros }: Interval): string {
+  return `${months}/${days}/${micros}`;
+}
+
+// ---- texts
+
+const TEXT: ValueKind = { canonical: (text) => text, classify: classifyText };
+
+function classifyText(a: string, b: string): ValueClass {
+  if (isEncoded(a, b) || isEncoded(b, a)) return 'encoding';
+  return a.startsWith(b) || b.startsWith(a) ? 'truncated' : 'other';
+}
+
+/** True where `b` is what a wrong encoding or another normal form makes of `a`. */
+function isEncoded(a: string, b: string): boolean {
+  if (a.normalize('NFC') === b.normalize('NFC') || a.normalize('NFKC') === b.normalize('NFKC')) return true;
+  if (!/[^\0-\x7f]/.test(a)) return false;
+  if (Buffer.from(a, 'utf8').toString('latin1') === b) return true;
+  // Characters that had no place in it: each one lost, or replaced by one or more marks.
+  const parts = a.split(/[^\0-\x7f]+/u).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[?\\ufffd\\u25a1]*')}$`, 's').test(b) || isReplacedAbove(a, b);
+}
+
+/* Above the basic plane: emoji, replaced or lost, while other letters stay. */
+function isReplacedAbove(a: string, b: string): boolean {
+  if (!/[\u{10000}-\u{10ffff}]/u.test(a)) return false;
+  const parts = a.split(/[\u{10000}-\u{10ffff}]+/u).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[?\\ufffd\\u25a1]*')}$`, 'su').test(b);
+}
+
+// ---- bytes
+
+/** Bytes of a bytea in PostgreSQL's hex or escape format; null for a text of plain characters, which may be anything. */
+function bytesOf(text: string): Buffer | null {
+  if (/^\\x([0-9a-fA-F]{2})*$/.test(text)) return Buffer.from(text.slice(2), 'hex');
+  if (!text.includes('\\')) return null;
+  const parts = text.split(/(\\\\|\\[0-7]{3})/);
+  if (parts.some((part, index) => index % 2 === 0 && (part.includes('\\') || /[^\x20-\x7e]/.test(part)))) return null;
+  return Buffer.concat(
+    parts.map((part, index) => {
+      if (index % 2 === 0) return Buffer.from(part, 'latin1');
+      return part === '\\\\' ? Buffer.from('\\') : Buffer.from([Number.parseInt(part.slice(1), 8)]);
+    }),
+  );
+}
+
+const BYTES: ValueKind = {
+  canonical: (text) => bytesOf(text)?.toString('hex') ?? null,
+  classify: (a, b) => {
+    const [x, y] = [bytesOf(a), bytesOf(b)];
+    if (x === null || y === null) {
+      const [bytes, text] = x === null ? [y, a] : [x, b];
+      if (bytes === null) return 'other';
+      // Without a mark that says so, base64 and hex are told from texts by what they hold.
+      const isSame = bytes.toString('base64') === text || bytes.toString('hex') === text.toLowerCase();
+      return isSame && text !== '' ? 'representation' : 'encoding';
+    }
+    if (x.equals(y)) return 'representation';
+    const [short, long] = x.length < y.length ? [x, y] : [y, x];
+    if (short.length < long.length && long.subarray(0, short.length).equals(short)) return 'truncated';
+    // The bytes of a text: of their own hex format, or of what a decoder made of them.
+    const texts = [x.toString('utf8'), `\\x${x.toString('hex')}`, x.toString('hex'), x.toString('base64')];
+    return texts.some((text) => y.equals(Buffer.from(text, 'utf8'))) || isDecoded(x, y) || isDecoded(y, x)
+      ? 'encoding'
+      : 'other';
+  },
+};
+
+function isDecoded(bytes: Buffer, other: Buffer): boolean {
+  return Buffer.from(bytes.toString('latin1'), 'utf8').equals(other);
+}
+
+// ---- json
+
+const JSON_KIND: ValueKind = {
+  canonical: (text) => {
+    try {
+      return jsonText(parseJson(text));
+    } catch {
+      return null;
+    }
+  },
+  classify: (a, b) => {
+    try {
+      return classifyJson(parseJson(a), parseJson(b)) ?? 'other';
+    } catch {
+      return 'other';
+    }
+  },
+};
+
+function jsonText(value: unknown): string {
+  if (isLosslessNumber(value)) return canonicalNumeric(value.value) ?? value.value;
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${jsonText(member)}`).join(',')}}`;
+}
+
+/** The gravest difference of two documents; null where there is none. */
+function classifyJson(a: unknown, b: unknown): ValueClass | null {
+  if (jsonText(a) === jsonText(b)) return null;
+  if (isLosslessNumber(a) && isLosslessNumber(b)) return classifyNumeric(a.value, b.value);
+  if (typeof a === 'string' && typeof b === 'string') return classifyText(a, b);
+  if (a === null || b === null) return 'null';
+  if (typeof a !== 'object' || typeof b !== 'object' || Array.isArray(a) !== Array.isArray(b)) return 'other';
+  const [x, y] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  const names = new Set([...Object.keys(x), ...Object.keys(y)]);
+  let gravest: ValueClass | null = null;
+  for (const name of names) {
+    if (!Object.hasOwn(x, name) || !Object.hasOwn(y, name)) return 'other';
+    gravest = graver(gravest, classifyJson(x[name], y[name]));
+  }
+  return gravest;
+}
+
+// ---- others
+
+function textKind(canonical: (text: string) => string): ValueKind {
+  return { canonical, classify: classifyText };
+}
+
+const GEOMETRIC = textKind((text) =>
+  text.replaceAll(/\s+/g, '').replaceAll(/[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?/g, (number) => {
+    const value = Number(number);
+    return Object.is(value, -0) ? '-0' : String(value);
+  }),
+);
+const NUMERIC: ValueKind = { canonical: canonicalNumeric, classify: classifyNumeric };
+const BOOLEAN: ValueKind = {
+  canonical: (text) => {
+    if (/^(t|true|y|yes|on|1)$/i.test(text.trim())) return 't';
+    return /^(f|false|n|no|off|0)$/i.test(text.trim()) ? 'f' : null;
+  },
+  classify: () => 'other',
+};
+const UUID: ValueKind = {
+  canonical: (text) => {
+    const digits = text.replaceAll(/[{}-]/g, '').toLowerCase();
+    return /^[0-9a-f]{32}$/.test(digits) ? digits : null;
+  },
+  classify: classifyText,
+};
+const NETWORK = textKind((text) => {
+  const lower = text.toLowerCase();
+  return lower.includes(':') ? lower.replace(/\/128$/, '') : lower.replace(/\/32$/, '');
+});
+
+/** By type: how its values are compared. What is not here is compared as text. */
+const KINDS: Readonly<Record<string, ValueKind>> = {
+  smallint: NUMERIC,
+  integer: NUMERIC,
+  bigint: NUMERIC,
+  oid: NUMERIC,
+  numeric: NUMERIC,
+  real: floatKind(Math.fround),
+  'double precision': floatKind((value) => value),
+  boolean: BOOLEAN,
+  text: TEXT,
+  'character varying': TEXT,
+  name: TEXT,
+  citext: TEXT,
+  character: textKind((text) => text.replace(/ +$/, '')),
+  bytea: BYTES,
+  json: JSON_KIND,
+  jsonb: JSON_KIND,
+  uuid: UUID,
+  date: { ...momentKind(), classify: () => 'other' },
+  'timestamp without time zone': momentKind(),
+  'timestamp with time zone': momentKind(),
+  'time without time zone': timeKind(false),
+  'time with time zone': timeKind(true),
+  interval: INTERVAL,
+  inet: NETWORK,
+  cidr: NETWORK,
+  macaddr: textKind((text) => text.toLowerCase().replaceAll(/[-.]/g, ':')),
+  macaddr8: textKind((text) => text.toLowerCase().replaceAll(/[-.]/g, ':')),
+  bit: TEXT,
+  'bit varying': TEXT,
+  point: GEOMETRIC,
+  line: GEOMETRIC,
+  lseg: GEOMETRIC,
+  box: GEOMETRIC,
+  path: GEOMETRIC,
+  polygon: GEOMETRIC,
+  circle: GEOMETRIC,
+};
+
+const RANGES: Readonly<Record<string, string>> = {
+  int4range: 'integer',
+  int8range: 'bigint',
+  numrange: 'numeric',
+  tsrange: 'timestamp without time zone',
+  tstzrange: 'timestamp with time zone',
+  daterange: 'date',
+};
+
+function rangeOf(bound: string): ValueKind {
+  const canonical = (text: string): string | null => {
+    if (text.trim().toLowerCase() === 'empty') return 'empty';
+    const range = parseRange(text);
+    if (range === null) return null;
+    const side = (value: string | null) => (value === null ? '' : canonicalOf(bound, value));
+    return `${range.lowerSign}${side(range.lower)},${side(range.upper)}${range.upperSign}`;
+  };
+  const classify = (a: string, b: string): ValueClass => {
+    const [x, y] = [parseRange(a), parseRange(b)];
+    if (x === null || y === null || x.lowerSign !== y.lowerSign || x.upperSign !== y.upperSign) return 'other';
+    return graver(classOf(bound, x.lower, y.lower), classOf(bound, x.upper, y.upper)) ?? 'other';
+  };
+  return { canonical, classify };
+}
+
+function arrayOf(element: string): ValueKind {
+  const delimiter = element === 'box' ? ';' : ',';
+  const read = (text: string): Elements | null => parseArray(text, delimiter)?.elements ?? jsonElements(text);
+  const canonical = (text: string): string | null => {
+    const elements = read(text);
+    // Bounds that do not begin at 1 are lost on most ways to a consumer: they are no part of the value here.
+    return elements === null ? null : elementsText(element, elements);
+  };
+  const classify = (a: string, b: string): ValueClass => {
+    const [x, y] = [read(a), read(b)];
+    return x === null || y === null ? 'other' : classifyElements(element, x, y);
+  };
+  return { canonical, classify };
+}
+
+/** Elements of an array that a consumer writes as JSON. */
+function jsonElements(text: string): Elements | null {
+  if (!text.startsWith('[')) return null;
+  try {
+    return asElements(parseJson(text));
+  } catch {
+    return null;
+  }
+}
+
+function asElements(value: unknown): Elements | null {
+  if (!Array.isArray(value)) return null;
+  return value.map((each) => {
+    if (Array.isArray(each)) return asElements(each) ?? [];
+    if (each === null || typeof each === 'string') return each;
+    return isLosslessNumber(each) ? each.value : jsonText(each);
+  });
+}
+
+function elementsText(type: string, elements: Elements): string {
+  const texts = elements.map((each) => {
+    if (each === null) return 'null';
+    return typeof each === 'string' ? JSON.stringify(canonicalOf(type, each)) : elementsText(type, each);
+  });
+  return `[${texts.join(',')}]`;
+}
+
+function classifyElements(type: string, a: Elements, b: Elements): ValueClass {
+  let gravest: ValueClass | null = null;
+  for (let index = 0; index < Math.min(a.length, b.length); index++) {
+    const [x, y] = [a[index]!, b[index]!];
+    if (Array.isArray(x) && Array.isArray(y)) gravest = graver(gravest, elementsClass(type, x, y));
+    else if (Array.isArray(x) || Array.isArray(y)) return 'other';
+    else gravest = graver(gravest, classOf(type, x as string | null, y as string | null));
+  }
+  if (a.length !== b.length) return gravest === null || gravest === 'representation' ? 'truncated' : 'other';
+  return gravest ?? 'other';
+}
+
+function elementsClass(type: string, a: Elements, b: Elements): ValueClass | null {
+  return elementsText(type, a) === elementsText(type, b) ? null : classifyElements(type, a, b);
+}

@@ -1,0 +1,194 @@
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ContentsOptions, verifyContents } from '../../src/commands/verify/contents.js';
+import type { Verdict } from '../../src/proof/verdict.js';
+import { type Cluster, startCluster } from '../../src/server/cluster.js';
+import { startSubscriber } from '../../src/server/replica.js';
+import { connectTo, runCommand } from '../server/database.js';
+import { change, SCHEMA } from './changes.js';
+
+let cluster: Cluster;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  admin = await connectTo(cluster.settings.port, 'postgres');
+  await admin.query('CREATE DATABASE source');
+  const client = await connectTo(cluster.settings.port, 'source');
+  await client.query(`CREATE EXTENSION citext; ${SCHEMA}
+    CREATE TABLE shop.sly (id integer PRIMARY KEY, c citext, p char(8), n numeric, z double precision, i interval, j json, t tsvector, m money, b bit(4), x xml, pt point);
+    INSERT INTO shop.sly SELECT g, 'Ab', 'x', 1.50, 0, '1 mon', '{"a": 1}', 'a:1', 3, B'1010', '<a/>', '(1,2)' FROM generate_series(1, 3000) g;`);
+  await change(client, 5n, 1000);
+  await client.end();
+});
+
+afterAll(async () => {
+  await admin?.end();
+  await cluster?.stop();
+});
+
+function verdictOf(
+  target: string,
+  more: Partial<ContentsOptions> = {},
+  port = cluster.settings.port,
+): Promise<Verdict> {
+  const url = (name: string, at: number) => `postgresql://postgres@127.0.0.1:${at}/${name}`;
+  const scope = {
+    schemas: [],
+    tables: [],
+    excluded: [],
+    renamed: new Map<string, string>(),
+    columns: new Map<string, string[]>(),
+  };
+  return verifyContents(
+    {
+      source: url('source', cluster.settings.port),
+      target: url(target, port),
+      scope,
+      rate: 0,
+      rechecks: 3,
+      isStrict: false,
+      resumeFile: undefined,
+      step: () => undefined,
+      ...more,
+    },
+    {},
+  );
+}
+
+/** A copy of the source, changed by some SQL. */
+async function copy(sql: string): Promise<string> {
+  await admin.query('DROP DATABASE IF EXISTS copy');
+  await admin.query('CREATE DATABASE copy TEMPLATE source');
+  const client = await connectTo(cluster.settings.port, 'copy');
+  await client.query(sql);
+  await client.end();
+  return 'copy';
+}
+
+/** What a target may have wrong: the SQL that does it, and the difference that must be told. */
+const SPOILED: readonly (readonly [name: string, sql: string, found: string, key: string, value?: string])[] = [
+  ['a row missing', 'DELETE FROM shop.items WHERE id = 1010', 'missing', '{"id":"1010"}'],
+  ['a row too many', "INSERT INTO shop.orders VALUES ('us', 77, 1)", 'extra', '{"region":"us","id":"77"}'],
+  [
+    'a row of a table without a key doubled',
+    "INSERT INTO shop.log SELECT * FROM shop.log WHERE line = 'line 0' LIMIT 1",
+    'extra',
+    '{"at":"2025-01-01 00:00:00+00","line":"line 0"}',
+  ],
+  [
+    'a row of a table without a key missing',
+    "DELETE FROM shop.log WHERE ctid = (SELECT ctid FROM shop.log WHERE line = 'line 1' LIMIT 1)",
+    'missing',
+    '{"at":"2025-01-01 00:00:00+00","line":"line 1"}',
+  ],
+  ['a truncate ignored', 'INSERT INTO shop.basket VALUES (5, 5)', 'extra', '{"id":"5"}'],
+  [
+    'a row in another partition',
+    "DELETE FROM shop.orders WHERE id = 1011; INSERT INTO shop.orders VALUES ('uk', 1011, -1)",
+    'extra',
+    '{"region":"uk","id":"1011"}',
+  ],
+  [
+    'a row in another schema',
+    'INSERT INTO other.items SELECT * FROM shop.items WHERE id = 1003 ON CONFLICT (id) DO UPDATE SET token = excluded.token, amount = -1',
+    'different',
+    '{"id":"1003"}',
+  ],
+  ['the case of a citext', "UPDATE shop.sly SET c = 'aB' WHERE id = 17", 'different', '{"id":"17"}', 'other'],
+  ['a month made 30 days', "UPDATE shop.sly SET i = '30 days' WHERE id = 18", 'different', '{"id":"18"}', 'other'],
+  ['a negative zero', "UPDATE shop.sly SET z = '-0' WHERE id = 19", 'different', '{"id":"19"}', 'other'],
+  ['a numeric rounded', 'UPDATE shop.sly SET n = 1.5000001 WHERE id = 20', 'different', '{"id":"20"}', 'rounded'],
+  ['a member of a json', `UPDATE shop.sly SET j = '{"a": 2}' WHERE id = 21`, 'different', '{"id":"21"}', 'other'],
+  ['a lexeme', "UPDATE shop.sly SET t = 'b:1' WHERE id = 22", 'different', '{"id":"22"}', 'other'],
+  ['a price', 'UPDATE shop.sly SET m = 4 WHERE id = 23', 'different', '{"id":"23"}', 'other'],
+  ['a bit', "UPDATE shop.sly SET b = B'1011' WHERE id = 24", 'different', '{"id":"24"}', 'other'],
+  ['a point', "UPDATE shop.sly SET pt = '(2,1)' WHERE id = 25", 'different', '{"id":"25"}', 'other'],
+  ['a text made NULL', 'UPDATE shop.sly SET c = NULL WHERE id = 26', 'different', '{"id":"26"}', 'null'],
+  ['a document', "UPDATE shop.sly SET x = '<b/>' WHERE id = 27", 'different', '{"id":"27"}', 'other'],
+];
+
+describe('contents of two databases', () => {
+  it('are equal where they are, on one server and by a subscription', async () => {
+    const equal = await verdictOf(await copy('SELECT'));
+    expect(equal.verdict).toBe('equal');
+    expect(equal.headline).toMatch(/^Equal: 7 tables with \d+ rows hold the same values\.$/);
+    expect(equal.tables['shop.sly']).toMatchObject({ source: 3000, target: 3000, missing: 0 });
+  });
+
+  it('differ where one has been spoiled, and say in what', async () => {
+    const { differences, verdict, tables } = await verdictOf(await copy(SPOILED.map(([, sql]) => sql).join(';')));
+    expect(verdict).toBe('different');
+    for (const [name, , found, key, value] of SPOILED) {
+      const told = differences.find((each) => each.class === found && each.key === key);
+      expect(told, name).toBeDefined();
+      if (value !== undefined)
+        expect(
+          told!.columns.map((column) => column.class),
+          name,
+        ).toEqual([value]);
+    }
+    // The row in another partition is missing where it was.
+    expect(differences).toHaveLength(SPOILED.length + 1);
+    expect(tables['shop.sly']).toMatchObject({ missing: 0, extra: 0, different: 11 });
+  });
+
+  it('tell the same value in other words from another value', async () => {
+    const sql = `ALTER TABLE shop.sly ALTER n TYPE numeric(10,4); UPDATE shop.sly SET j = '{ "a":1 }' WHERE id < 5; UPDATE shop.sly SET n = 7 WHERE id = 9`;
+    const target = await copy(sql);
+    const verdict = await verdictOf(target);
+    expect(verdict.tables['shop.sly']).toMatchObject({ different: 1, representation: 2999 });
+    expect(verdict.differences).toHaveLength(1);
+    const columns = [{ column: 'n', class: 'other', source: '1.50', target: '7.0000' }];
+    expect(verdict.differences[0]).toMatchObject({ key: '{"id":"9"}', columns });
+  });
+
+  it('are compared under other names, and without some columns', async () => {
+    const target = await copy(
+      'ALTER SCHEMA shop RENAME TO store; ALTER TABLE store.sly DROP COLUMN x; UPDATE store.sly SET c = NULL WHERE id = 1',
+    );
+    const renamed = new Map([['shop', 'store']]);
+    const columns = new Map([['shop.sly', ['id', 'p', 'n', 'x']]]);
+    const scope = { schemas: ['shop'], tables: [], excluded: ['shop.log'], renamed, columns };
+    const verdict = await verdictOf(target, { scope });
+    expect(verdict.verdict).toBe('equal');
+    expect(Object.keys(verdict.tables)).not.toContain('shop.log');
+    expect(verdict.not_compared).toContain('shop.sly.x: the target does not have it');
+    expect(verdict.not_compared).toContain('shop.sly.c: left out by --columns');
+  });
+
+  it('name a table that the target does not have, and one that nobody has', async () => {
+    const target = await copy('DROP TABLE shop.visits');
+    const verdict = await verdictOf(target);
+    expect(verdict.differences).toMatchObject([{ class: 'missing table', table: 'shop.visits' }]);
+    const scope = { schemas: [], tables: ['shop.nothing'], excluded: [], renamed: new Map(), columns: new Map() };
+    await expect(verdictOf(target, { scope })).rejects.toThrow(/has no table or schema shop\.nothing/);
+  });
+
+  it('are looked at again while a subscriber catches up, and cannot be decided while rows go on changing', async () => {
+    const source = await connectTo(cluster.settings.port, 'source');
+    const onSource = { ...cluster, settings: { ...cluster.settings, database: 'source' } };
+    const subscriber = await startSubscriber(onSource, async (client) => {
+      await client.query(`CREATE EXTENSION citext; ${SCHEMA}
+        CREATE TABLE shop.sly (id integer PRIMARY KEY, c citext, p char(8), n numeric, z double precision, i interval, j json, t tsvector, m money, b bit(4), x xml, pt point)`);
+    });
+    try {
+      await source.query("UPDATE shop.sly SET c = c || 'x'");
+      const scope = { schemas: [], tables: ['shop.sly'], excluded: [], renamed: new Map(), columns: new Map() };
+      const verdict = await verdictOf('postgres', { scope, rechecks: 50 }, subscriber.settings.port);
+      expect(verdict.headline).toBe('Equal: 1 tables with 3000 rows hold the same values.');
+    } finally {
+      await source.end();
+      await subscriber.stop();
+    }
+  });
+
+  it('leave both databases as they are, whoever asks', async () => {
+    const url = `postgresql://postgres@127.0.0.1:${cluster.settings.port}/source`;
+    const { code, stdout } = await runCommand(['verify', '--source', url, '--target', url, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: 'equal', difference_count: 0 });
+    const { code: refused, stderr } = await runCommand(['verify', '--source', url]);
+    expect([refused, stderr]).toEqual([1, expect.stringContaining('expected one of: --source URL --target URL')]);
+  });
+});

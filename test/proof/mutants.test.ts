@@ -1,0 +1,123 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Capture, type CaptureFacts, factsFileOf } from '../../src/changes/capture.js';
+import { captured, type EventOptions, verifyEvents } from '../../src/commands/verify/events.js';
+import type { Verdict } from '../../src/proof/verdict.js';
+import { seedOf } from '../../src/random/seed.js';
+import { Stream } from '../../src/random/stream.js';
+import { type Cluster, startCluster } from '../../src/server/cluster.js';
+import { connectTo } from '../server/database.js';
+import { change, SCHEMA } from './changes.js';
+import { HARMLESS, type Line, type Mutant, SPOILED, type Types } from './mutants.js';
+
+const SEEDS = [1n, 2n, 3n];
+
+let cluster: Cluster;
+let folder: string;
+const streams: { readonly file: string; readonly lines: Line[]; readonly types: Types }[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'eventgen-mutants-'));
+  cluster = await startCluster();
+  const client = await connectTo(cluster.settings.port, 'postgres');
+  await client.query(SCHEMA);
+  for (const [index, seed] of SEEDS.entries()) {
+    const file = path.join(folder, `source-${seed}.jsonl`);
+    const capture = await Capture.open({
+      connection: cluster.settings,
+      runId: `mutants${seed}`,
+      file,
+      schemas: ['shop', 'other'],
+      connectTimeoutMs: 5000,
+      statementTimeoutMs: 30_000,
+      lockTimeoutMs: 5000,
+      maxOutageMs: 10_000,
+      report: () => undefined,
+    });
+    await change(client, seed, 1000 * (index + 1));
+    expect(await capture.end()).toMatchObject({ complete: true });
+    const lines = linesIn(file);
+    const { tables } = JSON.parse(readFileSync(factsFileOf(file), 'utf8')) as CaptureFacts;
+    streams.push({ file, lines, types: ({ schema, table }) => tables[`${schema}.${table}`]?.columns ?? {} });
+  }
+  await client.end();
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function linesIn(file: string): Line[] {
+  const texts = readFileSync(file, 'utf8').trim().split('\n');
+  return texts.map((text) => JSON.parse(text) as Line);
+}
+
+async function judge(mutant: Mutant, stream: (typeof streams)[number], seed: bigint): Promise<Verdict | null> {
+  const spoiled = mutant.apply(structuredClone(stream.lines), Stream.of(seedOf(seed)), stream.types);
+  if (spoiled === null) return null;
+  const file = path.join(folder, 'consumer.jsonl');
+  writeFileSync(file, spoiled.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''));
+  const options: EventOptions = {
+    events: file,
+    format: undefined,
+    map: undefined,
+    delivery: 'exactly-once',
+    order: undefined,
+    allow: [],
+    isStrict: false,
+    renamed: new Map(),
+    folder: tmpdir(),
+    ...mutant.options,
+  };
+  return await verifyEvents(captured(stream.file), options);
+}
+
+/** The verdicts over a mutant on every stream that it can be applied to. */
+async function verdicts(mutant: Mutant): Promise<Verdict[]> {
+  const found: Verdict[] = [];
+  for (const [index, stream] of streams.entries()) {
+    const verdict = await judge(mutant, stream, BigInt(index + 7));
+    if (verdict !== null) found.push(verdict);
+  }
+  expect(found.length, `${mutant.name}: nothing to spoil`).toBeGreaterThan(0);
+  return found;
+}
+
+describe(`mutants: ${SPOILED.length} streams that are spoiled once`, () => {
+  for (const mutant of SPOILED)
+    it(mutant.name, async () => {
+      for (const verdict of await verdicts(mutant)) {
+        expect(verdict.verdict).toBe('different');
+        const wanted = verdict.differences.filter((each) => each.class === mutant.found);
+        expect(wanted, JSON.stringify(verdict.differences.slice(0, 3))).not.toHaveLength(0);
+        if (mutant.value !== undefined)
+          expect(wanted.flatMap(({ columns }) => columns.map((column) => column.class))).toContain(mutant.value);
+        // What is compared is all that there is.
+        expect(verdict.not_compared).toEqual([]);
+      }
+    });
+});
+
+describe(`harmless: ${HARMLESS.length} other ways to write a stream`, () => {
+  for (const way of HARMLESS)
+    it(way.name, async () => {
+      for (const verdict of await verdicts(way)) {
+        expect(verdict.differences).toEqual([]);
+        expect(verdict.verdict).toBe('equal');
+      }
+    });
+});
+
+it('holds what was committed, and nothing else', () => {
+  for (const { lines } of streams) {
+    const count = (op: string, table: string) => lines.filter((line) => line.op === op && line.table === table).length;
+    expect([count('insert', 'items'), count('update', 'items'), count('delete', 'items')]).toEqual([42, 86, 8]);
+    // A row that moves to another partition is a delete and an insert.
+    expect(count('insert', 'orders') - count('delete', 'orders')).toBe(12);
+    expect([count('truncate', 'basket'), count('insert', 'basket'), count('insert', 'visits')]).toEqual([1, 16, 1]);
+    expect(lines.filter(({ last }) => last).length).toBe(new Set(lines.map(({ commit }) => commit)).size);
+  }
+});
