@@ -83,6 +83,7 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     pacing: null,
     warmUpMs: 0,
     lateAfterMs: 1000,
+    historyFile: null,
     notice: (told) => console.error(JSON.stringify(told)),
   });
   await until(() => plan.quotas.every((_, lane) => traffic.totals.laneApplied(lane) > 0));

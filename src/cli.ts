@@ -6,6 +6,7 @@ import { compare } from './commands/compare.js';
 import { EXIT } from './commands/exit.js';
 import { type Place, parsePlace } from './commands/explain.js';
 import { grants } from './commands/grants.js';
+import { history } from './commands/history.js';
 import { init } from './commands/init.js';
 import { inspect } from './commands/inspect.js';
 import { load } from './commands/load.js';
@@ -38,6 +39,7 @@ interface Flags {
   readonly summary?: string;
   readonly report?: string;
   readonly capture?: string;
+  readonly history?: string;
   readonly metricsPort?: number;
   readonly metrics: boolean;
   readonly pushGateway?: string;
@@ -166,6 +168,7 @@ function toOptions(flags: Flags): RunOptions {
     summaryFile: flags.summary,
     reportFile: flags.report,
     captureFile: flags.capture,
+    historyFile: flags.history,
     publishing: {
       gateway: flags.pushGateway,
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
@@ -199,11 +202,12 @@ program
   .option('--dry-run', 'show plan and sample SQL, write nothing')
   .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
   .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
-  .option('--until <file>', 'stop each lane where the run of this summary stopped')
+  .option('--until <file>', 'stop each lane where the run of this summary or history stopped')
   .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--report <file>', 'write a report: one HTML file with charts, summary and configuration')
   .option('--capture <file>', 'write the change events of the source, read from its logical replication stream')
+  .option('--history <file>', 'write plan and exceptions, from which every change can be told; --explain reads it')
   .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
   .option('--no-metrics', 'no live page and no /metrics')
   .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)
@@ -321,11 +325,22 @@ program
     );
   });
 
+program
+  .command('history')
+  .description('show what a history of run --history holds')
+  .argument('<file>', 'the history')
+  .option('--events', 'print every change as a line instead')
+  .action(async (file: string, { events }: { readonly events?: true }) => {
+    process.exitCode = await history({ file, events: events === true });
+  });
+
 interface VerifyFlags {
   readonly source?: string;
   readonly target?: string;
   readonly events?: string;
   readonly against?: string;
+  readonly history?: string;
+  readonly expected?: true;
   readonly format?: string;
   readonly map?: string;
   readonly delivery: 'exactly-once' | 'at-least-once';
@@ -389,6 +404,8 @@ program
     'events: what a consumer has seen, one JSON object per line (.gz: packed; -: standard input)',
   )
   .option('--against <file>', 'events: the file of a capture')
+  .option('--history <file>', 'events, or --expected: the history of a run')
+  .option('--expected', 'rows: what the run of --history must have left, held against --target')
   .option('--format <name>', 'format of --events: own, debezium, wal2json-1, wal2json-2 (default: found out)')
   .option('--map <command>', 'a command that rewrites the lines of --events to our format')
   .addOption(
@@ -423,8 +440,8 @@ program
         target: flags.target,
         events: flags.events,
         against: flags.against,
-        history: undefined,
-        expected: false,
+        history: flags.history,
+        expected: flags.expected === true,
         format: flags.format,
         map: flags.map,
         delivery: flags.delivery,

@@ -1,5 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { LaneLog, LanePast } from '../src/history/lane-log.js';
+import { HistoryLines } from '../src/history/history-file.js';
+import { type LaneHistory, LaneLog, LanePast } from '../src/history/lane-log.js';
 import { RepeatingLedger, repeat } from '../src/history/repeat.js';
 import { Lane } from '../src/lane/lane.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
@@ -24,10 +25,11 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const compiled = new CompiledPlan(task.plan);
   const blocked = new BlockedTables(task.plan.relations.length, task.blocked);
   const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length, task.workers);
+  const history = task.historyFile === null ? null : new HistoryLines(task.historyFile);
   const loops = task.lanes.map((number) => {
     const file = task.logFolder === null ? null : logFileOf(task.logFolder, number);
     const past = task.isResumed && file !== null ? LanePast.read(file) : null;
-    const log = new LaneLog(file);
+    const log = new LaneLog(file, history === null ? null : laneHistory(history, number, notice));
     const barrier = new LaneBarrier(blocked, log);
     const counting = new CountingLedger(counters, number, notice);
     const ledger = past === null ? counting : new RepeatingLedger(counting, totals.laneTold(number));
@@ -65,8 +67,22 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     clearInterval(stopping);
     sampling();
     for (const { log } of loops) log.close();
+    history?.close();
     task.notices.close();
   }
+}
+
+/** Writes a lane's exceptions into the history that all lanes share. */
+function laneHistory(history: HistoryLines, lane: number, notice: Notice): LaneHistory {
+  return {
+    write: (exceptions) => {
+      try {
+        history.write(exceptions.map((exception) => `[${lane},${exception.slice(1)}`));
+      } catch (error) {
+        notice({ kind: 'server', text: (error as Error).message });
+      }
+    },
+  };
 }
 
 /** Figures of the thread itself: how late its timers come, now and over the run, and how busy it is. */

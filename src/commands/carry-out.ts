@@ -29,6 +29,7 @@ import { SilentThreads } from '../traffic/silent-threads.js';
 import type { Workers } from '../traffic/workers.js';
 import { BoundedStop } from './bounded-stop.js';
 import { exitOf } from './exit.js';
+import type { HistoryWriter } from './history-writer.js';
 import { Notices } from './notices.js';
 import { pacingOf } from './pacing.js';
 import type { StopSignals } from './stop-signals.js';
@@ -46,6 +47,8 @@ export interface Job {
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
+  /** Null where none is asked for. */
+  readonly history: HistoryWriter | null;
   /** Counts the rows of relations of the plan when the traffic is over; null where they cannot be counted. */
   readonly countRows: (relations: readonly number[]) => Promise<ReadonlyMap<number, number | null>>;
   /** Takes what there is where a second signal forces the end. */
@@ -92,6 +95,7 @@ export async function carryOut(job: Job): Promise<Done> {
     warmUpMs: shape.warm_up,
     lateAfterMs: shape.late_after,
     notice: notices.take,
+    historyFile: job.history?.file ?? null,
   });
   const stop = new BoundedStop(traffic, { config, runId, say: (text) => progress.message('warn', text) });
   const schema = new SchemaWatch({
@@ -150,6 +154,7 @@ export async function carryOut(job: Job): Promise<Done> {
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: () => stop.begin(),
   });
+  job.history?.follow(traffic.totals, plan.quotas.length);
   job.indexBuilder?.start();
   probe?.start();
   const end = await traffic.ended;

@@ -1,10 +1,12 @@
 import { SetupError } from '../config/problem.js';
+import type { LanePast } from '../history/lane-log.js';
+import { barrierOf, replay } from '../history/replay.js';
 import { Lane } from '../lane/lane.js';
 import { parametersOf } from '../lane/messages/bind.js';
 import type { Operation, Statement } from '../lane/messages/operation.js';
 import { isUntold } from '../lane/messages/outcome.js';
 import type { Member, Transaction } from '../lane/messages/transaction.js';
-import { play, SILENT } from '../lane/play.js';
+import { SILENT } from '../lane/play.js';
 import type { ClaimSet } from '../lane/rows/claims.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
@@ -25,7 +27,7 @@ export function parsePlace(text: string): Place | undefined {
  * Replays a lane in memory and describes one of its operations.
  * @throws SetupError where the plan has no such lane or operation.
  */
-export function explain(plan: Plan, claims: ClaimSet, place: Place): string {
+export function explain(plan: Plan, claims: ClaimSet, place: Place, pasts?: readonly LanePast[]): string {
   const { lane, operation } = place;
   const where = `--explain ${lane}:${operation}`;
   const quota = plan.quotas[lane];
@@ -38,13 +40,29 @@ export function explain(plan: Plan, claims: ClaimSet, place: Place): string {
     );
   if (plan.rowSelection === 'system_rows')
     throw SetupError.of(where, 'with row_selection: system_rows the server chooses the rows; set a seed, or owned');
-  const found = operationAt(plan, claims, place);
-  if (found === undefined) throw SetupError.of(where, 'no table had a row or room for it');
-  const { transaction, member } = found;
+  let described: string | undefined;
+  // What was refused is sent again, with other values perhaps: the last time counts.
+  for (const found of sendsOf(plan, claims, place, pasts?.[lane]))
+    described = describe(plan, claims, place, found, pasts);
+  if (described === undefined) throw SetupError.of(where, 'no table had a row or room for it');
+  return described;
+}
+
+function describe(
+  plan: Plan,
+  claims: ClaimSet,
+  { lane, operation }: Place,
+  { transaction, member }: Found,
+  pasts: readonly LanePast[] | undefined,
+): string {
   const done = member.operation;
   const known = claims.reduce((sum, claim) => sum + claim.count, 0);
   const lines = [
-    `Seeds ${plan.randomSeed}/${plan.fakerSeed}, generator_version ${plan.generatorVersion}. Assumed: every operation of lane ${lane} before this one was carried out as intended.`,
+    `Seeds ${plan.randomSeed}/${plan.fakerSeed}, generator_version ${plan.generatorVersion}. ${
+      pasts === undefined
+        ? `Assumed: every operation of lane ${lane} before this one was carried out as intended.`
+        : `What became of the operations of lane ${lane} is taken from the history.`
+    }`,
     known === 0
       ? 'The plan holds no existing rows: it depends on no database contents.'
       : `The plan holds ${known} existing rows: it is that of a run only on the database as it was before that run (or from its --plan file).`,
@@ -56,19 +74,20 @@ export function explain(plan: Plan, claims: ClaimSet, place: Place): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Plays a lane up to an operation, all of it as intended. */
-function operationAt(
-  plan: Plan,
-  claims: ClaimSet,
-  { lane: number, operation }: Place,
-): { transaction: Transaction; member: Member } | undefined {
-  for (const transaction of play(new Lane(new CompiledPlan(plan), number, claims, SILENT))) {
-    const { members } = transaction;
-    const member = members.find((each) => each.operation.number === operation);
-    if (member !== undefined) return { transaction, member };
-    if (members[0]!.operation.number > operation) return undefined;
+interface Found {
+  readonly transaction: Transaction;
+  readonly member: Member;
+}
+
+/** Plays a lane up to an operation, as intended but for what its past says. */
+function* sendsOf(plan: Plan, claims: ClaimSet, { lane: number, operation }: Place, past?: LanePast): Generator<Found> {
+  const lane = new Lane(new CompiledPlan(plan), number, claims, SILENT, barrierOf(past));
+  for (const transaction of replay(lane, past)) {
+    const member = transaction.members.find((each) => each.operation.number === operation);
+    if (member !== undefined) yield { transaction, member };
+    // It is final, with all that came before it.
+    else if (lane.operations > operation) return;
   }
-  return undefined;
 }
 
 /** Where an operation stands in a transaction of several, and whether it lasts. */

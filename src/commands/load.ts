@@ -7,6 +7,7 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
+import { decodePlan, encodePlan } from '../history/stored-plan.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
@@ -28,7 +29,6 @@ import { startWorkers, type Workers } from '../traffic/workers.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { checkOutput, writeOutput } from './output-file.js';
-import { decodePlan, encodePlan } from './plan-file.js';
 import { checkProtection } from './protection.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 

@@ -6,7 +6,9 @@ import { type ConnectionSettings, isLoopback, placesIn } from '../config/connect
 import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
+import { readHistory } from '../history/history-file.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
+import { VERSION } from '../package.js';
 import type { Coverage } from '../page/data.js';
 import { LivePage } from '../page/live.js';
 import { reportHtml } from '../page/report.js';
@@ -14,12 +16,13 @@ import { refused } from '../page/status.js';
 import { countRows } from '../prepare/claim.js';
 import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
+import { historyTables } from '../prepare/history-tables.js';
 import { findingText, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
 import { coverageOf } from '../report/coverage.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
-import type { Summary } from '../report/summary.js';
+import { fingerprint, type Summary } from '../report/summary.js';
 import { firstLine, summaryText } from '../report/text.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
@@ -30,6 +33,7 @@ import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { explain, type Place } from './explain.js';
+import { HistoryWriter } from './history-writer.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
@@ -53,6 +57,8 @@ export interface RunOptions {
   readonly reportFile: string | undefined;
   /** Where the change events of the source are written to while the run is on. */
   readonly captureFile: string | undefined;
+  /** Where plan, claims and every lane's exceptions are written to. */
+  readonly historyFile: string | undefined;
   readonly publishing: Publishing;
   readonly quiet: boolean;
   /** All tables and latencies in the summary for people. */
@@ -65,6 +71,11 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
   const session = new Session(options, progress);
   try {
+    if (options.explain !== undefined && options.historyFile !== undefined) {
+      const { plan, claims, pasts } = readHistory(options.historyFile);
+      process.stdout.write(explain(plan, claims, options.explain, pasts));
+      return EXIT.finished;
+    }
     if (options.explain !== undefined && options.planFile !== undefined) {
       const { plan, claims } = readPlanFile(options.planFile);
       process.stdout.write(explain(plan, claims, options.explain));
@@ -136,6 +147,7 @@ class Session {
       checkOutput('--report', options.reportFile);
       this.isReported = false;
       checkOutput('--capture', options.captureFile);
+      checkOutput('--history', options.historyFile);
     }
     if (!isTrial) checkProtection(config, options.writeTo, (text) => progress.message('warn', text));
     const { enabled, host, port, allowed_hosts: allowedHosts } = config.metrics;
@@ -206,6 +218,24 @@ class Session {
     progress.message('info', `capturing changes to ${captureFile}`);
   }
 
+  /** @throws SetupError where rows are sampled by the server: then nobody knows beforehand which they are. */
+  private beginHistory(prepared: Prepared): HistoryWriter | null {
+    const { options, progress, runId } = this;
+    const { historyFile: file } = options;
+    if (file === undefined) return null;
+    const { plan, catalog } = prepared;
+    if (plan.rowSelection !== 'owned')
+      throw SetupError.of('--history', 'with row_selection: system_rows the server chooses the rows; use owned');
+    const header = {
+      version: VERSION,
+      runId,
+      planFingerprint: fingerprint(plan),
+      startedAt: new Date().toISOString(),
+      tables: historyTables(catalog, plan),
+    };
+    return new HistoryWriter(file, header, prepared, (text) => progress.message('warn', text));
+  }
+
   /** Waits for the last changes. Returns the summary with what became of the capture. */
   private async endCapture(summary: Summary): Promise<Summary> {
     const { captured, options, progress } = this;
@@ -232,6 +262,7 @@ class Session {
       endSessions(config.connection, config, runId),
     );
     progress.stop();
+    const history = this.beginHistory(prepared);
     const {
       summary: ofTraffic,
       registries,
@@ -247,13 +278,16 @@ class Session {
       workers: this.workers!,
       indexBuilder,
       probe,
+      history,
       countRows: (relations) => countAtEnd(config, prepared, runId, relations),
       forced: ({ summary: sofar, ...seen }) => {
         progress.stop();
+        history?.end(sofar.exit.reason);
         this.tell(sofar);
         this.report(config, prepared, seen, sofar);
       },
     });
+    history?.end(ofTraffic.exit.reason);
     const summary = await this.endCapture(ofTraffic);
     this.report(config, prepared, seen, summary);
     // What is told now is not told again with less in it.
@@ -268,9 +302,13 @@ class Session {
   private summaryText(summary: Summary): string {
     const { options } = this;
     if (options.quiet) return firstLine(summary);
-    const files = [options.summaryFile, options.reportFile, options.planFile, options.captureFile].filter(
-      (file) => file !== undefined,
-    );
+    const files = [
+      options.summaryFile,
+      options.reportFile,
+      options.planFile,
+      options.captureFile,
+      options.historyFile,
+    ].filter((file) => file !== undefined);
     return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary) });
   }
 

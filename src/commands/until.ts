@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { SetupError } from '../config/problem.js';
+import { readHistory } from '../history/history-file.js';
 import type { Plan } from '../plan/plan.js';
 import { fingerprint, type Summary } from '../report/summary.js';
 
@@ -9,6 +10,7 @@ import { fingerprint, type Summary } from '../report/summary.js';
  * @throws SetupError where the file is no summary, or that of another plan.
  */
 export function untilSummary(plan: Plan, file: string): Plan {
+  if (isHistory(file)) return untilHistory(plan, file);
   let summary: Summary;
   try {
     summary = JSON.parse(readFileSync(file, 'utf8')) as Summary;
@@ -17,11 +19,35 @@ export function untilSummary(plan: Plan, file: string): Plan {
   }
   if (!Array.isArray(summary.lanes) || summary.lanes.length === 0)
     throw SetupError.of(file, 'the summary of a run that carried out operations is needed');
-  if (summary.plan_fingerprint !== fingerprint(plan)) {
-    throw SetupError.of(
-      file,
-      'the plan is another one than that run had; the same configuration, and the database as it was before that run, are needed',
-    );
-  }
+  checkPlan(plan, summary.plan_fingerprint, file);
   return { ...plan, quotas: summary.lanes.map(({ operations }) => operations) };
+}
+
+function untilHistory(plan: Plan, file: string): Plan {
+  const { header, operations } = readHistory(file);
+  checkPlan(plan, header.planFingerprint, file);
+  return { ...plan, quotas: operations };
+}
+
+/* A history begins with its number; it may be too large to be read twice. */
+function isHistory(file: string): boolean {
+  try {
+    const descriptor = openSync(file, 'r');
+    const begin = Buffer.alloc(BEGIN.length);
+    readSync(descriptor, begin, 0, begin.length, 0);
+    closeSync(descriptor);
+    return begin.toString() === BEGIN;
+  } catch {
+    return false;
+  }
+}
+
+const BEGIN = '{"history":';
+
+function checkPlan(plan: Plan, wanted: string, file: string): void {
+  if (wanted === fingerprint(plan)) return;
+  throw SetupError.of(
+    file,
+    'the plan is another one than that run had; the same configuration, and the database as it was before that run, are needed',
+  );
 }

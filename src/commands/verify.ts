@@ -11,6 +11,7 @@ import { codeBefore, EXIT } from './exit.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { verifyContents } from './verify/contents.js';
 import { type Allowance, captured, type EventOptions, verifyEvents } from './verify/events.js';
+import { recorded, verifyExpected } from './verify/history.js';
 
 export interface VerifyOptions {
   readonly source: string | undefined;
@@ -39,7 +40,8 @@ export interface VerifyOptions {
 }
 
 const USAGE =
-  'expected one of: --source URL --target URL (contents) · --events FILE --against FILE (events against a capture)';
+  'expected one of: --source URL --target URL (contents) · --events FILE --against FILE (events against a capture) · ' +
+  '--events FILE --history FILE (events against a history) · --expected --history FILE --target URL (rows that a run must have left)';
 
 /** Compares what arrived with what was made. Returns the exit code. */
 export async function verify(options: VerifyOptions, environment: NodeJS.ProcessEnv): Promise<number> {
@@ -76,28 +78,29 @@ async function verdictOf(
   environment: NodeJS.ProcessEnv,
   step: (text: string) => void,
 ): Promise<Verdict> {
-  const { source, target, events, against } = options;
+  const { source, target, events, against, history, expected } = options;
   if (options.format !== undefined && !FORMAT_NAMES.includes(options.format))
     throw SetupError.of('--format', `expected ${FORMAT_NAMES.join(', ')}, got "${options.format}"`);
-  if (events !== undefined && against !== undefined && source === undefined && target === undefined) {
-    step('comparing events');
-    return await verifyEvents(captured(against), eventOptions(events, options));
-  }
-  if (source !== undefined && target !== undefined && events === undefined && against === undefined) {
-    const { schemas, tables, excluded, renamed, columns, rate, rechecks, strict, resumeFile } = options;
-    return await verifyContents(
-      {
-        source,
-        target,
-        scope: { schemas, tables, excluded, renamed, columns },
-        rate,
-        rechecks,
-        isStrict: strict,
-        resumeFile,
-        step,
-      },
-      environment,
+  const given = { source, target, events, against, history, expected: expected || undefined };
+  const isJust = (...names: (keyof typeof given)[]) =>
+    Object.entries(given).every(
+      ([name, value]) => (value !== undefined) === names.includes(name as keyof typeof given),
     );
+  if (isJust('events', 'against') || isJust('events', 'history')) {
+    step('comparing events');
+    const truth = against !== undefined ? captured(against) : recorded(history!);
+    return await verifyEvents(truth, eventOptions(events!, options));
+  }
+  const { renamed, strict: isStrict } = options;
+  if (isJust('source', 'target')) {
+    const { schemas, tables, excluded, columns, rate, rechecks, resumeFile } = options;
+    const scope = { schemas, tables, excluded, renamed, columns };
+    const contents = { source: source!, target: target!, scope, rate, rechecks, isStrict, resumeFile, step };
+    return await verifyContents(contents, environment);
+  }
+  if (isJust('expected', 'history', 'target')) {
+    step('comparing rows with the history');
+    return await verifyExpected(history!, { target: target!, folder: tmpdir(), isStrict, renamed }, environment);
   }
   throw SetupError.of('verify', USAGE);
 }

@@ -16,6 +16,8 @@ export type Exception =
   | readonly ['q', transaction: number, outcomes: number, xid: string, effects: readonly Effect[]]
   /** An operation that was skipped; −1 outcomes: before it was sent. */
   | readonly ['s', operation: number, outcomes: number]
+  /** What became of it could not be found out; it was taken for what comes next in the log, or for not done. */
+  | readonly ['u', transaction: number, outcomes: number]
   /** No operation was begun any more when so many had been. */
   | readonly ['e', begun: number];
 
@@ -32,24 +34,30 @@ export class LaneLog {
   private readonly file: string | null;
   private lines: string[] = [];
   private bytes = 0;
-  private isOver = false;
+  private isOver: boolean;
+  private readonly history: LaneHistory | null;
 
-  /** `file`: null where there is no place for one; then nothing is written down. */
-  constructor(file: string | null) {
+  /** `file`: null where there is no place for one. `history`: where the exceptions go for good; null where nobody asks for them. */
+  constructor(file: string | null, history: LaneHistory | null = null) {
     this.file = file;
     this.descriptor = file === null ? null : opened(file);
+    this.isOver = this.descriptor === null;
+    this.history = history;
   }
 
   add(exception: Exception): void {
-    if (!this.isOver && this.descriptor !== null) this.lines.push(JSON.stringify(exception));
+    if (!this.isOver || this.history !== null) this.lines.push(JSON.stringify(exception));
   }
 
   /** Writes down what was added. */
   flush(): void {
-    const { descriptor } = this;
-    if (this.lines.length === 0 || descriptor === null) return;
-    const text = `${this.lines.join('\n')}\n`;
+    if (this.lines.length === 0) return;
+    const lines = this.lines;
     this.lines = [];
+    this.history?.write(lines);
+    const { descriptor } = this;
+    if (this.isOver || descriptor === null) return;
+    const text = `${lines.join('\n')}\n`;
     this.bytes += text.length;
     try {
       if (this.bytes > MOST_BYTES) this.giveUp();
@@ -67,9 +75,13 @@ export class LaneLog {
   /* The disk is full, or the log too large: a part of it is of no use, and one that is not there is not taken for an empty one. */
   private giveUp(): void {
     this.isOver = true;
-    this.lines = [];
     if (this.file !== null) rmSync(this.file, { force: true });
   }
+}
+
+/** Takes a lane's exceptions as JSON. */
+export interface LaneHistory {
+  write(exceptions: readonly string[]): void;
 }
 
 /* Where it cannot be made it is not there, as one that was given up. */
@@ -126,9 +138,14 @@ export class LanePast {
         const [, number, outcomes, xid, effects] = exception;
         this.receipts.set(`${number}/${outcomes}`, { xid, effects });
       } else if (kind === 's') this.skipped.add(`${exception[1]}/${exception[2]}`);
-      else end = exception[1];
+      else if (kind === 'e') end = exception[1];
     }
     this.end = end;
+  }
+
+  /** Of exceptions that are known. */
+  static of(exceptions: readonly Exception[]): LanePast {
+    return new LanePast(exceptions);
   }
 
   /** Reads a log; a last line that was torn is left out. */

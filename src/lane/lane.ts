@@ -3,7 +3,7 @@ import { Chooser, type Surroundings } from './choice/chooser.js';
 import { Grouping } from './choice/grouping.js';
 import { Mix } from './choice/mix.js';
 import { shareOf } from './choice/shares.js';
-import { Operation } from './messages/operation.js';
+import { Operation, type RowRef } from './messages/operation.js';
 import { type Effect, MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './messages/outcome.js';
 import { type Member, Transaction } from './messages/transaction.js';
 import { OwnedRows } from './owned.js';
@@ -134,6 +134,11 @@ export class Lane {
   /** Operations that were begun, whatever became of them. */
   get begun(): number {
     return this.generated;
+  }
+
+  /** The texts of a row's key, of a row that is there or about to be. */
+  keyOf(row: RowRef): readonly (string | null)[] {
+    return this.rows.keyOf(row);
   }
 
   /** No further operations are generated; those in flight are still settled. */

@@ -1,7 +1,7 @@
 import { BindSink } from '../datum/sink.js';
 import type { OperationKind } from '../plan/plan.js';
 import { endSync } from './messages/bind.js';
-import { Blocks, isTogether, type Operation, type Statement } from './messages/operation.js';
+import { Blocks, isTogether, type Operation, type RowRef, type Statement } from './messages/operation.js';
 import type { Effect } from './messages/outcome.js';
 import type { CompiledPlan, OperationSeeds } from './rows/compiled.js';
 import { Parents } from './rows/parents.js';
@@ -199,6 +199,11 @@ export class OwnedRows implements Rows {
     }
     if (name !== undefined) keyspace.kept[slot] = name.map((value) => Buffer.from(value ?? ''));
     keyspace.release(slot);
+  }
+
+  keyOf({ relation, slot }: RowRef): readonly (string | null)[] {
+    const { key } = this.compiled.relations[relation]!.plan;
+    return key.map((column) => this.store.namedText(relation, slot, column));
   }
 
   finished(operation: Operation): void {

@@ -89,6 +89,10 @@ export class SampledRows implements Rows {
     // Nothing is remembered of any row.
   }
 
+  keyOf(): readonly (string | null)[] {
+    return [];
+  }
+
   finished(operation: Operation): void {
     this.blocks.release(operation);
   }

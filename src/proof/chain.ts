@@ -89,6 +89,51 @@ export function compareChains(
   return comparison.result();
 }
 
+/**
+ * Compares what a key's changes leave with what is there in the end. Of rows without a key only their number is compared:
+ * whose they are nobody can tell.
+ */
+export function compareFinal(
+  source: readonly Link[],
+  target: readonly Link[],
+  types: ColumnTypes,
+  isKeyless: boolean,
+): ChainResult {
+  const nothing = { matched: 0, representation: 0, differences: [] };
+  if (isKeyless) {
+    const left = source.reduce((sum, { kind }) => sum + (kind === 'delete' ? -1 : 1), 0);
+    const lost = Array.from({ length: Math.max(0, left - target.length) }, () =>
+      differenceOf('lost', source.at(-1)!, null),
+    );
+    return { ...nothing, matched: Math.min(Math.max(0, left), target.length), differences: lost };
+  }
+  const last = follow(source, types).at(-1);
+  const [there] = follow(target, types);
+  if (last === undefined || last.row === null) {
+    if (there === undefined) return nothing;
+    const found = last === undefined ? 'unknown_key' : 'unknown_change';
+    return { ...nothing, differences: [differenceOf(found, last?.link ?? null, there.link)] };
+  }
+  if (there === undefined) return { ...nothing, differences: [differenceOf('lost', last.link, null)] };
+  const columns = [...types].flatMap(([column, type]): ColumnDifference[] => {
+    const [a, b] = [last.row!.get(column), there.row!.get(column)];
+    const found = a === undefined || b === undefined ? null : classOf(type, a, b);
+    return found === null ? [] : [{ column, class: found, source: a, target: b }];
+  });
+  const wrong = columns.filter((each) => each.class !== 'representation');
+  if (wrong.length === 0) return { ...nothing, matched: 1, representation: columns.length > 0 ? 1 : 0 };
+  return { ...nothing, differences: [differenceOf('wrong_value', last.link, there.link, wrong)] };
+}
+
+function differenceOf(
+  found: EventClass,
+  source: Link | null,
+  target: Link | null,
+  columns: readonly ColumnDifference[] = [],
+): LinkDifference {
+  return { class: found, source, target, columns };
+}
+
 function follow(links: readonly Link[], types: ColumnTypes): Known[] {
   let state: ReadonlyMap<string, string | null | undefined> = new Map();
   return links.map((link) => {

@@ -4,6 +4,7 @@ import {
   type ColumnDifference,
   type ColumnTypes,
   compareChains,
+  compareFinal,
   EVENT_CLASSES,
   type EventClass,
   type Link,
@@ -39,6 +40,8 @@ export interface EventComparison extends Promised {
   readonly facts: ReadonlyMap<string, TableFacts>;
   /** Bytes of both streams, roughly. */
   readonly size: number;
+  /** True where the target tells of the rows that are there in the end, each as an insert. */
+  readonly isFinal?: boolean;
   /** `transaction`: where both streams tell of them. */
   readonly order: 'transaction' | 'key' | 'none';
   /** Where there is room for what does not fit in memory. */
@@ -350,7 +353,11 @@ class Judge {
       allowsKeyPairs,
       allowsMovePairs,
     };
-    const result = compareChains(links[0], links[1], this.typesOf(table), promised);
+    const types = this.typesOf(table);
+    const result =
+      this.comparison.isFinal === true
+        ? compareFinal(links[0], links[1], types, isKeyless)
+        : compareChains(links[0], links[1], types, promised);
     counts.matched += result.matched;
     counts.representation += result.representation;
     for (const difference of result.differences) {

@@ -381,9 +381,25 @@ const UUID: ValueKind = {
   classify: classifyText,
 };
 const NETWORK = textKind((text) => {
-  const lower = text.toLowerCase();
-  return lower.includes(':') ? lower.replace(/\/128$/, '') : lower.replace(/\/32$/, '');
+  const [address = '', bits] = text.trim().toLowerCase().split('/');
+  const whole = address.includes(':') ? '128' : '32';
+  return `${address.includes(':') ? groupsOf(address) : address}${bits === undefined || bits === whole ? '' : `/${bits}`}`;
 });
+
+/** The eight groups of an IPv6 address, without zeros before them. */
+function groupsOf(address: string): string {
+  const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes) => {
+    const [a, b, c, d] = bytes.slice(0, 4).map(Number) as [number, number, number, number];
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
+  const [before = '', after] = plain.split('::');
+  const groups = (part: string) => (part === '' ? [] : part.split(':'));
+  const [first, last] = [groups(before), groups(after ?? '')];
+  const missing = after === undefined ? 0 : Math.max(0, 8 - first.length - last.length);
+  return [...first, ...new Array<string>(missing).fill('0'), ...last]
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':');
+}
 
 /** By type: how its values are compared. What is not here is compared as text. */
 const KINDS: Readonly<Record<string, ValueKind>> = {

@@ -63,8 +63,8 @@ const FAULTS = ['lost', 'doubled', 'reordered', 'wrong_kind', 'wrong_value', 'un
 export interface EventRules {
   /** Values in other words are differences as well. */
   readonly isStrict: boolean;
-  /** Changes of keys that the source does not tell of are others', not errors. */
-  readonly isForeignAllowed: boolean;
+  /** True for changes that the source need not know of: others may have made them, or triggers. */
+  readonly isForeign: (table: string, found: string) => boolean;
   /** Transactions were asked to be compared. */
   readonly needsTransactions: boolean;
 }
@@ -72,22 +72,24 @@ export interface EventRules {
 /** The verdict over the changes that a consumer has seen. */
 export function eventVerdict(
   found: EventVerdict,
-  { isStrict, isForeignAllowed, needsTransactions }: EventRules,
+  { isStrict, isForeign, needsTransactions }: EventRules,
   undecided: readonly string[],
 ): Verdict {
   const sums: Record<string, number> = {};
   let total = 0;
   let arrived = 0;
-  for (const counts of Object.values(found.tables)) {
+  let foreign = 0;
+  for (const [table, counts] of Object.entries(found.tables)) {
     total += counts.source;
     arrived += counts.target;
-    for (const fault of FAULTS) sums[fault] = (sums[fault] ?? 0) + counts[fault];
+    for (const fault of FAULTS) {
+      if (isForeign(table, fault)) foreign += counts[fault];
+      else sums[fault] = (sums[fault] ?? 0) + counts[fault];
+    }
     sums['representation'] = (sums['representation'] ?? 0) + counts.representation;
   }
   const { torn, reordered, notCompared, isAtLeast } = found.transactions;
-  const foreign = Object.entries(found.foreign);
-  const allowed = isForeignAllowed ? (sums['unknown_key'] ?? 0) : 0;
-  const faults = FAULTS.filter((fault) => (sums[fault] ?? 0) > 0 && !(fault === 'unknown_key' && isForeignAllowed));
+  const faults = FAULTS.filter((fault) => (sums[fault] ?? 0) > 0);
   const words = [
     ...faults.map((fault) => `${sums[fault]} ${fault.replace('_', ' ')}`),
     ...(torn.length > 0 ? [`${atLeast(isAtLeast)}${torn.length} transactions torn`] : []),
@@ -108,15 +110,13 @@ export function eventVerdict(
     ...torn.map((name) => transactionDifference('torn', name)),
     ...reordered.map((name) => transactionDifference('reordered', name)),
   ];
-  const differences = found.differences
-    .filter((each) => !(isForeignAllowed && each.class === 'unknown_key'))
-    .map(differenceOf);
+  const differences = found.differences.filter((each) => !isForeign(each.table, each.class)).map(differenceOf);
   return {
     verdict,
     headline: headlines[verdict],
     tables: found.tables,
     differences: [...differences, ...transactions],
-    difference_count: found.count - allowed,
+    difference_count: found.count - foreign,
     undecided: open,
     not_compared: found.notCompared.map(({ table, column, reason }) => `${table}.${column}: ${reason}`),
     notes: [
@@ -124,8 +124,10 @@ export function eventVerdict(
       ...(sums['representation']! > 0 && !isStrict
         ? [`${sums['representation']} changes have values in another representation (--strict makes them differences)`]
         : []),
-      ...(allowed > 0 ? [`${allowed} changes of rows that the run did not make (foreign)`] : []),
-      ...foreign.map(([table, count]) => `${count} changes of ${table}, which the source does not cover`),
+      ...(foreign > 0 ? [`${foreign} changes that the run did not make (foreign)`] : []),
+      ...Object.entries(found.foreign).map(
+        ([table, count]) => `${count} changes of ${table}, which the source does not cover`,
+      ),
     ],
   };
 }

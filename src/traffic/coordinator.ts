@@ -28,6 +28,8 @@ export interface TrafficOptions {
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
   readonly notice: Notice;
+  /** Where the lanes' exceptions go for good; null where nobody asks for a history. */
+  readonly historyFile: string | null;
 }
 
 /** How the traffic ended, the gravest end of all lanes. */

@@ -119,6 +119,7 @@ export class Crew {
       waitMs: options.waitMs,
       pacing: options.pacing,
       logFolder: this.logFolder,
+      historyFile: options.historyFile,
       isResumed,
       notices,
     };

@@ -594,6 +594,7 @@ export class LaneLoop {
         this.settings.incarnation.sinceXid,
       )) {
         this.counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
+        if (!proved) this.log.add(['u', transaction.number, transaction.outcomes]);
         if (outcome !== null) this.conclude(transaction, outcome);
       }
     } finally {

@@ -24,6 +24,8 @@ export interface WorkerTask {
   readonly pacing: Pacing | null;
   /** Where the logs of the lanes lie; null where there is no place for them. */
   readonly logFolder: string | null;
+  /** Where exceptions go for good; null where nobody asks for a history. */
+  readonly historyFile: string | null;
   /** True where another thread has carried the lanes before, and died. */
   readonly isResumed: boolean;
   readonly notices: MessagePort;

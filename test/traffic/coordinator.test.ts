@@ -43,6 +43,7 @@ async function start(generator: string, workers: Workers, tables?: string) {
     pacing: null,
     warmUpMs: 0,
     lateAfterMs: 1000,
+    historyFile: null,
     notice: () => undefined,
   });
   return { prepared, traffic };

@@ -23,7 +23,7 @@ export interface ContentsOptions {
 }
 
 /** A configuration that holds no more than where to connect. `option` says where the URL stands. */
-function configFromUrl(url: string, option: string, environment: NodeJS.ProcessEnv): Config {
+export function configFromUrl(url: string, option: string, environment: NodeJS.ProcessEnv): Config {
   return parseConfig(option, JSON.stringify({ connection: { url } }), [], environment);
 }
 

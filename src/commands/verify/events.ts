@@ -37,8 +37,8 @@ export interface Truth {
   readonly notes: readonly string[];
   /** False where it tells no order between keys, as a history does. */
   readonly ordersTransactions: boolean;
-  /** Rows that it does not know are others'. */
-  readonly isForeignAllowed: boolean;
+  /** True for changes of a table that it need not know of. */
+  readonly isForeign: (table: string, found: string) => boolean;
 }
 
 /**
@@ -74,7 +74,7 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
   ];
   const verdict = eventVerdict(
     found,
-    { isStrict: options.isStrict, isForeignAllowed: truth.isForeignAllowed, needsTransactions: asksTransactions },
+    { isStrict: options.isStrict, isForeign: truth.isForeign, needsTransactions: asksTransactions },
     undecided,
   );
   const notes = [
@@ -122,7 +122,7 @@ export function captured(file: string): Truth {
     undecided,
     notes,
     ordersTransactions: true,
-    isForeignAllowed: false,
+    isForeign: () => false,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { OperationKind } from '../../plan/plan.js';
-import type { Operation } from '../messages/operation.js';
+import type { Operation, RowRef } from '../messages/operation.js';
 import type { Effect } from '../messages/outcome.js';
 import type { OperationSeeds } from '../rows/compiled.js';
 import type { ConflictForm } from './conflicts.js';
@@ -33,6 +33,8 @@ export interface Rows {
   applied(operation: Operation, effect: Effect): void;
   /** This attempt had no effect and is over. `reusable`: its values were not at fault and may come again. */
   undone(operation: Operation, reusable: boolean): void;
+  /** The texts of a row's key; none where rows are sampled. */
+  keyOf(row: RowRef): readonly (string | null)[];
   /** The operation is final and counted: nothing of it is needed any more. */
   finished(operation: Operation): void;
 }

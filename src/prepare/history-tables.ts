@@ -1,0 +1,93 @@
+import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
+import type { HistoryTable } from '../history/history-file.js';
+import type { Plan } from '../plan/plan.js';
+
+/** What a history must know of the plan's tables, so that its changes can be compared without a database. */
+export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
+  const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
+  const written = writtenByTriggers(catalog);
+  return plan.relations.map(({ label, key, columns }) => {
+    const relation = byLabel.get(label)!;
+    const keys = key.map((column) => columns[column]!.name);
+    const isChanged = mayChangeRows(relation);
+    const types = relation.attributes.map(
+      ({ name, type, modifier }) => [name, typeText(catalog, type, modifier)] as const,
+    );
+    const incomparable = types.flatMap(([name, text]): [string, string][] => {
+      if (keys.includes(name)) return [];
+      if (isChanged) return [[name, 'a trigger or rule may change it']];
+      return text === null ? [[name, 'only the server knows how it stores a value of its type']] : [];
+    });
+    return {
+      schema: relation.schema,
+      table: relation.name,
+      columns: Object.fromEntries(types.map(([name, text]) => [name, text ?? 'unknown'])),
+      incomparable: Object.fromEntries(incomparable),
+      isTouched: relation.reacts || written === null || written.has(relation.name),
+    };
+  });
+}
+
+function mayChangeRows({ reacts, triggers }: Relation): boolean {
+  // What reacts without triggers has rules, or partitions with triggers.
+  return reacts && (triggers.length === 0 || triggers.some(({ isBefore }) => isBefore));
+}
+
+/** Names of tables that triggers write; null where that cannot be read. */
+function writtenByTriggers({ relations }: Catalog): ReadonlySet<string> | null {
+  const names = new Set<string>();
+  for (const { triggers } of relations)
+    for (const { writes } of triggers) {
+      if (writes === null) return null;
+      for (const name of writes) names.add(name);
+    }
+  return names;
+}
+
+/** Types whose texts the server stores as they are written, or in a form that is known. */
+const KNOWN: Readonly<Record<string, string>> = {
+  ...{ int2: 'smallint', int4: 'integer', int8: 'bigint', oid: 'oid', numeric: 'numeric', float4: 'real' },
+  ...{ float8: 'double precision', bool: 'boolean', text: 'text', varchar: 'character varying', name: 'name' },
+  ...{ citext: 'text', bpchar: 'character', bytea: 'bytea', json: 'json', jsonb: 'jsonb', uuid: 'uuid', date: 'date' },
+  ...{ timestamp: 'timestamp without time zone', timestamptz: 'timestamp with time zone' },
+  ...{ time: 'time without time zone', timetz: 'time with time zone', interval: 'interval' },
+  ...{ inet: 'inet', macaddr: 'macaddr', macaddr8: 'macaddr8', bit: 'bit', varbit: 'bit varying' },
+  ...{ int4range: 'int4range', int8range: 'int8range', numrange: 'numrange', daterange: 'daterange' },
+  ...{ tsrange: 'tsrange', tstzrange: 'tstzrange', cidr: 'cidr' },
+};
+
+/** A type as `format_type` writes it, domains as what they are made of and enums as text; null for one that is not known. */
+function typeText(catalog: Catalog, oid: number, modifier: number): string | null {
+  const type = catalog.types.get(oid);
+  switch (type?.kind) {
+    case 'domain':
+      return typeText(catalog, type.base, type.modifier);
+    case 'enum':
+      return 'text';
+    case 'array': {
+      const element = typeText(catalog, type.element, modifier);
+      return element === null || type.delimiter !== ',' ? null : `${element}[]`;
+    }
+    case 'base':
+    case 'range': {
+      const known = Object.hasOwn(KNOWN, type.name) ? KNOWN[type.name]! : null;
+      return known === null ? null : known + modifierText(type.name, modifier);
+    }
+    default:
+      return null;
+  }
+}
+
+/** Length or precision, from atttypmod. Source: the types' `typmodout` functions. */
+function modifierText(type: string, modifier: number): string {
+  if (modifier < 0) return '';
+  if (type === 'numeric') {
+    const packed = modifier - 4;
+    // Of eleven bits, with a sign.
+    const scale = ((packed & 0x7ff) ^ 0x400) - 0x400;
+    return `(${(packed >> 16) & 0xffff},${scale})`;
+  }
+  if (type === 'varchar' || type === 'bpchar') return `(${modifier - 4})`;
+  if (type === 'interval') return (modifier & 0xffff) === 0xffff ? '' : `(${modifier & 0xffff})`;
+  return `(${modifier})`;
+}
