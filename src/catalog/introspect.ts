@@ -82,6 +82,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       reacts: row.reacts,
       triggers: (triggers.get(row.oid) ?? []).map((trigger) => toTrigger(trigger, functions)),
       lacksReplicaIdentity: row.lacks_identity,
+      streamed: row.streamed,
       checks: [...row.checks.map(toCheck), ...partitioned.bounds],
       exclusions: row.exclusions.map(toExclusion),
       partitioning:
@@ -177,6 +178,7 @@ interface RelationRow {
   row_security: boolean;
   reacts: boolean;
   lacks_identity: boolean;
+  readonly streamed: Relation['streamed'];
   can_select: boolean;
   can_use_schema: boolean;
   can_insert: boolean;
@@ -238,6 +240,13 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
          AND tgrelid IN (SELECT relid FROM pg_partition_tree(class.oid)))) AS reacts,
        class.relreplident IN ('d', 'n') AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = class.oid AND indisprimary AND indimmediate)
             AND (EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = class.oid) OR EXISTS (SELECT FROM pg_publication WHERE puballtables)) AS lacks_identity,
+       CASE WHEN class.relpersistence <> 'p' THEN 'nothing'
+            WHEN EXISTS (SELECT FROM pg_class AS leaf WHERE leaf.oid IN (SELECT class.oid UNION ALL SELECT relid FROM pg_partition_tree(class.oid)) AND leaf.relkind = 'r'
+                 AND NOT (leaf.relreplident IN ('f', 'i') OR leaf.relreplident = 'd'
+                   AND EXISTS (SELECT FROM pg_index WHERE indrelid = leaf.oid AND indisprimary AND indimmediate))) THEN 'inserts'
+            WHEN EXISTS (SELECT FROM pg_class AS leaf WHERE leaf.oid IN (SELECT class.oid UNION ALL SELECT relid FROM pg_partition_tree(class.oid)) AND leaf.relkind = 'r'
+                 AND leaf.relreplident <> 'f') THEN 'by key'
+            ELSE 'whole rows' END AS streamed,
        has_table_privilege(class.oid, 'SELECT') AS can_select,
        has_schema_privilege(namespace.oid, 'USAGE') AS can_use_schema,
        has_table_privilege(class.oid, 'INSERT') OR has_any_column_privilege(class.oid, 'INSERT') AS can_insert,

@@ -49,6 +49,11 @@ export interface Relation {
   readonly triggers: readonly Trigger[];
   /** True where a publication may refuse UPDATE and DELETE, since nothing tells it which row it was. */
   readonly lacksReplicaIdentity: boolean;
+  /**
+   * What a logical replication stream can tell of its changes: old rows as a whole, or by a key; of a table without a replica
+   * identity INSERTs alone, of an unlogged one nothing.
+   */
+  readonly streamed: 'whole rows' | 'by key' | 'inserts' | 'nothing';
   readonly checks: readonly Check[];
   /** What the server computes from a row when it is written, beside its CHECKs: index expressions, generated columns. */
   readonly computed: readonly Check[];

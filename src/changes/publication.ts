@@ -8,7 +8,7 @@ interface CapturedTable {
   /** schema.table, as change files name it. */
   readonly name: string;
   readonly sql: string;
-  /** Columns of the primary key, in the table's order; null where it has none. */
+  /** Columns of the primary key, or of that of all its partitions; null where there is none. */
   readonly primaryKey: readonly string[] | null;
   /** Types by column, domains as what they are made of. */
   readonly columns: Readonly<Record<string, string>>;
@@ -151,9 +151,12 @@ WITH RECURSIVE leaves (root, oid) AS (
   FROM leaves l JOIN pg_catalog.pg_class c ON c.oid = l.oid GROUP BY l.root
 )
 SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS table, i.usable, i.unlogged, i.is_foreign,
-       (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_index x
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (x.indkey[0:x.indnkeyatts - 1])
-        WHERE x.indrelid = c.oid AND x.indisprimary) AS primary_key,
+       (SELECT min(p.names) FROM (
+          SELECT array_agg(a.attname::text ORDER BY a.attname) AS names
+          FROM leaves l JOIN pg_catalog.pg_index x ON x.indrelid = l.oid AND x.indisprimary
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attnum = ANY (x.indkey[0:x.indnkeyatts - 1])
+          WHERE l.root = c.oid GROUP BY l.oid) AS p
+        HAVING count(DISTINCT p.names) = 1) AS primary_key,
        (SELECT json_object_agg(a.attname, CASE WHEN b.base = a.atttypid THEN format_type(a.atttypid, a.atttypmod)
                                                ELSE format_type(b.base, b.modifier) END ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a, LATERAL (

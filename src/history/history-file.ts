@@ -14,6 +14,8 @@ export interface HistoryTable {
   readonly columns: Readonly<Record<string, string>>;
   /** Columns whose stored values only the server knows, with the reason. */
   readonly incomparable: Readonly<Record<string, string>>;
+  /** Which of its changes a logical replication stream can tell, under the key that the history has. */
+  readonly streamed: 'everything' | 'inserts' | 'nothing';
   /** True where triggers may change its rows beside the run's own statements. */
   readonly isTouched: boolean;
 }

@@ -23,9 +23,19 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
       table: relation.name,
       columns: Object.fromEntries(types.map(([name, text]) => [name, text ?? 'unknown'])),
       incomparable: Object.fromEntries(incomparable),
+      streamed: streamedOf(relation, keys),
       isTouched: relation.reacts || written === null || written.has(relation.name),
     };
   });
+}
+
+/* Where rows have another key in the stream than in the plan, their updates cannot be told apart there. */
+function streamedOf({ streamed, uniqueKeys }: Relation, key: readonly string[]): HistoryTable['streamed'] {
+  if (streamed === 'nothing' || streamed === 'inserts') return streamed;
+  if (streamed === 'whole rows') return 'everything';
+  const primary = uniqueKeys.find((each) => each.primary)?.columns ?? [];
+  const isSame = key.length > 0 && primary.length === key.length && primary.every((column) => key.includes(column));
+  return isSame ? 'everything' : 'inserts';
 }
 
 function mayChangeRows({ reacts, triggers }: Relation): boolean {

@@ -392,8 +392,13 @@ class Comparison {
     return this.isKind(source, target) && this.differencesOf(source, target).length === 0;
   }
 
+  /** True for a half that must be told as an update. */
+  private isHalf({ isHalf, isMove }: Link): boolean {
+    return isHalf && !isMove && !this.promised.allowsKeyPairs;
+  }
+
   private isKind({ link: a }: Known, { link: b }: Known): boolean {
-    return a.kind === b.kind && (a.isHalf === b.isHalf || this.promised.allowsKeyPairs);
+    return a.kind === b.kind && this.isHalf(a) === this.isHalf(b);
   }
 
   private differencesOf(source: Known, target: Known): ColumnDifference[] {
@@ -440,8 +445,7 @@ class Comparison {
               const value = row.get(column);
               return value === null || value === undefined ? null : canonicalOf(this.types.get(column)!, value);
             });
-      const isHalf = link.isHalf && !this.promised.allowsKeyPairs;
-      content = JSON.stringify([link.kind, isHalf, ...values]);
+      content = JSON.stringify([link.kind, this.isHalf(link), ...values]);
       this.contents.set(known, content);
     }
     return content;

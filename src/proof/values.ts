@@ -455,8 +455,16 @@ function rangeOf(bound: string): ValueKind {
     if (text.trim().toLowerCase() === 'empty') return 'empty';
     const range = parseRange(text);
     if (range === null) return null;
-    const side = (value: string | null) => (value === null ? '' : canonicalOf(bound, value));
-    return `${range.lowerSign}${side(range.lower)},${side(range.upper)}${range.upperSign}`;
+    // Without a bound there is nothing to include; of whole numbers and days the server writes [lower, upper).
+    const isDiscrete = ['integer', 'bigint', 'date'].includes(bound);
+    const side = (value: string | null, isNext: boolean) => {
+      if (value === null) return '';
+      return isDiscrete && isNext ? nextOf(bound, value) : canonicalOf(bound, value);
+    };
+    const lower = side(range.lower, range.lowerSign === '(');
+    const upper = side(range.upper, range.upperSign === ']');
+    const begins = range.lower === null || (range.lowerSign === '(' && !isDiscrete) ? '(' : '[';
+    return `${begins}${lower},${upper}${range.upperSign === ']' && !isDiscrete && range.upper !== null ? ']' : ')'}`;
   };
   const classify = (a: string, b: string): ValueClass => {
     const [x, y] = [parseRange(a), parseRange(b)];
@@ -464,6 +472,13 @@ function rangeOf(bound: string): ValueKind {
     return graver(classOf(bound, x.lower, y.lower), classOf(bound, x.upper, y.upper)) ?? 'other';
   };
   return { canonical, classify };
+}
+
+/** The whole number or day behind a bound, in the canonical text of its type. */
+function nextOf(bound: string, value: string): string {
+  if (bound !== 'date') return /^\s*[+-]?\d+\s*$/.test(value) ? canonicalOf(bound, String(BigInt(value) + 1n)) : value;
+  const moment = parseMoment(value);
+  return moment === null ? canonicalOf(bound, value) : `${moment.micros + 24n * HOUR}.${moment.beyond}`;
 }
 
 function arrayOf(element: string): ValueKind {
