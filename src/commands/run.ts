@@ -174,25 +174,26 @@ class Session {
     const isOver = () => stops.signal !== null;
     const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
     const client = await stops.interruptible(first, () => Promise.resolve());
-    // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
-    await this.beginCapture(config, client);
     // They load their code meanwhile.
     if (!isTrial)
       this.workers = startWorkers(
         workerCount(generator.workers, generator.connections, sharesCores(connection)),
         'traffic',
       );
-    const work = prepare(client, config, {
-      dryRun: isTrial,
-      say: (level, text) => progress.message(level, text),
-      step: (text) => {
-        progress.step(text);
-        this.page?.prepare(text);
-      },
-      rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, runId, path) : null,
-    });
+    const work = () =>
+      prepare(client, config, {
+        dryRun: isTrial,
+        say: (level, text) => progress.message(level, text),
+        step: (text) => {
+          progress.step(text);
+          this.page?.prepare(text);
+        },
+        rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, runId, path) : null,
+      });
     try {
-      const prepared = await this.stops.interruptible(work, () => endSessions(connection, config, runId));
+      // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
+      await this.beginCapture(config, client);
+      const prepared = await this.stops.interruptible(work(), () => endSessions(connection, config, runId));
       const { untilFile } = this.options;
       return untilFile === undefined ? prepared : { ...prepared, plan: untilSummary(prepared.plan, untilFile) };
     } finally {

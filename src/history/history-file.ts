@@ -16,6 +16,8 @@ export interface HistoryTable {
   readonly incomparable: Readonly<Record<string, string>>;
   /** Which of its changes a logical replication stream can tell, under the key that the history has. */
   readonly streamed: 'everything' | 'inserts' | 'nothing';
+  /** Why nothing of it can be compared; null where it can. */
+  readonly skipped: string | null;
   /** True where triggers may change its rows beside the run's own statements. */
   readonly isTouched: boolean;
 }

@@ -6,6 +6,12 @@ import type { Plan } from '../plan/plan.js';
 export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
   const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
   const written = writtenByTriggers(catalog);
+  const rekeyed = new Set(
+    plan.relations.flatMap(({ label, key, columns }) => {
+      const names = key.map((column) => columns[column]!.name);
+      return changesKeys(byLabel.get(label)!, names) ? [label] : [];
+    }),
+  );
   return plan.relations.map(({ label, key, columns }) => {
     const relation = byLabel.get(label)!;
     const keys = key.map((column) => columns[column]!.name);
@@ -24,7 +30,12 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
       columns: Object.fromEntries(types.map(([name, text]) => [name, text ?? 'unknown'])),
       incomparable: Object.fromEntries(incomparable),
       streamed: streamedOf(relation, keys),
-      isTouched: relation.reacts || written === null || written.has(relation.name),
+      skipped: rekeyed.has(label) ? 'a trigger changes the key of rows that are updated' : null,
+      isTouched:
+        relation.reacts ||
+        written === null ||
+        written.has(relation.name) ||
+        relation.foreignKeys.some(({ referenced }) => rekeyed.has(labelOf(referenced))),
     };
   });
 }
@@ -36,6 +47,14 @@ function streamedOf({ streamed, uniqueKeys }: Relation, key: readonly string[]):
   const primary = uniqueKeys.find((each) => each.primary)?.columns ?? [];
   const isSame = key.length > 0 && primary.length === key.length && primary.every((column) => key.includes(column));
   return isSame ? 'everything' : 'inserts';
+}
+
+function changesKeys({ triggers }: Relation, keys: readonly string[]): boolean {
+  const assigns = (source: string, key: string) =>
+    new RegExp(`\\bnew\\."?${key.replace(/\W/g, '\\$&')}"?\\s*:?=(?!=)`, 'i').test(source);
+  return triggers.some(
+    ({ isBefore, events, source }) => isBefore && events.update && keys.some((key) => assigns(source, key)),
+  );
 }
 
 function mayChangeRows({ reacts, triggers }: Relation): boolean {

@@ -27,13 +27,14 @@ export interface Pairing {
 interface TableRow {
   readonly schema: string;
   readonly table: string;
+  readonly kind: string;
   readonly key: string[] | null;
   readonly columns: [name: string, type: string][] | null;
 }
 
 /* Ordinary and partitioned tables, a partitioned one in the place of its partitions. Keys: the primary key, else a unique one without NULLs. */
 const TABLES = `
-SELECT n.nspname AS schema, c.relname AS table,
+SELECT n.nspname AS schema, c.relname AS table, c.relkind::text AS kind,
        (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum = ANY (k.indkey[0:k.indnkeyatts - 1])) AS key,
        (SELECT json_agg(json_build_array(a.attname, COALESCE(
@@ -78,7 +79,7 @@ export async function pairTables(source: pg.Client, target: pg.Client, scope: Sc
       else columns.set(column, type);
     }
     const key = row.key?.every((column) => columns.has(column)) ? row.key : [];
-    tables.push({ name, source: quoted(row.schema, row.table), target: quoted(schema, table), columns, key });
+    tables.push({ name, source: rowsOf(row), target: rowsOf({ schema, table, kind: other.kind }), columns, key });
   }
   const known = new Set(wanted.rows.flatMap(({ schema, table }) => [schema, table, `${schema}.${table}`]));
   const asked = [...scope.schemas, ...scope.tables, ...scope.columns.keys(), ...scope.renamed.keys()];
@@ -102,6 +103,7 @@ function targetName({ schema, table }: TableRow, renamed: ReadonlyMap<string, st
   return [renamed.get(schema) ?? schema, table];
 }
 
-function quoted(schema: string, table: string): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+/** A table's own rows, for FROM: those of tables that inherit from it are compared with their own table. */
+function rowsOf({ schema, table, kind }: Pick<TableRow, 'schema' | 'table' | 'kind'>): string {
+  return `${kind === 'p' ? '' : 'ONLY '}${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
 }

@@ -16,30 +16,41 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it.for([...CHECKS, ...COLUMNS, ...KEYS, ...PARTITIONS])('$name: the capture equals the history', async ({ sql, settings }) => {
-  const database = await createDatabase(sql);
-  const [capture, history] = ['events.jsonl', 'history.jsonl'].map((name) => path.join(folder, name)) as [string, string];
-  const { code, stderr, summary } = await runCli(
-    configFor(database, `random_seed: 3\n${settings?.includes('num_iterations') ? '' : 'num_iterations: 400\n'}${settings ?? ''}`),
-    ['--capture', capture, '--history', history],
-  );
-  expect(stderr).not.toContain('error:');
-  expect(code).toBe(0);
-  const verdict = await verifyEvents(recorded(history, true), {
-    events: capture,
-    format: 'own',
-    map: undefined,
-    delivery: 'exactly-once',
-    order: undefined,
-    allow: [],
-    isStrict: false,
-    renamed: new Map(),
-    folder,
-  });
-  expect(verdict.headline + JSON.stringify(verdict.differences.slice(0, 3)) + JSON.stringify(verdict.tables)).toMatch(/^Equal/);
-  const { insert, update, delete: deleted } = summary.events;
-  const told = Object.values(verdict.tables).reduce((sum, { source = 0 }) => sum + source, 0);
-  if (verdict.notes.length > 9) console.log(insert + update + deleted, told, captured);
-  console.log(verdict.headline, verdict.not_compared, verdict.notes);
-  await database.drop();
-});
+it.for([...CHECKS, ...COLUMNS, ...KEYS, ...PARTITIONS])(
+  '$name: the capture equals the history',
+  async ({ sql, settings }) => {
+    const database = await createDatabase(sql);
+    const [capture, history] = ['events.jsonl', 'history.jsonl'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+    ];
+    const { code, stderr, summary } = await runCli(
+      configFor(
+        database,
+        `random_seed: 3\n${settings?.includes('num_iterations') ? '' : 'num_iterations: 400\n'}${settings ?? ''}`,
+      ),
+      ['--capture', capture, '--history', history],
+    );
+    expect(stderr).not.toContain('error:');
+    expect(code).toBe(0);
+    const verdict = await verifyEvents(recorded(history, true), {
+      events: capture,
+      format: 'own',
+      map: undefined,
+      delivery: 'exactly-once',
+      order: undefined,
+      allow: [],
+      isStrict: false,
+      renamed: new Map(),
+      folder,
+    });
+    expect(verdict.headline + JSON.stringify(verdict.differences.slice(0, 3)) + JSON.stringify(verdict.tables)).toMatch(
+      /^Equal/,
+    );
+    const { insert, update, delete: deleted } = summary.events;
+    const told = Object.values(verdict.tables).reduce((sum, { source = 0 }) => sum + source, 0);
+    if (verdict.notes.length > 9) console.log(insert + update + deleted, told, captured);
+    console.log(verdict.headline, verdict.not_compared, verdict.notes);
+    await database.drop();
+  },
+);

@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
-import Cursor from 'pg-cursor';
-import { quoteIdentifier } from '../../catalog/model.js';
 import { describeConnection } from '../../config/connection.js';
 import { SetupError } from '../../config/problem.js';
 import { type History, readHistory } from '../../history/history-file.js';
 import { connectCoordinator } from '../../prepare/connect.js';
 import { PINNED_SETTINGS } from '../../proof/contents.js';
-import { compareEvents, type TableFacts, type ToldEvent } from '../../proof/events.js';
+import { compareEvents, type ToldEvent } from '../../proof/events.js';
 import { historyEvents, historyFacts } from '../../proof/history-events.js';
+import { rowsIn } from '../../proof/target-rows.js';
 import { eventVerdict, type Verdict } from '../../proof/verdict.js';
 import { configFromUrl } from './contents.js';
 import type { Truth } from './events.js';
@@ -29,7 +27,7 @@ export function recorded(file: string, isStreamed: boolean): Truth {
     history.header.tables.filter(({ isTouched }) => isTouched).map(({ schema, table }) => `${schema}.${table}`),
   );
   return {
-    events: isStreamed ? streamedEvents(history) : historyEvents(history),
+    events: comparableEvents(history, isStreamed),
     facts: historyFacts(history),
     size: operations * BYTES_PER_OPERATION,
     undecided: [
@@ -37,27 +35,34 @@ export function recorded(file: string, isStreamed: boolean): Truth {
       ...(history.lostCommits ? ['the server may have lost what it had acknowledged'] : []),
       ...(unknown > 0 ? [`what became of ${unknown} transactions could not be found out by the run`] : []),
     ],
-    notes: isStreamed ? streamNotes(history) : [],
+    notes: notesOn(history, isStreamed),
     ordersTransactions: false,
-    isForeign: (table, found) => found === 'unknown_key' || (found === 'unknown_change' && touched.has(table)),
+    // Of a run that was ended by force the last changes are not in the history.
+    isForeign: (table, found) =>
+      found === 'unknown_key' || (found === 'unknown_change' && (touched.has(table) || history.end === null)),
   };
 }
 
-function* streamedEvents(history: History): Generator<ToldEvent> {
-  const streamed = new Map(history.header.tables.map((table) => [`${table.schema}.${table.table}`, table.streamed]));
+/** `isStreamed`: without those that no stream can tell. */
+function* comparableEvents(history: History, isStreamed: boolean): Generator<ToldEvent> {
+  const tables = new Map(history.header.tables.map((table) => [`${table.schema}.${table.table}`, table]));
   for (const told of historyEvents(history)) {
     const { schema, table, op } = told.event;
-    const covered = streamed.get(`${schema}.${table}`);
-    if (covered === 'everything' || (covered === 'inserts' && op === 'insert')) yield told;
+    const { skipped, streamed } = tables.get(`${schema}.${table}`)!;
+    if (skipped !== null) continue;
+    if (!isStreamed || streamed === 'everything' || (streamed === 'inserts' && op === 'insert')) yield told;
   }
 }
 
-function streamNotes({ header }: History): string[] {
-  return header.tables.flatMap(({ schema, table, streamed }) => {
-    if (streamed === 'everything') return [];
+function notesOn({ header }: History, isStreamed: boolean): string[] {
+  return header.tables.flatMap(({ schema, table, streamed, skipped }) => {
     const name = `${schema}.${table}`;
+    if (skipped !== null) return [`changes of ${name} are not compared: ${skipped}`];
+    if (!isStreamed || streamed === 'everything') return [];
     return streamed === 'inserts'
-      ? [`updates and deletes of ${name} are not compared: its replica identity is not the key that the run knows its rows by`]
+      ? [
+          `updates and deletes of ${name} are not compared: its replica identity is not the key that the run knows its rows by`,
+        ]
       : [`changes of ${name} are not compared: it is unlogged, and in no stream`];
   });
 }
@@ -120,66 +125,6 @@ export interface ExpectedOptions {
 function headlineOf({ verdict, headline, tables }: Verdict): string {
   const rows = Object.values(tables).reduce((sum, { matched = 0 }) => sum + matched, 0);
   return verdict === 'equal' ? `Equal: the ${rows} rows that the run has left are there as it left them.` : headline;
-}
-
-const ROWS_AT_ONCE = 5000;
-
-/** The rows of a database's tables, each as an insert. */
-async function* rowsIn(
-  client: pg.Client,
-  facts: ReadonlyMap<string, TableFacts>,
-  renamed: ReadonlyMap<string, string>,
-  missing: string[],
-): AsyncGenerator<ToldEvent> {
-  let position = 0;
-  for (const [name, { key, columns }] of facts) {
-    const [schema, table] = split(name);
-    const [inSchema, inTable] = split(renamed.get(name) ?? `${renamed.get(schema) ?? schema}.${table}`);
-    const names = await columnsOf(client, inSchema, inTable, Object.keys(columns));
-    if (names.length === 0) {
-      missing.push(name);
-      continue;
-    }
-    const list = names.map((column) => `${quoteIdentifier(column)}::text`).join(', ');
-    const sql = `SELECT ${list} FROM ${quoteIdentifier(inSchema)}.${quoteIdentifier(inTable)}`;
-    const cursor = client.query(new Cursor<(string | null)[]>(sql, [], { rowMode: 'array' }));
-    try {
-      for (let rows = await cursor.read(ROWS_AT_ONCE); rows.length > 0; rows = await cursor.read(ROWS_AT_ONCE))
-        for (const texts of rows) {
-          const row = Object.fromEntries(names.map((column, index) => [column, texts[index] ?? null]));
-          const named = key === null ? null : Object.fromEntries(key.map((column) => [column, row[column] ?? null]));
-          const event = { op: 'insert' as const, schema, table, key: named, new: row, old: null };
-          yield {
-            event: { ...event, unchanged: [], xid: null, commit: null },
-            position: ++position,
-            origin: null,
-            isMove: false,
-          };
-        }
-    } finally {
-      await cursor.close();
-    }
-  }
-}
-
-async function columnsOf(
-  client: pg.Client,
-  schema: string,
-  table: string,
-  wanted: readonly string[],
-): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT a.attname::text AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ($3)
-     ORDER BY a.attnum`,
-    [schema, table, wanted],
-  );
-  return rows.map(({ name }) => name);
-}
-
-function split(name: string): [string, string] {
-  const at = name.indexOf('.');
-  return [name.slice(0, at), name.slice(at + 1)];
 }
 
 /** What a history holds, for people. */
