@@ -88,7 +88,7 @@ async function verdictOf(
     );
   if (isJust('events', 'against') || isJust('events', 'history')) {
     step('comparing events');
-    const truth = against !== undefined ? captured(against) : recorded(history!, true);
+    const truth = against !== undefined ? await captured(against) : recorded(history!, true);
     return await verifyEvents(truth, eventOptions(events!, options));
   }
   const { renamed, strict: isStrict } = options;

@@ -19,9 +19,13 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
     const types = relation.attributes.map(
       ({ name, type, modifier }) => [name, typeText(catalog, type, modifier)] as const,
     );
+    const following = relation.foreignKeys
+      .filter(({ referenced }) => rekeyed.has(labelOf(referenced)))
+      .flatMap((foreignKey) => foreignKey.columns);
     const incomparable = types.flatMap(([name, text]): [string, string][] => {
       if (keys.includes(name)) return [];
       if (isChanged) return [[name, 'a trigger or rule may change it']];
+      if (following.includes(name)) return [[name, 'it follows a key that a trigger changes']];
       return text === null ? [[name, 'only the server knows how it stores a value of its type']] : [];
     });
     return {
@@ -31,11 +35,7 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
       incomparable: Object.fromEntries(incomparable),
       streamed: streamedOf(relation, keys),
       skipped: rekeyed.has(label) ? 'a trigger changes the key of rows that are updated' : null,
-      isTouched:
-        relation.reacts ||
-        written === null ||
-        written.has(relation.name) ||
-        relation.foreignKeys.some(({ referenced }) => rekeyed.has(labelOf(referenced))),
+      isTouched: relation.reacts || written === null || written.has(relation.name) || following.length > 0,
     };
   });
 }

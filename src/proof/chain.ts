@@ -9,6 +9,8 @@ export interface Link {
   readonly kind: 'insert' | 'update' | 'delete';
   /** True for a half of an update that changed the key. */
   readonly isHalf: boolean;
+  /** False for one of the two links that stand for one change. */
+  readonly isCounted: boolean;
   /** True for an update that moved the row to another partition: the server's stream tells of a delete and an insert. */
   readonly isMove: boolean;
   readonly row: Row | null;
@@ -366,7 +368,7 @@ class Comparison {
       const [, insert] = target.splice(at, 2);
       source.splice(source.indexOf(link), 1);
       const isAllowed = this.promised.allowsMovePairs || link.link.isMove;
-      if (isAllowed && this.differencesOf(link, insert!).length === 0) this.matched++;
+      if (isAllowed && this.differencesOf(link, insert!).length === 0) this.match(link, insert!);
       else this.report('wrong_kind', link, insert!);
     }
   }
@@ -377,7 +379,7 @@ class Comparison {
       this.report('wrong_value', source, target);
       return;
     }
-    this.matched++;
+    if (source.link.isCounted) this.matched++;
     if (source.link.epoch !== target.link.epoch) this.report('reordered', source, target);
     if (this.valuesOf(source, target).length > 0) this.representation++;
   }

@@ -40,6 +40,8 @@ export interface EventComparison extends Promised {
   readonly facts: ReadonlyMap<string, TableFacts>;
   /** Bytes of both streams, roughly. */
   readonly size: number;
+  /** True for changes that the source need not know of: they are counted, and not listed. */
+  readonly isForeign: (table: string, found: EventClass) => boolean;
   /** True where the target tells of the rows that are there in the end, each as an insert. */
   readonly isFinal?: boolean;
   /** `transaction`: where both streams tell of them. */
@@ -72,7 +74,7 @@ export interface EventVerdict {
     readonly reordered: readonly string[];
     readonly isAtLeast: boolean;
   };
-  /** How many there are, and the first of them. */
+  /** How many there are, without foreign ones, and the first of them. */
   readonly count: number;
   readonly differences: readonly EventDifference[];
   /** Columns that were not compared, by table, with the reason. */
@@ -85,6 +87,7 @@ export interface EventVerdict {
 const PARTITION_BYTES = 24 << 20;
 const MOST_PARTITIONS = 4000;
 const MOST_DIFFERENCES = 1000;
+const MOST_HALVES = 1_000_000;
 
 type Side = 0 | 1;
 
@@ -106,6 +109,8 @@ const HALF = 1;
 const MOVE = 2;
 /** A table without a key: its rows are a multiset. */
 const KEYLESS = 4;
+/** The first of two links that stand for one change. */
+const UNCOUNTED = 8;
 
 /**
  * Compares the changes that a consumer has seen with those that were made. Memory is bounded: changes are dealt out to files
@@ -115,11 +120,8 @@ export async function compareEvents(comparison: EventComparison): Promise<EventV
   const count = Math.min(MOST_PARTITIONS, Math.max(1, Math.ceil(comparison.size / PARTITION_BYTES)));
   const partitions = new Partitions(count, comparison.folder);
   try {
-    const streams = [
-      new StreamReader(0, partitions, comparison.facts),
-      new StreamReader(1, partitions, comparison.facts),
-    ] as const;
-    const [source, target] = streams;
+    const source = new StreamReader(0, partitions, comparison.facts);
+    const target = new StreamReader(1, partitions, comparison.facts);
     // The target first: of tables that it does not carry no transaction is expected to be whole.
     for await (const told of comparison.target) target.take(told);
     target.finish();
@@ -195,18 +197,19 @@ class StreamReader {
 
   private takeKeyed(table: string, told: ToldEvent): void {
     const { op, new: row, unchanged } = told.event;
-    const before = this.chainOf(table, told.event.key ?? told.event.old ?? row ?? {}, row);
+    const key = told.event.key ?? told.event.old ?? row ?? {};
+    const before = this.chainOf(table, key, row);
     const flags = told.isMove ? MOVE : 0;
     if (op !== 'update') {
       this.add(table, before, told, { kind: op as Link['kind'], flags, row: op === 'delete' ? null : row, unchanged });
       return;
     }
-    const after = this.chainOf(table, { ...told.event.key, ...row }, row);
+    const after = this.chainOf(table, row ?? {}, key);
     if (after === before) {
       this.add(table, before, told, { kind: 'update', flags, row, unchanged });
       return;
     }
-    this.add(table, before, told, { kind: 'delete', flags: flags | HALF, row: null, unchanged: [] });
+    this.add(table, before, told, { kind: 'delete', flags: flags | HALF | UNCOUNTED, row: null, unchanged: [] });
     this.add(table, after, told, { kind: 'insert', flags: flags | HALF, row, unchanged });
   }
 
@@ -215,17 +218,23 @@ class StreamReader {
     const { op, new: row, old, key, unchanged } = told.event;
     const before = old ?? key;
     if (op !== 'insert' && before !== null)
-      this.add(table, this.rowText(table, before), told, { kind: 'delete', flags: KEYLESS, row: null, unchanged: [] });
+      this.add(table, this.rowText(table, before), told, {
+        kind: 'delete',
+        flags: KEYLESS | (op === 'update' ? UNCOUNTED : 0),
+        row: null,
+        unchanged: [],
+      });
     if (op !== 'delete' && row !== null)
       this.add(table, this.rowText(table, row), told, { kind: 'insert', flags: KEYLESS, row, unchanged });
   }
 
-  private chainOf(table: string, key: Row, row: Row | null): string {
+  /** The name of the chain of changes that a row belongs to; what the row does not tell stands in `other`. */
+  private chainOf(table: string, row: Row, other: Row | null): string {
     const facts = this.facts.get(table);
-    const names = facts?.key ?? Object.keys(key).sort();
+    const names = facts?.key ?? Object.keys(row).sort();
     return JSON.stringify(
       names.map((name) => {
-        const value = key[name] ?? row?.[name] ?? null;
+        const value = row[name] ?? other?.[name] ?? null;
         return value === null ? null : canonicalOf(facts?.columns[name] ?? '', value);
       }),
     );
@@ -282,6 +291,7 @@ class Judge {
   private readonly types = new Map<string, ColumnTypes>();
   private readonly notCompared: { table: string; column: string; reason: string }[] = [];
   private readonly foreign: Record<string, number> = {};
+  private readonly halves = new Set<string>();
   private differences: EventDifference[] = [];
   private count = 0;
 
@@ -326,6 +336,7 @@ class Judge {
         position,
         kind,
         isHalf: (flags & HALF) !== 0,
+        isCounted: (flags & UNCOUNTED) === 0,
         isMove: (flags & MOVE) !== 0,
         row,
         unchanged,
@@ -342,8 +353,8 @@ class Judge {
       return;
     }
     const counts = this.countsOf(table);
-    counts.source += links[0].length;
-    counts.target += links[1].length;
+    for (const link of links[0]) if (link.isCounted) counts.source++;
+    for (const link of links[1]) if (link.isCounted) counts.target++;
     const { delivery, isOrdered, allowsCompaction, allowsKeyPairs, allowsMovePairs } = this.comparison;
     // Rows that look alike are in no order.
     const promised = {
@@ -361,9 +372,21 @@ class Judge {
     counts.matched += result.matched;
     counts.representation += result.representation;
     for (const difference of result.differences) {
+      if (this.isToldAlready(difference)) continue;
       counts[difference.class]++;
-      this.add(told(table, this.keyText(table, key), difference));
+      if (!this.comparison.isForeign(table, difference.class))
+        this.add(told(table, this.keyText(table, key), difference));
     }
+  }
+
+  /** True for the second link of one change, where both are wrong in the same way. */
+  private isToldAlready({ class: found, source, target }: LinkDifference): boolean {
+    const link = source ?? target!;
+    if (!link.isHalf && link.isCounted) return false;
+    const name = `${found}/${source === null ? 'target' : 'source'}/${link.position}`;
+    if (this.halves.has(name)) return true;
+    if (this.halves.size < MOST_HALVES) this.halves.add(name);
+    return false;
   }
 
   /** A chain's key as people know it; of a table without one, the row. */

@@ -101,9 +101,6 @@ export function compareTransactions(
 ): TransactionResult {
   const torn = new Set<number>();
   const reordered = new Set<number>();
-  /** Places of transactions that had not arrived, or not wholly, when a later one did. */
-  const open = new Set<number>();
-  const partial = new Set<number>();
   const skipped: (readonly [from: number, to: number])[] = [];
   let expected = 0;
   let highest = 0;
@@ -112,26 +109,24 @@ export function compareTransactions(
     const { id, changes } = target.at(at);
     const place = isSorted ? sortedPlaceOf(source, id, expected) : placeOf(source, id, expected);
     if (place === null) continue;
-    const isLate = partial.has(place) || skipped.some(([from, to]) => place >= from && place < to);
-    if (place < expected && isLate && !open.has(place)) {
-      if (partial.has(place)) torn.add(id);
-      else reordered.add(id);
-      open.add(place);
-      if (changes < source.at(place).changes) partial.add(place);
-      continue;
-    }
-    if (place < expected && !mayRepeat) {
-      // Told again: its changes are counted as doubled.
+    const isWhole = changes >= source.at(place).changes;
+    if (place < expected && skipped.some(([from, to]) => place >= from && place < to)) {
       reordered.add(id);
       continue;
     }
-    // Who goes over known ground again leaves nothing out.
-    for (let missing = expected; missing < Math.min(place, highest); missing++) reordered.add(source.at(missing).id);
-    if (place > highest) skipped.push([highest, place]);
-    if (changes < source.at(place).changes) {
-      partial.add(place);
-      torn.add(id);
+    if (place < expected && !mayRepeat) {
+      // The rest of it comes late, or it is told again: its changes are counted as doubled.
+      if (!torn.has(id)) reordered.add(id);
+      continue;
     }
+    if (place >= expected) {
+      // Who goes over known ground again leaves nothing out.
+      for (let missing = expected; missing < Math.min(place, highest); missing++) reordered.add(source.at(missing).id);
+      if (place > highest) skipped.push([highest, place]);
+      if (!isWhole) torn.add(id);
+    }
+    // A consumer that was interrupted in a transaction, and tells it again as a whole.
+    if (isWhole) torn.delete(id);
     expected = place + 1;
     highest = Math.max(highest, expected);
   }

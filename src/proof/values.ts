@@ -66,8 +66,26 @@ function kindOf(type: string): ValueKind {
   return kind;
 }
 
+interface TypeParts {
+  readonly base: string;
+  /** Of an array; null elsewhere. */
+  readonly element: string | null;
+  readonly modifiers: readonly number[];
+}
+
+const parts = new Map<string, TypeParts>();
+
 /** A type without length or precision: `numeric(10,2)` is numeric, `timestamp(3) with time zone` timestamptz. */
-export function partsOf(type: string): { readonly base: string; readonly element: string | null; modifiers: number[] } {
+export function partsOf(type: string): TypeParts {
+  let known = parts.get(type);
+  if (known === undefined) {
+    known = takeApart(type);
+    parts.set(type, known);
+  }
+  return known;
+}
+
+function takeApart(type: string): TypeParts {
   if (type.endsWith('[]')) return { base: '', element: type.slice(0, -2), modifiers: [] };
   const modifiers = (/\(([\d, -]+)\)/.exec(type)?.[1] ?? '')
     .split(',')

@@ -1,4 +1,4 @@
-import type { ColumnDifference } from './chain.js';
+import type { ColumnDifference, EventClass } from './chain.js';
 import type { EventDifference, EventVerdict } from './events.js';
 
 /** The answer to one verification: plain data, for people and scripts. */
@@ -64,7 +64,7 @@ export interface EventRules {
   /** Values in other words are differences as well. */
   readonly isStrict: boolean;
   /** True for changes that the source need not know of: others may have made them, or triggers. */
-  readonly isForeign: (table: string, found: string) => boolean;
+  readonly isForeign: (table: string, found: EventClass) => boolean;
   /** Transactions were asked to be compared. */
   readonly needsTransactions: boolean;
 }
@@ -110,13 +110,13 @@ export function eventVerdict(
     ...torn.map((name) => transactionDifference('torn', name)),
     ...reordered.map((name) => transactionDifference('reordered', name)),
   ];
-  const differences = found.differences.filter((each) => !isForeign(each.table, each.class)).map(differenceOf);
+  const differences = found.differences.map(differenceOf);
   return {
     verdict,
     headline: headlines[verdict],
     tables: found.tables,
     differences: [...differences, ...transactions],
-    difference_count: found.count - foreign,
+    difference_count: found.count,
     undecided: open,
     not_compared: found.notCompared.map(({ table, column, reason }) => `${table}.${column}: ${reason}`),
     notes: [

@@ -72,7 +72,7 @@ async function judge(mutant: Mutant, stream: (typeof streams)[number], seed: big
     folder: tmpdir(),
     ...mutant.options,
   };
-  return await verifyEvents(captured(stream.file), options);
+  return await verifyEvents(await captured(stream.file), options);
 }
 
 /** The verdicts over a mutant on every stream that it can be applied to. */

@@ -1,4 +1,10 @@
-import { expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { verifyEvents } from '../../src/commands/verify/events.js';
+import { recorded } from '../../src/commands/verify/history.js';
+import { type Cluster, startCluster } from '../../src/server/cluster.js';
 import { configFor, count, createDatabase, runCli } from '../server/database.js';
 import type { Animal } from './animal.js';
 
@@ -11,18 +17,50 @@ async function majorVersion(): Promise<number> {
   return rows[0]!.major;
 }
 
+/** What the server's stream has told of a run is what its history tells, change by change. */
+async function expectSameChanges(capture: string, history: string): Promise<void> {
+  const { differences, verdict } = await verifyEvents(recorded(history, true), {
+    events: capture,
+    format: 'own',
+    map: undefined,
+    delivery: 'exactly-once',
+    order: undefined,
+    allow: [],
+    isStrict: false,
+    renamed: new Map(),
+    folder,
+  });
+  expect(differences.slice(0, 3)).toEqual([]);
+  // A run that no stream tells of leaves nothing to compare.
+  expect(['equal', 'undecided']).toContain(verdict);
+}
+
+let folder: string;
+/** A server of its own: a capture waits for every transaction that is open on its server. */
+let cluster: Cluster | null = null;
+
 /** Runs every operation on each of the schemas. */
 export function everyOperation(animals: readonly Animal[]): void {
+  beforeAll(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'eventgen-zoo-'));
+    if (process.env['EVENTGEN_TEST_PROGRAMS'] === undefined) cluster = await startCluster();
+  });
+  afterAll(async () => {
+    await cluster?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
   it.for([...animals])(
     '$name: every table is inserted into, updated and deleted from, nothing is refused',
     async ({ sql, settings, never, inherited, redrawn, moves, since = 0 }, { skip }) => {
       skip(since > 0 && (await majorVersion()) < since, `needs PostgreSQL ${since}`);
-      const database = await createDatabase(sql);
+      const database = await createDatabase(sql, cluster?.settings.port);
+      const [capture, history] = ['events', 'history'].map((name) => path.join(folder, name)) as [string, string];
       const { code, summary, stderr } = await runCli(
         configFor(
           database,
           `random_seed: 3\noperation_weights: [2, 1, 1]\n${settings?.includes('num_iterations') ? '' : 'num_iterations: 2000\n'}${settings ?? ''}`,
         ),
+        cluster === null ? [] : ['--capture', capture, '--history', history],
       );
       expect(stderr).not.toContain('error:');
       expect(code).toBe(0);
@@ -34,6 +72,7 @@ export function everyOperation(animals: readonly Animal[]): void {
         for (const { operations } of [insert, update, deleted]) expect(operations, table).toBeGreaterThan(20);
       }
       for (const query of never ?? []) expect((await database.client.query(query)).rowCount, query).toBe(0);
+      if (cluster !== null) await expectSameChanges(capture, history);
       await database.drop();
     },
   );

@@ -46,5 +46,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 /** Values by column, as texts. */
 export function rowOf(value: unknown): Row | null {
   if (!isRecord(value)) return null;
+  let isText = true;
+  for (const name in value) if (typeof value[name] !== 'string' && value[name] !== null) isText = false;
+  // A copy of every row would cost more than all else.
+  if (isText) return value as Row;
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, textOf(each)]));
 }

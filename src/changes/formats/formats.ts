@@ -85,5 +85,7 @@ export class EventFile {
 }
 
 function holdsNumbers(row: unknown): boolean {
-  return isRecord(row) && Object.values(row).some((value) => value !== null && typeof value !== 'string');
+  if (!isRecord(row)) return false;
+  for (const name in row) if (row[name] !== null && typeof row[name] !== 'string') return true;
+  return false;
 }

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type CaptureFacts, factsFileOf } from '../../changes/capture.js';
+import { tableName } from '../../changes/event.js';
 import { EventFile } from '../../changes/formats/formats.js';
 import { linesOf } from '../../changes/lines.js';
 import { SetupError } from '../../config/problem.js';
+import type { EventClass } from '../../proof/chain.js';
 import { compareEvents, type TableFacts, type ToldEvent } from '../../proof/events.js';
 import { eventVerdict, type Verdict } from '../../proof/verdict.js';
 
@@ -38,7 +40,7 @@ export interface Truth {
   /** False where it tells no order between keys, as a history does. */
   readonly ordersTransactions: boolean;
   /** True for changes of a table that it need not know of. */
-  readonly isForeign: (table: string, found: string) => boolean;
+  readonly isForeign: (table: string, found: EventClass) => boolean;
 }
 
 /**
@@ -54,6 +56,7 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
     source: truth.events,
     target: told(consumed, original),
     facts: truth.facts,
+    isForeign: truth.isForeign,
     size: truth.size + sizeOf(file),
     order: truth.ordersTransactions ? order : order === 'transaction' ? 'key' : order,
     folder: options.folder,
@@ -97,33 +100,47 @@ async function* told(file: EventFile, original: ReadonlyMap<string, string>): As
 }
 
 /**
- * A capture as the truth. Types and keys stand in the file beside it.
+ * A capture as the truth. Types and keys stand in the file beside it; where that is missing, keys are taken from the events.
  * @throws SetupError where it is none.
  */
-export function captured(file: string): Truth {
+export async function captured(file: string): Promise<Truth> {
   const factsFile = factsFileOf(file);
-  const notes: string[] = [];
-  const undecided: string[] = [];
-  let facts: CaptureFacts | null = null;
   if (!existsSync(file)) throw SetupError.of('--against', `${file} does not exist`);
-  if (existsSync(factsFile)) facts = readFacts(factsFile);
-  else
-    notes.push(
-      `${factsFile} is missing: types and keys are not known, values are compared as texts, and whether the capture is complete is not known`,
-    );
-  if (facts !== null && !facts.complete)
-    undecided.push(`the capture is not complete: ${facts.reason ?? 'it was ended by force'}`);
-  for (const { table, operations, reason } of facts?.not_covered ?? [])
-    notes.push(`not covered by the capture: ${operations} of ${table}: ${reason}`);
+  const facts = existsSync(factsFile) ? readFacts(factsFile) : null;
+  const notes =
+    facts === null
+      ? [`${factsFile} is missing: values are compared as texts, and whether the capture is complete is not known`]
+      : facts.not_covered.map(
+          ({ table, operations, reason }) => `not covered by the capture: ${operations} of ${table}: ${reason}`,
+        );
   return {
     events: readCapture(file),
-    facts: new Map(Object.entries(facts?.tables ?? {})),
+    facts: facts === null ? await factsIn(file) : new Map(Object.entries(facts.tables)),
     size: statSync(file).size,
-    undecided,
+    undecided:
+      facts === null || facts.complete
+        ? []
+        : [`the capture is not complete: ${facts.reason ?? 'it was ended by force'}`],
     notes,
     ordersTransactions: true,
     isForeign: () => false,
   };
+}
+
+/** Keys and columns of the tables in a file of our own format. */
+async function factsIn(file: string): Promise<ReadonlyMap<string, TableFacts>> {
+  const found = new Map<string, { key: readonly string[] | null; columns: Record<string, string> }>();
+  for await (const { event } of readCapture(file)) {
+    if (event.op === 'truncate') continue;
+    const name = tableName(event);
+    let facts = found.get(name);
+    if (facts === undefined) {
+      facts = { key: event.key === null ? null : Object.keys(event.key), columns: {} };
+      found.set(name, facts);
+    }
+    for (const column in event.new ?? {}) facts.columns[column] ??= 'unknown';
+  }
+  return found;
 }
 
 function readFacts(file: string): CaptureFacts {

@@ -1,0 +1,449 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Capture, type CaptureFacts, type CaptureOptions, factsFileOf } from '../../src/changes/capture.js';
+import { captured, type EventOptions, verifyEvents } from '../../src/commands/verify/events.js';
+import { recorded, verifyExpected } from '../../src/commands/verify/history.js';
+import { type Cluster, startCluster } from '../../src/server/cluster.js';
+import { createDemo } from '../../src/server/demo.js';
+import { CLI, configFor, connectTo, createDatabase, type Database, runCommand, startCli } from '../server/database.js';
+import { startProxy } from '../server/proxy.js';
+
+const PROGRAMS = '/usr/lib/postgresql/15/bin';
+
+/* Connections that are cut: each costs a lane a reconnection, and the run must come to its end. */
+const MOST_LOST = 15;
+
+let cluster: Cluster;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'eventgen-capture-'));
+  // Little memory for decoding: large transactions are streamed before their end.
+  cluster = await startCluster({ settings: ['logical_decoding_work_mem = 64kB', 'max_replication_slots = 4'] });
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function optionsFor(events: string, more: Partial<EventOptions> = {}): EventOptions {
+  return {
+    events,
+    format: undefined,
+    map: undefined,
+    delivery: 'exactly-once',
+    order: undefined,
+    allow: [],
+    isStrict: false,
+    renamed: new Map(),
+    folder,
+    ...more,
+  };
+}
+
+async function demo(): Promise<Database> {
+  const database = await createDatabase('SELECT', cluster.settings.port);
+  await createDemo(database.client);
+  return database;
+}
+
+function open(database: Database, file: string, more: Partial<CaptureOptions> = {}): Promise<Capture> {
+  return Capture.open({
+    connection: { ...cluster.settings, database: database.name },
+    runId: path.basename(file, '.jsonl'),
+    file,
+    schemas: ['public'],
+    connectTimeoutMs: 5000,
+    statementTimeoutMs: 20_000,
+    lockTimeoutMs: 5000,
+    maxOutageMs: 20_000,
+    report: () => undefined,
+    ...more,
+  });
+}
+
+async function leftOnServer(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ left: number }>(
+    `SELECT ((SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'eventgen%' AND database = current_database())
+           + (SELECT count(*) FROM pg_publication WHERE pubname LIKE 'eventgen%'))::int AS left`,
+  );
+  return rows[0]!.left;
+}
+
+function linesOf(file: string): Record<string, unknown>[] {
+  const texts = readFileSync(file, 'utf8').split('\n');
+  return texts.filter((text) => text !== '').map((text) => JSON.parse(text) as Record<string, unknown>);
+}
+
+/** Ends whoever reads the slot of a capture; the capture connects again. */
+async function killReaders(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ ended: string }>(
+    `SELECT count(pg_terminate_backend(active_pid)) AS ended FROM pg_replication_slots
+     WHERE slot_name LIKE 'eventgen%' AND database = current_database() AND active_pid IS NOT NULL`,
+  );
+  return Number(rows[0]!.ended);
+}
+
+describe('a capture beside a run', () => {
+  it('equals its history, event by event, over cut connections, killed readers and a crash of the server', async () => {
+    const database = await demo();
+    await database.client.query(
+      'CREATE TABLE marks (at timestamptz, who text); CREATE TABLE tags (a int, b int, note text, PRIMARY KEY (a, b)); ALTER TABLE marks REPLICA IDENTITY FULL',
+    );
+    const proxy = await startProxy(cluster.settings.port);
+    const [capture, history] = [path.join(folder, 'faults.jsonl'), path.join(folder, 'faults.history')];
+    const config = configFor(
+      { ...database, port: proxy.port },
+      `manual_table_list: [eg_users, eg_orders, marks, tags]\nrandom_seed: 9\nnum_iterations: 12000\n` +
+        'transaction: { statements: 3, savepoint_ratio: 0.2, rollback_ratio: 0.1 }',
+    );
+    const run = startCli(config, ['--capture', capture, '--history', history]);
+    let isOver = false;
+    void run.ended.then(() => {
+      isOver = true;
+    });
+    let [killed, lost] = [0, 0];
+    while (!isOver) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      if (lost === MOST_LOST) continue;
+      if (await proxy.loseAnswers()) lost++;
+      if (lost % 3 === 0) killed += await killReaders(database.client).catch(() => 0);
+      if (lost === 6) {
+        // A backend that is killed takes all of the server's sessions along.
+        const { rows } = await database.client.query<{ pid: number }>(
+          "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'eventgen/%' AND state = 'active' AND pid <> pg_backend_pid() LIMIT 1",
+        );
+        if (rows[0] !== undefined) process.kill(rows[0].pid, 'SIGKILL');
+        await database.client.end().catch(() => undefined);
+        await reconnect(database);
+        lost++;
+      }
+    }
+    const { code, summary, stderr } = await run.ended;
+    await proxy.close();
+    expect(stderr).not.toContain('error:');
+    expect(code).toBe(0);
+    expect([killed > 0, lost > 3]).toEqual([true, true]);
+    const { insert, update, delete: deleted } = summary.events;
+    const facts = JSON.parse(readFileSync(factsFileOf(capture), 'utf8')) as CaptureFacts;
+    expect(facts.complete).toBe(true);
+    const sum = (kind: 'insert' | 'update' | 'delete') =>
+      Object.values(facts.events).reduce((total, counts) => total + counts[kind], 0);
+    expect([sum('insert'), sum('update'), sum('delete')]).toEqual([insert, update, deleted]);
+    const verdict = await verifyEvents(recorded(history, true), optionsFor(capture));
+    expect(verdict.differences).toEqual([]);
+    expect(verdict.headline).toBe(`Equal: all ${linesOf(capture).length} changes arrived as they were made.`);
+    const target = `postgresql://postgres@127.0.0.1:${cluster.settings.port}/${database.name}`;
+    const left = await verifyExpected(history, { target, folder, isStrict: false, renamed: new Map() }, {});
+    expect(left.verdict).toBe('equal');
+    expect(await leftOnServer(database.client)).toBe(0);
+    await database.client.end();
+  });
+
+  it('finds a row that was changed behind the back of a run, by its history alone', async () => {
+    const database = await demo();
+    const history = path.join(folder, 'expected.history');
+    const config = configFor(database, 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 3\nnum_iterations: 500');
+    const { code } = await startCli(config, ['--history', history]).ended;
+    expect(code).toBe(0);
+    const target = `postgresql://postgres@127.0.0.1:${cluster.settings.port}/${database.name}`;
+    const verify = () => runCommand(['verify', '--expected', '--history', history, '--target', target, '--json']);
+    expect(await verify()).toMatchObject({ code: 0 });
+    await database.client.query('BEGIN; SET LOCAL session_replication_role = replica');
+    const { rows } = await database.client.query<{ id: string }>('SELECT max(id) AS id, min(id) FROM eg_users');
+    await database.client.query(`UPDATE eg_users SET full_name = 'somebody else' WHERE id = ${rows[0]!.id}`);
+    await database.client.query('DELETE FROM eg_orders WHERE id = (SELECT max(id) FROM eg_orders)');
+    await database.client.query('COMMIT');
+    const { code: after, stdout } = await verify();
+    expect(after).toBe(4);
+    const { differences } = JSON.parse(stdout) as { differences: Record<string, unknown>[] };
+    expect(differences.map((each) => each['class']).sort()).toEqual(['lost', 'wrong_value']);
+    expect(differences.every((each) => /^\d+:\d+$/.test(String(each['origin'])))).toBe(true);
+    const [lane, number] = String(differences[0]!['origin']).split(':');
+    const { stdout: explained } = await runCommand(['run', '--explain', `${lane}:${number}`, '--history', history]);
+    expect(explained).toContain(`lane ${lane}, operation ${number}: `);
+    await database.drop();
+  });
+
+  it('of a run that was killed the history still tells what is known, and the rest is in doubt', async () => {
+    const database = await demo();
+    const [events, history] = [path.join(folder, 'killed.jsonl'), path.join(folder, 'killed.history')];
+    const capture = await open(database, events);
+    const run = startCli(
+      configFor(database, 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 3\nnum_iterations: -1'),
+      ['--history', history],
+    );
+    while (!existsSync(history) || readFileSync(history, 'utf8').split('\n').length < 4)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    run.kill('SIGKILL');
+    await run.ended;
+    // As a write that the kill has cut off.
+    writeFileSync(history, '[3,"r",77', { flag: 'a' });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await capture.end();
+    const verdict = await verifyEvents(recorded(history, true), optionsFor(events));
+    expect(verdict.differences).toEqual([]);
+    expect(verdict.headline).toMatch(/^Not decided: the history ends in mid-run/);
+    expect((await runCommand(['history', history])).stdout).toContain('ended by force, or still running');
+    await database.drop();
+  });
+});
+
+/** A new session on a database whose server has crashed. */
+async function reconnect(database: Database): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      Object.assign(database, { client: await connectTo(database.port, database.name) });
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+describe('a capture', () => {
+  it('holds large transactions whole, without what was rolled back, whoever cuts the stream', async () => {
+    const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY, v text)', cluster.settings.port);
+    const file = path.join(folder, 'large.jsonl');
+    const capture = await open(database, file);
+    const second = await connectTo(cluster.settings.port, database.name);
+    const third = await connectTo(cluster.settings.port, database.name);
+    const insert = (client: pg.Client, from: number, count: number) =>
+      client.query(`INSERT INTO t SELECT g, repeat('x', 50) FROM generate_series(${from}, ${from + count - 1}) g`);
+    await second.query('BEGIN');
+    await third.query('BEGIN');
+    await insert(second, 1, 3000);
+    await insert(third, 100_000, 3000);
+    await second.query('SAVEPOINT a');
+    await insert(second, 10_000, 3000);
+    await second.query('SAVEPOINT b');
+    await insert(second, 20_000, 3000);
+    await second.query('ROLLBACK TO SAVEPOINT a');
+    await insert(second, 30_000, 10);
+    await insert(database.client, 200_000, 5);
+    expect(await killReaders(database.client)).toBe(1);
+    await insert(second, 40_000, 3000);
+    await second.query('COMMIT');
+    await third.query('ROLLBACK');
+    await database.client.query('UPDATE t SET id = -id WHERE id < 10; TRUNCATE t');
+    const facts = await capture.end();
+    expect(facts).toMatchObject({ complete: true, events: { 'public.t': { insert: 6015, update: 9, truncate: 1 } } });
+    const lines = linesOf(file);
+    const numbers = lines.filter(({ op }) => op === 'insert').map(({ new: row }) => Number((row as { id: string }).id));
+    expect(numbers).toHaveLength(6015);
+    expect(new Set(numbers).size).toBe(6015);
+    expect(numbers.some((number) => number >= 10_000 && number < 30_000)).toBe(false);
+    // Positions grow from transaction to transaction, numbers within one.
+    const positions = lines.map(({ commit }) =>
+      String(commit)
+        .split('/')
+        .map((part) => Number.parseInt(part, 16)),
+    );
+    for (const [index, [high, low]] of positions.entries()) {
+      const [beforeHigh, beforeLow] = positions[index - 1] ?? [0, 0];
+      expect(high! * 2 ** 32 + low!).toBeGreaterThanOrEqual(beforeHigh! * 2 ** 32 + beforeLow!);
+      const isFirst = lines[index - 1]?.['commit'] !== lines[index]!['commit'];
+      expect(lines[index]!['seq']).toBe(isFirst ? 1 : Number(lines[index - 1]!['seq']) + 1);
+    }
+    // Nothing is left beside the file.
+    expect(readdirSync(folder).filter((name) => name.startsWith('large'))).toEqual([
+      'large.jsonl',
+      'large.jsonl.meta.json',
+    ]);
+    expect(await leftOnServer(database.client)).toBe(0);
+    for (const client of [second, third]) await client.end();
+    await database.drop();
+  });
+
+  it('leaves the updates of a table without a replica identity alone, and says what it does not see', async () => {
+    const database = await createDatabase(
+      `CREATE TABLE plain (v text); CREATE TABLE whole (v text); ALTER TABLE whole REPLICA IDENTITY FULL; CREATE UNLOGGED TABLE fast (id int PRIMARY KEY);
+       CREATE TABLE late (id int PRIMARY KEY DEFERRABLE, v text); CREATE TABLE keyed (id int PRIMARY KEY, v text)`,
+      cluster.settings.port,
+    );
+    const file = path.join(folder, 'identity.jsonl');
+    const capture = await open(database, file);
+    const tables = ['plain', 'whole', 'late', 'keyed'];
+    for (const table of tables)
+      await database.client.query(
+        `INSERT INTO ${table} (${table === 'plain' || table === 'whole' ? 'v' : 'id, v'}) VALUES (${table === 'plain' || table === 'whole' ? "'1'" : "1, '1'"});
+         UPDATE ${table} SET v = '2'; DELETE FROM ${table}`,
+      );
+    const facts = await capture.end();
+    expect(facts.not_covered.map(({ table, operations }) => `${table}: ${operations}`)).toEqual([
+      'public.fast: all',
+      'public.late: update, delete',
+      'public.plain: update, delete',
+    ]);
+    const told = linesOf(file).map(({ table, op }) => `${String(table)} ${String(op)}`);
+    expect(told).toEqual(
+      ['plain insert', 'whole insert', 'whole update', 'whole delete', 'late insert'].concat(
+        ['insert', 'update', 'delete'].map((op) => `keyed ${op}`),
+      ),
+    );
+    await database.drop();
+  });
+
+  it('says what the server or a privilege lacks, and leaves nothing behind', async () => {
+    const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', cluster.settings.port);
+    await database.client.query('CREATE ROLE plain_user LOGIN; GRANT CREATE ON SCHEMA public TO plain_user');
+    const settings = { ...cluster.settings, database: database.name };
+    await expect(
+      open(database, path.join(folder, 'x.jsonl'), { connection: { ...settings, user: 'plain_user' } }),
+    ).rejects.toThrow(/needs the REPLICATION attribute/);
+    await expect(open(database, path.join(folder, 'x.jsonl'), { schemas: ['nowhere'] })).rejects.toThrow(
+      /there is no table to capture in nowhere/,
+    );
+    await database.client.query('DROP OWNED BY plain_user; DROP ROLE plain_user');
+    // A slot waits for whoever has a transaction open.
+    const other = await connectTo(cluster.settings.port, database.name);
+    await other.query('BEGIN; SELECT pg_current_xact_id()');
+    await expect(open(database, path.join(folder, 'x.jsonl'), { statementTimeoutMs: 500 })).rejects.toThrow(
+      /a slot waits for all open transactions/,
+    );
+    await other.end();
+    expect(await leftOnServer(database.client)).toBe(0);
+    await database.drop();
+    const replica = await startCluster({ settings: ['wal_level = replica'] });
+    const onReplica = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', replica.settings.port);
+    const { code, stderr } = await startCli(configFor(onReplica, 'num_iterations: 5'), [
+      '--capture',
+      path.join(folder, 'x.jsonl'),
+    ]).ended;
+    expect([code, stderr]).toEqual([1, expect.stringContaining('set wal_level = logical in postgresql.conf')]);
+    await replica.stop();
+  });
+
+  it('of its own command, killed: the next one names the slot, and drops it where that is asked for', async () => {
+    const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', cluster.settings.port);
+    const config = path.join(folder, 'capture.yaml');
+    writeFileSync(config, configFor(database, 'num_iterations: 1'));
+    const file = path.join(folder, 'own.jsonl');
+    const child = spawn(process.execPath, [CLI, 'capture', '-c', config, '--out', file]);
+    let stderr = '';
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    while (!stderr.includes('capturing to')) await new Promise((resolve) => setTimeout(resolve, 50));
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    while ((await killReaders(database.client)) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    const again = ['capture', '-c', config, '--out', file, '--duration', '1s'];
+    const named = await runCommand(again);
+    expect([named.code, named.stderr]).toEqual([
+      0,
+      expect.stringMatching(/has left the slot eventgen_[0-9a-f]+ behind/),
+    ]);
+    expect(await leftOnServer(database.client)).toBe(2);
+    const dropped = await runCommand([...again, '--drop-leftovers']);
+    expect(dropped.stdout).toContain('Captured 0 changes of 0 tables');
+    expect(await leftOnServer(database.client)).toBe(0);
+    await database.drop();
+  });
+});
+
+const hasWal2json = existsSync(`${PROGRAMS}/../lib/wal2json.so`) && existsSync(`${PROGRAMS}/pg_recvlogical`);
+
+describe.skipIf(!hasWal2json && process.env['CI'] === undefined)(
+  'wal2json by pg_recvlogical (Debian: postgresql-15-wal2json)',
+  () => {
+    it('tells what the capture tells, in both of its formats, but for what JSON has no number for', async () => {
+      const server = await startCluster({ programs: PROGRAMS });
+      try {
+        const database = await createDatabase('SELECT', server.settings.port);
+        await createDemo(database.client);
+        await trustPlugin(database.client);
+        for (const version of [1, 2])
+          await database.client.query(`SELECT pg_create_logical_replication_slot('witness_${version}', 'wal2json')`);
+        const capture = path.join(folder, 'witness.jsonl');
+        const { code } = await startCli(
+          configFor(
+            database,
+            'manual_table_list: [eg_users, eg_orders, eg_types]\nrandom_seed: 4\nnum_iterations: 900\ntransaction: { statements: 2 }',
+          ),
+          ['--capture', capture],
+        ).ended;
+        expect(code).toBe(0);
+        const { rows } = await database.client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+        // Something must come behind the position, for the program to see that it has reached it.
+        await database.client.query('CREATE TABLE behind (id int)');
+        for (const version of [1, 2]) {
+          const events = path.join(folder, `witness.${version}`);
+          const options = [`format-version=${version}`, 'include-xids=1'].flatMap((option) => ['-o', option]);
+          execFileSync(
+            `${PROGRAMS}/pg_recvlogical`,
+            ['-h', '127.0.0.1', '-p', String(server.settings.port), '-U', 'postgres', '-d', database.name]
+              .concat(['-S', `witness_${version}`, '--start', '--no-loop', '-E', rows[0]!.lsn, '-f', events])
+              .concat(options),
+            { timeout: 60_000 },
+          );
+          const verdict = await verifyEvents(await captured(capture), optionsFor(events));
+          expect(verdict.differences.filter((each) => each.class !== 'wrong_value')).toEqual([]);
+          // wal2json writes null for them, and loses them.
+          for (const { source } of verdict.differences.flatMap(({ columns }) => columns))
+            expect(source).toMatch(/^(NaN|-?Infinity)$/);
+          expect(Object.values(verdict.tables).reduce((sum, { matched = 0 }) => sum + matched, 0)).toBeGreaterThan(
+            2000,
+          );
+        }
+        await database.client.end();
+      } finally {
+        await server.stop();
+      }
+    });
+  },
+);
+
+/* Of late a server names the plugins that it trusts. */
+async function trustPlugin(client: pg.Client): Promise<void> {
+  const { rows } = await client.query("SELECT FROM pg_settings WHERE name = 'output_plugin_libraries'");
+  if (rows.length > 0) await client.query("ALTER SYSTEM SET output_plugin_libraries = 'pgoutput', 'wal2json'");
+  await client.query('SELECT pg_reload_conf()');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+}
+
+it('a consumer that is killed: what it confirmed before it wrote is found lost, what it wrote before it confirmed doubled', async () => {
+  const database = await demo();
+  const source = path.join(folder, 'consumed.jsonl');
+  const { code } = await startCli(
+    configFor(database, 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 6\nnum_iterations: 600'),
+    ['--capture', source],
+  ).ended;
+  expect(code).toBe(0);
+  const consumer = path.join(folder, 'consumer.mjs');
+  // Takes events in batches of ten; it is killed in some of them, and begins again behind what it has confirmed.
+  writeFileSync(
+    consumer,
+    `import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+     const [source, out, state, order, kill] = process.argv.slice(2);
+     const lines = readFileSync(source, 'utf8').trim().split('\\n');
+     let at = existsSync(state) ? Number(readFileSync(state, 'utf8')) : 0;
+     while (at < lines.length) {
+       const batch = lines.slice(at, at + 10);
+       const write = () => appendFileSync(out, batch.map((line) => line + '\\n').join(''));
+       const confirm = () => writeFileSync(state, String(at + batch.length));
+       const [first, second] = order === 'confirm-first' ? [confirm, write] : [write, confirm];
+       first();
+       if (at === Number(kill)) process.kill(process.pid, 'SIGKILL');
+       second();
+       at += batch.length;
+     }`,
+  );
+  const consume = (order: string) => {
+    const [out, state] = [path.join(folder, `${order}.out`), path.join(folder, `${order}.state`)];
+    for (const kill of ['100', '300', 'never'])
+      spawnSync(process.execPath, [consumer, source, out, state, order, kill]);
+    return out;
+  };
+  const lost = await verifyEvents(await captured(source), optionsFor(consume('confirm-first')));
+  expect(lost.headline).toMatch(/^Different: 20 lost/);
+  const doubled = consume('write-first');
+  const exact = await verifyEvents(await captured(source), optionsFor(doubled, { order: 'key' }));
+  expect(exact.headline).toMatch(/^Different: 20 doubled/);
+  const allowed = await verifyEvents(await captured(source), optionsFor(doubled, { delivery: 'at-least-once' }));
+  expect(allowed.headline).toMatch(/^Equal/);
+  await database.drop();
+});
