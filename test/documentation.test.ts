@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseDurationMs } from '../src/config/duration.js';
 import { parseConfig } from '../src/config/load.js';
-import { configFor, createDatabase, runCli } from './server/database.js';
+import { CLI, configFor, createDatabase, runCli } from './server/database.js';
 
 const README = readFileSync('README.md', 'utf8');
 const REFERENCE = readFileSync('docs/configuration.md', 'utf8');
@@ -153,6 +155,25 @@ describe('the reference of metrics and summary', () => {
       summary.latency_seconds.insert.response!,
     ])
       for (const key of Object.keys(part)) expect(text, key).toContain(`\`${key}\``);
+  });
+});
+
+describe('the page on proof', () => {
+  it('shows commands that do what it says', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-docs-'));
+    try {
+      const script = blocks(readFileSync('docs/proof.md', 'utf8'), 'sh')[0]!.replaceAll(
+        'event-generator ',
+        `"${process.execPath}" "${CLI}" `,
+      );
+      const { stdout, status } = spawnSync('sh', ['-ec', script], { cwd: folder, encoding: 'utf8', timeout: 90_000 });
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^Equal: all \d+ changes arrived as they were made\.$/m);
+      expect(stdout).toMatch(/^Different: 1 lost/m);
+      expect(stdout).toMatch(/^exit code 4$/m);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 

@@ -1,6 +1,6 @@
 import { parseArray } from './containers.js';
 import { parseMoment } from './time-text.js';
-import { isUnderstood, partsOf } from './values.js';
+import { partsOf } from './values.js';
 
 /**
  * What a column stores of a text that was written to it, as far as its length or precision changes it: numeric and times are
@@ -14,11 +14,6 @@ export function storedText(type: string, text: string): string {
   if (/^(timestamp|time|interval)/.test(base) && first !== undefined && first < 6) return roundedSeconds(text, first);
   if (/^timestamp/.test(base) && parseMoment(text)?.beyond !== '') return roundedSeconds(text, 6);
   return text;
-}
-
-/** The reason why a text of this type cannot be held against the server's; null where it can. */
-export function whyIncomparable(type: string): string | null {
-  return isUnderstood(type) ? null : `only the server knows how it stores ${type}`;
 }
 
 function storedArray(element: string, text: string): string {

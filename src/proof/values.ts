@@ -34,16 +34,10 @@ export function classOf(type: string, a: string | null, b: string | null): Value
 }
 
 /** The graver of two classes. */
-export function graver(a: ValueClass | null, b: ValueClass | null): ValueClass | null {
+function graver(a: ValueClass | null, b: ValueClass | null): ValueClass | null {
   if (a === null) return b;
   if (b === null) return a;
   return VALUE_CLASSES.indexOf(a) > VALUE_CLASSES.indexOf(b) ? a : b;
-}
-
-/** True for types whose values are compared as values and not as texts: a text of ours can be held against the server's. */
-export function isUnderstood(type: string): boolean {
-  const { base, element } = partsOf(type);
-  return element === null ? base in KINDS || base in RANGES : isUnderstood(element);
 }
 
 const known = new Map<string, ValueKind>();
