@@ -1,3 +1,4 @@
+import { labelOf } from '../catalog/model.js';
 import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import type { ReplicationProbe } from '../lag/probe.js';
@@ -18,7 +19,7 @@ import type { Progress } from '../report/progress.js';
 import { Recorder } from '../report/recorder.js';
 import { triggeredRelations } from '../report/row-counts.js';
 import { type Point, pointBetween } from '../report/series.js';
-import { fingerprint, type Summary, type SummarySource, summarise } from '../report/summary.js';
+import { fingerprint, type Summary, type SummarySource, summarise, type VerificationRound } from '../report/summary.js';
 import { BlockWatch } from '../traffic/block-watch.js';
 import { startTraffic, type Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
@@ -34,6 +35,7 @@ import { Notices } from './notices.js';
 import { pacingOf } from './pacing.js';
 import type { StopSignals } from './stop-signals.js';
 import { ThresholdWatch } from './threshold-watch.js';
+import { VerifyRounds } from './verify/rounds.js';
 
 /** Traffic that is ready to start, and what goes on beside it. */
 export interface Job {
@@ -154,6 +156,18 @@ export async function carryOut(job: Job): Promise<Done> {
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: () => stop.begin(),
   });
+  const rounds =
+    config.verification === null
+      ? null
+      : new VerifyRounds({
+          config,
+          plan,
+          tables: targetedTables(prepared),
+          runId,
+          traffic,
+          say: (level, text) => progress.message(level, text),
+          stop: () => stop.begin(),
+        });
   job.history?.follow(traffic.totals, plan.quotas.length);
   job.indexBuilder?.start();
   probe?.start();
@@ -171,6 +185,8 @@ export async function carryOut(job: Job): Promise<Done> {
     timeUp =
       pacedSeconds * 1000 >= (shape.duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
   await blocks.stop();
+  if (rounds !== null) progress.step('comparing with the targets');
+  const verification = end.kind === 'finished' ? await rounds?.end() : await rounds?.stop().then(() => rounds.rounds);
   const changes = await schema.end(end.kind !== 'outage');
   if (probe !== null) progress.step('waiting for the last heartbeats');
   // The last heartbeats arrive, a drop of an index waits for others' transactions: that is no time of the traffic's.
@@ -183,6 +199,7 @@ export async function carryOut(job: Job): Promise<Done> {
       maxErrorRatio: generator.error_budget.max_error_ratio,
       thresholds,
       signal: stops.signal,
+      verification: verification ?? [],
       timeUp,
       isGone: changes.gone.length > 0 && changes.gone.length === targetedIn(plan),
     }),
@@ -192,6 +209,7 @@ export async function carryOut(job: Job): Promise<Done> {
     isCutShort: false,
     rowsAtEnd: await job.countRows(triggeredRelations(plan)),
     replication: replication ?? null,
+    ...(verification === undefined ? {} : { verification }),
   });
   const status = observed.ended(summary);
   await job.page?.end(status);
@@ -207,13 +225,13 @@ interface ToSummary {
   readonly startedAt: Date;
 }
 
-type AtEnd = Pick<
+type AtEnd = { readonly verification?: readonly VerificationRound[] } & Pick<
   SummarySource,
   'elapsedSeconds' | 'exit' | 'thresholds' | 'cpuSeconds' | 'isCutShort' | 'rowsAtEnd' | 'replication'
 > & {
-  /** Labels of tables that others have changed, and of those that are gone. */
-  readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
-};
+    /** Labels of tables that others have changed, and of those that are gone. */
+    readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
+  };
 
 function targetedIn({ relations }: Plan): number {
   return relations.filter(({ targeted }) => targeted).length;
@@ -226,11 +244,11 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('it was ended by force');
   else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
-  const { changes, ...rest } = atEnd;
+  const { changes, verification, ...rest } = atEnd;
   if (changes.changed.length > 0)
     because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
   const seconds = Math.max(0, traffic.elapsedMs() / 1000);
-  return summarise({
+  const summary = summarise({
     ...rest,
     gone: new Set(changes.gone),
     version: VERSION,
@@ -257,6 +275,15 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
       schedule === null ? null : { unit: pacingOf(config)!.unit, seconds, arrivals: schedule.arrivals(seconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
+  return verification === undefined ? summary : { ...summary, verification };
+}
+
+/** The targeted tables as PostgreSQL names them. */
+function targetedTables({ catalog, plan }: Prepared): string[] {
+  const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
+  return plan.relations
+    .filter(({ targeted }) => targeted)
+    .map(({ label }) => `${byLabel.get(label)!.schema}.${byLabel.get(label)!.name}`);
 }
 
 /** Why the same seed may leave other rows another time, as far as the traffic has shown it. */

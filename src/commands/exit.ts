@@ -1,6 +1,7 @@
 import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
 import { Unreachable } from '../prepare/connect.js';
+import type { VerificationRound } from '../report/summary.js';
 import type { ThresholdResult } from '../report/thresholds.js';
 import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
 
@@ -26,12 +27,14 @@ export function exitOf(
     maxErrorRatio,
     thresholds,
     signal,
+    verification,
     timeUp,
     isGone,
   }: {
     maxErrorRatio: number;
     thresholds: readonly ThresholdResult[];
     signal: string | null;
+    verification: readonly VerificationRound[];
     timeUp: string | null;
     /** True where none of the tables is left. */
     isGone: boolean;
@@ -70,6 +73,13 @@ export function exitOf(
           code: EXIT.threshold,
           reason: `not met: ${missed.map(({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`).join(', ')}`,
         };
+      const different = verification.find(({ verdict }) => verdict === 'different');
+      if (different !== undefined)
+        return { code: EXIT.threshold, reason: `verification of ${different.target}: ${different.headline}` };
+      // The last look at each target counts: an earlier one may have come while it was catching up.
+      const open = verification.findLast(({ verdict }) => verdict === 'undecided');
+      if (open !== undefined && verification.findLast(({ target }) => target === open.target) === open)
+        return { code: EXIT.undecided, reason: `verification of ${open.target}: ${open.headline}` };
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return {
         code: EXIT.finished,

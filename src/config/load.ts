@@ -7,6 +7,7 @@ import { type ReplicationConfig, resolveReplication } from './replication.js';
 import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
 import { describe, Source } from './source.js';
 import { parseThreshold, type Threshold } from './threshold.js';
+import { resolveVerification, type VerificationConfig } from './verification.js';
 
 /** The configuration file where none is named. */
 export const DEFAULT_FILE = 'event-generator.yaml';
@@ -28,6 +29,7 @@ export interface Config {
   /** Patterns of hosts and databases that are not written to. */
   readonly protect: readonly string[];
   readonly replication: ReplicationConfig | null;
+  readonly verification: VerificationConfig | null;
   readonly source: Source;
 }
 
@@ -81,6 +83,7 @@ export function parseConfig(
   if (config === undefined) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
   const connection = resolveConnection(config.connection, environment, source, problems);
   const replication = resolveReplication(config, connection, environment, source, problems);
+  const verification = resolveVerification(config, source, problems);
   const operationWeights = resolveWeights(config.generator, source, problems);
   const thresholds = resolveThresholds(config, source, problems);
   checkRelations(config, source, problems);
@@ -100,6 +103,7 @@ export function parseConfig(
     protect: config.protect,
     thresholds,
     replication,
+    verification,
     source,
   };
 }

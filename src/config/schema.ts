@@ -309,6 +309,13 @@ export const fileSchema = z.strictObject({
   metrics: metrics.prefault({}),
   thresholds: z.array(threshold, expected('a list of conditions')).default([]),
   protect: z.array(text('a pattern'), expected('a list of patterns, such as [prod-*]')).default([]),
+  verify: z
+    .strictObject({
+      every: duration(0),
+      targets: z.array(text('a name of replication.targets'), expected('a list of names')).default([]),
+      stop_on_difference: flag().default(false),
+    })
+    .prefault({}),
   replication: z
     .strictObject({
       targets: z.array(target, expected('a list of targets')).default([]),

@@ -42,8 +42,8 @@ export interface TableResult {
 }
 
 export interface ContentOptions {
-  /** Waits until everything that the source holds by now should have arrived; false where that is not known. */
-  readonly fence: () => Promise<void>;
+  /** Waits until everything that the source holds by now must have arrived. Returns false where it did not come so far. */
+  readonly fence: () => Promise<boolean>;
   /** How often rows that differ are looked at again. */
   readonly rechecks: number;
   /** Rows per second that are read from either side; 0: as fast as it goes. */
@@ -127,7 +127,7 @@ export class TableComparison {
     const { rows } = await client.query<{ bucket: number; count: string; sum: string }>(
       `SELECT b AS bucket, count(*)::text AS count,
               sum(hashtextextended(r, 0))::text || '/' || sum(hashtextextended(r, 1))::text AS sum
-       FROM (SELECT ${bucketSql(path.length)} AS b, r FROM (SELECT ${this.keySql()} AS k, ${this.rowSql()} AS r FROM ${name} AS t) AS x
+       FROM (SELECT ${bucketSql(path.length)} AS b, r FROM ${this.textsOf(name)}
              ${whereBuckets(path)}) AS y GROUP BY 1`,
     );
     return new Map(rows.map(({ bucket, count, sum }) => [bucket, { count: Number(count), sum }]));
@@ -169,7 +169,7 @@ export class TableComparison {
       const { rows } = await client.query<{ k: string; names: string[]; sum: string }>(
         `SELECT k, min(names) AS names,
                 count(*)::text || '/' || sum(hashtextextended(r, 0))::text || '/' || sum(hashtextextended(r, 1))::text AS sum
-         FROM (SELECT ${this.keySql()} AS k, ARRAY[${names.join(', ')}]::text[] AS names, ${this.rowSql()} AS r FROM ${name} AS t) AS x
+         FROM (SELECT ${this.keySql()} AS k, ARRAY[${names.join(', ')}]::text[] AS names, ${this.rowSql()} AS r FROM ${name} AS t OFFSET 0) AS x
          ${whereBuckets(path, buckets)} GROUP BY 1`,
       );
       return new Map(rows.map((row) => [row.k, row]));
@@ -193,7 +193,8 @@ export class TableComparison {
     const differences: RowDifference[] = [];
     let representation = 0;
     for (let look = 1; open.length > 0; look++) {
-      await this.options.fence();
+      // What is still on its way is neither missing nor different.
+      if (!(await this.options.fence())) break;
       const now = await this.rowsOf(open, keys);
       const still: string[] = [];
       for (const key of open) {
@@ -267,6 +268,11 @@ export class TableComparison {
     const places = [...this.table.columns.keys()];
     if (texts.length === 0) return key;
     return JSON.stringify(Object.fromEntries(names.map((name) => [name, texts[places.indexOf(name)] ?? null])));
+  }
+
+  /** Key and row of a table as texts. OFFSET: they are made once, although they are used several times. */
+  private textsOf(name: string): string {
+    return `(SELECT ${this.keySql()} AS k, ${this.rowSql()} AS r FROM ${name} AS t OFFSET 0) AS x`;
   }
 
   private keySql(): string {

@@ -8,7 +8,7 @@ const SETTLE_MS = 1000;
 
 /**
  * Waits until a target holds what its source held when this was called: a physical standby has replayed that far, a
- * subscriber's workers have applied it. Where neither can be told it waits a second. Returns false where the time was up.
+ * subscriber's workers have applied it, and no table is being copied for the first time. Where neither can be told it waits a second. Returns false where the time was up.
  */
 export async function waitForTarget(source: pg.Client, target: pg.Client): Promise<boolean> {
   const position = await askText(
@@ -34,7 +34,9 @@ async function reachedQuery(target: pg.Client, position: string): Promise<string
   );
   if (subscriptions === null || subscriptions === '0') return null;
   // Every subscription, since it is not known which of them comes from this source.
-  return `SELECT bool_and(latest_end_lsn >= '${position}'::pg_lsn)::text FROM pg_stat_subscription WHERE relid IS NULL`;
+  return `SELECT (bool_and(latest_end_lsn >= '${position}'::pg_lsn)
+                  AND NOT EXISTS (SELECT FROM pg_subscription_rel WHERE srsubstate <> 'r'))::text
+          FROM pg_stat_subscription WHERE relid IS NULL`;
 }
 
 /* Servers of another make lack such functions. */

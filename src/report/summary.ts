@@ -89,8 +89,21 @@ interface CountedPercentiles extends Percentiles {
 }
 
 /** The file of `--summary`, as INTERFACE fixes it. */
+/** One comparison of the run's tables with a replication target. */
+export interface VerificationRound {
+  readonly target: string;
+  /** Since the traffic began, and how long it took. */
+  readonly after_seconds: number;
+  readonly seconds: number;
+  readonly verdict: 'equal' | 'different' | 'undecided';
+  readonly headline: string;
+  readonly differences: readonly unknown[];
+}
+
 export interface Summary {
   readonly schema_version: 1;
+  /** Rounds of `verify:`. Left out where none was asked for. */
+  readonly verification?: readonly VerificationRound[];
   /** What became of `run --capture`: changes by table and kind. Left out where none was asked for. */
   readonly capture?: {
     readonly file: string;

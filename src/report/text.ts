@@ -31,6 +31,7 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     outcomeLines(summary),
     table(latencyRows(summary, view.isFull)),
     replicationLines(summary),
+    verificationLines(summary),
     verdictLines(summary),
     coverageLines(summary),
     tableLines(summary, view.isFull),
@@ -215,6 +216,24 @@ function lastLines(summary: Summary, { files, command }: SummaryView): string[] 
     `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
     ...(files.length > 0 ? [`  written: ${files.join(', ')}`] : []),
     ...(command === null ? [] : [`  the same again: ${command}`]),
+  ];
+}
+
+/** How the rounds of verification came out, each kind of verdict with the first of its kind. */
+function verificationLines({ verification }: Summary): string[] {
+  if (verification === undefined || verification.length === 0) return [];
+  const count = (verdict: string) => verification.filter((round) => round.verdict === verdict).length;
+  const parts = [
+    `${count('equal')} equal`,
+    ...(count('different') > 0 ? [`${count('different')} different`] : []),
+    ...(count('undecided') > 0 ? [`${count('undecided')} not decided`] : []),
+  ];
+  const worst =
+    verification.find(({ verdict }) => verdict === 'different') ??
+    verification.find(({ verdict }) => verdict === 'undecided');
+  return [
+    `  verification: ${verification.length} comparisons, ${parts.join(', ')}`,
+    ...(worst === undefined ? [] : [`    ${worst.target} after ${seconds(worst.after_seconds)}: ${worst.headline}`]),
   ];
 }
 

@@ -9,10 +9,14 @@ const CONNECTED = 6;
 const ANSWERED = 7;
 const FIRST_WORD = 4; // when the first lane was connected, in microseconds, bytes 32 … 39
 const NONE_SINCE_WORD = 5; // since when no lane has been answered, in microseconds, bytes 40 … 47
-const BYTES = 48;
+const HELD = 12;
+const BYTES = 56;
 
 /* A schedule does not wait longer for lanes that cannot connect. */
 const START_GRACE_MS = 2000;
+
+/* How soon a lane that is held looks again. */
+const HELD_MS = 20;
 
 /* What STOP holds. */
 const GOING_ON = 0;
@@ -102,8 +106,18 @@ export class Control {
       : now() - Number(Atomics.load(this.pauses, NONE_SINCE_WORD)) / 1000;
   }
 
+  /** No operation is begun until `release`; those in flight finish. */
+  hold(): void {
+    Atomics.store(this.words, HELD, 1);
+  }
+
+  release(): void {
+    Atomics.store(this.words, HELD, 0);
+  }
+
   /** Milliseconds until operations may go on; 0: now. */
   pauseMs(): number {
+    if (Atomics.load(this.words, HELD) !== 0) return HELD_MS;
     if (this.waitAfter === 0) return 0;
     return Math.max(0, Number(Atomics.load(this.pauses, PAUSE_UNTIL_WORD)) - now());
   }

@@ -44,6 +44,9 @@ export interface Traffic {
   readonly workers: number;
   /** No new operations; what is in flight finishes. */
   stop(): void;
+  /** No new operations until `release`; what is in flight finishes. */
+  hold(): void;
+  release(): void;
   /** What is in flight has had its time: nothing is sent again. */
   cut(): void;
   /** True where operations in flight were given up. */
@@ -82,6 +85,8 @@ export function startTraffic(options: TrafficOptions): Traffic {
     totals: crew.totals,
     workers,
     stop: () => control.stop(),
+    hold: () => control.hold(),
+    release: () => control.release(),
     cut: () => control.cut(),
     get wasCut() {
       return control.isCut;

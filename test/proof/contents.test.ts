@@ -4,7 +4,7 @@ import { type ContentsOptions, verifyContents } from '../../src/commands/verify/
 import type { Verdict } from '../../src/proof/verdict.js';
 import { type Cluster, startCluster } from '../../src/server/cluster.js';
 import { startSubscriber } from '../../src/server/replica.js';
-import { connectTo, runCommand } from '../server/database.js';
+import { connectTo, runCommand, startCli } from '../server/database.js';
 import { change, SCHEMA } from './changes.js';
 
 let cluster: Cluster;
@@ -190,5 +190,49 @@ describe('contents of two databases', () => {
     expect(JSON.parse(stdout)).toMatchObject({ verdict: 'equal', difference_count: 0 });
     const { code: refused, stderr } = await runCommand(['verify', '--source', url]);
     expect([refused, stderr]).toEqual([1, expect.stringContaining('expected one of: --source URL --target URL')]);
+  });
+});
+
+describe('rounds of verification in a run', () => {
+  const REPLICAS = `replication:
+  targets:
+    - { name: standby, kind: physical, connection: { embedded: true } }
+    - { name: subscriber, kind: logical, connection: { embedded: true } }
+`;
+  const run = (sections: string, options: readonly string[] = []) =>
+    startCli(
+      `connection: { embedded: true }\ngenerator: { random_seed: 1, num_iterations: -1, manual_table_list: [eg_users, eg_orders] }\nmetrics: { enabled: false }\n${REPLICAS}${sections}`,
+      options,
+    );
+
+  it('find every target equal, and a row that was changed on one of them', async () => {
+    const equal = await run('traffic: { duration: 4s }\nverify: { every: 2s }').ended;
+    expect(equal.code).toBe(0);
+    expect(equal.summary.verification!.length).toBeGreaterThanOrEqual(4);
+    expect(new Set(equal.summary.verification!.map(({ target, verdict }) => `${target} ${verdict}`))).toEqual(
+      new Set(['standby equal', 'subscriber equal']),
+    );
+    expect(equal.stdout).toMatch(/verification: \d+ comparisons, \d+ equal/);
+    const spoiled = run(
+      'traffic: { duration: 60s }\nverify: { every: 2s, targets: [subscriber], stop_on_difference: true }',
+    );
+    await spoiled.saw('verify subscriber: Equal');
+    const port = Number(/replica subscriber: postgres@127\.0\.0\.1:(\d+)/.exec(spoiled.stderr())![1]);
+    const subscriber = await connectTo(port, 'postgres');
+    // One that the run does not know, so that nothing writes it anew.
+    await subscriber.query("INSERT INTO eg_orders (id, code) VALUES (-1, 'nobody wrote this')");
+    await subscriber.end();
+    const { code, summary } = await spoiled.ended;
+    expect(code, spoiled.stderr()).toBe(4);
+    expect(summary.elapsed_seconds).toBeLessThan(40);
+    expect(summary.exit.reason).toMatch(/^verification of subscriber: Different: 1 rows that the source does not have/);
+  });
+
+  it('name the key that is wrong', async () => {
+    const wrong = await run('verify: { every: 2s, targets: [stanby] }').ended;
+    expect([wrong.code, wrong.stderr]).toEqual([
+      1,
+      expect.stringContaining('"stanby" is no name of replication.targets (did you mean "standby"?)'),
+    ]);
   });
 });

@@ -36,7 +36,7 @@ export async function verifyContents(options: ContentsOptions, environment: Node
   try {
     const target = await connectReader(options.target, '--target', environment);
     try {
-      return await compare(source, target, options);
+      return await compareContents(source, target, options);
     } finally {
       await target.end();
     }
@@ -57,7 +57,15 @@ async function connectReader(url: string, option: string, environment: NodeJS.Pr
   }
 }
 
-async function compare(source: pg.Client, target: pg.Client, options: ContentsOptions): Promise<Verdict> {
+/**
+ * Compares the contents of two databases over sessions with pinned settings.
+ * @throws SetupError where the source has not what is asked for.
+ */
+export async function compareContents(
+  source: pg.Client,
+  target: pg.Client,
+  options: Omit<ContentsOptions, 'source' | 'target'>,
+): Promise<Verdict> {
   const pairing = await pairTables(source, target, options.scope);
   if (pairing.unknown.length > 0)
     throw SetupError.of('--source', `has no table or schema ${pairing.unknown.join(', ')}`);
@@ -72,7 +80,9 @@ async function compare(source: pg.Client, target: pg.Client, options: ContentsOp
       continue;
     }
     const fence = async () => {
-      isLate = !(await waitForTarget(source, target)) || isLate;
+      const isThere = await waitForTarget(source, target);
+      isLate ||= !isThere;
+      return isThere;
     };
     const { rate, rechecks, step } = options;
     try {
