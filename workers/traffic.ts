@@ -29,7 +29,7 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const loops = task.lanes.map((number) => {
     const file = task.logFolder === null ? null : logFileOf(task.logFolder, number);
     const past = task.isResumed && file !== null ? LanePast.read(file) : null;
-    const log = new LaneLog(file, history === null ? null : laneHistory(history, number, notice));
+    const log = new LaneLog(file, history === null ? null : laneHistory(history, number, counters, notice));
     const barrier = new LaneBarrier(blocked, log);
     const counting = new CountingLedger(counters, number, notice);
     const ledger = past === null ? counting : new RepeatingLedger(counting, totals.laneTold(number));
@@ -73,12 +73,13 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
 }
 
 /** Writes a lane's exceptions into the history that all lanes share. */
-function laneHistory(history: HistoryLines, lane: number, notice: Notice): LaneHistory {
+function laneHistory(history: HistoryLines, lane: number, counters: CounterBlock, notice: Notice): LaneHistory {
   return {
     write: (exceptions) => {
       try {
         history.write(exceptions.map((exception) => `[${lane},${exception.slice(1)}`));
       } catch (error) {
+        counters.set('historyLost', 1);
         notice({ kind: 'server', text: (error as Error).message });
       }
     },

@@ -70,6 +70,10 @@ export class Capture {
   /** All that was committed up to here has arrived. */
   private seen = 0n;
   private isDirty = false;
+  private isSyncing = false;
+  /** Since when no message has come over the stream; null while they do. */
+  private lostSinceMs: number | null = null;
+  private backoffMs = FIRST_BACKOFF_MS;
   private isEnding = false;
   private failure: string | null = null;
   private timers: NodeJS.Timeout[] = [];
@@ -80,12 +84,11 @@ export class Capture {
     this.publication = publication;
     this.version = version;
     this.file = new ChangeFile(options.file);
-    const primaryKeys = new Map(publication.tables.map(({ oid, primaryKey }) => [oid, primaryKey]));
-    this.decoder = new PgOutputDecoder(({ oid, identity, columns }) => {
-      if (identity === 'f') return primaryKeys.get(oid) ?? null;
-      const names = columns.filter(({ isIdentity }) => isIdentity).map(({ name }) => name);
-      return names.length === 0 ? (primaryKeys.get(oid) ?? null) : names;
-    });
+    const keys = new Map(publication.tables.map(({ oid, key }) => [oid, key]));
+    // The key that the facts name: a file has one for each table.
+    this.decoder = new PgOutputDecoder(({ oid }) => keys.get(oid) ?? null);
+    // Until it has come to its end; one that is killed leaves it so.
+    this.describe(null, 'it was ended by force, or is still running');
   }
 
   /**
@@ -148,8 +151,13 @@ export class Capture {
     this.isEnding = true;
     for (const timer of this.timers) clearInterval(timer);
     this.disconnect();
-    await this.file.sync();
-    this.file.close();
+    this.removeSpools();
+    try {
+      await this.file.sync();
+      this.file.close();
+    } catch (error) {
+      this.failure ??= `${this.options.file} cannot be written: ${(error as Error).message}`;
+    }
     const isClean = client !== null && (await this.cleanUp(client));
     await client?.end().catch(() => undefined);
     if (!isClean) {
@@ -159,20 +167,23 @@ export class Capture {
         `the slot ${slot} is still on the server and keeps its log; drop it: SELECT pg_drop_replication_slot('${slot}');`,
       );
     }
-    return this.describe(end);
+    return this.describe(end, this.failure);
   }
 
-  private describe(end: string | null): CaptureFacts {
+  private removeSpools(): void {
+    for (const spool of this.spools.values()) spool.remove();
+    this.spools.clear();
+  }
+
+  private describe(end: string | null, reason: string | null): CaptureFacts {
     const facts: CaptureFacts = {
       v: 1,
       run_id: this.options.runId,
-      complete: this.failure === null,
-      reason: this.failure,
+      complete: reason === null,
+      reason,
       end,
       events: this.file.counts,
-      tables: Object.fromEntries(
-        this.publication.tables.map(({ name, primaryKey, columns }) => [name, { key: primaryKey, columns }]),
-      ),
+      tables: Object.fromEntries(this.publication.tables.map(({ name, key, columns }) => [name, { key, columns }])),
       not_covered: this.publication.notCovered,
     };
     writeFileSync(factsFileOf(this.options.file), `${JSON.stringify(facts, null, 1)}\n`);
@@ -240,14 +251,21 @@ export class Capture {
       this.status(false);
       return;
     }
+    if (this.isSyncing) return;
     this.isDirty = false;
-    this.file.sync().then(
-      () => {
-        this.durable = written;
-        this.status(false);
-      },
-      (error: Error) => this.fail(`${this.options.file} cannot be written: ${error.message}`),
-    );
+    this.isSyncing = true;
+    this.file
+      .sync()
+      .then(
+        () => {
+          this.durable = max(this.durable, written);
+          this.status(false);
+        },
+        (error: Error) => this.fail(`${this.options.file} cannot be written: ${error.message}`),
+      )
+      .finally(() => {
+        this.isSyncing = false;
+      });
   }
 
   private async lookAtRetained(): Promise<void> {
@@ -319,36 +337,48 @@ export class Capture {
   private lose(reason: string): void {
     this.disconnect();
     if (this.isEnding || this.failure !== null) return;
-    this.file.undo();
+    try {
+      this.file.undo();
+    } catch (error) {
+      this.fail(`${this.options.file} cannot be written: ${(error as Error).message}`);
+      return;
+    }
     this.decoder.reset();
-    for (const spool of this.spools.values()) spool.remove();
-    this.spools.clear();
+    this.removeSpools();
     this.streaming = 0;
     void this.reconnect(reason);
   }
 
+  /* A session alone is no success: the server may refuse to send. */
   private async reconnect(reason: string): Promise<void> {
-    const sinceMs = performance.now();
-    for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS)) {
-      await new Promise((resolve) => setTimeout(resolve, backoffMs));
+    this.lostSinceMs ??= performance.now();
+    const lostSinceMs = this.lostSinceMs;
+    for (let error = reason; ; ) {
+      if (GONE.test(error) || performance.now() - lostSinceMs > this.options.maxOutageMs) {
+        this.fail(error);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, this.backoffMs));
+      this.backoffMs = Math.min(2 * this.backoffMs, LONGEST_BACKOFF_MS);
       if (this.isEnding || this.failure !== null) return;
       try {
         await this.connect();
         return;
-      } catch (error) {
-        if (performance.now() - sinceMs < this.options.maxOutageMs) continue;
-        this.fail(`${(error as Error).message} (${reason})`);
-        return;
+      } catch (failure) {
+        error = (failure as Error).message;
       }
     }
   }
 
   private receive(frame: Buffer): void {
+    this.lostSinceMs = null;
+    this.backoffMs = FIRST_BACKOFF_MS;
     try {
       if (frame[0] === DATA) this.apply(this.decoder.decode(frame.subarray(25)));
       else if (frame[0] === KEEPALIVE) {
         this.seen = max(this.seen, frame.readBigUInt64BE(1));
-        if (!this.isPending && !this.isDirty) this.durable = this.written = max(this.written, this.seen);
+        if (!this.isPending && !this.isDirty && !this.isSyncing)
+          this.durable = this.written = max(this.written, this.seen);
         if (frame[17] === 1) this.status(false);
         this.lookAtFence();
       }
@@ -430,6 +460,8 @@ export class Capture {
 const DATA = 'w'.charCodeAt(0);
 const KEEPALIVE = 'k'.charCodeAt(0);
 const STATUS = 'r'.charCodeAt(0);
+/* The slot, or what it kept of the log, is not there any more. */
+const GONE = /does not exist|can no longer (get changes|access)|invalidated|has been removed|obsolete/i;
 /* PostgreSQL's clock begins in 2000. */
 const EPOCH_MS = 946_684_800_000n;
 

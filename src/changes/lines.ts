@@ -20,10 +20,12 @@ export async function* linesOf(file: string, map?: string): AsyncGenerator<Numbe
   const raw = file === '-' ? process.stdin : createReadStream(file);
   const failures: Error[] = [];
   let source: Readable = raw;
+  let stop: () => void = () => undefined;
   const watch = (stream: Readable, name: string) =>
     stream.on('error', (error: NodeJS.ErrnoException) => {
       failures.push(SetupError.of(name, `cannot be read (${error.code ?? error.message})`));
       source.destroy();
+      stop();
     });
   watch(raw, file);
   if (file.endsWith('.gz')) {
@@ -34,6 +36,10 @@ export async function* linesOf(file: string, map?: string): AsyncGenerator<Numbe
   if (map !== undefined) {
     const program = spawn(map, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] });
     program.stdin.on('error', () => undefined);
+    stop = () => {
+      program.stdin.destroy();
+      program.kill();
+    };
     source.pipe(program.stdin);
     ended = new Promise<void>((resolve) => {
       program.once('error', (error) => failures.push(SetupError.of('--map', error.message)));

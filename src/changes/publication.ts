@@ -8,8 +8,8 @@ interface CapturedTable {
   /** schema.table, as change files name it. */
   readonly name: string;
   readonly sql: string;
-  /** Columns of the primary key, or of that of all its partitions; null where there is none. */
-  readonly primaryKey: readonly string[] | null;
+  /** Columns that its changes are keyed by: of the replica identity's index, else of the primary key; null where there is neither. */
+  readonly key: readonly string[] | null;
   /** Types by column, domains as what they are made of. */
   readonly columns: Readonly<Record<string, string>>;
   /** False where UPDATE and DELETE cannot be published: PostgreSQL would refuse them on the source. */
@@ -73,7 +73,7 @@ export async function publish(client: pg.Client, runId: string, schemas: readonl
   try {
     for (const part of parts)
       await client.query(
-        `CREATE PUBLICATION ${quoteIdentifier(part.name)} FOR TABLE ${part.tables.map(({ sql }) => sql).join(', ')} ` +
+        `CREATE PUBLICATION ${quoteIdentifier(part.name)} FOR TABLE ${part.tables.map(({ sql }) => `ONLY ${sql}`).join(', ')} ` +
           `WITH (publish = '${part.operations}'${root})`,
       );
     await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
@@ -115,18 +115,29 @@ export async function unpublish(
 
 const MOST_TRIES = 100;
 
-/** Slots of captures that were killed, with the SQL that drops them. They keep the server from removing its log. */
-export async function leftoverSlots(
+/**
+ * What captures that were killed have left: slots, which keep the server from removing its log, and publications. Those of a
+ * capture that has a session are its own.
+ */
+export async function leftovers(
   client: pg.Client,
-): Promise<{ readonly slot: string; readonly publications: string[] }[]> {
-  const { rows } = await client.query<{ slot: string; publications: string[] | null }>(
-    `SELECT s.slot_name AS slot, (SELECT array_agg(p.pubname::text ORDER BY p.pubname) FROM pg_catalog.pg_publication p
-                                  WHERE p.pubname IN (s.slot_name, s.slot_name || '_inserts')) AS publications
-     FROM pg_catalog.pg_replication_slots s
-     WHERE starts_with(s.slot_name, $1) AND s.database = current_database() AND NOT s.active ORDER BY 1`,
+): Promise<{ readonly slot: string; readonly isSlot: boolean; readonly publications: string[] }[]> {
+  const { rows } = await client.query<{ slot: string; is_slot: boolean; publications: string[] | null }>(
+    `WITH left_over AS (
+       SELECT slot_name::text AS name FROM pg_catalog.pg_replication_slots WHERE database = current_database()
+       UNION SELECT regexp_replace(pubname, '_inserts$', '') FROM pg_catalog.pg_publication
+     )
+     SELECT l.name AS slot, s.slot_name IS NOT NULL AS is_slot,
+            (SELECT array_agg(p.pubname::text ORDER BY p.pubname) FROM pg_catalog.pg_publication p
+             WHERE p.pubname IN (l.name, l.name || '_inserts')) AS publications
+     FROM left_over l LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = l.name
+     WHERE starts_with(l.name, $1) AND s.active IS NOT TRUE
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a
+                       WHERE starts_with(a.application_name, 'eventgen/' || substr(l.name, ${PREFIX.length + 1}) || '/'))
+     ORDER BY 1`,
     [PREFIX],
   );
-  return rows.map(({ slot, publications }) => ({ slot, publications: publications ?? [] }));
+  return rows.map((row) => ({ slot: row.slot, isSlot: row.is_slot, publications: row.publications ?? [] }));
 }
 
 /*
@@ -153,10 +164,11 @@ WITH RECURSIVE leaves (root, oid) AS (
 SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS table, i.usable, i.unlogged, i.is_foreign,
        (SELECT min(p.names) FROM (
           SELECT array_agg(a.attname::text ORDER BY a.attname) AS names
-          FROM leaves l JOIN pg_catalog.pg_index x ON x.indrelid = l.oid AND x.indisprimary
+          FROM leaves l JOIN pg_catalog.pg_class o ON o.oid = l.oid
+          JOIN pg_catalog.pg_index x ON x.indrelid = l.oid AND CASE o.relreplident WHEN 'i' THEN x.indisreplident ELSE x.indisprimary END
           JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attnum = ANY (x.indkey[0:x.indnkeyatts - 1])
           WHERE l.root = c.oid GROUP BY l.oid) AS p
-        HAVING count(DISTINCT p.names) = 1) AS primary_key,
+        HAVING count(DISTINCT p.names) = 1) AS key,
        (SELECT json_object_agg(a.attname, CASE WHEN b.base = a.atttypid THEN format_type(a.atttypid, a.atttypmod)
                                                ELSE format_type(b.base, b.modifier) END ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a, LATERAL (
@@ -176,7 +188,7 @@ interface TableRow {
   readonly usable: boolean;
   readonly unlogged: boolean;
   readonly is_foreign: boolean;
-  readonly primary_key: string[] | null;
+  readonly key: string[] | null;
   readonly columns: Record<string, string> | null;
 }
 
@@ -206,7 +218,7 @@ async function publishable(
       oid: Number(row.oid),
       name,
       sql: `${quoteIdentifier(row.schema)}.${quoteIdentifier(row.table)}`,
-      primaryKey: row.primary_key,
+      key: row.key,
       columns: row.columns ?? {},
       hasIdentity: row.usable,
     });

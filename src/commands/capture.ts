@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { Capture, type CaptureFacts, factsFileOf } from '../changes/capture.js';
-import { leftoverSlots, unpublish } from '../changes/publication.js';
+import { leftovers, unpublish } from '../changes/publication.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
@@ -104,12 +104,12 @@ function schemasOf(tables: readonly string[]): string[] {
 
 /** Tells of slots that killed captures have left on the server, or drops them. */
 export async function lookAtLeftovers(client: pg.Client, drops: boolean, progress: Progress): Promise<void> {
-  for (const leftover of await leftoverSlots(client)) {
-    const { slot } = leftover;
+  for (const leftover of await leftovers(client)) {
+    const { slot, isSlot } = leftover;
     if (drops) {
       await unpublish(client, leftover);
-      progress.message('info', `the slot ${slot}, which a capture had left behind, is dropped`);
-    } else
+      progress.message('info', `the slot or publication ${slot}, which a capture had left behind, is dropped`);
+    } else if (isSlot)
       progress.message(
         'warn',
         `a capture has left the slot ${slot} behind, and the server keeps its log for it; drop it with capture --drop-leftovers, or SELECT pg_drop_replication_slot('${slot}');`,

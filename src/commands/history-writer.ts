@@ -42,9 +42,15 @@ export class HistoryWriter {
     if (totals === null) return;
     const operations = Array.from({ length: this.lanes }, (_, lane) => totals.laneApplied(lane));
     const lostCommits = totals.scalar('lostCommits') > 0;
+    const isIncomplete = totals.scalar('historyLost') > 0;
     try {
       this.lines.write([
-        progressLine({ operations, ...(lostCommits ? { lostCommits } : {}), ...(end === undefined ? {} : { end }) }),
+        progressLine({
+          operations,
+          ...(lostCommits ? { lostCommits } : {}),
+          ...(isIncomplete ? { isIncomplete } : {}),
+          ...(end === undefined ? {} : { end }),
+        }),
       ]);
     } catch (error) {
       this.say((error as Error).message);

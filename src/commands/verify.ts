@@ -1,8 +1,9 @@
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { FORMAT_NAMES } from '../changes/formats/formats.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
+import { removePartitions } from '../proof/partitions.js';
 import type { Verdict } from '../proof/verdict.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
@@ -46,6 +47,11 @@ const USAGE =
 /** Compares what arrived with what was made. Returns the exit code. */
 export async function verify(options: VerifyOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: options.json });
+  const stop = (signal: NodeJS.Signals) => {
+    removePartitions();
+    process.exit(128 + constants.signals[signal]);
+  };
+  for (const signal of SIGNALS) process.once(signal, stop);
   try {
     checkOutput('--report', options.reportFile);
     const verdict = await verdictOf(options, environment, (text) => progress.step(text));
@@ -59,8 +65,11 @@ export async function verify(options: VerifyOptions, environment: NodeJS.Process
     return codeBefore(error);
   } finally {
     progress.stop();
+    for (const signal of SIGNALS) process.removeListener(signal, stop);
   }
 }
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 function codeOf({ verdict }: Verdict): number {
   switch (verdict) {
@@ -87,6 +96,14 @@ async function verdictOf(
       ([name, value]) => (value !== undefined) === names.includes(name as keyof typeof given),
     );
   if (isJust('events', 'against') || isJust('events', 'history')) {
+    refuse('events', [
+      ...listed('--schema', options.schemas),
+      ...listed('--table', options.tables),
+      ...listed('--exclude-table', options.excluded),
+      ...(options.columns.size > 0 ? ['--columns'] : []),
+      ...(options.rate > 0 ? ['--rate'] : []),
+      ...(options.resumeFile === undefined ? [] : ['--resume']),
+    ]);
     step('comparing events');
     const truth = against !== undefined ? await captured(against) : recorded(history!, true);
     return await verifyEvents(truth, eventOptions(events!, options));
@@ -94,15 +111,36 @@ async function verdictOf(
   const { renamed, strict: isStrict } = options;
   if (isJust('source', 'target')) {
     const { schemas, tables, excluded, columns, rate, rechecks, resumeFile } = options;
+    refuse('contents', eventOnly(options));
     const scope = { schemas, tables, excluded, renamed, columns };
     const contents = { source: source!, target: target!, scope, rate, rechecks, isStrict, resumeFile, step };
     return await verifyContents(contents, environment);
   }
   if (isJust('expected', 'history', 'target')) {
+    refuse('expected rows', eventOnly(options));
     step('comparing rows with the history');
     return await verifyExpected(history!, { target: target!, folder: tmpdir(), isStrict, renamed }, environment);
   }
   throw SetupError.of('verify', USAGE);
+}
+
+/** @throws SetupError for options that mean nothing where this is compared. */
+function refuse(what: string, names: readonly string[]): void {
+  if (names.length > 0) throw SetupError.of(names.join(', '), `means nothing where ${what} are compared; leave it out`);
+}
+
+function eventOnly({ format, map, delivery, order, allow }: VerifyOptions): string[] {
+  return [
+    ...(format === undefined ? [] : ['--format']),
+    ...(map === undefined ? [] : ['--map']),
+    ...(delivery === 'exactly-once' ? [] : ['--delivery']),
+    ...(order === undefined ? [] : ['--order']),
+    ...listed('--allow', allow),
+  ];
+}
+
+function listed(option: string, values: readonly string[]): string[] {
+  return values.length > 0 ? [option] : [];
 }
 
 function eventOptions(events: string, options: VerifyOptions): EventOptions {

@@ -48,6 +48,8 @@ interface Progress {
   readonly end?: string;
   /** True where the server may have lost what it had acknowledged. */
   readonly lostCommits?: boolean;
+  /** True where an exception could not be written. */
+  readonly isIncomplete?: boolean;
 }
 
 /**
@@ -127,6 +129,7 @@ export interface History extends StoredPlan {
   /** Why the run ended; null where the file does not tell: it was ended by force, or goes on. */
   readonly end: string | null;
   readonly lostCommits: boolean;
+  readonly isComplete: boolean;
 }
 
 /**
@@ -144,7 +147,13 @@ export function readHistory(file: string): History {
   const stored = parse(lines[0] ?? '', file, 1) as StoredHeader | null;
   if (stored?.history !== FORMAT || typeof stored.plan !== 'string')
     throw SetupError.of(file, 'is no history; run --history writes one');
-  const { plan, claims } = decodePlan(JSON.parse(gunzipSync(Buffer.from(stored.plan, 'base64')).toString()), file);
+  let packed: unknown;
+  try {
+    packed = JSON.parse(gunzipSync(Buffer.from(stored.plan, 'base64')).toString());
+  } catch (error) {
+    throw SetupError.of(`${file}:1`, `the plan in it cannot be read (${(error as Error).message})`);
+  }
+  const { plan, claims } = decodePlan(packed, file);
   const exceptions: Exception[][] = plan.quotas.map(() => []);
   let last: Progress = { operations: plan.quotas.map(() => 0) };
   for (const [index, line] of lines.slice(1).entries()) {
@@ -164,6 +173,7 @@ export function readHistory(file: string): History {
     operations: last.operations,
     end: last.end ?? null,
     lostCommits: last.lostCommits === true,
+    isComplete: last.isIncomplete !== true,
   };
 }
 

@@ -35,7 +35,7 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
       incomparable: Object.fromEntries(incomparable),
       streamed: streamedOf(relation, keys),
       skipped: rekeyed.has(label) ? 'a trigger changes the key of rows that are updated' : null,
-      isTouched: relation.reacts || written === null || written.has(relation.name) || following.length > 0,
+      isTouched: written === null || written.has(relation.name) || following.length > 0,
     };
   });
 }

@@ -69,6 +69,8 @@ export interface ChainResult {
   /** Of these, changes with values in other words. */
   readonly representation: number;
   readonly differences: readonly LinkDifference[];
+  /** Values that one side did not carry and had not told before: nobody can compare them. */
+  readonly unjudged: number;
 }
 
 /** What is compared of a table: types by column, in order. */
@@ -101,16 +103,21 @@ export function compareFinal(
   types: ColumnTypes,
   isKeyless: boolean,
 ): ChainResult {
-  const nothing = { matched: 0, representation: 0, differences: [] };
+  const nothing = { matched: 0, representation: 0, differences: [], unjudged: 0 };
   if (isKeyless) {
     const left = source.reduce((sum, { kind }) => sum + (kind === 'delete' ? -1 : 1), 0);
     const lost = Array.from({ length: Math.max(0, left - target.length) }, () =>
       differenceOf('lost', source.at(-1)!, null),
     );
-    return { ...nothing, matched: Math.min(Math.max(0, left), target.length), differences: lost };
+    // Further ones may be others'.
+    const surplus = target.slice(Math.max(0, left)).map((link) => differenceOf('unknown_key', null, link));
+    return { ...nothing, matched: Math.min(Math.max(0, left), target.length), differences: [...lost, ...surplus] };
   }
   const last = follow(source, types).at(-1);
-  const [there] = follow(target, types);
+  const [there, ...more] = follow(target, types);
+  // Rows that a target without the key's constraint holds twice.
+  if (last !== undefined && last.row !== null && more.length > 0)
+    return { ...nothing, differences: more.map(({ link }) => differenceOf('doubled', last.link, link)) };
   if (last === undefined || last.row === null) {
     if (there === undefined) return nothing;
     const found = last === undefined ? 'unknown_key' : 'unknown_change';
@@ -168,6 +175,9 @@ class Comparison {
   private readonly differences: LinkDifference[] = [];
   private matched = 0;
   private representation = 0;
+  /** Of the pair that is being compared, and of all that matched. */
+  private unjudged = 0;
+  private unjudgedInAll = 0;
   private columns: string[] = [];
   private readonly contents = new Map<Known, string>();
 
@@ -184,7 +194,8 @@ class Comparison {
     while (from < source.length && from < target.length && this.isSame(source[from]!, target[from]!)) from++;
     for (let index = 0; index < from; index++) this.match(source[index]!, target[index]!);
     if (from < source.length || from < target.length) this.compareRest(source.slice(from), target.slice(from));
-    return { matched: this.matched, representation: this.representation, differences: this.differences };
+    const { matched, representation, differences, unjudgedInAll: unjudged } = this;
+    return { matched, representation, differences, unjudged };
   }
 
   private compareRest(source: readonly Known[], target: readonly Known[]): void {
@@ -229,13 +240,13 @@ class Comparison {
     let at = kept.length - 1;
     for (const link of target) {
       const content = this.contentOf(link);
-      if (at < kept.length - 1 && this.contentOf(kept[at + 1]!) === content) {
+      if (at < kept.length - 1 && this.contentOf(kept[at + 1]!) === content && this.repeats(kept[at + 1]!, link)) {
         again.push(link);
         at++;
         if (at === kept.length - 1) again = [];
         continue;
       }
-      const back = lastIndex(kept, at, (each) => this.contentOf(each) === content && each.link.kind === link.link.kind);
+      const back = lastIndex(kept, at, (each) => this.contentOf(each) === content && this.repeats(each, link));
       if (back >= 0 && !this.isNext(link, kept.length)) {
         again.push(link);
         at = back;
@@ -247,6 +258,18 @@ class Comparison {
       at = kept.length - 1;
     }
     return [...kept, ...again].slice(before.length);
+  }
+
+  /** True where a change that comes again says what it said before: of what both tell, nothing differs. */
+  private repeats({ link: before }: Known, { link: again }: Known): boolean {
+    if (before.kind !== again.kind || before.epoch !== again.epoch) return false;
+    if (before.row === null || again.row === null) return before.row === again.row;
+    for (const [column, type] of this.types) {
+      const isTold = tells(before.row, before.unchanged, column) && tells(again.row, again.unchanged, column);
+      const found = isTold ? classOf(type, before.row[column]!, again.row[column]!) : null;
+      if (found !== null && found !== 'representation') return false;
+    }
+    return true;
   }
 
   /** True for a change that the source tells at this place, although it was told before as well. */
@@ -375,13 +398,16 @@ class Comparison {
 
   /** Counts a change that arrived; of those aligned by what all changes tell the other values may still differ. */
   private match(source: Known, target: Known): void {
-    if (this.differencesOf(source, target).length > 0) {
+    this.unjudged = 0;
+    const values = this.valuesOf(source, target);
+    this.unjudgedInAll += this.unjudged;
+    if (values.some((each) => each.class !== 'representation')) {
       this.report('wrong_value', source, target);
       return;
     }
     if (source.link.isCounted) this.matched++;
-    if (source.link.epoch !== target.link.epoch) this.report('reordered', source, target);
-    if (this.valuesOf(source, target).length > 0) this.representation++;
+    if (source.link.epoch !== target.link.epoch && this.promised.isOrdered) this.report('reordered', source, target);
+    if (values.length > 0) this.representation++;
   }
 
   private report(found: EventClass, source: Known | null, target: Known | null): void {
@@ -420,6 +446,7 @@ class Comparison {
     return found;
   }
 
+  /** How a value differs; null where it does not, or where one side does not know it. */
   private difference(
     source: Known,
     target: Known,
@@ -428,12 +455,23 @@ class Comparison {
     a: string | null | undefined,
     b: string | null | undefined,
   ): ValueClass | null {
+    const { link: made } = source;
+    const { link: arrived } = target;
+    const isTold = tells(made.row!, made.unchanged, column);
+    const isArrived = tells(arrived.row!, arrived.unchanged, column);
+    // What the source's stream carried, every consumer of it was given: to call it unchanged is to lose it.
+    if (isTold && arrived.unchanged.includes(column)) return 'other';
     if (a !== undefined && b !== undefined) return classOf(type, a, b);
     // What a stream leaves out as unchanged is large, and so never NULL.
-    if (a === undefined) return b === null && source.link.unchanged.includes(column) ? 'null' : null;
-    if (target.link.unchanged.includes(column)) return a === null ? 'null' : null;
-    // The target does not know the column although it knows it elsewhere.
-    return target.link.kind === 'insert' && source.link.kind === 'insert' ? 'other' : null;
+    if (a === undefined) {
+      if (isArrived && b === null && made.unchanged.includes(column)) return 'null';
+      if (isArrived) this.unjudged++;
+      return null;
+    }
+    // The target leaves out what it has never told.
+    if (!arrived.unchanged.includes(column)) return 'other';
+    this.unjudged++;
+    return a === null ? 'null' : null;
   }
 
   private contentOf(known: Known): string {
@@ -447,7 +485,7 @@ class Comparison {
               const value = row.get(column);
               return value === null || value === undefined ? null : canonicalOf(this.types.get(column)!, value);
             });
-      content = JSON.stringify([link.kind, this.isHalf(link), ...values]);
+      content = JSON.stringify([link.kind, this.isHalf(link), this.promised.isOrdered ? link.epoch : 0, ...values]);
       this.contents.set(known, content);
     }
     return content;

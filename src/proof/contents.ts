@@ -154,10 +154,12 @@ export class TableComparison {
       isAtLeast ||= found.isAtLeast;
       if (keys.size >= MOST_ROWS) return { rows: keys, isAtLeast: true };
     }
+    isAtLeast ||= keys.size > MOST_ROWS;
     for (let from = 0; from < small.length; from += BUCKETS_AT_ONCE) {
       const found = await this.differingKeys(path, small.slice(from, from + BUCKETS_AT_ONCE));
       for (const [key, names] of found) keys.set(key, names);
-      if (keys.size >= MOST_ROWS) return { rows: keys, isAtLeast: isAtLeast || from + BUCKETS_AT_ONCE < small.length };
+      if (keys.size >= MOST_ROWS)
+        return { rows: keys, isAtLeast: isAtLeast || keys.size > MOST_ROWS || from + BUCKETS_AT_ONCE < small.length };
     }
     return { rows: keys, isAtLeast };
   }
@@ -200,7 +202,8 @@ export class TableComparison {
       for (const key of open) {
         const [source, target] = [now[0].get(key) ?? [], now[1].get(key) ?? []];
         if (sameRows(source, target)) continue;
-        if (sameRows(source, before[0].get(key) ?? [])) {
+        // One that still changes on either side may be on its way.
+        if (sameRows(source, before[0].get(key) ?? []) && sameRows(target, before[1].get(key) ?? [])) {
           const found = this.compareRows(key, source, target);
           if (found.length === 0) representation++;
           differences.push(...found);
@@ -219,7 +222,12 @@ export class TableComparison {
     // Found by the index; which of them is meant the text decides, since the type may call others equal.
     const keyTypes = named.map((column) => types.get(column)!);
     const list = named.map((_, index) => `$${index + 2}::text[]`);
-    const conditions = named.map((column, index) => `t.${quoteIdentifier(column)} = v.c${index}::${keyTypes[index]!}`);
+    // A type of a schema of its own may have another name there, and operators that are not found: its text will do.
+    const conditions = named.map((column, index) =>
+      keyTypes[index]!.includes('.')
+        ? `t.${quoteIdentifier(column)}::text = v.c${index}`
+        : `t.${quoteIdentifier(column)} = v.c${index}::${keyTypes[index]!}`,
+    );
     const join =
       named.length === 0
         ? ''
@@ -231,7 +239,7 @@ export class TableComparison {
         const some = keys.slice(from, from + ROWS_AT_ONCE);
         const values = named.map((_, index) => some.map((key) => all.get(key)![index]!));
         const { rows } = await client.query<{ k: string; texts: (string | null)[] }>(
-          `SELECT k, texts FROM (SELECT ${this.keySql()} AS k, ARRAY[${columns.join(', ')}] AS texts FROM ${name} AS t ${join}) AS x
+          `SELECT k, texts FROM (SELECT ${this.keySql()} AS k, ARRAY[${columns.join(', ')}]::text[] AS texts FROM ${name} AS t ${join}) AS x
            WHERE k = ANY ($1)`,
           [some, ...values],
         );

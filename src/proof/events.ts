@@ -1,5 +1,6 @@
 import type { ChangeEvent, Row } from '../changes/event.js';
 import { positionOf, tableName } from '../changes/event.js';
+import { SetupError } from '../config/problem.js';
 import {
   type ColumnDifference,
   type ColumnTypes,
@@ -62,13 +63,15 @@ export interface EventDifference {
 }
 
 /** Changes of one table, by how they compare. */
-type TableCounts = Record<EventClass | 'source' | 'target' | 'matched' | 'representation', number>;
+type TableCounts = Record<EventClass | 'source' | 'target' | 'matched' | 'representation' | 'unjudged', number>;
 
 export interface EventVerdict {
   readonly tables: Readonly<Record<string, TableCounts>>;
   readonly transactions: {
     /** Null where they could be compared. */
     readonly notCompared: string | null;
+    /** True where that itself is a sign that something is wrong. */
+    readonly isOpen: boolean;
     readonly compared: number;
     readonly torn: readonly string[];
     readonly reordered: readonly string[];
@@ -78,11 +81,20 @@ export interface EventVerdict {
   readonly count: number;
   readonly differences: readonly EventDifference[];
   /** Columns that were not compared, by table, with the reason. */
-  readonly notCompared: readonly { readonly table: string; readonly column: string; readonly reason: string }[];
+  readonly notCompared: readonly {
+    readonly table: string;
+    readonly column: string;
+    readonly reason: string;
+    /** True for a column that the source tells of and the consumer never does. */
+    readonly isMissing: boolean;
+  }[];
   /** Tables of the target that the source does not cover, with their changes. */
   readonly foreign: Readonly<Record<string, number>>;
+  /** Tables whose truncates were told more often than they were made, where that may be a repeat. */
+  readonly openTruncates: readonly string[];
 }
 
+const MISSING = 'the consumer does not carry it';
 /* A partition of this size is compared in memory; its objects take several times as much. */
 const PARTITION_BYTES = 24 << 20;
 const MOST_PARTITIONS = 4000;
@@ -129,7 +141,9 @@ export async function compareEvents(comparison: EventComparison): Promise<EventV
     for await (const told of comparison.source) source.take(told);
     source.finish();
     partitions.finish();
-    return new Judge(comparison, partitions, source, target).verdict();
+    const verdict = new Judge(comparison, partitions, source, target).verdict();
+    for (const reader of [source, target]) reader.close();
+    return verdict;
   } finally {
     partitions.remove();
   }
@@ -145,6 +159,8 @@ class StreamReader {
   /** True where every change so far tells its commit's position; and its transaction's number. */
   hasCommits = true;
   hasNumbers = true;
+  hasSomeCommits = false;
+  hasSomeNumbers = false;
   readonly numbers: TransactionRuns;
   /** Tables whose changes count for the wholeness of transactions; null: all. */
   carried: ReadonlyMap<string, unknown> | null = null;
@@ -159,7 +175,8 @@ class StreamReader {
     this.numbers = new TransactionRuns(partitions.beside(`numbers-${side}`));
   }
 
-  take(told: ToldEvent): void {
+  take(given: ToldEvent): void {
+    const told = withOldValues(given);
     const { event } = told;
     const table = tableName(event);
     this.note(table, event);
@@ -178,6 +195,11 @@ class StreamReader {
     this.numbers.finish();
   }
 
+  close(): void {
+    this.runs.close();
+    this.numbers.close();
+  }
+
   private note(table: string, { new: row, unchanged, commit, xid }: ChangeEvent): void {
     let columns = this.tables.get(table);
     if (columns === undefined) {
@@ -190,21 +212,27 @@ class StreamReader {
     if (this.facts.size > 0 && !this.facts.has(table)) return;
     const position = commit === null ? null : positionOf(commit);
     if (position === null) this.hasCommits = false;
-    else this.runs.add(Number(position));
+    else {
+      this.hasSomeCommits = true;
+      this.runs.add(Number(position));
+    }
     if (xid === null || !/^\d+$/.test(xid)) this.hasNumbers = false;
-    else this.numbers.add(Number(xid));
+    else {
+      this.hasSomeNumbers = true;
+      this.numbers.add(Number(xid));
+    }
   }
 
   private takeKeyed(table: string, told: ToldEvent): void {
     const { op, new: row, unchanged } = told.event;
     const key = told.event.key ?? told.event.old ?? row ?? {};
-    const before = this.chainOf(table, key, row);
+    const before = this.chainOf(table, key, row, told.position);
     const flags = told.isMove ? MOVE : 0;
     if (op !== 'update') {
       this.add(table, before, told, { kind: op as Link['kind'], flags, row: op === 'delete' ? null : row, unchanged });
       return;
     }
-    const after = this.chainOf(table, row ?? {}, key);
+    const after = this.chainOf(table, row ?? {}, key, told.position);
     if (after === before) {
       this.add(table, before, told, { kind: 'update', flags, row, unchanged });
       return;
@@ -229,26 +257,31 @@ class StreamReader {
   }
 
   /** The name of the chain of changes that a row belongs to; what the row does not tell stands in `other`. */
-  private chainOf(table: string, row: Row, other: Row | null): string {
+  private chainOf(table: string, row: Row, other: Row | null, position: number): string {
     const facts = this.facts.get(table);
     const names = facts?.key ?? Object.keys(row).sort();
     return JSON.stringify(
       names.map((name) => {
-        const value = row[name] ?? other?.[name] ?? null;
+        const value = row[name] ?? other?.[name];
+        // A change that cannot be told from those of other rows must not be compared with them.
+        if (value === undefined)
+          throw SetupError.of(
+            `${this.side === 0 ? 'source' : 'consumer'}:${position}`,
+            `a change of ${table} does not tell its key column ${name}`,
+          );
         return value === null ? null : canonicalOf(facts?.columns[name] ?? '', value);
       }),
     );
   }
 
   private rowText(table: string, row: Row): string {
-    const columns = this.facts.get(table)?.columns;
-    const names = Object.keys(row).sort();
-    return JSON.stringify(
-      names.map((name) => {
-        const value = row[name] ?? null;
-        return [name, value === null ? null : canonicalOf(columns?.[name] ?? '', value)];
-      }),
-    );
+    const facts = this.facts.get(table);
+    // A column that is not told and one that is NULL are alike: images of old rows leave NULLs out.
+    const names = Object.keys(row)
+      .filter((name) => row[name] !== null)
+      .filter((name) => facts === undefined || (name in facts.columns && facts.incomparable?.[name] === undefined))
+      .sort();
+    return JSON.stringify(names.map((name) => [name, canonicalOf(facts?.columns[name] ?? '', row[name]!)]));
   }
 
   private add(
@@ -274,6 +307,17 @@ class StreamReader {
   }
 }
 
+/** An event whose unchanged values are taken from the row before the change, where that is told as a whole. */
+function withOldValues(told: ToldEvent): ToldEvent {
+  const { old, new: row, unchanged } = told.event;
+  if (unchanged.length === 0 || old === null || row === null) return told;
+  const known = unchanged.filter((column) => typeof old[column] === 'string');
+  if (known.length === 0) return told;
+  const filled = { ...row, ...Object.fromEntries(known.map((column) => [column, old[column]!])) };
+  const rest = unchanged.filter((column) => !known.includes(column));
+  return { ...told, event: { ...told.event, new: filled, unchanged: rest } };
+}
+
 interface Chain {
   readonly table: string;
   readonly key: string;
@@ -289,9 +333,10 @@ class Judge {
   private readonly target: StreamReader;
   private readonly counts = new Map<string, TableCounts>();
   private readonly types = new Map<string, ColumnTypes>();
-  private readonly notCompared: { table: string; column: string; reason: string }[] = [];
+  private readonly notCompared: { table: string; column: string; reason: string; isMissing: boolean }[] = [];
   private readonly foreign: Record<string, number> = {};
   private readonly halves = new Set<string>();
+  private readonly openTruncates: string[] = [];
   private differences: EventDifference[] = [];
   private count = 0;
 
@@ -318,6 +363,7 @@ class Judge {
       differences: this.differences,
       notCompared: this.notCompared,
       foreign: this.foreign,
+      openTruncates: this.openTruncates,
     };
   }
 
@@ -371,6 +417,7 @@ class Judge {
         : compareChains(links[0], links[1], types, promised);
     counts.matched += result.matched;
     counts.representation += result.representation;
+    counts.unjudged += result.unjudged;
     for (const difference of result.differences) {
       if (this.isToldAlready(difference)) continue;
       counts[difference.class]++;
@@ -404,7 +451,7 @@ class Judge {
   private countsOf(table: string): TableCounts {
     let counts = this.counts.get(table);
     if (counts === undefined) {
-      counts = { source: 0, target: 0, matched: 0, representation: 0, ...zeroes() };
+      counts = { source: 0, target: 0, matched: 0, representation: 0, unjudged: 0, ...zeroes() };
       this.counts.set(table, counts);
     }
     return counts;
@@ -419,9 +466,10 @@ class Judge {
     const names = [...new Set([...(inSource ?? []), ...(inTarget ?? [])])];
     types = new Map(
       names.flatMap((column) => {
-        const reason = this.whyNot(column, inSource, inTarget) ?? facts?.incomparable?.[column];
+        const other = facts?.incomparable?.[column];
+        const reason = this.whyNot(column, inSource, inTarget) ?? other;
         if (reason === undefined) return [[column, facts?.columns[column] ?? '']];
-        this.notCompared.push({ table, column, reason });
+        this.notCompared.push({ table, column, reason, isMissing: reason === MISSING && other === undefined });
         return [];
       }),
     );
@@ -436,7 +484,7 @@ class Judge {
   ): string | undefined {
     // Of a table of which nothing arrived there is nothing to say about columns.
     if (source === undefined || target === undefined || source.size === 0 || target.size === 0) return undefined;
-    if (!target.has(column)) return 'the consumer does not carry it';
+    if (!target.has(column)) return MISSING;
     return source.has(column) ? undefined : 'the source does not tell it';
   }
 
@@ -447,6 +495,8 @@ class Judge {
       counts.source += wanted;
       counts.target += found;
       counts.matched += Math.min(wanted, found);
+      // A consumer that goes back tells truncates again, and whether it told everything behind them no key can say.
+      if (found > wanted && this.isRepeat) this.openTruncates.push(table);
       const difference = wanted > found ? 'lost' : this.isRepeat ? null : 'doubled';
       if (wanted === found || difference === null) continue;
       counts[difference] += Math.abs(wanted - found);
@@ -468,18 +518,32 @@ class Judge {
   }
 
   private judgeTransactions(): EventVerdict['transactions'] {
-    const nothing = { compared: 0, torn: [], reordered: [], isAtLeast: false };
+    const nothing = { compared: 0, torn: [], reordered: [], isAtLeast: false, isOpen: false };
     if (this.comparison.order !== 'transaction') return { ...nothing, notCompared: `--order ${this.comparison.order}` };
     const { source, target } = this;
     const byCommit = source.hasCommits && target.hasCommits;
+    // A stream that tells of some and not of others has lost them on the way.
+    const isPartial = (target.hasSomeCommits && !target.hasCommits) || (target.hasSomeNumbers && !target.hasNumbers);
+    if (!byCommit && isPartial)
+      return {
+        ...nothing,
+        isOpen: true,
+        notCompared: 'some events of the consumer tell commit or xid, and others do not',
+      };
     if (!byCommit && !(source.hasNumbers && target.hasNumbers))
       return { ...nothing, notCompared: 'one of the files does not tell commit or xid of every event' };
     const [made, arrived] = byCommit ? [source.runs, target.runs] : [source.numbers, target.numbers];
     const result = compareTransactions(made, arrived, { mayRepeat: this.isRepeat, isSorted: byCommit });
     const name = (id: number) => (byCommit ? positionName(id) : `transaction ${id}`);
+    if (result.compared === 0 && arrived.count > 0)
+      return {
+        ...nothing,
+        isOpen: true,
+        notCompared: 'the consumer tells of transactions that the source does not have',
+      };
     const { torn, reordered } = result;
     this.count += torn.length + reordered.length;
-    return { ...result, torn: torn.map(name), reordered: reordered.map(name), notCompared: null };
+    return { ...result, torn: torn.map(name), reordered: reordered.map(name), isOpen: false, notCompared: null };
   }
 
   private add(difference: EventDifference): void {

@@ -113,8 +113,8 @@ class LaneReplay implements Ledger {
     const rows = effect.rows[index]!;
     const returned = effect.returned[index] ?? null;
     const told = { operation: operation.number, texts, returned };
+    if (rows === 0) return;
     if (statement.kind === 'insert') this.tellInsert(statement, told);
-    else if (rows === 0) return;
     else if (statement.kind === 'delete') this.tellDelete(statement, told);
     else this.tellUpdate(statement, rows, told);
   }

@@ -82,7 +82,16 @@ export async function pairTables(source: pg.Client, target: pg.Client, scope: Sc
     tables.push({ name, source: rowsOf(row), target: rowsOf({ schema, table, kind: other.kind }), columns, key });
   }
   const known = new Set(wanted.rows.flatMap(({ schema, table }) => [schema, table, `${schema}.${table}`]));
-  const asked = [...scope.schemas, ...scope.tables, ...scope.columns.keys(), ...scope.renamed.keys()];
+  const asked = [
+    ...scope.schemas,
+    ...scope.tables,
+    ...scope.excluded,
+    ...scope.columns.keys(),
+    ...scope.renamed.keys(),
+  ];
+  for (const row of wanted.rows)
+    for (const column of scope.columns.get(`${row.schema}.${row.table}`) ?? [])
+      if (!(row.columns ?? []).some(([name]) => name === column)) asked.push(`${row.schema}.${row.table}.${column}`);
   return { tables, missing, notCompared, unknown: asked.filter((name) => !known.has(name)) };
 }
 

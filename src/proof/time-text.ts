@@ -25,10 +25,18 @@ export function parseMoment(text: string): Moment | null {
   if (match === null) return null;
   const [, year, month, day, hours, minutes, seconds, fraction, zone, era] = match;
   const years = Number(year);
-  const days = daysFromCivil(era === undefined ? years : 1 - years, Number(month), Number(day));
+  const civil = era === undefined ? years : 1 - years;
+  if (Number(month) < 1 || Number(month) > 12 || Number(day) < 1 || Number(day) > daysIn(civil, Number(month)))
+    return null;
+  const days = daysFromCivil(civil, Number(month), Number(day));
   const { micros, beyond } = ofDay(hours, minutes, seconds, fraction);
   const total = BigInt(days) * SECONDS_PER_DAY * MICROS_PER_SECOND + micros - offsetOf(zone) * MICROS_PER_SECOND;
   return { micros: total, hasZone: zone !== undefined, beyond };
+}
+
+function daysIn(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return [4, 6, 9, 11].includes(month) ? 30 : 31;
 }
 
 /** Reads a time of day. `offset` is its zone in seconds east of UTC; null where it has none. */

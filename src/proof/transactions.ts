@@ -77,6 +77,7 @@ export class TransactionRuns {
 
 /** How transactions arrived. */
 export interface TransactionResult {
+  /** Runs of the target that were found in the source. */
   readonly compared: number;
   /** Arrived in part, or in several pieces. */
   readonly torn: readonly number[];
@@ -102,13 +103,19 @@ export function compareTransactions(
   const torn = new Set<number>();
   const reordered = new Set<number>();
   const skipped: (readonly [from: number, to: number])[] = [];
+  let compared = 0;
   let expected = 0;
   let highest = 0;
   for (let at = 0; at < target.count; at++) {
     if (torn.size + reordered.size >= MOST_ANOMALIES) break;
     const { id, changes } = target.at(at);
     const place = isSorted ? sortedPlaceOf(source, id, expected) : placeOf(source, id, expected);
-    if (place === null) continue;
+    if (place === null) {
+      // Of a transaction that nobody has made something was invented, or its name was lost.
+      torn.add(id);
+      continue;
+    }
+    compared++;
     const isWhole = changes >= source.at(place).changes;
     if (place < expected && skipped.some(([from, to]) => place >= from && place < to)) {
       reordered.add(id);
@@ -131,7 +138,7 @@ export function compareTransactions(
     highest = Math.max(highest, expected);
   }
   const isAtLeast = torn.size + reordered.size >= MOST_ANOMALIES;
-  return { compared: source.count, torn: [...torn], reordered: [...reordered], isAtLeast };
+  return { compared, torn: [...torn], reordered: [...reordered], isAtLeast };
 }
 
 function sortedPlaceOf(source: TransactionRuns, id: number, expected: number): number | null {

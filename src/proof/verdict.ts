@@ -67,18 +67,21 @@ export interface EventRules {
   readonly isForeign: (table: string, found: EventClass) => boolean;
   /** Transactions were asked to be compared. */
   readonly needsTransactions: boolean;
+  /** Columns that the source tells of may be missing. */
+  readonly allowsMissingColumns: boolean;
 }
 
 /** The verdict over the changes that a consumer has seen. */
 export function eventVerdict(
   found: EventVerdict,
-  { isStrict, isForeign, needsTransactions }: EventRules,
+  { isStrict, isForeign, needsTransactions, allowsMissingColumns }: EventRules,
   undecided: readonly string[],
 ): Verdict {
   const sums: Record<string, number> = {};
   let total = 0;
   let arrived = 0;
   let foreign = 0;
+  let unjudged = 0;
   for (const [table, counts] of Object.entries(found.tables)) {
     total += counts.source;
     arrived += counts.target;
@@ -86,6 +89,7 @@ export function eventVerdict(
       if (isForeign(table, fault)) foreign += counts[fault];
       else sums[fault] = (sums[fault] ?? 0) + counts[fault];
     }
+    unjudged += counts.unjudged;
     sums['representation'] = (sums['representation'] ?? 0) + counts.representation;
   }
   const { torn, reordered, notCompared, isAtLeast } = found.transactions;
@@ -98,7 +102,18 @@ export function eventVerdict(
   ];
   const open = [...undecided];
   if (total === 0 && arrived === 0) open.push('neither file tells of a change');
-  if (needsTransactions && notCompared !== null) open.push(`the order of transactions: ${notCompared}`);
+  const missing = allowsMissingColumns ? [] : found.notCompared.filter(({ isMissing }) => isMissing);
+  if (missing.length > 0)
+    open.push(
+      `the consumer does not carry ${missing
+        .map(({ table, column }) => `${table}.${column}`)
+        .slice(0, 5)
+        .join(', ')}${missing.length > 5 ? ' and others' : ''} (--allow missing-columns)`,
+    );
+  if (found.openTruncates.length > 0)
+    open.push(`truncates of ${found.openTruncates.join(', ')} were told more often than they were made`);
+  if ((needsTransactions || found.transactions.isOpen) && notCompared !== null)
+    open.push(`the order of transactions: ${notCompared}`);
   const isDifferent = words.length > 0;
   const verdict = isDifferent ? 'different' : open.length > 0 ? 'undecided' : 'equal';
   const headlines = {
@@ -123,6 +138,9 @@ export function eventVerdict(
       ...(notCompared === null || needsTransactions ? [] : [`transactions were not compared: ${notCompared}`]),
       ...(sums['representation']! > 0 && !isStrict
         ? [`${sums['representation']} changes have values in another representation (--strict makes them differences)`]
+        : []),
+      ...(unjudged > 0
+        ? [`${unjudged} values could not be compared: one side did not carry them, and had not told them before`]
         : []),
       ...(foreign > 0 ? [`${foreign} changes that the run did not make (foreign)`] : []),
       ...Object.entries(found.foreign).map(

@@ -48,6 +48,7 @@ const SCALARS = [
   'inDoubtUnknown',
   'refusals',
   'lostCommits',
+  'historyLost',
   'late',
   'dropped',
   'conflicts',

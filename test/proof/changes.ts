@@ -18,6 +18,7 @@ CREATE TABLE shop.orders_eu PARTITION OF shop.orders FOR VALUES IN ('eu', 'uk');
 CREATE TABLE shop.orders_us PARTITION OF shop.orders FOR VALUES IN ('us');
 CREATE TABLE shop.log (at timestamptz, line text); ALTER TABLE shop.log REPLICA IDENTITY FULL;
 CREATE TABLE shop.basket (id integer PRIMARY KEY, item bigint);
+CREATE TABLE shop.tagged (id int PRIMARY KEY, tag text NOT NULL UNIQUE, v text); ALTER TABLE shop.tagged REPLICA IDENTITY USING INDEX tagged_tag_key;
 CREATE TABLE shop.visits (page text);`;
 
 const NAMES = ['Zoë 🚀 rocket', 'naïve café', 'plain text', '日本語', '', 'O\'Neil, "x" {y}', 'emoji 😀 in the middle'];
@@ -93,6 +94,11 @@ export async function change(client: pg.Client, seed: bigint, from: number): Pro
   for (let line = 0; line < 6; line++)
     await client.query("INSERT INTO shop.log VALUES ('2025-01-01 00:00:00+00', $1)", [`line ${line % 3}`]);
   await client.query("UPDATE shop.log SET line = 'line 9' WHERE line = 'line 2'");
+  for (let id = from; id < from + 6; id++)
+    await client.query("INSERT INTO shop.tagged VALUES ($1, $2, 'first')", [id, `tag ${id}`]);
+  for (const v of ['second', 'third'])
+    await client.query(`UPDATE shop.tagged SET v = '${v}' WHERE id BETWEEN ${from} AND ${from + 3}`);
+  await client.query(`DELETE FROM shop.tagged WHERE id IN (${from + 4}, ${from + 5})`);
   await client.query("INSERT INTO shop.visits VALUES ('home')");
 }
 

@@ -121,3 +121,42 @@ it('holds what was committed, and nothing else', () => {
     expect(lines.filter(({ last }) => last).length).toBe(new Set(lines.map(({ commit }) => commit)).size);
   }
 });
+
+it('cannot decide where a consumer never tells of a column, of what its capture lacks, or of an order that is not there', async () => {
+  const [{ lines, file }] = streams as [(typeof streams)[number]];
+  const consumer = path.join(folder, 'open.jsonl');
+  const write = (changed: readonly Line[]) =>
+    writeFileSync(consumer, changed.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const verdictOf = async (more: Partial<EventOptions> = {}) =>
+    await verifyEvents(await captured(file), {
+      events: consumer,
+      format: undefined,
+      map: undefined,
+      delivery: 'exactly-once',
+      order: undefined,
+      allow: [],
+      isStrict: false,
+      renamed: new Map(),
+      folder: tmpdir(),
+      ...more,
+    });
+  write(
+    lines.map((line) => {
+      if (line.new === null || line.table !== 'items') return line;
+      const { note: _, ...row } = line.new;
+      return { ...line, new: row };
+    }),
+  );
+  expect((await verdictOf()).headline).toMatch(/^Not decided: the consumer does not carry (shop|other)\.items\.note/);
+  expect((await verdictOf({ allow: ['missing-columns'] })).verdict).toBe('equal');
+  write(lines.map((line, at) => (at === 9 ? { ...line, commit: null as never, xid: null as never } : line)));
+  expect((await verdictOf()).headline).toMatch(/^Not decided: .*some events of the consumer tell commit or xid/);
+  write(lines);
+  const whole = readFileSync(file);
+  writeFileSync(file, whole.subarray(0, whole.length - 30));
+  const cut = await verdictOf();
+  expect(cut.undecided.join()).toMatch(
+    /the last line of the capture is cut off.*holds \d+ changes, and .*meta.json says \d+/,
+  );
+  writeFileSync(file, whole);
+});

@@ -329,6 +329,76 @@ export const SPOILED: readonly Mutant[] = [
     },
   },
   {
+    name: 'a value of an insert told as unchanged',
+    found: 'wrong_value',
+    apply: (lines, stream) => {
+      const at = pick(lines, stream, ({ op, table }) => op === 'insert' && table === 'items');
+      const { name: _, ...row } = lines[at]!.new!;
+      return lines.map((line, index) => (index === at ? { ...line, new: row, unchanged: ['name'] } : line));
+    },
+  },
+  {
+    name: 'a value that an update wrote told as unchanged',
+    found: 'wrong_value',
+    apply: (lines, stream) => {
+      const at = pick(lines, stream, (line) => isPlainUpdate(line) && line.table === 'items');
+      const { price: _, ...row } = lines[at]!.new!;
+      return lines.map((line, index) =>
+        index === at ? { ...line, new: row, unchanged: [...(line.unchanged ?? []), 'price'] } : line,
+      );
+    },
+  },
+  {
+    name: 'a delete of another row, where an index is the replica identity',
+    found: 'lost',
+    options: { order: 'key' },
+    apply: (lines) => {
+      const at = lines.findIndex(({ op, table }) => op === 'delete' && table === 'tagged');
+      const other = lines.find(
+        ({ op, table, new: row }) => op === 'insert' && table === 'tagged' && row!['v'] === 'first',
+      )!;
+      return lines.map((line, index) => (index === at ? { ...line, key: { tag: other.new!['tag']! } } : line));
+    },
+  },
+  {
+    name: 'two updates swapped, where an index is the replica identity',
+    found: 'reordered',
+    options: { order: 'key' },
+    apply: (lines) => {
+      const at = lines.findIndex(({ op, table }) => op === 'update' && table === 'tagged');
+      const next = lines.findIndex((line, index) => index > at && sameChain(line, lines[at]!));
+      const swapped = [...lines];
+      [swapped[at], swapped[next]] = [lines[next]!, lines[at]!];
+      return swapped;
+    },
+  },
+  {
+    name: 'a row from before a truncate again behind it, although at-least-once is promised',
+    found: 'unknown_change',
+    options: { delivery: 'at-least-once', order: 'key' },
+    apply: (lines) => {
+      const truncate = lines.findIndex(({ op }) => op === 'truncate');
+      const before = lines.findIndex(({ op, table }) => op === 'insert' && table === 'basket');
+      return [...lines.slice(0, truncate + 1), lines[before]!, ...lines.slice(truncate + 1)];
+    },
+  },
+  {
+    name: 'a change told again with another value, although at-least-once is promised',
+    found: 'unknown_change',
+    options: { delivery: 'at-least-once', order: 'key' },
+    apply: (lines, stream) => {
+      const at = pick(lines, stream, (line) => isPlainUpdate(line) && line.table === 'items');
+      const again = { ...lines[at]!, new: { ...lines[at]!.new, name: 'told again otherwise' } };
+      return [...lines.slice(0, at + 1), again, ...lines.slice(at + 1)];
+    },
+  },
+  {
+    name: 'transactions under names that nobody has made',
+    found: 'torn',
+    apply: (lines) =>
+      lines.map((line, at) => (at > lines.length / 2 ? { ...line, commit: `7F/${at.toString(16)}` } : line)),
+  },
+  {
     name: 'a row resurrected after its delete',
     found: 'doubled',
     apply: (lines, stream) => {
@@ -676,6 +746,11 @@ export const HARMLESS: readonly Mutant[] = [
         JSON.stringify({ v: 1, op, schema, table, key: key ?? old, new: row, unchanged }),
       ),
   },
+  reword(
+    'documents with spaces, read as they are',
+    (name) => name === 'json',
+    (text) => text.replaceAll(',', ' ,\n '),
+  ),
   {
     name: 'changes of a table that the source does not cover',
     found: null,

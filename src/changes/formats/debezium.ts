@@ -87,6 +87,7 @@ function fieldsOf(schema: unknown): Map<string, Field> {
 function valueText(value: unknown, field: Field | undefined, type: string): string | null {
   if (value === null || value === undefined) return null;
   const semantic = field?.name ?? '';
+  if (typeof value === 'boolean' && type.startsWith('bit')) return value ? '1' : '0';
   if (isLosslessNumber(value)) return numberOf(value.value, semantic, type);
   if (isRecord(value) && 'scale' in value && 'value' in value)
     return decimalOf(String(value['value']), Number(textOf(value['scale'])));
@@ -98,8 +99,10 @@ function valueText(value: unknown, field: Field | undefined, type: string): stri
 
 function stringOf(text: string, field: Field | undefined, type: string): string {
   const scale = field?.scale ?? scaleOf(type);
-  const isDecimal = field?.name === 'org.apache.kafka.connect.data.Decimal' || field?.name === undefined;
-  if (/^(numeric|money)/.test(type) && isDecimal && scale !== undefined && !/^-?[\d.]+(e[+-]?\d+)?$/i.test(text))
+  const isNamed = field?.name === 'org.apache.kafka.connect.data.Decimal';
+  // A number as text has its point where the column has digits behind it, and any other sign tells it as well.
+  const isNumber = (scale ?? 0) > 0 ? /[.\-+]/.test(text) || text === 'NaN' : /^-?\d+$|^NaN$/.test(text);
+  if (/^(numeric|money)/.test(type) && scale !== undefined && (isNamed || (field?.name === undefined && !isNumber)))
     return decimalOf(text, scale);
   if (type === 'bytea' && !text.startsWith('\\x')) return `\\x${Buffer.from(text, 'base64').toString('hex')}`;
   const bits = /^bit(?: varying)?(?:\((\d+)\))?$/.exec(type);

@@ -66,7 +66,7 @@ export class EventFile {
 
   private parse({ text, number, isTorn }: NumberedLine): Readonly<Record<string, unknown>> | null {
     try {
-      const parsed: unknown = JSON.parse(text);
+      const parsed: unknown = JSON.parse(number === 1 ? text.replace(/^\ufeff/, '') : text);
       if (parsed === null) return null;
       if (!isRecord(parsed)) throw new Error('not an object');
       // Where all values are texts no number can lose digits; reading them with care takes ten times as long.

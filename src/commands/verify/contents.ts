@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import type pg from 'pg';
 import { describeConnection } from '../../config/connection.js';
 import { type Config, parseConfig } from '../../config/load.js';
@@ -9,6 +9,7 @@ import { PINNED_SETTINGS, TableComparison, type TableResult } from '../../proof/
 import { waitForTarget } from '../../proof/fence.js';
 import { pairTables, type Scope } from '../../proof/tables.js';
 import { columnsOf, type Verdict, type VerdictDifference } from '../../proof/verdict.js';
+import { writeOutput } from '../output-file.js';
 
 export interface ContentsOptions {
   readonly source: string;
@@ -68,10 +69,10 @@ export async function compareContents(
 ): Promise<Verdict> {
   const pairing = await pairTables(source, target, options.scope);
   if (pairing.unknown.length > 0)
-    throw SetupError.of('--source', `has no table or schema ${pairing.unknown.join(', ')}`);
+    throw SetupError.of('--source', `has no schema, table or column ${pairing.unknown.join(', ')}`);
   const undecided: string[] = [];
   const results: TableResult[] = [];
-  const done = new Progress(options.resumeFile);
+  const done = new Progress(options.resumeFile, await questionOf(source, target, options));
   let isLate = false;
   for (const table of pairing.tables) {
     const known = done.of(table.name);
@@ -93,19 +94,42 @@ export async function compareContents(
       undecided.push(`${table.name} could not be compared: ${(error as Error).message}`);
     }
   }
+  if (undecided.length === 0) done.end();
   if (isLate) undecided.push('the target did not come to where the source was within 30 s');
   return verdictOf(results, { ...pairing, undecided, isStrict: options.isStrict });
 }
 
-/** Results of tables that are done, in a file; kept only as far as no row differs, since that may have changed. */
+/** What is asked, so that an answer to another question is not taken for this one's. */
+async function questionOf(
+  source: pg.Client,
+  target: pg.Client,
+  { scope, isStrict }: Pick<ContentsOptions, 'scope' | 'isStrict'>,
+): Promise<string> {
+  const place = ({ host, port, database }: pg.Client) => `${host}:${port}/${database}`;
+  const names = { renamed: [...scope.renamed], columns: [...scope.columns] };
+  return JSON.stringify([place(source), place(target), { ...scope, ...names }, isStrict]);
+}
+
+/** Tables that were found equal, in a file: an interrupted comparison goes on behind them. What differs is looked at again. */
 class Progress {
   private readonly file: string | undefined;
+  private readonly question: string;
   private readonly results: Record<string, TableResult> = {};
 
-  constructor(file: string | undefined) {
+  /** @throws SetupError where the file is none of ours, or about something else. */
+  constructor(file: string | undefined, question: string) {
     this.file = file;
-    if (file !== undefined && existsSync(file))
-      this.results = JSON.parse(readFileSync(file, 'utf8')) as Record<string, TableResult>;
+    this.question = question;
+    if (file === undefined || !existsSync(file)) return;
+    let stored: { readonly question?: unknown; readonly results?: Record<string, TableResult> } | null;
+    try {
+      stored = JSON.parse(readFileSync(file, 'utf8'));
+    } catch (error) {
+      throw SetupError.of('--resume', `${file} cannot be read (${(error as Error).message}); remove it to begin anew`);
+    }
+    if (stored?.question !== question || stored.results === undefined)
+      throw SetupError.of('--resume', `${file} is about other databases or options; remove it to begin anew`);
+    this.results = stored.results;
   }
 
   of(table: string): TableResult | undefined {
@@ -113,9 +137,15 @@ class Progress {
   }
 
   add(result: TableResult): void {
-    if (this.file === undefined) return;
+    const { missing, extra, different, unsettled, isAtLeast } = result;
+    if (this.file === undefined || missing + extra + different + unsettled > 0 || isAtLeast) return;
     this.results[result.table] = result;
-    writeFileSync(this.file, `${JSON.stringify(this.results)}\n`);
+    writeOutput(this.file, `${JSON.stringify({ question: this.question, results: this.results })}\n`);
+  }
+
+  /** All has been compared: the next time begins anew. */
+  end(): void {
+    if (this.file !== undefined) rmSync(this.file, { force: true });
   }
 }
 
