@@ -3,17 +3,26 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /* The longest files first: one that begins when all others have ended keeps a core idle. By default the size of a file decides. */
 const LONGEST = [
+  'schemas',
   'relations',
-  'rows',
+  'run',
   'shapes',
   'reproducible',
-  'run',
   'load',
-  'schemas',
+  'rows',
   'edges',
   'schedule',
+  'coordinator',
+  'secrets',
+  'claim',
+  'capture',
   'replication',
-  'conflicts',
+  'transactions',
+  'crash',
+  'in-doubt',
+  'first-hour',
+  'page',
+  'contents',
 ];
 
 class LongestFirst extends BaseSequencer {

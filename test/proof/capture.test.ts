@@ -99,7 +99,7 @@ describe('a capture beside a run', () => {
     const [capture, history] = [path.join(folder, 'faults.jsonl'), path.join(folder, 'faults.history')];
     const config = configFor(
       { ...database, port: proxy.port },
-      `manual_table_list: [eg_users, eg_orders, marks, tags]\nrandom_seed: 9\nnum_iterations: 12000\n` +
+      `manual_table_list: [eg_users, eg_orders, marks, tags]\nrandom_seed: 9\nnum_iterations: 8000\n` +
         'transaction: { statements: 3, savepoint_ratio: 0.2, rollback_ratio: 0.1 }',
     );
     const run = startCli(config, ['--capture', capture, '--history', history]);
@@ -263,7 +263,8 @@ describe('a capture', () => {
   it('leaves the updates of a table without a replica identity alone, and says what it does not see', async () => {
     const database = await createDatabase(
       `CREATE TABLE plain (v text); CREATE TABLE whole (v text); ALTER TABLE whole REPLICA IDENTITY FULL; CREATE UNLOGGED TABLE fast (id int PRIMARY KEY);
-       CREATE TABLE late (id int PRIMARY KEY DEFERRABLE, v text); CREATE TABLE keyed (id int PRIMARY KEY, v text)`,
+       CREATE TABLE late (id int PRIMARY KEY DEFERRABLE, v text); CREATE TABLE keyed (id int PRIMARY KEY, v text);
+       CREATE TABLE child () INHERITS (keyed)`,
       cluster.settings.port,
     );
     const file = path.join(folder, 'identity.jsonl');
@@ -274,8 +275,11 @@ describe('a capture', () => {
         `INSERT INTO ${table} (${table === 'plain' || table === 'whole' ? 'v' : 'id, v'}) VALUES (${table === 'plain' || table === 'whole' ? "'1'" : "1, '1'"});
          UPDATE ${table} SET v = '2'; DELETE FROM ${table}`,
       );
+    // A child has none of its parent's keys: what is published of the one must not hold for the other.
+    await database.client.query("INSERT INTO child VALUES (2, 'x'); UPDATE child SET v = 'y'; DELETE FROM child");
     const facts = await capture.end();
     expect(facts.not_covered.map(({ table, operations }) => `${table}: ${operations}`)).toEqual([
+      'public.child: update, delete',
       'public.fast: all',
       'public.late: update, delete',
       'public.plain: update, delete',
@@ -284,6 +288,7 @@ describe('a capture', () => {
     expect(told).toEqual(
       ['plain insert', 'whole insert', 'whole update', 'whole delete', 'late insert'].concat(
         ['insert', 'update', 'delete'].map((op) => `keyed ${op}`),
+        'child insert',
       ),
     );
     await database.drop();
@@ -317,6 +322,27 @@ describe('a capture', () => {
     ]).ended;
     expect([code, stderr]).toEqual([1, expect.stringContaining('set wal_level = logical in postgresql.conf')]);
     await replica.stop();
+  });
+
+  it('ends by itself where its slot is gone, and is not taken for complete, nor is one that was killed', async () => {
+    const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', cluster.settings.port);
+    const file = path.join(folder, 'gone.jsonl');
+    const capture = await open(database, file);
+    await database.client.query('INSERT INTO t VALUES (1)');
+    const facts = () => JSON.parse(readFileSync(factsFileOf(file), 'utf8')) as CaptureFacts;
+    // What stands there until it has ended.
+    expect(facts()).toMatchObject({ complete: false, reason: 'it was ended by force, or is still running' });
+    await killReaders(database.client);
+    for (let tries = 0; tries < 100 && capture.failed === null; tries++) {
+      await database.client
+        .query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'eventgen_gone'")
+        .catch(() => killReaders(database.client));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(capture.failed).toMatch(/does not exist/);
+    expect(await capture.end()).toMatchObject({ complete: false, reason: expect.stringMatching(/does not exist/) });
+    expect((await captured(file)).undecided.join()).toContain('the capture is not complete');
+    await database.drop();
   });
 
   it('of its own command, killed: the next one names the slot, and drops it where that is asked for', async () => {

@@ -34,7 +34,7 @@ const MOST_DIFFERENCES = 20;
 export class VerifyRounds {
   private readonly options: RoundOptions;
   private readonly startMs = performance.now();
-  private timer: NodeJS.Timeout | undefined;
+  private readonly timer: NodeJS.Timeout | undefined;
   private current: Promise<void> = Promise.resolve();
   private isBusy = false;
   readonly rounds: VerificationRound[] = [];
