@@ -5,7 +5,7 @@ import { both } from 'pg-copy-streams';
 import type { ConnectionSettings } from '../config/connection.js';
 import { connect, destroy, type SessionOptions } from '../traffic/session.js';
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
-import { positionOf, tableName } from './event.js';
+import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
 import { type NotCovered, type Publication, publish, unpublish } from './publication.js';
 
@@ -46,7 +46,9 @@ const RETAINED_EVERY_MS = 5000;
 /* So much log may be kept for the slot: a capture that cannot keep up must not fill the server's disk. */
 const MOST_RETAINED_BYTES = 10 * 2 ** 30;
 const PING_MS = 50;
-const FENCE_TIMEOUT_MS = 120_000;
+/* A stream that says nothing for so long does not come to its end any more. */
+const SILENT_MS = 120_000;
+const MOST_ANSWERS = SILENT_MS / PING_MS;
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
 
@@ -69,6 +71,7 @@ export class Capture {
   private durable = 0n;
   /** All that was committed up to here has arrived. */
   private seen = 0n;
+  private frames = 0;
   private isDirty = false;
   private isSyncing = false;
   /** Since when no message has come over the stream; null while they do. */
@@ -211,21 +214,25 @@ export class Capture {
     const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
     const text = rows[0]!.lsn;
     const position = positionOf(text)!;
-    const ping = setInterval(() => this.status(true), PING_MS);
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
         this.fence = { position, reached: resolve };
-        timer = setTimeout(
-          () => reject(new Error(`the stream did not reach ${text} within ${FENCE_TIMEOUT_MS / 1000} s`)),
-          FENCE_TIMEOUT_MS,
-        );
+        let progress = { seen: this.seen, frames: this.frames, ms: performance.now() };
+        timer = setInterval(() => {
+          this.status(true);
+          const { seen, frames } = this;
+          // Answers alone are no progress.
+          if (seen !== progress.seen || frames - progress.frames > 2 * MOST_ANSWERS)
+            progress = { seen, frames, ms: performance.now() };
+          if (performance.now() - progress.ms > SILENT_MS)
+            reject(new Error(`the stream stands at ${positionText(seen)} and does not reach ${text}`));
+        }, PING_MS);
         this.lookAtFence();
         this.stopped = () => reject(new Error(this.failure ?? 'it ended'));
       });
     } finally {
-      clearInterval(ping);
-      clearTimeout(timer);
+      clearInterval(timer);
     }
     return text;
   }
@@ -371,6 +378,7 @@ export class Capture {
   }
 
   private receive(frame: Buffer): void {
+    this.frames++;
     this.lostSinceMs = null;
     this.backoffMs = FIRST_BACKOFF_MS;
     try {

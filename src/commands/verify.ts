@@ -95,7 +95,7 @@ async function verdictOf(
     Object.entries(given).every(
       ([name, value]) => (value !== undefined) === names.includes(name as keyof typeof given),
     );
-  if (isJust('events', 'against') || isJust('events', 'history')) {
+  if (isJust('events', 'against') || isJust('events', 'history') || isJust('events', 'against', 'history')) {
     refuse('events', [
       ...listed('--schema', options.schemas),
       ...listed('--table', options.tables),
@@ -105,6 +105,10 @@ async function verdictOf(
       ...(options.resumeFile === undefined ? [] : ['--resume']),
     ]);
     step('comparing events');
+    if (against !== undefined && history !== undefined) {
+      const doubt = await disagreement(against, history, options);
+      if (doubt !== null) return doubt;
+    }
     const truth = against !== undefined ? await captured(against) : recorded(history!, true);
     return await verifyEvents(truth, eventOptions(events!, options));
   }
@@ -122,6 +126,22 @@ async function verdictOf(
     return await verifyExpected(history!, { target: target!, folder: tmpdir(), isStrict, renamed }, environment);
   }
   throw SetupError.of('verify', USAGE);
+}
+
+/** Where there are two sources of truth they are compared first. Returns null where they agree, or where that cannot be decided. */
+async function disagreement(capture: string, history: string, options: VerifyOptions): Promise<Verdict | null> {
+  const plain = {
+    ...options,
+    format: 'own',
+    map: undefined,
+    delivery: 'exactly-once',
+    order: undefined,
+    allow: [],
+  } as const;
+  const found = await verifyEvents(recorded(history, true), eventOptions(capture, { ...plain, renamed: new Map() }));
+  if (found.verdict !== 'different') return null;
+  const reason = `the capture and the history of the run disagree, which is a fault of the generator: ${found.headline}`;
+  return { ...found, verdict: 'undecided', headline: `Not decided: ${reason}`, undecided: [reason] };
 }
 
 /** @throws SetupError for options that mean nothing where this is compared. */

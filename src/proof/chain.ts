@@ -146,15 +146,15 @@ function differenceOf(
 function follow(links: readonly Link[], types: ColumnTypes): Known[] {
   let state: ReadonlyMap<string, string | null | undefined> = new Map();
   return links.map((link) => {
-    const { row, unchanged } = link;
+    const { row } = link;
     if (row === null) {
       state = new Map();
       return { link, row: null };
     }
     const before = link.kind === 'insert' && !link.isHalf ? new Map<string, undefined>() : state;
     const known = new Map<string, string | null | undefined>();
-    for (const column of types.keys())
-      known.set(column, tells(row, unchanged, column) ? row[column] : before.get(column));
+    // A value that is named as unchanged may stand in the row all the same: from the row before the change.
+    for (const column of types.keys()) known.set(column, Object.hasOwn(row, column) ? row[column] : before.get(column));
     state = known;
     return { link, row: known };
   });

@@ -11,8 +11,8 @@ import type { Transaction } from '../lane/messages/transaction.js';
 import { SILENT } from '../lane/play.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { RelationPlan } from '../plan/plan.js';
-import type { TableFacts, ToldEvent } from './events.js';
 import { storedText } from './stored.js';
+import type { TableFacts, ToldEvent } from './told.js';
 
 /**
  * The changes that a run has made, from its history alone: each lane is played again without a database. Changes of one key

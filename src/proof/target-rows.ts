@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import Cursor from 'pg-cursor';
 import { quoteIdentifier } from '../catalog/model.js';
-import type { TableFacts, ToldEvent } from './events.js';
+import type { TableFacts, ToldEvent } from './told.js';
 
 const ROWS_AT_ONCE = 5000;
 

@@ -6,7 +6,8 @@ import { EventFile } from '../../changes/formats/formats.js';
 import { linesOf } from '../../changes/lines.js';
 import { SetupError } from '../../config/problem.js';
 import type { EventClass } from '../../proof/chain.js';
-import { compareEvents, type EventVerdict, type TableFacts, type ToldEvent } from '../../proof/events.js';
+import { compareEvents, type EventVerdict } from '../../proof/events.js';
+import type { TableFacts, ToldEvent } from '../../proof/told.js';
 import { eventVerdict, type Verdict } from '../../proof/verdict.js';
 
 /** What may differ although nothing was lost. */
