@@ -1,9 +1,12 @@
-import { loadModule, parseSync } from 'libpg-query';
 import type { Expression } from './expression.js';
+
+/* A tenth of a second of every start: commands that read no catalog do without. */
+let parser: typeof import('libpg-query') | null = null;
 
 /** Makes PostgreSQL's own parser ready; once per process, before the first `parseExpression`. */
 export async function loadParser(): Promise<void> {
-  await loadModule();
+  parser ??= await import('libpg-query');
+  await parser.loadModule();
 }
 
 type Node = Readonly<Record<string, unknown>>;
@@ -11,7 +14,7 @@ type Node = Readonly<Record<string, unknown>>;
 /** Parses the text of an expression as `pg_get_expr` writes it; what does not parse is opaque. */
 export function parseExpression(text: string): Expression {
   try {
-    const { stmts } = parseSync(`SELECT ${text}`) as unknown as {
+    const { stmts } = parser!.parseSync(`SELECT ${text}`) as unknown as {
       stmts: { stmt: { SelectStmt: { targetList: { ResTarget: { val: Node } }[] } } }[];
     };
     return convert(stmts[0]!.stmt.SelectStmt.targetList[0]!.ResTarget.val);

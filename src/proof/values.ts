@@ -423,6 +423,10 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   numeric: NUMERIC,
   real: floatKind(Math.fround),
   'double precision': floatKind((value) => value),
+  money: {
+    canonical: (text) => canonicalNumeric(text.replaceAll(/[$,]/g, '')),
+    classify: (a, b) => classifyNumeric(a.replaceAll(/[$,]/g, ''), b.replaceAll(/[$,]/g, '')),
+  },
   boolean: BOOLEAN,
   text: TEXT,
   'character varying': TEXT,

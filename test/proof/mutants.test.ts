@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, type CaptureFacts, factsFileOf } from '../../src/changes/capture.js';
 import { captured, type EventOptions, verifyEvents } from '../../src/commands/verify/events.js';
@@ -8,7 +9,7 @@ import type { Verdict } from '../../src/proof/verdict.js';
 import { seedOf } from '../../src/random/seed.js';
 import { Stream } from '../../src/random/stream.js';
 import { type Cluster, startCluster } from '../../src/server/cluster.js';
-import { connectTo } from '../server/database.js';
+import { connectTo, runCommand } from '../server/database.js';
 import { change, SCHEMA } from './changes.js';
 import { HARMLESS, type Line, type Mutant, SPOILED, type Types } from './mutants.js';
 
@@ -159,4 +160,33 @@ it('cannot decide where a consumer never tells of a column, of what its capture 
     /the last line of the capture is cut off.*holds \d+ changes, and .*meta.json says \d+/,
   );
   writeFileSync(file, whole);
+});
+
+it('reads a packed file, standard input and what a command rewrites, and says where it cannot', async () => {
+  const [{ file }] = streams as [(typeof streams)[number]];
+  const text = readFileSync(file, 'utf8');
+  const packed = path.join(folder, 'packed.jsonl.gz');
+  writeFileSync(packed, gzipSync(text));
+  const against = ['--against', file];
+  const equal = { code: 0, stdout: expect.stringMatching(/^Equal/) as string };
+  expect(await runCommand(['verify', '--events', packed, ...against])).toMatchObject(equal);
+  expect(await runCommand(['verify', '--events', '-', ...against], text)).toMatchObject(equal);
+  const renamed = path.join(folder, 'renamed.jsonl');
+  writeFileSync(renamed, text.replaceAll('"table":"items"', '"table":"things"'));
+  const map = ['--map', `sed 's/"table":"things"/"table":"items"/'`];
+  expect(await runCommand(['verify', '--events', renamed, ...map, ...against])).toMatchObject(equal);
+  const rename = ['shop', 'other'].flatMap((schema) => ['--rename', `${schema}.items=${schema}.things`]);
+  expect(await runCommand(['verify', '--events', renamed, ...rename, ...against])).toMatchObject(equal);
+  const refused = async (options: readonly string[], message: string) =>
+    expect(await runCommand(['verify', ...options])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(message) as string,
+    });
+  await refused(['--events', 'nowhere.jsonl', ...map, ...against], 'nowhere.jsonl: cannot be read (ENOENT)');
+  await refused(['--events', file, '--against', 'nowhere.jsonl'], '--against: nowhere.jsonl does not exist');
+  await refused(['--events', file, ...against, '--table', 'a'], '--table: means nothing where events are compared');
+  writeFileSync(renamed, 'not json\n');
+  await refused(['--events', renamed, ...against], 'renamed.jsonl:1: is not a JSON object');
+  writeFileSync(renamed, '{"history":1,"plan":"xx"}\n');
+  await refused(['--events', file, '--history', renamed], 'renamed.jsonl:1: the plan in it cannot be read');
 });

@@ -1,4 +1,5 @@
 import type { Stream } from '../../src/random/stream.js';
+import { toDebezium } from './debezium.js';
 
 /** A line of a change file, to be spoiled. */
 export interface Line {
@@ -751,6 +752,12 @@ export const HARMLESS: readonly Mutant[] = [
     (name) => name === 'json',
     (text) => text.replaceAll(',', ' ,\n '),
   ),
+  {
+    name: 'the envelope of Debezium',
+    found: null,
+    options: { order: 'key' },
+    apply: (lines, _, types) => toDebezium(lines, types),
+  },
   {
     name: 'changes of a table that the source does not cover',
     found: null,

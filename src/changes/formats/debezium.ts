@@ -94,14 +94,24 @@ function valueText(value: unknown, field: Field | undefined, type: string): stri
   if (isRecord(value) && 'x' in value && 'y' in value && type === 'point')
     return `(${textOf(value['x'])},${textOf(value['y'])})`;
   if (typeof value === 'string') return stringOf(value, field, type);
+  if (Array.isArray(value) && type.endsWith('[]')) return arrayText(value, type.slice(0, -2));
   return Array.isArray(value) || isRecord(value) ? jsonOf(value) : textOf(value);
+}
+
+function arrayText(elements: readonly unknown[], type: string): string {
+  const texts = elements.map((each) => {
+    if (Array.isArray(each)) return arrayText(each, type);
+    const text = valueText(each, undefined, type);
+    return text === null ? 'NULL' : JSON.stringify(text);
+  });
+  return `{${texts.join(',')}}`;
 }
 
 function stringOf(text: string, field: Field | undefined, type: string): string {
   const scale = field?.scale ?? scaleOf(type);
   const isNamed = field?.name === 'org.apache.kafka.connect.data.Decimal';
-  // A number as text has its point where the column has digits behind it, and any other sign tells it as well.
-  const isNumber = (scale ?? 0) > 0 ? /[.\-+]/.test(text) || text === 'NaN' : /^-?\d+$|^NaN$/.test(text);
+  // A number as text has its point where the column has digits behind it; base64 has none.
+  const isNumber = (scale ?? 0) > 0 ? text.includes('.') || text === 'NaN' : /^-?\d+$|^NaN$/.test(text);
   if (/^(numeric|money)/.test(type) && scale !== undefined && (isNamed || (field?.name === undefined && !isNumber)))
     return decimalOf(text, scale);
   if (type === 'bytea' && !text.startsWith('\\x')) return `\\x${Buffer.from(text, 'base64').toString('hex')}`;
