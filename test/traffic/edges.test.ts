@@ -159,6 +159,18 @@ async function holdUp(database: Database): Promise<void> {
     CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON eg_users EXECUTE FUNCTION guard()`);
 }
 
+/** Waits until a statement of the run waits for a lock: a stop before that has nothing to wait for. */
+async function blocked(database: Database): Promise<void> {
+  for (let look = 0; look < 500; look++) {
+    const { rows } = await database.client.query<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'eventgen/%' AND wait_event_type = 'Lock'`,
+    );
+    if (rows[0]!.waiting > 0) return;
+    await wait(20);
+  }
+}
+
 it('a stop has an end although statements wait for others, with exact counts', async () => {
   const database = await demo();
   await holdUp(database);
@@ -171,6 +183,7 @@ it('a stop has an end although statements wait for others, with exact counts', a
   await busy(database);
   const holder = await connectTo(database.port, database.name);
   await holder.query('SELECT pg_advisory_lock(1)');
+  await blocked(database);
   run.kill('SIGTERM');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
