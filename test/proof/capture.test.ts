@@ -15,7 +15,7 @@ import { startProxy } from '../server/proxy.js';
 const PROGRAMS = '/usr/lib/postgresql/15/bin';
 
 /* Connections that are cut: each costs a lane a reconnection, and the run must come to its end. */
-const MOST_LOST = 12;
+const MOST_LOST = 9;
 
 let cluster: Cluster;
 let folder: string;
@@ -99,7 +99,7 @@ describe('a capture beside a run', () => {
     const [capture, history] = [path.join(folder, 'faults.jsonl'), path.join(folder, 'faults.history')];
     const config = configFor(
       { ...database, port: proxy.port },
-      `manual_table_list: [eg_users, eg_orders, marks, tags]\nrandom_seed: 9\nnum_iterations: 6000\n` +
+      `manual_table_list: [eg_users, eg_orders, marks, tags]\nrandom_seed: 9\nnum_iterations: 4000\n` +
         'transaction: { statements: 3, savepoint_ratio: 0.2, rollback_ratio: 0.1 }',
     );
     const run = startCli(config, ['--capture', capture, '--history', history]);
