@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Capture } from '../src/changes/capture.js';
 import { verifyContents } from '../src/commands/verify/contents.js';
-import { captured, verifyEvents } from '../src/commands/verify/events.js';
+import { captured, PLAIN, verifyEvents } from '../src/commands/verify/events.js';
 import { createDemoTables } from '../src/server/demo.js';
 import { describeMachine, option, withServer } from './measure.js';
 
@@ -60,13 +60,7 @@ metrics: { enabled: false }
     const beganMs = performance.now();
     const verdict = await verifyEvents(await captured(file), {
       events: file,
-      format: undefined,
-      map: undefined,
-      delivery: 'exactly-once',
-      order: undefined,
-      allow: [],
-      isStrict: false,
-      renamed: new Map(),
+      ...PLAIN,
       folder,
     });
     const tookSeconds = (performance.now() - beganMs) / 1000;

@@ -156,18 +156,7 @@ export async function carryOut(job: Job): Promise<Done> {
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: () => stop.begin(),
   });
-  const rounds =
-    config.verification === null
-      ? null
-      : new VerifyRounds({
-          config,
-          plan,
-          tables: targetedTables(prepared),
-          runId,
-          traffic,
-          say: (level, text) => progress.message(level, text),
-          stop: () => stop.begin(),
-        });
+  const rounds = roundsFor(job, traffic, () => stop.begin());
   job.history?.follow(traffic.totals, plan.quotas.length);
   job.indexBuilder?.start();
   probe?.start();
@@ -276,6 +265,17 @@ function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, at
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
   return verification === undefined ? summary : { ...summary, verification };
+}
+
+/** Comparisons with replication targets while the traffic is on; null where none are asked for. */
+function roundsFor(
+  { config, prepared, runId, progress }: Job,
+  traffic: Traffic,
+  stop: () => void,
+): VerifyRounds | null {
+  if (config.verification === null) return null;
+  const say = (level: 'info' | 'warn', text: string) => progress.message(level, text);
+  return new VerifyRounds({ config, tables: targetedTables(prepared), runId, traffic, say, stop });
 }
 
 /** The targeted tables as PostgreSQL names them. */

@@ -73,13 +73,8 @@ export function exitOf(
           code: EXIT.threshold,
           reason: `not met: ${missed.map(({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`).join(', ')}`,
         };
-      const different = verification.find(({ verdict }) => verdict === 'different');
-      if (different !== undefined)
-        return { code: EXIT.threshold, reason: `verification of ${different.target}: ${different.headline}` };
-      // The last look at each target counts: an earlier one may have come while it was catching up.
-      const open = verification.findLast(({ verdict }) => verdict === 'undecided');
-      if (open !== undefined && verification.findLast(({ target }) => target === open.target) === open)
-        return { code: EXIT.undecided, reason: `verification of ${open.target}: ${open.headline}` };
+      const unproved = exitOfVerification(verification);
+      if (unproved !== null) return unproved;
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return {
         code: EXIT.finished,
@@ -87,4 +82,15 @@ export function exitOf(
       };
     }
   }
+}
+
+/** The exit of a run with a target that differs, or that could not be compared at the last look; null where all are equal. */
+function exitOfVerification(rounds: readonly VerificationRound[]): { code: number; reason: string } | null {
+  const reasonOf = ({ target, headline }: VerificationRound) => `verification of ${target}: ${headline}`;
+  const different = rounds.find(({ verdict }) => verdict === 'different');
+  if (different !== undefined) return { code: EXIT.threshold, reason: reasonOf(different) };
+  // The last look at each target counts: an earlier one may have come while it was catching up.
+  const open = rounds.findLast(({ verdict }) => verdict === 'undecided');
+  const isLast = open !== undefined && rounds.findLast(({ target }) => target === open.target) === open;
+  return isLast ? { code: EXIT.undecided, reason: reasonOf(open) } : null;
 }

@@ -11,7 +11,7 @@ import { verdictHtml, verdictText } from '../report/verdict.js';
 import { codeBefore, EXIT } from './exit.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { verifyContents } from './verify/contents.js';
-import { type Allowance, captured, type EventOptions, verifyEvents } from './verify/events.js';
+import { type Allowance, captured, type EventOptions, PLAIN, verifyEvents } from './verify/events.js';
 import { recorded, verifyExpected } from './verify/history.js';
 
 export interface VerifyOptions {
@@ -106,7 +106,7 @@ async function verdictOf(
     ]);
     step('comparing events');
     if (against !== undefined && history !== undefined) {
-      const doubt = await disagreement(against, history, options);
+      const doubt = await disagreement(against, history);
       if (doubt !== null) return doubt;
     }
     const truth = against !== undefined ? await captured(against) : recorded(history!, true);
@@ -129,16 +129,8 @@ async function verdictOf(
 }
 
 /** Where there are two sources of truth they are compared first. Returns null where they agree, or where that cannot be decided. */
-async function disagreement(capture: string, history: string, options: VerifyOptions): Promise<Verdict | null> {
-  const plain = {
-    ...options,
-    format: 'own',
-    map: undefined,
-    delivery: 'exactly-once',
-    order: undefined,
-    allow: [],
-  } as const;
-  const found = await verifyEvents(recorded(history, true), eventOptions(capture, { ...plain, renamed: new Map() }));
+async function disagreement(capture: string, history: string): Promise<Verdict | null> {
+  const found = await verifyEvents(recorded(history, true), { ...PLAIN, events: capture, folder: tmpdir() });
   if (found.verdict !== 'different') return null;
   const reason = `the capture and the history of the run disagree, which is a fault of the generator: ${found.headline}`;
   return { ...found, verdict: 'undecided', headline: `Not decided: ${reason}`, undecided: [reason] };
@@ -146,7 +138,7 @@ async function disagreement(capture: string, history: string, options: VerifyOpt
 
 /** @throws SetupError for options that mean nothing where this is compared. */
 function refuse(what: string, names: readonly string[]): void {
-  if (names.length > 0) throw SetupError.of(names.join(', '), `means nothing where ${what} are compared; leave it out`);
+  if (names.length > 0) throw SetupError.of(names.join(', '), `has no effect when ${what} are compared; leave it out`);
 }
 
 function eventOnly({ format, map, delivery, order, allow }: VerifyOptions): string[] {

@@ -146,7 +146,7 @@ export function readHistory(file: string): History {
   const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
   const stored = parse(lines[0] ?? '', file, 1) as StoredHeader | null;
   if (stored?.history !== FORMAT || typeof stored.plan !== 'string')
-    throw SetupError.of(file, 'is no history; run --history writes one');
+    throw SetupError.of(file, 'is not a history; run --history writes one');
   let packed: unknown;
   try {
     packed = JSON.parse(gunzipSync(Buffer.from(stored.plan, 'base64')).toString());
@@ -181,6 +181,6 @@ function parse(line: string, file: string, number: number): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw SetupError.of(`${file}:${number}`, `is no line of a history (${(error as Error).message})`);
+    throw SetupError.of(`${file}:${number}`, `cannot be read as a line of a history (${(error as Error).message})`);
   }
 }

@@ -72,82 +72,109 @@ export interface EventRules {
 }
 
 /** The verdict over the changes that a consumer has seen. */
-export function eventVerdict(
-  found: EventVerdict,
-  { isStrict, isForeign, needsTransactions, allowsMissingColumns }: EventRules,
-  undecided: readonly string[],
-): Verdict {
-  const sums: Record<string, number> = {};
-  let total = 0;
-  let arrived = 0;
-  let foreign = 0;
-  let unjudged = 0;
-  for (const [table, counts] of Object.entries(found.tables)) {
-    total += counts.source;
-    arrived += counts.target;
-    for (const fault of FAULTS) {
-      if (isForeign(table, fault)) foreign += counts[fault];
-      else sums[fault] = (sums[fault] ?? 0) + counts[fault];
-    }
-    unjudged += counts.unjudged;
-    sums['representation'] = (sums['representation'] ?? 0) + counts.representation;
-  }
-  const { torn, reordered, notCompared, isAtLeast } = found.transactions;
-  const faults = FAULTS.filter((fault) => (sums[fault] ?? 0) > 0);
-  const words = [
-    ...faults.map((fault) => `${sums[fault]} ${fault.replace('_', ' ')}`),
-    ...(torn.length > 0 ? [`${atLeast(isAtLeast)}${torn.length} transactions torn`] : []),
-    ...(reordered.length > 0 ? [`${atLeast(isAtLeast)}${reordered.length} transactions reordered`] : []),
-    ...(isStrict && sums['representation']! > 0 ? [`${sums['representation']} in another representation`] : []),
-  ];
-  const open = [...undecided];
-  if (total === 0 && arrived === 0) open.push('neither file tells of a change');
-  const missing = allowsMissingColumns ? [] : found.notCompared.filter(({ isMissing }) => isMissing);
-  if (missing.length > 0)
-    open.push(
-      `the consumer does not carry ${missing
-        .map(({ table, column }) => `${table}.${column}`)
-        .slice(0, 5)
-        .join(', ')}${missing.length > 5 ? ' and others' : ''} (--allow missing-columns)`,
-    );
-  if (found.openTruncates.length > 0)
-    open.push(`truncates of ${found.openTruncates.join(', ')} were told more often than they were made`);
-  if ((needsTransactions || found.transactions.isOpen) && notCompared !== null)
-    open.push(`the order of transactions: ${notCompared}`);
-  const isDifferent = words.length > 0;
-  const verdict = isDifferent ? 'different' : open.length > 0 ? 'undecided' : 'equal';
+export function eventVerdict(found: EventVerdict, rules: EventRules, undecided: readonly string[]): Verdict {
+  const sums = sumsOf(found, rules);
+  const faults = faultsOf(found, rules, sums);
+  const open = [...undecided, ...openQuestions(found, rules, sums)];
+  const verdict = faults.length > 0 ? 'different' : open.length > 0 ? 'undecided' : 'equal';
   const headlines = {
-    different: `Different: ${words.join(', ')}, of ${total} changes.`,
+    different: `Different: ${faults.join(', ')}, of ${sums.source} changes.`,
     undecided: `Not decided: ${open.join('; ')}.`,
-    equal: `Equal: all ${total} changes arrived as they were made.`,
+    equal: `Equal: all ${sums.source} changes arrived as they were made.`,
   };
-  const transactions = [
-    ...torn.map((name) => transactionDifference('torn', name)),
-    ...reordered.map((name) => transactionDifference('reordered', name)),
-  ];
-  const differences = found.differences.map(differenceOf);
+  const { torn, reordered } = found.transactions;
   return {
     verdict,
     headline: headlines[verdict],
     tables: found.tables,
-    differences: [...differences, ...transactions],
+    differences: [
+      ...found.differences.map(differenceOf),
+      ...torn.map((name) => transactionDifference('torn', name)),
+      ...reordered.map((name) => transactionDifference('reordered', name)),
+    ],
     difference_count: found.count,
     undecided: open,
     not_compared: found.notCompared.map(({ table, column, reason }) => `${table}.${column}: ${reason}`),
-    notes: [
-      ...(notCompared === null || needsTransactions ? [] : [`transactions were not compared: ${notCompared}`]),
-      ...(sums['representation']! > 0 && !isStrict
-        ? [`${sums['representation']} changes have values in another representation (--strict makes them differences)`]
-        : []),
-      ...(unjudged > 0
-        ? [`${unjudged} values could not be compared: one side did not carry them, and had not told them before`]
-        : []),
-      ...(foreign > 0 ? [`${foreign} changes that the run did not make (foreign)`] : []),
-      ...Object.entries(found.foreign).map(
-        ([table, count]) => `${count} changes of ${table}, which the source does not cover`,
-      ),
-    ],
+    notes: notesOn(found, rules, sums),
   };
+}
+
+/** Counts over all tables. Foreign changes are counted apart from faults. */
+interface Sums {
+  source: number;
+  target: number;
+  representation: number;
+  unjudged: number;
+  foreign: number;
+  readonly faults: Record<(typeof FAULTS)[number], number>;
+}
+
+function sumsOf({ tables }: EventVerdict, { isForeign }: EventRules): Sums {
+  const faults = Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Sums['faults'];
+  const sums: Sums = { source: 0, target: 0, representation: 0, unjudged: 0, foreign: 0, faults };
+  for (const [table, counts] of Object.entries(tables)) {
+    for (const figure of ['source', 'target', 'representation', 'unjudged'] as const) sums[figure] += counts[figure];
+    for (const fault of FAULTS) {
+      if (isForeign(table, fault)) sums.foreign += counts[fault];
+      else faults[fault] += counts[fault];
+    }
+  }
+  return sums;
+}
+
+/** What is wrong, each kind with its count. */
+function faultsOf({ transactions }: EventVerdict, { isStrict }: EventRules, sums: Sums): string[] {
+  const { torn, reordered, isAtLeast } = transactions;
+  return [
+    ...FAULTS.filter((fault) => sums.faults[fault] > 0).map(
+      (fault) => `${sums.faults[fault]} ${fault.replace('_', ' ')}`,
+    ),
+    ...(torn.length > 0 ? [`${atLeast(isAtLeast)}${torn.length} transactions torn`] : []),
+    ...(reordered.length > 0 ? [`${atLeast(isAtLeast)}${reordered.length} transactions reordered`] : []),
+    ...(isStrict && sums.representation > 0 ? [`${sums.representation} in another representation`] : []),
+  ];
+}
+
+/* Columns that are named in one sentence. */
+const MOST_NAMED = 5;
+
+/** Why nobody can say that all arrived as it was made, although nothing wrong was found. */
+function openQuestions(
+  { notCompared, openTruncates, transactions }: EventVerdict,
+  { needsTransactions, allowsMissingColumns }: EventRules,
+  { source, target }: Sums,
+): string[] {
+  const open: string[] = [];
+  if (source === 0 && target === 0) open.push('neither file tells of a change');
+  const missing = allowsMissingColumns ? [] : notCompared.filter(({ isMissing }) => isMissing);
+  if (missing.length > 0) {
+    const names = missing.slice(0, MOST_NAMED).map(({ table, column }) => `${table}.${column}`);
+    const more = missing.length > MOST_NAMED ? ' and others' : '';
+    open.push(`the consumer does not carry ${names.join(', ')}${more} (--allow missing-columns)`);
+  }
+  if (openTruncates.length > 0)
+    open.push(`truncates of ${openTruncates.join(', ')} were told more often than they were made`);
+  if ((needsTransactions || transactions.isOpen) && transactions.notCompared !== null)
+    open.push(`the order of transactions: ${transactions.notCompared}`);
+  return open;
+}
+
+function notesOn(
+  { transactions: { notCompared }, foreign }: EventVerdict,
+  { isStrict, needsTransactions }: EventRules,
+  sums: Sums,
+): string[] {
+  return [
+    ...(notCompared === null || needsTransactions ? [] : [`transactions were not compared: ${notCompared}`]),
+    ...(sums.representation > 0 && !isStrict
+      ? [`${sums.representation} changes have values in another representation (--strict makes them differences)`]
+      : []),
+    ...(sums.unjudged > 0
+      ? [`${sums.unjudged} values could not be compared: one side did not carry them, and had not told them before`]
+      : []),
+    ...(sums.foreign > 0 ? [`${sums.foreign} changes that the run did not make (foreign)`] : []),
+    ...Object.entries(foreign).map(([table, count]) => `${count} changes of ${table}, which the source does not cover`),
+  ];
 }
 
 function atLeast(isAtLeast: boolean): string {

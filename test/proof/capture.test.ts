@@ -5,7 +5,7 @@ import path from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, type CaptureFacts, type CaptureOptions, factsFileOf } from '../../src/changes/capture.js';
-import { captured, type EventOptions, verifyEvents } from '../../src/commands/verify/events.js';
+import { captured, type EventOptions, PLAIN, verifyEvents } from '../../src/commands/verify/events.js';
 import { recorded, verifyExpected } from '../../src/commands/verify/history.js';
 import { type Cluster, startCluster } from '../../src/server/cluster.js';
 import { createDemo } from '../../src/server/demo.js';
@@ -34,13 +34,7 @@ afterAll(async () => {
 function optionsFor(events: string, more: Partial<EventOptions> = {}): EventOptions {
   return {
     events,
-    format: undefined,
-    map: undefined,
-    delivery: 'exactly-once',
-    order: undefined,
-    allow: [],
-    isStrict: false,
-    renamed: new Map(),
+    ...PLAIN,
     folder,
     ...more,
   };

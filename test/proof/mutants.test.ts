@@ -4,7 +4,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, type CaptureFacts, factsFileOf } from '../../src/changes/capture.js';
-import { captured, type EventOptions, verifyEvents } from '../../src/commands/verify/events.js';
+import { captured, type EventOptions, PLAIN, verifyEvents } from '../../src/commands/verify/events.js';
 import type { Verdict } from '../../src/proof/verdict.js';
 import { seedOf } from '../../src/random/seed.js';
 import { Stream } from '../../src/random/stream.js';
@@ -63,13 +63,7 @@ async function judge(mutant: Mutant, stream: (typeof streams)[number], seed: big
   writeFileSync(file, spoiled.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''));
   const options: EventOptions = {
     events: file,
-    format: undefined,
-    map: undefined,
-    delivery: 'exactly-once',
-    order: undefined,
-    allow: [],
-    isStrict: false,
-    renamed: new Map(),
+    ...PLAIN,
     folder: tmpdir(),
     ...mutant.options,
   };
@@ -131,13 +125,7 @@ it('cannot decide where a consumer never tells of a column, of what its capture 
   const verdictOf = async (more: Partial<EventOptions> = {}) =>
     await verifyEvents(await captured(file), {
       events: consumer,
-      format: undefined,
-      map: undefined,
-      delivery: 'exactly-once',
-      order: undefined,
-      allow: [],
-      isStrict: false,
-      renamed: new Map(),
+      ...PLAIN,
       folder: tmpdir(),
       ...more,
     });
@@ -184,7 +172,7 @@ it('reads a packed file, standard input and what a command rewrites, and says wh
     });
   await refused(['--events', 'nowhere.jsonl', ...map, ...against], 'nowhere.jsonl: cannot be read (ENOENT)');
   await refused(['--events', file, '--against', 'nowhere.jsonl'], '--against: nowhere.jsonl does not exist');
-  await refused(['--events', file, ...against, '--table', 'a'], '--table: means nothing where events are compared');
+  await refused(['--events', file, ...against, '--table', 'a'], '--table: has no effect when events are compared');
   writeFileSync(renamed, 'not json\n');
   await refused(['--events', renamed, ...against], 'renamed.jsonl:1: is not a JSON object');
   writeFileSync(renamed, '{"history":1,"plan":"xx"}\n');

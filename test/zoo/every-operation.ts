@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { verifyEvents } from '../../src/commands/verify/events.js';
+import { PLAIN, verifyEvents } from '../../src/commands/verify/events.js';
 import { recorded } from '../../src/commands/verify/history.js';
 import { type Cluster, startCluster } from '../../src/server/cluster.js';
 import { configFor, count, createDatabase, runCli } from '../server/database.js';
@@ -21,13 +21,7 @@ async function majorVersion(): Promise<number> {
 async function expectSameChanges(capture: string, history: string): Promise<void> {
   const { differences, verdict } = await verifyEvents(recorded(history, true), {
     events: capture,
-    format: 'own',
-    map: undefined,
-    delivery: 'exactly-once',
-    order: undefined,
-    allow: [],
-    isStrict: false,
-    renamed: new Map(),
+    ...PLAIN,
     folder,
   });
   expect(differences.slice(0, 3)).toEqual([]);

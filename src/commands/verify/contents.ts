@@ -95,7 +95,7 @@ export async function compareContents(
     }
   }
   if (undecided.length === 0) done.end();
-  if (isLate) undecided.push('the target did not come to where the source was within 30 s');
+  if (isLate) undecided.push('the target did not catch up with the source within 30 s');
   return verdictOf(results, { ...pairing, undecided, isStrict: options.isStrict });
 }
 

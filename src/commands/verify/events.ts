@@ -30,6 +30,17 @@ export interface EventOptions {
   readonly folder: string;
 }
 
+/** What `verify` assumes where nothing else is asked for. */
+export const PLAIN: Omit<EventOptions, 'events' | 'folder'> = {
+  format: undefined,
+  map: undefined,
+  delivery: 'exactly-once',
+  order: undefined,
+  allow: [],
+  isStrict: false,
+  renamed: new Map(),
+};
+
 /** The changes that a consumer's file is held against. */
 export interface Truth {
   readonly events: AsyncIterable<ToldEvent> | Iterable<ToldEvent>;
@@ -176,10 +187,7 @@ function readFacts(file: string): CaptureFacts {
       throw new Error('its members are others');
     return facts;
   } catch (error) {
-    throw SetupError.of(
-      path.basename(file),
-      `is not what capture writes beside its file (${(error as Error).message})`,
-    );
+    throw SetupError.of(path.basename(file), `is not a file that capture wrote (${(error as Error).message})`);
   }
 }
 

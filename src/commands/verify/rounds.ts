@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { Config } from '../../config/load.js';
 import type { ReplicationTarget } from '../../config/replication.js';
-import type { Plan } from '../../plan/plan.js';
 import { connectCoordinator } from '../../prepare/connect.js';
 import { PINNED_SETTINGS } from '../../proof/contents.js';
 import type { Verdict } from '../../proof/verdict.js';
@@ -11,7 +10,6 @@ import { compareContents } from './contents.js';
 
 export interface RoundOptions {
   readonly config: Config;
-  readonly plan: Plan;
   /** Names of the plan's tables as PostgreSQL has them: schema.table. */
   readonly tables: readonly string[];
   readonly runId: string;
