@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import type { LagLimit } from './benchmark/max.js';
+import { PATTERNS, type Pattern } from './benchmark/patterns.js';
 import { capture } from './commands/capture.js';
 import { compare } from './commands/compare.js';
 import { EXIT } from './commands/exit.js';
@@ -9,6 +11,7 @@ import { grants } from './commands/grants.js';
 import { history } from './commands/history.js';
 import { init } from './commands/init.js';
 import { inspect } from './commands/inspect.js';
+import { type LagOptions, parseLimit, parseSteps } from './commands/lag.js';
 import { load } from './commands/load.js';
 import { type RunOptions, run } from './commands/run.js';
 import { schema } from './commands/schema.js';
@@ -169,6 +172,7 @@ function toOptions(flags: Flags): RunOptions {
     reportFile: flags.report,
     captureFile: flags.capture,
     historyFile: flags.history,
+    lag: null,
     publishing: {
       gateway: flags.pushGateway,
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
@@ -218,6 +222,117 @@ program
   .action(async (flags: Flags) => {
     process.exitCode = await run(toOptions(flags), process.env);
   });
+
+interface LagFlags {
+  readonly config: string;
+  readonly pattern: string;
+  readonly hold?: string;
+  readonly steps: readonly number[];
+  readonly limit?: LagLimit;
+  readonly budget?: string;
+  readonly burst: string;
+  readonly rounds: number;
+  readonly workers?: number;
+  readonly connections?: number;
+  readonly seed?: bigint;
+  readonly embedded?: true;
+  readonly set?: readonly Override[];
+  readonly yesWriteTo?: string;
+  readonly summary?: string;
+  readonly report?: string;
+  readonly metricsPort?: number;
+  readonly metrics: boolean;
+  readonly quiet?: true;
+  readonly full?: true;
+  readonly json?: true;
+  readonly logFormat: string;
+}
+
+function limit(text: string): LagLimit {
+  const parsed = parseLimit(text);
+  if (parsed === undefined) throw new InvalidArgumentError('expected a limit such as "p99 < 2s".');
+  return parsed;
+}
+
+function steps(text: string): readonly number[] {
+  const parsed = parseSteps(text);
+  if (parsed === undefined)
+    throw new InvalidArgumentError('expected a number of steps such as 10, or percentages such as 25%,50%,100%.');
+  return parsed;
+}
+
+/* What each benchmark takes where nothing is said: enough for its figures to be steady. */
+const LAG_TIMES = {
+  curve: { hold: '60s', budget: '30m' },
+  max: { hold: '20s', budget: '20m' },
+  drain: { hold: '60s', budget: '10m' },
+  overhead: { hold: '20s', budget: '30m' },
+} as const;
+
+function toLagOptions(kind: keyof typeof LAG_TIMES, flags: LagFlags): LagOptions {
+  const ms = (text: string) => parseDurationMs(text)!;
+  const common = {
+    pattern: flags.pattern as Pattern,
+    holdMs: ms(flags.hold ?? LAG_TIMES[kind].hold),
+    budgetMs: ms(flags.budget ?? LAG_TIMES[kind].budget),
+  };
+  switch (kind) {
+    case 'curve':
+      return { ...common, kind, shares: flags.steps };
+    case 'max':
+      return { ...common, kind, limit: flags.limit ?? parseLimit('p99 < 2s')! };
+    case 'drain':
+      return { ...common, kind, burstMs: ms(flags.burst) };
+    case 'overhead':
+      return { ...common, kind, rounds: flags.rounds };
+  }
+}
+
+const lagCommand = program
+  .command('lag')
+  .description('benchmark replication lag: how far targets are behind, at which load, and how fast they catch up');
+
+const LAG_KINDS = {
+  curve: 'lag at rising shares of what the source takes',
+  max: 'the highest rate at which the lag stays below a limit',
+  drain: 'how long the targets take to catch up with a burst',
+  overhead: 'what each consumer costs the source',
+} as const;
+
+for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {
+  const command = lagCommand
+    .command(kind)
+    .description(LAG_KINDS[kind])
+    .option('-c, --config <file>', 'configuration file, with replication.targets', DEFAULT_FILE)
+    .addOption(new Option('--pattern <name>', 'what the load is made of').choices(PATTERNS).default('mixed'))
+    .option('--budget <time>', `end after so long, with what is known (default: ${LAG_TIMES[kind].budget})`, duration);
+  if (kind !== 'drain')
+    command.option('--hold <time>', `how long each rate is held (default: ${LAG_TIMES[kind].hold})`, duration);
+  if (kind === 'curve')
+    command.option('--steps <n>', 'how many even steps, or percentages such as 25%,50%,100%', steps, parseSteps('10')!);
+  if (kind === 'max') command.option('--limit <condition>', 'what must hold (default: "p99 < 2s")', limit);
+  if (kind === 'drain')
+    command.option('--burst <time>', 'how long the source is loaded as fast as it goes', duration, '60s');
+  if (kind === 'overhead')
+    command.option('--rounds <n>', 'with and without each consumer, so many times', positiveNumber, 2);
+  command
+    .option('--workers <n>', 'worker threads', wholeNumber)
+    .option('--connections <n>', 'lanes: connections in total', wholeNumber)
+    .option('--seed <n>', 'random_seed and faker_seed', seed)
+    .option('--embedded', 'start a private PostgreSQL with the demo tables')
+    .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
+    .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
+    .option('--summary <file>', 'write the summary as JSON')
+    .option('--report <file>', 'write a report: one HTML file with charts, result and configuration')
+    .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
+    .option('--no-metrics', 'no live page and no /metrics')
+    .option('--quiet', 'no progress; warnings, and the first line of the summary')
+    .option('--full', 'show all tables and latencies in the summary')
+    .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+    .action(async (flags: LagFlags) => {
+      process.exitCode = await run({ ...toOptions(flags), lag: toLagOptions(kind, flags) }, process.env);
+    });
+}
 
 interface InspectFlags {
   readonly config: string;

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseDurationMs } from '../src/config/duration.js';
 import { parseConfig } from '../src/config/load.js';
+import { isServer } from '../src/config/replication.js';
 import { CLI, configFor, createDatabase, runCli } from './server/database.js';
 
 const README = readFileSync('README.md', 'utf8');
@@ -96,7 +97,7 @@ describe('the containers', () => {
     expect(Object.keys(services)).toEqual(
       expect.arrayContaining([
         file.connection.host,
-        ...file.replication!.targets.map(({ connection }) => connection.host),
+        ...file.replication!.targets.filter(isServer).map(({ connection }) => connection.host),
       ]),
     );
     const database = await createDatabase(readFileSync('docker/demo.sql', 'utf8'));

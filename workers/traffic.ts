@@ -13,6 +13,7 @@ import { LaneLoop } from '../src/traffic/lane-loop.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
+import { SteeredSchedule } from '../src/traffic/steering.js';
 
 const SAMPLE_MS = 500;
 const RESOLUTION_MS = 10;
@@ -55,8 +56,9 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     for (const { loop } of loops) if (loop.sample()) stalled++;
     counters.set('lanesStalled', stalled);
   });
+  const steered = task.pacing?.steering ? new SteeredSchedule(task.pacing.shape.end, task.pacing.steering) : null;
   const stopping = setInterval(() => {
-    if (control.stopped) for (const { loop } of loops) loop.wake();
+    if (control.stopped || steered?.hasChanged === true) for (const { loop } of loops) loop.wake();
   }, 50);
   try {
     const ends = await Promise.all(

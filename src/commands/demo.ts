@@ -1,6 +1,6 @@
 import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
-import type { ReplicationTarget } from '../config/replication.js';
+import { isServer, type ReplicationTarget } from '../config/replication.js';
 import { heartbeatDefinition } from '../lag/table.js';
 import { connectCoordinator } from '../prepare/connect.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
@@ -37,7 +37,7 @@ export async function startDemo(
     say(`embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
     const targets: ReplicationTarget[] = [];
     for (const target of replication?.targets ?? []) {
-      if (!target.embedded) {
+      if (!isServer(target) || !target.embedded) {
         targets.push(target);
         continue;
       }

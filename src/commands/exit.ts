@@ -1,3 +1,4 @@
+import type { LagResult } from '../benchmark/result.js';
 import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
 import { Unreachable } from '../prepare/connect.js';
@@ -30,6 +31,8 @@ export function exitOf(
     verification,
     timeUp,
     isGone,
+    fuse,
+    lag,
   }: {
     maxErrorRatio: number;
     thresholds: readonly ThresholdResult[];
@@ -38,6 +41,10 @@ export function exitOf(
     timeUp: string | null;
     /** True where none of the tables is left. */
     isGone: boolean;
+    /** Why the fuse has ended the run; null where it has not. */
+    fuse: string | null;
+    /** What a benchmark has found out; undefined where there was none. */
+    lag: LagResult | undefined;
   },
 ): { code: number; reason: string } {
   if (isGone)
@@ -75,12 +82,36 @@ export function exitOf(
         };
       const unproved = exitOfVerification(verification);
       if (unproved !== null) return unproved;
+      if (fuse !== null) return { code: EXIT.endedEarly, reason: fuse };
+      const undecided = signal !== null || lag === undefined ? null : undecidedBecause(lag);
+      if (undecided !== null) return { code: EXIT.undecided, reason: undecided };
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return {
         code: EXIT.finished,
-        reason: timeUp ?? 'all operations done',
+        reason: lag !== undefined ? `lag ${lag.kind} is through` : (timeUp ?? 'all operations done'),
       };
     }
+  }
+}
+
+/** Why a benchmark has no result; null where it has one. */
+function undecidedBecause(lag: LagResult): string | null {
+  if (lag.interrupted !== null) return `the benchmark could not decide: ${lag.interrupted}`;
+  switch (lag.kind) {
+    case 'curve':
+      return lag.steps.every((step) => step.void !== null)
+        ? `every step of the curve is void: ${lag.steps[0]?.void ?? 'there is none'}`
+        : null;
+    case 'max':
+      return lag.sustained === null ? `no rate was sustained: ${lag.because ?? 'none could be tried'}` : null;
+    case 'drain': {
+      const late = Object.entries(lag.targets).flatMap(([name, { seconds }]) => (seconds === null ? name : []));
+      return late.length > 0 ? `${late.join(', ')} had not caught up in time` : null;
+    }
+    case 'overhead':
+      return Object.values(lag.consumers).every(({ not_measured: refusal }) => refusal !== null)
+        ? 'no consumer could be measured: none of them may be stopped'
+        : null;
   }
 }
 

@@ -1,35 +1,70 @@
 import type { Config } from '../config/load.js';
 import type { Pacing } from '../traffic/pacer.js';
+import type { RateShape, Timetable } from '../traffic/schedule.js';
+import { Schedule } from '../traffic/schedule.js';
+import { SteeredSchedule } from '../traffic/steering.js';
 
 /* Below this an arrival is late because a thread was, not because the database is. */
 const UNAVOIDABLE_SECONDS = 0.05;
 
-/** The schedule that the configuration asks for; null for the closed model, as fast as it goes. */
-export function pacingOf({ traffic }: Config): Pacing | null {
-  const { rate, stages, spikes, catch_up: catchUp } = traffic;
-  if (rate === undefined && stages.length === 0) return null;
-  const seconds = (ms: number | undefined) => (ms === undefined ? Number.POSITIVE_INFINITY : ms / 1000);
-  return {
-    shape: {
-      stages:
-        rate !== undefined
-          ? [{ rate, duration: Number.POSITIVE_INFINITY, ramp: false }]
-          : stages.map((stage) => ({ ...stage, duration: seconds(stage.duration) })),
-      spikes: spikes.map((spike) => ({
-        rate: spike.rate,
-        duration: spike.duration / 1000,
-        every: seconds(spike.every),
-        offset: spike.offset / 1000,
-      })),
-      end: seconds(traffic.duration),
-    },
+/** When operations are due in a run. */
+export interface RunPacing {
+  /** What the lanes go by; null for the closed model, as fast as it goes. */
+  readonly pacing: Pacing | null;
+  /** The same for whoever looks at the run. */
+  readonly timetable: Timetable | null;
+  /** What the configuration says beforehand; null where it says nothing. */
+  readonly planned: Timetable | null;
+  /** Where the rate is decided while the run is on; null where it is not. */
+  readonly steered: SteeredSchedule | null;
+}
+
+/** `isSteered`: somebody else than the configuration decides on the rate. */
+export function pacingOf({ traffic }: Config, isSteered: boolean): RunPacing {
+  const shape = shapeOf(traffic);
+  const planned = shape === null ? null : new Schedule(shape);
+  const end = seconds(traffic.duration);
+  const steered =
+    isSteered || traffic.hold_lag > 0 || traffic.control_file !== undefined
+      ? new SteeredSchedule(Math.min(end, planned?.end ?? end))
+      : null;
+  const pacing: Pacing = {
+    shape: shape ?? { stages: [], spikes: [], end },
     arrival: traffic.arrival,
     unit: traffic.rate_unit,
-    backlogSeconds:
-      catchUp === 'all'
-        ? Number.POSITIVE_INFINITY
-        : catchUp === 'drop'
-          ? UNAVOIDABLE_SECONDS
-          : traffic.catch_up_seconds,
+    backlogSeconds: backlogOf(traffic),
+    steering: steered?.memory ?? null,
   };
+  return {
+    pacing: planned === null && steered === null ? null : pacing,
+    timetable: steered ?? planned,
+    planned,
+    steered,
+  };
+}
+
+function shapeOf({ rate, stages, spikes, duration }: Config['traffic']): RateShape | null {
+  if (rate === undefined && stages.length === 0) return null;
+  return {
+    stages:
+      rate !== undefined
+        ? [{ rate, duration: Number.POSITIVE_INFINITY, ramp: false }]
+        : stages.map((stage) => ({ ...stage, duration: seconds(stage.duration) })),
+    spikes: spikes.map((spike) => ({
+      rate: spike.rate,
+      duration: spike.duration / 1000,
+      every: seconds(spike.every),
+      offset: spike.offset / 1000,
+    })),
+    end: seconds(duration),
+  };
+}
+
+function backlogOf({ catch_up: catchUp, catch_up_seconds: most }: Config['traffic']): number {
+  if (catchUp === 'all') return Number.POSITIVE_INFINITY;
+  return catchUp === 'drop' ? UNAVOIDABLE_SECONDS : most;
+}
+
+function seconds(ms: number | undefined): number {
+  return ms === undefined ? Number.POSITIVE_INFINITY : ms / 1000;
 }

@@ -34,6 +34,7 @@ import { dryRunText } from './dry-run.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { explain, type Place } from './explain.js';
 import { HistoryWriter } from './history-writer.js';
+import { checkLag, type LagOptions, overridesOfLag, resumeLeftovers } from './lag.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
@@ -57,6 +58,8 @@ export interface RunOptions {
   readonly reportFile: string | undefined;
   /** Where the change events of the source are written to while the run is on. */
   readonly captureFile: string | undefined;
+  /** The benchmark that the traffic is for; null for a run. */
+  readonly lag: LagOptions | null;
   /** Where plan, claims and every lane's exceptions are written to. */
   readonly historyFile: string | undefined;
   readonly publishing: Publishing;
@@ -136,8 +139,10 @@ class Session {
   /** The configuration, with everything that it asks for before the database is read. */
   async open(environment: NodeJS.ProcessEnv): Promise<Config> {
     const { options, progress, isTrial } = this;
-    const config = loadConfig(options.file, options.overrides, environment);
+    const overrides = [...options.overrides, ...(options.lag === null ? [] : overridesOfLag(options.lag))];
+    const config = loadConfig(options.file, overrides, environment);
     this.config = config;
+    if (options.lag !== null) checkLag(config, options.lag);
     if (options.explain === undefined) checkOutput('--plan', options.planFile);
     if (!isTrial) {
       this.isTold = true;
@@ -258,6 +263,7 @@ class Session {
     const { options, progress, stops, runId } = this;
     if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
     progress.step('preparing what goes on beside the traffic');
+    if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
     const beside = Promise.all([indexBuilderFor(config, prepared, runId, progress), probeFor(config, runId, progress)]);
     const [indexBuilder, probe] = await stops.interruptible(beside, () =>
       endSessions(config.connection, config, runId),
@@ -280,6 +286,7 @@ class Session {
       indexBuilder,
       probe,
       history,
+      lag: options.lag,
       countRows: (relations) => countAtEnd(config, prepared, runId, relations),
       forced: ({ summary: sofar, ...seen }) => {
         progress.stop();
@@ -395,11 +402,11 @@ function sharesCores(connection: ConnectionSettings): boolean {
 
 /** What to type for the same run again; null where it is not the same, or would show a secret. */
 function repeatedBy(
-  { file, overrides, untilFile, writeTo }: RunOptions,
+  { file, overrides, untilFile, writeTo, lag }: RunOptions,
   { seeds, reproducible }: Summary,
 ): string | null {
   const mayBeSecret = ({ path: [section, key] }: Override) => section === 'connection' && key !== 'embedded';
-  if (!reproducible || overrides.some(mayBeSecret)) return null;
+  if (!reproducible || lag !== null || overrides.some(mayBeSecret)) return null;
   const given = overrides.flatMap(({ option, value, typed }) => {
     if (option === '--seed') return [];
     if (typed !== undefined) return [`--set ${quoted(`${option.slice('--set '.length)}=${typed}`)}`];

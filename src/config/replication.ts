@@ -4,12 +4,43 @@ import type { FileConfig, TargetConfig } from './schema.js';
 import type { Source } from './source.js';
 
 /** A server that data is replicated to, and where it can be read. */
-export interface ReplicationTarget {
+export interface ServerTarget {
   readonly name: string;
-  readonly kind: TargetConfig['kind'];
+  readonly kind: 'physical' | 'logical' | 'heartbeat';
   readonly connection: ConnectionSettings;
   /** Started beside an embedded server, for this run only. */
   readonly embedded: boolean;
+  /** True where `lag overhead` may stop it for a while. */
+  readonly mayPause: boolean;
+}
+
+/** A consumer that cannot be asked, by the replication slot that it confirms to. */
+export interface SlotTarget {
+  readonly name: string;
+  readonly kind: 'slot';
+  readonly slot: string;
+}
+
+/** A target that a program of the user's looks at. */
+export interface CommandTarget {
+  readonly name: string;
+  readonly kind: 'command';
+  readonly command: readonly string[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+/** What data is replicated to, and how its heartbeats are seen. */
+export type ReplicationTarget = ServerTarget | SlotTarget | CommandTarget;
+
+/** When the load is paused, or ended, so that replication does no harm; a limit is null where it does not count. */
+export interface FuseConfig {
+  /** Bytes of log that a slot may make the server keep; auto: found out from the server. */
+  readonly retainedBytes: number | 'auto' | null;
+  /** Least bytes that must be left before a slot is lost. */
+  readonly safeBytes: number | null;
+  readonly lagMs: number | null;
+  readonly action: 'pause' | 'stop';
 }
 
 /** What is measured of replication; null where nothing is. */
@@ -18,19 +49,29 @@ export interface ReplicationConfig {
   /** Schema of the heartbeat's table, on the server of the traffic and on each target. */
   readonly schema: string;
   readonly intervalMs: number;
+  readonly fuse: FuseConfig;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+export function isServer(target: ReplicationTarget): target is ServerTarget {
+  return target.kind !== 'slot' && target.kind !== 'command';
+}
+
 /** Targets take what their connection leaves out from `connection:`, since replicas mostly differ in the host alone. */
 export function resolveReplication(
-  { replication, connection, generator }: FileConfig,
+  file: FileConfig,
   primary: ConnectionSettings,
   environment: Environment,
   source: Source,
   problems: Problem[],
 ): ReplicationConfig | null {
-  if (replication.targets.length === 0) return null;
+  const { replication, generator } = file;
+  if (replication.targets.length === 0) {
+    if (source.valueAt(['replication', 'fuse']) !== undefined)
+      problems.push(source.problem(['replication', 'fuse'], 'needs something to watch: set replication.targets'));
+    return null;
+  }
   const { schema_name: schemas } = generator;
   if ([schemas].flat().includes(replication.heartbeat.schema))
     problems.push(
@@ -40,32 +81,96 @@ export function resolveReplication(
       ),
     );
   const names = new Set<string>();
-  const targets = replication.targets.map((target, index): ReplicationTarget => {
+  const targets = replication.targets.flatMap((target, index): ReplicationTarget[] => {
     const path = ['replication', 'targets', index];
     const report = (key: string, message: string) => problems.push(source.problem([...path, key], message));
     if (names.has(target.name)) report('name', `"${target.name}" stands twice; targets are told apart by their names`);
     names.add(target.name);
+    checkKeys(target, report);
     const { name, kind } = target;
-    const { embedded } = target.connection;
-    if (embedded && !connection.embedded)
-      report(
-        'connection',
-        'embedded replicas are those of an embedded server: set connection.embedded, or give a host',
-      );
-    if (embedded && kind === 'heartbeat')
-      report('kind', 'an embedded replica is a standby or a subscriber: physical or logical');
-    const settings = resolveConnection(target.connection, environment, source, problems, {
-      path: [...path, 'connection'],
-      fallback: primary,
-    });
-    const isPrimary =
-      settings.host === primary.host && settings.port === primary.port && settings.database === primary.database;
-    if (!embedded && isPrimary && !connection.embedded)
-      report(
-        'connection',
-        'is the server of connection: itself; name the host, port or database that data is replicated to',
-      );
-    return { name, kind, connection: settings, embedded };
+    switch (kind) {
+      case 'slot':
+        return target.slot === undefined ? [] : [{ name, kind, slot: target.slot }];
+      case 'command': {
+        const { command, interval: intervalMs, timeout: timeoutMs } = target;
+        return command === undefined
+          ? []
+          : [{ name, kind, command, intervalMs: intervalMs ?? 1000, timeoutMs: timeoutMs ?? 10_000 }];
+      }
+      default:
+        return [serverTarget({ ...target, kind }, file, primary, { environment, source, problems, path })];
+    }
   });
-  return { targets, schema: replication.heartbeat.schema, intervalMs: replication.heartbeat.interval };
+  const { retained, safe_wal_size: safe, lag, action } = replication.fuse;
+  return {
+    targets,
+    schema: replication.heartbeat.schema,
+    intervalMs: replication.heartbeat.interval,
+    fuse: {
+      retainedBytes: retained === 0 ? null : retained,
+      safeBytes: safe === 0 ? null : safe,
+      lagMs: lag === 0 ? null : lag,
+      action,
+    },
+  };
 }
+
+/* Keys that only some kinds have, and those that they need. */
+const KEYS: Readonly<
+  Record<'slot' | 'command' | 'interval' | 'timeout' | 'connection', readonly TargetConfig['kind'][]>
+> = {
+  slot: ['slot'],
+  command: ['command'],
+  interval: ['command'],
+  timeout: ['command'],
+  connection: ['physical', 'logical', 'heartbeat'],
+};
+
+function checkKeys(target: TargetConfig, report: (key: string, message: string) => void): void {
+  const { kind } = target;
+  for (const [key, kinds] of Object.entries(KEYS) as [keyof typeof KEYS, readonly TargetConfig['kind'][]][])
+    if (target[key] !== undefined && !kinds.includes(kind))
+      report(key, `has no effect with kind: ${kind}; leave it out, or use kind: ${kinds.join(' or ')}`);
+  if (kind === 'slot' && target.slot === undefined)
+    report('kind', 'needs slot: NAME, the replication slot of the consumer on the server of connection');
+  if (kind === 'command' && target.command === undefined)
+    report('kind', 'needs command: [PROGRAM, ARGUMENT …], which prints the number of the newest heartbeat there');
+  if (target.may_pause === true && kind !== 'logical')
+    report('may_pause', 'works with kind: logical, whose subscription can be disabled for a while; leave it out');
+}
+
+function serverTarget(
+  target: TargetConfig & { readonly kind: ServerTarget['kind'] },
+  { connection }: FileConfig,
+  primary: ConnectionSettings,
+  at: {
+    readonly environment: Environment;
+    readonly source: Source;
+    readonly problems: Problem[];
+    readonly path: readonly (string | number)[];
+  },
+): ServerTarget {
+  const { environment, source, problems, path } = at;
+  const { name, kind, may_pause: mayPause } = target;
+  const given = target.connection ?? NO_CONNECTION;
+  const report = (key: string, message: string) => problems.push(source.problem([...path, key], message));
+  const { embedded } = given;
+  if (embedded && !connection.embedded)
+    report('connection', 'embedded replicas are those of an embedded server: set connection.embedded, or give a host');
+  if (embedded && kind === 'heartbeat')
+    report('kind', 'an embedded replica is a standby or a subscriber: physical or logical');
+  const settings = resolveConnection(given, environment, source, problems, {
+    path: [...path, 'connection'],
+    fallback: primary,
+  });
+  const isPrimary =
+    settings.host === primary.host && settings.port === primary.port && settings.database === primary.database;
+  if (!embedded && isPrimary && !connection.embedded)
+    report(
+      'connection',
+      'is the server of connection: itself; name the host, port or database that data is replicated to',
+    );
+  return { name, kind, connection: settings, embedded, mayPause };
+}
+
+const NO_CONNECTION = { settings: {}, embedded: false };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDurationMs } from './duration.js';
+import { parseSizeBytes } from './size.js';
 
 /*
  * The YAML file's shape. Every message says what was expected; the loader adds where it stands and what stood there.
@@ -281,6 +282,8 @@ const traffic = z.strictObject({
       expected('a list of spikes'),
     )
     .default([]),
+  hold_lag: duration(0),
+  control_file: text('a file').optional(),
 });
 
 const metrics = z.strictObject({
@@ -291,10 +294,36 @@ const metrics = z.strictObject({
   allowed_hosts: z.array(text('a host name'), expected('a list of host names')).default([]),
 });
 
+const programAndArguments = 'a list of a program and its arguments, such as [./newest-heartbeat.sh]';
 const target = z.strictObject({
   name: text('a name').min(1, expected('a name')),
-  kind: z.enum(['physical', 'logical', 'heartbeat'], expected('physical, logical or heartbeat')),
-  connection: connection.prefault({}),
+  kind: z.enum(
+    ['physical', 'logical', 'heartbeat', 'slot', 'command'],
+    expected('physical, logical, heartbeat, slot or command'),
+  ),
+  connection: connection.optional(),
+  slot: text('the name of a replication slot').min(1, expected('the name of a replication slot')).optional(),
+  command: z.array(text('a text'), expected(programAndArguments)).min(1, expected(programAndArguments)).optional(),
+  interval: positiveDuration().optional(),
+  timeout: positiveDuration().optional(),
+  may_pause: flag().default(false),
+});
+
+const SIZE = 'a size such as 500MB or 10GB, or 0 for no limit';
+/* In bytes. */
+const size = () =>
+  z.union([z.string(), z.number()], expected(SIZE)).transform((value, context) => {
+    const bytes = parseSizeBytes(value);
+    if (bytes !== undefined) return bytes;
+    context.issues.push({ code: 'custom', message: `expected ${SIZE}`, input: value });
+    return z.NEVER;
+  });
+
+const fuse = z.strictObject({
+  retained: z.union([z.literal('auto'), size()], expected(`auto, or ${SIZE}`)).default('auto'),
+  safe_wal_size: size().default(0),
+  lag: duration(0),
+  action: z.enum(['pause', 'stop'], expected('pause or stop')).default('pause'),
 });
 
 const threshold = z.union(
@@ -325,6 +354,7 @@ export const fileSchema = z.strictObject({
           interval: positiveDuration().default(50),
         })
         .prefault({}),
+      fuse: fuse.prefault({}),
     })
     .prefault({}),
 });

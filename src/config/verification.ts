@@ -27,15 +27,15 @@ export function resolveVerification(
   }
   if (everyMs < SHORTEST_MS)
     problems.push(source.problem(['verify', 'every'], 'expected at least 1s: each round pauses the traffic'));
-  const names = replication.targets.map(({ name }) => name);
+  const names = replication.targets.flatMap(({ name, kind }) => (kind === 'slot' || kind === 'command' ? [] : name));
   if (names.length === 0)
-    problems.push(source.problem(['verify'], 'compares with replication.targets, and there are none'));
+    problems.push(source.problem(['verify'], 'compares with servers of replication.targets, and there are none'));
   for (const [index, name] of targets.entries())
     if (!names.includes(name))
       problems.push(
         source.problem(
           ['verify', 'targets', index],
-          `"${name}" is no name of replication.targets${didYouMean(name, names)}`,
+          `"${name}" is not the name of a server of replication.targets${didYouMean(name, names)}`,
         ),
       );
   return { everyMs, targets: targets.length === 0 ? names : targets, stopsOnDifference };

@@ -1,40 +1,32 @@
 import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { connect } from '../traffic/session.js';
+import { readSource, type Source } from './source.js';
 import { clearHeartbeat, heartbeatTable, type Place } from './table.js';
-import { type Lsn, parseLsn } from './wal.js';
+import { parseLsn } from './wal.js';
 
 /** Who wants to know of heartbeats: one listener per target. */
 export interface HeartbeatListener {
   /** A heartbeat was committed: the answer came at `ms`. */
   committed(sequence: number, ms: number): void;
-  /** The server writes its log there now: a moment to compare with. */
-  located(lsn: Lsn): void;
+  /** The server was read: a moment to compare with. */
+  located(): void;
 }
 
 export interface HeartbeatOptions extends Place {
   readonly connection: ConnectionSettings;
   readonly intervalMs: number;
   readonly connectTimeoutMs: number;
+  /** Kept up to date with what the server tells. */
+  readonly source: Source;
   readonly listeners: readonly HeartbeatListener[];
   readonly now: () => number;
-}
-
-/** A replication slot and the WAL that the server keeps for it. */
-export interface SlotReading {
-  readonly slot: string;
-  readonly retainedBytes: number;
-  /** So far. */
-  readonly mostRetainedBytes: number;
-  /** What a logical slot's consumer has confirmed, and where the server was then. */
-  readonly confirmed: { readonly lsn: Lsn; readonly of: Lsn } | null;
 }
 
 /** Beyond so many unanswered heartbeats the server is taken to be stuck, and no more are sent until it answers. */
 const MOST_UNANSWERED = 200;
 const STUCK_MS = 10_000;
-const LOCATE_INTERVAL_MS = 1000;
-const MOST_SLOTS = 100;
+const READ_INTERVAL_MS = 500;
 
 /**
  * Writes heartbeats: a row of the run whose sequence grows on a fixed schedule. It never waits, neither for a target nor
@@ -49,10 +41,9 @@ export class Heartbeat {
   private sequence = 0;
   private unanswered = 0;
   private answeredMs = 0;
-  private locatedAtMs = Number.NEGATIVE_INFINITY;
-  /** Where the server wrote its log when it was asked last; null until it was. */
-  lsn: Lsn | null = null;
-  slots: readonly SlotReading[] = [];
+  private readAtMs = Number.NEGATIVE_INFINITY;
+  /** Null until it is known whether the server tells of positions in its log. */
+  private hasLog: boolean | null = null;
   /** Moments of the schedule at which none could be sent. */
   missed = 0;
 
@@ -114,47 +105,39 @@ export class Heartbeat {
     const sequence = ++this.sequence;
     this.unanswered++;
     client
-      .query({
-        name: 'heartbeat',
-        // Whatever happened to the row, it is there again.
+      .query<{ lsn?: string }>({
+        name: this.hasLog === true ? 'heartbeat_located' : 'heartbeat',
+        // Whatever happened to the row, it is there again. Its commit record comes right behind the position that is returned.
         text: `INSERT INTO ${heartbeatTable(schema)} AS h (run, sequence, written_at) VALUES ($1, $2, clock_timestamp())
-               ON CONFLICT (run) DO UPDATE SET sequence = greatest(h.sequence, excluded.sequence), written_at = excluded.written_at`,
+               ON CONFLICT (run) DO UPDATE SET sequence = greatest(h.sequence, excluded.sequence), written_at = excluded.written_at
+               ${this.hasLog === true ? 'RETURNING pg_catalog.pg_current_wal_insert_lsn()::text AS lsn' : ''}`,
         values: [runId, sequence],
       })
       .then(
-        () => {
+        ({ rows: [row] }) => {
           const ms = now();
           if (this.client !== client) return;
           this.answeredMs = ms;
           this.unanswered--;
+          if (row?.lsn !== undefined) this.options.source.log.add(sequence, parseLsn(row.lsn), ms);
           for (const listener of listeners) listener.committed(sequence, ms);
         },
         () => {
           if (this.client === client) this.lost();
         },
       );
-    if (now() - this.locatedAtMs >= LOCATE_INTERVAL_MS) this.locate(client);
+    if (now() - this.readAtMs >= READ_INTERVAL_MS) this.read(client);
   }
 
   /* A server of another make has no such figures; a lost connection is seen by the heartbeat itself. */
-  private locate(client: pg.Client): void {
-    this.locatedAtMs = this.options.now();
-    client.query<{ lsn: string; slot: string | null; retained: string | null; confirmed: string | null }>(LOCATE).then(
-      ({ rows }) => {
-        const lsn = parseLsn(rows[0]!.lsn);
-        const most = new Map(this.slots.map(({ slot, mostRetainedBytes }) => [slot, mostRetainedBytes]));
-        this.lsn = lsn;
-        this.slots = rows.flatMap(({ slot, retained, confirmed }) => {
-          if (slot === null) return [];
-          const retainedBytes = Number(retained ?? 0);
-          return {
-            slot,
-            retainedBytes,
-            mostRetainedBytes: Math.max(retainedBytes, most.get(slot) ?? 0),
-            confirmed: confirmed === null ? null : { lsn: parseLsn(confirmed), of: lsn },
-          };
-        });
-        for (const listener of this.options.listeners) listener.located(lsn);
+  private read(client: pg.Client): void {
+    const { now, source } = this.options;
+    this.readAtMs = now();
+    readSource(client, source.reading, now).then(
+      (reading) => {
+        this.hasLog = true;
+        source.reading = reading;
+        for (const listener of this.options.listeners) listener.located();
       },
       () => undefined,
     );
@@ -184,13 +167,6 @@ export class Heartbeat {
 
 const RETRY_MS = 500;
 const FAREWELL_MS = 1000;
-
-/* A row per slot; one where there is none. */
-const LOCATE = `
-SELECT here.lsn::text AS lsn, s.slot_name AS slot, s.confirmed_flush_lsn::text AS confirmed,
-       pg_catalog.pg_wal_lsn_diff(here.lsn, s.restart_lsn)::text AS retained
-FROM pg_catalog.pg_current_wal_lsn() AS here (lsn)
-LEFT JOIN (SELECT * FROM pg_catalog.pg_replication_slots ORDER BY slot_name LIMIT ${MOST_SLOTS}) AS s ON true`;
 
 /**
  * The session that writes heartbeats: pipelined, and not waiting for synchronous standbys, since a commit that waits for

@@ -2,13 +2,16 @@ import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { describeConnection } from '../config/connection.js';
 import { type Problem, SetupError } from '../config/problem.js';
-import type { ReplicationConfig, ReplicationTarget } from '../config/replication.js';
+import { isServer, type ReplicationConfig, type ReplicationTarget } from '../config/replication.js';
 import type { HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
-import { connectHeartbeat, destroy, Heartbeat, type SlotReading } from './heartbeat.js';
-import { logicalPositions } from './positions.js';
-import { clearHeartbeat, heartbeatDefinition, heartbeatTable, layOutHeartbeat } from './table.js';
-import { connectTarget, Target, type TargetReading } from './target.js';
+import type { Eye } from './eyes/eye.js';
+import { expectTarget, openEye } from './eyes/open.js';
+import { connectHeartbeat, destroy, Heartbeat } from './heartbeat.js';
+import type { Stage } from './ladder.js';
+import { type SlotReading, Source, type SourceReading } from './source.js';
+import { clearHeartbeat, layOutHeartbeat } from './table.js';
+import { Target, type TargetReading } from './target.js';
 
 export interface ProbeOptions {
   readonly replication: ReplicationConfig;
@@ -23,6 +26,8 @@ export interface ProbeOptions {
 export interface ReplicationReading {
   readonly targets: readonly TargetReading[];
   readonly slots: readonly SlotReading[];
+  /** The server of the traffic as it was read last; null where it was not, or is no PostgreSQL. */
+  readonly source: SourceReading | null;
 }
 
 /** How a target did over a run. Where `unseen` is above 0 its figures are lower bounds: unseen heartbeats count with their age. */
@@ -35,6 +40,10 @@ interface ReplicationSummary {
   readonly poll_floor_seconds: number | null;
   /** Log that it had still to receive, replay or confirm: at the end and at most. */
   readonly bytes_behind: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
+  /** Where the lag came from: seconds that the log waited at each stage, on average over the run's looks. */
+  readonly stage_seconds: Readonly<Partial<Record<Stage, number>>>;
+  /** Why it did not go on at the end; null where it did, or where that is not known. */
+  readonly reason: string | null;
 }
 
 /** What a run has found out about replication. */
@@ -46,7 +55,6 @@ export interface ReplicationOutcome {
   readonly missed: number;
 }
 
-const ARRIVAL_TIMEOUT_MS = 10_000;
 const LAST_HEARTBEATS_MS = 5000;
 
 /** Measures how far targets are behind, by heartbeats and by positions in the log. */
@@ -58,22 +66,25 @@ export class ReplicationProbe {
   /** How it stood at the end; null before. */
   private last: ReplicationReading | null = null;
   private lags: readonly HistogramTotals[] | null = null;
-  private readonly sessions: { readonly heartbeat: pg.Client; readonly targets: readonly pg.Client[] };
+  private readonly source: Source;
+  private readonly sessions: { readonly heartbeat: pg.Client; readonly eyes: readonly Eye[] };
 
-  private constructor(options: ProbeOptions, sessions: ReplicationProbe['sessions']) {
-    const { replication, runId, connectTimeoutMs, report } = options;
+  private constructor(options: ProbeOptions, source: Source, sessions: ReplicationProbe['sessions']) {
+    const { replication, runId, report } = options;
     const now = () => performance.now();
-    const place = { runId, schema: replication.schema };
+    this.source = source;
     this.sessions = sessions;
     this.names = replication.targets.map(({ name }) => name);
     this.targets = replication.targets.map(
-      (target) => new Target({ ...place, target, connectTimeoutMs, report, now, heartbeat: () => this.heartbeat }),
+      (target) => new Target({ target, report, now, source, open: () => openEye(target, source, options) }),
     );
     this.heartbeat = new Heartbeat({
-      ...place,
+      runId,
+      schema: replication.schema,
       connection: options.connection,
       intervalMs: replication.intervalMs,
-      connectTimeoutMs,
+      connectTimeoutMs: options.connectTimeoutMs,
+      source,
       listeners: this.targets,
       now,
     });
@@ -92,49 +103,46 @@ export class ReplicationProbe {
         `no session on ${describeConnection(options.connection)}: ${error.message}`,
       );
     });
-    const opened: pg.Client[] = [heartbeat];
+    const source = new Source();
+    const eyes: Eye[] = [];
     try {
       await layOutHeartbeat(heartbeat, place);
-      const problems: Problem[] = [];
-      const targets = await Promise.all(
+      const opened = await Promise.allSettled(
         replication.targets.map(async (target) => {
-          try {
-            const client = await connectTarget({ ...options, target });
-            opened.push(client);
-            await expectHeartbeat(client, target, options);
-            return client;
-          } catch (error) {
-            problems.push(
-              ...(error instanceof SetupError
-                ? error.problems
-                : [
-                    {
-                      place: `replication target ${target.name}`,
-                      key: '',
-                      message: `${describeConnection(target.connection)} cannot be read: ${(error as Error).message}`,
-                    },
-                  ]),
-            );
-            return heartbeat;
-          }
+          const eye = await openEye(target, source, options);
+          eyes.push(eye);
+          await expectTarget(eye, target, options);
+          return eye;
         }),
       );
+      const problems = opened.flatMap((each, index): readonly Problem[] =>
+        each.status === 'fulfilled' ? [] : problemsOf(each.reason as Error, replication.targets[index]!),
+      );
       if (problems.length > 0) throw new SetupError(problems);
-      return new ReplicationProbe(options, { heartbeat, targets });
+      const inOrder = opened.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+      return new ReplicationProbe(options, source, { heartbeat, eyes: inOrder });
     } catch (error) {
       await clearHeartbeat(heartbeat, place).catch(() => undefined);
-      for (const client of opened) destroy(client);
+      destroy(heartbeat);
+      for (const eye of eyes) eye.close();
       throw error;
     }
   }
 
   start(): void {
-    this.watching = Promise.all(this.targets.map((target, index) => target.watch(this.sessions.targets[index]!)));
+    this.watching = Promise.all(this.targets.map((target, index) => target.watch(this.sessions.eyes[index]!)));
     this.heartbeat.start(this.sessions.heartbeat);
   }
 
   read(): ReplicationReading {
-    return this.last ?? { targets: this.targets.map((target) => target.read()), slots: this.heartbeat.slots };
+    const { reading } = this.source;
+    return (
+      this.last ?? {
+        targets: this.targets.map((target) => target.read()),
+        slots: reading?.slots ?? [],
+        source: reading,
+      }
+    );
   }
 
   /** Per target, its lags with those of unseen heartbeats as lower bounds. */
@@ -170,7 +178,7 @@ export class ReplicationProbe {
 }
 
 function summaryOf(
-  { unseen, oldestUnseenMs, pollFloorMs, behind }: TargetReading,
+  { unseen, oldestUnseenMs, pollFloorMs, behind, stages, reason }: TargetReading,
   // Read after the rest: a lag that is at least the age is never below it.
   { counts, maxMs }: HistogramTotals,
 ): ReplicationSummary {
@@ -183,58 +191,20 @@ function summaryOf(
     bytes_behind: Object.fromEntries(
       behind.map(({ position, bytes, mostBytes }) => [position, { end: bytes, max: mostBytes }]),
     ),
+    stage_seconds: Object.fromEntries(
+      Object.entries(stages.seconds).map(([stage, seconds]) => [
+        stage,
+        Number((seconds / stages.looks).toPrecision(3)),
+      ]),
+    ),
+    reason,
   };
 }
 
-/** A target must have the table; that its row has not arrived yet may be the very lag that is to be measured. */
-async function expectHeartbeat(client: pg.Client, target: ReplicationTarget, options: ProbeOptions): Promise<void> {
-  const { replication, runId, report } = options;
-  const { schema } = replication;
-  const fail = (message: string) => SetupError.of(`replication target ${target.name}`, message);
-  await expectKind(client, target, schema, fail);
-  const deadline = performance.now() + ARRIVAL_TIMEOUT_MS;
-  let missing = '';
-  for (;;) {
-    try {
-      const { rowCount } = await client.query(`SELECT FROM ${heartbeatTable(schema)} WHERE run = $1`, [runId]);
-      if (rowCount === 1) return;
-      missing = 'the row of this run';
-    } catch (error) {
-      const { code, message } = error as { code?: string; message: string };
-      if (code !== '42P01' && code !== '3F000') throw fail(`${heartbeatTable(schema)} cannot be read: ${message}`);
-      missing = `the table ${heartbeatTable(schema)}`;
-    }
-    if (performance.now() > deadline) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const text = `${missing} has not arrived there within ${ARRIVAL_TIMEOUT_MS / 1000} s`;
-  if (target.kind === 'heartbeat' && missing.startsWith('the table'))
-    throw fail(`${text}: let what replicates bring it along, or create it: ${heartbeatDefinition(schema)}`);
-  report('warn', `replication target ${target.name}: ${text}; its lag counts from now on`);
-}
-
-/** What the kind promises, asked of the target itself. */
-async function expectKind(
-  client: pg.Client,
-  { kind }: ReplicationTarget,
-  schema: string,
-  fail: (message: string) => SetupError,
-): Promise<void> {
-  if (kind === 'physical') {
-    const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
-    if (!rows[0]!.standby)
-      throw fail('is no standby (pg_is_in_recovery() is false); use kind: logical, or kind: heartbeat');
-  }
-  if (kind === 'logical') {
-    const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1)::text AS found', [
-      heartbeatTable(schema),
-    ]);
-    const { slot } = await logicalPositions(client, schema);
-    if (rows[0]!.found !== null && slot !== null) return;
-    const create = rows[0]!.found === null ? `${heartbeatDefinition(schema)} ` : '';
-    throw fail(
-      `no subscription brings ${heartbeatTable(schema)} there. On the server of the traffic, unless its publication is FOR ALL TABLES: ` +
-        `ALTER PUBLICATION name ADD TABLE ${heartbeatTable(schema)}; on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
-    );
-  }
+function problemsOf(error: Error, target: ReplicationTarget): readonly Problem[] {
+  if (error instanceof SetupError) return error.problems;
+  const what = isServer(target)
+    ? `${describeConnection(target.connection)} cannot be read: ${error.message}`
+    : error.message;
+  return [{ place: `replication target ${target.name}`, key: '', message: what }];
 }

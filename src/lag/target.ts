@@ -1,18 +1,19 @@
-import type pg from 'pg';
 import type { ReplicationTarget } from '../config/replication.js';
 import type { HistogramTotals } from '../traffic/counters.js';
-import { BUCKETS, bucketOf, percentiles } from '../traffic/histogram.js';
-import { connect } from '../traffic/session.js';
-import { destroy, type Heartbeat, type HeartbeatListener } from './heartbeat.js';
-import { logicalPositions, physicalPositions } from './positions.js';
-import { heartbeatTable, type Place } from './table.js';
+import type { Eye, Standing } from './eyes/eye.js';
+import type { HeartbeatListener } from './heartbeat.js';
+import { rungsOf, type Stage } from './ladder.js';
+import { LagHistogram } from './lag-histogram.js';
+import type { Source } from './source.js';
 import { Unseen } from './unseen.js';
-import { bytesBetween, type Lsn, parseLsn } from './wal.js';
+import { bytesBetween, type Lsn } from './wal.js';
 
-export interface TargetOptions extends Place {
+export interface TargetOptions {
   readonly target: ReplicationTarget;
-  readonly heartbeat: () => Heartbeat;
-  readonly connectTimeoutMs: number;
+  /** The server of the traffic. */
+  readonly source: Source;
+  /** Opens another eye where the one before has failed. */
+  readonly open: () => Promise<Eye>;
   readonly report: (level: 'info' | 'warn', text: string) => void;
   readonly now: () => number;
 }
@@ -20,6 +21,7 @@ export interface TargetOptions extends Place {
 /** How much of the log lies before a target, by how far it got with it. */
 export interface PositionReading {
   readonly position: string;
+  readonly lsn: Lsn;
   readonly bytes: number;
   readonly mostBytes: number;
 }
@@ -35,8 +37,20 @@ export interface TargetReading {
   readonly oldestUnseenMs: number;
   /** What it still has to receive, replay or confirm, now and at most so far. */
   readonly behind: readonly PositionReading[];
-  /** The median of a question's round trip: no lag below it can be told. */
+  /** The median of a look: no lag below it can be told. */
   readonly pollFloorMs: number | null;
+  /** Where the lag came from so far. */
+  readonly stages: StageTotals;
+  /** Why it does not go on, in words; null where it does, or where nobody knows. */
+  readonly reason: string | null;
+  /** Processes that bring it the changes; null where they are not known. */
+  readonly processes: { readonly sender: number | null; readonly applier: number | null };
+}
+
+/** Seconds of the log that waited at each stage, summed over so many looks. */
+export interface StageTotals {
+  readonly looks: number;
+  readonly seconds: Readonly<Partial<Record<Stage, number>>>;
 }
 
 const IDLE_MS = 1000;
@@ -44,7 +58,6 @@ const IDLE_MS = 1000;
 const LAGGING_MS = 200;
 /* After so long a target's own figures are old, and what the server has written since then is added. */
 const FRESH_MS = 3000;
-const QUERY_TIMEOUT_MS = 5000;
 const RETRY_MS = 500;
 /* While a target lags it is asked less often: the error stays below a hundredth of the lag. */
 const PATIENCE = 0.01;
@@ -57,26 +70,30 @@ export class Target implements HeartbeatListener {
   private readonly unseen = new Unseen();
   private readonly lag = new LagHistogram();
   private readonly floor = new LagHistogram();
-  private readonly positions = new Map<string, Lsn>();
   private readonly mostBytes = new Map<string, number>();
+  private readonly stageSeconds = new Map<Stage, number>();
+  private stageLooks = 0;
+  private standing: Standing | null = null;
   private seen = 0;
-  /** Where the server was when the target's positions were read, and where it is now that they are to be read again. */
+  /** Where the source was when the target's standing was read. */
   private pairedLsn: Lsn | null = null;
-  private locatedLsn: Lsn | null = null;
-  private positionsAtMs = Number.NEGATIVE_INFINITY;
-  private slot: string | null = null;
+  /** The source was read: the target's standing is to be read again. */
+  private isLocated = false;
+  private standingAtMs = Number.NEGATIVE_INFINITY;
+  /** Why the last eye has failed. */
+  private failure: string | null = null;
   private connected = false;
   private stalled = false;
   private stopping = false;
   private wake: () => void = () => undefined;
-  private client: pg.Client | null = null;
+  private eye: Eye | null = null;
 
   constructor(options: TargetOptions) {
     this.options = options;
   }
 
-  located(lsn: Lsn): void {
-    this.locatedLsn = lsn;
+  located(): void {
+    this.isLocated = true;
     this.wake();
   }
 
@@ -88,27 +105,29 @@ export class Target implements HeartbeatListener {
     this.wake();
   }
 
-  /** Asks until it is stopped; reconnects as often as it has to. `client`: a session to begin with. */
-  async watch(client: pg.Client): Promise<void> {
-    let session: pg.Client | null = client;
+  /** Looks until it is stopped; opens another eye as often as it has to. `eye`: to begin with. */
+  async watch(eye: Eye): Promise<void> {
+    let current: Eye | null = eye;
     let lostMs: number | null = null;
     while (!this.stopping) {
       try {
-        session ??= await connectTarget(this.options);
-        this.client = session;
+        current ??= await this.options.open();
+        this.eye = current;
         this.connected = true;
         if (lostMs !== null) this.say('info', `is back after ${seconds(this.options.now() - lostMs)}`);
         lostMs = null;
-        await this.poll(session);
+        this.failure = null;
+        await this.look(current);
       } catch (error) {
+        this.failure = (error as Error).message;
         if (!this.stopping && lostMs === null)
-          this.say('warn', `${(error as Error).message}; heartbeats are kept, and the target is tried again`);
+          this.say('warn', `${this.failure}; heartbeats are kept, and the target is tried again`);
         lostMs ??= this.options.now();
       } finally {
         this.connected = false;
-        if (session !== null) destroy(session);
-        session = null;
-        this.client = null;
+        current?.close();
+        current = null;
+        this.eye = null;
       }
       if (!this.stopping) await this.sleep(RETRY_MS);
     }
@@ -125,7 +144,7 @@ export class Target implements HeartbeatListener {
   end(): void {
     this.stopping = true;
     this.wake();
-    if (this.client !== null) destroy(this.client);
+    this.eye?.close();
   }
 
   read(): TargetReading {
@@ -139,6 +158,9 @@ export class Target implements HeartbeatListener {
       oldestUnseenMs: oldest === null ? 0 : now() - oldest,
       behind: this.behind(),
       pollFloorMs: this.floor.median(),
+      stages: { looks: this.stageLooks, seconds: Object.fromEntries(this.stageSeconds) },
+      reason: this.failure ?? this.standing?.reason ?? null,
+      processes: { sender: this.standing?.senderId ?? null, applier: this.standing?.processId ?? null },
     };
   }
 
@@ -151,49 +173,39 @@ export class Target implements HeartbeatListener {
   }
 
   private behind(): PositionReading[] {
-    const { now, heartbeat } = this.options;
-    const { lsn: current, slots } = heartbeat();
+    const { now, source } = this.options;
+    const current = source.reading?.lsn ?? null;
     // Figures that are old are compared with where the server is now: what stalls falls behind.
-    const isFresh = this.connected && now() - this.positionsAtMs < FRESH_MS;
-    const positions = [...this.positions].map(([position, at]) => ({
-      position,
-      at,
-      of: isFresh ? this.pairedLsn : current,
-    }));
-    const confirmed = slots.find(({ slot }) => slot === this.slot)?.confirmed ?? null;
-    if (confirmed !== null) positions.push({ position: 'confirmed', at: confirmed.lsn, of: confirmed.of });
-    return positions.flatMap(({ position, at, of }) => {
-      if (of === null) return [];
-      const bytes = bytesBetween(at, of);
+    const isFresh = this.connected && now() - this.standingAtMs < FRESH_MS;
+    const of = isFresh ? this.pairedLsn : current;
+    if (of === null) return [];
+    return (this.standing?.positions ?? []).map(({ position, lsn }) => {
+      const bytes = bytesBetween(lsn, of);
       const mostBytes = Math.max(bytes, this.mostBytes.get(position) ?? 0);
       this.mostBytes.set(position, mostBytes);
-      return [{ position, bytes, mostBytes }];
+      return { position, lsn, bytes, mostBytes };
     });
   }
 
-  private async poll(client: pg.Client): Promise<void> {
-    const { now, runId, schema } = this.options;
-    const text = `SELECT sequence FROM ${heartbeatTable(schema)} WHERE run = $1`;
+  private async look(eye: Eye): Promise<void> {
+    const { now } = this.options;
     while (!this.stopping) {
       this.watchForStall();
       // A heartbeat is looked for first: time that other questions take is none of its lag.
       const oldestMs = this.unseen.oldestMs;
-      if (this.locatedLsn !== null && (oldestMs === null || now() - oldestMs > LAGGING_MS)) {
-        await this.readPositions(client, this.locatedLsn);
-        // For the highest value, also where nobody looks.
-        this.behind();
-      }
+      if (this.isLocated && (oldestMs === null || now() - oldestMs > LAGGING_MS)) await this.takeStanding(eye);
       if (this.unseen.size === 0) {
         await this.sleep(IDLE_MS);
         continue;
       }
       const askedMs = now();
-      const { rows } = await answered(client.query<{ sequence: string }>(text, [runId]));
+      const newest = await eye.newest();
       const answeredMs = now();
       this.floor.observe(answeredMs - askedMs, 1);
-      this.saw(Number(rows[0]?.sequence ?? 0), answeredMs);
-      const pauseMs = Math.min(LONGEST_PAUSE_MS, (answeredMs - (this.unseen.oldestMs ?? answeredMs)) * PATIENCE);
-      if (pauseMs >= 1) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      this.saw(newest, answeredMs);
+      const patienceMs = Math.min(LONGEST_PAUSE_MS, (answeredMs - (this.unseen.oldestMs ?? answeredMs)) * PATIENCE);
+      const pauseMs = Math.max(eye.leastPauseMs, patienceMs);
+      if (pauseMs >= 1) await this.pause(pauseMs);
     }
   }
 
@@ -206,29 +218,40 @@ export class Target implements HeartbeatListener {
   private watchForStall(): void {
     const oldest = this.unseen.oldestMs;
     const ageMs = oldest === null ? 0 : this.options.now() - oldest;
-    if (!this.stalled && ageMs > STALLED_MS) this.say('warn', `has shown no heartbeat for ${seconds(ageMs)}`);
+    const reason = this.standing?.reason ?? null;
+    if (!this.stalled && ageMs > STALLED_MS)
+      this.say('warn', `has shown no heartbeat for ${seconds(ageMs)}${reason === null ? '' : `: ${reason}`}`);
     if (this.stalled && ageMs < STALLED_MS / 10) this.say('info', 'shows heartbeats again');
     if (ageMs > STALLED_MS) this.stalled = true;
     else if (ageMs < STALLED_MS / 10) this.stalled = false;
   }
 
-  /* Right after the server was asked: what it writes between the two questions is not taken for lag. */
-  private async readPositions(client: pg.Client, lsn: Lsn): Promise<void> {
-    const { target, now, schema } = this.options;
-    this.locatedLsn = null;
-    if (target.kind === 'heartbeat') return;
-    const positions = await answered(
-      target.kind === 'physical' ? physicalPositions(client) : logicalPositions(client, schema),
-    );
-    this.positionsAtMs = now();
-    this.pairedLsn = lsn;
-    this.slot = positions.slot ?? this.slot;
-    for (const [position, at] of Object.entries(positions.at))
-      if (at !== null) this.positions.set(position, parseLsn(at));
+  /* Right after the source was read: what it writes between the two questions is not taken for lag. */
+  private async takeStanding(eye: Eye): Promise<void> {
+    const { target, now, source } = this.options;
+    this.isLocated = false;
+    const standing = await eye.standing();
+    if (standing === null) return;
+    const nowMs = now();
+    this.standing = standing;
+    this.standingAtMs = nowMs;
+    this.pairedLsn = source.reading?.lsn ?? null;
+    // For the highest value, also where nobody looks.
+    this.behind();
+    const oldestMs = this.unseen.oldestMs;
+    const rungs = rungsOf(target.kind, standing, source, oldestMs === null ? 0 : nowMs - oldestMs, nowMs);
+    this.stageLooks++;
+    for (const [stage, waiting] of rungs) this.stageSeconds.set(stage, (this.stageSeconds.get(stage) ?? 0) + waiting);
   }
 
   private say(level: 'info' | 'warn', text: string): void {
     this.options.report(level, `replication target ${this.options.target.name}: ${text}`);
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
   }
 
   /** Until a heartbeat is committed, at most for so long. */
@@ -241,69 +264,6 @@ export class Target implements HeartbeatListener {
       };
     });
     this.wake = () => undefined;
-  }
-}
-
-/** A session on a target. Only what every server that speaks PostgreSQL's protocol takes is asked of it. */
-export async function connectTarget({
-  target,
-  runId,
-  connectTimeoutMs,
-}: Pick<TargetOptions, 'target' | 'runId' | 'connectTimeoutMs'>): Promise<pg.Client> {
-  const client = await connect(target.connection, {
-    applicationName: `eventgen/${runId}/lag`,
-    connectTimeoutMs,
-    statementTimeoutMs: 0,
-    lockTimeoutMs: 0,
-    pipeline: false,
-    plain: true,
-  });
-  // A backend that is given up must not go on waiting: others follow it. Not every make knows the setting.
-  await answered(client.query(`SET statement_timeout = ${QUERY_TIMEOUT_MS}`)).catch(() => undefined);
-  return client;
-}
-
-/** An answer, or an error where none comes in time: a server that is stopped or cut off keeps its connections open. */
-async function answered<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${QUERY_TIMEOUT_MS / 1000} s`)), QUERY_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-    answer.catch(() => undefined);
-  }
-}
-
-class LagHistogram {
-  private counts = new Float64Array(BUCKETS);
-  private sumMs = 0;
-  private maxMs = 0;
-
-  observe(ms: number, times: number): void {
-    this.counts[bucketOf(ms)]! += times;
-    this.sumMs += ms * times;
-    this.maxMs = Math.max(this.maxMs, ms);
-  }
-
-  copy(): LagHistogram {
-    const copy = new LagHistogram();
-    copy.counts = this.counts.slice();
-    copy.sumMs = this.sumMs;
-    copy.maxMs = this.maxMs;
-    return copy;
-  }
-
-  totals(): HistogramTotals {
-    return { counts: this.counts.slice(), sumMs: this.sumMs, maxMs: this.maxMs };
-  }
-
-  /** In milliseconds; null without observations. */
-  median(): number | null {
-    const found = percentiles(this.counts, this.maxMs);
-    return found === null ? null : found.p50 * 1000;
   }
 }
 

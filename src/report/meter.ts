@@ -15,8 +15,8 @@ export interface Metered {
   readonly moment: () => Moment;
   /** Operations until the end; −1 where their number is not what ends it. */
   readonly total: number;
-  /** Seconds of traffic until the end; Infinity where time is not what ends it. */
-  readonly endSeconds: number;
+  /** After how many seconds of traffic it ends; Infinity where time is not what ends it. */
+  readonly end: () => number;
   /** Seconds since all lanes were connected; negative before. */
   readonly elapsedSeconds: () => number;
   /** Something other than the ordinary course: a warm-up, the last operations. */
@@ -80,9 +80,10 @@ export class TrafficMeter implements Meter {
 
 /** By the clock or by the count, whichever ends the run; null where neither does. */
 export function remainingSeconds(
-  { total, endSeconds, elapsedSeconds }: Pick<Metered, 'total' | 'endSeconds' | 'elapsedSeconds'>,
+  { total, end, elapsedSeconds }: Pick<Metered, 'total' | 'end' | 'elapsedSeconds'>,
   { seconds: passed, counts: { operations } }: Moment,
 ): number | null {
+  const endSeconds = end();
   const byTime = Number.isFinite(endSeconds)
     ? Math.max(0, endSeconds - Math.max(0, elapsedSeconds()))
     : Number.POSITIVE_INFINITY;

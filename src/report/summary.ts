@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { LagResult } from '../benchmark/result.js';
 import type { ReplicationOutcome } from '../lag/probe.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
@@ -88,7 +89,14 @@ interface CountedPercentiles extends Percentiles {
   readonly buckets: readonly (readonly [upperSeconds: number, count: number])[];
 }
 
-/** The file of `--summary`, as INTERFACE fixes it. */
+/** A time in which the load was paused, and why. */
+export interface PauseRecord {
+  /** Since the traffic began, and how long it took. */
+  readonly after_seconds: number;
+  readonly seconds: number;
+  readonly reason: string;
+}
+
 /** One comparison of the run's tables with a replication target. */
 export interface VerificationRound {
   readonly target: string;
@@ -100,8 +108,13 @@ export interface VerificationRound {
   readonly differences: readonly unknown[];
 }
 
+/** The file of `--summary`, as INTERFACE fixes it. */
 export interface Summary {
   readonly schema_version: 1;
+  /** What `lag` has found out. Left out for other commands. */
+  readonly lag?: LagResult;
+  /** When the fuse or the control file paused the load. Left out where it never was. */
+  readonly pauses?: readonly PauseRecord[];
   /** Rounds of `verify:`. Left out where none was asked for. */
   readonly verification?: readonly VerificationRound[];
   /** What became of `run --capture`: changes by table and kind. Left out where none was asked for. */

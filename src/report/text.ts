@@ -1,5 +1,6 @@
 import { OPERATION_KINDS } from '../plan/plan.js';
 import type { Percentiles } from '../traffic/histogram.js';
+import { lagText } from './lag.js';
 import { perSecond, type Summary } from './summary.js';
 
 /* Of the tables that changed most. */
@@ -26,6 +27,7 @@ export function firstLine({ exit }: Summary): string {
 /** The summary for people, what matters most first: text that can be pasted into a ticket. */
 export function summaryText(summary: Summary, view: SummaryView): string {
   const sections = [
+    lagLines(summary),
     thresholdLines(summary),
     rateLines(summary),
     outcomeLines(summary),
@@ -40,6 +42,20 @@ export function summaryText(summary: Summary, view: SummaryView): string {
   ];
   const text = sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'));
   return `\n${firstLine(summary)}\n${text.join('\n\n')}\n`;
+}
+
+/** What a benchmark was made for comes first. */
+function lagLines({ lag }: Summary): string[] {
+  if (lag === undefined) return [];
+  const { sentences, tables } = lagText(lag);
+  return [
+    ...sentences.map((sentence) => `  ${sentence}`),
+    ...tables.flatMap(({ title, heads, rows }) => [
+      '',
+      `  ${title}`,
+      ...table([[...heads], ...rows]).map((line) => `  ${line}`),
+    ]),
+  ];
 }
 
 function thresholdLines({ thresholds }: Summary): string[] {
@@ -126,6 +142,7 @@ function replicationLines({ replication, replication_slots: slots, heartbeats_mi
   if (replication === null) return [];
   return [
     ...table(lagRows(replication), 2),
+    ...stageLines(replication),
     ...slotLines(slots ?? {}),
     ...(missed !== null && missed > 0
       ? [`  ${number(missed)} heartbeats could not be written: lag was not measured at those moments`]
@@ -235,6 +252,22 @@ function verificationLines({ verification }: Summary): string[] {
     `  verification: ${verification.length} comparisons, ${parts.join(', ')}`,
     ...(worst === undefined ? [] : [`    ${worst.target} after ${seconds(worst.after_seconds)}: ${worst.headline}`]),
   ];
+}
+
+/* A lag below this needs no explanation. */
+const WORTH_EXPLAINING = 0.2;
+
+/** Where the lag came from, of targets that were behind; and why one did not go on at the end. */
+function stageLines(replication: NonNullable<Summary['replication']>): string[] {
+  return Object.entries(replication).flatMap(([name, { stage_seconds: stages, reason }]) => {
+    const entries = Object.entries(stages).filter(([, value]) => value > 0);
+    const sum = entries.reduce((total, [, value]) => total + value, 0);
+    const parts = entries.sort(([, a], [, b]) => b - a).map(([stage, value]) => `${stage} ${ms(value)}`);
+    return [
+      ...(sum < WORTH_EXPLAINING ? [] : [`  ${name} on average: ${parts.join(', ')}`]),
+      ...(reason === null ? [] : [`  ${name} at the end: ${reason}`]),
+    ];
+  });
 }
 
 function slotLines(slots: NonNullable<Summary['replication_slots']>): string[] {

@@ -106,13 +106,13 @@ export class Control {
       : now() - Number(Atomics.load(this.pauses, NONE_SINCE_WORD)) / 1000;
   }
 
-  /** No operation is begun until `release`; those in flight finish. */
+  /** No operation is begun until `release`, once for each `hold`; those in flight finish. */
   hold(): void {
-    Atomics.store(this.words, HELD, 1);
+    Atomics.add(this.words, HELD, 1);
   }
 
   release(): void {
-    Atomics.store(this.words, HELD, 0);
+    Atomics.sub(this.words, HELD, 1);
   }
 
   /** Milliseconds until operations may go on; 0: now. */

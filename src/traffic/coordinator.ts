@@ -44,7 +44,7 @@ export interface Traffic {
   readonly workers: number;
   /** No new operations; what is in flight finishes. */
   stop(): void;
-  /** No new operations until `release`; what is in flight finishes. */
+  /** No new operations until `release`, once for each `hold`; what is in flight finishes. */
   hold(): void;
   release(): void;
   /** What is in flight has had its time: nothing is sent again. */

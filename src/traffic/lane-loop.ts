@@ -211,7 +211,7 @@ export class LaneLoop {
   private tick(): void {
     const { session } = this;
     if (session === null) return;
-    if (this.pacer === null && this.unanswered > this.enough && !this.control.stopped) return;
+    if (!this.isPaced && this.unanswered > this.enough && !this.control.stopped) return;
     // Before any outcome is applied.
     this.log.flush();
     session.cork();
@@ -243,6 +243,11 @@ export class LaneLoop {
     }
   }
 
+  /** True where a schedule says when operations are due. */
+  private get isPaced(): boolean {
+    return this.pacer !== null && !this.pacer.isUnlimited;
+  }
+
   /** True where the schedule says to wait; then something will wake the lane in time. */
   private isEarly(): boolean {
     const { pacer, control } = this;
@@ -250,7 +255,7 @@ export class LaneLoop {
     const elapsedMs = control.elapsedMs();
     if (elapsedMs >= 0) {
       this.giveUpArrivals();
-      this.dueMs = pacer.due() * 1000;
+      this.dueMs = pacer.due(elapsedMs / 1000) * 1000;
       if (this.dueMs <= elapsedMs || this.dueMs === Number.POSITIVE_INFINITY) {
         this.time.end('pausedMs', performance.now());
         return false;
@@ -286,7 +291,7 @@ export class LaneLoop {
     const pauseMs = this.control.pauseMs();
     if (pauseMs <= 0) {
       // On a schedule it may still be too early, which is a pause as well.
-      if (this.pacer === null) this.time.end('pausedMs', performance.now());
+      if (!this.isPaced) this.time.end('pausedMs', performance.now());
       return false;
     }
     this.time.begin('pausedMs', performance.now());
@@ -302,7 +307,7 @@ export class LaneLoop {
       this.pacer.take(0);
       this.notePace(this.pacer);
     }
-    if (this.pacer !== null || ++this.skipped <= MOST_SKIPPED) return true;
+    if (this.isPaced || ++this.skipped <= MOST_SKIPPED) return true;
     this.wakeIn(SKIPPING_MS);
     return false;
   }
@@ -402,7 +407,7 @@ export class LaneLoop {
         this.counters.observe(isWarmUp ? 'warmUpResponse' : 'response', operation.kind, responseMs);
         this.counters.observe(isWarmUp ? 'warmUpService' : 'service', operation.kind, serviceMs);
       }
-      if (this.pacer !== null && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
+      if (this.isPaced && responseMs > this.settings.lateAfterMs) this.counters.add('late', members.length);
     } else {
       this.counters.add('refusals', 1);
       this.noteBlocked(transaction, outcome, doneMs - Math.max(transaction.sentMs, this.previousDoneMs));
@@ -521,7 +526,7 @@ export class LaneLoop {
       this.counters.add('dropped', dropped);
       this.notePace(pacer);
     }
-    if (pacer.due() === Number.POSITIVE_INFINITY) this.stopLane();
+    if (pacer.due(elapsedMs / 1000) === Number.POSITIVE_INFINITY) this.stopLane();
   }
 
   /** Looks up once what was in flight; what had no effect has failed, since it is not sent again. */

@@ -1,5 +1,6 @@
 import type { Stream } from '../random/stream.js';
-import { type RateShape, Schedule } from './schedule.js';
+import { type RateShape, Schedule, type Timetable } from './schedule.js';
+import { SteeredSchedule } from './steering.js';
 
 /** How arrivals are spread and what becomes of those that are missed. Plain data, posted to every worker. */
 export interface Pacing {
@@ -8,6 +9,13 @@ export interface Pacing {
   readonly unit: 'operations' | 'events';
   /** A backlog of arrivals is kept for so many seconds; Infinity: all of it. */
   readonly backlogSeconds: number;
+  /** Where the rate is decided while the traffic is on; null where `shape` says it beforehand. */
+  readonly steering: SharedArrayBuffer | null;
+}
+
+/** The schedule of a pacing, as each thread makes its own. */
+export function timetableOf({ shape, steering }: Pacing): Timetable {
+  return steering === null ? new Schedule(shape) : new SteeredSchedule(shape.end, steering);
 }
 
 /**
@@ -15,7 +23,7 @@ export interface Pacing {
  * the n-th part of the rate. Knows no clock: all times are seconds since the start of the traffic.
  */
 export class Pacer {
-  readonly schedule: Schedule;
+  readonly schedule: Timetable;
   private readonly pacing: Pacing;
   private readonly lanes: number;
   private readonly stream: Stream;
@@ -28,7 +36,7 @@ export class Pacer {
 
   constructor(pacing: Pacing, lane: number, lanes: number, stream: Stream) {
     this.pacing = pacing;
-    this.schedule = new Schedule(pacing.shape);
+    this.schedule = timetableOf(pacing);
     this.lanes = lanes;
     this.stream = stream;
     this.position = pacing.arrival === 'poisson' ? this.gap(1) : lane;
@@ -45,8 +53,14 @@ export class Pacer {
     this.position = position;
   }
 
+  /** True while operations are due as soon as they can be sent. */
+  get isUnlimited(): boolean {
+    return this.schedule.isUnlimited;
+  }
+
   /** When the next operation is due; Infinity where none is any more. */
-  due(): number {
+  due(nowSeconds: number): number {
+    if (this.isUnlimited) return nowSeconds < this.schedule.end ? nowSeconds : Number.POSITIVE_INFINITY;
     return this.schedule.timeOf(this.position);
   }
 
@@ -54,13 +68,14 @@ export class Pacer {
   take(events: number): void {
     this.sentOperations++;
     this.sentEvents += events;
+    if (this.isUnlimited) return;
     this.position += this.gap(this.pacing.unit === 'events' ? Math.max(1, events) : 1);
   }
 
   /** Gives up arrivals that were due longer ago than the backlog reaches; returns how many. */
   giveUp(nowSeconds: number): number {
     const { backlogSeconds, unit } = this.pacing;
-    if (nowSeconds <= backlogSeconds) return 0;
+    if (nowSeconds <= backlogSeconds || this.isUnlimited) return 0;
     const kept = this.schedule.arrivals(nowSeconds - backlogSeconds);
     const size = unit === 'events' && this.sentOperations > 0 ? this.sentEvents / this.sentOperations : 1;
     let count = 0;

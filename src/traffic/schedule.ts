@@ -18,6 +18,20 @@ export interface RateShape {
   readonly end: number;
 }
 
+/** When arrivals are due, in seconds since the start of the traffic. */
+export interface Timetable {
+  /** No arrivals from here on. */
+  readonly end: number;
+  /** True while nothing is scheduled and operations follow each other as fast as they are answered. */
+  readonly isUnlimited: boolean;
+  /** Per second. */
+  rateAt(seconds: number): number;
+  /** Arrivals due before a moment. */
+  arrivals(seconds: number): number;
+  /** The moment at which so many arrivals have been due; Infinity where that never comes. */
+  timeOf(position: number): number;
+}
+
 /** A stretch of time on which the rate is a straight line. */
 interface Segment {
   readonly from: number;
@@ -31,8 +45,9 @@ interface Segment {
  * When arrivals are due: the integral of the rate over time and its inverse, a pure function of elapsed seconds. Arrival k
  * (from 0) is due when the integral reaches k, so that whole seconds of a constant rate hold exactly as many as it says.
  */
-export class Schedule {
+export class Schedule implements Timetable {
   readonly end: number;
+  readonly isUnlimited = false;
   private readonly shape: RateShape;
   /** As far as they were needed; the last one's end is `reached`. */
   private readonly segments: Segment[] = [];
@@ -45,14 +60,12 @@ export class Schedule {
     this.end = Math.min(shape.end, stages);
   }
 
-  /** Per second. */
   rateAt(seconds: number): number {
     if (seconds >= this.end) return 0;
     const { rate, slope, from } = this.lineAt(seconds);
     return rate + slope * (seconds - from);
   }
 
-  /** Arrivals due before a moment. */
   arrivals(seconds: number): number {
     const until = Math.min(Math.max(0, seconds), this.end);
     while (this.reached < until) this.extend();
@@ -60,7 +73,6 @@ export class Schedule {
     return segment === undefined ? 0 : segment.before + within(segment, until - segment.from);
   }
 
-  /** The moment at which the integral reaches `position`; Infinity where it never does. */
   timeOf(position: number): number {
     while (this.total <= position) {
       if (this.reached >= this.end) return Number.POSITIVE_INFINITY;

@@ -90,13 +90,14 @@ describe('a pacer', () => {
     arrival: 'constant',
     unit: 'operations',
     backlogSeconds: FOREVER,
+    steering: null,
     ...change,
   });
   const pacer = (change: Partial<Pacing>, lane: number, lanes = 4) =>
     new Pacer(pacing(change), lane, lanes, Stream.of(seedOf(BigInt(lane))));
   const dues = (each: Pacer, events = 1) => {
     const found: number[] = [];
-    for (let due = each.due(); due < FOREVER; due = each.due()) {
+    for (let due = each.due(0); due < FOREVER; due = each.due(0)) {
       found.push(due);
       each.take(events);
     }
@@ -127,7 +128,7 @@ describe('a pacer', () => {
     const late = pacer({ backlogSeconds: 1 }, 0);
     expect(late.giveUp(0.9)).toBe(0);
     expect(late.giveUp(3)).toBe(500);
-    expect(late.due()).toBeCloseTo(2, 6);
+    expect(late.due(0)).toBeCloseTo(2, 6);
     expect(late.giveUp(3)).toBe(0);
     expect(pacer({}, 0).giveUp(50)).toBe(0);
   });

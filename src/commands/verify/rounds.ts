@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Config } from '../../config/load.js';
-import type { ReplicationTarget } from '../../config/replication.js';
+import { isServer, type ServerTarget } from '../../config/replication.js';
 import { connectCoordinator } from '../../prepare/connect.js';
 import { PINNED_SETTINGS } from '../../proof/contents.js';
 import type { Verdict } from '../../proof/verdict.js';
@@ -66,7 +66,7 @@ export class VerifyRounds {
     this.isBusy = true;
     traffic.hold();
     try {
-      for (const target of config.replication!.targets.filter(({ name }) => targets.includes(name))) {
+      for (const target of config.replication!.targets.filter(isServer).filter(({ name }) => targets.includes(name))) {
         const beganMs = performance.now();
         const verdict = await this.verdictOn(target);
         const seconds = Number(((performance.now() - beganMs) / 1000).toFixed(3));
@@ -87,7 +87,7 @@ export class VerifyRounds {
     }
   }
 
-  private async verdictOn(target: ReplicationTarget): Promise<Verdict> {
+  private async verdictOn(target: ServerTarget): Promise<Verdict> {
     const clients: pg.Client[] = [];
     try {
       const { config, runId, tables } = this.options;

@@ -1,0 +1,38 @@
+import type { ReplicationReading } from '../lag/probe.js';
+import type { HistogramTotals } from '../traffic/counters.js';
+import type { Usage } from '../traffic/verdict.js';
+
+/** The load and its targets at one moment; counts are those since the start. */
+export interface Stand {
+  /** On the clock of the heartbeats. */
+  readonly ms: number;
+  readonly operations: number;
+  /** Rows changed by committed operations. */
+  readonly rows: number;
+  /** Arrivals of the schedule that were given up. */
+  readonly dropped: number;
+  readonly response: HistogramTotals;
+  readonly usage: Usage;
+  readonly replication: ReplicationReading;
+  /** Per target, its lags with those of unseen heartbeats as lower bounds. */
+  readonly lags: readonly HistogramTotals[];
+}
+
+/** What a benchmark works with: a load that it steers, and what is seen of it. */
+export interface Load {
+  readonly connections: number;
+  readonly workers: number;
+  /** From now on so many operations per second; Infinity: as fast as it goes, 0: none. */
+  steer(rate: number): void;
+  read(): Stand;
+  /** @throws Interrupted where the benchmark is to end before. */
+  wait(ms: number): Promise<void>;
+  /** What it is at, and how many seconds it will still take about. */
+  tell(phase: string, secondsLeft: number): void;
+  say(text: string): void;
+  /** Seconds of processor time that a process on this machine has had; null where it is not there, or is another's. */
+  cpuSeconds(target: string, process: 'sender' | 'applier'): number | null;
+}
+
+/** A benchmark was ended before it was through. */
+export class Interrupted extends Error {}

@@ -1,0 +1,196 @@
+import { sourceMaximum, warmUpOf } from './curve.js';
+import { Interrupted, type Load } from './load.js';
+import { settle } from './settle.js';
+import { measure, type Step, slowestStage, type TargetStep } from './step.js';
+
+/** A lag that must not be exceeded. */
+export interface LagLimit {
+  /** As it was asked for, for people. */
+  readonly text: string;
+  readonly percentile: 'p50' | 'p90' | 'p95' | 'p99' | 'p999' | 'max';
+  readonly seconds: number;
+}
+
+export interface MaxOptions {
+  readonly limit: LagLimit;
+  readonly holdMs: number;
+}
+
+/** A rate that was tried, and whether the targets kept up with it. */
+export interface Trial extends Step {
+  readonly sustained: boolean;
+  /** Why not; null where they did. */
+  readonly because: string | null;
+}
+
+/** The highest rate that the targets sustain, in operations per second. */
+export interface MaxResult {
+  readonly kind: 'max';
+  readonly interrupted: string | null;
+  readonly limit: string;
+  readonly source: Step | null;
+  /** The highest rate that was sustained, three times over; null where there was none. */
+  readonly sustained: number | null;
+  /** The lowest that was not; null where none was found: the source or the generator was the limit. */
+  readonly exceeded: number | null;
+  /** What bounds the rate. */
+  readonly because: string | null;
+  readonly confirmations: number;
+  readonly trials: readonly Trial[];
+}
+
+/* The first rate that is tried, as a share of the source's maximum; then twice as much each time. */
+const FIRST_SHARE = 0.1;
+const RISE = 2;
+/* The interval is narrow enough when its ends differ by so much. */
+const NARROW = 1.08;
+const CONFIRMATIONS = 3;
+/* A backlog that grows by more seconds a second than this, and by more than chance, is not sustained. */
+const GROWING = 0.01;
+const SURE = 3;
+/* Growth below this over a whole window is within what single heartbeats scatter. */
+const NOTICED_SECONDS = 0.1;
+/* A share of the source's maximum that cannot be told from it. */
+const AT_MAXIMUM = 0.97;
+const CATCH_UP_MS = 60_000;
+/* A process that uses so much of a core has none left. */
+const BUSY = 0.9;
+
+/** A geometric ramp, then bisection, then the highest rate three times over. */
+export async function highestRate(load: Load, { limit, holdMs }: MaxOptions): Promise<MaxResult> {
+  const search = new Search(load, limit, holdMs);
+  try {
+    await search.run();
+    return search.result(null);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    return search.result(error.message);
+  }
+}
+
+class Search {
+  private readonly load: Load;
+  private readonly limit: LagLimit;
+  private readonly holdMs: number;
+  private source: Step | null = null;
+  private readonly trials: Trial[] = [];
+  private low = 0;
+  private high: number | null = null;
+  private confirmations = 0;
+  /** Why no higher rate could be tried; null while one can. */
+  private ceiling: string | null = null;
+
+  constructor(load: Load, limit: LagLimit, holdMs: number) {
+    this.load = load;
+    this.limit = limit;
+    this.holdMs = holdMs;
+  }
+
+  async run(): Promise<void> {
+    const { load, holdMs } = this;
+    load.tell('the source’s own maximum', this.secondsLeft(16));
+    this.source = await sourceMaximum(load, holdMs);
+    const most = this.source.operations_per_second;
+    load.say(`the source takes ${Math.round(most)} operations/s as fast as it goes`);
+    for (let rate = most * FIRST_SHARE; this.high === null && this.ceiling === null; ) {
+      await this.attempt(rate);
+      if (rate >= most * AT_MAXIMUM) this.ceiling ??= 'the source takes no more';
+      rate = Math.min(rate * RISE, most);
+    }
+    while (this.confirmations < CONFIRMATIONS) {
+      await this.narrow();
+      if (this.low === 0) return;
+      await this.attempt(this.low);
+    }
+  }
+
+  result(interrupted: string | null): MaxResult {
+    const failed = this.trials.filter(({ sustained }) => !sustained);
+    const nearest = failed.find(({ rate }) => rate !== null && rate === this.high);
+    return {
+      kind: 'max',
+      interrupted,
+      limit: this.limit.text,
+      source: this.source,
+      sustained: this.low === 0 ? null : Number(this.low.toPrecision(4)),
+      exceeded: this.high,
+      because: nearest?.because ?? this.ceiling,
+      confirmations: this.confirmations,
+      trials: this.trials,
+    };
+  }
+
+  /** Halves the interval until it is narrow. */
+  private async narrow(): Promise<void> {
+    while (this.high !== null && this.high > this.low * NARROW) {
+      // Below the lowest that was tried there is no other bound than nothing.
+      const rate = this.low === 0 ? this.high / RISE : Math.sqrt(this.low * this.high);
+      if (rate < 1) return;
+      await this.attempt(rate);
+    }
+  }
+
+  private async attempt(rate: number): Promise<void> {
+    const { load, holdMs } = this;
+    const between = this.high === null ? '' : `, between ${Math.round(this.low)} and ${Math.round(this.high)}`;
+    load.tell(`catching up before ${Math.round(rate)} operations/s`, this.secondsLeft());
+    await settle(load, Math.max(CATCH_UP_MS, holdMs * 2));
+    load.tell(`${Math.round(rate)} operations/s${between}`, this.secondsLeft());
+    const step = await measure(load, rate, warmUpOf(holdMs), holdMs);
+    if (step.void !== null) {
+      // What was reached instead is as high as this source goes.
+      this.ceiling = step.void;
+      this.trials.push({ ...step, sustained: false, because: step.void });
+      load.say(`${Math.round(rate)} operations/s: ${step.void}`);
+      this.high = null;
+      return;
+    }
+    const because = exceededBy(step, this.limit);
+    this.trials.push({ ...step, sustained: because === null, because });
+    load.say(`${Math.round(rate)} operations/s: ${because ?? 'sustained'}`);
+    if (because === null) {
+      this.confirmations = rate === this.low ? this.confirmations + 1 : 1;
+      this.low = rate;
+    } else {
+      this.high = step.rate!;
+      if (rate <= this.low) {
+        // It was by chance that it held before: a lower rate is looked for.
+        this.low = Math.max(
+          0,
+          ...this.trials.filter((each) => each.sustained && each.rate! < rate).map((each) => each.rate!),
+        );
+        this.confirmations = 0;
+      }
+    }
+  }
+
+  private secondsLeft(trials = 8): number {
+    const done = Math.min(trials - 1, this.trials.length);
+    return ((trials - done) * (this.holdMs + warmUpOf(this.holdMs))) / 1000;
+  }
+}
+
+/** Why a rate is not sustained, told of the target for which that holds first; null where it is. */
+function exceededBy(step: Step, limit: LagLimit): string | null {
+  for (const [name, target] of Object.entries(step.targets)) {
+    const lag = target.lag_seconds?.[limit.percentile];
+    const { backlog_slope: slope, backlog_slope_error: error } = target;
+    const isGrowing = slope > GROWING && slope > SURE * error && slope * step.seconds > NOTICED_SECONDS;
+    const culprit = culpritOf(target);
+    if (lag === undefined) return `${name} showed no heartbeat${culprit}`;
+    if (lag >= limit.seconds) return `${name}: ${limit.percentile} was ${lag.toPrecision(3)} s${culprit}`;
+    if (isGrowing) return `${name}: the backlog grew by ${slope.toPrecision(2)} s each second${culprit}`;
+  }
+  return null;
+}
+
+/** What held a target up, as far as that is known. */
+function culpritOf(target: TargetStep): string {
+  if (target.reason !== null) return `: ${target.reason}`;
+  const slowest = slowestStage(target);
+  if (slowest === null) return '';
+  const isSender = slowest.stage === 'walsender';
+  const cpu = isSender ? target.sender_cpu : target.applier_cpu;
+  const busy = cpu !== null && cpu >= BUSY ? ` at ${Math.round(cpu * 100)} % of a core` : '';
+  return `, ${Math.round(slowest.share * 100)} % of the lag at the ${slowest.stage}${busy}`;
+}

@@ -1,0 +1,264 @@
+import { readFileSync } from 'node:fs';
+import type pg from 'pg';
+import { lagCurve } from '../benchmark/curve.js';
+import { drain } from '../benchmark/drain.js';
+import { Interrupted, type Load, type Stand } from '../benchmark/load.js';
+import { highestRate, type LagLimit } from '../benchmark/max.js';
+import { overhead, type Pausable } from '../benchmark/overhead.js';
+import { overridesFor, type Pattern } from '../benchmark/patterns.js';
+import type { LagResult } from '../benchmark/result.js';
+import { isLoopback, placesIn } from '../config/connection.js';
+import { parseDurationMs } from '../config/duration.js';
+import type { Config, Override } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { isServer, type ReplicationTarget } from '../config/replication.js';
+import type { ReplicationProbe } from '../lag/probe.js';
+import { pausedByUs, pauseSubscription, resumeSubscription } from '../lag/subscription.js';
+import { connectCoordinator } from '../prepare/connect.js';
+import type { Traffic } from '../traffic/coordinator.js';
+import type { SteeredSchedule } from '../traffic/steering.js';
+import { readUsage } from '../traffic/verdict.js';
+
+/** What `lag` is asked for. */
+export type LagOptions = {
+  readonly pattern: Pattern;
+  readonly holdMs: number;
+  /** The benchmark ends then, with what is known. */
+  readonly budgetMs: number;
+} & (
+  | { readonly kind: 'curve'; readonly shares: readonly number[] }
+  | { readonly kind: 'max'; readonly limit: LagLimit }
+  | { readonly kind: 'drain'; readonly burstMs: number }
+  | { readonly kind: 'overhead'; readonly rounds: number }
+);
+
+/** `p99 < 2s` of `--limit`; undefined where it is something else. */
+export function parseLimit(text: string): LagLimit | undefined {
+  const match = /^(p50|p90|p95|p99|p999|max)\s*<\s*(\S.*)$/.exec(text.trim());
+  const ms = match === null ? undefined : parseDurationMs(match[2]!);
+  if (match === null || ms === undefined || ms === 0) return undefined;
+  return { text: text.trim(), percentile: match[1] as LagLimit['percentile'], seconds: ms / 1000 };
+}
+
+/** Shares of `--steps`: a number of even steps up to 100 %, or a list of percentages; undefined where it is something else. */
+export function parseSteps(text: string): readonly number[] | undefined {
+  const numbers = text.split(',').map((each) => Number(each.trim().replace(/%$/, '')));
+  if (numbers.some((each) => !Number.isFinite(each) || each <= 0)) return undefined;
+  const [first] = numbers as [number];
+  if (numbers.length === 1 && !text.includes('%'))
+    return Number.isInteger(first) && first <= 100
+      ? Array.from({ length: first }, (_, index) => (index + 1) / first)
+      : undefined;
+  return numbers.every((each) => each <= 100) ? numbers.map((each) => each / 100).sort((a, b) => a - b) : undefined;
+}
+
+/** The benchmark decides on the load: what the configuration says of it does not count. */
+export function overridesOfLag(options: LagOptions): Override[] {
+  const option = `lag ${options.kind}`;
+  const traffic = {
+    rate: undefined,
+    stages: [],
+    spikes: [],
+    duration: undefined,
+    hold_lag: 0,
+    control_file: undefined,
+  };
+  return [
+    { path: ['generator', 'num_iterations'], value: -1, option },
+    ...Object.entries(traffic).map(([key, value]) => ({ path: ['traffic', key], value, option })),
+    ...overridesFor(options.pattern),
+  ];
+}
+
+/** @throws SetupError where there is nothing to measure. */
+export function checkLag(config: Config, options: LagOptions): void {
+  if (config.replication === null)
+    throw SetupError.of(
+      `lag ${options.kind}`,
+      'measures replication.targets, and the configuration names none: add a standby, a subscriber, a slot or a command',
+    );
+}
+
+export interface LagJob {
+  readonly options: LagOptions;
+  readonly config: Config;
+  readonly runId: string;
+  readonly traffic: Traffic;
+  readonly steered: SteeredSchedule;
+  readonly probe: ReplicationProbe;
+  readonly say: (text: string) => void;
+}
+
+const WAIT_MS = 50;
+
+/** A benchmark on the traffic of a run. */
+export class LagBenchmark implements Load {
+  readonly connections: number;
+  readonly workers: number;
+  readonly result: Promise<LagResult>;
+  private readonly job: LagJob;
+  private readonly startMs = performance.now();
+  private over: string | null = null;
+  private told: { readonly phase: string; readonly endMs: number } = { phase: 'connecting', endMs: 0 };
+
+  /** `done`: the benchmark is through, and the traffic may end. */
+  constructor(job: LagJob, done: () => void) {
+    this.job = job;
+    this.workers = job.traffic.workers;
+    this.connections = job.config.generator.connections;
+    this.result = this.carryOut().finally(done);
+    // Whoever waits for the result is told.
+    this.result.catch(() => undefined);
+    void job.traffic.ended.then(() => this.interrupt('the traffic has ended'));
+  }
+
+  /** What it is at, in words. */
+  get phase(): string {
+    return this.told.phase;
+  }
+
+  get secondsLeft(): number {
+    return Math.max(0, (this.told.endMs - performance.now()) / 1000);
+  }
+
+  interrupt(reason: string): void {
+    this.over ??= reason;
+  }
+
+  steer(rate: number): void {
+    const { steered, traffic } = this.job;
+    steered.steer(Math.max(0, traffic.elapsedMs() / 1000), rate);
+  }
+
+  read(): Stand {
+    const { traffic, probe } = this.job;
+    const { totals, workers } = traffic;
+    const { user, system } = process.cpuUsage();
+    const ms = performance.now();
+    return {
+      ms,
+      operations: totals.operations(),
+      rows: totals.total('rows'),
+      dropped: totals.scalar('dropped'),
+      response: totals.merged(['response']),
+      usage: readUsage(totals, workers, { seconds: ms / 1000, cpuSeconds: (user + system) / 1e6 }),
+      replication: probe.read(),
+      lags: probe.lagAtLeast(),
+    };
+  }
+
+  async wait(ms: number): Promise<void> {
+    const endMs = performance.now() + ms;
+    const { budgetMs } = this.job.options;
+    for (;;) {
+      if (performance.now() - this.startMs > budgetMs)
+        this.over ??= `the budget of ${Math.round(budgetMs / 1000)} s is used up (--budget)`;
+      if (this.over !== null) throw new Interrupted(this.over);
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(WAIT_MS, leftMs)));
+    }
+  }
+
+  tell(phase: string, secondsLeft: number): void {
+    this.told = { phase, endMs: performance.now() + secondsLeft * 1000 };
+  }
+
+  say(text: string): void {
+    this.job.say(text);
+  }
+
+  cpuSeconds(target: string, which: 'sender' | 'applier'): number | null {
+    const { probe, config } = this.job;
+    const reading = probe.read().targets.find((each) => each.target === target);
+    const processId = reading?.processes[which] ?? null;
+    const server = config.replication!.targets.find(({ name }) => name === target)!;
+    const connection = which === 'sender' ? config.connection : isServer(server) ? server.connection : null;
+    const isHere = connection !== null && placesIn(connection).every(({ host }) => isLoopback(host));
+    return processId === null || !isHere ? null : cpuSecondsOf(processId);
+  }
+
+  private async carryOut(): Promise<LagResult> {
+    const { options, traffic } = this.job;
+    // The clock of the schedule begins with the last lane.
+    while (traffic.elapsedMs() < 0) await this.wait(WAIT_MS);
+    const { pattern, holdMs } = options;
+    switch (options.kind) {
+      case 'curve':
+        return { pattern, ...(await lagCurve(this, { shares: options.shares, holdMs })) };
+      case 'max':
+        return { pattern, ...(await highestRate(this, { limit: options.limit, holdMs })) };
+      case 'drain':
+        return { pattern, ...(await drain(this, { burstMs: options.burstMs, mostMs: options.budgetMs })) };
+      case 'overhead':
+        return {
+          pattern,
+          ...(await overhead(this, { consumers: this.consumers(), rounds: options.rounds, holdMs })),
+        };
+    }
+  }
+
+  private consumers(): Pausable[] {
+    const { config, runId } = this.job;
+    return config.replication!.targets.map((target): Pausable => {
+      const work = (with_: (client: pg.Client) => Promise<void>) => onTarget(target, config, runId, with_);
+      const { schema } = config.replication!;
+      return {
+        target: target.name,
+        refusal:
+          isServer(target) && target.mayPause
+            ? null
+            : target.kind === 'logical'
+              ? 'it may not be stopped: set may_pause: true on the target'
+              : 'only subscriptions can be stopped and started again',
+        pause: () => work((client) => pauseSubscription(client, schema, runId)),
+        resume: () => work((client) => resumeSubscription(client, schema)),
+      };
+    });
+  }
+}
+
+/** Starts subscriptions again that a benchmark has stopped and could not start, since it was killed. */
+export async function resumeLeftovers(config: Config, runId: string, say: (text: string) => void): Promise<void> {
+  const { targets, schema } = config.replication!;
+  for (const target of targets)
+    if (target.kind === 'logical' && target.mayPause && !target.embedded)
+      await onTarget(target, config, runId, async (client) => {
+        const name = await pausedByUs(client, schema);
+        if (name === null) return;
+        await resumeSubscription(client, schema);
+        say(`the subscription ${name} of ${target.name} was stopped by a benchmark that was killed: it goes on again`);
+      });
+}
+
+async function onTarget(
+  target: ReplicationTarget,
+  config: Config,
+  runId: string,
+  work: (client: pg.Client) => Promise<void>,
+): Promise<void> {
+  if (!isServer(target)) return;
+  const client = await connectCoordinator(target.connection, config, runId);
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/* Of Linux, practically everywhere. */
+const TICKS_PER_SECOND = 100;
+
+/** Processor time of a server's process; null where there is no such thing to read, or the process is another's. */
+function cpuSecondsOf(processId: number): number | null {
+  try {
+    // A server in a container has numbers of its own.
+    if (!readFileSync(`/proc/${processId}/cmdline`, 'latin1').startsWith('postgres')) return null;
+    const stat = readFileSync(`/proc/${processId}/stat`, 'latin1');
+    // The name before may hold spaces.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch {
+    return null;
+  }
+}

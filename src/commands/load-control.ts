@@ -1,0 +1,192 @@
+import { statfs } from 'node:fs/promises';
+import { isLoopback, placesIn } from '../config/connection.js';
+import type { Config } from '../config/load.js';
+import type { ReplicationProbe } from '../lag/probe.js';
+import { connectCoordinator } from '../prepare/connect.js';
+import type { PauseRecord } from '../report/summary.js';
+import { NO_WISH, readControlFile, type Wish } from '../steer/control-file.js';
+import { Fuse, type FuseLimits } from '../steer/fuse.js';
+import { LagHolder } from '../steer/lag-holder.js';
+import type { Traffic } from '../traffic/coordinator.js';
+import type { Timetable } from '../traffic/schedule.js';
+import type { SteeredSchedule } from '../traffic/steering.js';
+
+export interface LoadControlOptions {
+  readonly config: Config;
+  readonly runId: string;
+  readonly traffic: Traffic;
+  readonly probe: ReplicationProbe | null;
+  /** The schedule of the configuration; null where there is none. */
+  readonly planned: Timetable | null;
+  /** What is steered; null where the rate is decided beforehand. */
+  readonly steered: SteeredSchedule | null;
+  readonly say: (level: 'info' | 'warn', text: string) => void;
+  /** Ends the traffic early. */
+  readonly stop: (reason: string) => void;
+}
+
+const INTERVAL_MS = 1000;
+
+/** What changes the load of a run under way: the fuse, the control file, a lag that is to be held. */
+export class LoadControl {
+  /** Times at which the load was paused. */
+  readonly pauses: PauseRecord[] = [];
+  private readonly options: LoadControlOptions;
+  private readonly holder: LagHolder | null;
+  private fuse: Fuse | null = null;
+  private readonly timer: NodeJS.Timeout;
+  private readonly startMs = performance.now();
+  private lookedMs: number | null = null;
+  private operations = 0;
+  private rate: number | null = null;
+  private wish: Wish = NO_WISH;
+  private complaint: string | null = null;
+  /** Why the load is paused, by who paused it. */
+  private readonly held = new Map<'fuse' | 'file', { readonly reason: string; readonly fromMs: number }>();
+
+  constructor(options: LoadControlOptions) {
+    this.options = options;
+    const { hold_lag: holdMs } = options.config.traffic;
+    this.holder = holdMs > 0 ? new LagHolder(holdMs / 1000) : null;
+    this.timer = setInterval(() => this.look(), INTERVAL_MS);
+    this.timer.unref();
+    if (options.probe !== null) void this.setFuse();
+    this.look();
+  }
+
+  /** Why the load is paused just now; null while it is not. */
+  get pausedBecause(): string | null {
+    return [...this.held.values()][0]?.reason ?? null;
+  }
+
+  /** Changes nothing any more; what is paused stays so. */
+  end(): void {
+    clearInterval(this.timer);
+    const nowMs = performance.now();
+    for (const pause of this.held.values()) this.note(pause, nowMs);
+    this.held.clear();
+  }
+
+  private look(): void {
+    this.readWish();
+    this.hold('file', this.wish.pause ? 'the control file says so' : null);
+    const { probe, config } = this.options;
+    const reading = probe?.read() ?? null;
+    const danger = reading === null || this.fuse === null ? null : this.fuse.look(reading);
+    if (danger !== null && config.replication!.fuse.action === 'stop') {
+      this.options.stop(`replication.fuse: ${danger}`);
+      return;
+    }
+    this.hold('fuse', danger === null ? null : `replication.fuse: ${danger}`);
+    this.steer(
+      reading === null ? 0 : Math.max(0, ...reading.targets.map(({ oldestUnseenMs }) => oldestUnseenMs / 1000)),
+    );
+  }
+
+  private steer(lag: number): void {
+    const { steered, planned, traffic, config } = this.options;
+    const seconds = traffic.elapsedMs() / 1000;
+    if (steered === null || seconds < 0) return;
+    const nowMs = performance.now();
+    const passed = this.lookedMs === null ? INTERVAL_MS / 1000 : (nowMs - this.lookedMs) / 1000;
+    const done = config.traffic.rate_unit === 'events' ? traffic.totals.total('rows') : traffic.totals.operations();
+    const achieved = (done - this.operations) / passed;
+    this.lookedMs = nowMs;
+    this.operations = done;
+    // What is due until the next look, so that ramps and spikes of the plan are kept.
+    const ahead = INTERVAL_MS / 1000;
+    const limit =
+      this.wish.rate ??
+      (planned === null
+        ? Number.POSITIVE_INFINITY
+        : (planned.arrivals(seconds + ahead) - planned.arrivals(seconds)) / ahead);
+    const isHeld = this.held.size > 0;
+    const rate = this.holder === null || isHeld ? limit : this.holder.next({ seconds: passed, lag, achieved }, limit);
+    if (rate === this.rate) return;
+    this.rate = rate;
+    steered.steer(seconds, rate);
+  }
+
+  private hold(by: 'fuse' | 'file', reason: string | null): void {
+    const { traffic, say } = this.options;
+    const current = this.held.get(by);
+    if (reason !== null && current === undefined) {
+      this.held.set(by, { reason, fromMs: performance.now() });
+      traffic.hold();
+      say(by === 'fuse' ? 'warn' : 'info', `the load is paused: ${reason}`);
+    } else if (reason === null && current !== undefined) {
+      const nowMs = performance.now();
+      this.held.delete(by);
+      this.note(current, nowMs);
+      traffic.release();
+      say('info', `the load goes on after ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
+    }
+  }
+
+  private note({ reason, fromMs }: { readonly reason: string; readonly fromMs: number }, nowMs: number): void {
+    const seconds = (ms: number) => Number((ms / 1000).toFixed(3));
+    this.pauses.push({ after_seconds: seconds(fromMs - this.startMs), seconds: seconds(nowMs - fromMs), reason });
+  }
+
+  private readWish(): void {
+    const { config, say } = this.options;
+    const { control_file: file } = config.traffic;
+    if (file === undefined) return;
+    try {
+      const wish = readControlFile(file);
+      if (wish.rate !== this.wish.rate)
+        say('info', `control file: ${wish.rate === null ? 'the rate of the configuration' : `rate ${wish.rate}`}`);
+      this.wish = wish;
+      this.complaint = null;
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== this.complaint) say('warn', `control file: ${message}; what it said before still holds`);
+      this.complaint = message;
+    }
+  }
+
+  private async setFuse(): Promise<void> {
+    const { config, runId, say } = this.options;
+    const limits = await fuseLimits(config, runId).catch((error: Error) => {
+      say('warn', `replication.fuse: ${error.message}`);
+      return null;
+    });
+    if (limits !== null) this.fuse = new Fuse(limits);
+  }
+}
+
+const DEFAULT_RETAINED = 10 * 1024 ** 3;
+
+/**
+ * The fuse that the configuration asks for. `retained: auto` counts where a slot is named: half of what the server keeps for a slot
+ * at most; where that is unlimited 10 GB, or half of the disk that is free where the server is on this machine.
+ */
+async function fuseLimits(config: Config, runId: string): Promise<FuseLimits | null> {
+  const { fuse, targets } = config.replication!;
+  const { safeBytes, lagMs } = fuse;
+  const named = new Set(targets.flatMap((target) => (target.kind === 'slot' ? target.slot : [])));
+  if (fuse.retainedBytes !== 'auto') return { ...fuse, retainedBytes: fuse.retainedBytes, slots: null };
+  const retainedBytes = named.size === 0 ? null : await mostRetained(config, runId);
+  return retainedBytes === null && safeBytes === null && lagMs === null
+    ? null
+    : { retainedBytes, slots: named, safeBytes, lagMs };
+}
+
+async function mostRetained(config: Config, runId: string): Promise<number> {
+  const client = await connectCoordinator(config.connection, config, runId);
+  try {
+    const { rows } = await client.query<{ kept: string; folder: string | null }>(
+      `SELECT (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size') AS kept,
+              (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory') AS folder`,
+    );
+    const { kept, folder } = rows[0]!;
+    if (Number(kept) > 0) return (Number(kept) * 1024 ** 2) / 2;
+    const isHere = placesIn(config.connection).every(({ host }) => isLoopback(host));
+    if (!isHere || folder === null) return DEFAULT_RETAINED;
+    // The folder may belong to somebody else, or to a container.
+    const disk = await statfs(folder).catch(() => null);
+    return disk === null ? DEFAULT_RETAINED : Math.min(DEFAULT_RETAINED, (disk.bavail * disk.bsize) / 2);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,138 @@
+import type { Config } from '../config/load.js';
+import { Registries } from '../metrics/registry.js';
+import { VERSION } from '../package.js';
+import type { RunFacts, Status } from '../page/data.js';
+import { ended as endedStatus, running as runningStatus } from '../page/status.js';
+import { remainingSeconds, TrafficMeter } from '../report/meter.js';
+import { type Moment, readMoment } from '../report/moment.js';
+import { Recorder } from '../report/recorder.js';
+import { type Point, pointBetween } from '../report/series.js';
+import type { Summary } from '../report/summary.js';
+import type { Traffic } from '../traffic/coordinator.js';
+import type { Timetable } from '../traffic/schedule.js';
+import { SilentThreads } from '../traffic/silent-threads.js';
+import type { Job } from './carry-out.js';
+import type { LagBenchmark } from './lag.js';
+import type { LoadControl } from './load-control.js';
+import type { Notices } from './notices.js';
+import type { StopSignals } from './stop-signals.js';
+
+/** Everything through which a run is seen while it is on: metrics, live line, page, history. */
+export function observe(
+  { config, prepared, runId, progress, stops, endpoint, page, probe }: Job,
+  running: {
+    readonly traffic: Traffic;
+    readonly schedule: Timetable | null;
+    readonly control: LoadControl;
+    readonly benchmark: LagBenchmark | null;
+    readonly facts: RunFacts;
+    readonly startMs: number;
+    readonly notices: Notices;
+  },
+) {
+  const { traffic, schedule, control, benchmark, facts, startMs, notices } = running;
+  const { plan } = prepared;
+  const { totals, workers } = traffic;
+  const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
+  const trafficSeconds = () => traffic.elapsedMs() / 1000;
+  const replication = () => probe?.read() ?? null;
+  const silent = new SilentThreads(totals, workers, plan.quotas.length);
+  const phase = () =>
+    silent.find() ??
+    missingLanes(traffic, plan.quotas.length, startMs) ??
+    pausedPhase(control) ??
+    (stops.signal === null ? benchmark?.phase : undefined) ??
+    phaseOf(stops, trafficSeconds(), config);
+  const endSeconds = schedule?.end ?? (config.traffic.duration ?? Number.POSITIVE_INFINITY) / 1000;
+  const end = () => (benchmark === null ? endSeconds : Math.max(0, trafficSeconds()) + benchmark.secondsLeft);
+  const source = {
+    totals,
+    workers,
+    seconds: () => (performance.now() - startMs) / 1000,
+    arrivals: () => schedule?.arrivals(trafficSeconds()) ?? 0,
+    replication,
+  };
+  const metered = { moment: () => readMoment(source), total, end, elapsedSeconds: trafficSeconds, phase };
+  const counted = { plan, totals, examples: notices.examples, outages: () => notices.outages.spans() };
+  let last: { readonly point: Point; readonly moment: Moment } | null = null;
+  const recorder = new Recorder({
+    ...source,
+    connections: plan.quotas.length,
+    isScheduled: schedule !== null,
+    observe: (point, moment) => {
+      last = { point, moment };
+      page?.tick(point);
+    },
+  });
+  const registries = new Registries({
+    plan,
+    totals,
+    workers,
+    runId,
+    version: VERSION,
+    serverVersion: facts.server_version,
+    tableLabelLimit: config.metrics.table_label_limit,
+    remaining: () => (total < 0 ? -1 : total - totals.operations()),
+    replication,
+    limit: () => recorder.limit(),
+    achievedRate: () => {
+      if (last === null) return 0;
+      const { operations, inserted, updated, deleted } = last.point;
+      return config.traffic.rate_unit === 'events' ? inserted + updated + deleted : operations;
+    },
+    targetRate: () => finite(schedule?.rateAt(Math.max(0, trafficSeconds())) ?? 0),
+  });
+  endpoint?.serve(registries);
+  progress.start(new TrafficMeter(metered));
+  const status = (): Status => {
+    const moment = last?.moment ?? readMoment(source);
+    const point = last?.point ?? pointBetween(moment, moment, schedule !== null);
+    const remaining = remainingSeconds(metered, moment);
+    const verdict = recorder.verdict();
+    const { rate_unit: unit } = config.traffic;
+    return runningStatus(counted, moment, point, { phase: phase() ?? 'running', remaining, verdict, unit });
+  };
+  page?.begin(facts, () => recorder.points(), status);
+  return {
+    total,
+    registries,
+    recorder,
+    status,
+    /** How the run stands with its summary. */
+    ended: (summary: Summary): Status => endedStatus(counted, summary),
+  };
+}
+
+/* As fast as it goes is no rate that is asked for. */
+function finite(rate: number): number {
+  return Number.isFinite(rate) ? rate : 0;
+}
+
+function pausedPhase({ pausedBecause: reason }: LoadControl): string | null {
+  return reason === null ? null : `paused: ${reason}`;
+}
+
+/* Lanes connect within the first moments. */
+const CONNECTING_MS = 3000;
+
+/** How many lanes are connected, where some are not; null otherwise. */
+function missingLanes({ totals }: Traffic, lanes: number, startMs: number): string | null {
+  const connected = totals.scalar('lanesConnected');
+  if (performance.now() - startMs < CONNECTING_MS || connected + totals.scalar('lanesEnded') >= lanes) return null;
+  return `${connected} of ${lanes} lanes connected`;
+}
+
+/** What the traffic is at, where that is not its ordinary course. */
+function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config): string | null {
+  if (stops.signal !== null) return 'stopping';
+  if (elapsedSeconds < 0) return 'connecting';
+  if (elapsedSeconds * 1000 < traffic.warm_up) return 'warm-up';
+  const { stages } = traffic;
+  if (stages.length < 2) return null;
+  let endMs = 0;
+  const current = stages.findIndex(({ duration }) => {
+    endMs += duration ?? Number.POSITIVE_INFINITY;
+    return elapsedSeconds * 1000 < endMs;
+  });
+  return current < 0 ? null : `stage ${current + 1}/${stages.length}`;
+}

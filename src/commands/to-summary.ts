@@ -1,0 +1,110 @@
+import { GONE } from '../lane/lane.js';
+import { FAKER_VERSION, VERSION } from '../package.js';
+import type { Plan } from '../plan/plan.js';
+import { wantedOperations } from '../prepare/examine.js';
+import { coverageOf } from '../report/coverage.js';
+import { fingerprint, type Summary, type SummarySource, summarise } from '../report/summary.js';
+import type { Traffic } from '../traffic/coordinator.js';
+import type { CounterTotals } from '../traffic/counters.js';
+import type { Timetable } from '../traffic/schedule.js';
+import type { Job } from './carry-out.js';
+import type { Notices } from './notices.js';
+
+/** What a summary is made from, whenever that is. */
+export interface ToSummary {
+  readonly job: Job;
+  readonly traffic: Traffic;
+  readonly notices: Notices;
+  /** Null where nothing says how many operations were due. */
+  readonly schedule: Timetable | null;
+  readonly startedAt: Date;
+}
+
+type Extra = { readonly [Key in 'verification' | 'pauses' | 'lag']?: Summary[Key] | undefined };
+
+/** What is known only when the traffic is over. */
+export type AtEnd = Extra &
+  Pick<
+    SummarySource,
+    'elapsedSeconds' | 'exit' | 'thresholds' | 'cpuSeconds' | 'isCutShort' | 'rowsAtEnd' | 'replication'
+  > & {
+    /** Labels of tables that others have changed, and of those that are gone. */
+    readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
+  };
+
+export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, atEnd: AtEnd): Summary {
+  const { config, prepared, indexBuilder } = job;
+  const { plan, catalog, rowsAtStart } = prepared;
+  const { totals, workers } = traffic;
+  const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
+  if (atEnd.isCutShort) because.push('it was ended by force');
+  else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
+  const { changes, verification, pauses, lag, ...rest } = atEnd;
+  if (changes.changed.length > 0)
+    because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
+  const seconds = Math.max(0, traffic.elapsedMs() / 1000);
+  const summary = summarise({
+    ...rest,
+    gone: new Set(changes.gone),
+    version: VERSION,
+    fakerVersion: FAKER_VERSION,
+    startedAt,
+    plan,
+    schemaFingerprint: fingerprint(
+      catalog.relations.map((relation) =>
+        relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
+      ),
+    ),
+    serverVersion: catalog.server.versionText,
+    workers,
+    reproducible: because.length === 0,
+    reproducibleBecause: because,
+    rowsAtStart,
+    totals,
+    indexes: indexBuilder?.counts ?? null,
+    examples: notices.examples,
+    quarantined: notices.quarantined,
+    outages: notices.outages.list(),
+    coverage: coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined),
+    schedule:
+      schedule === null ? null : { unit: config.traffic.rate_unit, seconds, arrivals: schedule.arrivals(seconds) },
+    maxRssBytes: process.resourceUsage().maxRSS * 1024,
+  });
+  const extra = { verification, pauses, lag };
+  return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
+}
+
+/** Why the same seed may leave other rows another time, as far as the traffic has shown it. */
+function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
+  const because: string[] = [];
+  const isLossy = totals.scalar('lostCommits') > 0;
+  if (isLossy)
+    because.push(
+      'the server may have lost what it had acknowledged (synchronous_commit is off, or another server took over)',
+    );
+  const vanished = totals.total('vanished');
+  if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  const unknown = totals.scalar('inDoubtUnknown');
+  if (unknown > 0) because.push(`what became of ${unknown} operations could not be found out`);
+  if (totals.errors().some(({ sqlstate }) => GONE.includes(sqlstate)))
+    because.push('a table, a column or a privilege was missing in the middle of the run');
+  const skipped = totals.total('skipped');
+  if (skipped > 0)
+    because.push(`${skipped} operations were skipped, since others kept their tables from being written to`);
+  for (const label of tablesWhereLanesMet(plan, totals))
+    because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
+  return because;
+}
+
+/** Tables with a unique index over expressions that has refused rows: which lane comes first is up to chance. */
+function tablesWhereLanesMet(plan: Plan, totals: CounterTotals): string[] {
+  if (plan.quotas.length === 1) return [];
+  const met = totals.errors().flatMap(({ sqlstate, relation }) => {
+    const isBlurred = (plan.relations[relation]?.blurredKeys.length ?? 0) > 0;
+    return sqlstate === EXCLUSION_VIOLATION || (sqlstate === UNIQUE_VIOLATION && isBlurred) ? relation : [];
+  });
+  return [...new Set(met)].flatMap((relation) => plan.relations[relation]?.label ?? []);
+}
+
+const UNIQUE_VIOLATION = '23505';
+const EXCLUSION_VIOLATION = '23P01';

@@ -1,0 +1,104 @@
+import type { ConnectionSettings } from '../../config/connection.js';
+import { SetupError } from '../../config/problem.js';
+import type { ReplicationConfig, ReplicationTarget, ServerTarget } from '../../config/replication.js';
+import type { Source } from '../source.js';
+import { heartbeatDefinition, heartbeatTable } from '../table.js';
+import { CommandEye } from './command-eye.js';
+import type { Eye } from './eye.js';
+import { ServerEye, subscriptionSlot } from './server-eye.js';
+import { SlotEye } from './slot-eye.js';
+
+/** What all targets of a run are looked at with. */
+export interface Opening {
+  readonly replication: ReplicationConfig;
+  /** Of the server that the traffic goes to. */
+  readonly connection: ConnectionSettings;
+  readonly runId: string;
+  readonly connectTimeoutMs: number;
+  readonly report: (level: 'info' | 'warn', text: string) => void;
+}
+
+/** An eye for a target, by its kind. */
+export async function openEye(target: ReplicationTarget, source: Source, opening: Opening): Promise<Eye> {
+  const { replication, connection, runId, connectTimeoutMs } = opening;
+  const options = { runId, schema: replication.schema, source, connectTimeoutMs };
+  switch (target.kind) {
+    case 'slot':
+      return SlotEye.open({ ...options, target }, connection);
+    case 'command':
+      return new CommandEye({ ...options, target });
+    default:
+      return ServerEye.open({ ...options, target });
+  }
+}
+
+/**
+ * Looks whether a target is what its configuration says.
+ * @throws SetupError where it is not, with what to do there; Error where it cannot be asked.
+ */
+export async function expectTarget(eye: Eye, target: ReplicationTarget, opening: Opening): Promise<void> {
+  if (eye instanceof SlotEye) {
+    if (await eye.exists()) return;
+    throw failure(
+      target,
+      `there is no replication slot "${eye.slot}" on the server of connection; SELECT slot_name FROM pg_replication_slots lists them`,
+    );
+  }
+  if (eye instanceof CommandEye) await eye.newest();
+  if (eye instanceof ServerEye) await expectServer(eye, eye.target, opening);
+}
+
+const ARRIVAL_TIMEOUT_MS = 10_000;
+
+/* The table must be there; that its row has not arrived yet may be the very lag that is to be measured. */
+async function expectServer(eye: ServerEye, target: ServerTarget, opening: Opening): Promise<void> {
+  const { replication, runId, report } = opening;
+  const { schema } = replication;
+  await expectKind(eye, target, schema);
+  const deadline = performance.now() + ARRIVAL_TIMEOUT_MS;
+  let missing = '';
+  for (;;) {
+    try {
+      const { rowCount } = await eye.client.query(`SELECT FROM ${heartbeatTable(schema)} WHERE run = $1`, [runId]);
+      if (rowCount === 1) return;
+      missing = 'the row of this run';
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code !== '42P01' && code !== '3F000')
+        throw failure(target, `${heartbeatTable(schema)} cannot be read: ${message}`);
+      missing = `the table ${heartbeatTable(schema)}`;
+    }
+    if (performance.now() > deadline) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const text = `${missing} has not arrived there within ${ARRIVAL_TIMEOUT_MS / 1000} s`;
+  if (target.kind === 'heartbeat' && missing.startsWith('the table'))
+    throw failure(target, `${text}: let what replicates bring it along, or create it: ${heartbeatDefinition(schema)}`);
+  report('warn', `replication target ${target.name}: ${text}; its lag counts from now on`);
+}
+
+/* What the kind promises, asked of the target itself. */
+async function expectKind({ client }: ServerEye, target: ServerTarget, schema: string): Promise<void> {
+  if (target.kind === 'physical') {
+    const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
+    if (!rows[0]!.standby)
+      throw failure(target, 'is no standby (pg_is_in_recovery() is false); use kind: logical, or kind: heartbeat');
+  }
+  if (target.kind === 'logical') {
+    const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1)::text AS found', [
+      heartbeatTable(schema),
+    ]);
+    const slot = await subscriptionSlot(client, schema);
+    if (rows[0]!.found !== null && slot !== null) return;
+    const create = rows[0]!.found === null ? `${heartbeatDefinition(schema)} ` : '';
+    throw failure(
+      target,
+      `no subscription brings ${heartbeatTable(schema)} there. On the server of the traffic, unless its publication is FOR ALL TABLES: ` +
+        `ALTER PUBLICATION name ADD TABLE ${heartbeatTable(schema)}; on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
+    );
+  }
+}
+
+function failure({ name }: ReplicationTarget, message: string): SetupError {
+  return SetupError.of(`replication target ${name}`, message);
+}

@@ -1,0 +1,177 @@
+import type pg from 'pg';
+import type { ServerTarget } from '../../config/replication.js';
+import { connect } from '../../traffic/session.js';
+import { destroy } from '../heartbeat.js';
+import type { Source } from '../source.js';
+import { heartbeatTable } from '../table.js';
+import { parseLsn } from '../wal.js';
+import { answered, type Eye, type EyeOptions, QUERY_TIMEOUT_MS, type Standing } from './eye.js';
+
+/** Looks at a server that speaks PostgreSQL's protocol: the heartbeats' table is read there. */
+export class ServerEye implements Eye {
+  readonly leastPauseMs = 0;
+  readonly client: pg.Client;
+  private readonly options: EyeOptions<ServerTarget>;
+  private readonly text: string;
+
+  private constructor(client: pg.Client, options: EyeOptions<ServerTarget>) {
+    this.client = client;
+    this.options = options;
+    this.text = `SELECT sequence FROM ${heartbeatTable(options.schema)} WHERE run = $1`;
+  }
+
+  /** Only what every server that speaks PostgreSQL's protocol takes is asked of it. */
+  static async open(options: EyeOptions<ServerTarget>): Promise<ServerEye> {
+    const client = await connect(options.target.connection, {
+      applicationName: `eventgen/${options.runId}/lag`,
+      connectTimeoutMs: options.connectTimeoutMs,
+      statementTimeoutMs: 0,
+      lockTimeoutMs: 0,
+      pipeline: false,
+      plain: true,
+    });
+    // A backend that is given up must not go on waiting: others follow it. Not every make knows the setting.
+    await answered(client.query(`SET statement_timeout = ${QUERY_TIMEOUT_MS}`)).catch(() => undefined);
+    return new ServerEye(client, options);
+  }
+
+  get target(): ServerTarget {
+    return this.options.target;
+  }
+
+  async newest(): Promise<number> {
+    const { rows } = await answered(this.client.query<{ sequence: string }>(this.text, [this.options.runId]));
+    return Number(rows[0]?.sequence ?? 0);
+  }
+
+  standing(): Promise<Standing | null> {
+    switch (this.options.target.kind) {
+      case 'physical':
+        return answered(this.ofStandby());
+      case 'logical':
+        return answered(this.ofSubscriber());
+      case 'heartbeat':
+        return Promise.resolve(null);
+    }
+  }
+
+  close(): void {
+    destroy(this.client);
+  }
+
+  private async ofStandby(): Promise<Standing> {
+    const { rows } = await this.client.query<StandbyRow>(STANDBY);
+    const row = rows[0]!;
+    const sender = senderOf(this.options.source, row);
+    const positions = [
+      ['sent', sender?.sent],
+      ['written', sender?.written],
+      ['received', row.received === null ? null : parseLsn(row.received)],
+      ['replayed', row.replayed === null ? null : parseLsn(row.replayed)],
+    ] as const;
+    return {
+      positions: positions.flatMap(([position, lsn]) => (lsn == null ? [] : { position, lsn })),
+      reason: row.paused
+        ? 'replay is paused there (SELECT pg_wal_replay_resume() lets it go on)'
+        : row.delay !== '0'
+          ? `recovery_min_apply_delay is ${row.delay} there`
+          : row.receiver === null
+            ? 'no WAL receiver is connected to the source'
+            : null,
+      // Between two records it waits for more log; its delay and its conflicts are waits of another kind.
+      isApplying: row.startup === null ? null : !/^RecoveryWal|^RecoveryRetrieve/.test(row.waits ?? ''),
+      processId: row.startup,
+      senderId: sender?.processId ?? null,
+    };
+  }
+
+  private async ofSubscriber(): Promise<Standing> {
+    const { rows } = await this.client.query<SubscriberRow>(SUBSCRIBER, [heartbeatTable(this.options.schema)]);
+    const [row] = rows;
+    if (row === undefined) return { ...NOTHING, reason: 'no subscription brings the heartbeats there any more' };
+    const slot = this.options.source.reading?.slots.find((each) => each.slot === row.slot);
+    const sender = this.options.source.reading?.senders.find(({ processId }) => processId === slot?.processId);
+    const positions = [
+      ['sent', sender?.sent],
+      ['received', row.received === null ? null : parseLsn(row.received)],
+      ['confirmed', slot?.confirmed?.lsn],
+    ] as const;
+    return {
+      positions: positions.flatMap(([position, lsn]) => (lsn == null ? [] : { position, lsn })),
+      reason: !row.enabled
+        ? `the subscription ${row.name} is disabled there (ALTER SUBSCRIPTION ${row.name} ENABLE lets it go on)`
+        : slot?.lost != null
+          ? `its slot ${row.slot} is lost: ${slot.lost}`
+          : row.worker === null
+            ? 'its apply worker does not run (the log of the target says why)'
+            : null,
+      isApplying: row.kind === null ? null : row.waits !== 'LogicalApplyMain',
+      processId: row.worker,
+      senderId: sender?.processId ?? null,
+    };
+  }
+}
+
+const NOTHING: Standing = { positions: [], reason: null, isApplying: null, processId: null, senderId: null };
+
+interface StandbyRow {
+  readonly received: string | null;
+  readonly replayed: string | null;
+  readonly paused: boolean;
+  readonly delay: string;
+  readonly receiver: number | null;
+  readonly slot: string | null;
+  readonly sender: string | null;
+  readonly startup: number | null;
+  readonly waits: string | null;
+}
+
+/* What the session may not see is null. */
+const STANDBY = `
+SELECT pg_catalog.pg_last_wal_receive_lsn()::text AS received, pg_catalog.pg_last_wal_replay_lsn()::text AS replayed,
+       pg_catalog.pg_is_in_recovery() AND pg_catalog.pg_is_wal_replay_paused() AS paused,
+       pg_catalog.current_setting('recovery_min_apply_delay') AS delay,
+       r.pid AS receiver, r.slot_name AS slot, substring(r.conninfo FROM 'application_name=([^ ]+)') AS sender,
+       s.pid AS startup, s.wait_event AS waits
+FROM (SELECT) AS one
+LEFT JOIN pg_catalog.pg_stat_wal_receiver AS r ON true
+LEFT JOIN pg_catalog.pg_stat_activity AS s ON s.backend_type = 'startup'
+LIMIT 1`;
+
+interface SubscriberRow {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly slot: string | null;
+  readonly received: string | null;
+  readonly worker: number | null;
+  readonly waits: string | null;
+  /** Null where the session may not see what the worker does. */
+  readonly kind: string | null;
+}
+
+/* The subscription that brings the heartbeats. */
+const SUBSCRIBER = `
+SELECT s.subname AS name, s.subenabled AS enabled, s.subslotname AS slot, w.received_lsn::text AS received, w.pid AS worker, a.wait_event AS waits, a.backend_type AS kind
+FROM pg_catalog.pg_subscription AS s
+JOIN pg_catalog.pg_subscription_rel AS r ON r.srsubid = s.oid AND r.srrelid = pg_catalog.to_regclass($1)
+LEFT JOIN pg_catalog.pg_stat_subscription AS w ON w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = w.pid
+ORDER BY s.oid LIMIT 1`;
+
+/** The subscription that brings the heartbeats has this slot; null where there is none. */
+export async function subscriptionSlot(client: pg.Client, schema: string): Promise<string | null> {
+  const { rows } = await client.query<SubscriberRow>(SUBSCRIBER, [heartbeatTable(schema)]);
+  return rows[0]?.slot ?? null;
+}
+
+/** The process on the source that feeds a standby: by its slot, by the name it gave, or because it is the only one. */
+function senderOf({ reading }: Source, { slot, sender }: StandbyRow) {
+  if (reading === null) return undefined;
+  const physical = reading.senders.filter(({ isPhysical }) => isPhysical);
+  const served = reading.slots.find((each) => each.slot === slot)?.processId;
+  const named = physical.filter(({ applicationName }) => applicationName === sender);
+  return (
+    physical.find(({ processId }) => processId === served) ??
+    (named.length === 1 ? named[0] : physical.length === 1 ? physical[0] : undefined)
+  );
+}
