@@ -3,7 +3,7 @@ import type { Point } from '../src/report/series.js';
 import { Chart, chartKinds } from './charts.js';
 import { element } from './dom.js';
 import './page.css';
-import { Errors, Header, reportSections, Tables, Tiles } from './view.js';
+import { errorTexts, Header, Lines, reportSections, Tables, Tiles } from './view.js';
 
 /* The same page twice: live, with data from the run that serves it, and as a report that holds its data in itself. */
 
@@ -19,7 +19,11 @@ class Page {
   private readonly header = new Header();
   private readonly tiles = new Tiles();
   private readonly tables = new Tables();
-  private readonly errors = new Errors();
+  private readonly lists = [
+    new Lines('Replication', 'replication', ({ replication_notes: notes }) => notes),
+    new Lines('Verification', 'verification', ({ verification }) => verification),
+    new Lines('Errors', 'errors', errorTexts),
+  ];
   private readonly grid = element('div', { class: 'charts' });
 
   constructor(data: PageData) {
@@ -32,7 +36,7 @@ class Page {
         {},
         this.tiles.list,
         this.grid,
-        this.errors.section,
+        ...this.lists.map(({ section }) => section),
         this.tables.section,
         ...reportSections(data),
       ),
@@ -69,7 +73,7 @@ class Page {
     this.header.show(status, run, this.isConnected);
     this.tiles.show(status);
     this.tables.show(status);
-    this.errors.show(status);
+    for (const list of this.lists) list.show(status);
     const targets = Object.keys(status.oldest_unseen);
     const slots = Object.keys(this.points[this.points.length - 1]?.slots ?? {});
     // Which charts there are is known once the run has begun.

@@ -1,4 +1,5 @@
 import type { Coverage, PageData, RunFacts, Status, TableStatus } from '../src/page/data.js';
+import { lagText } from '../src/report/lag.js';
 import type { Summary } from '../src/report/summary.js';
 import { element, setText } from './dom.js';
 import { clock, count, duration, percent, rate } from './format.js';
@@ -160,20 +161,23 @@ export class Tables {
   }
 }
 
-/** What the server refused, by SQLSTATE. */
-export class Errors {
+/** A list that is there where it has something to say. */
+export class Lines {
   readonly section: HTMLElement;
-  private readonly list = element('ul', { id: 'errors' });
+  private readonly list: HTMLElement;
+  private readonly lines: (status: Status) => readonly string[];
 
-  constructor() {
-    this.section = element('section', {}, element('h2', {}, 'Errors'), this.list);
+  constructor(title: string, id: string, lines: (status: Status) => readonly string[]) {
+    this.list = element('ul', { id });
+    this.lines = lines;
+    this.section = element('section', {}, element('h2', {}, title), this.list);
   }
 
-  show({ errors }: Status): void {
-    this.section.hidden = errors.length === 0;
-    while (this.list.children.length > errors.length) this.list.lastElementChild!.remove();
-    for (const [index, { sqlstate, count: times, example }] of errors.entries()) {
-      const text = `${sqlstate} × ${count(times)}${example === '' ? '' : `, for example: ${example}`}`;
+  show(status: Status): void {
+    const texts = this.lines(status);
+    this.section.hidden = texts.length === 0;
+    while (this.list.children.length > texts.length) this.list.lastElementChild!.remove();
+    for (const [index, text] of texts.entries()) {
       const item = this.list.children[index] as HTMLElement | undefined;
       if (item === undefined) this.list.append(element('li', {}, text));
       else setText(item, text);
@@ -181,9 +185,18 @@ export class Errors {
   }
 }
 
+/** What the server refused, by SQLSTATE. */
+export function errorTexts({ errors }: Status): string[] {
+  return errors.map(
+    ({ sqlstate, count: times, example }) =>
+      `${sqlstate} × ${count(times)}${example === '' ? '' : `, for example: ${example}`}`,
+  );
+}
+
 /** What only a report has: everything that says what the run was. */
 export function reportSections({ summary, configuration, coverage }: PageData): HTMLElement[] {
   return [
+    ...(summary?.lag === undefined ? [] : [lagSection(summary.lag)]),
     ...(summary === null ? [] : [summarySection(summary)]),
     ...(coverage === null ? [] : [coverageSection(coverage)]),
     ...(configuration === null
@@ -200,6 +213,41 @@ export function reportSections({ summary, configuration, coverage }: PageData): 
           ),
         ]),
   ];
+}
+
+/** What a benchmark of replication lag has found out. */
+function lagSection(lag: NonNullable<Summary['lag']>): HTMLElement {
+  const { sentences, tables } = lagText(lag);
+  return element(
+    'section',
+    { id: 'lag' },
+    element('h2', {}, `Replication lag: ${lag.kind}`),
+    ...sentences.map((sentence) => element('p', {}, sentence)),
+    ...tables.flatMap(({ title, heads, rows }) => [
+      element('h3', {}, title),
+      element(
+        'div',
+        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': title },
+        element(
+          'table',
+          {},
+          element('thead', {}, element('tr', {}, ...heads.map((head) => element('th', { scope: 'col' }, head)))),
+          element(
+            'tbody',
+            {},
+            ...rows.map(([first, ...others]) =>
+              element(
+                'tr',
+                {},
+                element('th', { scope: 'row' }, first!),
+                ...others.map((cell) => element('td', {}, cell)),
+              ),
+            ),
+          ),
+        ),
+      ),
+    ]),
+  );
 }
 
 function outagesText({ outages }: Summary): string {

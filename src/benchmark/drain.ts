@@ -19,7 +19,7 @@ interface DrainedTarget {
   readonly bytes_at_end: number | null;
   readonly megabytes_per_second: number | null;
   readonly rows_per_second: number | null;
-  /** How many times the burst's average rate it can take; null where the burst left nothing to drain. */
+  /** How many times the burst's average rate it can take; null where the drain was too short to tell. */
   readonly headroom: number | null;
 }
 
@@ -32,7 +32,7 @@ export interface DrainResult {
 }
 
 /* A shorter drain says nothing about how fast it went. */
-const SHORTEST_SECONDS = 1;
+const SHORTEST_SECONDS = 0.5;
 
 /** As much load as the source takes, then none, until the targets have caught up. */
 export async function drain(load: Load, { burstMs, mostMs }: DrainOptions): Promise<DrainResult> {
@@ -43,7 +43,7 @@ export async function drain(load: Load, { burstMs, mostMs }: DrainOptions): Prom
     const warmUpMs = warmUpOf(burstMs);
     burst = await measure(load, null, warmUpMs, burstMs - warmUpMs);
     load.say(`burst over: ${Math.round(burst.operations_per_second)} operations/s`);
-    const { replication } = load.read();
+    const { replication } = load.look();
     load.tell('draining', mostMs / 1000);
     const caughtUp = await settle(load, mostMs);
     const targets = replication.targets.map(({ target, oldestUnseenMs, behind }): [string, DrainedTarget] => {

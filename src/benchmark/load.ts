@@ -2,18 +2,23 @@ import type { ReplicationReading } from '../lag/probe.js';
 import type { HistogramTotals } from '../traffic/counters.js';
 import type { Usage } from '../traffic/verdict.js';
 
-/** The load and its targets at one moment; counts are those since the start. */
-export interface Stand {
+/** How far the load and its targets are at one moment. */
+export interface Look {
   /** On the clock of the heartbeats. */
   readonly ms: number;
+  /** Since the start. */
   readonly operations: number;
+  readonly replication: ReplicationReading;
+}
+
+/** All that is known of them; counts are those since the start. */
+export interface Stand extends Look {
   /** Rows changed by committed operations. */
   readonly rows: number;
   /** Arrivals of the schedule that were given up. */
   readonly dropped: number;
   readonly response: HistogramTotals;
   readonly usage: Usage;
-  readonly replication: ReplicationReading;
   /** Per target, its lags with those of unseen heartbeats as lower bounds. */
   readonly lags: readonly HistogramTotals[];
 }
@@ -24,6 +29,7 @@ export interface Load {
   readonly workers: number;
   /** From now on so many operations per second; Infinity: as fast as it goes, 0: none. */
   steer(rate: number): void;
+  look(): Look;
   read(): Stand;
   /** @throws Interrupted where the benchmark is to end before. */
   wait(ms: number): Promise<void>;

@@ -1,7 +1,8 @@
 import { sourceMaximum, warmUpOf } from './curve.js';
 import { Interrupted, type Load } from './load.js';
 import { settle } from './settle.js';
-import { measure, type Step, slowestStage, type TargetStep } from './step.js';
+import { slowestStage } from './slowest.js';
+import { measure, type Step, type TargetStep } from './step.js';
 
 /** A lag that must not be exceeded. */
 export interface LagLimit {

@@ -13,11 +13,11 @@ export type CaughtUp = ReadonlyMap<string, number | null>;
  */
 export async function settle(load: Load, mostMs: number): Promise<CaughtUp> {
   load.steer(0);
-  const beganMs = load.read().ms;
+  const beganMs = load.look().ms;
   const quietMs = await quiet(load, mostMs);
   const caughtUp = new Map<string, number | null>();
   for (;;) {
-    const { ms, replication } = load.read();
+    const { ms, replication } = load.look();
     for (const { target, oldestUnseenMs } of replication.targets)
       if (caughtUp.get(target) == null)
         // All that is unseen was committed after the load was over; at first nothing has been.
@@ -29,11 +29,11 @@ export async function settle(load: Load, mostMs: number): Promise<CaughtUp> {
 
 /** The moment at which the last operation had ended. */
 async function quiet(load: Load, mostMs: number): Promise<number> {
-  const began = load.read();
+  const began = load.look();
   let last = began;
   for (;;) {
     await load.wait(LOOK_MS);
-    const now = load.read();
+    const now = load.look();
     if (now.operations !== last.operations) last = now;
     else if (now.ms - last.ms > QUIET_MS || now.ms - began.ms > mostMs) return last.ms;
   }

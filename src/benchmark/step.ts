@@ -3,7 +3,7 @@ import type { TargetReading } from '../lag/target.js';
 import type { HistogramTotals } from '../traffic/counters.js';
 import { BUCKETS, type Percentiles, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
 import { utilisationBetween, verdictOf } from '../traffic/verdict.js';
-import type { Load, Stand } from './load.js';
+import type { Load, Look, Stand } from './load.js';
 import { type Slope, slopeOf } from './slope.js';
 
 /** How a target did at one rate. */
@@ -53,9 +53,9 @@ export async function measure(load: Load, rate: number | null, warmUpMs: number,
   const cpuBefore = cpuOf(load, before);
   const samples: Stand['replication']['targets'][] = [];
   const moments: number[] = [];
-  for (let stand = before; stand.ms - before.ms < holdMs; stand = load.read()) {
-    samples.push(stand.replication.targets);
-    moments.push((stand.ms - before.ms) / 1000);
+  for (let look: Look = before; look.ms - before.ms < holdMs; look = load.look()) {
+    samples.push(look.replication.targets);
+    moments.push((look.ms - before.ms) / 1000);
     await load.wait(Math.min(SAMPLE_MS, holdMs));
   }
   const after = load.read();
@@ -163,18 +163,6 @@ function increase(before: HistogramTotals, after: HistogramTotals): HistogramTot
   }
   const edgeMs = highest < 0 ? 0 : upperEdgeSeconds(highest) * 1000;
   return { counts, sumMs: after.sumMs - before.sumMs, maxMs: Math.min(after.maxMs, edgeMs) };
-}
-
-/** The stage at which most of a target's lag came about, and the share of it; null where nothing is known. */
-export function slowestStage({ stage_seconds: stages }: Pick<TargetStep, 'stage_seconds'>): {
-  readonly stage: Stage;
-  readonly share: number;
-} | null {
-  const entries = Object.entries(stages) as [Stage, number][];
-  const sum = entries.reduce((total, [, seconds]) => total + seconds, 0);
-  if (sum === 0) return null;
-  const [stage, seconds] = entries.reduce((worst, each) => (each[1] > worst[1] ? each : worst));
-  return { stage, share: seconds / sum };
 }
 
 function short(value: number): number {

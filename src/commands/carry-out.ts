@@ -19,13 +19,12 @@ import { BlockWatch } from '../traffic/block-watch.js';
 import { startTraffic, type Traffic, type TrafficEnd } from '../traffic/coordinator.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import type { Pacing } from '../traffic/pacer.js';
-import type { Timetable } from '../traffic/schedule.js';
 import { SchemaWatch } from '../traffic/schema-watch.js';
 import type { Workers } from '../traffic/workers.js';
 import { BoundedStop } from './bounded-stop.js';
 import { exitOf } from './exit.js';
 import type { HistoryWriter } from './history-writer.js';
-import { LagBenchmark, type LagOptions } from './lag.js';
+import { backlogSecondsOf, LagBenchmark, type LagOptions } from './lag.js';
 import { LoadControl } from './load-control.js';
 import { Notices } from './notices.js';
 import { observe } from './observe.js';
@@ -76,7 +75,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();
   const { config, progress, stops, probe } = job;
-  const paced = pacingOf(config, job.lag !== null);
+  const paced = pacingOf(config, job.lag === null ? null : backlogSecondsOf(job.lag));
   const notices = new Notices(job.prepared, progress, startMs, () => watched.schema.hurry());
   const traffic = begin(job, paced.pacing, notices);
   const watched = watch(job, traffic, paced, notices, startMs);
@@ -94,6 +93,7 @@ export async function carryOut(job: Job): Promise<Done> {
   stops.beforeForced((exit) => {
     const summary = summaryOf(toSummary, {
       elapsedSeconds: (performance.now() - startMs) / 1000,
+      trafficSeconds: trafficSecondsOf(traffic),
       exit,
       thresholds: [],
       cpuSeconds: secondsOf(process.cpuUsage(cpuBefore)),
@@ -109,6 +109,7 @@ export async function carryOut(job: Job): Promise<Done> {
   probe?.start();
   const end = await traffic.ended;
   const elapsedSeconds = (performance.now() - startMs) / 1000;
+  const trafficSeconds = trafficSecondsOf(traffic);
   const cpuSeconds = secondsOf(process.cpuUsage(cpuBefore));
   watched.end();
   notices.outages.end();
@@ -117,16 +118,18 @@ export async function carryOut(job: Job): Promise<Done> {
   const thresholds = watched.thresholds.results(elapsedSeconds);
   progress.stop();
   const { plan } = job.prepared;
+  const isThrough = observed.total >= 0 && traffic.totals.operations() >= observed.total;
   const { verification, lag, changes } = atEnd;
   const summary = summaryOf(toSummary, {
     ...atEnd,
     elapsedSeconds,
+    trafficSeconds,
     exit: exitOf(end, traffic, {
       maxErrorRatio: config.generator.error_budget.max_error_ratio,
       thresholds,
       signal: stops.signal,
       verification: verification ?? [],
-      timeUp: timeUpOf(config, traffic, paced.timetable, observed.total, watched.timeUp),
+      timeUp: timeUpOf(config, trafficSeconds, watched.timeUp, isThrough || paced.timetable === null),
       isGone: changes.gone.length > 0 && changes.gone.length === targetedIn(plan),
       fuse: watched.fuse,
       lag,
@@ -139,6 +142,11 @@ export async function carryOut(job: Job): Promise<Done> {
   const status = observed.ended(summary);
   await job.page?.end(status);
   return { summary, registries: observed.registries, facts, points: observed.recorder.points(), status };
+}
+
+/** Since all lanes were connected. */
+function trafficSecondsOf(traffic: Traffic): number {
+  return Math.max(0, traffic.elapsedMs() / 1000);
 }
 
 function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
@@ -258,18 +266,15 @@ async function afterwards(job: Job, watched: Watched, end: TrafficEnd) {
   return { verification, changes, lag, pauses, replication: replication ?? null };
 }
 
-/** How a run ended that time or its schedule has ended; null where something else has. */
+/** How a run ended that time or its schedule has ended; null where something else has. `isOther`: its operations were all done. */
 function timeUpOf(
   { traffic: { duration } }: Config,
-  traffic: Traffic,
-  timetable: Timetable | null,
-  total: number,
+  trafficSeconds: number,
   timeUp: string | null,
+  isOther: boolean,
 ): string | null {
-  if (timetable === null || (total >= 0 && traffic.totals.operations() >= total)) return timeUp;
-  return Math.max(0, traffic.elapsedMs()) >= (duration ?? Number.POSITIVE_INFINITY)
-    ? 'duration reached'
-    : 'all stages done';
+  if (isOther) return timeUp;
+  return trafficSeconds * 1000 >= (duration ?? Number.POSITIVE_INFINITY) ? 'duration reached' : 'all stages done';
 }
 
 function targetedIn({ relations }: Plan): number {

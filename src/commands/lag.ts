@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { lagCurve } from '../benchmark/curve.js';
 import { drain } from '../benchmark/drain.js';
-import { Interrupted, type Load, type Stand } from '../benchmark/load.js';
+import { Interrupted, type Load, type Look, type Stand } from '../benchmark/load.js';
 import { highestRate, type LagLimit } from '../benchmark/max.js';
 import { overhead, type Pausable } from '../benchmark/overhead.js';
 import { overridesFor, type Pattern } from '../benchmark/patterns.js';
@@ -55,19 +55,22 @@ export function parseSteps(text: string): readonly number[] | undefined {
 /** The benchmark decides on the load: what the configuration says of it does not count. */
 export function overridesOfLag(options: LagOptions): Override[] {
   const option = `lag ${options.kind}`;
-  const traffic = {
-    rate: undefined,
-    stages: [],
-    spikes: [],
-    duration: undefined,
-    hold_lag: 0,
-    control_file: undefined,
-  };
+  const keys = ['rate', 'stages', 'spikes', 'duration', 'hold_lag', 'control_file'];
+  const pace = ['arrival', 'rate_unit', 'catch_up', 'catch_up_seconds', 'late_after'];
   return [
     { path: ['generator', 'num_iterations'], value: -1, option },
-    ...Object.entries(traffic).map(([key, value]) => ({ path: ['traffic', key], value, option })),
+    ...[...keys, ...pace].map((key) => ({ path: ['traffic', key], value: undefined, option })),
     ...overridesFor(options.pattern),
   ];
+}
+
+/* Operations that are late by more than this share of a step are given up: caught up with they would be a burst in it. */
+const MOST_BACKLOG = 0.02;
+const LEAST_BACKLOG_SECONDS = 0.1;
+
+/** For so many seconds a benchmark keeps arrivals that are late. */
+export function backlogSecondsOf({ holdMs }: LagOptions): number {
+  return Math.max(LEAST_BACKLOG_SECONDS, (holdMs / 1000) * MOST_BACKLOG);
 }
 
 /** @throws SetupError where there is nothing to measure. */
@@ -130,19 +133,22 @@ export class LagBenchmark implements Load {
     steered.steer(Math.max(0, traffic.elapsedMs() / 1000), rate);
   }
 
+  look(): Look {
+    const { traffic, probe } = this.job;
+    return { ms: performance.now(), operations: traffic.totals.operations(), replication: probe.read() };
+  }
+
   read(): Stand {
     const { traffic, probe } = this.job;
     const { totals, workers } = traffic;
     const { user, system } = process.cpuUsage();
-    const ms = performance.now();
+    const look = this.look();
     return {
-      ms,
-      operations: totals.operations(),
+      ...look,
       rows: totals.total('rows'),
       dropped: totals.scalar('dropped'),
-      response: totals.merged(['response']),
-      usage: readUsage(totals, workers, { seconds: ms / 1000, cpuSeconds: (user + system) / 1e6 }),
-      replication: probe.read(),
+      response: totals.merged(['response', 'warmUpResponse']),
+      usage: readUsage(totals, workers, { seconds: look.ms / 1000, cpuSeconds: (user + system) / 1e6 }),
       lags: probe.lagAtLeast(),
     };
   }

@@ -65,6 +65,7 @@ export class LoadControl {
     const nowMs = performance.now();
     for (const pause of this.held.values()) this.note(pause, nowMs);
     this.held.clear();
+    this.pauses.sort((a, b) => a.after_seconds - b.after_seconds);
   }
 
   private look(): void {
@@ -101,7 +102,8 @@ export class LoadControl {
         ? Number.POSITIVE_INFINITY
         : (planned.arrivals(seconds + ahead) - planned.arrivals(seconds)) / ahead);
     const isHeld = this.held.size > 0;
-    const rate = this.holder === null || isHeld ? limit : this.holder.next({ seconds: passed, lag, achieved }, limit);
+    // What is due while the load is paused would be missed.
+    const rate = isHeld ? 0 : (this.holder?.next({ seconds: passed, lag, achieved }, limit) ?? limit);
     if (rate === this.rate) return;
     this.rate = rate;
     steered.steer(seconds, rate);

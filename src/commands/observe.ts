@@ -16,6 +16,7 @@ import type { LagBenchmark } from './lag.js';
 import type { LoadControl } from './load-control.js';
 import type { Notices } from './notices.js';
 import type { StopSignals } from './stop-signals.js';
+import type { VerifyRounds } from './verify/rounds.js';
 
 /** Everything through which a run is seen while it is on: metrics, live line, page, history. */
 export function observe(
@@ -25,12 +26,13 @@ export function observe(
     readonly schedule: Timetable | null;
     readonly control: LoadControl;
     readonly benchmark: LagBenchmark | null;
+    readonly rounds: VerifyRounds | null;
     readonly facts: RunFacts;
     readonly startMs: number;
     readonly notices: Notices;
   },
 ) {
-  const { traffic, schedule, control, benchmark, facts, startMs, notices } = running;
+  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices } = running;
   const { plan } = prepared;
   const { totals, workers } = traffic;
   const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
@@ -90,7 +92,14 @@ export function observe(
     const remaining = remainingSeconds(metered, moment);
     const verdict = recorder.verdict();
     const { rate_unit: unit } = config.traffic;
-    return runningStatus(counted, moment, point, { phase: phase() ?? 'running', remaining, verdict, unit });
+    return runningStatus(counted, moment, point, {
+      phase: phase() ?? 'running',
+      remaining,
+      verdict,
+      unit,
+      replication: replication(),
+      rounds: rounds?.rounds ?? [],
+    });
   };
   page?.begin(facts, () => recorder.points(), status);
   return {

@@ -19,20 +19,20 @@ export interface RunPacing {
   readonly steered: SteeredSchedule | null;
 }
 
-/** `isSteered`: somebody else than the configuration decides on the rate. */
-export function pacingOf({ traffic }: Config, isSteered: boolean): RunPacing {
+/** `benchmarkBacklog`: where a benchmark decides on the rate, for so many seconds late arrivals are kept; null where none does. */
+export function pacingOf({ traffic }: Config, benchmarkBacklog: number | null): RunPacing {
   const shape = shapeOf(traffic);
   const planned = shape === null ? null : new Schedule(shape);
   const end = seconds(traffic.duration);
   const steered =
-    isSteered || traffic.hold_lag > 0 || traffic.control_file !== undefined
+    benchmarkBacklog !== null || traffic.hold_lag > 0 || traffic.control_file !== undefined
       ? new SteeredSchedule(Math.min(end, planned?.end ?? end))
       : null;
   const pacing: Pacing = {
     shape: shape ?? { stages: [], spikes: [], end },
     arrival: traffic.arrival,
     unit: traffic.rate_unit,
-    backlogSeconds: backlogOf(traffic),
+    backlogSeconds: benchmarkBacklog ?? backlogOf(traffic),
     steering: steered?.memory ?? null,
   };
   return {

@@ -28,6 +28,8 @@ export type AtEnd = Extra &
     SummarySource,
     'elapsedSeconds' | 'exit' | 'thresholds' | 'cpuSeconds' | 'isCutShort' | 'rowsAtEnd' | 'replication'
   > & {
+    /** Since all lanes were connected. */
+    readonly trafficSeconds: number;
     /** Labels of tables that others have changed, and of those that are gone. */
     readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
   };
@@ -39,10 +41,9 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('it was ended by force');
   else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
-  const { changes, verification, pauses, lag, ...rest } = atEnd;
+  const { changes, verification, pauses, lag, trafficSeconds: seconds, ...rest } = atEnd;
   if (changes.changed.length > 0)
     because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
-  const seconds = Math.max(0, traffic.elapsedMs() / 1000);
   const summary = summarise({
     ...rest,
     gone: new Set(changes.gone),

@@ -266,7 +266,7 @@ function resolveWeights(
   return weights;
 }
 
-function checkRelations({ generator, traffic }: FileConfig, source: Source, problems: Problem[]): void {
+function checkRelations({ generator, traffic, replication }: FileConfig, source: Source, problems: Problem[]): void {
   if (
     generator.wait_after_operations > 0 &&
     generator.wait_duration_seconds === 0 &&
@@ -280,6 +280,8 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
     );
   }
   checkTraffic(traffic, generator, source, problems);
+  if (traffic.hold_lag > 0 && replication.targets.length === 0)
+    problems.push(source.problem(['traffic', 'hold_lag'], 'needs a lag that is measured: set replication.targets'));
   if (generator.skew.distribution === 'uniform' && generator.skew.exponent !== undefined)
     problems.push(
       source.problem(['generator', 'skew', 'exponent'], 'means something only with distribution: zipf; leave it out'),
@@ -333,7 +335,7 @@ function checkRelations({ generator, traffic }: FileConfig, source: Source, prob
 }
 
 function resolveThresholds(config: FileConfig, source: Source, problems: Problem[]): Threshold[] {
-  const { rate, stages } = config.traffic;
+  const isScheduled = hasSchedule(config.traffic);
   return config.thresholds.flatMap((entry, index) => {
     const { condition, abort_on_fail: abort } =
       typeof entry === 'string' ? { condition: entry, abort_on_fail: false } : entry;
@@ -343,7 +345,6 @@ function resolveThresholds(config: FileConfig, source: Source, problems: Problem
       return [];
     };
     if (typeof threshold === 'string') return report(threshold);
-    const isScheduled = rate !== undefined || stages.length > 0;
     if (!isScheduled && (threshold.figure === 'dropped_ratio' || threshold.figure === 'late_ratio'))
       return report(`${threshold.figure} means something only on a schedule: set traffic.rate or traffic.stages`);
     if (threshold.figure === 'replication_lag_seconds' && config.replication.targets.length === 0)
@@ -352,13 +353,19 @@ function resolveThresholds(config: FileConfig, source: Source, problems: Problem
   });
 }
 
+/** True where something says when operations are due. */
+function hasSchedule({ rate, stages, hold_lag: holdLag, control_file: file }: FileConfig['traffic']): boolean {
+  return rate !== undefined || stages.length > 0 || holdLag > 0 || file !== undefined;
+}
+
 /** What the keys of a schedule say together. */
 function checkTraffic(
-  { rate, stages, spikes, duration, catch_up: catchUp }: FileConfig['traffic'],
+  traffic: FileConfig['traffic'],
   generator: GeneratorConfig,
   source: Source,
   problems: Problem[],
 ): void {
+  const { rate, stages, spikes, duration, catch_up: catchUp } = traffic;
   const report = (path: readonly (string | number)[], message: string) =>
     problems.push(source.problem(['traffic', ...path], message));
   if (rate !== undefined && stages.length > 0)
@@ -384,7 +391,7 @@ function checkTraffic(
         `is longer than the period: ${spike.duration / 1000} s every ${spike.every / 1000} s; shorten it, or raise every`,
       );
   }
-  if (rate === undefined && stages.length === 0) {
+  if (!hasSchedule(traffic)) {
     for (const key of ['arrival', 'rate_unit', 'catch_up', 'catch_up_seconds', 'late_after'] as const)
       if (source.valueAt(['traffic', key]) !== undefined)
         report([key], 'means something only on a schedule: set traffic.rate or traffic.stages, or leave it out');

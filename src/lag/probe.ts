@@ -32,6 +32,7 @@ export interface ReplicationReading {
 
 /** How a target did over a run. Where `unseen` is above 0 its figures are lower bounds: unseen heartbeats count with their age. */
 interface ReplicationSummary {
+  readonly kind: TargetReading['kind'];
   readonly lag_seconds: Percentiles | null;
   readonly heartbeats: number;
   readonly unseen: number;
@@ -178,11 +179,12 @@ export class ReplicationProbe {
 }
 
 function summaryOf(
-  { unseen, oldestUnseenMs, pollFloorMs, behind, stages, reason }: TargetReading,
+  { kind, unseen, oldestUnseenMs, pollFloorMs, behind, stages, reason }: TargetReading,
   // Read after the rest: a lag that is at least the age is never below it.
   { counts, maxMs }: HistogramTotals,
 ): ReplicationSummary {
   return {
+    kind,
     lag_seconds: percentiles(counts, maxMs),
     heartbeats: counts.reduce((sum, count) => sum + count, 0),
     unseen,

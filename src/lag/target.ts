@@ -29,6 +29,7 @@ export interface PositionReading {
 /** What is known of a target at one moment. */
 export interface TargetReading {
   readonly target: string;
+  readonly kind: ReplicationTarget['kind'];
   readonly connected: boolean;
   /** Of heartbeats that it has shown, in milliseconds. */
   readonly lag: HistogramTotals;
@@ -41,6 +42,8 @@ export interface TargetReading {
   readonly pollFloorMs: number | null;
   /** Where the lag came from so far. */
   readonly stages: StageTotals;
+  /** The stage at which most of its lag came about at the last look; null where it had none. */
+  readonly waiting: Stage | null;
   /** Why it does not go on, in words; null where it does, or where nobody knows. */
   readonly reason: string | null;
   /** Processes that bring it the changes; null where they are not known. */
@@ -59,8 +62,8 @@ const LAGGING_MS = 200;
 /* After so long a target's own figures are old, and what the server has written since then is added. */
 const FRESH_MS = 3000;
 const RETRY_MS = 500;
-/* While a target lags it is asked less often: the error stays below a hundredth of the lag. */
-const PATIENCE = 0.01;
+/* While a target lags it is asked less often, since questions cost it time: the error stays below some hundredths of the lag. */
+const PATIENCE = 0.03;
 const LONGEST_PAUSE_MS = 100;
 const STALLED_MS = 10_000;
 
@@ -73,6 +76,7 @@ export class Target implements HeartbeatListener {
   private readonly mostBytes = new Map<string, number>();
   private readonly stageSeconds = new Map<Stage, number>();
   private stageLooks = 0;
+  private waiting: Stage | null = null;
   private standing: Standing | null = null;
   private seen = 0;
   /** Where the source was when the target's standing was read. */
@@ -152,6 +156,7 @@ export class Target implements HeartbeatListener {
     const oldest = this.unseen.oldestMs;
     return {
       target: target.name,
+      kind: target.kind,
       connected: this.connected,
       lag: this.lag.totals(),
       unseen: this.unseen.size,
@@ -159,6 +164,7 @@ export class Target implements HeartbeatListener {
       behind: this.behind(),
       pollFloorMs: this.floor.median(),
       stages: { looks: this.stageLooks, seconds: Object.fromEntries(this.stageSeconds) },
+      waiting: this.waiting,
       reason: this.failure ?? this.standing?.reason ?? null,
       processes: { sender: this.standing?.senderId ?? null, applier: this.standing?.processId ?? null },
     };
@@ -241,7 +247,11 @@ export class Target implements HeartbeatListener {
     const oldestMs = this.unseen.oldestMs;
     const rungs = rungsOf(target.kind, standing, source, oldestMs === null ? 0 : nowMs - oldestMs, nowMs);
     this.stageLooks++;
-    for (const [stage, waiting] of rungs) this.stageSeconds.set(stage, (this.stageSeconds.get(stage) ?? 0) + waiting);
+    this.waiting = null;
+    for (const [stage, seconds] of rungs) {
+      this.stageSeconds.set(stage, (this.stageSeconds.get(stage) ?? 0) + seconds);
+      if (seconds > 0 && (this.waiting === null || seconds > rungs.get(this.waiting)!)) this.waiting = stage;
+    }
   }
 
   private say(level: 'info' | 'warn', text: string): void {

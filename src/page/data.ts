@@ -57,6 +57,10 @@ export interface Status {
   readonly verdict: { readonly limit: string; readonly advice: string } | null;
   /** Seconds, per target; empty where replication is not measured. */
   readonly oldest_unseen: Readonly<Record<string, number>>;
+  /** What a reader of the lags should know of the targets, a line each. */
+  readonly replication_notes: readonly string[];
+  /** How comparisons with targets came out, a line each. */
+  readonly verification: readonly string[];
   /** Those with most rows changed. */
   readonly tables: readonly TableStatus[];
   readonly tables_in_all: number;

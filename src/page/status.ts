@@ -1,7 +1,9 @@
+import type { ReplicationReading } from '../lag/probe.js';
 import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import type { Moment } from '../report/moment.js';
+import { replicationNotes } from '../report/replication-notes.js';
 import type { Point } from '../report/series.js';
-import { perSecond, type Summary } from '../report/summary.js';
+import { perSecond, type Summary, type VerificationRound } from '../report/summary.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import { percentiles } from '../traffic/histogram.js';
 import type { Verdict } from '../traffic/verdict.js';
@@ -22,6 +24,8 @@ export function preparing(phase: string, elapsedSeconds: number): Status {
     response_p99: null,
     verdict: null,
     oldest_unseen: {},
+    replication_notes: [],
+    verification: [],
     tables: [],
     tables_in_all: 0,
     errors: [],
@@ -54,6 +58,8 @@ export function running(
     readonly remaining: number | null;
     readonly verdict: Verdict | null;
     readonly unit: 'operations' | 'events';
+    readonly replication: ReplicationReading | null;
+    readonly rounds: readonly VerificationRound[];
   },
 ): Status {
   const { counts, targets } = moment;
@@ -70,6 +76,8 @@ export function running(
     response_p99: point.response_p99,
     verdict: now.verdict,
     oldest_unseen: Object.fromEntries(targets.map((target) => [target.target, target.oldestUnseenSeconds])),
+    replication_notes: now.replication === null ? [] : replicationNotes(now.replication),
+    verification: now.rounds.map(roundText),
     ...countsOf(counted),
   };
 }
@@ -96,8 +104,16 @@ export function ended(counted: Counted, summary: Summary): Status {
     oldest_unseen: Object.fromEntries(
       Object.entries(summary.replication ?? {}).map(([name, { unseen_at_least_seconds: age }]) => [name, age ?? 0]),
     ),
+    replication_notes: Object.entries(summary.replication ?? {}).flatMap(([name, { reason }]) =>
+      reason === null ? [] : `${name}: ${reason}`,
+    ),
+    verification: (summary.verification ?? []).map(roundText),
     ...countsOf(counted),
   };
+}
+
+function roundText({ target, after_seconds: after, headline }: VerificationRound): string {
+  return `${target} after ${Math.round(after)} s: ${headline}`;
 }
 
 function totalsOf(totals: CounterTotals): Record<string, number> {

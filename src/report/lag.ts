@@ -3,7 +3,8 @@ import type { DrainResult } from '../benchmark/drain.js';
 import type { MaxResult } from '../benchmark/max.js';
 import type { OverheadResult } from '../benchmark/overhead.js';
 import type { LagResult } from '../benchmark/result.js';
-import { type Step, slowestStage } from '../benchmark/step.js';
+import { slowestStage } from '../benchmark/slowest.js';
+import type { Step } from '../benchmark/step.js';
 
 /** A table for people: heads and rows of words. */
 export interface LagTable {
@@ -136,13 +137,22 @@ function drainText({ burst, targets }: DrainResult): LagText {
             target.seconds === null ? 'not in time' : time(target.seconds),
             target.rows_per_second === null ? '–' : figure(target.rows_per_second),
             target.megabytes_per_second === null ? '–' : figure(target.megabytes_per_second),
-            target.headroom === null ? 'kept up' : `${target.headroom.toFixed(2)} ×`,
+            headroom(target),
             step === undefined ? '–' : (slowestStage(step)?.stage ?? '–'),
           ];
         }),
       },
     ],
   };
+}
+
+/* A lag below this is none to catch up with. */
+const KEPT_UP_SECONDS = 0.2;
+
+function headroom({ headroom: times, seconds, lag_at_end_seconds: lag }: DrainResult['targets'][string]): string {
+  if (times !== null) return `${times.toFixed(2)} ×`;
+  if (seconds === null) return '–';
+  return lag < KEPT_UP_SECONDS ? 'kept up' : 'too short to tell';
 }
 
 function overheadText({ consumers }: OverheadResult): LagText {

@@ -30,7 +30,7 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     lagLines(summary),
     thresholdLines(summary),
     rateLines(summary),
-    outcomeLines(summary),
+    [...outcomeLines(summary), ...pauseLines(summary)],
     table(latencyRows(summary, view.isFull)),
     replicationLines(summary),
     verificationLines(summary),
@@ -98,6 +98,14 @@ function outcomeLines(summary: Summary): string[] {
       `  in doubt ${number(of('in_doubt_resolved') + of('in_doubt_unknown'))}, resolved ${number(of('in_doubt_resolved'))}`,
     ),
   ];
+}
+
+/** Times without load that the fuse or the control file wanted, with the reason of the longest. */
+function pauseLines({ pauses = [] }: Summary): string[] {
+  if (pauses.length === 0) return [];
+  const longest = pauses.reduce((most, each) => (each.seconds > most.seconds ? each : most));
+  const sum = pauses.reduce((total, each) => total + each.seconds, 0);
+  return [`  paused ${number(pauses.length)} × (${seconds(sum)} in all): ${longest.reason}`];
 }
 
 /** How many of the statements were refused, and where most of them. */
@@ -283,12 +291,13 @@ function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
   return [
     ['replication lag', '', 'p50', 'p90', 'p99', 'p99.9', 'max', 'unseen', 'most behind'],
     ...Object.entries(replication).map(
-      ([name, { lag_seconds: lag, unseen, poll_floor_seconds: floor, bytes_behind: behind }]) => {
+      ([name, { kind, lag_seconds: lag, unseen, poll_floor_seconds: floor, bytes_behind: behind }]) => {
         const most = Object.values(behind).map(({ max }) => max);
         // With heartbeats that were never seen each figure is a bound from below.
         const cell = (value: number | undefined) =>
           value === undefined ? '-' : `${unseen > 0 ? '≥ ' : ''}${ms(value)}`;
-        const floorText = floor === null ? '' : `(told from ${ms(floor)} on)`;
+        const floorText =
+          kind === 'slot' ? '(at most: as confirmed)' : floor === null ? '' : `(told from ${ms(floor)} on)`;
         return [
           name,
           floorText,
