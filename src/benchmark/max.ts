@@ -1,4 +1,4 @@
-import { sourceMaximum, warmUpOf } from './curve.js';
+import { warmUpOf } from './curve.js';
 import { Interrupted, type Load } from './load.js';
 import { settle } from './settle.js';
 import { slowestStage } from './slowest.js';
@@ -29,7 +29,6 @@ export interface MaxResult {
   readonly kind: 'max';
   readonly interrupted: string | null;
   readonly limit: string;
-  readonly source: Step | null;
   /** The highest rate that was sustained, three times over; null where there was none. */
   readonly sustained: number | null;
   /** The lowest that was not; null where none was found: the source or the generator was the limit. */
@@ -40,9 +39,9 @@ export interface MaxResult {
   readonly trials: readonly Trial[];
 }
 
-/* The first rate that is tried, as a share of the source's maximum; then twice as much each time. */
-const FIRST_SHARE = 0.1;
-const RISE = 2;
+/* The first rate that is tried, in operations per second; then so many times as much. */
+const FIRST_RATE = 50;
+const RISE = 3;
 /* The interval is narrow enough when its ends differ by so much. */
 const NARROW = 1.08;
 const CONFIRMATIONS = 3;
@@ -51,8 +50,9 @@ const GROWING = 0.01;
 const SURE = 3;
 /* Growth below this over a whole window is within what single heartbeats scatter. */
 const NOTICED_SECONDS = 0.1;
-/* A share of the source's maximum that cannot be told from it. */
-const AT_MAXIMUM = 0.97;
+/* Where the source did not reach a rate, this share of what it did is asked of it next, so many times. */
+const REACHABLE = 0.95;
+const MOST_REDUCTIONS = 3;
 const CATCH_UP_MS = 60_000;
 /* A process that uses so much of a core has none left. */
 const BUSY = 0.9;
@@ -73,7 +73,6 @@ class Search {
   private readonly load: Load;
   private readonly limit: LagLimit;
   private readonly holdMs: number;
-  private source: Step | null = null;
   private readonly trials: Trial[] = [];
   private low = 0;
   private high: number | null = null;
@@ -88,16 +87,7 @@ class Search {
   }
 
   async run(): Promise<void> {
-    const { load, holdMs } = this;
-    load.tell('the source’s own maximum', this.secondsLeft(16));
-    this.source = await sourceMaximum(load, holdMs);
-    const most = this.source.operations_per_second;
-    load.say(`the source takes ${Math.round(most)} operations/s as fast as it goes`);
-    for (let rate = most * FIRST_SHARE; this.high === null && this.ceiling === null; ) {
-      await this.attempt(rate);
-      if (rate >= most * AT_MAXIMUM) this.ceiling ??= 'the source takes no more';
-      rate = Math.min(rate * RISE, most);
-    }
+    await this.ramp();
     while (this.confirmations < CONFIRMATIONS) {
       await this.narrow();
       if (this.low === 0) return;
@@ -107,18 +97,32 @@ class Search {
 
   result(interrupted: string | null): MaxResult {
     const failed = this.trials.filter(({ sustained }) => !sustained);
-    const nearest = failed.find(({ rate }) => rate !== null && rate === this.high);
+    const nearest = failed.findLast(({ rate }) => rate !== null && rate === this.high);
     return {
       kind: 'max',
       interrupted,
       limit: this.limit.text,
-      source: this.source,
       sustained: this.low === 0 ? null : Number(this.low.toPrecision(4)),
       exceeded: this.high,
       because: nearest?.because ?? this.ceiling,
       confirmations: this.confirmations,
       trials: this.trials,
     };
+  }
+
+  /** Raises the rate until the targets, or the source, take no more. */
+  private async ramp(): Promise<void> {
+    let reductions = 0;
+    for (let rate = FIRST_RATE; this.high === null; ) {
+      const step = await this.attempt(rate);
+      if (step.void === null) {
+        if (this.ceiling !== null) return;
+        rate *= RISE;
+      } else {
+        if (++reductions > MOST_REDUCTIONS || step.operations_per_second <= this.low * NARROW) return;
+        rate = step.operations_per_second * REACHABLE;
+      }
+    }
   }
 
   /** Halves the interval until it is narrow. */
@@ -131,7 +135,7 @@ class Search {
     }
   }
 
-  private async attempt(rate: number): Promise<void> {
+  private async attempt(rate: number): Promise<Step> {
     const { load, holdMs } = this;
     const between = this.high === null ? '' : `, between ${Math.round(this.low)} and ${Math.round(this.high)}`;
     load.tell(`catching up before ${Math.round(rate)} operations/s`, this.secondsLeft());
@@ -143,8 +147,7 @@ class Search {
       this.ceiling = step.void;
       this.trials.push({ ...step, sustained: false, because: step.void });
       load.say(`${Math.round(rate)} operations/s: ${step.void}`);
-      this.high = null;
-      return;
+      return step;
     }
     const because = exceededBy(step, this.limit);
     this.trials.push({ ...step, sustained: because === null, because });
@@ -163,6 +166,7 @@ class Search {
         this.confirmations = 0;
       }
     }
+    return step;
   }
 
   private secondsLeft(trials = 8): number {

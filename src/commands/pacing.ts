@@ -60,7 +60,11 @@ function shapeOf({ rate, stages, spikes, duration }: Config['traffic']): RateSha
   };
 }
 
-function backlogOf({ catch_up: catchUp, catch_up_seconds: most }: Config['traffic']): number {
+/* Late operations of a rate that was too high would be a burst at the one that is right. */
+const HELD_BACKLOG_SECONDS = 0.25;
+
+function backlogOf({ catch_up: catchUp, catch_up_seconds: most, hold_lag: holdLag }: Config['traffic']): number {
+  if (holdLag > 0) return HELD_BACKLOG_SECONDS;
   if (catchUp === 'all') return Number.POSITIVE_INFINITY;
   return catchUp === 'drop' ? UNAVOIDABLE_SECONDS : most;
 }

@@ -101,7 +101,7 @@ function curveText({ source, steps }: CurveResult): LagText {
 }
 
 function maxText(result: MaxResult): LagText {
-  const { source, sustained, exceeded, because, confirmations, limit, trials } = result;
+  const { sustained, exceeded, because, confirmations, limit, trials } = result;
   const times = confirmations === 1 ? 'once' : `${confirmations} times`;
   const answer =
     sustained === null
@@ -115,7 +115,6 @@ function maxText(result: MaxResult): LagText {
       ...(exceeded === null || sustained === null || because === null
         ? []
         : [`At ${figure(exceeded)} operations/s: ${because}.`]),
-      ...sourceSentence(source),
     ],
     tables: targetsOf(trials).map((name) => stepTable(name, trials)),
   };

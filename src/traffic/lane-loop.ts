@@ -118,7 +118,9 @@ export class LaneLoop {
   /** Since when there has been no connection that answered. */
   private lostSinceMs = performance.now();
   private answered = false;
-  private waiting = false;
+  /** Set while a timer will wake the lane, and when that is. */
+  private waking: NodeJS.Timeout | undefined;
+  private wakeMs = 0;
   /** On a schedule: when the next operation is due. */
   private dueMs = 0;
   private readonly time: LaneTime;
@@ -276,11 +278,14 @@ export class LaneLoop {
   }
 
   private wakeIn(ms: number): void {
-    if (this.waiting) return;
-    this.waiting = true;
-    setTimeout(
+    const wakeMs = performance.now() + Math.min(ms, 1000);
+    // A rate that is raised brings the next operation forward.
+    if (this.waking !== undefined && wakeMs >= this.wakeMs) return;
+    clearTimeout(this.waking);
+    this.wakeMs = wakeMs;
+    this.waking = setTimeout(
       () => {
-        this.waiting = false;
+        this.waking = undefined;
         this.schedule();
       },
       Math.min(ms, 1000),

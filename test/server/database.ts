@@ -104,13 +104,18 @@ export interface Running {
 }
 
 /** The command line as a user calls it, on a configuration text; ended by force before a test's time is up. EVENTGEN_NODE is the Node.js to use. */
-export function startCli(yaml: string, options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Running {
+export function startCli(
+  yaml: string,
+  options: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
+  command: readonly string[] = ['run'],
+): Running {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
   const file = path.join(folder, 'config.yaml');
   const summaryFile = path.join(folder, 'summary.json');
   writeFileSync(file, yaml);
   const { EVENTGEN_NODE: node = process.execPath, ...variables } = environment;
-  const child = spawn(node, [CLI, 'run', '-c', file, '--summary', summaryFile, ...options], {
+  const child = spawn(node, [CLI, ...command, '-c', file, '--summary', summaryFile, ...options], {
     env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -155,8 +160,9 @@ export function runCli(
   yaml: string,
   options: readonly string[] = [],
   environment: NodeJS.ProcessEnv = {},
+  command: readonly string[] = ['run'],
 ): Promise<Ran> {
-  return startCli(yaml, options, environment).ended;
+  return startCli(yaml, options, environment, command).ended;
 }
 
 /** The command line with some arguments, to its end. */
