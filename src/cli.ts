@@ -309,7 +309,7 @@ for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {
   if (kind !== 'drain')
     command.option('--hold <time>', `how long each rate is held (default: ${LAG_TIMES[kind].hold})`, duration);
   if (kind === 'curve')
-    command.option('--steps <n>', 'how many even steps, or percentages such as 25%,50%,100%', steps, parseSteps('10')!);
+    command.option('--steps <n>', 'how many even steps, or percentages such as 25%,50%,100%', steps, parseSteps('10'));
   if (kind === 'max') command.option('--limit <condition>', 'what must hold (default: "p99 < 2s")', limit);
   if (kind === 'drain')
     command.option('--burst <time>', 'how long the source is loaded as fast as it goes', duration, '60s');

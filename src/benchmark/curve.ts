@@ -1,6 +1,6 @@
 import { Interrupted, type Load } from './load.js';
 import { settle } from './settle.js';
-import { measure, type Step } from './step.js';
+import { measure, type Step, warmUpOf } from './step.js';
 
 export interface CurveOptions {
   /** Shares of the source's own maximum, ascending. */
@@ -18,27 +18,20 @@ export interface CurveResult {
   readonly steps: readonly CurveStep[];
 }
 
-export interface CurveStep extends Step {
+interface CurveStep extends Step {
   /** Of the source's maximum. */
   readonly share: number;
   /** Targets that had not caught up with the step before when this one began. */
   readonly not_caught_up: readonly string[];
 }
 
-/* The first seconds at a rate belong to the rate before. */
-export const WARM_UP_SHARE = 0.2;
-const LONGEST_WARM_UP_MS = 10_000;
 /* The source's own maximum is looked for in a shorter time. */
 const MOST_MAXIMUM_MS = 15_000;
 /* A target that lags has so many times the step to catch up. */
 const PATIENCE = 2;
 
-export function warmUpOf(holdMs: number): number {
-  return Math.min(LONGEST_WARM_UP_MS, holdMs * WARM_UP_SHARE);
-}
-
 /** What the source takes when nothing holds the load back. */
-export function sourceMaximum(load: Load, holdMs: number): Promise<Step> {
+function sourceMaximum(load: Load, holdMs: number): Promise<Step> {
   const ms = Math.min(MOST_MAXIMUM_MS, holdMs);
   return measure(load, null, warmUpOf(ms), ms);
 }

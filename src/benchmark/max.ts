@@ -1,8 +1,7 @@
-import { warmUpOf } from './curve.js';
 import { Interrupted, type Load } from './load.js';
 import { settle } from './settle.js';
 import { slowestStage } from './slowest.js';
-import { measure, type Step, type TargetStep } from './step.js';
+import { measure, type Step, type TargetStep, warmUpOf } from './step.js';
 
 /** A lag that must not be exceeded. */
 export interface LagLimit {
@@ -18,7 +17,7 @@ export interface MaxOptions {
 }
 
 /** A rate that was tried, and whether the targets kept up with it. */
-export interface Trial extends Step {
+interface Trial extends Step {
   readonly sustained: boolean;
   /** Why not; null where they did. */
   readonly because: string | null;

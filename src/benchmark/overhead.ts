@@ -1,7 +1,6 @@
-import { warmUpOf } from './curve.js';
 import { Interrupted, type Load } from './load.js';
 import { settle } from './settle.js';
-import { measure, type Step } from './step.js';
+import { measure, type Step, warmUpOf } from './step.js';
 
 /** A consumer that the benchmark may stop for a while. */
 export interface Pausable {

@@ -42,8 +42,16 @@ export interface Step {
 }
 
 const SAMPLE_MS = 250;
+/* The first seconds at a rate belong to the rate before. */
+const WARM_UP_SHARE = 0.2;
+const LONGEST_WARM_UP_MS = 10_000;
 /* What was asked for counts as reached from here on. */
 const REACHED = 0.95;
+
+/** How long a rate is on before it is measured. */
+export function warmUpOf(holdMs: number): number {
+  return Math.min(LONGEST_WARM_UP_MS, holdMs * WARM_UP_SHARE);
+}
 
 /** Loads the source at a rate, and says how the targets did after the warm-up. `rate` null: as fast as it goes. */
 export async function measure(load: Load, rate: number | null, warmUpMs: number, holdMs: number): Promise<Step> {

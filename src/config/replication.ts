@@ -34,7 +34,7 @@ export interface CommandTarget {
 export type ReplicationTarget = ServerTarget | SlotTarget | CommandTarget;
 
 /** When the load is paused, or ended, so that replication does no harm; a limit is null where it does not count. */
-export interface FuseConfig {
+interface FuseConfig {
   /** Bytes of log that a slot may make the server keep; auto: found out from the server. */
   readonly retainedBytes: number | 'auto' | null;
   /** Least bytes that must be left before a slot is lost. */

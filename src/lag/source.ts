@@ -21,7 +21,7 @@ export interface SlotReading {
 }
 
 /** A process that sends the log to a consumer. */
-export interface SenderReading {
+interface SenderReading {
   readonly processId: number;
   readonly applicationName: string;
   readonly isPhysical: boolean;

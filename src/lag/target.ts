@@ -51,7 +51,7 @@ export interface TargetReading {
 }
 
 /** Seconds of the log that waited at each stage, summed over so many looks. */
-export interface StageTotals {
+interface StageTotals {
   readonly looks: number;
   readonly seconds: Readonly<Partial<Record<Stage, number>>>;
 }

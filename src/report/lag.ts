@@ -7,7 +7,7 @@ import { slowestStage } from '../benchmark/slowest.js';
 import type { Step } from '../benchmark/step.js';
 
 /** A table for people: heads and rows of words. */
-export interface LagTable {
+interface LagTable {
   readonly title: string;
   readonly heads: readonly string[];
   readonly rows: readonly (readonly string[])[];

@@ -14,7 +14,7 @@ export interface Pacing {
 }
 
 /** The schedule of a pacing, as each thread makes its own. */
-export function timetableOf({ shape, steering }: Pacing): Timetable {
+function timetableOf({ shape, steering }: Pacing): Timetable {
   return steering === null ? new Schedule(shape) : new SteeredSchedule(shape.end, steering);
 }
 
@@ -60,8 +60,9 @@ export class Pacer {
 
   /** When the next operation is due; Infinity where none is any more. */
   due(nowSeconds: number): number {
-    if (this.isUnlimited) return nowSeconds < this.schedule.end ? nowSeconds : Number.POSITIVE_INFINITY;
-    return this.schedule.timeOf(this.position);
+    const { end } = this.schedule;
+    const due = this.isUnlimited ? nowSeconds : this.schedule.timeOf(this.position);
+    return due >= end && nowSeconds >= end ? Number.POSITIVE_INFINITY : due;
   }
 
   /** The operation that was due is sent; the next one is due when its `events` have had their time. */

@@ -69,7 +69,7 @@ export class SteeredSchedule implements Timetable {
     return rate === Number.POSITIVE_INFINITY ? before : before + rate * (until - from);
   }
 
-  /** Unlike that of a fixed schedule it may still change: an arrival that the last rate never reaches is far away, not never. */
+  /** An arrival that the last rate does not reach before the end, or never, is far away: the rate may still change. */
   timeOf(position: number): number {
     this.refresh();
     const { last } = this;
@@ -78,8 +78,7 @@ export class SteeredSchedule implements Timetable {
     const stretch = this.stretches.findLast(({ before }) => before <= position)!;
     const { from, rate, before } = stretch;
     if (rate === Number.POSITIVE_INFINITY) return from;
-    const seconds = rate > 0 ? from + (position - before) / rate : FAR;
-    return seconds >= this.end ? Number.POSITIVE_INFINITY : Math.min(seconds, FAR);
+    return rate > 0 ? Math.min(FAR, from + (position - before) / rate) : FAR;
   }
 
   private get last(): Stretch | undefined {
