@@ -34,6 +34,7 @@ metrics: { enabled: false }
       runId: 'bench',
       file,
       schemas: ['public'],
+      tables: [],
       connectTimeoutMs: 5000,
       statementTimeoutMs: 60_000,
       lockTimeoutMs: 5000,

@@ -14,6 +14,8 @@ export interface CaptureOptions {
   readonly runId: string;
   readonly file: string;
   readonly schemas: readonly string[];
+  /** Tables of other schemas, as schema.table. */
+  readonly tables: readonly string[];
   readonly connectTimeoutMs: number;
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
@@ -101,7 +103,7 @@ export class Capture {
   static async open(options: CaptureOptions): Promise<Capture> {
     const client = await connect(options.connection, sessionOptions(options, 'capture'));
     try {
-      const publication = await publish(client, options.runId, options.schemas);
+      const publication = await publish(client, options.runId, options.schemas, options.tables);
       try {
         const { rows } = await client.query<{ version: number }>(
           "SELECT current_setting('server_version_num')::int AS version",

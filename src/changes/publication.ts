@@ -42,10 +42,15 @@ const SLOT_ERRORS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Publishes the tables of some schemas and creates the slot that keeps their changes.
+ * Publishes the tables of some schemas, and `more` as schema.table, and creates the slot that keeps their changes.
  * @throws SetupError where the server or a privilege does not allow it; then nothing of it is left.
  */
-export async function publish(client: pg.Client, runId: string, schemas: readonly string[]): Promise<Publication> {
+export async function publish(
+  client: pg.Client,
+  runId: string,
+  schemas: readonly string[],
+  more: readonly string[],
+): Promise<Publication> {
   const { rows } = await client.query<{ level: string; version: number }>(
     "SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::int AS version",
   );
@@ -55,7 +60,7 @@ export async function publish(client: pg.Client, runId: string, schemas: readonl
       'capture',
       `wal_level is ${level}; set wal_level = logical in postgresql.conf and restart the server`,
     );
-  const tables = await publishable(client, schemas);
+  const tables = await publishable(client, schemas, more);
   const slot = `${PREFIX}${runId.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
   const parts = [
     { name: slot, operations: 'insert, update, delete, truncate', tables: tables.taken.filter((t) => t.hasIdentity) },
@@ -147,7 +152,8 @@ export async function leftovers(
 const TABLES = `
 WITH RECURSIVE leaves (root, oid) AS (
   SELECT c.oid, c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND n.nspname = ANY ($1)
+  WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
+    AND (n.nspname = ANY ($1) OR n.nspname || '.' || c.relname = ANY ($2))
   UNION ALL
   SELECT l.root, i.inhrelid FROM leaves l JOIN pg_catalog.pg_class p ON p.oid = l.oid AND p.relkind = 'p'
   JOIN pg_catalog.pg_inherits i ON i.inhparent = l.oid
@@ -195,8 +201,9 @@ interface TableRow {
 async function publishable(
   client: pg.Client,
   schemas: readonly string[],
+  more: readonly string[],
 ): Promise<{ readonly taken: CapturedTable[]; readonly left: NotCovered[] }> {
-  const { rows } = await client.query<TableRow>(TABLES, [schemas]);
+  const { rows } = await client.query<TableRow>(TABLES, [schemas, more]);
   const taken: CapturedTable[] = [];
   const left: NotCovered[] = [];
   for (const row of rows) {

@@ -2,11 +2,14 @@ import type pg from 'pg';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { ReplicationProbe } from '../lag/probe.js';
+import { connectCoordinator } from '../prepare/connect.js';
 import type { Prepared } from '../prepare/examine.js';
 import { seedOf } from '../random/seed.js';
 import type { Progress } from '../report/progress.js';
 import { dropLeftovers, IndexBuilder, indexableColumns } from '../traffic/indexes.js';
 import { connect } from '../traffic/session.js';
+import { expectTrapTables, layOutTraps } from '../traps/layout.js';
+import { TrapRunner } from '../traps/runner.js';
 
 /**
  * What builds and drops indexes beside the traffic; null where that is not asked for.
@@ -51,6 +54,58 @@ export async function indexBuilderFor(
   } finally {
     await client.end();
   }
+}
+
+/**
+ * Makes the tables of the traps ready, before anything of the run is captured.
+ * @throws SetupError where that is not possible, or a subscriber has not got them.
+ */
+export async function layOutTrapTables(
+  config: Config,
+  client: pg.Client,
+  runId: string,
+  progress: Progress,
+): Promise<void> {
+  const { traps, replication } = config;
+  if (traps === null) return;
+  const names = [...traps.weights.keys()];
+  const { refused } = await layOutTraps(client, traps.schema, names);
+  for (const [name, remedy] of refused) progress.message('warn', `trap ${name} is left out: ${remedy}`);
+  for (const target of replication?.targets ?? []) {
+    if (target.kind !== 'logical') continue;
+    const there = await connectCoordinator(target.connection, config, runId);
+    try {
+      await expectTrapTables(there, target.name, traps.schema, names);
+    } finally {
+      await there.end();
+    }
+  }
+}
+
+/** What springs traps beside the traffic; null where there are none. */
+export function trapRunnerFor(
+  config: Config,
+  { plan }: Prepared,
+  runId: string,
+  progress: Progress,
+): TrapRunner | null {
+  const { traps, connection, generator } = config;
+  if (traps === null) return null;
+  return new TrapRunner({
+    weights: traps.weights,
+    schema: traps.schema,
+    intervalMs: traps.intervalMs,
+    seed: seedOf(BigInt(plan.randomSeed)),
+    connect: () =>
+      connect(connection, {
+        applicationName: `eventgen/${runId}/traps`,
+        connectTimeoutMs: generator.timeouts.connect,
+        statementTimeoutMs: generator.timeouts.statement,
+        lockTimeoutMs: generator.timeouts.lock,
+        pipeline: false,
+      }),
+    report: (text) => progress.message('warn', text),
+  });
 }
 
 /**

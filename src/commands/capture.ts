@@ -9,6 +9,7 @@ import { connectFirst } from '../prepare/connect.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
 import { number } from '../report/text.js';
+import { trapTables } from '../traps/layout.js';
 import { codeBefore, EXIT } from './exit.js';
 import { checkOutput } from './output-file.js';
 import { Stopped, StopSignals } from './stop-signals.js';
@@ -68,7 +69,7 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
  * @throws SetupError where the server or a privilege does not allow it.
  */
 export async function openCapture(
-  { connection, generator, schemas }: Config,
+  { connection, generator, schemas, traps }: Config,
   runId: string,
   file: string,
   progress: Progress,
@@ -78,6 +79,7 @@ export async function openCapture(
     runId,
     file,
     schemas: [...new Set([...schemas, ...schemasOf(generator.manual_table_list)])],
+    tables: traps === null ? [] : trapTables(traps.schema, traps.weights.keys()),
     connectTimeoutMs: generator.timeouts.connect,
     statementTimeoutMs: generator.timeouts.statement,
     lockTimeoutMs: generator.timeouts.lock,

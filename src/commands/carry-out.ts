@@ -21,6 +21,7 @@ import type { IndexBuilder } from '../traffic/indexes.js';
 import type { Pacing } from '../traffic/pacer.js';
 import { SchemaWatch } from '../traffic/schema-watch.js';
 import type { Workers } from '../traffic/workers.js';
+import type { TrapRunner } from '../traps/runner.js';
 import { BoundedStop } from './bounded-stop.js';
 import { exitOf } from './exit.js';
 import type { HistoryWriter } from './history-writer.js';
@@ -46,6 +47,8 @@ export interface Job {
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
+  /** Null where none are asked for. */
+  readonly traps: TrapRunner | null;
   /** The benchmark that the traffic is for; null for a run. */
   readonly lag: LagOptions | null;
   /** Null where none is asked for. */
@@ -106,6 +109,7 @@ export async function carryOut(job: Job): Promise<Done> {
   });
   job.history?.follow(traffic.totals, job.prepared.plan.quotas.length);
   job.indexBuilder?.start();
+  job.traps?.start();
   probe?.start();
   const end = await traffic.ended;
   const elapsedSeconds = (performance.now() - startMs) / 1000;
@@ -259,11 +263,13 @@ async function afterwards(job: Job, watched: Watched, end: TrafficEnd) {
   const verification = end.kind === 'finished' ? await rounds?.end() : await rounds?.stop().then(() => rounds.rounds);
   const changes = await schema.end(end.kind !== 'outage');
   const lag = await benchmark?.result;
+  await job.traps?.end();
+  const traps = job.traps === null ? undefined : Object.fromEntries(job.traps.counts);
   if (probe !== null) progress.step('waiting for the last heartbeats');
   // The last heartbeats arrive, a drop of an index waits for others' transactions: that is no time of the traffic's.
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
   const pauses = control.pauses.length === 0 ? undefined : control.pauses;
-  return { verification, changes, lag, pauses, replication: replication ?? null };
+  return { verification, changes, lag, pauses, traps, replication: replication ?? null };
 }
 
 /** How a run ended that time or its schedule has ended; null where something else has. `isOther`: its operations were all done. */

@@ -6,6 +6,7 @@ import { connectCoordinator } from '../prepare/connect.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
 import { createDemo, createDemoTables } from '../server/demo.js';
 import { startStandby, startSubscriber } from '../server/replica.js';
+import { trapDefinitions } from '../traps/layout.js';
 
 /** Private servers, and the configuration with their addresses in it. */
 export interface DemoServers {
@@ -33,6 +34,9 @@ export async function startDemo(
     // A subscription starts with the tables that are there.
     const replication = replicas ? config.replication : null;
     if (replication !== null) await client.query(heartbeatDefinition(replication.schema));
+    if (replication !== null && config.traps !== null)
+      for (const definition of trapDefinitions(config.traps.schema, config.traps.weights.keys()))
+        await client.query(definition);
     await client.end();
     say(`embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
     const targets: ReplicationTarget[] = [];
@@ -41,7 +45,7 @@ export async function startDemo(
         targets.push(target);
         continue;
       }
-      const replica = await startReplica(primary, target.kind, replication!.schema);
+      const replica = await startReplica(primary, target.kind, config);
       clusters.push(replica);
       const { settings } = replica;
       say(`embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
@@ -61,10 +65,16 @@ export async function startDemo(
   }
 }
 
-function startReplica(primary: Cluster, kind: ReplicationTarget['kind'], schema: string): Promise<Cluster> {
+function startReplica(
+  primary: Cluster,
+  kind: ReplicationTarget['kind'],
+  { replication, traps }: Config,
+): Promise<Cluster> {
   if (kind === 'physical') return startStandby(primary);
   return startSubscriber(primary, async (client) => {
     await createDemoTables(client);
-    await client.query(heartbeatDefinition(schema));
+    await client.query(heartbeatDefinition(replication!.schema));
+    for (const definition of traps === null ? [] : trapDefinitions(traps.schema, traps.weights.keys()))
+      await client.query(definition);
   });
 }

@@ -26,7 +26,7 @@ import { fingerprint, type Summary } from '../report/summary.js';
 import { firstLine, summaryText } from '../report/text.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
-import { indexBuilderFor, probeFor } from './beside.js';
+import { indexBuilderFor, layOutTrapTables, probeFor, trapRunnerFor } from './beside.js';
 import { lookAtLeftovers, openCapture } from './capture.js';
 import { carryOut, type Done } from './carry-out.js';
 import { type DemoServers, startDemo } from './demo.js';
@@ -196,6 +196,7 @@ class Session {
         rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, runId, path) : null,
       });
     try {
+      if (!isTrial) await layOutTrapTables(config, client, runId, progress);
       // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
       await this.beginCapture(config, client);
       const prepared = await this.stops.interruptible(work(), () => endSessions(connection, config, runId));
@@ -287,6 +288,7 @@ class Session {
       probe,
       history,
       lag: options.lag,
+      traps: trapRunnerFor(config, prepared, runId, progress),
       countRows: (relations) => countAtEnd(config, prepared, runId, relations),
       forced: ({ summary: sofar, ...seen }) => {
         progress.stop();

@@ -20,7 +20,7 @@ export interface ToSummary {
   readonly startedAt: Date;
 }
 
-type Extra = { readonly [Key in 'verification' | 'pauses' | 'lag']?: Summary[Key] | undefined };
+type Extra = { readonly [Key in 'verification' | 'pauses' | 'lag' | 'traps']?: Summary[Key] | undefined };
 
 /** What is known only when the traffic is over. */
 export type AtEnd = Extra &
@@ -41,7 +41,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('it was ended by force');
   else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
-  const { changes, verification, pauses, lag, trafficSeconds: seconds, ...rest } = atEnd;
+  const { changes, verification, pauses, lag, traps, trafficSeconds: seconds, ...rest } = atEnd;
   if (changes.changed.length > 0)
     because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
   const summary = summarise({
@@ -71,7 +71,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
       schedule === null ? null : { unit: config.traffic.rate_unit, seconds, arrivals: schedule.arrivals(seconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
-  const extra = { verification, pauses, lag };
+  const extra = { verification, pauses, lag, traps };
   return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
 }
 

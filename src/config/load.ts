@@ -4,7 +4,14 @@ import { type ConnectionSettings, resolveConnection } from './connection.js';
 import { didYouMean } from './nearest.js';
 import { type Problem, SetupError } from './problem.js';
 import { type ReplicationConfig, resolveReplication } from './replication.js';
-import { type FileConfig, fileSchema, type GeneratorConfig, OPERATIONS, type OperationName } from './schema.js';
+import {
+  type FileConfig,
+  fileSchema,
+  type GeneratorConfig,
+  OPERATIONS,
+  type OperationName,
+  type TrapName,
+} from './schema.js';
 import { describe, Source } from './source.js';
 import { parseThreshold, type Threshold } from './threshold.js';
 import { resolveVerification, type VerificationConfig } from './verification.js';
@@ -30,7 +37,16 @@ export interface Config {
   readonly protect: readonly string[];
   readonly replication: ReplicationConfig | null;
   readonly verification: VerificationConfig | null;
+  readonly traps: TrapsConfig | null;
   readonly source: Source;
+}
+
+/** Traps beside the traffic; null where there are none. */
+interface TrapsConfig {
+  readonly weights: ReadonlyMap<TrapName, number>;
+  /** Of their tables. */
+  readonly schema: string;
+  readonly intervalMs: number;
 }
 
 /** An option of the command line that stands for a key of the file. */
@@ -104,8 +120,15 @@ export function parseConfig(
     thresholds,
     replication,
     verification,
+    traps: trapsOf(config),
     source,
   };
+}
+
+function trapsOf({ traffic, replication }: FileConfig): TrapsConfig | null {
+  const weights = (Object.entries(traffic.traps) as [TrapName, number][]).filter(([, weight]) => weight > 0);
+  if (weights.length === 0) return null;
+  return { weights: new Map(weights), schema: replication.heartbeat.schema, intervalMs: traffic.trap_interval };
 }
 
 /** Where time ends the run and no number of operations was asked for, there is no limit to it. */
@@ -214,7 +237,7 @@ function knownKeysAt(path: readonly PropertyKey[]): string[] {
     else schema = schema?.shape?.[key] ?? schema?.def?.valueType;
   }
   while (schema?.def?.innerType !== undefined) schema = schema.def.innerType;
-  return Object.keys(schema?.shape ?? {});
+  return schema?.def?.keyType?.options ?? Object.keys(schema?.shape ?? {});
 }
 
 function resolveWeights(

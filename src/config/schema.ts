@@ -252,6 +252,25 @@ const generator = z.strictObject({
   allow_superuser: flag().default(true),
 });
 
+/** Traffic that consumers are known to get wrong, as `traffic.traps` names it. */
+export const TRAP_NAMES = [
+  'toast_unchanged',
+  'key_update',
+  'no_op_update',
+  'empty_transaction',
+  'savepoint_rollback',
+  'big_transaction',
+  'long_transaction',
+  'cascade',
+  'truncate',
+  'partition_move',
+  'replica_identity',
+  'commit_across_segments',
+  'add_column',
+  'drop_column',
+] as const;
+export type TrapName = (typeof TRAP_NAMES)[number];
+
 const positiveRate = z.number(expected('a rate above 0')).gt(0, expected('a rate above 0'));
 const traffic = z.strictObject({
   rate: positiveRate.optional(),
@@ -284,6 +303,14 @@ const traffic = z.strictObject({
     .default([]),
   hold_lag: duration(0),
   control_file: text('a file').optional(),
+  traps: z
+    .partialRecord(
+      z.enum(TRAP_NAMES, expected(`the name of a trap: ${TRAP_NAMES.join(', ')}`)),
+      weight(),
+      expected('a map from trap to weight, such as { truncate: 1, key_update: 3 }'),
+    )
+    .default({}),
+  trap_interval: positiveDuration().default(1000),
 });
 
 const metrics = z.strictObject({

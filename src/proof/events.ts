@@ -180,8 +180,13 @@ class Judge {
     return chains.values();
   }
 
+  /** False for tables that the source knows nothing of: what happened to them is nobody's fault. */
+  private covers(table: string): boolean {
+    return this.source.tables.has(table) || this.source.truncates.has(table) || this.comparison.facts.has(table);
+  }
+
   private judge({ table, key, links, isKeyless }: Chain): void {
-    if (!this.source.tables.has(table) && !this.comparison.facts.has(table)) {
+    if (!this.covers(table)) {
       this.foreign[table] = (this.foreign[table] ?? 0) + links[1].length;
       return;
     }
@@ -278,6 +283,10 @@ class Judge {
   private judgeTruncates(): void {
     for (const table of new Set([...this.source.truncates.keys(), ...this.target.truncates.keys()])) {
       const [wanted, found] = [this.source.truncates.get(table) ?? 0, this.target.truncates.get(table) ?? 0];
+      if (!this.covers(table)) {
+        this.foreign[table] = (this.foreign[table] ?? 0) + found;
+        continue;
+      }
       const counts = this.countsOf(table);
       counts.source += wanted;
       counts.target += found;

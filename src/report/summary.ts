@@ -6,6 +6,7 @@ import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counter
 import { type Percentiles, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
 import { type Limit, readUsage, type Utilisation, utilisationBetween, verdictOf } from '../traffic/verdict.js';
+import type { TrapCounts } from '../traps/runner.js';
 import type { CoverageSummary } from './coverage.js';
 import type { Outage } from './outages.js';
 import { rowCountsOf } from './row-counts.js';
@@ -113,6 +114,8 @@ export interface Summary {
   readonly schema_version: 1;
   /** What `lag` has found out. Left out for other commands. */
   readonly lag?: LagResult;
+  /** By trap, how often it was sprung and what a consumer sees of it. Left out where there were none; not among `events`. */
+  readonly traps?: Readonly<Record<string, TrapCounts>>;
   /** When the fuse or the control file paused the load. Left out where it never was. */
   readonly pauses?: readonly PauseRecord[];
   /** Rounds of `verify:`. Left out where none was asked for. */

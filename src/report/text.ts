@@ -34,6 +34,7 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     table(latencyRows(summary, view.isFull)),
     replicationLines(summary),
     verificationLines(summary),
+    trapLines(summary),
     verdictLines(summary),
     coverageLines(summary),
     tableLines(summary, view.isFull),
@@ -312,6 +313,19 @@ function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
       },
     ),
   ];
+}
+
+function trapLines({ traps = {} }: Summary): string[] {
+  const rows = Object.entries(traps);
+  if (rows.length === 0) return [];
+  return table([
+    ['traps', 'sprung', 'inserted', 'updated', 'deleted', 'truncates', 'refused'],
+    ...rows.map(([name, { done, refused, events }]) => [
+      name,
+      number(done),
+      ...[events.insert, events.update, events.delete, events.truncate, refused].map(number),
+    ]),
+  ]);
 }
 
 /** Columns lined up: the first ones to the left, figures to the right. */

@@ -52,6 +52,7 @@ function open(database: Database, file: string, more: Partial<CaptureOptions> = 
     runId: path.basename(file, '.jsonl'),
     file,
     schemas: ['public'],
+    tables: [],
     connectTimeoutMs: 5000,
     statementTimeoutMs: 20_000,
     lockTimeoutMs: 5000,

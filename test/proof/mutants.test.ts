@@ -31,6 +31,7 @@ beforeAll(async () => {
       runId: `mutants${seed}`,
       file,
       schemas: ['shop', 'other'],
+      tables: [],
       connectTimeoutMs: 5000,
       statementTimeoutMs: 30_000,
       lockTimeoutMs: 5000,
