@@ -267,6 +267,7 @@ const LAG_TIMES = {
   max: { hold: '20s', budget: '20m' },
   drain: { hold: '60s', budget: '10m' },
   overhead: { hold: '20s', budget: '30m' },
+  tour: { hold: '6s', budget: '150s' },
 } as const;
 
 function toLagOptions(kind: keyof typeof LAG_TIMES, flags: LagFlags): LagOptions {
@@ -283,6 +284,8 @@ function toLagOptions(kind: keyof typeof LAG_TIMES, flags: LagFlags): LagOptions
       return { ...common, kind, limit: flags.limit ?? parseLimit('p99 < 2s')! };
     case 'drain':
       return { ...common, kind, burstMs: ms(flags.burst) };
+    case 'tour':
+      return { ...common, kind };
     case 'overhead':
       return { ...common, kind, rounds: flags.rounds };
   }
@@ -297,6 +300,7 @@ const LAG_KINDS = {
   max: 'the highest rate at which the lag stays below a limit',
   drain: 'how long the targets take to catch up with a burst',
   overhead: 'what each consumer costs the source',
+  tour: 'curve, drain and max in some two minutes, for a first impression',
 } as const;
 
 for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {

@@ -108,6 +108,8 @@ function undecidedBecause(lag: LagResult): string | null {
       const late = Object.entries(lag.targets).flatMap(([name, { seconds }]) => (seconds === null ? name : []));
       return late.length > 0 ? `${late.join(', ')} had not caught up in time` : null;
     }
+    case 'tour':
+      return null;
     case 'overhead':
       return Object.values(lag.consumers).every(({ not_measured: refusal }) => refusal !== null)
         ? 'no consumer could be measured: none of them may be stopped'

@@ -7,6 +7,7 @@ import { highestRate, type LagLimit } from '../benchmark/max.js';
 import { overhead, type Pausable } from '../benchmark/overhead.js';
 import { overridesFor, type Pattern } from '../benchmark/patterns.js';
 import type { LagResult } from '../benchmark/result.js';
+import { tour } from '../benchmark/tour.js';
 import { isLoopback, placesIn } from '../config/connection.js';
 import { parseDurationMs } from '../config/duration.js';
 import type { Config, Override } from '../config/load.js';
@@ -28,6 +29,7 @@ export type LagOptions = {
 } & (
   | { readonly kind: 'curve'; readonly shares: readonly number[] }
   | { readonly kind: 'max'; readonly limit: LagLimit }
+  | { readonly kind: 'tour' }
   | { readonly kind: 'drain'; readonly burstMs: number }
   | { readonly kind: 'overhead'; readonly rounds: number }
 );
@@ -194,6 +196,8 @@ export class LagBenchmark implements Load {
         return { pattern, ...(await lagCurve(this, { shares: options.shares, holdMs })) };
       case 'max':
         return { pattern, ...(await highestRate(this, { limit: options.limit, holdMs })) };
+      case 'tour':
+        return { pattern, ...(await tour(this, holdMs)) };
       case 'drain':
         return { pattern, ...(await drain(this, { burstMs: options.burstMs, mostMs: options.budgetMs })) };
       case 'overhead':

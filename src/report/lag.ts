@@ -5,6 +5,7 @@ import type { OverheadResult } from '../benchmark/overhead.js';
 import type { LagResult } from '../benchmark/result.js';
 import { slowestStage } from '../benchmark/slowest.js';
 import type { Step } from '../benchmark/step.js';
+import type { TourResult } from '../benchmark/tour.js';
 
 /** A table for people: heads and rows of words. */
 interface LagTable {
@@ -27,8 +28,19 @@ export function lagText(result: LagResult): LagText {
   return { sentences: [...begin, ...sentences, `Measured with ${load}.`], tables };
 }
 
-function textOf(result: LagResult): LagText {
+type Finding = CurveResult | MaxResult | DrainResult | OverheadResult | TourResult;
+
+function textOf(result: Finding): LagText {
   switch (result.kind) {
+    case 'tour': {
+      const parts = result.parts.map(textOf);
+      return {
+        sentences: parts.flatMap(({ sentences }) => sentences),
+        tables: parts.flatMap(({ tables }, at) =>
+          tables.map((each) => ({ ...each, title: `${TITLES[result.parts[at]!.kind]}: ${each.title}` })),
+        ),
+      };
+    }
     case 'curve':
       return curveText(result);
     case 'max':
@@ -39,6 +51,8 @@ function textOf(result: LagResult): LagText {
       return overheadText(result);
   }
 }
+
+const TITLES = { curve: 'rising load', max: 'the highest rate', drain: 'a burst' } as const;
 
 function sourceSentence(source: Step | null): string[] {
   if (source === null) return [];

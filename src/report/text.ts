@@ -154,7 +154,9 @@ function replicationLines({ replication, replication_slots: slots, heartbeats_mi
     ...stageLines(replication),
     ...slotLines(slots ?? {}),
     ...(missed !== null && missed > 0
-      ? [`  ${number(missed)} heartbeats could not be written: lag was not measured at those moments`]
+      ? [
+          `  ${missed === 1 ? '1 heartbeat' : `${number(missed)} heartbeats`} could not be written: lag was not measured then`,
+        ]
       : []),
   ];
 }

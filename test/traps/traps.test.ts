@@ -17,7 +17,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const config = (traps: string) => `connection: { host: 127.0.0.1, port: ${cluster.settings.port}, database: postgres, user: postgres }
+const config = (
+  traps: string,
+) => `connection: { host: 127.0.0.1, port: ${cluster.settings.port}, database: postgres, user: postgres }
 generator: { num_iterations: -1, random_seed: 3, connections: 2 }
 metrics: { enabled: false }
 traffic: { rate: 50, duration: 12s, trap_interval: 10ms, traps: ${traps} }
