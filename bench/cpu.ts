@@ -82,6 +82,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       incarnation: { sinceXid: '0', name: '' },
       warmUpMs: 0,
       lateAfterMs: 1000,
+      carriedLanes: plan.quotas.length,
     };
     const log = new LaneLog(path.join(tmpdir(), `eventgen-bench-${number}.log`));
     return new LaneLoop(lane, compiled, settings, {

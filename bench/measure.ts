@@ -81,6 +81,8 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     waitAfterOperations: 0,
     waitMs: 0,
     pacing: null,
+    startAtMs: null,
+    lanes: [...plan.quotas.keys()],
     warmUpMs: 0,
     lateAfterMs: 1000,
     historyFile: null,

@@ -43,6 +43,10 @@ interface Flags {
   readonly report?: string;
   readonly capture?: string;
   readonly history?: string;
+  readonly shard?: string;
+  readonly runId?: string;
+  readonly startTimeout?: string;
+  readonly startAt?: Date;
   readonly metricsPort?: number;
   readonly metrics: boolean;
   readonly pushGateway?: string;
@@ -84,6 +88,12 @@ function duration(text: string): string {
   if (parseDurationMs(text) === undefined)
     throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 5m or 72h.');
   return text;
+}
+
+function moment(text: string): Date {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) throw new InvalidArgumentError('expected a time such as 2026-12-01T10:00:00Z.');
+  return date;
 }
 
 function place(text: string): Place {
@@ -173,6 +183,15 @@ function toOptions(flags: Flags): RunOptions {
     captureFile: flags.capture,
     historyFile: flags.history,
     lag: null,
+    shard:
+      flags.shard === undefined
+        ? null
+        : {
+            text: flags.shard,
+            runId: flags.runId,
+            startTimeoutMs: parseDurationMs(flags.startTimeout ?? '5m')!,
+            startAt: flags.startAt ?? null,
+          },
     publishing: {
       gateway: flags.pushGateway,
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
@@ -212,6 +231,17 @@ program
   .option('--report <file>', 'write a report: one HTML file with charts, summary and configuration')
   .option('--capture <file>', 'write the change events of the source, read from its logical replication stream')
   .option('--history <file>', 'write plan and exceptions, from which every change can be told; --explain reads it')
+  .option(
+    '--shard <i/n>',
+    'carry only this part of the lanes; other processes carry the rest. auto: as the engine says',
+  )
+  .option('--run-id <id>', 'the name that all shards of a run have in common')
+  .option('--start-timeout <time>', 'how long a shard waits for the others (default: 5m)', duration)
+  .option(
+    '--start-at <time>',
+    'when all shards start, such as 2026-12-01T10:00:00Z (default: when all are ready)',
+    moment,
+  )
   .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
   .option('--no-metrics', 'no live page and no /metrics')
   .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)

@@ -30,6 +30,7 @@ import { LoadControl } from './load-control.js';
 import { Notices } from './notices.js';
 import { observe } from './observe.js';
 import { pacingOf, type RunPacing } from './pacing.js';
+import type { ShardedRun } from './sharded.js';
 import type { StopSignals } from './stop-signals.js';
 import { ThresholdWatch } from './threshold-watch.js';
 import { summaryOf } from './to-summary.js';
@@ -47,6 +48,10 @@ export interface Job {
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
+  /** Null where one process carries all lanes. */
+  readonly shard: ShardedRun | null;
+  /** When the first operation may begin, as `performance.now()` tells it; null: at once. */
+  readonly startAtMs: number | null;
   /** Null where none are asked for. */
   readonly traps: TrapRunner | null;
   /** The benchmark that the traffic is for; null for a run. */
@@ -74,8 +79,9 @@ export interface Done extends Seen {
 
 /** The traffic from its first operation to its summary. */
 export async function carryOut(job: Job): Promise<Done> {
-  const startedAt = new Date();
-  const startMs = performance.now();
+  // The time in which shards wait for each other is none of the run's.
+  const startMs = job.startAtMs ?? performance.now();
+  const startedAt = new Date(Math.round(performance.timeOrigin + startMs));
   const cpuBefore = process.cpuUsage();
   const { config, progress, stops, probe } = job;
   const paced = pacingOf(config, job.lag === null ? null : backlogSecondsOf(job.lag));
@@ -137,6 +143,7 @@ export async function carryOut(job: Job): Promise<Done> {
       isGone: changes.gone.length > 0 && changes.gone.length === targetedIn(plan),
       fuse: watched.fuse,
       lag,
+      isShard: job.shard !== null,
     }),
     thresholds,
     cpuSeconds,
@@ -158,6 +165,8 @@ function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
   const { generator, traffic } = config;
   return startTraffic({
     plan: prepared.plan,
+    lanes: job.shard?.lanes(prepared) ?? [...prepared.plan.quotas.keys()],
+    startAtMs: job.startAtMs,
     claims: prepared.claims,
     incarnation: prepared.incarnation,
     connection: config.connection,
@@ -204,7 +213,17 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
       stop.begin();
     },
   });
-  const timer = endingTimer(config, traffic, paced, () => {
+  job.shard?.guard({
+    hold: () => traffic.hold(),
+    release: () => traffic.release(),
+    stop: (reason) => {
+      why.fuse ??= reason;
+      stop.begin();
+      // What comes to nothing must not be sent again: it may be another's by now.
+      traffic.cut();
+    },
+  });
+  const timer = endingTimer(config, startMs, traffic, paced, () => {
     if (paced.pacing === null) why.timeUp = 'duration reached';
     stop.begin();
   });
@@ -221,7 +240,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     control,
     thresholds,
     benchmark: benchmarkFor(job, traffic, paced, () => stop.begin()),
-    rounds: roundsFor(job, traffic, () => stop.begin()),
+    rounds: job.shard?.isFirst === false ? null : roundsFor(job, traffic, () => stop.begin()),
     get timeUp() {
       return why.timeUp;
     },
@@ -244,11 +263,13 @@ type Watched = ReturnType<typeof watch>;
    and may still be caught up with is done by then, or never. */
 function endingTimer(
   { traffic: { duration } }: Config,
+  startMs: number,
   traffic: Traffic,
   { pacing, timetable }: RunPacing,
   end: () => void,
 ): NodeJS.Timeout | undefined {
-  if (pacing === null || timetable === null) return duration === undefined ? undefined : setTimeout(end, duration);
+  if (pacing === null || timetable === null)
+    return duration === undefined ? undefined : setTimeout(end, duration + startMs - performance.now());
   return setInterval(() => {
     if (traffic.elapsedMs() / 1000 > timetable.end + pacing.backlogSeconds) end();
   }, 1000);

@@ -33,6 +33,7 @@ export function exitOf(
     isGone,
     fuse,
     lag,
+    isShard,
   }: {
     maxErrorRatio: number;
     thresholds: readonly ThresholdResult[];
@@ -45,6 +46,8 @@ export function exitOf(
     fuse: string | null;
     /** What a benchmark has found out; undefined where there was none. */
     lag: LagResult | undefined;
+    /** True where other processes carry the rest of the lanes. */
+    isShard: boolean;
   },
 ): { code: number; reason: string } {
   if (isGone)
@@ -75,7 +78,8 @@ export function exitOf(
         };
       }
       const missed = thresholds.filter(({ passed }) => !passed);
-      if (missed.length > 0)
+      // Of a shard they only inform: merge judges the whole run.
+      if (missed.length > 0 && !isShard)
         return {
           code: EXIT.threshold,
           reason: `not met: ${missed.map(({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`).join(', ')}`,
@@ -85,6 +89,8 @@ export function exitOf(
       if (fuse !== null) return { code: EXIT.endedEarly, reason: fuse };
       const undecided = signal !== null || lag === undefined ? null : undecidedBecause(lag);
       if (undecided !== null) return { code: EXIT.undecided, reason: undecided };
+      if (signal !== null && isShard)
+        return { code: EXIT.endedEarly, reason: `stopped by ${signal} before the end of the shard` };
       if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
       return {
         code: EXIT.finished,

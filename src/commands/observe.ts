@@ -35,13 +35,14 @@ export function observe(
   const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices } = running;
   const { plan } = prepared;
   const { totals, workers } = traffic;
-  const total = plan.quotas.some((quota) => quota < 0) ? -1 : plan.quotas.reduce((sum, quota) => sum + quota, 0);
+  const quotas = traffic.lanes.map((lane) => plan.quotas[lane]!);
+  const total = quotas.some((quota) => quota < 0) ? -1 : quotas.reduce((sum, quota) => sum + quota, 0);
   const trafficSeconds = () => traffic.elapsedMs() / 1000;
   const replication = () => probe?.read() ?? null;
-  const silent = new SilentThreads(totals, workers, plan.quotas.length);
+  const silent = new SilentThreads(totals, workers, traffic.lanes.length);
   const phase = () =>
     silent.find() ??
-    missingLanes(traffic, plan.quotas.length, startMs) ??
+    missingLanes(traffic, startMs) ??
     pausedPhase(control) ??
     (stops.signal === null ? benchmark?.phase : undefined) ??
     phaseOf(stops, trafficSeconds(), config);
@@ -59,7 +60,7 @@ export function observe(
   let last: { readonly point: Point; readonly moment: Moment } | null = null;
   const recorder = new Recorder({
     ...source,
-    connections: plan.quotas.length,
+    connections: traffic.lanes.length,
     isScheduled: schedule !== null,
     observe: (point, moment) => {
       last = { point, moment };
@@ -125,7 +126,7 @@ function pausedPhase({ pausedBecause: reason }: LoadControl): string | null {
 const CONNECTING_MS = 3000;
 
 /** How many lanes are connected, where some are not; null otherwise. */
-function missingLanes({ totals }: Traffic, lanes: number, startMs: number): string | null {
+function missingLanes({ totals, lanes: { length: lanes } }: Traffic, startMs: number): string | null {
   const connected = totals.scalar('lanesConnected');
   if (performance.now() - startMs < CONNECTING_MS || connected + totals.scalar('lanesEnded') >= lanes) return null;
   return `${connected} of ${lanes} lanes connected`;

@@ -6,6 +6,7 @@ import { type ConnectionSettings, isLoopback, placesIn } from '../config/connect
 import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
+import { shardedRunId, shardOf } from '../config/shard.js';
 import { readHistory } from '../history/history-file.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
 import { VERSION } from '../package.js';
@@ -39,6 +40,7 @@ import { checkOutput, writeOutput } from './output-file.js';
 import { readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
 import { type Publishing, publish } from './publish.js';
+import { ShardedRun, type ShardOptions } from './sharded.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 import { untilSummary } from './until.js';
 
@@ -58,6 +60,8 @@ export interface RunOptions {
   readonly reportFile: string | undefined;
   /** Where the change events of the source are written to while the run is on. */
   readonly captureFile: string | undefined;
+  /** Which part of the lanes is carried; null: all of them. */
+  readonly shard: ShardRequest | null;
   /** The benchmark that the traffic is for; null for a run. */
   readonly lag: LagOptions | null;
   /** Where plan, claims and every lane's exceptions are written to. */
@@ -67,6 +71,13 @@ export interface RunOptions {
   /** All tables and latencies in the summary for people. */
   readonly full: boolean;
   readonly json: boolean;
+}
+
+/** What `--shard` and the options beside it say. */
+export interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
+  /** `i/n`, or `auto`. */
+  readonly text: string;
+  readonly runId: string | undefined;
 }
 
 /** The main job: YAML → catalog → plan → traffic → summary. Returns the exit code. */
@@ -112,7 +123,8 @@ class Session {
   private readonly options: RunOptions;
   private readonly progress: Progress;
   private readonly stops = new StopSignals();
-  private readonly runId = randomBytes(4).toString('hex');
+  private runId = randomBytes(4).toString('hex');
+  private sharded: ShardedRun | null = null;
   /** Neither a dry run nor an explanation writes to the database. */
   private readonly isTrial: boolean;
   private config: Config | null = null;
@@ -142,6 +154,13 @@ class Session {
     const overrides = [...options.overrides, ...(options.lag === null ? [] : overridesOfLag(options.lag))];
     const config = loadConfig(options.file, overrides, environment);
     this.config = config;
+    if (options.shard !== null && !isTrial) {
+      if (options.historyFile !== undefined)
+        throw SetupError.of('--history', 'is not written by shards: run without --shard, or leave it out');
+      const shard = shardOf(options.shard.text, environment);
+      this.runId = shardedRunId(options.shard.runId, environment);
+      this.sharded = new ShardedRun({ ...options.shard, shard, runId: this.runId }, config, progress);
+    }
     if (options.lag !== null) checkLag(config, options.lag);
     if (options.explain === undefined) checkOutput('--plan', options.planFile);
     if (!isTrial) {
@@ -173,7 +192,7 @@ class Session {
 
   /** Reads the database and decides everything; a signal ends it. */
   async prepare(config: Config): Promise<Prepared> {
-    const { progress, runId, isTrial } = this;
+    const { progress, runId, isTrial, sharded } = this;
     const { connection, generator } = config;
     const { stops } = this;
     const isOver = () => stops.signal !== null;
@@ -182,7 +201,7 @@ class Session {
     // They load their code meanwhile.
     if (!isTrial)
       this.workers = startWorkers(
-        workerCount(generator.workers, generator.connections, sharesCores(connection)),
+        workerCount(generator.workers, sharded?.laneCount ?? generator.connections, sharesCores(connection)),
         'traffic',
       );
     const work = () =>
@@ -196,10 +215,11 @@ class Session {
         rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, runId, path) : null,
       });
     try {
-      if (!isTrial) await layOutTrapTables(config, client, runId, progress);
+      if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, runId, progress);
       // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
       await this.beginCapture(config, client);
-      const prepared = await this.stops.interruptible(work(), () => endSessions(connection, config, runId));
+      const working = sharded === null ? work() : sharded.prepare(client, work);
+      const prepared = await this.stops.interruptible(working, () => endSessions(connection, config, runId));
       const { untilFile } = this.options;
       return untilFile === undefined ? prepared : { ...prepared, plan: untilSummary(prepared.plan, untilFile) };
     } finally {
@@ -265,12 +285,16 @@ class Session {
     if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
     progress.step('preparing what goes on beside the traffic');
     if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
-    const beside = Promise.all([indexBuilderFor(config, prepared, runId, progress), probeFor(config, runId, progress)]);
+    const isFirst = this.sharded?.isFirst ?? true;
+    const beside = isFirst
+      ? Promise.all([indexBuilderFor(config, prepared, runId, progress), probeFor(config, runId, progress)])
+      : Promise.resolve<[null, null]>([null, null]);
     const [indexBuilder, probe] = await stops.interruptible(beside, () =>
       endSessions(config.connection, config, runId),
     );
     progress.stop();
     const history = this.beginHistory(prepared);
+    const startAtMs = (await this.sharded?.start(stops)) ?? null;
     const {
       summary: ofTraffic,
       registries,
@@ -288,8 +312,14 @@ class Session {
       probe,
       history,
       lag: options.lag,
-      traps: trapRunnerFor(config, prepared, runId, progress),
-      countRows: (relations) => countAtEnd(config, prepared, runId, relations),
+      traps: isFirst ? trapRunnerFor(config, prepared, runId, progress) : null,
+      shard: this.sharded,
+      startAtMs,
+      // While other shards write, rows that triggers make cannot be told by a count.
+      countRows: (relations) =>
+        this.sharded === null
+          ? countAtEnd(config, prepared, runId, relations)
+          : Promise.resolve(new Map(relations.map((relation) => [relation, null]))),
       forced: ({ summary: sofar, ...seen }) => {
         progress.stop();
         history?.end(sofar.exit.reason);
@@ -302,7 +332,7 @@ class Session {
     this.report(config, prepared, seen, summary);
     // What is told now is not told again with less in it.
     stops.beforeForced(() => progress.stop());
-    await settle(config, prepared, runId, progress);
+    if ((await this.sharded?.finish(summary)) !== false) await settle(config, prepared, runId, progress);
     this.tell(summary);
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(this.summaryText(summary)));
     await publish(options.publishing, registries, runId, progress, stops);
@@ -392,6 +422,7 @@ class Session {
     this.progress.stop();
     await this.captured?.end();
     this.stops.release();
+    await this.sharded?.end();
     await this.workers?.end();
     await this.endpoint?.close();
     await this.servers?.stop();

@@ -1,3 +1,4 @@
+import type { Catalog } from '../catalog/model.js';
 import { GONE } from '../lane/lane.js';
 import { FAKER_VERSION, VERSION } from '../package.js';
 import type { Plan } from '../plan/plan.js';
@@ -34,6 +35,15 @@ export type AtEnd = Extra &
     readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
   };
 
+/** Equal where tables and columns are. */
+export function schemaFingerprint({ relations }: Catalog): string {
+  return fingerprint(
+    relations.map((relation) =>
+      relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
+    ),
+  );
+}
+
 export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, atEnd: AtEnd): Summary {
   const { config, prepared, indexBuilder } = job;
   const { plan, catalog, rowsAtStart } = prepared;
@@ -51,11 +61,9 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
     fakerVersion: FAKER_VERSION,
     startedAt,
     plan,
-    schemaFingerprint: fingerprint(
-      catalog.relations.map((relation) =>
-        relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
-      ),
-    ),
+    schemaFingerprint: schemaFingerprint(catalog),
+    runId: job.runId,
+    shard: job.shard?.shard ?? null,
     serverVersion: catalog.server.versionText,
     workers,
     reproducible: because.length === 0,

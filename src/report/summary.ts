@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LagResult } from '../benchmark/result.js';
+import type { Shard } from '../config/shard.js';
 import type { ReplicationOutcome } from '../lag/probe.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
@@ -19,6 +20,9 @@ export interface SummarySource {
   readonly startedAt: Date;
   readonly elapsedSeconds: number;
   readonly exit: { readonly code: number; readonly reason: string };
+  readonly runId: string;
+  /** Null where one process carries all lanes. */
+  readonly shard: Shard | null;
   readonly plan: Plan;
   readonly schemaFingerprint: string;
   readonly serverVersion: string;
@@ -127,6 +131,9 @@ export interface Summary {
     readonly reason: string | null;
     readonly events: Readonly<Record<string, Readonly<Record<string, number>>>>;
   };
+  /** Which of how many. Left out where one process carries all lanes. */
+  readonly shard?: Shard;
+  readonly run_id: string;
   readonly version: string;
   readonly faker_version: string;
   readonly started_at: string;
@@ -209,6 +216,8 @@ export function summarise(source: SummarySource): Summary {
         });
   return {
     schema_version: 1,
+    ...(source.shard === null ? {} : { shard: source.shard }),
+    run_id: source.runId,
     version: source.version,
     faker_version: source.fakerVersion,
     started_at: source.startedAt.toISOString(),

@@ -77,6 +77,11 @@ export class Control {
     if (Atomics.add(this.words, CONNECTED, 1) === lanes - 1) this.begin();
   }
 
+  /** The clock of the schedule starts at a moment, as `performance.now()` of this process tells it. */
+  beginAt(ms: number): void {
+    Atomics.store(this.pauses, EPOCH_WORD, BigInt(Math.round((performance.timeOrigin + ms) * 1000)));
+  }
+
   private begin(): void {
     Atomics.compareExchange(this.pauses, EPOCH_WORD, 0n, micros());
   }

@@ -13,6 +13,10 @@ import type { Workers } from './workers.js';
 
 export interface TrafficOptions {
   readonly plan: Plan;
+  /** The lanes that this process carries: all of them, or those of its shard. */
+  readonly lanes: readonly number[];
+  /** When the first operation may begin, as `performance.now()` tells it; null: at once. */
+  readonly startAtMs: number | null;
   readonly claims: readonly Claims[];
   readonly connection: ConnectionSettings;
   readonly workers: Workers;
@@ -42,6 +46,8 @@ export type TrafficEnd =
 export interface Traffic {
   readonly totals: CounterTotals;
   readonly workers: number;
+  /** Those that are carried here. */
+  readonly lanes: readonly number[];
   /** No new operations; what is in flight finishes. */
   stop(): void;
   /** No new operations until `release`, once for each `hold`; what is in flight finishes. */
@@ -78,12 +84,14 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const lanes = plan.quotas.length;
   const control = new Control(options.waitAfterOperations, options.waitMs);
   control.reset();
+  if (options.startAtMs !== null) startAt(control, options.startAtMs);
   const blocked = new BlockedTables(plan.relations.length);
   const counters = allocateCounters(plan.relations.length, lanes, workers);
   const crew = new Crew(options, { control, blocked, counters });
   return {
     totals: crew.totals,
     workers,
+    lanes: options.lanes,
     stop: () => control.stop(),
     hold: () => control.hold(),
     release: () => control.release(),
@@ -99,6 +107,13 @@ export function startTraffic(options: TrafficOptions): Traffic {
       return options.workers.threads;
     },
   };
+}
+
+/** Lanes connect and wait; a schedule begins at that moment. */
+function startAt(control: Control, ms: number): void {
+  control.beginAt(ms);
+  control.hold();
+  setTimeout(() => control.release(), Math.max(0, ms - performance.now()));
 }
 
 function gravest(ends: readonly CrewEnd[]): TrafficEnd {

@@ -97,7 +97,7 @@ export class Crew {
     return {
       worker,
       workers,
-      lanes: [...plan.quotas.keys()].filter((lane) => lane % workers === worker),
+      lanes: options.lanes.filter((_, index) => index % workers === worker),
       plan,
       claims: options.claims,
       settings: {
@@ -110,6 +110,7 @@ export class Crew {
         incarnation: options.incarnation,
         warmUpMs: options.warmUpMs,
         lateAfterMs: options.lateAfterMs,
+        carriedLanes: options.lanes.length,
       },
       runId: options.runId,
       counters: shared.counters,

@@ -34,6 +34,8 @@ export interface LaneSettings {
   /** Operations scheduled so early are counted apart. */
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
+  /** How many lanes this process carries: the last of them to connect starts the clock. */
+  readonly carriedLanes: number;
 }
 
 /** What a lane's loop is tied to. */
@@ -487,7 +489,7 @@ export class LaneLoop {
         });
         if (this.isLost) this.notice({ kind: 'connected', lane: this.lane.number });
         this.isLost = false;
-        if (!this.wasConnected) this.control.connected(this.compiled.plan.quotas.length);
+        if (!this.wasConnected) this.control.connected(this.settings.carriedLanes);
         this.wasConnected = true;
         this.session = session;
         this.counters.add('lanesConnected', 1);

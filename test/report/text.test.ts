@@ -21,6 +21,7 @@ const table = {
 
 const SUMMARY: Summary = {
   schema_version: 1,
+  run_id: '01234567',
   version: '0.1.0',
   faker_version: '10.6.0',
   started_at: '2026-01-01T00:00:00.000Z',

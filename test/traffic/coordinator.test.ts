@@ -41,6 +41,8 @@ async function start(generator: string, workers: Workers, tables?: string) {
     waitAfterOperations: 0,
     waitMs: 0,
     pacing: null,
+    startAtMs: null,
+    lanes: [...prepared.plan.quotas.keys()],
     warmUpMs: 0,
     lateAfterMs: 1000,
     historyFile: null,

@@ -1,0 +1,159 @@
+import type pg from 'pg';
+import { introspect } from '../catalog/introspect.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { lanesOf, type Shard } from '../config/shard.js';
+import { VERSION } from '../package.js';
+import { connectCoordinator } from '../prepare/connect.js';
+import type { Prepared } from '../prepare/examine.js';
+import type { Progress } from '../report/progress.js';
+import type { Summary } from '../report/summary.js';
+import { Fence } from '../shards/fence.js';
+import { startTogether } from '../shards/start.js';
+import {
+  configurationFingerprint,
+  layOutShards,
+  noteBegun,
+  noteFinished,
+  type RunStore,
+  sharedPlan,
+} from '../shards/store.js';
+import { readIncarnation } from '../traffic/incarnation.js';
+import { applicationName } from '../traffic/message.js';
+import type { StopSignals } from './stop-signals.js';
+import { schemaFingerprint } from './to-summary.js';
+
+/** What `run --shard` is asked for. */
+export interface ShardOptions {
+  readonly shard: Shard;
+  readonly runId: string;
+  readonly startTimeoutMs: number;
+  /** Null: two seconds after the last shard is ready. */
+  readonly startAt: Date | null;
+}
+
+/** One shard of a run: what it shares with the others, and what it does on their account. */
+export class ShardedRun {
+  readonly options: ShardOptions;
+  private readonly config: Config;
+  private readonly progress: Progress;
+  private readonly store: RunStore;
+  private fence: Fence | null = null;
+
+  /** @throws SetupError where the configuration does not go with shards. */
+  constructor(options: ShardOptions, config: Config, progress: Progress) {
+    const { shard, runId } = options;
+    this.options = options;
+    this.config = config;
+    this.progress = progress;
+    this.store = { schema: config.replication?.schema ?? DEFAULT_SCHEMA, runId };
+    const { connections, row_selection: selection } = config.generator;
+    if (config.embedded)
+      throw SetupError.of('--shard', 'shards share a database; an embedded one is private to its process');
+    if (connections < shard.of)
+      throw SetupError.of(
+        '--shard',
+        `there are ${shard.of} shards and ${connections} lanes (generator.connections, over all shards): give each shard one at least`,
+      );
+    if (selection === 'system_rows')
+      throw SetupError.of('--shard', 'needs rows that the lanes own: leave row_selection out, or set it to owned');
+  }
+
+  get shard(): Shard {
+    return this.options.shard;
+  }
+
+  get laneCount(): number {
+    return lanesOf(this.shard, this.config.generator.connections).length;
+  }
+
+  /** The lanes that are carried here. */
+  lanes(prepared: Prepared): readonly number[] {
+    return lanesOf(this.shard, prepared.plan.quotas.length);
+  }
+
+  /** True for the one shard that does what is done once in a run: probes, indexes, traps, comparisons. */
+  get isFirst(): boolean {
+    return this.shard.index === 1;
+  }
+
+  /** Keeps others from carrying this shard, and takes the plan that all of them have; the first to come makes it. */
+  async prepare(client: pg.Client, prepare: () => Promise<Prepared>): Promise<Prepared> {
+    const { config, store, options, progress } = this;
+    const { shard, runId } = options;
+    const { generator } = config;
+    await layOutShards(client, store.schema);
+    this.fence = await Fence.raise({
+      store,
+      shard: shard.index,
+      connect: () => connectCoordinator(config.connection, config, `${runId}/shard-${shard.index}`),
+      sessions: lanesOf(shard, generator.connections).map((lane) => applicationName(runId, lane)),
+      connectTimeoutMs: generator.timeouts.connect,
+      patienceMs: options.startTimeoutMs,
+      maxOutageMs: generator.max_outage_seconds * 1000,
+      say: (level, text) => progress.message(level, text),
+    });
+    progress.step('waiting for the plan of the run');
+    const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
+    return sharedPlan(client, store, identity, {
+      prepare,
+      look: async () => ({
+        catalog: await introspect(client, config.schemas),
+        incarnation: await readIncarnation(client),
+      }),
+      schemaFingerprint: ({ catalog }) => schemaFingerprint(catalog),
+    });
+  }
+
+  /**
+   * Waits for the others.
+   * @returns when all start, on this process's clock; null where a signal came before.
+   * @throws Missing where some have not come in time.
+   */
+  async start(stops: StopSignals): Promise<number | null> {
+    const { progress, store, options } = this;
+    const { shard, startTimeoutMs: timeoutMs, startAt } = options;
+    const { session } = this.fence!;
+    const startAtMs = await startTogether(session, store, {
+      shard: shard.index,
+      of: shard.of,
+      startAt,
+      timeoutMs,
+      isOver: () => stops.signal !== null,
+      step: (text) => progress.step(text),
+    });
+    progress.stop();
+    if (startAtMs !== null) await noteBegun(session, store, shard.index);
+    return startAtMs;
+  }
+
+  /** What is done when this process may no longer carry the shard. */
+  guard(lanes: Parameters<Fence['guard']>[0]): void {
+    this.fence?.guard(lanes);
+  }
+
+  /** Leaves the summary for the others. Returns true where all shards have finished now. */
+  async finish(summary: Summary): Promise<boolean> {
+    const { store, shard, progress } = this;
+    try {
+      return await noteFinished(this.fence!.session, store, {
+        shard: shard.index,
+        of: shard.of,
+        exitCode: summary.exit.code,
+        summary: JSON.stringify(summary),
+      });
+    } catch (error) {
+      progress.message(
+        'warn',
+        `the summary of shard ${shard.index} cannot be left in the database (${(error as Error).message}); merge takes files of --summary as well`,
+      );
+      return false;
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.fence?.end();
+  }
+}
+
+const DEFAULT_SCHEMA = 'event_generator';

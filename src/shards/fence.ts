@@ -1,0 +1,136 @@
+import type pg from 'pg';
+import { SetupError } from '../config/problem.js';
+import { endBackends } from '../traffic/recovery.js';
+import { LOCK_CLASS, nextIncarnation, type RunStore, readShards } from './store.js';
+
+export interface FenceOptions {
+  readonly store: RunStore;
+  readonly shard: number;
+  readonly connect: () => Promise<pg.Client>;
+  /** `application_name` of the sessions of the shard's lanes. */
+  readonly sessions: readonly string[];
+  readonly connectTimeoutMs: number;
+  /** How long another process may hold the shard. */
+  readonly patienceMs: number;
+  readonly maxOutageMs: number;
+  readonly say: (level: 'info' | 'warn', text: string) => void;
+}
+
+const LOOK_MS = 200;
+
+/**
+ * Keeps two processes from carrying one shard: a lock that the server holds for a session. The lock goes with its connection while
+ * lanes may go on writing, so who loses it stops its lanes, and who gains it ends the sessions of those before.
+ */
+export class Fence {
+  private readonly options: FenceOptions;
+  private client: pg.Client;
+  private incarnation = 0;
+  private isOver = false;
+  private lost: { hold: () => void; release: () => void; stop: (reason: string) => void } | null = null;
+
+  private constructor(options: FenceOptions, client: pg.Client) {
+    this.options = options;
+    this.client = client;
+  }
+
+  /** @throws SetupError where the shard has been carried before, or another process carries it for too long. */
+  static async raise(options: FenceOptions): Promise<Fence> {
+    const { store, shard, say, patienceMs } = options;
+    const fence = new Fence(options, await options.connect());
+    try {
+      const deadline = performance.now() + patienceMs;
+      for (let isTold = false; !(await fence.tryLock()); isTold = true) {
+        if (!isTold) say('info', `another process carries shard ${shard} of run ${store.runId}: waiting for its end`);
+        if (performance.now() > deadline)
+          throw SetupError.of('--shard', `another process still carries shard ${shard} of run ${store.runId}`);
+        await pause(LOOK_MS);
+      }
+      await endBackends(fence.client, options.sessions, options.connectTimeoutMs);
+      const before = (await readShards(fence.client, store)).find((each) => each.shard === shard);
+      if (before?.isFinished === true)
+        throw SetupError.of(
+          '--shard',
+          `shard ${shard} of run ${store.runId} has finished; a new run needs another --run-id`,
+        );
+      if (before?.hasBegun === true)
+        throw SetupError.of(
+          '--shard',
+          `shard ${shard} of run ${store.runId} had begun when its process ended: where its lanes were is not known, so that the run cannot be completed; ` +
+            'end its other shards, and begin a new run with another --run-id',
+        );
+      fence.incarnation = await nextIncarnation(fence.client, store, shard);
+      fence.watch();
+      return fence;
+    } catch (error) {
+      await fence.end();
+      throw error;
+    }
+  }
+
+  /** What is done when the lock is lost: lanes are held until it is held again, or stopped. */
+  guard(lanes: { hold: () => void; release: () => void; stop: (reason: string) => void }): void {
+    this.lost = lanes;
+  }
+
+  async end(): Promise<void> {
+    this.isOver = true;
+    await this.client.end().catch(() => undefined);
+  }
+
+  /** A session for what the shard tells the others. */
+  get session(): pg.Client {
+    return this.client;
+  }
+
+  private async tryLock(): Promise<boolean> {
+    const { store, shard } = this.options;
+    const { rows } = await this.client.query<{ locked: boolean }>(
+      'SELECT pg_try_advisory_lock($1, hashtext($2)) AS locked',
+      [LOCK_CLASS, `${store.runId}/${shard}`],
+    );
+    return rows[0]!.locked;
+  }
+
+  private watch(): void {
+    const { client } = this;
+    client.once('end', () => {
+      if (!this.isOver && this.client === client) void this.regain();
+    });
+  }
+
+  private async regain(): Promise<void> {
+    const { store, shard, say, maxOutageMs, connect } = this.options;
+    this.lost?.hold();
+    say('warn', `the lock of shard ${shard} is lost with its connection: its lanes wait`);
+    const deadline = performance.now() + maxOutageMs;
+    while (!this.isOver && performance.now() < deadline) {
+      try {
+        this.client = await connect();
+        if (await this.tryLock()) {
+          const now = (await readShards(this.client, store)).find((each) => each.shard === shard);
+          if (now?.incarnation === this.incarnation) {
+            this.watch();
+            say('info', `the lock of shard ${shard} is held again: its lanes go on`);
+            this.lost?.release();
+            return;
+          }
+        }
+        await this.client.end();
+        break;
+      } catch {
+        await pause(LOOK_MS);
+      }
+    }
+    if (!this.isOver)
+      this.lost?.stop(
+        `another process carries shard ${shard} of run ${store.runId}, or its lock could not be had again`,
+      );
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type pg from 'pg';
+import { quoteIdentifier } from '../catalog/model.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { decodePlan, encodePlan } from '../history/stored-plan.js';
+import type { Prepared } from '../prepare/examine.js';
+
+/** What all shards of a run share beside the database: two tables of ours in it. */
+export interface RunStore {
+  readonly schema: string;
+  readonly runId: string;
+}
+
+/** What the first shard has decided for all. */
+type Shared = Pick<Prepared, 'plan' | 'claims' | 'findings' | 'reproducibleBecause' | 'sequences' | 'rowsAtStart'>;
+
+const runs = (schema: string) => `${quoteIdentifier(schema)}.run`;
+const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
+
+/** What makes the tables, each only where it is missing. */
+function definitions(schema: string): string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS ${runs(schema)} (run_id text PRIMARY KEY, version text NOT NULL, shards int NOT NULL, configuration text NOT NULL,
+       schema_fingerprint text NOT NULL, plan bytea NOT NULL, created_at timestamptz NOT NULL DEFAULT clock_timestamp(), starts_at timestamptz)`,
+    `CREATE TABLE IF NOT EXISTS ${shards(schema)} (run_id text, shard int, incarnation int NOT NULL DEFAULT 0, ready_at timestamptz, began_at timestamptz,
+       finished_at timestamptz, exit_code int, summary text, PRIMARY KEY (run_id, shard))`,
+  ];
+}
+
+/* Two numbers that no other program is likely to lock. */
+export const LOCK_CLASS = 1_163_282_771;
+
+/** @throws SetupError where the user may not make the tables. */
+export async function layOutShards(client: pg.Client, schema: string): Promise<void> {
+  try {
+    const { rows } = await client.query<{ missing: boolean }>(
+      'SELECT to_regclass($1) IS NULL OR to_regclass($2) IS NULL AS missing',
+      [runs(schema), shards(schema)],
+    );
+    if (!rows[0]!.missing) return;
+    await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+    for (const definition of definitions(schema)) await client.query(definition);
+  } catch (error) {
+    // Another shard may make them at the same moment.
+    const { code, message } = error as pg.DatabaseError;
+    if (code === '23505' || code === '42P07' || code === '42P06') return layOutShards(client, schema);
+    throw SetupError.of(
+      '--shard',
+      `the tables that the shards share cannot be made in ${schema}: ${message}; grant CREATE on the database, or create them once: ${definitions(schema).join('; ')};`,
+    );
+  }
+}
+
+/** What must be equal in the configurations of all shards: everything that decides what is written, or when. */
+export function configurationFingerprint({ generator, operationWeights, traffic }: Config): string {
+  const { workers: _workers, timeouts: _timeouts, ...decisive } = generator;
+  const text = JSON.stringify([decisive, operationWeights, traffic], (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+interface StoredRun {
+  readonly version: string;
+  readonly shards: number;
+  readonly configuration: string;
+  readonly schema_fingerprint: string;
+  readonly plan: Buffer;
+}
+
+export interface Identity {
+  readonly version: string;
+  readonly shards: number;
+  readonly configuration: string;
+}
+
+/**
+ * One plan for all shards: the first to come makes it, under a lock, and the others read it.
+ * @throws SetupError where a shard of another configuration, version or number has come before.
+ */
+export async function sharedPlan(
+  client: pg.Client,
+  { schema, runId }: RunStore,
+  identity: Identity,
+  work: {
+    /** Reads the database and decides everything. */
+    readonly prepare: () => Promise<Prepared>;
+    /** Reads what a plan of others is compared and told with. */
+    readonly look: () => Promise<Pick<Prepared, 'catalog' | 'incarnation'>>;
+    readonly schemaFingerprint: (prepared: Pick<Prepared, 'catalog'>) => string;
+  },
+): Promise<Prepared> {
+  await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [LOCK_CLASS, runId]);
+  try {
+    const { rows } = await client.query<StoredRun>(
+      `SELECT version, shards, configuration, schema_fingerprint, plan FROM ${runs(schema)} WHERE run_id = $1`,
+      [runId],
+    );
+    const [stored] = rows;
+    if (stored !== undefined) {
+      check(stored, identity, runId);
+      const seen = await work.look();
+      if (stored.schema_fingerprint !== work.schemaFingerprint(seen))
+        throw SetupError.of('--shard', `run ${runId} was planned for another schema: it has been changed since`);
+      return { ...seen, ...unpack(stored.plan, runId) };
+    }
+    const prepared = await work.prepare();
+    await client.query(
+      `INSERT INTO ${runs(schema)} (run_id, version, shards, configuration, schema_fingerprint, plan) VALUES ($1, $2, $3, $4, $5, $6)`,
+      [
+        runId,
+        identity.version,
+        identity.shards,
+        identity.configuration,
+        work.schemaFingerprint(prepared),
+        pack(prepared),
+      ],
+    );
+    return prepared;
+  } finally {
+    await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, runId]).catch(() => undefined);
+  }
+}
+
+function check(stored: StoredRun, identity: Identity, runId: string): void {
+  const names = { version: 'version', shards: 'number of shards', configuration: 'configuration' } as const;
+  for (const [key, name] of Object.entries(names) as [keyof Identity, string][])
+    if (stored[key] !== identity[key])
+      throw SetupError.of(
+        '--shard',
+        `run ${runId} was begun with another ${name}${key === 'configuration' ? '' : ` (${stored[key]}, here ${identity[key]})`}; all shards must have the same, and a new run needs another --run-id`,
+      );
+}
+
+function pack({ plan, claims, findings, reproducibleBecause, sequences, rowsAtStart }: Shared): Buffer {
+  const rest = { findings, reproducibleBecause, sequences, rowsAtStart };
+  return gzipSync(JSON.stringify({ stored: encodePlan({ plan, claims }), ...rest }));
+}
+
+function unpack(packed: Buffer, runId: string): Shared {
+  const { stored, ...rest } = JSON.parse(gunzipSync(packed).toString()) as { stored: unknown } & Omit<
+    Shared,
+    'plan' | 'claims'
+  >;
+  return { ...rest, ...decodePlan(stored, `run ${runId}`) };
+}
+
+/** How far a shard has come. */
+interface ShardRow {
+  readonly shard: number;
+  readonly incarnation: number;
+  readonly isReady: boolean;
+  readonly hasBegun: boolean;
+  readonly isFinished: boolean;
+}
+
+export async function readShards(client: pg.Client, { schema, runId }: RunStore): Promise<ShardRow[]> {
+  const { rows } = await client.query<ShardRow>(
+    `SELECT shard, incarnation, ready_at IS NOT NULL AS "isReady", began_at IS NOT NULL AS "hasBegun", finished_at IS NOT NULL AS "isFinished"
+     FROM ${shards(schema)} WHERE run_id = $1 ORDER BY shard`,
+    [runId],
+  );
+  return rows;
+}
+
+/** Another process carries the shard from now on. Returns which one it is, from 1. */
+export async function nextIncarnation(client: pg.Client, { schema, runId }: RunStore, shard: number): Promise<number> {
+  const { rows } = await client.query<{ incarnation: number }>(
+    `INSERT INTO ${shards(schema)} AS s (run_id, shard, incarnation) VALUES ($1, $2, 1)
+     ON CONFLICT (run_id, shard) DO UPDATE SET incarnation = s.incarnation + 1 RETURNING incarnation`,
+    [runId, shard],
+  );
+  return rows[0]!.incarnation;
+}
+
+/** Reports a shard ready; the one that completes the number says when all start. `startAt`: a moment that was asked for. */
+export async function reportReady(
+  client: pg.Client,
+  { schema, runId }: RunStore,
+  { shard, of, startAt }: { readonly shard: number; readonly of: number; readonly startAt: Date | null },
+): Promise<void> {
+  await client.query(`UPDATE ${shards(schema)} SET ready_at = clock_timestamp() WHERE run_id = $1 AND shard = $2`, [
+    runId,
+    shard,
+  ]);
+  await client.query(
+    `UPDATE ${runs(schema)} SET starts_at = coalesce($3::timestamptz, clock_timestamp() + interval '2 seconds')
+     WHERE run_id = $1 AND starts_at IS NULL AND (SELECT count(*) FROM ${shards(schema)} WHERE run_id = $1 AND ready_at IS NOT NULL) = $2`,
+    [runId, of, startAt],
+  );
+}
+
+/** Milliseconds from now until all shards start, by the server's clock; null where some are not ready. */
+export async function startsIn(client: pg.Client, { schema, runId }: RunStore): Promise<number | null> {
+  const beganMs = performance.now();
+  const { rows } = await client.query<{ ms: number | null }>(
+    `SELECT (extract(epoch FROM starts_at - clock_timestamp()) * 1000)::float8 AS ms FROM ${runs(schema)} WHERE run_id = $1`,
+    [runId],
+  );
+  const tripMs = performance.now() - beganMs;
+  const ms = rows[0]?.ms ?? null;
+  return ms === null ? null : ms - tripMs / 2;
+}
+
+export async function noteBegun(client: pg.Client, { schema, runId }: RunStore, shard: number): Promise<void> {
+  await client.query(`UPDATE ${shards(schema)} SET began_at = clock_timestamp() WHERE run_id = $1 AND shard = $2`, [
+    runId,
+    shard,
+  ]);
+}
+
+/** Leaves a shard's summary. Returns true where it was the last of the run to finish. */
+export async function noteFinished(
+  client: pg.Client,
+  { schema, runId }: RunStore,
+  { shard, of, exitCode, summary }: { shard: number; of: number; exitCode: number; summary: string },
+): Promise<boolean> {
+  await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [LOCK_CLASS, runId]);
+  try {
+    await client.query(
+      `UPDATE ${shards(schema)} SET finished_at = clock_timestamp(), exit_code = $3, summary = $4 WHERE run_id = $1 AND shard = $2`,
+      [runId, shard, exitCode, summary],
+    );
+    const finished = (await readShards(client, { schema, runId })).filter(({ isFinished }) => isFinished);
+    return finished.length === of;
+  } finally {
+    await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, runId]);
+  }
+}
+
+/** The summaries of a run's shards, as they are stored; the newest run where none is named. */
+export async function storedSummaries(
+  client: pg.Client,
+  schema: string,
+  runId: string | undefined,
+): Promise<{ readonly runId: string; readonly of: number; readonly summaries: readonly string[] } | null> {
+  const { rows } = await client.query<{ run_id: string; shards: number }>(
+    `SELECT run_id, shards FROM ${runs(schema)} WHERE run_id = coalesce($1, run_id) ORDER BY created_at DESC LIMIT 1`,
+    [runId ?? null],
+  );
+  const [run] = rows;
+  if (run === undefined) return null;
+  const found = await client.query<{ summary: string }>(
+    `SELECT summary FROM ${shards(schema)} WHERE run_id = $1 AND summary IS NOT NULL ORDER BY shard`,
+    [run.run_id],
+  );
+  return { runId: run.run_id, of: run.shards, summaries: found.rows.map(({ summary }) => summary) };
+}
