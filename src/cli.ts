@@ -13,6 +13,7 @@ import { init } from './commands/init.js';
 import { inspect } from './commands/inspect.js';
 import { type LagOptions, parseLimit, parseSteps } from './commands/lag.js';
 import { load } from './commands/load.js';
+import { merge } from './commands/merge.js';
 import { type RunOptions, run } from './commands/run.js';
 import { schema } from './commands/schema.js';
 import { validate } from './commands/validate.js';
@@ -647,6 +648,40 @@ program
   .description('print the JSON schema of the configuration file, for editors')
   .action(() => {
     process.exitCode = schema();
+  });
+
+interface MergeFlags {
+  readonly database?: string;
+  readonly runId?: string;
+  readonly schema: string;
+  readonly summary?: string;
+  readonly full?: true;
+  readonly json?: true;
+}
+
+program
+  .command('merge')
+  .description('one result of the shards of a run: counts are added, thresholds are judged once')
+  .argument('[files...]', 'the files of run --shard i/n --summary')
+  .option('--database <url>', 'take the summaries that the shards have left in their database instead')
+  .option('--run-id <id>', 'which run in the database (default: the newest)')
+  .option('--schema <name>', 'the schema of our tables there', 'event_generator')
+  .option('--summary <file>', 'write the merged summary as JSON')
+  .option('--full', 'show all tables and latencies')
+  .option('--json', 'for scripts')
+  .action(async (files: string[], flags: MergeFlags) => {
+    process.exitCode = await merge(
+      {
+        files,
+        url: flags.database,
+        runId: flags.runId,
+        schema: flags.schema,
+        summaryFile: flags.summary,
+        full: flags.full === true,
+        json: flags.json === true,
+      },
+      process.env,
+    );
   });
 
 program

@@ -16,7 +16,7 @@ const FLOW: readonly (readonly string[])[] = [
   ['src/history'],
   ['src/traffic'],
   ['src/prepare', 'src/bulk', 'src/lag', 'src/changes'],
-  ['src/proof', 'src/steer', 'src/benchmark', 'src/traps'],
+  ['src/proof', 'src/steer', 'src/benchmark', 'src/traps', 'src/shards'],
   ['src/metrics', 'src/report', 'src/server', 'workers'],
   ['src/page'],
   ['src/commands'],

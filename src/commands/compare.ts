@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { type ComparedFigure, type Comparison, compareSummaries, type Tolerances } from '../report/comparison.js';
@@ -7,6 +6,7 @@ import { shown } from '../report/shown.js';
 import type { Summary } from '../report/summary.js';
 import { ms, number, table } from '../report/text.js';
 import { EXIT } from './exit.js';
+import { readSummary } from './summary-file.js';
 
 export interface CompareOptions {
   /** The baseline, and the run that is held against it. */
@@ -29,22 +29,6 @@ export function compare({ files, tolerances, json }: CompareOptions): number {
     new Progress(process.stderr, { json: false, quiet: false }).message('error', error.message);
     return EXIT.setup;
   }
-}
-
-function readSummary(file: string): Summary {
-  let summary: Summary;
-  try {
-    summary = JSON.parse(readFileSync(file, 'utf8')) as Summary;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw SetupError.of(
-      file,
-      code === undefined ? 'is not JSON; expected a file of run --summary' : `cannot be read (${code})`,
-    );
-  }
-  if (summary?.schema_version !== 1 || summary.totals === undefined || summary.latency_seconds === undefined)
-    throw SetupError.of(file, 'is not the summary of a run that wrote something; expected a file of run --summary');
-  return summary;
 }
 
 function comparisonText(

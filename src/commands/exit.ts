@@ -4,6 +4,7 @@ import { VERSION } from '../package.js';
 import { Unreachable } from '../prepare/connect.js';
 import type { VerificationRound } from '../report/summary.js';
 import type { ThresholdResult } from '../report/thresholds.js';
+import { Missing } from '../shards/start.js';
 import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
 
 /** Exit codes, as users and scripts know them. */
@@ -17,7 +18,7 @@ export function refusedSummary(exit: { readonly code: number; readonly reason: s
 
 /** The exit code of what ended a run before its first write. */
 export function codeBefore(error: unknown): number {
-  return error instanceof Unreachable ? EXIT.outage : EXIT.setup;
+  return error instanceof Unreachable || error instanceof Missing ? EXIT.outage : EXIT.setup;
 }
 
 /** How a run came out, in a code and in words. */

@@ -74,7 +74,7 @@ export interface RunOptions {
 }
 
 /** What `--shard` and the options beside it say. */
-export interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
+interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
   /** `i/n`, or `auto`. */
   readonly text: string;
   readonly runId: string | undefined;
@@ -294,7 +294,7 @@ class Session {
     );
     progress.stop();
     const history = this.beginHistory(prepared);
-    const startAtMs = (await this.sharded?.start(stops)) ?? null;
+    const startAtMs = await this.startTogether(() => Promise.all([probe?.end(), indexBuilder?.end()]));
     const {
       summary: ofTraffic,
       registries,
@@ -337,6 +337,20 @@ class Session {
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(this.summaryText(summary)));
     await publish(options.publishing, registries, runId, progress, stops);
     return summary.exit.code;
+  }
+
+  /** When the first operation may begin; null: at once. `giveUp` ends what goes on beside the traffic. */
+  private async startTogether(giveUp: () => Promise<unknown>): Promise<number | null> {
+    const { sharded, stops } = this;
+    if (sharded === null) return null;
+    try {
+      const startAtMs = await sharded.start(stops);
+      if (startAtMs === null) throw new Stopped(stops.signal!);
+      return startAtMs;
+    } catch (error) {
+      await giveUp();
+      throw error;
+    }
   }
 
   private summaryText(summary: Summary): string {
@@ -388,6 +402,7 @@ class Session {
 
   /** The exit code where a signal ends the run before its first write: a threshold that was not judged is not met. */
   get codeIfStopped(): number {
+    if (this.sharded !== null) return EXIT.endedEarly;
     return (this.config?.thresholds.length ?? 0) > 0 && !this.isTrial ? EXIT.threshold : EXIT.finished;
   }
 

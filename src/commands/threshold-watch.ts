@@ -1,7 +1,7 @@
 import type { Config } from '../config/load.js';
 import type { Threshold } from '../config/threshold.js';
 import type { ReplicationProbe } from '../lag/probe.js';
-import { look, type Measured, type ThresholdResult } from '../report/thresholds.js';
+import { type Figures, figuresOf, look, type ThresholdResult } from '../report/thresholds.js';
 import type { Traffic } from '../traffic/coordinator.js';
 
 const INTERVAL_MS = 1000;
@@ -67,12 +67,12 @@ export class ThresholdWatch {
     return this.config.thresholds.map((threshold) => this.failed.get(threshold) ?? look(threshold, measured));
   }
 
-  private measured(elapsedSeconds: number): Measured {
-    return {
+  private measured(elapsedSeconds: number): Figures {
+    return figuresOf({
       totals: this.traffic.totals,
       elapsedSeconds,
       lags: this.probe?.lagAtLeast() ?? [],
       coverage: this.coverage(),
-    };
+    });
   }
 }

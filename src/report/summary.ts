@@ -66,7 +66,7 @@ interface OperationSummary {
   readonly retries: number;
 }
 
-interface TableSummary {
+export interface TableSummary {
   readonly insert: OperationSummary;
   readonly update: OperationSummary;
   readonly delete: OperationSummary;
@@ -83,7 +83,7 @@ interface TableSummary {
   readonly quarantined: string | null;
 }
 
-interface LatencySummary {
+export interface LatencySummary {
   readonly response: CountedPercentiles | null;
   readonly service: CountedPercentiles | null;
 }

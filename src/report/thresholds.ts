@@ -1,6 +1,7 @@
 import type { Threshold } from '../config/threshold.js';
-import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
-import { percentiles } from '../traffic/histogram.js';
+import type { OperationKind } from '../plan/plan.js';
+import type { CounterTotals, HistogramTotals } from '../traffic/counters.js';
+import { type Percentiles, percentiles } from '../traffic/histogram.js';
 
 /** A condition and how it came out; `value` is null where there was nothing to measure. */
 export interface ThresholdResult {
@@ -21,14 +22,56 @@ export interface Measured {
   readonly coverage: number;
 }
 
+/** Figures that conditions are about. */
+export interface Figures {
+  readonly operations: number;
+  readonly rejected: number;
+  readonly failed: number;
+  readonly dropped: number;
+  readonly late: number;
+  readonly retries: number;
+  readonly reconnects: number;
+  readonly events: number;
+  readonly seconds: number;
+  readonly coverage: number;
+  /** `operation` null: of all of them; null where there are none. Operations of the warm-up are in none of them. */
+  readonly latency: (
+    latency: 'response' | 'service',
+    operation: OperationKind | null,
+    percentile: keyof Percentiles,
+  ) => number | null;
+  /** Of each target; null where none of its heartbeats was measured. */
+  readonly lags: (percentile: keyof Percentiles) => readonly (number | null)[];
+}
+
+export function figuresOf({ totals, elapsedSeconds, lags, coverage }: Measured): Figures {
+  return {
+    operations: totals.operations(),
+    rejected: totals.total('rejected'),
+    failed: totals.total('failed'),
+    dropped: totals.scalar('dropped'),
+    late: totals.scalar('late'),
+    retries: totals.total('retriesValues') + totals.total('retriesTransient') + totals.total('retriesVacant'),
+    reconnects: totals.scalar('reconnects'),
+    events: totals.total('rows') + totals.total('cascaded') + totals.total('moved'),
+    seconds: elapsedSeconds,
+    coverage,
+    latency: (latency, operation, percentile) => {
+      const { counts, maxMs } = totals.merged([latency], operation === null ? undefined : [operation]);
+      return percentiles(counts, maxMs)?.[percentile] ?? null;
+    },
+    lags: (percentile) => lags.map(({ counts, maxMs }) => percentiles(counts, maxMs)?.[percentile] ?? null),
+  };
+}
+
 /* Fewer operations prove nothing, whatever their figures are. */
 const FEWEST_OPERATIONS = 100;
 
 /** Looks at a condition over everything up to now. What was never measured fails: a test of nothing proves nothing. */
-export function look(threshold: Threshold, measured: Measured): ThresholdResult {
-  const value = figureOf(threshold, measured);
+export function look(threshold: Threshold, figures: Figures): ThresholdResult {
+  const value = figureOf(threshold, figures);
   const { condition, figure } = threshold;
-  const operations = measured.totals.operations();
+  const { operations } = figures;
   const unjudged =
     value === null
       ? 'nothing was measured'
@@ -51,37 +94,28 @@ function holds(value: number, { comparison, bound }: Threshold): boolean {
   }
 }
 
-function figureOf(threshold: Threshold, { totals, elapsedSeconds, lags, coverage }: Measured): number | null {
-  const operations = totals.operations();
+function figureOf(threshold: Threshold, figures: Figures): number | null {
+  const { operations, seconds, dropped } = figures;
   const share = (count: number, of: number) => (of > 0 ? count / of : null);
-  const perSecond = (count: number) => share(count, elapsedSeconds);
   switch (threshold.figure) {
     case 'response_seconds':
-      return percentileOf(totals, 'response', threshold);
+      return figures.latency('response', threshold.operation, threshold.percentile);
     case 'service_seconds':
-      return percentileOf(totals, 'service', threshold);
+      return figures.latency('service', threshold.operation, threshold.percentile);
     case 'replication_lag_seconds':
-      return worst(lags.map(({ counts, maxMs }) => percentiles(counts, maxMs)?.[threshold.percentile] ?? null));
+      return worst(figures.lags(threshold.percentile));
     case 'error_ratio':
-      return share(totals.total('rejected') + totals.total('failed'), operations);
+      return share(figures.rejected + figures.failed, operations);
     case 'dropped_ratio':
-      return share(totals.scalar('dropped'), operations + totals.scalar('dropped'));
+      return share(dropped, operations + dropped);
     case 'late_ratio':
-      return share(totals.scalar('late'), operations);
+      return share(figures.late, operations);
     case 'operations_per_second':
-      return perSecond(operations);
+      return share(operations, seconds);
     case 'events_per_second':
-      return perSecond(totals.total('rows') + totals.total('cascaded') + totals.total('moved'));
-    case 'coverage':
-      return coverage;
-    case 'rejected':
-      return totals.total('rejected');
-    case 'failed':
-      return totals.total('failed');
-    case 'retries':
-      return totals.total('retriesValues') + totals.total('retriesTransient') + totals.total('retriesVacant');
-    case 'reconnects':
-      return totals.scalar('reconnects');
+      return share(figures.events, seconds);
+    default:
+      return figures[threshold.figure];
   }
 }
 
@@ -91,14 +125,4 @@ function worst(values: readonly (number | null)[]): number | null {
     (most, value) => (most === null || value === null ? null : Math.max(most, value)),
     0,
   );
-}
-
-/** Operations of the warm-up are in none of them. */
-function percentileOf(
-  totals: CounterTotals,
-  latency: Latency,
-  { percentile, operation }: Extract<Threshold, { readonly operation: unknown }>,
-): number | null {
-  const { counts, maxMs } = totals.merged([latency], operation === null ? undefined : [operation]);
-  return percentiles(counts, maxMs)?.[percentile] ?? null;
 }

@@ -40,7 +40,7 @@ export class Fence {
     const fence = new Fence(options, await options.connect());
     try {
       const deadline = performance.now() + patienceMs;
-      for (let isTold = false; !(await fence.tryLock()); isTold = true) {
+      for (let isTold = false; !(await fence.waitForLock()); isTold = true) {
         if (!isTold) say('info', `another process carries shard ${shard} of run ${store.runId}: waiting for its end`);
         if (performance.now() > deadline)
           throw SetupError.of('--shard', `another process still carries shard ${shard} of run ${store.runId}`);
@@ -81,6 +81,16 @@ export class Fence {
   /** A session for what the shard tells the others. */
   get session(): pg.Client {
     return this.client;
+  }
+
+  /** While another process has the lock a connection that is lost is no harm. */
+  private async waitForLock(): Promise<boolean> {
+    try {
+      return await this.tryLock();
+    } catch {
+      this.client = await this.options.connect();
+      return false;
+    }
   }
 
   private async tryLock(): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { SetupError } from '../config/problem.js';
 import { type RunStore, readShards, reportReady, startsIn } from './store.js';
 
 export interface StartOptions {
@@ -11,7 +12,7 @@ export interface StartOptions {
 }
 
 /** Some shards have not come. */
-export class Missing extends Error {}
+export class Missing extends SetupError {}
 
 const LOOK_MS = 100;
 
@@ -31,9 +32,13 @@ export async function startTogether(client: pg.Client, store: RunStore, options:
     const ready = new Set((await readShards(client, store)).flatMap(({ shard, isReady }) => (isReady ? shard : [])));
     const missing = Array.from({ length: of }, (_, index) => index + 1).filter((shard) => !ready.has(shard));
     if (performance.now() > deadline)
-      throw new Missing(
-        `shards ${missing.join(', ')} of ${of} have not come within ${Math.round(timeoutMs / 1000)} s (--start-timeout)`,
-      );
+      throw new Missing([
+        {
+          place: '--shard',
+          key: '',
+          message: `shards ${missing.join(', ')} of ${of} have not come within ${Math.round(timeoutMs / 1000)} s (--start-timeout)`,
+        },
+      ]);
     step(`waiting for ${missing.length} of ${of} shards: ${missing.slice(0, MOST_NAMED).join(', ')}`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }

@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { SetupError } from '../config/problem.js';
+import type { Summary } from '../report/summary.js';
+
+/** @throws SetupError where the file is not the summary of a run that wrote something. */
+export function readSummary(file: string): Summary {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw SetupError.of(file, `cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  return parseSummary(text, file);
+}
+
+/** @throws SetupError likewise; `name` says where the text came from. */
+export function parseSummary(text: string, name: string): Summary {
+  let summary: Summary;
+  try {
+    summary = JSON.parse(text) as Summary;
+  } catch {
+    throw SetupError.of(name, 'is not JSON; expected a file of run --summary');
+  }
+  if (summary?.schema_version !== 1 || summary.totals === undefined || summary.latency_seconds === undefined)
+    throw SetupError.of(name, 'is not the summary of a run that wrote something; expected a file of run --summary');
+  return summary;
+}

@@ -1,0 +1,213 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { shardedRunId, shardOf } from '../../src/config/shard.js';
+import type { Summary } from '../../src/report/summary.js';
+import { createDemo } from '../../src/server/demo.js';
+import { LOCK_CLASS } from '../../src/shards/store.js';
+import { contentHash, createDatabase, type Database, runCli, runCommand, startCli } from '../server/database.js';
+
+const TABLES = ['public.eg_users', 'public.eg_orders', 'public.eg_types'];
+const folder = mkdtempSync(path.join(tmpdir(), 'shards-'));
+const databases: Database[] = [];
+
+async function demo(): Promise<Database> {
+  const database = await createDatabase('SELECT');
+  databases.push(database);
+  await createDemo(database.client);
+  return database;
+}
+
+afterAll(async () => {
+  for (const database of databases) await database.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const yaml = ({ port, name }: Database, more = '', traffic = '') =>
+  `connection: { host: 127.0.0.1, port: ${port}, database: ${name}, user: postgres }
+generator: { random_seed: 11, num_iterations: 2400, connections: 7, transaction: { statements: 3, rollback_ratio: 0.1 }, force_conflicts: { enabled: true }${more} }
+metrics: { enabled: false }
+thresholds: ["response_seconds p99 < 30", "operations_per_second > 1"]
+${traffic}`;
+
+const shardOptions = (index: number, of: number, runId: string) => ['--shard', `${index}/${of}`, '--run-id', runId];
+
+/** All shards of a run, to their end; their summaries as files. */
+async function shards(config: string, of: number, runId: string) {
+  const ran = await Promise.all(
+    Array.from({ length: of }, (_, index) => runCli(config, [...shardOptions(index + 1, of, runId), '--quiet'])),
+  );
+  const files = ran.map(({ summary }, index) => {
+    const file = path.join(folder, `${runId}-${index + 1}.json`);
+    writeFileSync(file, JSON.stringify(summary));
+    return file;
+  });
+  return { ran, files };
+}
+
+function whole(summary: Summary) {
+  const { tables, totals, events, transactions, errors, lanes, plan_fingerprint: plan, reproducible } = summary;
+  return JSON.stringify({ tables, totals, events, transactions, errors, lanes, plan, reproducible });
+}
+
+describe('the shards of a run', () => {
+  it('are one run: the same rows, and merged the same counts', async () => {
+    const [one, three] = [await demo(), await demo()];
+    const alone = await runCli(yaml(one), ['--quiet']);
+    expect(alone.code).toBe(0);
+    const { ran, files } = await shards(yaml(three), 3, 'equal');
+    expect(ran.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ran.map(({ stderr }) => ({ code: 0, stderr })));
+    expect(await contentHash(three, TABLES)).toEqual(await contentHash(one, TABLES));
+    const file = path.join(folder, 'merged.json');
+    const merged = await runCommand(['merge', ...files, '--summary', file]);
+    expect(merged).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ response_seconds p99 < 30') as string });
+    expect(whole(JSON.parse(readFileSync(file, 'utf8')) as Summary)).toBe(whole(alone.summary));
+    const starts = ran.map(({ summary }) => Date.parse(summary.started_at));
+    expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(100);
+
+    // Their summaries lie in the database as well.
+    const url = `postgresql://postgres@127.0.0.1:${three.port}/${three.name}`;
+    const stored = await runCommand(['merge', '--database', url, '--json']);
+    expect(whole(JSON.parse(stored.stdout) as Summary)).toBe(whole(alone.summary));
+
+    expect(await runCommand(['merge', ...files.slice(1)])).toMatchObject({
+      code: 4,
+      stdout: expect.stringContaining('incomplete: the summaries of shards 1 of 3 are missing') as string,
+    });
+    const refused = async (names: readonly string[], message: string) =>
+      expect(await runCommand(['merge', ...names])).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining(message) as string,
+      });
+    await refused([files[0]!, files[0]!], 'is shard 1, and so is');
+    await refused([], 'name the summaries of the shards');
+    const single = path.join(folder, 'single.json');
+    writeFileSync(single, JSON.stringify(alone.summary));
+    await refused([files[0]!, single], 'is not the summary of a shard');
+    writeFileSync(single, JSON.stringify({ ...ran[1]!.summary, run_id: 'another' }));
+    await refused([files[0]!, single], 'is of another run (another)');
+
+    // A run that is over is not joined, nor one of another configuration.
+    const again = await runCli(yaml(three), shardOptions(2, 3, 'equal'));
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('has finished') as string });
+  });
+
+  it('deal the arrivals of a schedule out, each of them once', async () => {
+    const database = await demo();
+    const traffic =
+      'traffic: { rate: 100, duration: 4s, catch_up: all, spikes: [{ rate: 200, duration: 1s, offset: 1s }] }';
+    const config = yaml(database, '', traffic)
+      .replace('num_iterations: 2400', 'num_iterations: -1')
+      .replace('statements: 3', 'statements: 1');
+    const { files } = await shards(config, 2, 'dealt');
+    const { stdout } = await runCommand(['merge', ...files, '--json']);
+    const { totals, rate } = JSON.parse(stdout) as Summary;
+    expect(totals).toMatchObject({ operations: 600, dropped: 0 });
+    expect(Math.round(rate.target! * rate.seconds)).toBe(600);
+  });
+
+  it('end where one never comes, or is another’s', async () => {
+    const database = await demo();
+    const config = yaml(database);
+    const early = await runCli(config, [...shardOptions(1, 2, 'late'), '--start-timeout', '2s']);
+    expect(early).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('shards 2 of 2 have not come within 2 s') as string,
+    });
+    const other = await runCli(yaml(database, ', insert_rows: 9'), shardOptions(2, 2, 'late'));
+    expect(other).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('run late was begun with another configuration') as string,
+    });
+    // It had not begun: a process that is started again takes its place.
+    const { ran } = await shards(config, 2, 'late');
+    expect(ran.map(({ code }) => code)).toEqual([0, 0]);
+  });
+
+  it('stop when their lock is lost to another process, and go on where it is not', async () => {
+    const database = await demo();
+    const config = yaml(database, '', 'traffic: { rate: 100, duration: 8s }').replace('2400', '-1');
+    const [first, second] = [1, 2].map((index) => startCli(config, shardOptions(index, 2, 'fenced')));
+    const lanes = async () => {
+      const { rows } = await database.client.query<{ n: number }>(
+        "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name ~ '^eventgen/fenced/[0-9]+$'",
+      );
+      return rows[0]!.n;
+    };
+    for (let tries = 0; (await lanes()) < 7; tries++) {
+      expect(tries).toBeLessThan(400);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const cut = (shard: number) =>
+      database.client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+           AND classid = ${LOCK_CLASS} AND objid = (hashtext($1)::bigint & 4294967295)::oid`,
+        [`fenced/${shard}`],
+      );
+    // Nobody else wants it: it is held again.
+    await cut(1);
+    await first!.saw('is held again');
+    // Another process that carries a shard waits for its end, and does not go on where nobody knows its lanes to be.
+    const twin = startCli(config, [...shardOptions(2, 2, 'fenced'), '--start-timeout', '30s']);
+    await twin.saw('another process carries shard 2');
+    await cut(2);
+    const ends = await Promise.all([first!.ended, second!.ended, twin.ended]);
+    expect(ends[0].code).toBe(0);
+    const [, two, three] = ends;
+    // Whichever of the two has the lock now: never do both write.
+    if (two.code === 0)
+      expect(three).toMatchObject({ code: 1, stderr: expect.stringContaining('has finished') as string });
+    else {
+      expect(two.code).toBe(2);
+      expect(two.stderr + two.stdout).toContain('another process carries shard 2');
+      expect(three).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('had begun when its process ended') as string,
+      });
+    }
+  });
+});
+
+describe('--shard', () => {
+  it.each([
+    [
+      { JOB_COMPLETION_INDEX: '0', EVENTGEN_SHARDS: '3' },
+      { index: 1, of: 3 },
+    ],
+    [
+      { AWS_BATCH_JOB_ARRAY_INDEX: '2', AWS_BATCH_JOB_ARRAY_SIZE: '3' },
+      { index: 3, of: 3 },
+    ],
+    [
+      { CLOUD_RUN_TASK_INDEX: '1', CLOUD_RUN_TASK_COUNT: '2' },
+      { index: 2, of: 2 },
+    ],
+    [
+      { CI_NODE_INDEX: '1', CI_NODE_TOTAL: '4' },
+      { index: 1, of: 4 },
+    ],
+  ])('auto reads %j', (environment, shard) => {
+    expect(shardOf('auto', environment as Record<string, string>)).toEqual(shard);
+  });
+
+  it.each([
+    ['0/3', {}, 'expected i/n'],
+    ['4/3', {}, 'expected i/n'],
+    ['1', {}, 'expected i/n'],
+    ['auto', {}, 'none of JOB_COMPLETION_INDEX'],
+    ['auto', { CI_NODE_INDEX: '1' }, 'CI_NODE_TOTAL is not'],
+    ['auto', { CI_NODE_INDEX: 'x', CI_NODE_TOTAL: '2' }, 'not both whole numbers'],
+    ['auto', { JOB_COMPLETION_INDEX: '3', EVENTGEN_SHARDS: '3' }, 'expected i/n'],
+  ])('refuses %s with %j', (text, environment, message) => {
+    expect(() => shardOf(text, environment as Record<string, string>)).toThrow(message);
+  });
+
+  it('names the run as the engine does', () => {
+    expect(shardedRunId('mine', { GITHUB_RUN_ID: '7' })).toBe('mine');
+    expect(shardedRunId(undefined, { GITHUB_RUN_ID: '7', GITHUB_RUN_ATTEMPT: '2' })).toBe('7-2');
+    expect(shardedRunId(undefined, { AWS_BATCH_JOB_ID: 'abc:1' })).toBe('abc');
+    expect(() => shardedRunId(undefined, {})).toThrow('--run-id: is needed');
+    expect(() => shardedRunId('a/b', {})).toThrow('expected up to 40 letters');
+  });
+});
