@@ -212,7 +212,11 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
       why.fuse ??= reason;
       stop.begin();
     },
+    tell: (reason) => {
+      if (job.shard?.isFirst === true) job.shard.tellPaused(reason);
+    },
   });
+  const following = job.shard?.followFuse((reason) => control.follow(reason));
   job.shard?.guard({
     hold: () => traffic.hold(),
     release: () => traffic.release(),
@@ -251,6 +255,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     end: () => {
       stop.end();
       clearInterval(timer);
+      clearInterval(following);
       control.end();
       thresholds.stop();
     },

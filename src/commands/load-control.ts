@@ -23,6 +23,8 @@ export interface LoadControlOptions {
   readonly say: (level: 'info' | 'warn', text: string) => void;
   /** Ends the traffic early. */
   readonly stop: (reason: string) => void;
+  /** Told when the fuse pauses the load, and with null when it goes on. */
+  readonly tell: (reason: string | null) => void;
 }
 
 const INTERVAL_MS = 1000;
@@ -59,6 +61,11 @@ export class LoadControl {
     return [...this.held.values()][0]?.reason ?? null;
   }
 
+  /** Another process watches the targets, and says whether the load may go on. */
+  follow(reason: string | null): void {
+    this.hold('fuse', reason);
+  }
+
   /** Changes nothing any more; what is paused stays so. */
   end(): void {
     clearInterval(this.timer);
@@ -78,7 +85,8 @@ export class LoadControl {
       this.options.stop(`replication.fuse: ${danger}`);
       return;
     }
-    this.hold('fuse', danger === null ? null : `replication.fuse: ${danger}`);
+    // Where nothing is watched here somebody else may have said so.
+    if (probe !== null) this.hold('fuse', danger === null ? null : `replication.fuse: ${danger}`);
     this.steer(
       reading === null ? 0 : Math.max(0, ...reading.targets.map(({ oldestUnseenMs }) => oldestUnseenMs / 1000)),
     );
@@ -115,12 +123,14 @@ export class LoadControl {
     if (reason !== null && current === undefined) {
       this.held.set(by, { reason, fromMs: performance.now() });
       traffic.hold();
+      if (by === 'fuse') this.options.tell(reason);
       say(by === 'fuse' ? 'warn' : 'info', `the load is paused: ${reason}`);
     } else if (reason === null && current !== undefined) {
       const nowMs = performance.now();
       this.held.delete(by);
       this.note(current, nowMs);
       traffic.release();
+      if (by === 'fuse') this.options.tell(null);
       say('info', `the load goes on after ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
     }
   }

@@ -15,6 +15,8 @@ import {
   layOutShards,
   noteBegun,
   noteFinished,
+  notePaused,
+  pausedBecause,
   type RunStore,
   sharedPlan,
 } from '../shards/store.js';
@@ -54,6 +56,12 @@ export class ShardedRun {
       throw SetupError.of(
         '--shard',
         `there are ${shard.of} shards and ${connections} lanes (generator.connections, over all shards): give each shard one at least`,
+      );
+    const alone = ALONE.find(([, isSet]) => isSet(config));
+    if (alone !== undefined)
+      throw SetupError.of(
+        '--shard',
+        `${alone[0]} looks at the whole load, which no shard knows: leave it out, or run without --shard`,
       );
     if (selection === 'system_rows')
       throw SetupError.of('--shard', 'needs rows that the lanes own: leave row_selection out, or set it to owned');
@@ -132,6 +140,28 @@ export class ShardedRun {
     this.fence?.guard(lanes);
   }
 
+  /** Shard 1 tells the others that the fuse has paused the load, or that it goes on. */
+  tellPaused(reason: string | null): void {
+    notePaused(this.fence!.session, this.store, reason).catch((error: Error) =>
+      this.progress.message('warn', `the other shards cannot be told of the fuse: ${error.message}`),
+    );
+  }
+
+  /** Calls `hold` once a second with what shard 1 says; while it cannot be asked the last answer holds. */
+  followFuse(hold: (reason: string | null) => void): NodeJS.Timeout | undefined {
+    if (this.isFirst) return undefined;
+    let isAsking = false;
+    const timer = setInterval(() => {
+      if (isAsking) return;
+      isAsking = true;
+      pausedBecause(this.fence!.session, this.store)
+        .then(hold)
+        .catch(() => undefined)
+        .finally(() => (isAsking = false));
+    }, FOLLOW_MS);
+    return timer.unref();
+  }
+
   /** Leaves the summary for the others. Returns true where all shards have finished now. */
   async finish(summary: Summary): Promise<boolean> {
     const { store, shard, progress } = this;
@@ -157,3 +187,12 @@ export class ShardedRun {
 }
 
 const DEFAULT_SCHEMA = 'event_generator';
+const FOLLOW_MS = 1000;
+
+/* Keys that one process alone can follow. */
+const ALONE: readonly (readonly [key: string, isSet: (config: Config) => boolean])[] = [
+  ['traffic.hold_lag', ({ traffic }) => traffic.hold_lag > 0],
+  ['traffic.control_file', ({ traffic }) => traffic.control_file !== undefined],
+  ['verify.every', ({ verification }) => verification !== null],
+  ['generator.wait_after_operations', ({ generator }) => generator.wait_after_operations > 0],
+];

@@ -23,7 +23,7 @@ const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
 function definitions(schema: string): string[] {
   return [
     `CREATE TABLE IF NOT EXISTS ${runs(schema)} (run_id text PRIMARY KEY, version text NOT NULL, shards int NOT NULL, configuration text NOT NULL,
-       schema_fingerprint text NOT NULL, plan bytea NOT NULL, created_at timestamptz NOT NULL DEFAULT clock_timestamp(), starts_at timestamptz)`,
+       schema_fingerprint text NOT NULL, plan bytea NOT NULL, created_at timestamptz NOT NULL DEFAULT clock_timestamp(), starts_at timestamptz, paused text)`,
     `CREATE TABLE IF NOT EXISTS ${shards(schema)} (run_id text, shard int, incarnation int NOT NULL DEFAULT 0, ready_at timestamptz, began_at timestamptz,
        finished_at timestamptz, exit_code int, summary text, PRIMARY KEY (run_id, shard))`,
   ];
@@ -209,6 +209,20 @@ export async function noteBegun(client: pg.Client, { schema, runId }: RunStore, 
     runId,
     shard,
   ]);
+}
+
+/** Shard 1 watches the targets: what it says of the load holds for all. `reason` null: the load goes on. */
+export async function notePaused(client: pg.Client, { schema, runId }: RunStore, reason: string | null): Promise<void> {
+  await client.query(`UPDATE ${runs(schema)} SET paused = $2 WHERE run_id = $1`, [runId, reason]);
+}
+
+/** Why the load of all shards is paused; null where it is not. */
+export async function pausedBecause(client: pg.Client, { schema, runId }: RunStore): Promise<string | null> {
+  const { rows } = await client.query<{ paused: string | null }>(
+    `SELECT paused FROM ${runs(schema)} WHERE run_id = $1`,
+    [runId],
+  );
+  return rows[0]?.paused ?? null;
 }
 
 /** Leaves a shard's summary. Returns true where it was the last of the run to finish. */
