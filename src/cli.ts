@@ -94,6 +94,7 @@ function duration(text: string): string {
 function moment(text: string): Date {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) throw new InvalidArgumentError('expected a time such as 2026-12-01T10:00:00Z.');
+  if (date.getTime() < Date.now()) throw new InvalidArgumentError('this moment has passed.');
   return date;
 }
 
@@ -170,6 +171,15 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
   ];
 }
 
+/** Options that shards have in common mean nothing without one. */
+function alone({ runId, startTimeout, startAt }: Flags): null {
+  const given = { '--run-id': runId, '--start-timeout': startTimeout, '--start-at': startAt };
+  const found = Object.entries(given).find(([, value]) => value !== undefined);
+  if (found !== undefined)
+    program.error(`error: ${found[0]} has no effect without --shard; leave it out, or add --shard i/n`);
+  return null;
+}
+
 function toOptions(flags: Flags): RunOptions {
   return {
     file: flags.config,
@@ -186,7 +196,7 @@ function toOptions(flags: Flags): RunOptions {
     lag: null,
     shard:
       flags.shard === undefined
-        ? null
+        ? alone(flags)
         : {
             text: flags.shard,
             runId: flags.runId,

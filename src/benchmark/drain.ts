@@ -1,5 +1,6 @@
+import type { ReplicationReading } from '../lag/probe.js';
 import { Interrupted, type Load } from './load.js';
-import { settle } from './settle.js';
+import { type CaughtUp, settle } from './settle.js';
 import { measure, type Step, warmUpOf } from './step.js';
 
 export interface DrainOptions {
@@ -36,25 +37,38 @@ const SHORTEST_SECONDS = 0.5;
 /** As much load as the source takes, then none, until the targets have caught up. */
 export async function drain(load: Load, { burstMs, mostMs }: DrainOptions): Promise<DrainResult> {
   let burst: Step | null = null;
+  let atEnd: ReplicationReading | null = null;
+  const caughtUp = new Map<string, number | null>();
+  const result = (interrupted: string | null): DrainResult => ({
+    kind: 'drain',
+    interrupted,
+    burst,
+    targets: burst === null || atEnd === null ? {} : targetsOf(burst, atEnd, caughtUp),
+  });
   try {
     load.tell('burst', burstMs / 1000);
     // The time before the figures count is part of the burst.
     const warmUpMs = warmUpOf(burstMs);
     burst = await measure(load, null, warmUpMs, burstMs - warmUpMs);
     load.say(`burst over: ${Math.round(burst.operations_per_second)} operations/s`);
-    const { replication } = load.look();
+    atEnd = load.look().replication;
     load.tell('draining', mostMs / 1000);
-    const caughtUp = await settle(load, mostMs);
-    const targets = replication.targets.map(({ target, oldestUnseenMs, behind }): [string, DrainedTarget] => {
-      const ms = caughtUp.get(target) ?? null;
-      const bytes = behind.length === 0 ? null : Math.max(...behind.map((each) => each.bytes));
-      return [target, drained(burst!, oldestUnseenMs / 1000, bytes, ms === null ? null : ms / 1000)];
-    });
-    return { kind: 'drain', interrupted: null, burst, targets: Object.fromEntries(targets) };
+    await settle(load, mostMs, caughtUp);
+    return result(null);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
-    return { kind: 'drain', interrupted: error.message, burst, targets: {} };
+    return result(error.message);
   }
+}
+
+function targetsOf(burst: Step, { targets }: ReplicationReading, caughtUp: CaughtUp): DrainResult['targets'] {
+  return Object.fromEntries(
+    targets.map(({ target, oldestUnseenMs, behind }): [string, DrainedTarget] => {
+      const ms = caughtUp.get(target) ?? null;
+      const bytes = behind.length === 0 ? null : Math.max(...behind.map((each) => each.bytes));
+      return [target, drained(burst, oldestUnseenMs / 1000, bytes, ms === null ? null : ms / 1000)];
+    }),
+  );
 }
 
 /*

@@ -17,6 +17,10 @@ export interface Stand extends Look {
   readonly rows: number;
   /** Arrivals of the schedule that were given up. */
   readonly dropped: number;
+  readonly reconnects: number;
+  /** How often the load has been paused so far, and why it is just now; null while it is not. */
+  readonly pauses: number;
+  readonly pausedBecause: string | null;
   readonly response: HistogramTotals;
   readonly usage: Usage;
   /** Per target, its lags with those of unseen heartbeats as lower bounds. */

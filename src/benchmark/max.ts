@@ -43,7 +43,7 @@ const FIRST_RATE = 50;
 const RISE = 3;
 /* The interval is narrow enough when its ends differ by so much. */
 const NARROW = 1.08;
-const CONFIRMATIONS = 3;
+export const CONFIRMATIONS = 3;
 /* A backlog that grows by more seconds a second than this, and by more than chance, is not sustained. */
 const GROWING = 0.01;
 const SURE = 3;
@@ -52,6 +52,8 @@ const NOTICED_SECONDS = 0.1;
 /* Where the source did not reach a rate, this share of what it did is asked of it next, so many times. */
 const REACHABLE = 0.95;
 const MOST_REDUCTIONS = 3;
+/* A machine on which nothing can be seen three times over is given up. */
+const MOST_TRIALS = 60;
 const CATCH_UP_MS = 60_000;
 /* A process that uses so much of a core has none left. */
 const BUSY = 0.9;
@@ -87,7 +89,7 @@ class Search {
 
   async run(): Promise<void> {
     await this.ramp();
-    while (this.confirmations < CONFIRMATIONS) {
+    while (this.confirmations < CONFIRMATIONS && this.trials.length < MOST_TRIALS) {
       await this.narrow();
       if (this.low === 0) return;
       await this.attempt(this.low);
@@ -113,7 +115,7 @@ class Search {
   private async ramp(): Promise<void> {
     let reductions = 0;
     for (let rate = FIRST_RATE; this.high === null; ) {
-      const step = await this.attempt(rate);
+      const step = await this.attemptTwice(rate);
       if (step.void === null) {
         if (this.ceiling !== null) return;
         rate *= RISE;
@@ -126,12 +128,21 @@ class Search {
 
   /** Halves the interval until it is narrow. */
   private async narrow(): Promise<void> {
-    while (this.high !== null && this.high > this.low * NARROW) {
+    while (this.high !== null && this.high > this.low * NARROW && this.trials.length < MOST_TRIALS) {
       // Below the lowest that was tried there is no other bound than nothing.
       const rate = this.low === 0 ? this.high / RISE : Math.sqrt(this.low * this.high);
       if (rate < 1) return;
       await this.attempt(rate);
     }
+  }
+
+  /** A machine that stood still for a moment is no limit of the source. */
+  private async attemptTwice(rate: number): Promise<Step> {
+    const step = await this.attempt(rate);
+    if (step.void === null) return step;
+    const again = await this.attempt(rate);
+    if (again.void === null) this.ceiling = null;
+    return again;
   }
 
   private async attempt(rate: number): Promise<Step> {

@@ -77,6 +77,8 @@ async function costOf(
       await consumer.resume();
     }
   }
+  const voided = [...withIt, ...without].find((step) => step.void !== null);
+  if (voided !== undefined) return compared(voided.void, [], []);
   return compared(null, withIt, without);
 }
 

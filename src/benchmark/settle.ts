@@ -9,19 +9,21 @@ export type CaughtUp = ReadonlyMap<string, number | null>;
 
 /**
  * Ends the load, and waits until every target has shown a heartbeat that was committed behind the load's last transaction, with all
- * before it: the log is applied in its order, so that its position is reached and nothing is unseen.
+ * before it; `caughtUp` is filled as they do. The log is applied in its order, so that its position is reached and nothing is unseen.
  */
-export async function settle(load: Load, mostMs: number): Promise<CaughtUp> {
+export async function settle(
+  load: Load,
+  mostMs: number,
+  caughtUp = new Map<string, number | null>(),
+): Promise<CaughtUp> {
   load.steer(0);
   const beganMs = load.look().ms;
   const quietMs = await quiet(load, mostMs);
-  const caughtUp = new Map<string, number | null>();
   for (;;) {
     const { ms, replication } = load.look();
-    for (const { target, oldestUnseenMs } of replication.targets)
+    for (const { target, newestShownMs } of replication.targets)
       if (caughtUp.get(target) == null)
-        // All that is unseen was committed after the load was over; at first nothing has been.
-        caughtUp.set(target, ms > quietMs && oldestUnseenMs < ms - quietMs ? ms - beganMs : null);
+        caughtUp.set(target, newestShownMs !== null && newestShownMs > quietMs ? ms - beganMs : null);
     if ([...caughtUp.values()].every((each) => each !== null) || ms - beganMs > mostMs) return caughtUp;
     await load.wait(LOOK_MS);
   }

@@ -138,11 +138,21 @@ function sourceStep(load: Load, before: Stand, after: Stand, rate: number | null
     wal_megabytes_per_second: walBytes === null ? null : short(walBytes / 1e6),
     wal_bytes_per_row: walBytes === null || rows === 0 ? null : Math.round(walBytes / rows),
     response_seconds: percentiles(response.counts, response.maxMs),
-    void: rate === null || operations >= rate * REACHED ? null : voidBecause(load, before, after, operations, rate),
+    void: disturbedBy(before, after) ?? (rate === null ? null : missedBy(load, before, after, operations, rate)),
   };
 }
 
-function voidBecause(load: Load, before: Stand, after: Stand, reached: number, rate: number): string {
+/** What has held the load up that was neither the source nor a target. */
+function disturbedBy(before: Stand, after: Stand): string | null {
+  const paused = before.pausedBecause ?? after.pausedBecause;
+  if (paused !== null || after.pauses > before.pauses)
+    return `the load was paused meanwhile${paused === null ? '' : `: ${paused}`}`;
+  return after.reconnects > before.reconnects ? 'connections to the source were lost meanwhile' : null;
+}
+
+/** Why a rate was not reached; null where it was. */
+function missedBy(load: Load, before: Stand, after: Stand, reached: number, rate: number): string | null {
+  if (reached >= rate * REACHED) return null;
   const { limit, advice } = verdictOf(utilisationBetween(before.usage, after.usage), {
     workers: load.workers,
     connections: load.connections,

@@ -1,6 +1,7 @@
 import type { Config } from '../config/load.js';
 import { connectCoordinator } from '../prepare/connect.js';
 import type { Traffic } from '../traffic/coordinator.js';
+import { applicationName } from '../traffic/message.js';
 
 /* Statements behind the one that is cancelled begin at once, and may have to wait as well. */
 const CANCEL_EVERY_MS = 200;
@@ -56,17 +57,20 @@ export class BoundedStop {
 
   private async cancel(): Promise<void> {
     const client = await connectCoordinator(this.config.connection, this.config, this.runId);
-    const lanes = [`^eventgen/${this.runId}/[0-9]+$`];
+    const lanes = [this.traffic.lanes.map((lane) => applicationName(this.runId, lane))];
     try {
       for (const endMs = performance.now() + CANCEL_MS; !this.isOver && performance.now() < endMs; ) {
         await client.query(
-          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name ~ $1 AND state = 'active'",
+          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1) AND state = 'active'",
           lanes,
         );
         await new Promise((resolve) => setTimeout(resolve, CANCEL_EVERY_MS));
       }
       if (!this.isOver)
-        await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ $1', lanes);
+        await client.query(
+          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY ($1)',
+          lanes,
+        );
     } finally {
       await client.end();
     }

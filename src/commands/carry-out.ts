@@ -115,10 +115,10 @@ export async function carryOut(job: Job): Promise<Done> {
   });
   job.history?.follow(traffic.totals, job.prepared.plan.quotas.length);
   job.indexBuilder?.start();
-  job.traps?.start();
+  job.traps?.start(() => watched.control.pausedBecause !== null);
   probe?.start();
   const end = await traffic.ended;
-  const elapsedSeconds = (performance.now() - startMs) / 1000;
+  const elapsedSeconds = Math.max(0, performance.now() - startMs) / 1000;
   const trafficSeconds = trafficSecondsOf(traffic);
   const cpuSeconds = secondsOf(process.cpuUsage(cpuBefore));
   watched.end();
@@ -235,7 +235,11 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     startMs,
     probe,
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
-    abort: () => stop.begin(),
+    abort: (condition) => {
+      // The other shards go on: this one has not done its part.
+      if (job.shard !== null) why.fuse ??= `threshold not met by this shard alone: ${condition}`;
+      stop.begin();
+    },
   });
   return {
     stop,
@@ -243,7 +247,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     blocks,
     control,
     thresholds,
-    benchmark: benchmarkFor(job, traffic, paced, () => stop.begin()),
+    benchmark: benchmarkFor(job, traffic, paced, control, () => stop.begin()),
     rounds: job.shard?.isFirst === false ? null : roundsFor(job, traffic, () => stop.begin()),
     get timeUp() {
       return why.timeUp;
@@ -314,11 +318,17 @@ function targetedIn({ relations }: Plan): number {
 }
 
 /** The benchmark that the traffic is for; null where it is a run. */
-function benchmarkFor(job: Job, traffic: Traffic, { steered }: RunPacing, done: () => void): LagBenchmark | null {
+function benchmarkFor(
+  job: Job,
+  traffic: Traffic,
+  { steered }: RunPacing,
+  control: LoadControl,
+  done: () => void,
+): LagBenchmark | null {
   const { lag: options, config, runId, probe, progress } = job;
   if (options === null) return null;
   const say = (text: string) => progress.message('info', text);
-  return new LagBenchmark({ options, config, runId, traffic, steered: steered!, probe: probe!, say }, done);
+  return new LagBenchmark({ options, config, runId, traffic, steered: steered!, probe: probe!, control, say }, done);
 }
 
 /** Comparisons with replication targets while the traffic is on; null where none are asked for. */

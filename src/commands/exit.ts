@@ -1,3 +1,4 @@
+import { CONFIRMATIONS } from '../benchmark/max.js';
 import type { LagResult } from '../benchmark/result.js';
 import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
@@ -110,7 +111,10 @@ function undecidedBecause(lag: LagResult): string | null {
         ? `every step of the curve is void: ${lag.steps[0]?.void ?? 'there is none'}`
         : null;
     case 'max':
-      return lag.sustained === null ? `no rate was sustained: ${lag.because ?? 'none could be tried'}` : null;
+      if (lag.sustained === null) return `no rate was sustained: ${lag.because ?? 'none could be tried'}`;
+      return lag.confirmations < CONFIRMATIONS
+        ? `${lag.sustained} operations/s were sustained ${lag.confirmations} times, and ${CONFIRMATIONS} are needed`
+        : null;
     case 'drain': {
       const late = Object.entries(lag.targets).flatMap(([name, { seconds }]) => (seconds === null ? name : []));
       return late.length > 0 ? `${late.join(', ')} had not caught up in time` : null;
@@ -119,7 +123,9 @@ function undecidedBecause(lag: LagResult): string | null {
       return null;
     case 'overhead':
       return Object.values(lag.consumers).every(({ not_measured: refusal }) => refusal !== null)
-        ? 'no consumer could be measured: none of them may be stopped'
+        ? `no consumer could be measured: ${Object.values(lag.consumers)
+            .map(({ not_measured: refusal }) => refusal)
+            .join('; ')}`
         : null;
   }
 }

@@ -19,6 +19,7 @@ import { connectCoordinator } from '../prepare/connect.js';
 import type { Traffic } from '../traffic/coordinator.js';
 import type { SteeredSchedule } from '../traffic/steering.js';
 import { readUsage } from '../traffic/verdict.js';
+import type { LoadControl } from './load-control.js';
 
 /** What `lag` is asked for. */
 export type LagOptions = {
@@ -57,10 +58,13 @@ export function parseSteps(text: string): readonly number[] | undefined {
 /** The benchmark decides on the load: what the configuration says of it does not count. */
 export function overridesOfLag(options: LagOptions): Override[] {
   const option = `lag ${options.kind}`;
-  const keys = ['rate', 'stages', 'spikes', 'duration', 'hold_lag', 'control_file'];
+  const keys = ['rate', 'stages', 'spikes', 'duration', 'hold_lag', 'control_file', 'traps'];
   const pace = ['arrival', 'rate_unit', 'catch_up', 'catch_up_seconds', 'late_after'];
   return [
     { path: ['generator', 'num_iterations'], value: -1, option },
+    { path: ['generator', 'wait_after_operations'], value: 0, option },
+    { path: ['generator', 'enable_index_create_drop'], value: false, option },
+    { path: ['verify'], value: {}, option },
     ...[...keys, ...pace].map((key) => ({ path: ['traffic', key], value: undefined, option })),
     ...overridesFor(options.pattern),
   ];
@@ -68,7 +72,7 @@ export function overridesOfLag(options: LagOptions): Override[] {
 
 /* Operations that are late by more than this share of a step are given up: caught up with they would be a burst in it. */
 const MOST_BACKLOG = 0.02;
-const LEAST_BACKLOG_SECONDS = 0.1;
+const LEAST_BACKLOG_SECONDS = 0.5;
 
 /** For so many seconds a benchmark keeps arrivals that are late. */
 export function backlogSecondsOf({ holdMs }: LagOptions): number {
@@ -91,10 +95,13 @@ export interface LagJob {
   readonly traffic: Traffic;
   readonly steered: SteeredSchedule;
   readonly probe: ReplicationProbe;
+  readonly control: LoadControl;
   readonly say: (text: string) => void;
 }
 
 const WAIT_MS = 50;
+/* What comes before and after the waiting of a benchmark. */
+const GRACE_MS = 3000;
 
 /** A benchmark on the traffic of a run. */
 export class LagBenchmark implements Load {
@@ -141,7 +148,7 @@ export class LagBenchmark implements Load {
   }
 
   read(): Stand {
-    const { traffic, probe } = this.job;
+    const { traffic, probe, control } = this.job;
     const { totals, workers } = traffic;
     const { user, system } = process.cpuUsage();
     const look = this.look();
@@ -149,6 +156,9 @@ export class LagBenchmark implements Load {
       ...look,
       rows: totals.total('rows'),
       dropped: totals.scalar('dropped'),
+      reconnects: totals.scalar('reconnects'),
+      pauses: control.pauses.length,
+      pausedBecause: control.pausedBecause,
       response: totals.merged(['response', 'warmUpResponse']),
       usage: readUsage(totals, workers, { seconds: look.ms / 1000, cpuSeconds: (user + system) / 1e6 }),
       lags: probe.lagAtLeast(),
@@ -199,7 +209,13 @@ export class LagBenchmark implements Load {
       case 'tour':
         return { pattern, ...(await tour(this, holdMs)) };
       case 'drain':
-        return { pattern, ...(await drain(this, { burstMs: options.burstMs, mostMs: options.budgetMs })) };
+        return {
+          pattern,
+          ...(await drain(this, {
+            burstMs: options.burstMs,
+            mostMs: Math.max(1000, options.budgetMs - options.burstMs - GRACE_MS),
+          })),
+        };
       case 'overhead':
         return {
           pattern,

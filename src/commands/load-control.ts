@@ -113,8 +113,10 @@ export class LoadControl {
     // What is due while the load is paused would be missed.
     const rate = isHeld ? 0 : (this.holder?.next({ seconds: passed, lag, achieved }, limit) ?? limit);
     if (rate === this.rate) return;
+    // What was due before the first look counts as well.
+    const from = this.rate === null ? 0 : seconds;
     this.rate = rate;
-    steered.steer(seconds, rate);
+    steered.steer(from, rate);
   }
 
   private hold(by: 'fuse' | 'file', reason: string | null): void {

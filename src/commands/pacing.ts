@@ -23,13 +23,13 @@ export interface RunPacing {
 export function pacingOf({ traffic }: Config, benchmarkBacklog: number | null): RunPacing {
   const shape = shapeOf(traffic);
   const planned = shape === null ? null : new Schedule(shape);
-  const end = seconds(traffic.duration);
+  const end = Math.min(seconds(traffic.duration), planned?.end ?? Number.POSITIVE_INFINITY);
   const steered =
     benchmarkBacklog !== null || traffic.hold_lag > 0 || traffic.control_file !== undefined
-      ? new SteeredSchedule(Math.min(end, planned?.end ?? end))
+      ? new SteeredSchedule(end)
       : null;
   const pacing: Pacing = {
-    shape: shape ?? { stages: [], spikes: [], end },
+    shape: steered !== null || shape === null ? { stages: [], spikes: [], end } : shape,
     arrival: traffic.arrival,
     unit: traffic.rate_unit,
     backlogSeconds: benchmarkBacklog ?? backlogOf(traffic),

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { labelOf } from '../catalog/model.js';
 import type { Capture } from '../changes/capture.js';
 import { type ConnectionSettings, isLoopback, placesIn } from '../config/connection.js';
+import { fingerprint } from '../config/fingerprint.js';
 import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
@@ -23,8 +24,9 @@ import { settleSequences } from '../prepare/sequences.js';
 import { coverageOf } from '../report/coverage.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
-import { fingerprint, type Summary } from '../report/summary.js';
+import type { Summary } from '../report/summary.js';
 import { firstLine, summaryText } from '../report/text.js';
+import { Taken } from '../shards/fence.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { indexBuilderFor, layOutTrapTables, probeFor, trapRunnerFor } from './beside.js';
@@ -109,7 +111,8 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   } catch (error) {
     const isStopped = error instanceof Stopped;
     const exit = { code: isStopped ? session.codeIfStopped : codeBefore(error), reason: (error as Error).message };
-    session.tellRefused(exit);
+    // What a shard that has been carried before has left is not written over.
+    if (!(error instanceof Taken)) session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
     progress.message(isStopped ? 'info' : 'error', error.message);
     return exit.code;
@@ -125,6 +128,10 @@ class Session {
   private readonly stops = new StopSignals();
   private runId = randomBytes(4).toString('hex');
   private sharded: ShardedRun | null = null;
+  /** Names the sessions that this process has before its lanes; those of other shards must not be ended with them. */
+  private get ownId(): string {
+    return this.sharded === null ? this.runId : `${this.runId}.${this.sharded.shard.index}`;
+  }
   /** Neither a dry run nor an explanation writes to the database. */
   private readonly isTrial: boolean;
   private config: Config | null = null;
@@ -192,11 +199,11 @@ class Session {
 
   /** Reads the database and decides everything; a signal ends it. */
   async prepare(config: Config): Promise<Prepared> {
-    const { progress, runId, isTrial, sharded } = this;
+    const { progress, ownId, isTrial, sharded } = this;
     const { connection, generator } = config;
     const { stops } = this;
     const isOver = () => stops.signal !== null;
-    const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
+    const first = connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
     const client = await stops.interruptible(first, () => Promise.resolve());
     // They load their code meanwhile.
     if (!isTrial)
@@ -212,14 +219,14 @@ class Session {
           progress.step(text);
           this.page?.prepare(text);
         },
-        rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, runId, path) : null,
+        rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, ownId, path) : null,
       });
     try {
-      if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, runId, progress);
+      if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, ownId, progress);
       // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
       await this.beginCapture(config, client);
-      const working = sharded === null ? work() : sharded.prepare(client, work);
-      const prepared = await this.stops.interruptible(working, () => endSessions(connection, config, runId));
+      const working = sharded === null ? work() : sharded.prepare(client, work, isOver);
+      const prepared = await this.stops.interruptible(working, () => endSessions(connection, config, ownId));
       const { untilFile } = this.options;
       return untilFile === undefined ? prepared : { ...prepared, plan: untilSummary(prepared.plan, untilFile) };
     } finally {
@@ -229,14 +236,14 @@ class Session {
   }
 
   private async beginCapture(config: Config, client: pg.Client): Promise<void> {
-    const { options, progress, stops, runId, isTrial } = this;
+    const { options, progress, stops, runId, ownId, isTrial } = this;
     const { captureFile } = options;
     if (captureFile === undefined || isTrial) return;
     await lookAtLeftovers(client, false, progress);
     progress.step('creating the slot of the capture');
     const opening = openCapture(config, runId, captureFile, progress);
     try {
-      this.captured = await stops.interruptible(opening, () => endSessions(config.connection, config, runId));
+      this.captured = await stops.interruptible(opening, () => endSessions(config.connection, config, ownId));
     } catch (error) {
       // It may have been opened all the same.
       await opening.then((captured) => captured.end()).catch(() => undefined);
@@ -290,7 +297,7 @@ class Session {
       ? Promise.all([indexBuilderFor(config, prepared, runId, progress), probeFor(config, runId, progress)])
       : Promise.resolve<[null, null]>([null, null]);
     const [indexBuilder, probe] = await stops.interruptible(beside, () =>
-      endSessions(config.connection, config, runId),
+      endSessions(config.connection, config, this.ownId),
     );
     progress.stop();
     const history = this.beginHistory(prepared);
@@ -450,11 +457,11 @@ function sharesCores(connection: ConnectionSettings): boolean {
 
 /** What to type for the same run again; null where it is not the same, or would show a secret. */
 function repeatedBy(
-  { file, overrides, untilFile, writeTo, lag }: RunOptions,
+  { file, overrides, untilFile, writeTo, lag, shard }: RunOptions,
   { seeds, reproducible }: Summary,
 ): string | null {
   const mayBeSecret = ({ path: [section, key] }: Override) => section === 'connection' && key !== 'embedded';
-  if (!reproducible || lag !== null || overrides.some(mayBeSecret)) return null;
+  if (!reproducible || lag !== null || shard !== null || overrides.some(mayBeSecret)) return null;
   const given = overrides.flatMap(({ option, value, typed }) => {
     if (option === '--seed') return [];
     if (typed !== undefined) return [`--set ${quoted(`${option.slice('--set '.length)}=${typed}`)}`];

@@ -17,6 +17,7 @@ import {
   noteFinished,
   notePaused,
   pausedBecause,
+  publishedBy,
   type RunStore,
   sharedPlan,
 } from '../shards/store.js';
@@ -86,11 +87,17 @@ export class ShardedRun {
   }
 
   /** Keeps others from carrying this shard, and takes the plan that all of them have; the first to come makes it. */
-  async prepare(client: pg.Client, prepare: () => Promise<Prepared>): Promise<Prepared> {
+  async prepare(client: pg.Client, prepare: () => Promise<Prepared>, isOver: () => boolean): Promise<Prepared> {
     const { config, store, options, progress } = this;
     const { shard, runId } = options;
     const { generator } = config;
     await layOutShards(client, store.schema);
+    const published = await publishedBy(client);
+    if (published.names.length > 0 && this.isFirst)
+      progress.message(
+        'warn',
+        `${published.names.join(', ')} publishes all tables, also those that the shards share. A subscription without them stops; create them there: ${published.sql(store.schema)};`,
+      );
     this.fence = await Fence.raise({
       store,
       shard: shard.index,
@@ -99,9 +106,11 @@ export class ShardedRun {
       connectTimeoutMs: generator.timeouts.connect,
       patienceMs: options.startTimeoutMs,
       maxOutageMs: generator.max_outage_seconds * 1000,
+      isOver,
       say: (level, text) => progress.message(level, text),
     });
     progress.step('waiting for the plan of the run');
+    const deadline = performance.now() + options.startTimeoutMs;
     const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
     return sharedPlan(client, store, identity, {
       prepare,
@@ -110,6 +119,7 @@ export class ShardedRun {
         incarnation: await readIncarnation(client),
       }),
       schemaFingerprint: ({ catalog }) => schemaFingerprint(catalog),
+      isOver: () => isOver() || performance.now() > deadline,
     });
   }
 
@@ -121,8 +131,8 @@ export class ShardedRun {
   async start(stops: StopSignals): Promise<number | null> {
     const { progress, store, options } = this;
     const { shard, startTimeoutMs: timeoutMs, startAt } = options;
-    const { session } = this.fence!;
-    const startAtMs = await startTogether(session, store, {
+    const fence = this.fence!;
+    const startAtMs = await startTogether(() => fence.session, store, {
       shard: shard.index,
       of: shard.of,
       startAt,
@@ -131,7 +141,7 @@ export class ShardedRun {
       step: (text) => progress.step(text),
     });
     progress.stop();
-    if (startAtMs !== null) await noteBegun(session, store, shard.index);
+    if (startAtMs !== null) await noteBegun(fence.session, store, shard.index);
     return startAtMs;
   }
 

@@ -22,6 +22,9 @@ export function parseSummary(text: string, name: string): Summary {
     throw SetupError.of(name, 'is not JSON; expected a file of run --summary');
   }
   if (summary?.schema_version !== 1 || summary.totals === undefined || summary.latency_seconds === undefined)
-    throw SetupError.of(name, 'is not the summary of a run that wrote something; expected a file of run --summary');
+    throw SetupError.of(
+      name,
+      `is not the summary of a run that wrote something${summary?.exit === undefined ? '' : ` (it ended before: ${summary.exit.reason})`}; expected a file of run --summary`,
+    );
   return summary;
 }

@@ -33,7 +33,7 @@ export class ThresholdWatch {
       readonly probe: ReplicationProbe | null;
       /** Share of the tables that take every operation. */
       readonly coverage: () => number;
-      readonly abort: () => void;
+      readonly abort: (condition: string) => void;
     },
   ) {
     this.config = config;
@@ -51,7 +51,8 @@ export class ThresholdWatch {
         // What nothing was measured of yet may still come.
         if (result.unjudged === null && !result.passed) this.failed.set(threshold, result);
       }
-      if (this.failed.size > 0) abort();
+      const [first] = this.failed.keys();
+      if (first !== undefined) abort(first.condition);
     }, INTERVAL_MS);
     this.timer.unref();
   }

@@ -1,10 +1,11 @@
 import type { Catalog } from '../catalog/model.js';
+import { fingerprint } from '../config/fingerprint.js';
 import { GONE } from '../lane/lane.js';
 import { FAKER_VERSION, VERSION } from '../package.js';
 import type { Plan } from '../plan/plan.js';
 import { wantedOperations } from '../prepare/examine.js';
 import { coverageOf } from '../report/coverage.js';
-import { fingerprint, type Summary, type SummarySource, summarise } from '../report/summary.js';
+import { type Summary, type SummarySource, summarise } from '../report/summary.js';
 import type { Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import type { Timetable } from '../traffic/schedule.js';

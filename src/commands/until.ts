@@ -1,8 +1,9 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { fingerprint } from '../config/fingerprint.js';
 import { SetupError } from '../config/problem.js';
 import { readHistory } from '../history/history-file.js';
 import type { Plan } from '../plan/plan.js';
-import { fingerprint, type Summary } from '../report/summary.js';
+import type { Summary } from '../report/summary.js';
 
 /**
  * The plan with the quotas of a run that ended early: every lane stops where it stopped there, so that the same

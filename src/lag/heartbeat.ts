@@ -103,6 +103,7 @@ export class Heartbeat {
       return;
     }
     const sequence = ++this.sequence;
+    this.options.source.sent = sequence;
     this.unanswered++;
     client
       .query<{ lsn?: string }>({

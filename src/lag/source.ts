@@ -49,6 +49,8 @@ export class Source {
   readonly log = new SourceLog();
   /** Null until it has been read, and where it is no PostgreSQL. */
   reading: SourceReading | null = null;
+  /** The newest heartbeat that has been sent. */
+  sent = 0;
 }
 
 const MOST_SLOTS = 100;

@@ -34,6 +34,8 @@ export interface TargetReading {
   /** Of heartbeats that it has shown, in milliseconds. */
   readonly lag: HistogramTotals;
   readonly unseen: number;
+  /** When the newest heartbeat that it has shown was committed; null before the first one. */
+  readonly newestShownMs: number | null;
   /** Age of the oldest heartbeat that it has not shown; 0 where it has shown all. */
   readonly oldestUnseenMs: number;
   /** What it still has to receive, replay or confirm, now and at most so far. */
@@ -79,6 +81,7 @@ export class Target implements HeartbeatListener {
   private waiting: Stage | null = null;
   private standing: Standing | null = null;
   private seen = 0;
+  private newestShownMs: number | null = null;
   /** Where the source was when the target's standing was read. */
   private pairedLsn: Lsn | null = null;
   /** The source was read: the target's standing is to be read again. */
@@ -90,6 +93,7 @@ export class Target implements HeartbeatListener {
   private stalled = false;
   private stopping = false;
   private wake: () => void = () => undefined;
+  private interrupt: () => void = () => undefined;
   private eye: Eye | null = null;
 
   constructor(options: TargetOptions) {
@@ -104,8 +108,10 @@ export class Target implements HeartbeatListener {
   committed(sequence: number, ms: number): void {
     // Nobody asks any more whether the target shows it.
     if (this.stopping) return;
-    if (sequence <= this.seen) this.lag.observe(0, 1);
-    else this.unseen.add(sequence, ms);
+    if (sequence <= this.seen) {
+      this.lag.observe(0, 1);
+      this.newestShownMs = ms;
+    } else this.unseen.add(sequence, ms);
     this.wake();
   }
 
@@ -113,15 +119,17 @@ export class Target implements HeartbeatListener {
   async watch(eye: Eye): Promise<void> {
     let current: Eye | null = eye;
     let lostMs: number | null = null;
+    let retryMs = RETRY_MS;
     while (!this.stopping) {
       try {
         current ??= await this.options.open();
         this.eye = current;
         this.connected = true;
-        if (lostMs !== null) this.say('info', `is back after ${seconds(this.options.now() - lostMs)}`);
-        lostMs = null;
-        this.failure = null;
-        await this.look(current);
+        await this.look(current, () => {
+          if (lostMs !== null) this.say('info', `is back after ${seconds(this.options.now() - lostMs)}`);
+          lostMs = null;
+          this.failure = null;
+        });
       } catch (error) {
         this.failure = (error as Error).message;
         if (!this.stopping && lostMs === null)
@@ -129,11 +137,12 @@ export class Target implements HeartbeatListener {
         lostMs ??= this.options.now();
       } finally {
         this.connected = false;
+        retryMs = Math.max(RETRY_MS, current?.leastPauseMs ?? 0);
         current?.close();
         current = null;
         this.eye = null;
       }
-      if (!this.stopping) await this.sleep(RETRY_MS);
+      await this.pause(retryMs);
     }
   }
 
@@ -148,6 +157,7 @@ export class Target implements HeartbeatListener {
   end(): void {
     this.stopping = true;
     this.wake();
+    this.interrupt();
     this.eye?.close();
   }
 
@@ -160,6 +170,7 @@ export class Target implements HeartbeatListener {
       connected: this.connected,
       lag: this.lag.totals(),
       unseen: this.unseen.size,
+      newestShownMs: this.newestShownMs,
       oldestUnseenMs: oldest === null ? 0 : now() - oldest,
       behind: this.behind(),
       pollFloorMs: this.floor.median(),
@@ -193,7 +204,8 @@ export class Target implements HeartbeatListener {
     });
   }
 
-  private async look(eye: Eye): Promise<void> {
+  /** `answered`: told of each look that has succeeded. */
+  private async look(eye: Eye, answered: () => void): Promise<void> {
     const { now } = this.options;
     while (!this.stopping) {
       this.watchForStall();
@@ -206,8 +218,14 @@ export class Target implements HeartbeatListener {
       }
       const askedMs = now();
       const newest = await eye.newest();
+      const { sent } = this.options.source;
+      if (newest > sent)
+        throw new Error(
+          `shows heartbeat ${newest}, and only ${sent} were written in this run: it must be asked for this run alone`,
+        );
       const answeredMs = now();
       this.floor.observe(answeredMs - askedMs, 1);
+      answered();
       this.saw(newest, answeredMs);
       const patienceMs = Math.min(LONGEST_PAUSE_MS, (answeredMs - (this.unseen.oldestMs ?? answeredMs)) * PATIENCE);
       const pauseMs = Math.max(eye.leastPauseMs, patienceMs);
@@ -218,7 +236,10 @@ export class Target implements HeartbeatListener {
   private saw(sequence: number, ms: number): void {
     if (sequence <= this.seen) return;
     this.seen = sequence;
-    this.unseen.takeUpTo(sequence, (committedMs, heartbeats) => this.lag.observe(ms - committedMs, heartbeats));
+    this.unseen.takeUpTo(sequence, (committedMs, heartbeats) => {
+      this.lag.observe(ms - committedMs, heartbeats);
+      this.newestShownMs = committedMs;
+    });
   }
 
   private watchForStall(): void {
@@ -258,9 +279,15 @@ export class Target implements HeartbeatListener {
     this.options.report(level, `replication target ${this.options.target.name}: ${text}`);
   }
 
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      setTimeout(resolve, ms);
+  /** So long, whatever heartbeats come, or until the end. */
+  private async pause(ms: number): Promise<void> {
+    if (this.stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.interrupt = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 

@@ -31,9 +31,11 @@ export function mergeSummaries(parts: readonly Part[]): Summary {
   const most = (value: (summary: Summary) => number) => Math.max(...summaries.map(value));
   const seconds = most(({ elapsed_seconds: elapsed }) => elapsed);
   const { shard: _shard, ...base } = lead;
+  const pauses = summaries.flatMap((each) => each.pauses ?? []);
   const totals = added(summaries.map((each) => each.totals));
   const merged: Summary = {
     ...base,
+    ...(pauses.length === 0 ? {} : { pauses }),
     started_at: summaries.map(({ started_at: at }) => at).sort()[0]!,
     elapsed_seconds: seconds,
     workers: sum(({ workers }) => workers),
@@ -83,6 +85,9 @@ function check({ name, summary }: Part, first: Part, before: readonly Part[]): v
       );
   if (shard.of !== first.summary.shard?.of)
     throw new CannotMerge(`${name}: is one of ${shard.of} shards, ${first.name} one of ${first.summary.shard?.of}`);
+  const tables = (each: Summary) => Object.keys(each.tables).join('/');
+  if (tables(summary) !== tables(first.summary))
+    throw new CannotMerge(`${name}: tells of other tables than ${first.name}`);
   const twin = before.find((each) => each.summary.shard?.index === shard.index);
   if (twin !== undefined) throw new CannotMerge(`${name}: is shard ${shard.index}, and so is ${twin.name}`);
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { LagResult } from '../benchmark/result.js';
+import { fingerprint } from '../config/fingerprint.js';
 import type { Shard } from '../config/shard.js';
 import type { ReplicationOutcome } from '../lag/probe.js';
 import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
@@ -311,20 +311,6 @@ function rateOf(
 /** A count of a run, per second of the time that its rate is about. */
 export function perSecond(count: number, { rate: { seconds } }: Summary): number {
   return seconds > 0 ? count / seconds : 0;
-}
-
-/** A short name for a piece of plain data: equal data, equal name, in whatever order its keys were written. */
-export function fingerprint(value: unknown): string {
-  const canonical = JSON.stringify(value, (_, entry: unknown) => {
-    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry;
-    const record = entry as Record<string, unknown>;
-    return Object.fromEntries(
-      Object.keys(record)
-        .sort()
-        .map((key) => [key, record[key]]),
-    );
-  });
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 
 /** Rows as a change-data consumer sees them: one that moves to another partition is deleted there and inserted here. */

@@ -1,7 +1,20 @@
 import type pg from 'pg';
 import { SetupError } from '../config/problem.js';
-import { endBackends } from '../traffic/recovery.js';
+import { endBackend, endBackends } from '../traffic/recovery.js';
+import { processIdOf } from '../traffic/session.js';
 import { LOCK_CLASS, nextIncarnation, type RunStore, readShards } from './store.js';
+
+/** The shard has been carried before: what its process has left is not to be written over. */
+export class Taken extends SetupError {
+  constructor(message: string) {
+    super([{ place: '--shard', key: '', message }]);
+  }
+}
+
+/** `application_name` of the session that holds a shard's lock. */
+function sessionName({ runId }: RunStore, shard: number): string {
+  return `eventgen/${runId}/shard-${shard}/coordinator`;
+}
 
 export interface FenceOptions {
   readonly store: RunStore;
@@ -13,6 +26,8 @@ export interface FenceOptions {
   /** How long another process may hold the shard. */
   readonly patienceMs: number;
   readonly maxOutageMs: number;
+  /** True where the process is asked to stop. */
+  readonly isOver: () => boolean;
   readonly say: (level: 'info' | 'warn', text: string) => void;
 }
 
@@ -27,6 +42,8 @@ export class Fence {
   private client: pg.Client;
   private incarnation = 0;
   private isOver = false;
+  /** True while there is no session. */
+  private isLost = false;
   private lost: { hold: () => void; release: () => void; stop: (reason: string) => void } | null = null;
 
   private constructor(options: FenceOptions, client: pg.Client) {
@@ -42,20 +59,16 @@ export class Fence {
       const deadline = performance.now() + patienceMs;
       for (let isTold = false; !(await fence.waitForLock()); isTold = true) {
         if (!isTold) say('info', `another process carries shard ${shard} of run ${store.runId}: waiting for its end`);
-        if (performance.now() > deadline)
+        if (performance.now() > deadline || options.isOver())
           throw SetupError.of('--shard', `another process still carries shard ${shard} of run ${store.runId}`);
         await pause(LOOK_MS);
       }
       await endBackends(fence.client, options.sessions, options.connectTimeoutMs);
       const before = (await readShards(fence.client, store)).find((each) => each.shard === shard);
       if (before?.isFinished === true)
-        throw SetupError.of(
-          '--shard',
-          `shard ${shard} of run ${store.runId} has finished; a new run needs another --run-id`,
-        );
+        throw new Taken(`shard ${shard} of run ${store.runId} has finished; a new run needs another --run-id`);
       if (before?.hasBegun === true)
-        throw SetupError.of(
-          '--shard',
+        throw new Taken(
           `shard ${shard} of run ${store.runId} had begun when its process ended: where its lanes were is not known, so that the run cannot be completed; ` +
             'end its other shards, and begin a new run with another --run-id',
         );
@@ -111,25 +124,29 @@ export class Fence {
 
   private async regain(): Promise<void> {
     const { store, shard, say, maxOutageMs, connect } = this.options;
+    this.isLost = true;
     this.lost?.hold();
     say('warn', `the lock of shard ${shard} is lost with its connection: its lanes wait`);
     const deadline = performance.now() + maxOutageMs;
-    while (!this.isOver && performance.now() < deadline) {
+    const before = processIdOf(this.client);
+    for (let isOthers = false; !isOthers && !this.isOver && performance.now() < deadline; await pause(LOOK_MS)) {
       try {
-        this.client = await connect();
+        if (this.isLost) this.client = await connect();
+        this.isLost = false;
+        const now = (await readShards(this.client, store)).find((each) => each.shard === shard);
+        isOthers = now?.incarnation !== this.incarnation;
+        if (isOthers) break;
         if (await this.tryLock()) {
-          const now = (await readShards(this.client, store)).find((each) => each.shard === shard);
-          if (now?.incarnation === this.incarnation) {
-            this.watch();
-            say('info', `the lock of shard ${shard} is held again: its lanes go on`);
-            this.lost?.release();
-            return;
-          }
+          this.watch();
+          say('info', `the lock of shard ${shard} is held again: its lanes go on`);
+          this.lost?.release();
+          return;
         }
-        await this.client.end();
-        break;
+        // The server may not know yet that the connection is gone, and keep the lock for it.
+        await endBackend(this.client, before, sessionName(store, shard), this.options.connectTimeoutMs);
       } catch {
-        await pause(LOOK_MS);
+        await this.client.end().catch(() => undefined);
+        this.isLost = true;
       }
     }
     if (!this.isOver)

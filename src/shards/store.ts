@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
+import { fingerprint } from '../config/fingerprint.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { decodePlan, encodePlan } from '../history/stored-plan.js';
@@ -40,7 +40,11 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
       [runs(schema), shards(schema)],
     );
     if (!rows[0]!.missing) return;
-    await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+    // IF NOT EXISTS asks for the privilege to create, also where there is nothing to be created.
+    const { rows: there } = await client.query('SELECT WHERE to_regnamespace($1) IS NOT NULL', [
+      quoteIdentifier(schema),
+    ]);
+    if (there.length === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
     for (const definition of definitions(schema)) await client.query(definition);
   } catch (error) {
     // Another shard may make them at the same moment.
@@ -48,18 +52,29 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
     if (code === '23505' || code === '42P07' || code === '42P06') return layOutShards(client, schema);
     throw SetupError.of(
       '--shard',
-      `the tables that the shards share cannot be made in ${schema}: ${message}; grant CREATE on the database, or create them once: ${definitions(schema).join('; ')};`,
+      `the tables that the shards share cannot be made in ${schema}: ${message}; grant CREATE on the database, or create them once: CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}; ${definitions(schema).join('; ')}; ` +
+        `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO the_user; GRANT SELECT, INSERT, UPDATE ON ${runs(schema)}, ${shards(schema)} TO the_user;`,
     );
   }
+}
+
+/** Publications whose subscribers need our tables as well, since they stop at the first change of a table that they lack. */
+export async function publishedBy(
+  client: pg.Client,
+): Promise<{ readonly names: readonly string[]; readonly sql: (schema: string) => string }> {
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT pubname AS name FROM pg_catalog.pg_publication WHERE puballtables',
+  );
+  return {
+    names: rows.map(({ name }) => name),
+    sql: (schema) => [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`, ...definitions(schema)].join('; '),
+  };
 }
 
 /** What must be equal in the configurations of all shards: everything that decides what is written, or when. */
 export function configurationFingerprint({ generator, operationWeights, traffic }: Config): string {
   const { workers: _workers, timeouts: _timeouts, ...decisive } = generator;
-  const text = JSON.stringify([decisive, operationWeights, traffic], (_, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
-  );
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return fingerprint([decisive, operationWeights, traffic]);
 }
 
 interface StoredRun {
@@ -90,9 +105,11 @@ export async function sharedPlan(
     /** Reads what a plan of others is compared and told with. */
     readonly look: () => Promise<Pick<Prepared, 'catalog' | 'incarnation'>>;
     readonly schemaFingerprint: (prepared: Pick<Prepared, 'catalog'>) => string;
+    /** True where others are waited for no longer. */
+    readonly isOver: () => boolean;
   },
 ): Promise<Prepared> {
-  await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [LOCK_CLASS, runId]);
+  await lockRun(client, runId, work.isOver);
   try {
     const { rows } = await client.query<StoredRun>(
       `SELECT version, shards, configuration, schema_fingerprint, plan FROM ${runs(schema)} WHERE run_id = $1`,
@@ -123,6 +140,21 @@ export async function sharedPlan(
     await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, runId]).catch(() => undefined);
   }
 }
+
+/* Not by waiting in the server: `lock_timeout` bounds that, and to make a plan may take longer. */
+async function lockRun(client: pg.Client, runId: string, isOver: () => boolean): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ locked: boolean }>(
+      'SELECT pg_try_advisory_lock($1, hashtext($2)) AS locked',
+      [LOCK_CLASS, runId],
+    );
+    if (rows[0]!.locked) return;
+    if (isOver()) throw SetupError.of('--shard', `another shard of run ${runId} has not finished the plan in time`);
+    await new Promise((resolve) => setTimeout(resolve, LOCK_LOOK_MS));
+  }
+}
+
+const LOCK_LOOK_MS = 100;
 
 function check(stored: StoredRun, identity: Identity, runId: string): void {
   const names = { version: 'version', shards: 'number of shards', configuration: 'configuration' } as const;
@@ -158,8 +190,8 @@ interface ShardRow {
 
 export async function readShards(client: pg.Client, { schema, runId }: RunStore): Promise<ShardRow[]> {
   const { rows } = await client.query<ShardRow>(
-    `SELECT shard, incarnation, ready_at IS NOT NULL AS "isReady", began_at IS NOT NULL AS "hasBegun", finished_at IS NOT NULL AS "isFinished"
-     FROM ${shards(schema)} WHERE run_id = $1 ORDER BY shard`,
+    `SELECT shard, incarnation, ready_at IS NOT NULL AND ${IS_CARRIED} AS "isReady", began_at IS NOT NULL AS "hasBegun", finished_at IS NOT NULL AS "isFinished"
+     FROM ${shards(schema)} AS s WHERE run_id = $1 ORDER BY shard`,
     [runId],
   );
   return rows;
@@ -169,7 +201,7 @@ export async function readShards(client: pg.Client, { schema, runId }: RunStore)
 export async function nextIncarnation(client: pg.Client, { schema, runId }: RunStore, shard: number): Promise<number> {
   const { rows } = await client.query<{ incarnation: number }>(
     `INSERT INTO ${shards(schema)} AS s (run_id, shard, incarnation) VALUES ($1, $2, 1)
-     ON CONFLICT (run_id, shard) DO UPDATE SET incarnation = s.incarnation + 1 RETURNING incarnation`,
+     ON CONFLICT (run_id, shard) DO UPDATE SET incarnation = s.incarnation + 1, ready_at = NULL RETURNING incarnation`,
     [runId, shard],
   );
   return rows[0]!.incarnation;
@@ -187,9 +219,21 @@ export async function reportReady(
   ]);
   await client.query(
     `UPDATE ${runs(schema)} SET starts_at = coalesce($3::timestamptz, clock_timestamp() + interval '2 seconds')
-     WHERE run_id = $1 AND starts_at IS NULL AND (SELECT count(*) FROM ${shards(schema)} WHERE run_id = $1 AND ready_at IS NOT NULL) = $2`,
+     WHERE run_id = $1 AND starts_at IS NULL
+       AND (SELECT count(*) FROM ${shards(schema)} AS s WHERE s.run_id = $1 AND s.ready_at IS NOT NULL AND ${IS_CARRIED}) = $2`,
     [runId, of, startAt],
   );
+}
+
+/* A process that is ready and gone has lost its lock with its connection. */
+const IS_CARRIED = `EXISTS (
+  SELECT FROM pg_catalog.pg_locks AS l
+  WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    AND l.classid = ${LOCK_CLASS} AND l.objid = (hashtext(s.run_id || '/' || s.shard)::bigint & 4294967295)::oid)`;
+
+/** The shard waits no longer: the others do not start with it. */
+export async function takeBackReady(client: pg.Client, { schema, runId }: RunStore, shard: number): Promise<void> {
+  await client.query(`UPDATE ${shards(schema)} SET ready_at = NULL WHERE run_id = $1 AND shard = $2`, [runId, shard]);
 }
 
 /** Milliseconds from now until all shards start, by the server's clock; null where some are not ready. */
@@ -231,7 +275,7 @@ export async function noteFinished(
   { schema, runId }: RunStore,
   { shard, of, exitCode, summary }: { shard: number; of: number; exitCode: number; summary: string },
 ): Promise<boolean> {
-  await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [LOCK_CLASS, runId]);
+  await lockRun(client, runId, () => false);
   try {
     await client.query(
       `UPDATE ${shards(schema)} SET finished_at = clock_timestamp(), exit_code = $3, summary = $4 WHERE run_id = $1 AND shard = $2`,

@@ -113,7 +113,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
 function startAt(control: Control, ms: number): void {
   control.beginAt(ms);
   control.hold();
-  setTimeout(() => control.release(), Math.max(0, ms - performance.now()));
+  setTimeout(() => control.release(), Math.max(0, ms - performance.now())).unref();
 }
 
 function gravest(ends: readonly CrewEnd[]): TrafficEnd {

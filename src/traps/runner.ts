@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { TrapName } from '../config/schema.js';
 import { cumulate, indexAt } from '../random/choice.js';
@@ -32,6 +33,7 @@ export interface TrapOptions {
 
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 const RETRY_MS = 1000;
+const HELD_MS = 200;
 const END_MS = 10_000;
 
 /**
@@ -48,6 +50,7 @@ export class TrapRunner {
   private client: pg.Client | null = null;
   private isOver = false;
   private wake: () => void = () => undefined;
+  private isHeld: () => boolean = () => false;
   private running: Promise<void> = Promise.resolve();
 
   constructor(options: TrapOptions) {
@@ -64,7 +67,9 @@ export class TrapRunner {
       });
   }
 
-  start(): void {
+  /** `isHeld`: true while there is to be no load. */
+  start(isHeld: () => boolean): void {
+    this.isHeld = isHeld;
     this.running = this.run();
   }
 
@@ -72,7 +77,9 @@ export class TrapRunner {
   async end(): Promise<void> {
     this.isOver = true;
     this.wake();
-    await Promise.race([this.running, pause(END_MS)]);
+    const patience = new AbortController();
+    await Promise.race([this.running, sleep(END_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
     await this.client?.end().catch(() => undefined);
   }
 
@@ -88,8 +95,21 @@ export class TrapRunner {
         await this.spring(name, n);
         if (n === most) this.options.report(`trap ${name} has been sprung ${n} times, as often as its table allows`);
       }
-      await Promise.race([pause(this.options.intervalMs), new Promise<void>((resolve) => (this.wake = resolve))]);
+      await this.rest(this.options.intervalMs);
+      while (this.isHeld() && !this.isOver) await this.rest(HELD_MS);
     }
+  }
+
+  /** So long, or until the end. */
+  private async rest(ms: number): Promise<void> {
+    if (this.isOver) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async spring(name: TrapName, n: number): Promise<void> {
@@ -122,7 +142,7 @@ export class TrapRunner {
       const { rows } = await client.query<{ xid: string }>('SELECT pg_catalog.pg_current_xact_id()::text AS xid');
       xid = rows[0]!.xid;
       for (const [index, statement] of statements.entries()) {
-        if (index === statements.length - 1 && pauseMs > 0) await pause(pauseMs);
+        if (index === statements.length - 1 && pauseMs > 0) await sleep(pauseMs);
         const { rowCount } = await client.query(statement);
         if (clears === true) cleared += rowCount ?? 0;
       }
@@ -159,7 +179,7 @@ export class TrapRunner {
       } catch {
         this.lose();
       }
-      await pause(RETRY_MS);
+      await sleep(RETRY_MS);
     }
     return 'unknown';
   }
@@ -168,10 +188,4 @@ export class TrapRunner {
     this.client?.end().catch(() => undefined);
     this.client = null;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

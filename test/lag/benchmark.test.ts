@@ -148,6 +148,11 @@ describe('the benchmark', () => {
       'lag curve: measures replication.targets, and the configuration names none',
     );
     await refused(config('{ name: x, kind: slot, slot: gone }'), ['run'], 'there is no replication slot "gone"');
+    await refused(
+      config('{ name: x, kind: command, command: [echo, "7"] }'),
+      ['run'],
+      'its command printed 7 before the first heartbeat of this run was written',
+    );
     await refused(config('{ name: x, kind: slot }'), ['run'], 'needs slot: NAME');
     await refused(
       config('{ name: x, kind: command, command: [echo, many] }'),

@@ -120,6 +120,16 @@ describe('the shards of a run', () => {
       code: 1,
       stderr: expect.stringContaining('run late was begun with another configuration') as string,
     });
+    // One that is told to stop while it waits is not started with, and ends nothing of the others.
+    const [waiting, stopped] = [1, 2].map((index) => startCli(config, shardOptions(index, 3, 'stopped')));
+    await waiting!.saw('waiting for');
+    await stopped!.saw('waiting for');
+    stopped!.kill('SIGINT');
+    expect((await stopped!.ended).code).toBe(2);
+    const third = await runCli(config, [...shardOptions(3, 3, 'stopped'), '--start-timeout', '2s']);
+    expect(third).toMatchObject({ code: 3, stderr: expect.stringContaining('shards 2 of 3 have not come') as string });
+    waiting!.kill('SIGINT');
+    expect((await waiting!.ended).code).toBe(2);
     // It had not begun: a process that is started again takes its place.
     const { ran } = await shards(config, 2, 'late');
     expect(ran.map(({ code }) => code)).toEqual([0, 0]);

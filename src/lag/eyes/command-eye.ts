@@ -47,13 +47,23 @@ export class CommandEye implements Eye {
       const child = spawn(program, rest, {
         env: { ...process.env, EVENTGEN_RUN_ID: runId, EVENTGEN_HEARTBEAT_TABLE: heartbeatTable(schema) },
         stdio: ['ignore', 'pipe', 'pipe'],
-        signal: this.closing.signal,
-        killSignal: 'SIGKILL',
+        // A group of its own: what it has started ends with it.
+        detached: true,
       });
-      const timer = setTimeout(() => {
-        child.kill('SIGKILL');
-        reject(new Error(`${program} took longer than ${timeoutMs / 1000} s`));
-      }, timeoutMs);
+      const end = (error: Error) => {
+        try {
+          if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+        } catch {
+          // It has ended meanwhile.
+        }
+        child.stdout.destroy();
+        child.stderr.destroy();
+        reject(error);
+      };
+      const { signal } = this.closing;
+      const abort = () => end(new Error(`${program} is not waited for any longer`));
+      signal.addEventListener('abort', abort, { once: true });
+      const timer = setTimeout(() => end(new Error(`${program} took longer than ${timeoutMs / 1000} s`)), timeoutMs);
       const read = { out: '', err: '' };
       const take = (stream: 'out' | 'err') => (chunk: Buffer) => {
         if (read[stream].length < MOST_BYTES) read[stream] += chunk.toString();
@@ -64,13 +74,14 @@ export class CommandEye implements Eye {
         clearTimeout(timer);
         reject(new Error(`${program} cannot be run: ${error.message}`));
       });
-      child.on('close', (code, signal) => {
+      child.on('close', (code, by) => {
         clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
         if (code === 0) resolve(read.out);
         else
           reject(
             new Error(
-              `${program} ended with ${signal ?? `exit code ${code}`}${read.err === '' ? '' : `: ${read.err.trim().slice(0, SHOWN)}`}`,
+              `${program} ended with ${by ?? `exit code ${code}`}${read.err === '' ? '' : `: ${read.err.trim().slice(0, SHOWN)}`}`,
             ),
           );
       });

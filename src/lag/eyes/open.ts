@@ -44,7 +44,14 @@ export async function expectTarget(eye: Eye, target: ReplicationTarget, opening:
       `there is no replication slot "${eye.slot}" on the server of connection; SELECT slot_name FROM pg_replication_slots lists them`,
     );
   }
-  if (eye instanceof CommandEye) await eye.newest();
+  if (eye instanceof CommandEye) {
+    const newest = await eye.newest();
+    if (newest > 0)
+      throw failure(
+        target,
+        `its command printed ${newest} before the first heartbeat of this run was written; it must ask for the rows whose run is $EVENTGEN_RUN_ID alone`,
+      );
+  }
   if (eye instanceof ServerEye) await expectServer(eye, eye.target, opening);
 }
 

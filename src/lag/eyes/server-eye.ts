@@ -156,7 +156,7 @@ FROM pg_catalog.pg_subscription AS s
 JOIN pg_catalog.pg_subscription_rel AS r ON r.srsubid = s.oid AND r.srrelid = pg_catalog.to_regclass($1)
 LEFT JOIN pg_catalog.pg_stat_subscription AS w ON w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = w.pid
-ORDER BY s.oid LIMIT 1`;
+ORDER BY s.oid, (pg_catalog.to_jsonb(w) ->> 'leader_pid') IS NOT NULL LIMIT 1`;
 
 /** The subscription that brings the heartbeats has this slot; null where there is none. */
 export async function subscriptionSlot(client: pg.Client, schema: string): Promise<string | null> {
