@@ -3,14 +3,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /* The longest files first: one that begins when all others have ended keeps a core idle. By default the size of a file decides. */
 const LONGEST = [
-  'schemas',
-  'relations',
   'run',
+  'relations',
   'shapes',
-  'reproducible',
   'load',
+  'schemas',
+  'reproducible',
   'rows',
   'edges',
+  'benchmark',
+  'shards',
   'schedule',
   'coordinator',
   'secrets',

@@ -80,6 +80,10 @@ export function resolveReplication(
         `"${replication.heartbeat.schema}" is a schema of the traffic, which would change the heartbeats: name another`,
       ),
     );
+  if (replication.heartbeat.tables.length > 0)
+    problems.push(
+      source.problem(['replication', 'heartbeat', 'tables'], 'is not in this version: lag is measured per target'),
+    );
   const names = new Set<string>();
   const targets = replication.targets.flatMap((target, index): ReplicationTarget[] => {
     const path = ['replication', 'targets', index];

@@ -379,6 +379,7 @@ export const fileSchema = z.strictObject({
         .strictObject({
           schema: text('a schema name').default('event_generator'),
           interval: positiveDuration().default(50),
+          tables: names('table name').default([]),
         })
         .prefault({}),
       fuse: fuse.prefault({}),
