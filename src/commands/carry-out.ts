@@ -207,6 +207,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     probe,
     planned: paced.planned,
     steered: job.lag === null ? paced.steered : null,
+    startMs,
     say: (level, text) => progress.message(level, text),
     stop: (reason) => {
       why.fuse ??= reason;
@@ -280,9 +281,12 @@ function endingTimer(
   if (pacing === null || timetable === null)
     return duration === undefined ? undefined : setTimeout(end, duration + startMs - performance.now());
   return setInterval(() => {
-    if (traffic.elapsedMs() / 1000 > timetable.end + pacing.backlogSeconds) end();
+    if (traffic.elapsedMs() / 1000 > timetable.end + pacing.backlogSeconds + GIVING_UP_SECONDS) end();
   }, 1000);
 }
+
+/* What lanes need to count what they give up. */
+const GIVING_UP_SECONDS = 0.2;
 
 /** Waits for all that goes on beside the traffic. */
 async function afterwards(job: Job, watched: Watched, end: TrafficEnd) {

@@ -20,6 +20,8 @@ export interface LoadControlOptions {
   readonly planned: Timetable | null;
   /** What is steered; null where the rate is decided beforehand. */
   readonly steered: SteeredSchedule | null;
+  /** When the traffic began, or will begin, as `performance.now()` tells it. */
+  readonly startMs: number;
   readonly say: (level: 'info' | 'warn', text: string) => void;
   /** Ends the traffic early. */
   readonly stop: (reason: string) => void;
@@ -37,7 +39,6 @@ export class LoadControl {
   private readonly holder: LagHolder | null;
   private fuse: Fuse | null = null;
   private readonly timer: NodeJS.Timeout;
-  private readonly startMs = performance.now();
   private lookedMs: number | null = null;
   private operations = 0;
   private rate: number | null = null;
@@ -139,7 +140,11 @@ export class LoadControl {
 
   private note({ reason, fromMs }: { readonly reason: string; readonly fromMs: number }, nowMs: number): void {
     const seconds = (ms: number) => Number((ms / 1000).toFixed(3));
-    this.pauses.push({ after_seconds: seconds(fromMs - this.startMs), seconds: seconds(nowMs - fromMs), reason });
+    this.pauses.push({
+      after_seconds: seconds(Math.max(0, fromMs - this.options.startMs)),
+      seconds: seconds(nowMs - fromMs),
+      reason,
+    });
   }
 
   private readWish(): void {

@@ -302,6 +302,8 @@ export class LaneLoop {
       return false;
     }
     this.time.begin('pausedMs', performance.now());
+    // What is due meanwhile is not forgotten, also where the run ends before the pause does.
+    this.giveUpArrivals();
     this.wakeIn(pauseMs);
     return true;
   }
