@@ -141,7 +141,7 @@ export async function carryOut(job: Job): Promise<Done> {
       verification: verification ?? [],
       timeUp: timeUpOf(config, trafficSeconds, watched.timeUp, isThrough || paced.timetable === null),
       isGone: changes.gone.length > 0 && changes.gone.length === targetedIn(plan),
-      fuse: watched.fuse,
+      endedBy: watched.endedBy,
       lag,
       isShard: job.shard !== null,
     }),
@@ -192,7 +192,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
   const say = (text: string) => progress.message('warn', text);
   const connect = () => connectCoordinator(config.connection, config, runId);
   const stop = new BoundedStop(traffic, { config, runId, say });
-  const why: { timeUp: string | null; fuse: string | null } = { timeUp: null, fuse: null };
+  const why: { timeUp: string | null; endedBy: string | null } = { timeUp: null, endedBy: null };
   const schema = new SchemaWatch({
     tables: plan.relations.filter(({ targeted }) => targeted).map(({ label }) => label),
     connect,
@@ -210,7 +210,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     startMs,
     say: (level, text) => progress.message(level, text),
     stop: (reason) => {
-      why.fuse ??= reason;
+      why.endedBy ??= reason;
       stop.begin();
     },
     tell: (reason) => {
@@ -222,7 +222,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     hold: () => traffic.hold(),
     release: () => traffic.release(),
     stop: (reason) => {
-      why.fuse ??= reason;
+      why.endedBy ??= reason;
       stop.begin();
       // What comes to nothing must not be sent again: it may be another's by now.
       traffic.cut();
@@ -238,7 +238,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: (condition) => {
       // The other shards go on: this one has not done its part.
-      if (job.shard !== null) why.fuse ??= `threshold not met by this shard alone: ${condition}`;
+      if (job.shard !== null) why.endedBy ??= `threshold not met by this shard alone: ${condition}`;
       stop.begin();
     },
   });
@@ -253,8 +253,8 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     get timeUp() {
       return why.timeUp;
     },
-    get fuse() {
-      return why.fuse;
+    get endedBy() {
+      return why.endedBy;
     },
     /** The traffic has ended. */
     end: () => {

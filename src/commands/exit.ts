@@ -4,7 +4,7 @@ import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
 import { Unreachable } from '../prepare/connect.js';
 import type { VerificationRound } from '../report/summary.js';
-import type { ThresholdResult } from '../report/thresholds.js';
+import { missedText, type ThresholdResult } from '../report/thresholds.js';
 import { Missing } from '../shards/start.js';
 import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
 
@@ -22,37 +22,32 @@ export function codeBefore(error: unknown): number {
   return error instanceof Unreachable || error instanceof Missing ? EXIT.outage : EXIT.setup;
 }
 
-/** How a run came out, in a code and in words. */
-export function exitOf(
-  end: TrafficEnd,
-  traffic: Traffic,
-  {
-    maxErrorRatio,
-    thresholds,
-    signal,
-    verification,
-    timeUp,
-    isGone,
-    fuse,
-    lag,
-    isShard,
-  }: {
-    maxErrorRatio: number;
-    thresholds: readonly ThresholdResult[];
-    signal: string | null;
-    verification: readonly VerificationRound[];
-    timeUp: string | null;
-    /** True where none of the tables is left. */
-    isGone: boolean;
-    /** Why the fuse has ended the run; null where it has not. */
-    fuse: string | null;
-    /** What a benchmark has found out; undefined where there was none. */
-    lag: LagResult | undefined;
-    /** True where other processes carry the rest of the lanes. */
-    isShard: boolean;
-  },
-): { code: number; reason: string } {
-  if (isGone)
+/** A code, and what it means in words. */
+interface Exit {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** What the exit is told from, beside the end of the traffic. */
+interface Circumstances {
+  readonly maxErrorRatio: number;
+  readonly thresholds: readonly ThresholdResult[];
+  readonly signal: string | null;
+  readonly verification: readonly VerificationRound[];
+  readonly timeUp: string | null;
+  /** True where none of the tables is left. */
+  readonly isGone: boolean;
+  /** Why a fuse, a lost lock or a threshold of a shard has ended the traffic; null where none of them has. */
+  readonly endedBy: string | null;
+  /** What a benchmark has found out; undefined where there was none. */
+  readonly lag: LagResult | undefined;
+  /** True where other processes carry the rest of the lanes. */
+  readonly isShard: boolean;
+}
+
+/** How a run came out. */
+export function exitOf(end: TrafficEnd, traffic: Traffic, circumstances: Circumstances): Exit {
+  if (circumstances.isGone)
     return { code: EXIT.endedEarly, reason: 'none of the tables is left: they were dropped while the run was on' };
   switch (end.kind) {
     case 'outage':
@@ -70,36 +65,33 @@ export function exitOf(
         code: EXIT.endedEarly,
         reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
       };
-    case 'finished': {
-      const operations = traffic.totals.operations();
-      const errors = traffic.totals.total('rejected') + traffic.totals.total('failed');
-      if (operations > 0 && errors / operations > maxErrorRatio) {
-        return {
-          code: EXIT.endedEarly,
-          reason: `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`,
-        };
-      }
-      const missed = thresholds.filter(({ passed }) => !passed);
-      // Of a shard they only inform: merge judges the whole run.
-      if (missed.length > 0 && !isShard)
-        return {
-          code: EXIT.threshold,
-          reason: `not met: ${missed.map(({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`).join(', ')}`,
-        };
-      const unproved = exitOfVerification(verification);
-      if (unproved !== null) return unproved;
-      if (fuse !== null) return { code: EXIT.endedEarly, reason: fuse };
-      const undecided = signal !== null || lag === undefined ? null : undecidedBecause(lag);
-      if (undecided !== null) return { code: EXIT.undecided, reason: undecided };
-      if (signal !== null && isShard)
-        return { code: EXIT.endedEarly, reason: `stopped by ${signal} before the end of the shard` };
-      if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
-      return {
-        code: EXIT.finished,
-        reason: lag !== undefined ? `lag ${lag.kind} is through` : (timeUp ?? 'all operations done'),
-      };
-    }
+    case 'finished':
+      return exitOfFinished(traffic, circumstances);
   }
+}
+
+/** All lanes have come to their end: the gravest of what else there is to say. */
+function exitOfFinished({ totals }: Traffic, circumstances: Circumstances): Exit {
+  const { maxErrorRatio, thresholds, verification, endedBy, lag, signal, timeUp, isShard } = circumstances;
+  const operations = totals.operations();
+  const errors = totals.total('rejected') + totals.total('failed');
+  if (operations > 0 && errors / operations > maxErrorRatio) {
+    const reason = `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`;
+    return { code: EXIT.endedEarly, reason };
+  }
+  // Of a shard they only inform: merge judges the whole run.
+  const missed = isShard ? null : missedText(thresholds);
+  if (missed !== null) return { code: EXIT.threshold, reason: missed };
+  const unproved = exitOfVerification(verification);
+  if (unproved !== null) return unproved;
+  if (endedBy !== null) return { code: EXIT.endedEarly, reason: endedBy };
+  if (signal !== null && isShard)
+    return { code: EXIT.endedEarly, reason: `stopped by ${signal} before the end of the shard` };
+  if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
+  const undecided = lag === undefined ? null : undecidedBecause(lag);
+  if (undecided !== null) return { code: EXIT.undecided, reason: undecided };
+  const done = lag === undefined ? (timeUp ?? 'all operations done') : `lag ${lag.kind} is through`;
+  return { code: EXIT.finished, reason: done };
 }
 
 /** Why a benchmark has no result; null where it has one. */
@@ -131,7 +123,7 @@ function undecidedBecause(lag: LagResult): string | null {
 }
 
 /** The exit of a run with a target that differs, or that could not be compared at the last look; null where all are equal. */
-function exitOfVerification(rounds: readonly VerificationRound[]): { code: number; reason: string } | null {
+function exitOfVerification(rounds: readonly VerificationRound[]): Exit | null {
   const reasonOf = ({ target, headline }: VerificationRound) => `verification of ${target}: ${headline}`;
   const different = rounds.find(({ verdict }) => verdict === 'different');
   if (different !== undefined) return { code: EXIT.threshold, reason: reasonOf(different) };

@@ -2,8 +2,8 @@ import { parseThreshold } from '../config/threshold.js';
 import type { OperationKind } from '../plan/plan.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import { BUCKETS, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
-import type { LatencySummary, Summary, TableSummary } from './summary.js';
-import { type Figures, look, type ThresholdResult } from './thresholds.js';
+import { countedPercentiles, type LatencySummary, round, type Summary, type TableSummary } from './summary.js';
+import { type Figures, look, missedText, type ThresholdResult } from './thresholds.js';
 
 /** Summaries that are not those of the shards of one run; says which one is wrong, and why. */
 export class CannotMerge extends Error {}
@@ -146,11 +146,7 @@ function bucketOfEdge(edge: number): number {
 
 function histogramOf(parts: readonly Histogram[]): Histogram {
   const { counts, max } = countsOf(parts);
-  const found = percentiles(counts, max * 1000);
-  if (found === null) return null;
-  const buckets: [number, number][] = [];
-  for (const [bucket, count] of counts.entries()) if (count > 0) buckets.push([upperEdgeSeconds(bucket), count]);
-  return { ...found, buckets };
+  return countedPercentiles(counts, max * 1000);
 }
 
 function countsOf(parts: readonly Histogram[]): { readonly counts: Float64Array; readonly max: number } {
@@ -244,15 +240,7 @@ function exitOf(
     return { code: failed.exit.code, reason: `shard ${failed.shard!.index} of ${of}: ${failed.exit.reason}` };
   if (missing.length > 0)
     return { code: 4, reason: `incomplete: the summaries of shards ${missing.join(', ')} of ${of} are missing` };
-  const missed = thresholds.filter(({ passed }) => !passed);
-  if (missed.length > 0)
-    return {
-      code: 4,
-      reason: `not met: ${missed.map(({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`).join(', ')}`,
-    };
+  const missed = missedText(thresholds);
+  if (missed !== null) return { code: 4, reason: missed };
   return { code: 0, reason: `all ${of} shards: ${summaries[0]!.exit.reason}` };
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

@@ -367,15 +367,21 @@ function errorsOf({ totals, examples }: SummarySource): Record<string, { count: 
 function latencyOf(totals: CounterTotals, kind: OperationKind): LatencySummary {
   const of = (latency: Latency) => {
     const { counts, maxMs }: HistogramTotals = totals.histogram(latency, kind);
-    const found = percentiles(counts, maxMs);
-    if (found === null) return null;
-    const buckets: [number, number][] = [];
-    for (const [bucket, count] of counts.entries()) if (count > 0) buckets.push([upperEdgeSeconds(bucket), count]);
-    return { ...found, buckets };
+    return countedPercentiles(counts, maxMs);
   };
   return { response: of('response'), service: of('service') };
 }
 
-function round(value: number): number {
+/** Null without observations. */
+export function countedPercentiles(counts: Float64Array, maxMs: number): CountedPercentiles | null {
+  const found = percentiles(counts, maxMs);
+  if (found === null) return null;
+  const buckets: [number, number][] = [];
+  for (const [bucket, count] of counts.entries()) if (count > 0) buckets.push([upperEdgeSeconds(bucket), count]);
+  return { ...found, buckets };
+}
+
+/** To thousandths. */
+export function round(value: number): number {
   return Math.round(value * 1000) / 1000;
 }

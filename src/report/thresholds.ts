@@ -81,6 +81,16 @@ export function look(threshold: Threshold, figures: Figures): ThresholdResult {
   return { condition, value, passed: unjudged === null && holds(value!, threshold), unjudged };
 }
 
+/** Conditions that are not met, with their figures; null where all are. */
+export function missedText(results: readonly ThresholdResult[]): string | null {
+  const missed = results.filter(({ passed }) => !passed);
+  if (missed.length === 0) return null;
+  const told = missed.map(
+    ({ condition, value, unjudged }) => `${condition} (${unjudged ?? Number(value!.toPrecision(3))})`,
+  );
+  return `not met: ${told.join(', ')}`;
+}
+
 function holds(value: number, { comparison, bound }: Threshold): boolean {
   switch (comparison) {
     case '<':
