@@ -87,6 +87,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
     const log = new LaneLog(path.join(tmpdir(), `eventgen-bench-${number}.log`));
     return new LaneLoop(lane, compiled, settings, {
       log,
+      stored: null,
       control,
       counters,
       notice,
@@ -95,7 +96,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
     });
   });
   const before = process.cpuUsage();
-  await Promise.all(loops.map((loop) => loop.run(false)));
+  await Promise.all(loops.map((loop) => loop.run(null)));
   return seconds(process.cpuUsage(before));
 }
 

@@ -86,6 +86,8 @@ export async function startOurs(cluster: Cluster, config: Config): Promise<Runni
     warmUpMs: 0,
     lateAfterMs: 1000,
     historyFile: null,
+    past: null,
+    keeping: null,
     notice: (told) => console.error(JSON.stringify(told)),
   });
   await until(() => plan.quotas.every((_, lane) => traffic.totals.laneApplied(lane) > 0));

@@ -1,22 +1,30 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { HistoryLines } from '../src/history/history-file.js';
-import { type LaneHistory, LaneLog, LanePast } from '../src/history/lane-log.js';
+import { type LaneHistory, LaneLog, LanePast, readExceptions } from '../src/history/lane-log.js';
 import { RepeatingLedger, repeat } from '../src/history/repeat.js';
+import { barrierOf } from '../src/history/replay.js';
 import { Lane } from '../src/lane/lane.js';
+import { eventsOf } from '../src/lane/messages/operation.js';
+import { SILENT } from '../src/lane/play.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { split } from '../src/random/seed.js';
 import { Stream } from '../src/random/stream.js';
 import { BlockedTables, LaneBarrier } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
+import { Frontier } from '../src/traffic/frontier.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
+import { type LaneProgress, ProgressTeller } from '../src/traffic/lane-progress.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
+import { connect } from '../src/traffic/session.js';
 import { SteeredSchedule } from '../src/traffic/steering.js';
+import { StoredLog } from '../src/traffic/stored-log.js';
 
 const SAMPLE_MS = 500;
 const RESOLUTION_MS = 10;
+const RETRY_MS = 500;
 
 /** Piscina's entry: carries the lanes of one worker to their end. No decisions are taken here. */
 export default async function carryLanes(task: WorkerTask): Promise<WorkerResult> {
@@ -25,53 +33,143 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const notice = oncePerKind((message) => task.notices.postMessage(message));
   const compiled = new CompiledPlan(task.plan);
   const blocked = new BlockedTables(task.plan.relations.length, task.blocked);
-  const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length, task.workers);
+  const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length);
   const history = task.historyFile === null ? null : new HistoryLines(task.historyFile);
-  const loops = task.lanes.map((number) => {
+  const lanes = task.lanes.map((number) => {
     const file = task.logFolder === null ? null : logFileOf(task.logFolder, number);
-    const past = task.isResumed && file !== null ? LanePast.read(file) : null;
-    const log = new LaneLog(file, history === null ? null : laneHistory(history, number, counters, notice));
+    const exceptions = task.before !== null && file !== null ? readExceptions(file) : null;
+    const past = exceptions === null ? null : LanePast.of(exceptions);
+    const stored = task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number);
+    // A thread takes along what it had not sent yet.
+    if (task.before === 'thread') stored?.write((exceptions ?? []).map((exception) => JSON.stringify(exception)));
+    const log = new LaneLog(file, history === null ? stored : laneHistory(history, number, counters, notice));
     const barrier = new LaneBarrier(blocked, log);
     const counting = new CountingLedger(counters, number, notice);
     const ledger = past === null ? counting : new RepeatingLedger(counting, totals.laneTold(number));
     const lane = new Lane(compiled, number, task.claims, ledger, barrier);
     const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
-    const lanes = task.plan.quotas.length;
     const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
-    const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, lanes, arrivals);
-    if (past !== null) {
-      barrier.past = past;
-      const counts = { sent: totals.laneSent(number), applied: totals.laneApplied(number) };
-      counters.setLaneSent(number, repeat(lane, past, counts));
-      barrier.past = null;
-      // Before its first operation it stood where a new one does.
-      const pace = totals.lanePace(number);
-      if (pace.gaps > 0) pacer?.resume(pace);
-    }
-    const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log });
-    return { number, log, loop };
+    const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, task.plan.quotas.length, arrivals);
+    const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
+    return { number, lane, past, barrier, pacer, log, stored, loop };
   });
+  const teller = task.storeExceptions === null ? null : progressTeller(task, counters, lanes);
   const sampling = sampleThread(counters, () => {
     let stalled = 0;
-    for (const { loop } of loops) if (loop.sample()) stalled++;
+    for (const { loop } of lanes) if (loop.sample()) stalled++;
     counters.set('lanesStalled', stalled);
   });
   const steered = task.pacing?.steering ? new SteeredSchedule(task.pacing.shape.end, task.pacing.steering) : null;
   const stopping = setInterval(() => {
-    if (control.stopped || steered?.hasChanged === true) for (const { loop } of loops) loop.wake();
+    if (control.stopped || steered?.hasChanged === true) for (const { loop } of lanes) loop.wake();
   }, 50);
   try {
     const ends = await Promise.all(
-      loops.map(async ({ number, loop }) => ({ lane: number, end: await loop.run(task.isResumed) })),
+      lanes.map(async ({ loop, ...carried }) => {
+        const { number, past } = carried;
+        try {
+          if (past !== null) await takeUp(task, compiled, past, carried, { counters, totals, control });
+        } catch (error) {
+          // Another thread would not find it out, either.
+          return { lane: number, end: { kind: 'outage' as const, message: (error as Error).message } };
+        }
+        return { lane: number, end: await loop.run(task.before) };
+      }),
     );
     return { ends };
   } finally {
     clearInterval(stopping);
     sampling();
-    for (const { log } of loops) log.close();
+    teller?.end();
+    for (const { log } of lanes) log.close();
     history?.close();
     task.notices.close();
   }
+}
+
+interface Carried {
+  readonly number: number;
+  readonly lane: Lane;
+  readonly barrier: LaneBarrier;
+  readonly pacer: Pacer | null;
+}
+
+interface Counts {
+  readonly counters: CounterBlock;
+  readonly totals: CounterTotals;
+  readonly control: Control;
+}
+
+/** Brings a lane to where its last carrier was. */
+async function takeUp(
+  task: WorkerTask,
+  compiled: CompiledPlan,
+  past: LanePast,
+  { number, lane, barrier, pacer }: Carried,
+  { counters, totals, control }: Counts,
+): Promise<void> {
+  const counts = { sent: totals.laneSent(number), applied: totals.laneApplied(number) };
+  const before =
+    task.before === 'process' ? await frontierOf(task, compiled, number, past, counts.applied, control) : null;
+  // Before its first operation it stood where a new one does.
+  const pace = totals.lanePace(number);
+  if (pace.gaps > 0) pacer?.resume(pace);
+  barrier.past = past;
+  const begun = repeat(lane, past, before === null ? counts : { before }, (transaction, operations) => {
+    // What was sent after the last progress had taken its place in the schedule as well.
+    if (operations < counts.sent) return;
+    for (const member of transaction.members) pacer?.take(transaction.lasts(member) ? eventsOf(member.operation) : 0);
+  });
+  barrier.past = null;
+  counters.setLaneSent(number, begun);
+}
+
+/** The first transaction of a lane that the process before has not executed. */
+async function frontierOf(
+  { plan, claims, settings, runId }: WorkerTask,
+  compiled: CompiledPlan,
+  number: number,
+  past: LanePast,
+  applied: number,
+  control: Control,
+): Promise<number> {
+  const options = {
+    applicationName: `${applicationName(runId, number)}/recovery`,
+    connectTimeoutMs: settings.connectTimeoutMs,
+    statementTimeoutMs: settings.statementTimeoutMs,
+    lockTimeoutMs: settings.lockTimeoutMs,
+    pipeline: false,
+  };
+  for (const startMs = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
+    try {
+      const client = await connect(settings.connection, options);
+      try {
+        const scout = new Lane(compiled, number, claims, SILENT, barrierOf(past));
+        const frontier = new Frontier(scout, compiled, past, applied, settings.incarnation.sinceXid);
+        return await frontier.find(client, plan.pipelineDepth);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    } catch (error) {
+      if (control.stopped || performance.now() - startMs > settings.maxOutageMs) throw error;
+    }
+  }
+}
+
+function progressTeller(
+  { worker, notices }: WorkerTask,
+  counters: CounterBlock,
+  lanes: readonly { readonly log: LaneLog; readonly stored: StoredLog | null }[],
+): ProgressTeller {
+  const told = lanes.flatMap(({ log, stored }) => (stored === null ? [] : { log, stored }));
+  return new ProgressTeller(
+    told,
+    () => counters.snapshot(),
+    (snapshot) => {
+      const progress: LaneProgress = { kind: 'progress', block: worker, counters: snapshot };
+      notices.postMessage(progress, snapshot === null ? [] : [snapshot.buffer]);
+    },
+  );
 }
 
 /** Writes a lane's exceptions into the history that all lanes share. */

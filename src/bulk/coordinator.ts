@@ -99,7 +99,7 @@ export function startLoading(options: LoadOptions): Loading {
     return { kind: 'finished' } as const;
   });
   return {
-    totals: new CounterTotals(memory, plan.relations.length, lanes, workers),
+    totals: new CounterTotals(memory, plan.relations.length, lanes),
     stop: () => control.stop(),
     ended,
   };

@@ -182,6 +182,8 @@ function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
     lateAfterMs: traffic.late_after,
     notice: notices.take,
     historyFile: job.history?.file ?? null,
+    past: job.shard?.past ?? null,
+    keeping: job.shard?.keeping ?? null,
   });
 }
 

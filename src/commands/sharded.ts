@@ -9,6 +9,7 @@ import type { Prepared } from '../prepare/examine.js';
 import type { Progress } from '../report/progress.js';
 import type { Summary } from '../report/summary.js';
 import { Fence } from '../shards/fence.js';
+import { forgetProgress, ProgressKeeper, readPast } from '../shards/progress.js';
 import { startTogether } from '../shards/start.js';
 import {
   configurationFingerprint,
@@ -20,9 +21,13 @@ import {
   publishedBy,
   type RunStore,
   sharedPlan,
+  startsIn,
 } from '../shards/store.js';
+import type { Keeping } from '../traffic/coordinator.js';
 import { readIncarnation } from '../traffic/incarnation.js';
+import type { Past } from '../traffic/lane-progress.js';
 import { applicationName } from '../traffic/message.js';
+import { EXIT } from './exit.js';
 import type { StopSignals } from './stop-signals.js';
 import { schemaFingerprint } from './to-summary.js';
 
@@ -42,6 +47,9 @@ export class ShardedRun {
   private readonly progress: Progress;
   private readonly store: RunStore;
   private fence: Fence | null = null;
+  private keeper: ProgressKeeper | null = null;
+  /** What the process before has left behind; null where this is the first one. */
+  past: Past | null = null;
 
   /** @throws SetupError where the configuration does not go with shards. */
   constructor(options: ShardOptions, config: Config, progress: Progress) {
@@ -109,6 +117,12 @@ export class ShardedRun {
       isOver,
       say: (level, text) => progress.message(level, text),
     });
+    const lanes = lanesOf(shard, generator.connections);
+    if (this.fence.isResumed) {
+      this.past = await readPast(client, store, shard.index, lanes);
+      progress.message('info', `shard ${shard.index} of run ${runId} goes on where the process before this one was`);
+    }
+    this.keeper = new ProgressKeeper(() => this.fence!.session, store, shard.index);
     progress.step('waiting for the plan of the run');
     const deadline = performance.now() + options.startTimeoutMs;
     const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
@@ -132,6 +146,10 @@ export class ShardedRun {
     const { progress, store, options } = this;
     const { shard, startTimeoutMs: timeoutMs, startAt } = options;
     const fence = this.fence!;
+    if (fence.isResumed) {
+      const ms = await startsIn(fence.session, store);
+      return performance.now() + (ms ?? 0);
+    }
     const startAtMs = await startTogether(() => fence.session, store, {
       shard: shard.index,
       of: shard.of,
@@ -172,16 +190,29 @@ export class ShardedRun {
     return timer.unref();
   }
 
+  /** Where the lanes' progress is kept. */
+  get keeping(): Keeping {
+    return this.keeper!;
+  }
+
   /** Leaves the summary for the others. Returns true where all shards have finished now. */
   async finish(summary: Summary): Promise<boolean> {
     const { store, shard, progress } = this;
+    const { session, incarnation } = this.fence!;
+    const { code } = summary.exit;
+    const isFinal = !RESUMABLE.includes(code);
     try {
-      return await noteFinished(this.fence!.session, store, {
+      await this.keeper!.settle();
+      const isLast = await noteFinished(session, store, {
         shard: shard.index,
         of: shard.of,
-        exitCode: summary.exit.code,
+        incarnation,
+        exitCode: code,
+        isFinal,
         summary: JSON.stringify(summary),
       });
+      if (isFinal) await forgetProgress(session, store, shard.index, lanesOf(shard, this.config.generator.connections));
+      return isLast;
     } catch (error) {
       progress.message(
         'warn',
@@ -198,6 +229,8 @@ export class ShardedRun {
 
 const DEFAULT_SCHEMA = 'event_generator';
 const FOLLOW_MS = 1000;
+/* A shard that was stopped, or that lost the server, is not through: whoever starts it again means to go on. */
+const RESUMABLE: readonly number[] = [EXIT.endedEarly, EXIT.outage];
 
 /* Keys that one process alone can follow. */
 const ALONE: readonly (readonly [key: string, isSet: (config: Config) => boolean])[] = [

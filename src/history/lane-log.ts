@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { isTogether, type Operation } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
@@ -148,20 +148,9 @@ export class LanePast {
     return new LanePast(exceptions);
   }
 
-  /** Reads a log; a last line that was torn is left out. */
+  /** Reads a log. */
   static read(file: string): LanePast {
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch {
-      return new LanePast(null);
-    }
-    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    try {
-      return new LanePast(lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception));
-    } catch {
-      return new LanePast(null);
-    }
+    return new LanePast(readExceptions(file));
   }
 
   /** The transaction's next outcome, where it was an exception. */
@@ -177,6 +166,22 @@ export class LanePast {
   skips({ number }: Operation, outcomes: number): boolean {
     return this.skipped.has(`${number}/${outcomes}`);
   }
+}
+
+/** The exceptions in a log, without a last line that was torn; null where the log cannot be read. */
+export function readExceptions(file: string): Exception[] | null {
+  try {
+    const text = readFileSync(file, 'utf8');
+    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception);
+  } catch {
+    return null;
+  }
+}
+
+/** Begins a lane's log with what is known of its course. @throws Error where the file cannot be written. */
+export function beginLog(file: string, exceptions: readonly Exception[]): void {
+  writeFileSync(file, exceptions.map((exception) => `${JSON.stringify(exception)}\n`).join(''));
 }
 
 const REFUSED = {

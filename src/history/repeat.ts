@@ -1,36 +1,52 @@
 import type { Lane, Ledger } from '../lane/lane.js';
+import type { Transaction } from '../lane/messages/transaction.js';
 import type { LanePast } from './lane-log.js';
 
 /* Before anything that the new thread's clock, which begins at 0, can tell. */
 const LONG_AGO = 1e12;
 
+/** How far a lane was. */
+export type Extent =
+  /** So many operations had been sent, and the outcomes of so many were applied. */
+  | { readonly sent: number; readonly applied: number }
+  /** Every transaction below this number had been executed; those behind it may have been sent. */
+  | { readonly before: number };
+
 /**
- * Repeats a lane's course without a database, up to where it was: so many operations had been sent, and the outcomes of so
- * many were applied. What was in flight is pending again, without an outcome.
- * Returns how many operations were sent.
+ * Repeats a lane's course without a database, up to where it was. What was in flight is pending again, without an outcome.
+ * `began` is told of every transaction when it is sent for the first time. Returns how many operations were sent.
  */
-export function repeat(lane: Lane, past: LanePast, { sent, applied }: { sent: number; applied: number }): number {
+export function repeat(
+  lane: Lane,
+  past: LanePast,
+  extent: Extent,
+  began: (transaction: Transaction, begun: number) => void = () => undefined,
+): number {
   let begun = 0;
   let sends = 0;
   for (;;) {
     // What is known of the oldest one may have been dealt with already.
     const [oldest] = lane.pending;
     const isKnown = oldest !== undefined && (oldest.outcome ?? past.outcomeOf(oldest)) !== null;
-    if (lane.operations >= applied && begun >= sent && !isKnown) break;
+    if ('sent' in extent && lane.operations >= extent.applied && begun >= extent.sent && !isKnown) break;
     if (past.end !== null && lane.begun >= past.end) lane.stop();
     const step = lane.next();
     if (step.kind === 'done') break;
     if (step.kind === 'skipped') begun++;
     else if (step.kind === 'send') {
       const { transaction } = step;
-      if (transaction.sends++ === 0) begun += transaction.members.length;
+      if (transaction.sends++ === 0) {
+        began(transaction, begun);
+        begun += transaction.members.length;
+      }
       // They went out in this order; what is sent again goes out after its successors.
       transaction.sentMs = ++sends - LONG_AGO;
     } else {
       // It may have been settled before, and applied now.
       const next = lane.pending[0]!;
       const known = past.outcomeOf(next);
-      if (known === null && lane.operations >= applied) break;
+      const isThere = 'before' in extent ? next.number >= extent.before : lane.operations >= extent.applied;
+      if (known === null && isThere) break;
       const receipt = past.receiptOf(next);
       const committed = receipt === null ? next.intended() : { kind: 'committed' as const, effects: receipt.effects };
       lane.settle(next, known ?? committed);

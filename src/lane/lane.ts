@@ -87,6 +87,7 @@ export class Lane {
   private applied = 0;
   private impossible = 0;
   private stopped = false;
+  private isSuspended = false;
   private isCut = false;
   /** Nothing is possible until an outcome is applied. */
   private blocked = false;
@@ -146,6 +147,15 @@ export class Lane {
     this.stopped = true;
   }
 
+  /**
+   * As `stop`, for a lane that another process will carry on: operations that wait for others to fill their transaction are not
+   * sent, since the course would go on differently behind a transaction that is smaller than it was to be.
+   */
+  suspend(): void {
+    this.stopped = true;
+    this.isSuspended = true;
+  }
+
   /** Nor is anything sent again: what was refused has failed. */
   cut(): void {
     this.stopped = true;
@@ -179,7 +189,8 @@ export class Lane {
   next(): Step {
     for (;;) {
       const { ending } = this;
-      if (this.inFlight.length < this.depth && this.grouping.isFull(ending)) return this.begin(this.grouping.close());
+      const isFull = this.grouping.isFull(ending && !this.isSuspended);
+      if (this.inFlight.length < this.depth && isFull) return this.begin(this.grouping.close());
       if (this.inFlight.length >= this.depth || ((ending || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;

@@ -4,7 +4,7 @@ import { endBackend, endBackends } from '../traffic/recovery.js';
 import { processIdOf } from '../traffic/session.js';
 import { LOCK_CLASS, nextIncarnation, type RunStore, readShards } from './store.js';
 
-/** The shard has been carried before: what its process has left is not to be written over. */
+/** The shard has finished: the summary that its process has left is not to be written over. */
 export class Taken extends SetupError {
   constructor(message: string) {
     super([{ place: '--shard', key: '', message }]);
@@ -40,7 +40,10 @@ const LOOK_MS = 200;
 export class Fence {
   private readonly options: FenceOptions;
   private client: pg.Client;
-  private incarnation = 0;
+  /** Which process carries the shard, from 1. */
+  incarnation = 0;
+  /** True where another process has carried the shard's lanes before. */
+  isResumed = false;
   private isOver = false;
   /** True while there is no session. */
   private isLost = false;
@@ -51,7 +54,7 @@ export class Fence {
     this.client = client;
   }
 
-  /** @throws SetupError where the shard has been carried before, or another process carries it for too long. */
+  /** @throws SetupError where the shard has finished, or another process carries it for too long. */
   static async raise(options: FenceOptions): Promise<Fence> {
     const { store, shard, say, patienceMs } = options;
     const fence = new Fence(options, await options.connect());
@@ -67,11 +70,7 @@ export class Fence {
       const before = (await readShards(fence.client, store)).find((each) => each.shard === shard);
       if (before?.isFinished === true)
         throw new Taken(`shard ${shard} of run ${store.runId} has finished; a new run needs another --run-id`);
-      if (before?.hasBegun === true)
-        throw new Taken(
-          `shard ${shard} of run ${store.runId} had begun when its process ended: where its lanes were is not known, so that the run cannot be completed; ` +
-            'end its other shards, and begin a new run with another --run-id',
-        );
+      fence.isResumed = before?.hasBegun === true;
       fence.incarnation = await nextIncarnation(fence.client, store, shard);
       fence.watch();
       return fence;

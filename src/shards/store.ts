@@ -6,6 +6,7 @@ import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { decodePlan, encodePlan } from '../history/stored-plan.js';
 import type { Prepared } from '../prepare/examine.js';
+import { progressTables } from './progress.js';
 
 /** What all shards of a run share beside the database: two tables of ours in it. */
 export interface RunStore {
@@ -26,7 +27,12 @@ function definitions(schema: string): string[] {
        schema_fingerprint text NOT NULL, plan bytea NOT NULL, created_at timestamptz NOT NULL DEFAULT clock_timestamp(), starts_at timestamptz, paused text)`,
     `CREATE TABLE IF NOT EXISTS ${shards(schema)} (run_id text, shard int, incarnation int NOT NULL DEFAULT 0, ready_at timestamptz, began_at timestamptz,
        finished_at timestamptz, exit_code int, summary text, PRIMARY KEY (run_id, shard))`,
+    ...progressTables(schema).sql,
   ];
+}
+
+function tablesIn(schema: string): string[] {
+  return [runs(schema), shards(schema), ...progressTables(schema).names];
 }
 
 /* Two numbers that no other program is likely to lock. */
@@ -36,8 +42,8 @@ export const LOCK_CLASS = 1_163_282_771;
 export async function layOutShards(client: pg.Client, schema: string): Promise<void> {
   try {
     const { rows } = await client.query<{ missing: boolean }>(
-      'SELECT to_regclass($1) IS NULL OR to_regclass($2) IS NULL AS missing',
-      [runs(schema), shards(schema)],
+      'SELECT bool_or(to_regclass(name) IS NULL) AS missing FROM unnest($1::text[]) AS name',
+      [tablesIn(schema)],
     );
     if (!rows[0]!.missing) return;
     // IF NOT EXISTS asks for the privilege to create, also where there is nothing to be created.
@@ -53,7 +59,7 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
     throw SetupError.of(
       '--shard',
       `the tables that the shards share cannot be made in ${schema}: ${message}; grant CREATE on the database, or create them once: CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}; ${definitions(schema).join('; ')}; ` +
-        `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO the_user; GRANT SELECT, INSERT, UPDATE ON ${runs(schema)}, ${shards(schema)} TO the_user;`,
+        `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO the_user; GRANT SELECT, INSERT, UPDATE, DELETE ON ${tablesIn(schema).join(', ')} TO the_user;`,
     );
   }
 }
@@ -201,7 +207,7 @@ export async function readShards(client: pg.Client, { schema, runId }: RunStore)
 export async function nextIncarnation(client: pg.Client, { schema, runId }: RunStore, shard: number): Promise<number> {
   const { rows } = await client.query<{ incarnation: number }>(
     `INSERT INTO ${shards(schema)} AS s (run_id, shard, incarnation) VALUES ($1, $2, 1)
-     ON CONFLICT (run_id, shard) DO UPDATE SET incarnation = s.incarnation + 1, ready_at = NULL RETURNING incarnation`,
+     ON CONFLICT (run_id, shard) DO UPDATE SET incarnation = s.incarnation + 1, ready_at = NULL, summary = NULL, exit_code = NULL RETURNING incarnation`,
     [runId, shard],
   );
   return rows[0]!.incarnation;
@@ -269,17 +275,22 @@ export async function pausedBecause(client: pg.Client, { schema, runId }: RunSto
   return rows[0]?.paused ?? null;
 }
 
-/** Leaves a shard's summary. Returns true where it was the last of the run to finish. */
+/**
+ * Leaves a shard's summary. `isFinal`: false where another process may go on with the shard. Nothing is left where another one
+ * does already. Returns true where it was the last of the run to finish.
+ */
 export async function noteFinished(
   client: pg.Client,
   { schema, runId }: RunStore,
-  { shard, of, exitCode, summary }: { shard: number; of: number; exitCode: number; summary: string },
+  end: { shard: number; of: number; incarnation: number; exitCode: number; isFinal: boolean; summary: string },
 ): Promise<boolean> {
+  const { shard, of, incarnation, exitCode, isFinal, summary } = end;
   await lockRun(client, runId, () => false);
   try {
     await client.query(
-      `UPDATE ${shards(schema)} SET finished_at = clock_timestamp(), exit_code = $3, summary = $4 WHERE run_id = $1 AND shard = $2`,
-      [runId, shard, exitCode, summary],
+      `UPDATE ${shards(schema)} SET finished_at = CASE WHEN $5 THEN clock_timestamp() END, exit_code = $3, summary = $4
+       WHERE run_id = $1 AND shard = $2 AND incarnation = $6`,
+      [runId, shard, exitCode, summary, isFinal, incarnation],
     );
     const finished = (await readShards(client, { schema, runId })).filter(({ isFinished }) => isFinished);
     return finished.length === of;

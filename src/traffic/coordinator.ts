@@ -7,6 +7,7 @@ import { Control } from './control.js';
 import { allocateCounters, type CounterTotals } from './counters.js';
 import { Crew, type CrewEnd } from './crew.js';
 import type { Incarnation } from './incarnation.js';
+import type { LaneProgress, Past } from './lane-progress.js';
 import type { Notice } from './ledger.js';
 import type { Pacing } from './pacer.js';
 import type { Workers } from './workers.js';
@@ -34,6 +35,17 @@ export interface TrafficOptions {
   readonly notice: Notice;
   /** Where the lanes' exceptions go for good; null where nobody asks for a history. */
   readonly historyFile: string | null;
+  /** What another process has left behind that carried the lanes before; null where nobody has. */
+  readonly past: Past | null;
+  /** Where everything goes that another process would need to go on; null where none could. */
+  readonly keeping: Keeping | null;
+}
+
+/** Keeps the progress of the lanes where another process finds it. */
+export interface Keeping {
+  /** A statement that stores `$3`, exceptions of lane `$2` of run `$1`. */
+  readonly storeExceptions: string;
+  readonly take: (progress: LaneProgress) => void;
 }
 
 /** How the traffic ended, the gravest end of all lanes. */
@@ -86,7 +98,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   control.reset();
   if (options.startAtMs !== null) startAt(control, options.startAtMs);
   const blocked = new BlockedTables(plan.relations.length);
-  const counters = allocateCounters(plan.relations.length, lanes, workers);
+  const counters = allocateCounters(plan.relations.length, lanes, workers + (options.past?.counters.length ?? 0));
   const crew = new Crew(options, { control, blocked, counters });
   return {
     totals: crew.totals,

@@ -129,9 +129,61 @@ function layoutOf(relations: number, lanes: number): Layout {
   };
 }
 
-/** Memory for the counts of a run. */
-export function allocateCounters(relations: number, lanes: number, workers: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(layoutOf(relations, lanes).size * workers * Float64Array.BYTES_PER_ELEMENT);
+/** Returns memory for the counts of a run: one block for each writer. */
+export function allocateCounters(relations: number, lanes: number, blocks: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(layoutOf(relations, lanes).size * blocks * Float64Array.BYTES_PER_ELEMENT);
+}
+
+/* What holds at a moment of a process's life, and means nothing to the process that takes its place. */
+const MOMENTARY: readonly Scalar[] = [
+  'lanesConnected',
+  'lanesEnded',
+  'lanesAnswered',
+  'lanesStalled',
+  'eventLoopDelayMs',
+];
+
+/**
+ * Puts the counts of an earlier process where a run goes on counting. `saved`: its blocks. They fill the last blocks of the
+ * memory; what belongs to a lane moves to the block of the worker that carries the lane from now on.
+ * @throws RangeError where the blocks are those of another plan.
+ */
+export function restoreCounters(
+  memory: SharedArrayBuffer,
+  { relations, lanes }: { readonly relations: number; readonly lanes: number },
+  saved: readonly Float64Array[],
+  workerOf: (lane: number) => number | undefined,
+): void {
+  const layout = layoutOf(relations, lanes);
+  const values = new Float64Array(memory);
+  const first = values.length / layout.size - saved.length;
+  for (const [index, block] of saved.entries()) {
+    if (block.length !== layout.size) throw new RangeError('these counts belong to another plan');
+    const at = (first + index) * layout.size;
+    values.set(block, at);
+    for (const scalar of MOMENTARY) values[at + layout.scalars + SCALAR_AT[scalar]] = 0;
+    for (let lane = 0; lane < lanes; lane++) {
+      const worker = workerOf(lane);
+      for (const [place, width] of placesOfLane(layout, lane)) {
+        for (let word = place; word < place + width; word++) {
+          if (worker !== undefined) values[worker * layout.size + word]! += block[word]!;
+          values[at + word] = 0;
+        }
+      }
+    }
+  }
+}
+
+/* What is counted for a lane alone: where it stands, and how many words wide it is. */
+function placesOfLane(layout: Layout, lane: number): readonly (readonly [place: number, width: number])[] {
+  return [
+    [layout.laneApplied + lane, 1],
+    [layout.laneSent + lane, 1],
+    [layout.laneTold + lane, 1],
+    [layout.lanePace + 2 * lane, 2],
+    [layout.laneDigest + 2 * lane, 2],
+    [layout.laneReceipt + 2 * lane, 2],
+  ];
 }
 
 /** One worker's block: the side that writes. */
@@ -165,6 +217,11 @@ export class CounterBlock {
   commit(lane: number): void {
     this.values[this.layout.laneTold + lane]!++;
     this.undo = -1;
+  }
+
+  /** Returns a copy of the block. Between two ticks of its thread it is whole: no lane is in the middle of telling something. */
+  snapshot(): Float64Array<ArrayBuffer> {
+    return this.values.slice() as Float64Array<ArrayBuffer>;
   }
 
   /** Takes back what a lane was telling when its thread died. */
@@ -292,17 +349,17 @@ export interface HistogramTotals {
   readonly maxMs: number;
 }
 
-/** The side that reads: sums over all workers, taken when asked. */
+/** The side that reads: sums over all blocks, taken when asked. */
 export class CounterTotals {
   private readonly blocks: readonly Float64Array[];
   private readonly layout: Layout;
 
-  constructor(memory: SharedArrayBuffer, relations: number, lanes: number, workers: number) {
+  constructor(memory: SharedArrayBuffer, relations: number, lanes: number) {
     this.layout = layoutOf(relations, lanes);
-    const { size } = this.layout;
+    const blockBytes = this.layout.size * Float64Array.BYTES_PER_ELEMENT;
     this.blocks = Array.from(
-      { length: workers },
-      (_, worker) => new Float64Array(memory, worker * size * Float64Array.BYTES_PER_ELEMENT, size),
+      { length: memory.byteLength / blockBytes },
+      (_, block) => new Float64Array(memory, block * blockBytes, this.layout.size),
     );
   }
 

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { LanePast } from '../history/lane-log.js';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { beginLog, LanePast } from '../history/lane-log.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { Control } from './control.js';
 import type { TrafficOptions } from './coordinator.js';
-import { CounterBlock, CounterTotals } from './counters.js';
+import { CounterBlock, CounterTotals, restoreCounters } from './counters.js';
 import type { LaneEnd } from './lane-loop.js';
+import type { LaneProgress } from './lane-progress.js';
 import type { Told } from './ledger.js';
 import { settleLostLanes } from './lost-lanes.js';
 import { logFileOf, type WorkerResult, type WorkerTask } from './message.js';
@@ -42,10 +43,10 @@ export class Crew {
   private isForced = false;
 
   constructor(options: TrafficOptions, shared: Shared) {
-    const { plan, workers } = options;
+    const { plan } = options;
     this.options = options;
     this.shared = shared;
-    this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length, workers.count);
+    this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length);
     this.logFolder = temporaryFolder(`eventgen-${options.runId}-`);
     process.once('exit', this.removeLogs);
   }
@@ -54,6 +55,7 @@ export class Crew {
   async carry(): Promise<readonly CrewEnd[]> {
     const { workers } = this.options;
     try {
+      this.takeUp();
       return (await Promise.all(Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker)))).flat();
     } finally {
       await workers.end();
@@ -68,12 +70,35 @@ export class Crew {
     await this.options.workers.end();
   }
 
+  /** Puts what a process has left behind where the threads look for it. */
+  private takeUp(): void {
+    const { past, lanes, plan, workers, keeping } = this.options;
+    if (past === null) return;
+    if (this.logFolder === null) throw new Error('no temporary folder can be made for the logs of the lanes');
+    for (const lane of lanes) beginLog(logFileOf(this.logFolder, lane), past.exceptions.get(lane) ?? []);
+    const size = { relations: plan.relations.length, lanes: plan.quotas.length };
+    restoreCounters(this.shared.counters, size, past.counters, (lane) => {
+      const index = lanes.indexOf(lane);
+      return index < 0 ? undefined : this.workerOf(index);
+    });
+    for (let block = workers.count; block < workers.count + past.counters.length; block++) {
+      const counters = new CounterBlock(this.shared.counters, size.relations, size.lanes, block).snapshot();
+      keeping?.take({ kind: 'progress', block, counters });
+    }
+  }
+
+  /** Lanes are dealt out in turn. */
+  private workerOf(index: number): number {
+    return index % this.options.workers.count;
+  }
+
   private async carryLanes(worker: number): Promise<readonly CrewEnd[]> {
-    for (let isResumed = false; ; isResumed = true) {
+    const { past } = this.options;
+    for (let before: WorkerTask['before'] = past === null ? null : 'process'; ; before = 'thread') {
       const { port1, port2 } = new MessageChannel();
-      port1.on('message', (message: Told) => this.options.notice(message));
+      port1.on('message', (message: Told | LaneProgress) => this.hear(message));
       port1.unref();
-      const task = this.taskOf(worker, isResumed, port2);
+      const task = this.taskOf(worker, before, port2);
       try {
         const result = (await this.options.workers.run(task, port2)) as WorkerResult;
         for (const { end } of result.ends)
@@ -85,19 +110,25 @@ export class Crew {
         if (this.mayReplace(task, error)) this.prepareNext(task, message);
         else return [await this.giveUp(task, message)];
       } finally {
+        // What was posted before the end may not have been read yet.
+        for (let left = receiveMessageOnPort(port1); left !== undefined; left = receiveMessageOnPort(port1))
+          this.hear((left as { message: Told | LaneProgress }).message);
         port1.close();
       }
     }
   }
 
-  private taskOf(worker: number, isResumed: boolean, notices: MessagePort): WorkerTask {
+  private hear(message: Told | LaneProgress): void {
+    if (message.kind === 'progress') this.options.keeping?.take(message);
+    else this.options.notice(message);
+  }
+
+  private taskOf(worker: number, before: WorkerTask['before'], notices: MessagePort): WorkerTask {
     const { options, shared } = this;
     const { plan, timeouts } = options;
-    const workers = options.workers.count;
     return {
       worker,
-      workers,
-      lanes: options.lanes.filter((_, index) => index % workers === worker),
+      lanes: options.lanes.filter((_, index) => this.workerOf(index) === worker),
       plan,
       claims: options.claims,
       settings: {
@@ -121,7 +152,8 @@ export class Crew {
       pacing: options.pacing,
       logFolder: this.logFolder,
       historyFile: options.historyFile,
-      isResumed,
+      before,
+      storeExceptions: options.keeping?.storeExceptions ?? null,
       notices,
     };
   }

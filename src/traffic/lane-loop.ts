@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { exceptionOf, type LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
-import { isTogether } from '../lane/messages/operation.js';
+import { eventsOf, isTogether } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
@@ -19,6 +19,7 @@ import type { Pacer } from './pacer.js';
 import { sharedSessions } from './pooler.js';
 import { endBackend, endBackends, resolveInDoubt } from './recovery.js';
 import { connect, isFinal, type SessionOptions, wasReadOnly } from './session.js';
+import type { StoredLog } from './stored-log.js';
 
 /** What carries a lane, beside the lane itself. */
 export interface LaneSettings {
@@ -47,6 +48,8 @@ interface Surroundings {
   readonly pacer: Pacer | null;
   readonly blocked: BlockedTables;
   readonly log: LaneLog;
+  /** Where the log goes into the database; null where no other process could go on with it. */
+  readonly stored: StoredLog | null;
 }
 
 /** How a lane ended. */
@@ -108,6 +111,9 @@ export class LaneLoop {
   private readonly pacer: Pacer | null;
   private readonly blocked: BlockedTables;
   private readonly log: LaneLog;
+  private readonly stored: StoredLog | null;
+  /** What is pending was sent by another process, whose receipts are not known. */
+  private isInherited = false;
   /** Operations given up since one was sent. */
   private skipped = 0;
   private session: LaneSession | null = null;
@@ -140,7 +146,7 @@ export class LaneLoop {
     lane: Lane,
     compiled: CompiledPlan,
     settings: LaneSettings,
-    { control, counters, notice, pacer, blocked, log }: Surroundings,
+    { control, counters, notice, pacer, blocked, log, stored }: Surroundings,
   ) {
     this.lane = lane;
     this.compiled = compiled;
@@ -154,20 +160,22 @@ export class LaneLoop {
     this.pacer = pacer;
     this.blocked = blocked;
     this.log = log;
+    this.stored = stored;
     this.ended = new Promise((resolve) => {
       this.end = resolve;
     });
   }
 
-  /** Runs the lane to its end. `isResumed`: it has been carried before, by a thread that has died. */
-  async run(isResumed: boolean): Promise<LaneEnd> {
+  /** Runs the lane to its end. `before`: who has carried it before, and is gone; null: nobody. */
+  async run(before: 'thread' | 'process' | null): Promise<LaneEnd> {
+    this.isInherited = before === 'process';
     const startMs = performance.now();
     this.time.begin('laneMs', startMs);
-    // What a dead thread had in flight: when it was due is not known here.
+    // What was in flight when its carrier died: when it was due is not known here.
     for (const transaction of this.lane.pending) transaction.scheduledMs = startMs;
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
-      await this.reconnect(isResumed ? 'unknown' : null);
+      await this.reconnect(before === null ? null : 'unknown');
       const end = await this.ended;
       // It waits for no connection any more.
       if (this.isLost && end.kind !== 'outage') this.notice({ kind: 'connected', lane: this.lane.number });
@@ -177,10 +185,13 @@ export class LaneLoop {
       const endMs = performance.now();
       for (const state of ['laneMs', 'inFlightMs', 'pausedMs'] as const) this.time.end(state, endMs);
       const session = this.session;
+      if (session !== null) this.storeLog(session);
       this.disconnected();
       // It holds up no outage of the others.
       this.unanswer();
       this.counters.add('lanesEnded', 1);
+      // Another process may have to go on from here.
+      if (session !== null) await this.stored?.settle();
       await session?.close();
     }
   }
@@ -216,13 +227,13 @@ export class LaneLoop {
     const { session } = this;
     if (session === null) return;
     if (!this.isPaced && this.unanswered > this.enough && !this.control.stopped) return;
-    // Before any outcome is applied.
-    this.log.flush();
     session.cork();
+    // Before any outcome is applied.
+    this.storeLog(session);
     try {
       while (this.session === session) {
         if (this.control.isCut) this.lane.cut();
-        else if (this.control.stopped) this.stopLane();
+        else if (this.control.stopped) this.stopLane(this.stored !== null);
         else if (this.pausing() || this.isEarly()) break;
         const step = this.lane.next();
         if (step.kind === 'wait') break;
@@ -245,6 +256,12 @@ export class LaneLoop {
     } finally {
       session.uncork();
     }
+  }
+
+  /** Before anything is sent that follows from what was written down. */
+  private storeLog(session: LaneSession): void {
+    this.log.flush();
+    this.stored?.send(session);
   }
 
   /** True where a schedule says when operations are due. */
@@ -270,13 +287,15 @@ export class LaneLoop {
     return true;
   }
 
-  private stopLane(): void {
+  /** `mayGoOn`: another process may carry the lane on. */
+  private stopLane(mayGoOn: boolean): void {
     if (!this.isStopped) {
       this.isStopped = true;
       this.log.add(['e', this.lane.begun]);
       this.log.flush();
     }
-    this.lane.stop();
+    if (mayGoOn) this.lane.suspend();
+    else this.lane.stop();
   }
 
   private wakeIn(ms: number): void {
@@ -380,9 +399,7 @@ export class LaneLoop {
     if (this.pacer === null) return nowMs;
     const scheduledMs = nowMs - (this.control.elapsedMs() - this.dueMs);
     for (const member of transaction.members)
-      this.pacer.take(
-        transaction.lasts(member) ? member.operation.statements.reduce((sum, { rows }) => sum + rows, 0) : 0,
-      );
+      this.pacer.take(transaction.lasts(member) ? eventsOf(member.operation) : 0);
     this.notePace(this.pacer);
     return scheduledMs;
   }
@@ -498,6 +515,7 @@ export class LaneLoop {
         this.unanswered = 0;
         this.lastAnswerMs = performance.now();
         if (lostProcessId !== null) this.counters.add('reconnects', 1);
+        this.storeLog(session);
         for (const transaction of this.lane.pending) if (transaction.outcome === null) this.send(transaction);
         this.schedule();
         return;
@@ -535,7 +553,7 @@ export class LaneLoop {
       this.counters.add('dropped', dropped);
       this.notePace(pacer);
     }
-    if (pacer.due(elapsedMs / 1000) === Number.POSITIVE_INFINITY) this.stopLane();
+    if (pacer.due(elapsedMs / 1000) === Number.POSITIVE_INFINITY) this.stopLane(false);
   }
 
   /** Looks up once what was in flight; what had no effect has failed, since it is not sent again. */
@@ -581,6 +599,7 @@ export class LaneLoop {
 
   private async lose(processId: number, reason: string): Promise<void> {
     this.disconnected();
+    this.stored?.lost();
     // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
     if (this.answered) this.lostSinceMs = performance.now();
     this.unanswer();
@@ -606,11 +625,13 @@ export class LaneLoop {
         this.compiled,
         pending,
         this.settings.incarnation.sinceXid,
+        !this.isInherited,
       )) {
         this.counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
         if (!proved) this.log.add(['u', transaction.number, transaction.outcomes]);
         if (outcome !== null) this.conclude(transaction, outcome);
       }
+      this.isInherited = false;
     } finally {
       await client.end().catch(() => undefined);
     }

@@ -22,7 +22,7 @@ export async function settleLostLanes(
   const { plan } = options;
   const lanes = plan.quotas.length;
   const counters = new CounterBlock(memory, plan.relations.length, lanes, task.worker);
-  const totals = new CounterTotals(memory, plan.relations.length, lanes, options.workers.count);
+  const totals = new CounterTotals(memory, plan.relations.length, lanes);
   const client = await connect(options.connection, {
     applicationName: `eventgen/${options.runId}/recovery`,
     connectTimeoutMs: options.timeouts.connect,

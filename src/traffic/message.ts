@@ -8,8 +8,6 @@ import type { Pacing } from './pacer.js';
 /** What a worker thread is started with. Everything survives structured clone; shared memory stays shared. */
 export interface WorkerTask {
   readonly worker: number;
-  /** How many threads there are. */
-  readonly workers: number;
   readonly lanes: readonly number[];
   readonly plan: Plan;
   readonly claims: readonly Claims[];
@@ -26,8 +24,10 @@ export interface WorkerTask {
   readonly logFolder: string | null;
   /** Where exceptions go for good; null where nobody asks for a history. */
   readonly historyFile: string | null;
-  /** True where another thread has carried the lanes before, and died. */
-  readonly isResumed: boolean;
+  /** Who has carried the lanes before; null where nobody has. A process leaves less behind than a thread: how far it got is not known exactly. */
+  readonly before: 'thread' | 'process' | null;
+  /** Stores `$3`, exceptions of lane `$2` of run `$1`, so that another process can go on; null where none could. */
+  readonly storeExceptions: string | null;
   readonly notices: MessagePort;
 }
 

@@ -52,7 +52,7 @@ export async function endBackends(client: pg.Client, names: readonly string[], t
 
 /**
  * Finds out which transactions of a lost connection took effect. `sinceXid`: no row of the run is older than that
- * transaction. One connection executes in order, so whatever lies
+ * transaction. `hasReceipts`: false where receipts that came are not known here. One connection executes in order, so whatever lies
  * before one that is proved done was executed too: committed, unless its own effect can be looked up and is missing
  * (then it was refused, and is refused again when it is replayed).
  */
@@ -61,6 +61,7 @@ export async function resolveInDoubt(
   compiled: CompiledPlan,
   pending: readonly Transaction[],
   sinceXid: string,
+  hasReceipts = true,
 ): Promise<Resolution[]> {
   const resolutions: Resolution[] = [];
   let laterIsDone = false;
@@ -74,7 +75,7 @@ export async function resolveInDoubt(
     const proof: Proof = isTakenOver
       ? { kind: 'done', effects: transaction.intended().effects }
       : transaction.needsReceipt
-        ? await proveByReceipt(client, compiled, transaction)
+        ? await proveByReceipt(client, compiled, transaction, hasReceipts)
         : await proveByRows(client, transaction, (bytes, statement, isWrittenAgain) =>
             lookFor(compiled, bytes, statement, sinceXid, isWrittenAgain),
           );
@@ -107,9 +108,14 @@ function effectsOf(transaction: Transaction, proof: Proof): readonly Effect[] {
  * What commits it goes out after the receipt has come. The backend has left, so that the transaction has ended one way or
  * the other.
  */
-async function proveByReceipt(client: pg.Client, compiled: CompiledPlan, transaction: Transaction): Promise<Proof> {
+async function proveByReceipt(
+  client: pg.Client,
+  compiled: CompiledPlan,
+  transaction: Transaction,
+  hasReceipts: boolean,
+): Promise<Proof> {
   const { receipt } = transaction;
-  if (receipt === null) return { kind: 'not done' };
+  if (receipt === null) return { kind: hasReceipts ? 'not done' : 'unknown' };
   switch (receipt.xid === null ? 'committed' : await statusOf(client, receipt.xid)) {
     case 'committed':
       // A server that has crashed may give the id of a transaction that it has lost to another one.

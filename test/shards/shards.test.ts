@@ -158,7 +158,7 @@ describe('the shards of a run', () => {
     // Nobody else wants it: it is held again.
     await cut(1);
     await first!.saw('is held again');
-    // Another process that carries a shard waits for its end, and does not go on where nobody knows its lanes to be.
+    // Another process that is to carry a shard waits for the end of the first, and then goes on where it was.
     const twin = startCli(config, [...shardOptions(2, 2, 'fenced'), '--start-timeout', '30s']);
     await twin.saw('another process carries shard 2');
     await cut(2);
@@ -171,11 +171,50 @@ describe('the shards of a run', () => {
     else {
       expect(two.code).toBe(2);
       expect(two.stderr + two.stdout).toContain('another process carries shard 2');
-      expect(three).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining('had begun when its process ended') as string,
-      });
+      expect(three).toMatchObject({ code: 0, stderr: expect.stringContaining('goes on where the process') as string });
     }
+  });
+
+  it('go on where they were when their process was ended, by force or not', async () => {
+    const [one, two] = [await demo(), await demo()];
+    const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 24000');
+    const alone = await runCli(config(one), ['--quiet']);
+    const first = startCli(config(two), shardOptions(1, 2, 'killed'));
+    const killed = startCli(config(two), shardOptions(2, 2, 'killed'));
+    /** Waits until shard 2 has told its progress again. */
+    const told = async () => {
+      const at = async () => {
+        const { rows } = await two.client.query<{ at: string }>(
+          "SELECT told_at::text AS at FROM event_generator.run_progress WHERE run_id = 'killed' AND shard = 2",
+        );
+        return rows[0]?.at;
+      };
+      const before = await at().catch(() => undefined);
+      for (let tries = 0; (await at().catch(() => undefined)) === before; tries++) {
+        expect(tries).toBeLessThan(400);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    await told();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    killed.kill('SIGKILL');
+    await killed.ended;
+    const drained = startCli(config(two), shardOptions(2, 2, 'killed'));
+    await drained.saw('goes on where the process');
+    // What it has taken over, and what it has done itself.
+    await told();
+    await told();
+    drained.kill('SIGTERM');
+    expect((await drained.ended).code).toBe(2);
+    const last = await runCli(config(two), shardOptions(2, 2, 'killed'));
+    expect(last).toMatchObject({ code: 0 });
+    expect((await first.ended).code).toBe(0);
+    expect(await contentHash(two, TABLES)).toEqual(await contentHash(one, TABLES));
+    const url = `postgresql://postgres@127.0.0.1:${two.port}/${two.name}`;
+    const merged = JSON.parse((await runCommand(['merge', '--database', url, '--json'])).stdout) as Summary;
+    expect(merged.totals.in_doubt_resolved).toBeGreaterThan(0);
+    const totals = { ...merged.totals, in_doubt_resolved: 0, reconnects: 0 };
+    expect(whole({ ...merged, totals })).toBe(whole(alone.summary));
   });
 });
 

@@ -46,6 +46,8 @@ async function start(generator: string, workers: Workers, tables?: string) {
     warmUpMs: 0,
     lateAfterMs: 1000,
     historyFile: null,
+    past: null,
+    keeping: null,
     notice: () => undefined,
   });
   return { prepared, traffic };

@@ -52,6 +52,11 @@ export function isTogether({ kind, slots }: Statement): boolean {
   return kind === 'update' && slots.length > 1;
 }
 
+/** Rows that an operation means to change. */
+export function eventsOf({ statements }: Operation): number {
+  return statements.reduce((sum, { rows }) => sum + rows, 0);
+}
+
 /* A block beyond this is left to the garbage collector: one large row must not make all of them large. */
 const LARGEST_BLOCK = 1 << 16;
 

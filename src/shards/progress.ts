@@ -1,0 +1,134 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type pg from 'pg';
+import { quoteIdentifier } from '../catalog/model.js';
+import { SetupError } from '../config/problem.js';
+import type { Exception } from '../history/lane-log.js';
+import type { Keeping } from '../traffic/coordinator.js';
+import type { LaneProgress, Past } from '../traffic/lane-progress.js';
+import type { RunStore } from './store.js';
+
+const logs = (schema: string) => `${quoteIdentifier(schema)}.run_log`;
+const progresses = (schema: string) => `${quoteIdentifier(schema)}.run_progress`;
+
+/** Tables that hold what another process needs to go on with a shard. */
+export function progressTables(schema: string): { readonly names: readonly string[]; readonly sql: readonly string[] } {
+  return {
+    names: [logs(schema), progresses(schema)],
+    sql: [
+      `CREATE TABLE IF NOT EXISTS ${logs(schema)} (run_id text NOT NULL, lane int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
+       lines text NOT NULL, PRIMARY KEY (run_id, lane, id))`,
+      `CREATE TABLE IF NOT EXISTS ${progresses(schema)} (run_id text, shard int, told_at timestamptz NOT NULL, blocks int NOT NULL,
+       counters bytea, PRIMARY KEY (run_id, shard))`,
+    ],
+  };
+}
+
+/* Blocks of counters are mostly zeros: the fastest compression takes nearly all of them away. */
+const LEVEL = 1;
+
+/** Keeps a shard's progress in the database, for the process that takes its place when this one is gone. */
+export class ProgressKeeper implements Keeping {
+  readonly storeExceptions: string;
+  private readonly store: RunStore;
+  private readonly shard: number;
+  private readonly session: () => pg.Client;
+  /** The latest of each block. */
+  private readonly blocks = new Map<number, Float64Array<ArrayBuffer>>();
+  private isWhole = true;
+  private hasNews = false;
+  private writing: Promise<void> | null = null;
+
+  /** `session` gives the session to write with: it may be another one after a lost connection. */
+  constructor(session: () => pg.Client, store: RunStore, shard: number) {
+    this.session = session;
+    this.store = store;
+    this.shard = shard;
+    this.storeExceptions = `INSERT INTO ${logs(store.schema)} (run_id, lane, lines) VALUES ($1, $2::int, $3)`;
+  }
+
+  readonly take = ({ block, counters }: LaneProgress): void => {
+    if (counters === null) this.isWhole = false;
+    else this.blocks.set(block, counters);
+    this.hasNews = true;
+    this.writing ??= this.write().finally(() => {
+      this.writing = null;
+    });
+  };
+
+  /** Resolves when what was taken is written, or could not be. */
+  async settle(): Promise<void> {
+    await this.writing;
+  }
+
+  /* While one write is under way, the latest of what comes waits for the next. Without a server the older progress stands. */
+  private async write(): Promise<void> {
+    while (this.hasNews) {
+      this.hasNews = false;
+      const { schema, runId } = this.store;
+      const blocks = [...this.blocks].sort(([a], [b]) => a - b).map(([, counters]) => counters);
+      const bytes = blocks.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength));
+      const packed = this.isWhole ? gzipSync(Buffer.concat(bytes), { level: LEVEL }) : null;
+      const text = `INSERT INTO ${progresses(schema)} (run_id, shard, told_at, blocks, counters) VALUES ($1, $2, clock_timestamp(), $3, $4)
+        ON CONFLICT (run_id, shard) DO UPDATE SET told_at = excluded.told_at, blocks = excluded.blocks, counters = excluded.counters`;
+      await this.session()
+        .query(text, [runId, this.shard, blocks.length, packed])
+        .catch(() => undefined);
+    }
+  }
+}
+
+/**
+ * Reads what the process before has left behind of a shard.
+ * @throws SetupError where it had given up its log.
+ */
+export async function readPast(
+  client: pg.Client,
+  { schema, runId }: RunStore,
+  shard: number,
+  lanes: readonly number[],
+): Promise<Past> {
+  const { rows } = await client.query<{ blocks: number; counters: Buffer | null }>(
+    `SELECT blocks, counters FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`,
+    [runId, shard],
+  );
+  const [told] = rows;
+  if (told?.counters === null)
+    throw SetupError.of(
+      '--shard',
+      `shard ${shard} of run ${runId} had more refused statements and server-made keys than its log holds (64 MB per lane), so where its lanes were is not known; ` +
+        'end the other shards, and begin a new run with another --run-id',
+    );
+  const exceptions = new Map<number, Exception[]>(lanes.map((lane) => [lane, []]));
+  const found = await client.query<{ lane: number; lines: string }>(
+    `SELECT lane, lines FROM ${logs(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, id`,
+    [runId, lanes],
+  );
+  for (const { lane, lines } of found.rows) {
+    for (const line of lines.split('\n')) {
+      const exception = JSON.parse(line) as Exception;
+      // That it was told to stop does not hold any more.
+      if (exception[0] !== 'e') exceptions.get(lane)!.push(exception);
+    }
+  }
+  return { counters: told === undefined ? [] : blocksIn(told.counters, told.blocks), exceptions };
+}
+
+function blocksIn(packed: Buffer, count: number): Float64Array<ArrayBuffer>[] {
+  const bytes = new Uint8Array(gunzipSync(packed));
+  const size = bytes.length / count;
+  return Array.from(
+    { length: count },
+    (_, block) => new Float64Array(bytes.slice(block * size, (block + 1) * size).buffer),
+  );
+}
+
+/** What was kept of a shard that has finished is of no use any more. */
+export async function forgetProgress(
+  client: pg.Client,
+  { schema, runId }: RunStore,
+  shard: number,
+  lanes: readonly number[],
+): Promise<void> {
+  await client.query(`DELETE FROM ${logs(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
+  await client.query(`DELETE FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
+}

@@ -1,0 +1,188 @@
+import type pg from 'pg';
+import type { LanePast } from '../history/lane-log.js';
+import { replay } from '../history/replay.js';
+import type { Lane } from '../lane/lane.js';
+import type { RowRef, Statement } from '../lane/messages/operation.js';
+import type { Member, Transaction } from '../lane/messages/transaction.js';
+import type { CompiledPlan } from '../lane/rows/compiled.js';
+import { type Look, lookFor } from './evidence.js';
+
+/* Transactions that are generated beyond the one that is judged: rows that one of these changes tell nothing about it. */
+const AHEAD = 2000;
+/* Updates beyond a transaction without effect that show their values before they count: a few may have had them by chance. */
+const ENOUGH_HINTS = 8;
+
+/** A statement's effect, as it is looked up. */
+interface Trace {
+  readonly look: Look;
+  readonly kind: Statement['kind'];
+  /** Rows that it has written, as the course numbers them: a slot that is used again is another row. */
+  readonly rows: readonly string[];
+}
+
+interface Step {
+  readonly number: number;
+  /** True where the log tells its outcome. */
+  readonly isKnown: boolean;
+  readonly traces: readonly Trace[];
+}
+
+/** What the database says of a transaction; `unclear` where later ones may have covered its traces, or it leaves none. */
+type Verdict = 'done' | 'hint' | 'not done' | 'unclear';
+
+const EXECUTED: readonly Verdict[] = ['done', 'hint'];
+
+/**
+ * Finds out how far a process came that ended without saying so. Its progress tells where a lane was up to a second before.
+ * From there the lane is played on, with every transaction as it was intended, and its effects are looked up: what is
+ * executed on one connection is executed in order.
+ */
+export class Frontier {
+  private readonly compiled: CompiledPlan;
+  private readonly sinceXid: string;
+  private readonly course: Generator<Transaction, void>;
+  private readonly past: LanePast;
+  private readonly applied: number;
+  private readonly steps: Step[] = [];
+  private isOver = false;
+  /** By relation and slot: how many rows have been in the slot since the progress. */
+  private readonly lives = new Map<string, number>();
+  /** Rows that were inserted since the progress. */
+  private readonly born = new Set<string>();
+  /** By row: the steps that change it, in order. */
+  private readonly changes = new Map<string, number[]>();
+
+  /** `lane`: one for this purpose alone. `applied`: the operations whose outcomes had been applied when progress was told. */
+  constructor(lane: Lane, compiled: CompiledPlan, past: LanePast, applied: number, sinceXid: string) {
+    this.compiled = compiled;
+    this.past = past;
+    this.applied = applied;
+    this.sinceXid = sinceXid;
+    this.course = replay(lane, past);
+  }
+
+  /**
+   * Returns the number of the first transaction behind all that were executed; Infinity where the lane had done all that it has
+   * to do. Up to `depth` transactions behind it may have been in flight: they are in doubt as after a lost connection.
+   */
+  async find(client: pg.Client, depth: number): Promise<number> {
+    let end = await this.firstMissing(client, depth);
+    // What lies before it and is covered by steps that were not executed, either, becomes clear without these.
+    while (end > 0 && !EXECUTED.includes(await this.judge(client, end - 1, end))) end--;
+    return this.steps[end]?.number ?? Number.POSITIVE_INFINITY;
+  }
+
+  private async firstMissing(client: pg.Client, depth: number): Promise<number> {
+    for (let at = 0; ; at++) {
+      this.playTo(at + AHEAD);
+      if (at >= this.steps.length) return at;
+      if ((await this.judge(client, at)) !== 'not done') continue;
+      const beyond = await this.doneBeyond(client, at + depth);
+      if (beyond === null) return at;
+      at = beyond;
+    }
+  }
+
+  /* What was sent behind a transaction that has failed is at most the depth of the pipeline away. */
+  private async doneBeyond(client: pg.Client, from: number): Promise<number | null> {
+    let hints = 0;
+    let missing = 0;
+    for (let at = from; at < Math.min(this.steps.length, from + AHEAD); at++) {
+      const verdict = await this.judge(client, at);
+      if (verdict === 'done') return at;
+      if (verdict === 'hint') hints++;
+      if (verdict === 'not done') missing++;
+      if (hints >= ENOUGH_HINTS && hints > missing) return at;
+    }
+    return null;
+  }
+
+  private playTo(end: number): void {
+    while (!this.isOver && this.steps.length < end) {
+      const { done, value } = this.course.next();
+      if (done === true) this.isOver = true;
+      else if (value.number + value.members.length > this.applied) this.take(value);
+    }
+  }
+
+  private take(transaction: Transaction): void {
+    const known = this.past.outcomeOf(transaction) ?? null;
+    const at = this.steps.length;
+    const isRefused = known !== null && known.kind === 'refused';
+    const lasting = isRefused ? [] : transaction.members.filter((member) => transaction.lasts(member));
+    const traces = lasting.flatMap((member) =>
+      member.operation.statements.flatMap((statement) => this.traceOf(transaction, member, statement, at)),
+    );
+    this.steps.push({ number: transaction.number, isKnown: known !== null, traces });
+  }
+
+  private traceOf(transaction: Transaction, { operation }: Member, statement: Statement, at: number): Trace[] {
+    const { relation, kind, slots, also, successor, cascade } = statement;
+    const own = slots.map((slot) => ({ relation, slot }));
+    // Before its rows get names: of an INSERT they are new ones.
+    if (kind === 'insert') for (const row of [...own, ...rowsOf(also)]) this.bear(row);
+    if (successor >= 0) this.bear({ relation, slot: successor });
+    const changed = [...own, ...(cascade?.deleted ?? []), ...(cascade?.nulled ?? [])];
+    const isOlder = own.every((row) => !this.born.has(this.nameOf(row)));
+    for (const row of changed) this.note(row, at);
+    const witness = successor >= 0 ? { relation, slot: successor } : own[0];
+    // What is absent may not have come yet, and what is there may have come again.
+    const isTold = kind === 'delete' ? isOlder && operation.takenBy === null : true;
+    if (transaction.needsReceipt || witness === undefined || !isTold) return [];
+    const { bytes } = operation;
+    if (kind === 'update' && successor < 0)
+      return own.flatMap((row) => {
+        const look = lookFor(this.compiled, bytes, statement, this.sinceXid, (slot) => slot !== row.slot);
+        return look === null ? [] : { look, kind, rows: [this.nameOf(row)] };
+      });
+    const look = lookFor(this.compiled, bytes, statement, this.sinceXid, () => false);
+    if (look === null) return [];
+    if (successor >= 0) this.note(witness, at);
+    return [{ look, kind, rows: (kind === 'delete' ? own : [witness]).map((row) => this.nameOf(row)) }];
+  }
+
+  private note(row: RowRef, at: number): void {
+    const name = this.nameOf(row);
+    const found = this.changes.get(name);
+    if (found === undefined) this.changes.set(name, [at]);
+    else found.push(at);
+  }
+
+  private bear(row: RowRef): void {
+    const place = placeOf(row);
+    this.lives.set(place, (this.lives.get(place) ?? 0) + 1);
+    this.born.add(this.nameOf(row));
+  }
+
+  private nameOf(row: RowRef): string {
+    const place = placeOf(row);
+    return `${place}/${this.lives.get(place) ?? 0}`;
+  }
+
+  /** `end`: steps from there on were not executed. */
+  private async judge(client: pg.Client, at: number, end = Number.POSITIVE_INFINITY): Promise<Verdict> {
+    const step = this.steps[at]!;
+    if (step.isKnown) return 'done';
+    let verdict: Verdict = 'unclear';
+    for (const { look, kind, rows } of step.traces) {
+      if (rows.some((row) => this.changes.get(row)?.some((change) => change > at && change < end))) continue;
+      const { rowCount } = await client.query({ text: look.text, values: [...look.values] });
+      const found = rowCount ?? 0;
+      const isMissing = kind === 'delete' ? found > 0 : found < look.rows;
+      // A transaction is done as a whole or not at all.
+      if (isMissing && look.missing === 'proof') return 'not done';
+      if (isMissing) continue;
+      if (look.found === 'proof') verdict = 'done';
+      else if (verdict === 'unclear') verdict = 'hint';
+    }
+    return verdict;
+  }
+}
+
+function rowsOf(also: Statement['also']): RowRef[] {
+  return also.flatMap(({ relation, slots }) => slots.map((slot) => ({ relation, slot })));
+}
+
+function placeOf({ relation, slot }: RowRef): string {
+  return `${relation}/${slot}`;
+}

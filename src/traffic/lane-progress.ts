@@ -1,0 +1,80 @@
+import type { Exception, LaneLog } from '../history/lane-log.js';
+import type { StoredLog } from './stored-log.js';
+
+/**
+ * What the lanes of a worker have done, at one moment: with their exceptions it is enough for another process to repeat
+ * their course up to there. The worker's thread takes it between two of its ticks.
+ */
+export interface LaneProgress {
+  readonly kind: 'progress';
+  /** Number of the block. */
+  readonly block: number;
+  /** The worker's block of counters; null where the exceptions of a lane have been given up. */
+  readonly counters: Float64Array<ArrayBuffer> | null;
+}
+
+/** What a process has left behind that carried the lanes before. */
+export interface Past {
+  /** Its blocks of counters; none where it ended before it had told anything. */
+  readonly counters: readonly Float64Array<ArrayBuffer>[];
+  /** By lane. */
+  readonly exceptions: ReadonlyMap<number, readonly Exception[]>;
+}
+
+const EVERY_MS = 1000;
+const LOOK_MS = 50;
+
+interface Told {
+  readonly log: LaneLog;
+  readonly stored: StoredLog;
+}
+
+/**
+ * Tells a worker's progress once a second. Progress is told when the exceptions before it are in the database: it must never
+ * be ahead of them.
+ */
+export class ProgressTeller {
+  private readonly lanes: readonly Told[];
+  private readonly snapshot: () => Float64Array<ArrayBuffer>;
+  private readonly post: (counters: Float64Array<ArrayBuffer> | null) => void;
+  private readonly timer: NodeJS.Timeout;
+  private takenMs = 0;
+  /** Taken and not told yet, with what must be confirmed of each lane before. */
+  private taken: { readonly counters: Float64Array<ArrayBuffer>; readonly needed: readonly number[] } | null = null;
+
+  constructor(
+    lanes: readonly Told[],
+    snapshot: () => Float64Array<ArrayBuffer>,
+    post: (counters: Float64Array<ArrayBuffer> | null) => void,
+  ) {
+    this.lanes = lanes;
+    this.snapshot = snapshot;
+    this.post = post;
+    this.timer = setInterval(() => this.look(), LOOK_MS);
+  }
+
+  /** What the lanes did last is not told: whoever carries them on takes up their course before they were brought to an end. */
+  end(): void {
+    clearInterval(this.timer);
+  }
+
+  private look(): void {
+    if (this.taken === null && performance.now() - this.takenMs >= EVERY_MS) this.take();
+    this.tell();
+  }
+
+  private take(): void {
+    this.takenMs = performance.now();
+    for (const { log } of this.lanes) log.flush();
+    this.taken = { counters: this.snapshot(), needed: this.lanes.map(({ stored }) => stored.counts.written) };
+  }
+
+  private tell(): void {
+    const { taken, lanes } = this;
+    if (taken === null) return;
+    if (lanes.some(({ stored }) => !stored.isWhole)) this.post(null);
+    else if (lanes.some(({ stored }, lane) => stored.counts.confirmed < taken.needed[lane]!)) return;
+    else this.post(taken.counters);
+    this.taken = null;
+  }
+}

@@ -1,0 +1,81 @@
+import type { LaneHistory } from '../history/lane-log.js';
+import type { LaneSession } from './lane-session.js';
+
+/* Of one lane. Beyond this its log is given up: a database under test is not the place for it. */
+const MOST_BYTES = 64 << 20;
+/* Refusals in a row after which the table must be taken for gone. */
+const MOST_REFUSALS = 5;
+const SETTLE_MS = 2000;
+
+/**
+ * A lane's exceptions on their way into the database. They travel on the lane's own connection, which executes in order: what
+ * follows from an exception is never there without it.
+ */
+export class StoredLog implements LaneHistory {
+  private readonly insert: string;
+  private readonly runId: string;
+  private readonly lane: number;
+  private waiting: string[] = [];
+  private underWay: string[] = [];
+  private bytes = 0;
+  private refusals = 0;
+  private written = 0;
+  private confirmed = 0;
+
+  /** `insert`: a statement that stores `$3`, lines of lane `$2` of run `$1`. */
+  constructor(insert: string, runId: string, lane: number) {
+    this.insert = insert;
+    this.runId = runId;
+    this.lane = lane;
+  }
+
+  /** False where the log has been given up, so that nobody can go on with it. */
+  get isWhole(): boolean {
+    return this.bytes <= MOST_BYTES && this.refusals <= MOST_REFUSALS;
+  }
+
+  /** Exceptions that were written, and those of them that the server has confirmed. */
+  get counts(): { readonly written: number; readonly confirmed: number } {
+    return { written: this.written, confirmed: this.confirmed };
+  }
+
+  write(exceptions: readonly string[]): void {
+    if (!this.isWhole) return;
+    this.written += exceptions.length;
+    for (const exception of exceptions) {
+      this.bytes += exception.length;
+      this.waiting.push(exception);
+    }
+  }
+
+  /** Sends what waits, in front of whatever is sent next. */
+  send(session: LaneSession): void {
+    if (this.waiting.length === 0 || !this.isWhole) return;
+    const lines = this.waiting;
+    this.waiting = [];
+    this.underWay.push(...lines);
+    const values = [this.runId, String(this.lane), lines.join('\n')];
+    session.ask({ text: this.insert, values }, (rows) => {
+      this.underWay.splice(0, lines.length);
+      if (rows !== null) {
+        this.confirmed += lines.length;
+        this.refusals = 0;
+        return;
+      }
+      this.refusals++;
+      this.waiting.unshift(...lines);
+    });
+  }
+
+  /** Waits for what is under way, for a while: without a server nothing will be confirmed. */
+  async settle(): Promise<void> {
+    for (const startMs = performance.now(); this.underWay.length > 0 && performance.now() - startMs < SETTLE_MS; )
+      await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** The connection is lost: what was under way is sent again. An exception that is stored twice does no harm. */
+  lost(): void {
+    this.waiting.unshift(...this.underWay);
+    this.underWay = [];
+  }
+}
