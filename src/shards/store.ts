@@ -46,16 +46,22 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
       [tablesIn(schema)],
     );
     if (!rows[0]!.missing) return;
-    // IF NOT EXISTS asks for the privilege to create, also where there is nothing to be created.
-    const { rows: there } = await client.query('SELECT WHERE to_regnamespace($1) IS NOT NULL', [
-      quoteIdentifier(schema),
-    ]);
-    if (there.length === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
-    for (const definition of definitions(schema)) await client.query(definition);
+    // All shards come at the same moment, and IF NOT EXISTS alone does not keep two of them from making the same table.
+    await underLock(
+      client,
+      `tables of ${schema}`,
+      () => false,
+      async () => {
+        // It asks for the privilege to create, also where there is nothing to be created.
+        const { rows: there } = await client.query('SELECT WHERE to_regnamespace($1) IS NOT NULL', [
+          quoteIdentifier(schema),
+        ]);
+        if (there.length === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+        for (const definition of definitions(schema)) await client.query(definition);
+      },
+    );
   } catch (error) {
-    // Another shard may make them at the same moment.
-    const { code, message } = error as pg.DatabaseError;
-    if (code === '23505' || code === '42P07' || code === '42P06') return layOutShards(client, schema);
+    const { message } = error as pg.DatabaseError;
     throw SetupError.of(
       '--shard',
       `the tables that the shards share cannot be made in ${schema}: ${message}; grant CREATE on the database, or create them once: CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}; ${definitions(schema).join('; ')}; ` +
@@ -115,8 +121,7 @@ export async function sharedPlan(
     readonly isOver: () => boolean;
   },
 ): Promise<Prepared> {
-  await lockRun(client, runId, work.isOver);
-  try {
+  return underLock(client, runId, work.isOver, async () => {
     const { rows } = await client.query<StoredRun>(
       `SELECT version, shards, configuration, schema_fingerprint, plan FROM ${runs(schema)} WHERE run_id = $1`,
       [runId],
@@ -142,21 +147,33 @@ export async function sharedPlan(
       ],
     );
     return prepared;
-  } finally {
-    await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, runId]).catch(() => undefined);
-  }
+  });
 }
 
-/* Not by waiting in the server: `lock_timeout` bounds that, and to make a plan may take longer. */
-async function lockRun(client: pg.Client, runId: string, isOver: () => boolean): Promise<void> {
+/**
+ * Does something while no other shard does something of the same name. It does not wait in the server: `lock_timeout` bounds that,
+ * and to make a plan may take longer.
+ * @throws SetupError where it is over before the lock is free.
+ */
+async function underLock<Value>(
+  client: pg.Client,
+  name: string,
+  isOver: () => boolean,
+  work: () => Promise<Value>,
+): Promise<Value> {
   for (;;) {
     const { rows } = await client.query<{ locked: boolean }>(
       'SELECT pg_try_advisory_lock($1, hashtext($2)) AS locked',
-      [LOCK_CLASS, runId],
+      [LOCK_CLASS, name],
     );
-    if (rows[0]!.locked) return;
-    if (isOver()) throw SetupError.of('--shard', `another shard of run ${runId} has not finished the plan in time`);
+    if (rows[0]!.locked) break;
+    if (isOver()) throw SetupError.of('--shard', `another shard of run ${name} has not finished the plan in time`);
     await new Promise((resolve) => setTimeout(resolve, LOCK_LOOK_MS));
+  }
+  try {
+    return await work();
+  } finally {
+    await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, name]).catch(() => undefined);
   }
 }
 
@@ -285,18 +302,20 @@ export async function noteFinished(
   end: { shard: number; of: number; incarnation: number; exitCode: number; isFinal: boolean; summary: string },
 ): Promise<boolean> {
   const { shard, of, incarnation, exitCode, isFinal, summary } = end;
-  await lockRun(client, runId, () => false);
-  try {
-    await client.query(
-      `UPDATE ${shards(schema)} SET finished_at = CASE WHEN $5 THEN clock_timestamp() END, exit_code = $3, summary = $4
+  return underLock(
+    client,
+    runId,
+    () => false,
+    async () => {
+      await client.query(
+        `UPDATE ${shards(schema)} SET finished_at = CASE WHEN $5 THEN clock_timestamp() END, exit_code = $3, summary = $4
        WHERE run_id = $1 AND shard = $2 AND incarnation = $6`,
-      [runId, shard, exitCode, summary, isFinal, incarnation],
-    );
-    const finished = (await readShards(client, { schema, runId })).filter(({ isFinished }) => isFinished);
-    return finished.length === of;
-  } finally {
-    await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, runId]);
-  }
+        [runId, shard, exitCode, summary, isFinal, incarnation],
+      );
+      const finished = (await readShards(client, { schema, runId })).filter(({ isFinished }) => isFinished);
+      return finished.length === of;
+    },
+  );
 }
 
 /** The summaries of a run's shards, as they are stored; the newest run where none is named. */

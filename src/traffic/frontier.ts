@@ -16,8 +16,10 @@ const ENOUGH_HINTS = 8;
 interface Trace {
   readonly look: Look;
   readonly kind: Statement['kind'];
-  /** Rows that it has written, as the course numbers them: a slot that is used again is another row. */
+  /** Names of the rows that it has written. */
   readonly rows: readonly string[];
+  /** True where the trace may be an older one: of a row that had the same key. */
+  readonly mayBeOlder: boolean;
 }
 
 interface Step {
@@ -38,6 +40,7 @@ const EXECUTED: readonly Verdict[] = ['done', 'hint'];
  * executed on one connection is executed in order.
  */
 export class Frontier {
+  private readonly lane: Lane;
   private readonly compiled: CompiledPlan;
   private readonly sinceXid: string;
   private readonly course: Generator<Transaction, void>;
@@ -47,13 +50,15 @@ export class Frontier {
   private isOver = false;
   /** By relation and slot: how many rows have been in the slot since the progress. */
   private readonly lives = new Map<string, number>();
-  /** Rows that were inserted since the progress. */
+  /** Rows that were inserted since the progress, and those that were deleted or got another key. */
   private readonly born = new Set<string>();
+  private readonly gone = new Set<string>();
   /** By row: the steps that change it, in order. */
   private readonly changes = new Map<string, number[]>();
 
   /** `lane`: one for this purpose alone. `applied`: the operations whose outcomes had been applied when progress was told. */
   constructor(lane: Lane, compiled: CompiledPlan, past: LanePast, applied: number, sinceXid: string) {
+    this.lane = lane;
     this.compiled = compiled;
     this.past = past;
     this.applied = applied;
@@ -123,22 +128,25 @@ export class Frontier {
     if (kind === 'insert') for (const row of [...own, ...rowsOf(also)]) this.bear(row);
     if (successor >= 0) this.bear({ relation, slot: successor });
     const changed = [...own, ...(cascade?.deleted ?? []), ...(cascade?.nulled ?? [])];
-    const isOlder = own.every((row) => !this.born.has(this.nameOf(row)));
     for (const row of changed) this.note(row, at);
     const witness = successor >= 0 ? { relation, slot: successor } : own[0];
-    // What is absent may not have come yet, and what is there may have come again.
-    const isTold = kind === 'delete' ? isOlder && operation.takenBy === null : true;
-    if (transaction.needsReceipt || witness === undefined || !isTold) return [];
+    if (successor >= 0) this.note({ relation, slot: successor }, at);
+    const mayBeOlder =
+      kind === 'delete'
+        ? own.some((row) => this.born.has(this.nameOf(row)))
+        : witness !== undefined && this.gone.has(this.nameOf(witness));
+    const isGone = kind === 'delete' || successor >= 0;
+    for (const row of [...(isGone ? own : []), ...(cascade?.deleted ?? [])]) this.gone.add(this.nameOf(row));
+    if (transaction.needsReceipt || witness === undefined || operation.takenBy !== null) return [];
     const { bytes } = operation;
     if (kind === 'update' && successor < 0)
       return own.flatMap((row) => {
         const look = lookFor(this.compiled, bytes, statement, this.sinceXid, (slot) => slot !== row.slot);
-        return look === null ? [] : { look, kind, rows: [this.nameOf(row)] };
+        return look === null ? [] : { look, kind, rows: [this.nameOf(row)], mayBeOlder };
       });
     const look = lookFor(this.compiled, bytes, statement, this.sinceXid, () => false);
     if (look === null) return [];
-    if (successor >= 0) this.note(witness, at);
-    return [{ look, kind, rows: (kind === 'delete' ? own : [witness]).map((row) => this.nameOf(row)) }];
+    return [{ look, kind, rows: (kind === 'delete' ? own : [witness]).map((row) => this.nameOf(row)), mayBeOlder }];
   }
 
   private note(row: RowRef, at: number): void {
@@ -154,9 +162,13 @@ export class Frontier {
     this.born.add(this.nameOf(row));
   }
 
+  /** A row's name: by its key; without one, a slot that is used again is another row. */
   private nameOf(row: RowRef): string {
+    const key = this.lane.keyOf(row);
+    if (key.length > 0 && key.every((text) => text !== null && text !== ''))
+      return `${row.relation}/${key.join('\u0000')}`;
     const place = placeOf(row);
-    return `${place}/${this.lives.get(place) ?? 0}`;
+    return `${place}//${this.lives.get(place) ?? 0}`;
   }
 
   /** `end`: steps from there on were not executed. */
@@ -164,14 +176,14 @@ export class Frontier {
     const step = this.steps[at]!;
     if (step.isKnown) return 'done';
     let verdict: Verdict = 'unclear';
-    for (const { look, kind, rows } of step.traces) {
+    for (const { look, kind, rows, mayBeOlder } of step.traces) {
       if (rows.some((row) => this.changes.get(row)?.some((change) => change > at && change < end))) continue;
       const { rowCount } = await client.query({ text: look.text, values: [...look.values] });
       const found = rowCount ?? 0;
       const isMissing = kind === 'delete' ? found > 0 : found < look.rows;
       // A transaction is done as a whole or not at all.
       if (isMissing && look.missing === 'proof') return 'not done';
-      if (isMissing) continue;
+      if (isMissing || mayBeOlder) continue;
       if (look.found === 'proof') verdict = 'done';
       else if (verdict === 'unclear') verdict = 'hint';
     }
