@@ -38,6 +38,7 @@ interface Flags {
   readonly dryRun?: true;
   readonly explain?: Place;
   readonly plan?: string;
+  readonly planOut?: string;
   readonly until?: string;
   readonly yesWriteTo?: string;
   readonly summary?: string;
@@ -187,6 +188,7 @@ function toOptions(flags: Flags): RunOptions {
     dryRun: flags.dryRun === true,
     explain: flags.explain,
     planFile: flags.plan,
+    planOutFile: flags.planOut,
     untilFile: flags.until,
     writeTo: flags.yesWriteTo,
     summaryFile: flags.summary,
@@ -235,7 +237,8 @@ program
   .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .option('--dry-run', 'show plan and sample SQL, write nothing')
   .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
-  .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
+  .option('--plan-out <file>', 'write the plan as JSON')
+  .option('--plan <file>', 'begin with a plan that --plan-out has written, instead of making one from the database')
   .option('--until <file>', 'stop each lane where the run of this summary or history stopped')
   .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
   .option('--summary <file>', 'write the summary as JSON')

@@ -65,7 +65,7 @@ function describe(
     }`,
     known === 0
       ? 'The plan holds no existing rows: it depends on no database contents.'
-      : `The plan holds ${known} existing rows: it is that of a run only on the database as it was before that run (or from its --plan file).`,
+      : `The plan holds ${known} existing rows: it is that of a run only on the database as it was before that run (or from its --plan-out file).`,
     '',
     `lane ${lane}, operation ${operation}: ${describeKind(done)} on ${plan.relations[done.relation]!.label}`,
   ];

@@ -17,6 +17,7 @@ import { reportHtml } from '../page/report.js';
 import { refused } from '../page/status.js';
 import { countRows } from '../prepare/claim.js';
 import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
+import { prepareDecided } from '../prepare/decided.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { historyTables } from '../prepare/history-tables.js';
 import { findingText, prepare } from '../prepare/prepare.js';
@@ -39,7 +40,7 @@ import { explain, type Place } from './explain.js';
 import { HistoryWriter } from './history-writer.js';
 import { checkLag, type LagOptions, overridesOfLag, resumeLeftovers } from './lag.js';
 import { checkOutput, writeOutput } from './output-file.js';
-import { readPlanFile, writePlanFile } from './plan-file.js';
+import { type PlanFile, readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
 import { type Publishing, publish } from './publish.js';
 import { ShardedRun, type ShardOptions } from './sharded.js';
@@ -54,8 +55,10 @@ export interface RunOptions {
   readonly explain: Place | undefined;
   /** The summary of a run that ended early: each lane goes as far as it did there. */
   readonly untilFile: string | undefined;
-  /** Where the plan is written to, and read from where an operation is explained. */
+  /** Where the plan is read from, instead of being made from the database. */
   readonly planFile: string | undefined;
+  /** Where the plan is written to. */
+  readonly planOutFile: string | undefined;
   /** The database, or its host, that may be written to although `protect` names it. */
   readonly writeTo: string | undefined;
   readonly summaryFile: string | undefined;
@@ -93,14 +96,14 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
       return EXIT.finished;
     }
     if (options.explain !== undefined && options.planFile !== undefined) {
-      const { plan, claims } = readPlanFile(options.planFile);
+      const { plan, claims } = readPlanFile(options.planFile).decided;
       process.stdout.write(explain(plan, claims, options.explain));
       return EXIT.finished;
     }
     const config = await session.open(environment);
     const prepared = await session.prepare(config);
     if (options.explain !== undefined || options.dryRun) {
-      if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
+      if (options.planOutFile !== undefined) writePlanFile(options.planOutFile, config, prepared);
       const { plan, claims, findings } = prepared;
       process.stdout.write(
         options.explain !== undefined ? explain(plan, claims, options.explain) : dryRunText(plan, claims, findings),
@@ -135,6 +138,8 @@ class Session {
   /** Neither a dry run nor an explanation writes to the database. */
   private readonly isTrial: boolean;
   private config: Config | null = null;
+  /** The plan that is begun with; null where it is made from the database. */
+  private given: PlanFile | null = null;
   private servers: DemoServers | undefined;
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
@@ -169,7 +174,8 @@ class Session {
       this.sharded = new ShardedRun({ ...options.shard, shard, runId: this.runId }, config, progress);
     }
     if (options.lag !== null) checkLag(config, options.lag);
-    if (options.explain === undefined) checkOutput('--plan', options.planFile);
+    if (options.explain === undefined) checkOutput('--plan-out', options.planOutFile);
+    if (options.planFile !== undefined) this.given = readPlanFile(options.planFile);
     if (!isTrial) {
       this.isTold = true;
       checkOutput('--summary', options.summaryFile);
@@ -211,16 +217,20 @@ class Session {
         workerCount(generator.workers, sharded?.laneCount ?? generator.connections, sharesCores(connection)),
         'traffic',
       );
-    const work = () =>
-      prepare(client, config, {
+    const say = (level: 'info' | 'warn', text: string) => progress.message(level, text);
+    const { given } = this;
+    const work = () => {
+      if (given !== null) return prepareDecided(client, config, given, { dryRun: isTrial, say });
+      return prepare(client, config, {
         dryRun: isTrial,
-        say: (level, text) => progress.message(level, text),
+        say,
         step: (text) => {
           progress.step(text);
           this.page?.prepare(text);
         },
         rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, ownId, path) : null,
       });
+    };
     try {
       if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, ownId, progress);
       // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
@@ -289,7 +299,7 @@ class Session {
   /** The traffic, and everything that is told of it. Returns the exit code. */
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
-    if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
+    if (options.planOutFile !== undefined) writePlanFile(options.planOutFile, config, prepared);
     progress.step('preparing what goes on beside the traffic');
     if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
     const isFirst = this.sharded?.isFirst ?? true;
@@ -366,7 +376,7 @@ class Session {
     const files = [
       options.summaryFile,
       options.reportFile,
-      options.planFile,
+      options.planOutFile,
       options.captureFile,
       options.historyFile,
     ].filter((file) => file !== undefined);

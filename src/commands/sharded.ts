@@ -5,6 +5,7 @@ import { SetupError } from '../config/problem.js';
 import { lanesOf, type Shard } from '../config/shard.js';
 import { VERSION } from '../package.js';
 import { connectCoordinator } from '../prepare/connect.js';
+import { configurationFingerprint } from '../prepare/decided.js';
 import type { Prepared } from '../prepare/examine.js';
 import type { Progress } from '../report/progress.js';
 import type { Summary } from '../report/summary.js';
@@ -12,7 +13,6 @@ import { Fence } from '../shards/fence.js';
 import { forgetProgress, ProgressKeeper, readPast } from '../shards/progress.js';
 import { startTogether } from '../shards/start.js';
 import {
-  configurationFingerprint,
   layOutShards,
   noteBegun,
   noteFinished,
@@ -29,7 +29,6 @@ import type { Past } from '../traffic/lane-progress.js';
 import { applicationName } from '../traffic/message.js';
 import { EXIT } from './exit.js';
 import type { StopSignals } from './stop-signals.js';
-import { schemaFingerprint } from './to-summary.js';
 
 /** What `run --shard` is asked for. */
 export interface ShardOptions {
@@ -132,7 +131,6 @@ export class ShardedRun {
         catalog: await introspect(client, config.schemas),
         incarnation: await readIncarnation(client),
       }),
-      schemaFingerprint: ({ catalog }) => schemaFingerprint(catalog),
       isOver: () => isOver() || performance.now() > deadline,
     });
   }

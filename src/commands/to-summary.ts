@@ -1,8 +1,7 @@
-import type { Catalog } from '../catalog/model.js';
-import { fingerprint } from '../config/fingerprint.js';
 import { GONE } from '../lane/lane.js';
 import { FAKER_VERSION, VERSION } from '../package.js';
 import type { Plan } from '../plan/plan.js';
+import { schemaFingerprint } from '../prepare/decided.js';
 import { wantedOperations } from '../prepare/examine.js';
 import { coverageOf } from '../report/coverage.js';
 import { type Summary, type SummarySource, summarise } from '../report/summary.js';
@@ -37,14 +36,6 @@ export type AtEnd = Extra &
   };
 
 /** Equal where tables and columns are. */
-export function schemaFingerprint({ relations }: Catalog): string {
-  return fingerprint(
-    relations.map((relation) =>
-      relation.attributes.map(({ name, typeName }) => [relation.schema, relation.name, name, typeName]),
-    ),
-  );
-}
-
 export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSummary, atEnd: AtEnd): Summary {
   const { config, prepared, indexBuilder } = job;
   const { plan, catalog, rowsAtStart } = prepared;

@@ -20,7 +20,7 @@ export function encodePlan({ plan, claims }: StoredPlan): object {
 export function decodePlan(encoded: unknown, file: string): StoredPlan {
   const stored = encoded as { format?: number; plan: Plan; claims: StoredClaims[] } | null;
   if (stored?.format !== FORMAT || !Array.isArray(stored.claims))
-    throw SetupError.of(file, 'not a plan file; --plan writes one');
+    throw SetupError.of(file, 'not a plan file; --plan-out writes one');
   if (stored.plan.generatorVersion !== GENERATOR_VERSION) {
     throw SetupError.of(
       file,

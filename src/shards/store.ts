@@ -1,10 +1,8 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
-import { fingerprint } from '../config/fingerprint.js';
-import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import { decodePlan, encodePlan } from '../history/stored-plan.js';
+import { type Decided, decodeDecided, encodeDecided, schemaFingerprint } from '../prepare/decided.js';
 import type { Prepared } from '../prepare/examine.js';
 import { progressTables } from './progress.js';
 
@@ -13,9 +11,6 @@ export interface RunStore {
   readonly schema: string;
   readonly runId: string;
 }
-
-/** What the first shard has decided for all. */
-type Shared = Pick<Prepared, 'plan' | 'claims' | 'findings' | 'reproducibleBecause' | 'sequences' | 'rowsAtStart'>;
 
 const runs = (schema: string) => `${quoteIdentifier(schema)}.run`;
 const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
@@ -83,12 +78,6 @@ export async function publishedBy(
   };
 }
 
-/** What must be equal in the configurations of all shards: everything that decides what is written, or when. */
-export function configurationFingerprint({ generator, operationWeights, traffic }: Config): string {
-  const { workers: _workers, timeouts: _timeouts, ...decisive } = generator;
-  return fingerprint([decisive, operationWeights, traffic]);
-}
-
 interface StoredRun {
   readonly version: string;
   readonly shards: number;
@@ -116,7 +105,6 @@ export async function sharedPlan(
     readonly prepare: () => Promise<Prepared>;
     /** Reads what a plan of others is compared and told with. */
     readonly look: () => Promise<Pick<Prepared, 'catalog' | 'incarnation'>>;
-    readonly schemaFingerprint: (prepared: Pick<Prepared, 'catalog'>) => string;
     /** True where others are waited for no longer. */
     readonly isOver: () => boolean;
   },
@@ -130,7 +118,7 @@ export async function sharedPlan(
     if (stored !== undefined) {
       check(stored, identity, runId);
       const seen = await work.look();
-      if (stored.schema_fingerprint !== work.schemaFingerprint(seen))
+      if (stored.schema_fingerprint !== schemaFingerprint(seen.catalog))
         throw SetupError.of('--shard', `run ${runId} was planned for another schema: it has been changed since`);
       return { ...seen, ...unpack(stored.plan, runId) };
     }
@@ -142,7 +130,7 @@ export async function sharedPlan(
         identity.version,
         identity.shards,
         identity.configuration,
-        work.schemaFingerprint(prepared),
+        schemaFingerprint(prepared.catalog),
         pack(prepared),
       ],
     );
@@ -189,17 +177,12 @@ function check(stored: StoredRun, identity: Identity, runId: string): void {
       );
 }
 
-function pack({ plan, claims, findings, reproducibleBecause, sequences, rowsAtStart }: Shared): Buffer {
-  const rest = { findings, reproducibleBecause, sequences, rowsAtStart };
-  return gzipSync(JSON.stringify({ stored: encodePlan({ plan, claims }), ...rest }));
+function pack(prepared: Prepared): Buffer {
+  return gzipSync(JSON.stringify(encodeDecided(prepared)));
 }
 
-function unpack(packed: Buffer, runId: string): Shared {
-  const { stored, ...rest } = JSON.parse(gunzipSync(packed).toString()) as { stored: unknown } & Omit<
-    Shared,
-    'plan' | 'claims'
-  >;
-  return { ...rest, ...decodePlan(stored, `run ${runId}`) };
+function unpack(packed: Buffer, runId: string): Decided {
+  return decodeDecided(JSON.parse(gunzipSync(packed).toString()), `run ${runId}`);
 }
 
 /** How far a shard has come. */

@@ -169,6 +169,38 @@ it('a run that is stopped leaves each lane at a prefix, and --until repeats it',
   }
 });
 
+it('a run that begins with a plan file is the run that makes its own, and refuses a plan that does not fit', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-plan-'));
+  try {
+    const [file, bad] = [path.join(folder, 'plan.json'), path.join(folder, 'bad.json')];
+    const [one, two] = [await demo(), await demo()];
+    const alone = await runCli(configFor(one, CONFIG), []);
+    const planned = configFor(two, CONFIG);
+    expect((await runCli(planned, ['--dry-run', '--plan-out', file])).code).toBe(0);
+    const other = await runCli(planned, ['--plan', file, '--set', 'generator.insert_rows=7']);
+    expect(other).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('made for another configuration') as string,
+    });
+    const ran = await runCli(planned, ['--plan', file]);
+    expect(ran).toMatchObject({ code: 0, stderr: expect.not.stringContaining('rehearsing') as string });
+    expect(ran.summary.tables).toEqual(alone.summary.tables);
+    expect(ran.summary.plan_fingerprint).toBe(alone.summary.plan_fingerprint);
+    expect(await contentHash(two, TABLES)).toEqual(await contentHash(one, TABLES));
+    const again = await runCli(planned, ['--plan', file]);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('rows when the plan was made') as string });
+    await two.client.query('ALTER TABLE eg_users ADD COLUMN more int');
+    const changed = await runCli(planned, ['--plan', file]);
+    expect(changed).toMatchObject({ code: 1, stderr: expect.stringContaining('made for another schema') as string });
+    writeFileSync(bad, '{}');
+    const none = await runCli(planned, ['--plan', bad]);
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('not a plan file') as string });
+    for (const database of [one, two]) await database.drop();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 it('--explain shows an operation of a lane as it was sent, from the database or from a plan file', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-plan-'));
   try {
@@ -177,7 +209,7 @@ it('--explain shows an operation of a lane as it was sent, from the database or 
     const explained = await runCli(configFor(database, CONFIG), ['--explain', '3:40']);
     expect(explained.code).toBe(0);
     expect(explained.stdout).toContain('lane 3, operation 40: ');
-    expect((await runCli(configFor(database, CONFIG), ['--plan', plan])).code).toBe(0);
+    expect((await runCli(configFor(database, CONFIG), ['--plan-out', plan])).code).toBe(0);
     const stored = await runCli('', ['--explain', '3:40', '--plan', plan]);
     expect(stored.stdout).toBe(explained.stdout);
     const beyond = await runCli('', ['--explain', '3:2500', '--plan', plan]);

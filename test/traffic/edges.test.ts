@@ -281,7 +281,7 @@ it('lanes that are connected work on a schedule, although another one cannot con
   await database.client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
 });
 
-it.each(['--summary', '--report', '--plan'])(
+it.each(['--summary', '--report', '--plan-out'])(
   'finds out before the first write that a file cannot be written: %s',
   async (option) => {
     const database = await demo();
