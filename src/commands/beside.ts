@@ -39,10 +39,10 @@ export async function indexBuilderFor(
     if (columns.length === 0)
       throw SetupError.of(
         'generator.enable_index_create_drop',
-        `user "${config.connection.user}" owns no targeted table with a column that can be indexed; connect as the owner, or leave the key out`,
+        `user "${config.connection.user}" does not own any targeted table with an indexable column; connect as the owner, or remove the key`,
       );
     const leftovers = await dropLeftovers(client);
-    if (leftovers > 0) progress.message('info', `${leftovers} indexes that a run left behind are dropped`);
+    if (leftovers > 0) progress.message('info', `dropped ${leftovers} indexes that an earlier run left behind`);
     return new IndexBuilder({
       runId,
       columns,
@@ -70,7 +70,8 @@ export async function layOutTrapTables(
   if (traps === null) return;
   const names = [...traps.weights.keys()];
   const { refused } = await layOutTraps(client, traps.schema, names);
-  for (const [name, remedy] of refused) progress.message('warn', `trap ${name} is left out: ${remedy}`);
+  for (const [name, remedy] of refused)
+    progress.message('warn', `trap ${name} is not used because the user lacks a privilege; run: ${remedy}`);
   for (const target of replication?.targets ?? []) {
     if (target.kind !== 'logical') continue;
     const there = await connectCoordinator(target.connection, config, runId);
@@ -123,6 +124,9 @@ export async function probeFor(config: Config, runId: string, progress: Progress
     report: (level, text) => progress.message(level, text),
   });
   const names = replication.targets.map(({ name }) => name).join(', ');
-  progress.message('info', `replication lag of ${names}: a heartbeat every ${replication.intervalMs} ms`);
+  progress.message(
+    'info',
+    `measuring the replication lag of ${names} with a heartbeat every ${replication.intervalMs} ms`,
+  );
   return probe;
 }

@@ -46,7 +46,7 @@ export class BoundedStop {
   private async cut(): Promise<void> {
     const seconds = this.config.generator.timeouts.stop / 1000;
     this.say(
-      `operations in flight have not finished within ${seconds} s (generator.timeouts.stop): they are cancelled`,
+      `operations in flight did not finish within ${seconds} s (generator.timeouts.stop) and are being cancelled`,
     );
     this.traffic.cut();
     setTimeout(() => {

@@ -95,7 +95,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const observed = observe(job, { ...watched, traffic, schedule, facts, startMs, notices });
   const toSummary = { job, traffic, notices, schedule, startedAt };
   stops.onFirst((signal) => {
-    progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
+    progress.message('info', `${signal}: stopping; operations in flight finish first (a second signal ends at once)`);
     benchmark?.interrupt(`stopped by ${signal}`);
     stop.begin();
   });
@@ -238,7 +238,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: (condition) => {
       // The other shards go on: this one has not done its part.
-      if (job.shard !== null) why.endedBy ??= `threshold not met by this shard alone: ${condition}`;
+      if (job.shard !== null) why.endedBy ??= `this shard did not meet the threshold ${condition}`;
       stop.begin();
     },
   });
@@ -293,7 +293,7 @@ async function afterwards(job: Job, watched: Watched, end: TrafficEnd) {
   const { progress, probe } = job;
   const { rounds, blocks, schema, benchmark, control } = watched;
   await blocks.stop();
-  if (rounds !== null) progress.step('comparing with the targets');
+  if (rounds !== null) progress.step('comparing the tables with the replication targets');
   const verification = end.kind === 'finished' ? await rounds?.end() : await rounds?.stop().then(() => rounds.rounds);
   const changes = await schema.end(end.kind !== 'outage');
   const lag = await benchmark?.result;

@@ -38,7 +38,7 @@ export async function startDemo(
       for (const definition of trapDefinitions(config.traps.schema, config.traps.weights.keys()))
         await client.query(definition);
     await client.end();
-    say(`embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
+    say(`started an embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
     const targets: ReplicationTarget[] = [];
     for (const target of replication?.targets ?? []) {
       if (!isServer(target) || !target.embedded) {
@@ -48,7 +48,7 @@ export async function startDemo(
       const replica = await startReplica(primary, target.kind, config);
       clusters.push(replica);
       const { settings } = replica;
-      say(`embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
+      say(`started the embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
       targets.push({ ...target, connection: settings });
     }
     return {

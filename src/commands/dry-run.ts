@@ -21,7 +21,7 @@ export function dryRunText(plan: Plan, claims: readonly Claims[], findings: read
       .map((choice) => `${choice.operation} ${choice.weight}`);
     lines.push(
       '',
-      `${relation.label}: ${weights.length === 0 ? 'not chosen' : weights.join(', ')}; ${claims[index]!.count} existing rows known`,
+      `${relation.label}: ${weights.length === 0 ? 'no operations' : weights.join(', ')}; ${claims[index]!.count} existing rows claimed`,
     );
     for (const column of relation.columns)
       lines.push(`  ${column.name} ${column.typeName}: ${column.source}, ${JSON.stringify(column.recipe)}`);

@@ -47,11 +47,13 @@ interface Circumstances {
 
 /** How a run came out. */
 export function exitOf(end: TrafficEnd, traffic: Traffic, circumstances: Circumstances): Exit {
-  if (circumstances.isGone)
-    return { code: EXIT.endedEarly, reason: 'none of the tables is left: they were dropped while the run was on' };
+  if (circumstances.isGone) return { code: EXIT.endedEarly, reason: 'all of the tables were dropped during the run' };
   switch (end.kind) {
     case 'outage':
-      return { code: EXIT.outage, reason: `the database stayed unreachable beyond max_outage_seconds: ${end.message}` };
+      return {
+        code: EXIT.outage,
+        reason: `the database was unreachable for longer than max_outage_seconds: ${end.message}`,
+      };
     case 'crashed':
     case 'refused':
       return { code: EXIT.endedEarly, reason: end.message };
@@ -59,11 +61,11 @@ export function exitOf(end: TrafficEnd, traffic: Traffic, circumstances: Circums
       if (traffic.totals.scalar('quarantined') > 0)
         return {
           code: EXIT.endedEarly,
-          reason: `${end.lanes} lanes have nothing left to do: operations that were refused have been left out`,
+          reason: `${end.lanes} lanes have nothing left to do, because all of their operations are quarantined after repeated rejections`,
         };
       return {
         code: EXIT.endedEarly,
-        reason: `${end.lanes} lanes found no row and no room for any operation; add INSERT, or rows`,
+        reason: `${end.lanes} lanes found no row to change and no room for a new one; add INSERT to the operations, or rows to the tables`,
       };
     case 'finished':
       return exitOfFinished(traffic, circumstances);
@@ -76,7 +78,7 @@ function exitOfFinished({ totals }: Traffic, circumstances: Circumstances): Exit
   const operations = totals.operations();
   const errors = totals.total('rejected') + totals.total('failed');
   if (operations > 0 && errors / operations > maxErrorRatio) {
-    const reason = `${errors} of ${operations} operations failed, beyond error_budget.max_error_ratio ${maxErrorRatio}`;
+    const reason = `${errors} of ${operations} operations failed, which exceeds error_budget.max_error_ratio ${maxErrorRatio}`;
     return { code: EXIT.endedEarly, reason };
   }
   // Of a shard they only inform: merge judges the whole run.
@@ -86,11 +88,11 @@ function exitOfFinished({ totals }: Traffic, circumstances: Circumstances): Exit
   if (unproved !== null) return unproved;
   if (endedBy !== null) return { code: EXIT.endedEarly, reason: endedBy };
   if (signal !== null && isShard)
-    return { code: EXIT.endedEarly, reason: `stopped by ${signal} before the end of the shard` };
+    return { code: EXIT.endedEarly, reason: `stopped by ${signal} before the shard was complete` };
   if (signal !== null) return { code: EXIT.finished, reason: `stopped by ${signal}` };
   const undecided = lag === undefined ? null : undecidedBecause(lag);
   if (undecided !== null) return { code: EXIT.undecided, reason: undecided };
-  const done = lag === undefined ? (timeUp ?? 'all operations done') : `lag ${lag.kind} is through`;
+  const done = lag === undefined ? (timeUp ?? 'all operations done') : `lag ${lag.kind} is complete`;
   return { code: EXIT.finished, reason: done };
 }
 
@@ -100,16 +102,16 @@ function undecidedBecause(lag: LagResult): string | null {
   switch (lag.kind) {
     case 'curve':
       return lag.steps.every((step) => step.void !== null)
-        ? `every step of the curve is void: ${lag.steps[0]?.void ?? 'there is none'}`
+        ? `no step of the curve is valid: ${lag.steps[0]?.void ?? 'none was measured'}`
         : null;
     case 'max':
-      if (lag.sustained === null) return `no rate was sustained: ${lag.because ?? 'none could be tried'}`;
+      if (lag.sustained === null) return `no rate was sustained: ${lag.because ?? 'no rate could be tried'}`;
       return lag.confirmations < CONFIRMATIONS
-        ? `${lag.sustained} operations/s were sustained ${lag.confirmations} times, and ${CONFIRMATIONS} are needed`
+        ? `${lag.sustained} operations/s were sustained only ${lag.confirmations} of the ${CONFIRMATIONS} times needed`
         : null;
     case 'drain': {
       const late = Object.entries(lag.targets).flatMap(([name, { seconds }]) => (seconds === null ? name : []));
-      return late.length > 0 ? `${late.join(', ')} had not caught up in time` : null;
+      return late.length > 0 ? `${late.join(', ')} did not catch up in time` : null;
     }
     case 'tour':
       return null;

@@ -66,7 +66,7 @@ async function statementsFor(client: pg.Client, config: Config, catalog: Catalog
     ...(functions.length > 0 ? [`GRANT EXECUTE ON FUNCTION ${distinct(functions)}${to}`] : []),
     ...(rowSelection === 'system_rows' ? ['CREATE EXTENSION IF NOT EXISTS tsm_system_rows;'] : []),
     ...(generator.enable_index_create_drop
-      ? ['-- enable_index_create_drop: indexes are created and dropped by the owner of a table only']
+      ? ['-- enable_index_create_drop: only the owner of a table can create and drop its indexes']
       : []),
     ...(replication === null
       ? []

@@ -154,7 +154,7 @@ function configurationText(found: Found): string {
   const hasActivity = changes.insert + changes.update + changes.delete >= FEWEST_CHANGES;
   return `${[
     '# Configuration of pg-event-generator, made by `event-generator init`.',
-    '# A run of it changes rows of this database. `event-generator inspect -c FILE` says beforehand what it would do.',
+    '# A run with this file changes rows of this database. `event-generator inspect -c FILE` shows beforehand what it would do.',
     '',
     'connection:',
     ...connectionLines(found.connection),
@@ -168,12 +168,12 @@ function configurationText(found: Found): string {
     ...batchLines(batches),
     '  random_seed: 12345                   # the same seed repeats the run',
     '  connections: 4                       # concurrent connections',
-    '  existing_rows: 10000                 # existing rows per table that may be changed; 0: leave them alone; all',
+    '  existing_rows: 10000                 # existing rows per table that a run may change; 0: none; all: all of them',
     ...weightLines(found, hasActivity),
     ...findingLines(found.findings),
     '',
-    '# traffic: { rate: 500, duration: 10m }   # a rate instead of as fast as it goes; duration replaces num_iterations',
-    '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 where one is not met',
+    '# traffic: { rate: 500, duration: 10m }   # a fixed rate instead of full speed; duration replaces num_iterations',
+    '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 if one is not met',
   ].join('\n')}\n`;
 }
 
@@ -213,7 +213,7 @@ function mixLines(
   if (!isKnown) return ['  operation_weights: { INSERT: 3, UPDATE: 2, DELETE: 1 }'];
   const share = (count: number) => Math.max(count > 0 ? 1 : 0, Math.round((count * 100) / (insert + update + deleted)));
   return [
-    '  # Rows inserted, updated and deleted according to pg_stat_user_tables, in percent.',
+    '  # The mix of rows inserted, updated and deleted according to pg_stat_user_tables, in percent.',
     `  operation_weights: { INSERT: ${Math.max(1, share(insert))}, UPDATE: ${share(update)}, DELETE: ${share(deleted)} }`,
   ];
 }
@@ -240,8 +240,8 @@ function weightLines({ targeted, activity }: Found, isKnown: boolean): string[] 
   const width = Math.max(0, ...targeted.map((relation) => name(labelOf(relation)).length));
   return [
     isKnown
-      ? '  # How often a table is chosen: by its changed rows in pg_stat_user_tables. 0: never.'
-      : '  # How often a table is chosen. 0: never. (The server has seen too few changes to propose weights.)',
+      ? '  # How often each table is chosen, in proportion to its changed rows in pg_stat_user_tables. 0: never.'
+      : '  # How often each table is chosen. 0: never. (The server has counted too few changes to propose weights.)',
     '  table_weights:',
     ...targeted.map((relation) => {
       const weight = isKnown ? Math.max(1, Math.round((changesOf(relation) * HIGHEST_WEIGHT) / most)) : 1;

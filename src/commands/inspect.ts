@@ -103,7 +103,7 @@ function reportOf(
         .map((cause) => ({
           column: null,
           prevents: INSERT,
-          reason: `no row can come in: it needs a row of ${cause.relation}, which takes none`,
+          reason: `cannot insert: each row needs a row of ${cause.relation}, which has none and cannot get any`,
           remedy: `see ${cause.relation}`,
         })),
       ...lacking
@@ -111,8 +111,8 @@ function reportOf(
         .map(({ key, parent }) => ({
           column: null,
           prevents: INSERT,
-          reason: `foreign key ${key} needs a row of ${parent}, which is not targeted and has none`,
-          remedy: `add ${parent} to generator.manual_table_list, or rows to it, or set generator.untargeted_parents: insert`,
+          reason: `foreign key ${key} needs a row of ${parent}, which is empty and not targeted`,
+          remedy: `add ${parent} to generator.manual_table_list, insert rows into it, or set generator.untargeted_parents: insert`,
         })),
     ];
     const runs = (kind: OperationKind): boolean =>
@@ -149,7 +149,7 @@ function reportText({ tables, covered }: Report): string {
   const partly = tables.filter(({ operations }) => !(operations.insert && operations.update && operations.delete));
   const nothing = partly.filter(({ operations }) => !operations.insert && !operations.update && !operations.delete);
   lines.push(
-    `${tables.length} tables: ${tables.length - partly.length} take every operation, ${partly.length - nothing.length} some, ${nothing.length} none. ${covered ? 'All that the weights ask for runs.' : 'What is missing stands beside a ! with its reason.'}`,
+    `${tables.length} tables: ${tables.length - partly.length} take every operation, ${partly.length - nothing.length} some, ${nothing.length} none. ${covered ? 'Every operation with a weight above 0 runs.' : 'Lines that begin with ! say what is missing and why.'}`,
   );
   return `${lines.join('\n')}\n`;
 }
@@ -166,10 +166,10 @@ function tableText({
 }: TableReport): string[] {
   const running = OPERATION_KINDS.filter((kind) => operations[kind]).map((kind) => kind.toUpperCase());
   const known = rows === null ? 'rows not estimated' : `about ${rows} rows`;
-  const named = `${key.length === 0 ? 'no key' : `key ${key.join(', ')}`}${mark === null ? '' : `, rows told apart by ${mark}`}`;
+  const named = `${key.length === 0 ? 'no key' : `key ${key.join(', ')}`}${mark === null ? '' : `, rows identified by ${mark}`}`;
   const width = Math.max(0, ...columns.map(({ name, type }) => name.length + type.length + 1));
   return [
-    `${table}: ${running.length === 0 ? 'nothing runs' : running.join(', ')} (${known}, ${named})`,
+    `${table}: ${running.length === 0 ? 'no operation runs' : running.join(', ')} (${known}, ${named})`,
     ...columns.map(({ name, type, recipe }) => `  ${`${name} ${type}`.padEnd(width)}  ${recipe}`),
     ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}, ${how}`),
     ...findings.map(

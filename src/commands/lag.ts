@@ -84,7 +84,7 @@ export function checkLag(config: Config, options: LagOptions): void {
   if (config.replication === null)
     throw SetupError.of(
       `lag ${options.kind}`,
-      'measures replication.targets, and the configuration names none: add a standby, a subscriber, a slot or a command',
+      'has nothing to measure: add a standby, a subscriber, a slot or a command to replication.targets',
     );
 }
 
@@ -170,7 +170,7 @@ export class LagBenchmark implements Load {
     const { budgetMs } = this.job.options;
     for (;;) {
       if (performance.now() - this.startMs > budgetMs)
-        this.over ??= `the budget of ${Math.round(budgetMs / 1000)} s is used up (--budget)`;
+        this.over ??= `the time budget of ${Math.round(budgetMs / 1000)} s was used up (--budget)`;
       if (this.over !== null) throw new Interrupted(this.over);
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) return;
@@ -235,8 +235,8 @@ export class LagBenchmark implements Load {
           isServer(target) && target.mayPause
             ? null
             : target.kind === 'logical'
-              ? 'it may not be stopped: set may_pause: true on the target'
-              : 'only subscriptions can be stopped and started again',
+              ? 'the benchmark may not pause it: set may_pause: true on the target'
+              : 'only subscriptions can be paused',
         pause: () => work((client) => pauseSubscription(client, schema, runId)),
         resume: () => work((client) => resumeSubscription(client, schema)),
       };
@@ -253,7 +253,7 @@ export async function resumeLeftovers(config: Config, runId: string, say: (text:
         const name = await pausedByUs(client, schema);
         if (name === null) return;
         await resumeSubscription(client, schema);
-        say(`the subscription ${name} of ${target.name} was stopped by a benchmark that was killed: it goes on again`);
+        say(`enabled the subscription ${name} of ${target.name} again; a benchmark that was killed had disabled it`);
       });
 }
 

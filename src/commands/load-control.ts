@@ -78,7 +78,7 @@ export class LoadControl {
 
   private look(): void {
     this.readWish();
-    this.hold('file', this.wish.pause ? 'the control file says so' : null);
+    this.hold('file', this.wish.pause ? 'the control file says pause: true' : null);
     const { probe, config } = this.options;
     const reading = probe?.read() ?? null;
     const danger = reading === null || this.fuse === null ? null : this.fuse.look(reading);
@@ -134,7 +134,7 @@ export class LoadControl {
       this.note(current, nowMs);
       traffic.release();
       if (by === 'fuse') this.options.tell(null);
-      say('info', `the load goes on after ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
+      say('info', `the load continues after a pause of ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
     }
   }
 
@@ -154,12 +154,12 @@ export class LoadControl {
     try {
       const wish = readControlFile(file);
       if (wish.rate !== this.wish.rate)
-        say('info', `control file: ${wish.rate === null ? 'the rate of the configuration' : `rate ${wish.rate}`}`);
+        say('info', `control file: ${wish.rate === null ? 'back to the configured rate' : `rate set to ${wish.rate}`}`);
       this.wish = wish;
       this.complaint = null;
     } catch (error) {
       const { message } = error as Error;
-      if (message !== this.complaint) say('warn', `control file: ${message}; what it said before still holds`);
+      if (message !== this.complaint) say('warn', `control file: ${message}; the previous settings stay in force`);
       this.complaint = message;
     }
   }

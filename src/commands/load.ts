@@ -107,11 +107,14 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       journalFile: config.embedded ? null : journal.file,
       notice: ({ kind, relation, text }) => {
         if (kind === 'quarantine')
-          progress.message('warn', `${job.plan.relations[relation]!.label}: left as it is: ${text}`);
+          progress.message('warn', `${job.plan.relations[relation]!.label}: no more rows are loaded into it: ${text}`);
       },
     });
     stops.onFirst((signal) => {
-      progress.message('info', `${signal}: stopping, batches under way are committed (again: end at once)`);
+      progress.message(
+        'info',
+        `${signal}: stopping; batches in progress are committed first (a second signal ends at once)`,
+      );
       loading.stop();
     });
     progress.start(new LoadMeter(loading.totals, rowsWanted(job)));
@@ -202,7 +205,7 @@ async function decide(
       if (targeted && operations.insert && wanted < missing)
         progress.message(
           'info',
-          `${label}: room for ${wanted} of ${missing} rows${capacity < missing ? '' : ' (its parents are few)'}`,
+          `${label}: has room for only ${wanted} of ${missing} rows${capacity < missing ? '' : ' (too few parent rows)'}`,
         );
     }
     const job = { plan, claims, load, rowsAtStart, sequences };
@@ -234,12 +237,12 @@ async function goOn(
     if (header[key] === now[key]) continue;
     const what = {
       rows: `--rows ${header.rows}`,
-      database: `the database ${header.database}`,
-      settings: 'the generator settings of then',
+      database: `database ${header.database}`,
+      settings: 'different generator settings',
     };
     throw SetupError.of(
       journal.file,
-      `a load was interrupted here, with ${what[key]}: repeat it as it was, and it goes on; or remove the file to begin anew`,
+      `this journal belongs to an interrupted load with ${what[key]}; repeat that command to continue it, or remove the file to start over`,
     );
   }
   const { plan, claims } = decodePlan(header.stored, journal.file);
@@ -248,12 +251,15 @@ async function goOn(
   await endBackends(client, names, END_TIMEOUT_MS).catch((error: Error) => {
     throw SetupError.of(
       journal.file,
-      `sessions of the interrupted load are still at work (${error.message}); try again`,
+      `sessions of the interrupted load are still running (${error.message}); try again`,
     );
   });
   const past = await committedOf(client, entries);
   await checkRows(client, plan, header, past, journal.file);
-  progress.message('info', `going on with the load that ${journal.file} tells of: ${past.length} batches are done`);
+  progress.message(
+    'info',
+    `continuing the interrupted load recorded in ${journal.file}: ${past.length} batches are already committed`,
+  );
   return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
 }
 
@@ -289,7 +295,7 @@ async function checkRows(
     if (Number(rows[0]!.n) < expected)
       throw SetupError.of(
         file,
-        `${label} holds ${rows[0]!.n} rows where the interrupted load left ${expected}: it is another database, or was emptied; remove the file to begin anew`,
+        `${label} has ${rows[0]!.n} rows, but the interrupted load left ${expected}: this is another database, or rows were deleted; remove the file to start over`,
       );
   }
 }
@@ -321,7 +327,10 @@ async function settle(
     await settleSequences(client, sequences);
     await client.end();
   } catch (error) {
-    progress.message('warn', `sequences stay past the load's values: ${(error as Error).message}`);
+    progress.message(
+      'warn',
+      `sequences could not be set back to the highest value used; they stay further ahead: ${(error as Error).message}`,
+    );
   }
 }
 
@@ -361,19 +370,26 @@ function summarise(
     .filter((table) => table.rows < table.wanted)
     .map(({ table, rows, wanted }) => `${table} (${rows} of ${wanted} rows)`);
   const exit = (): LoadSummary['exit'] => {
-    const later = `the same command goes on from there (${ran.journal})`;
+    const later = `run the same command again to continue (journal: ${ran.journal})`;
     switch (end.kind) {
       case 'outage':
-        return { code: EXIT.outage, reason: `the database stayed unreachable: ${end.message}; ${later}` };
+        return {
+          code: EXIT.outage,
+          reason: `the database was unreachable for longer than max_outage_seconds: ${end.message}; ${later}`,
+        };
       case 'refused':
         return { code: EXIT.endedEarly, reason: `${end.message}; ${later}` };
       case 'stopped':
         return { code: EXIT.finished, reason: `stopped by ${ran.signal ?? 'a lane'}; ${later}` };
       case 'finished':
-        if (short.length > 0) return { code: EXIT.endedEarly, reason: `not filled: ${short.join(', ')}` };
+        if (short.length > 0)
+          return { code: EXIT.endedEarly, reason: `these tables are not full: ${short.join(', ')}` };
         if (refused > 0 && refused / (refused + loaded) > ran.maxErrorRatio)
-          return { code: EXIT.endedEarly, reason: `${refused} rows were refused, beyond error_budget.max_error_ratio` };
-        return { code: EXIT.finished, reason: `every table holds ${ran.rows} rows, or as many as it has room for` };
+          return {
+            code: EXIT.endedEarly,
+            reason: `the server rejected ${refused} rows, which exceeds error_budget.max_error_ratio`,
+          };
+        return { code: EXIT.finished, reason: `every table has ${ran.rows} rows, or as many as it has room for` };
     }
   };
   return {

@@ -47,9 +47,9 @@ export async function merge(options: MergeOptions, environment: NodeJS.ProcessEn
 async function partsOf(options: MergeOptions, environment: NodeJS.ProcessEnv): Promise<Part[]> {
   const { files, url } = options;
   if (url === undefined && files.length === 0)
-    throw SetupError.of('merge', 'name the summaries of the shards, or --database URL');
+    throw SetupError.of('merge', 'expected the summaries of the shards, or --database URL');
   if (url !== undefined && files.length > 0)
-    throw SetupError.of('merge', 'takes files or --database, not both: leave one of them out');
+    throw SetupError.of('merge', 'accepts files or --database, not both; remove one of them');
   if (url === undefined) return files.map((name) => ({ name, summary: readSummary(name) }));
   return stored(url, options, environment);
 }
@@ -72,7 +72,7 @@ async function stored(url: string, { schema, runId }: MergeOptions, environment:
       if (found === null || found.summaries.length === 0)
         throw SetupError.of(
           '--database',
-          `holds no summary of ${runId === undefined ? 'a sharded run' : `run ${runId}`}`,
+          `contains no summary of ${runId === undefined ? 'a sharded run' : `run ${runId}`}`,
         );
       return found.summaries.map((text) => {
         const summary = parseSummary(text, `run ${found.runId}`);

@@ -14,7 +14,7 @@ export function readPlanFile(file: string): StoredPlan {
   try {
     encoded = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw SetupError.of(file, `not a plan file (${(error as Error).message})`);
+    throw SetupError.of(file, `is not a plan file (${(error as Error).message})`);
   }
   return decodePlan(encoded, file);
 }

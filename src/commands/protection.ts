@@ -18,18 +18,23 @@ export function checkProtection(
   const names = [connection.database, ...placesIn(connection).map(({ host }) => host)];
   if (named !== undefined && names.includes(named)) return;
   if (named !== undefined)
-    throw SetupError.of('--yes-write-to', `"${named}" is neither the database nor its host: ${names.join(', ')}`);
+    throw SetupError.of(
+      '--yes-write-to',
+      `"${named}" is neither the database nor a host of the connection; expected one of ${names.join(', ')}`,
+    );
   for (const pattern of protect) {
     const found = names.find((name) => matcherOf(pattern).test(name));
     if (found !== undefined)
       throw SetupError.of(
         source.file,
-        `protect: "${pattern}" keeps ${found} from being written to; --yes-write-to ${found} allows it for this run`,
+        `${found} is protected by the pattern "${pattern}" in protect:; --yes-write-to ${found} allows writing to it in this run`,
       );
   }
   const live = names.find((name) => LOOKS_LIVE.test(name));
   if (live !== undefined)
-    warn(`"${live}" sounds like a production system, and is written to (--yes-write-to ${live} says that it is meant)`);
+    warn(
+      `writing to "${live}", whose name looks like a production system (--yes-write-to ${live} confirms that this is intended)`,
+    );
 }
 
 /** A pattern with * and ?, whatever the case. */

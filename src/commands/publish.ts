@@ -31,7 +31,7 @@ export async function publish(
     }
   }
   if (lingerMs === 0 || stops.signal !== null) return;
-  progress.message('info', `/metrics stays for ${lingerMs / 1000} s (Ctrl+C: end at once)`);
+  progress.message('info', `/metrics stays available for ${lingerMs / 1000} s (Ctrl+C ends at once)`);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, lingerMs);
     stops.onFirst(() => {

@@ -163,7 +163,7 @@ class Session {
     this.config = config;
     if (options.shard !== null && !isTrial) {
       if (options.historyFile !== undefined)
-        throw SetupError.of('--history', 'is not written by shards: run without --shard, or leave it out');
+        throw SetupError.of('--history', 'cannot be used with --shard; remove one of them');
       const shard = shardOf(options.shard.text, environment);
       this.runId = shardedRunId(options.shard.runId, environment);
       this.sharded = new ShardedRun({ ...options.shard, shard, runId: this.runId }, config, progress);
@@ -240,7 +240,7 @@ class Session {
     const { captureFile } = options;
     if (captureFile === undefined || isTrial) return;
     await lookAtLeftovers(client, false, progress);
-    progress.step('creating the slot of the capture');
+    progress.step('creating the replication slot of the capture');
     const opening = openCapture(config, runId, captureFile, progress);
     try {
       this.captured = await stops.interruptible(opening, () => endSessions(config.connection, config, ownId));
@@ -259,7 +259,10 @@ class Session {
     if (file === undefined) return null;
     const { plan, catalog } = prepared;
     if (plan.rowSelection !== 'owned')
-      throw SetupError.of('--history', 'with row_selection: system_rows the server chooses the rows; use owned');
+      throw SetupError.of(
+        '--history',
+        'cannot record a run with row_selection: system_rows, because the server chooses its rows; set row_selection: owned',
+      );
     const header = {
       version: VERSION,
       runId,
@@ -282,7 +285,7 @@ class Session {
     const exit =
       complete || summary.exit.code !== EXIT.finished
         ? summary.exit
-        : { code: EXIT.endedEarly, reason: `the capture is not complete: ${reason}` };
+        : { code: EXIT.endedEarly, reason: `the capture is incomplete: ${reason}` };
     return { ...summary, capture, exit };
   }
 
@@ -290,7 +293,7 @@ class Session {
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
     if (options.planFile !== undefined) writePlanFile(options.planFile, prepared);
-    progress.step('preparing what goes on beside the traffic');
+    progress.step('preparing background tasks');
     if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
     const isFirst = this.sharded?.isFirst ?? true;
     const beside = isFirst
@@ -382,7 +385,10 @@ class Session {
     try {
       writeOutput(summaryFile, text);
     } catch (error) {
-      this.progress.message('error', `--summary: ${(error as Error).message}; it goes to standard output instead`);
+      this.progress.message(
+        'error',
+        `--summary: ${(error as Error).message}; the summary goes to standard output instead`,
+      );
       process.stdout.write(text);
     }
   }
@@ -403,7 +409,7 @@ class Session {
       writeOutput(reportFile, reportHtml({ run: facts, points, status, summary, configuration, coverage }));
       progress.message('info', `report: ${reportFile}`);
     } catch (error) {
-      progress.message('error', `the report cannot be written: ${(error as Error).message}`);
+      progress.message('error', `--report: ${(error as Error).message}`);
     }
   }
 
@@ -518,6 +524,9 @@ async function settle(config: Config, prepared: Prepared, runId: string, progres
     await settleSequences(client, prepared.sequences);
     await client.end();
   } catch (error) {
-    progress.message('warn', `sequences stay past the run's values: ${(error as Error).message}`);
+    progress.message(
+      'warn',
+      `sequences could not be set back to the highest value used; they stay further ahead: ${(error as Error).message}`,
+    );
   }
 }

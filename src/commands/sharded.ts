@@ -52,20 +52,23 @@ export class ShardedRun {
     this.store = { schema: config.replication?.schema ?? DEFAULT_SCHEMA, runId };
     const { connections, row_selection: selection } = config.generator;
     if (config.embedded)
-      throw SetupError.of('--shard', 'shards share a database; an embedded one is private to its process');
+      throw SetupError.of(
+        '--shard',
+        'cannot be used with an embedded database, which is private to its process; shards need a shared one',
+      );
     if (connections < shard.of)
       throw SetupError.of(
         '--shard',
-        `there are ${shard.of} shards and ${connections} lanes (generator.connections, over all shards): give each shard one at least`,
+        `${shard.of} shards need at least as many lanes, but generator.connections, the total over all shards, is ${connections}; raise it, or start fewer shards`,
       );
     const alone = ALONE.find(([, isSet]) => isSet(config));
     if (alone !== undefined)
       throw SetupError.of(
         '--shard',
-        `${alone[0]} looks at the whole load, which no shard knows: leave it out, or run without --shard`,
+        `${alone[0]} needs the whole load, but each shard knows only its own part; remove the key, or run without --shard`,
       );
     if (selection === 'system_rows')
-      throw SetupError.of('--shard', 'needs rows that the lanes own: leave row_selection out, or set it to owned');
+      throw SetupError.of('--shard', 'needs row_selection: owned; remove row_selection, or set it to owned');
   }
 
   get shard(): Shard {
@@ -96,7 +99,7 @@ export class ShardedRun {
     if (published.names.length > 0 && this.isFirst)
       progress.message(
         'warn',
-        `${published.names.join(', ')} publishes all tables, also those that the shards share. A subscription without them stops; create them there: ${published.sql(store.schema)};`,
+        `${published.names.join(', ')} publishes all tables, including the tables that the shards share. A subscriber that lacks them stops; create them there: ${published.sql(store.schema)};`,
       );
     this.fence = await Fence.raise({
       store,
@@ -109,7 +112,7 @@ export class ShardedRun {
       isOver,
       say: (level, text) => progress.message(level, text),
     });
-    progress.step('waiting for the plan of the run');
+    progress.step('waiting for another shard to make the plan of the run');
     const deadline = performance.now() + options.startTimeoutMs;
     const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
     return sharedPlan(client, store, identity, {
@@ -153,7 +156,10 @@ export class ShardedRun {
   /** Shard 1 tells the others that the fuse has paused the load, or that it goes on. */
   tellPaused(reason: string | null): void {
     notePaused(this.fence!.session, this.store, reason).catch((error: Error) =>
-      this.progress.message('warn', `the other shards cannot be told of the fuse: ${error.message}`),
+      this.progress.message(
+        'warn',
+        `could not tell the other shards about the state of replication.fuse: ${error.message}`,
+      ),
     );
   }
 
@@ -185,7 +191,7 @@ export class ShardedRun {
     } catch (error) {
       progress.message(
         'warn',
-        `the summary of shard ${shard.index} cannot be left in the database (${(error as Error).message}); merge takes files of --summary as well`,
+        `the summary of shard ${shard.index} could not be stored in the database (${(error as Error).message}); give merge the files of --summary instead`,
       );
       return false;
     }

@@ -19,12 +19,12 @@ export function parseSummary(text: string, name: string): Summary {
   try {
     summary = JSON.parse(text) as Summary;
   } catch {
-    throw SetupError.of(name, 'is not JSON; expected a file of run --summary');
+    throw SetupError.of(name, 'is not JSON; expected a summary written by run --summary');
   }
   if (summary?.schema_version !== 1 || summary.totals === undefined || summary.latency_seconds === undefined)
     throw SetupError.of(
       name,
-      `is not the summary of a run that wrote something${summary?.exit === undefined ? '' : ` (it ended before: ${summary.exit.reason})`}; expected a file of run --summary`,
+      `is not the summary of a run that wrote rows${summary?.exit === undefined ? '' : ` (the run ended before its first write: ${summary.exit.reason})`}; expected a summary written by run --summary`,
     );
   return summary;
 }

@@ -50,11 +50,11 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const { plan, catalog, rowsAtStart } = prepared;
   const { totals, workers } = traffic;
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
-  if (atEnd.isCutShort) because.push('it was ended by force');
-  else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
+  if (atEnd.isCutShort) because.push('the run was ended by a second signal');
+  else if (traffic.wasCut) because.push('operations in flight were cancelled after timeouts.stop');
   const { changes, verification, pauses, lag, traps, trafficSeconds: seconds, ...rest } = atEnd;
   if (changes.changed.length > 0)
-    because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
+    because.push(`the schema of ${changes.changed.join(', ')} was changed during the run`);
   const summary = summarise({
     ...rest,
     gone: new Set(changes.gone),
@@ -89,20 +89,19 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   const because: string[] = [];
   const isLossy = totals.scalar('lostCommits') > 0;
   if (isLossy)
-    because.push(
-      'the server may have lost what it had acknowledged (synchronous_commit is off, or another server took over)',
-    );
+    because.push('the server may have lost acknowledged commits (a crash with synchronous_commit=off, or a failover)');
   const vanished = totals.total('vanished');
-  if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  if (vanished > 0 && !isLossy)
+    because.push(`other sessions changed or deleted ${vanished} rows that belong to the run`);
   const unknown = totals.scalar('inDoubtUnknown');
-  if (unknown > 0) because.push(`what became of ${unknown} operations could not be found out`);
+  if (unknown > 0) because.push(`the outcome of ${unknown} operations is unknown`);
   if (totals.errors().some(({ sqlstate }) => GONE.includes(sqlstate)))
-    because.push('a table, a column or a privilege was missing in the middle of the run');
+    because.push('a table, a column or a privilege went missing during the run');
   const skipped = totals.total('skipped');
   if (skipped > 0)
-    because.push(`${skipped} operations were skipped, since others kept their tables from being written to`);
+    because.push(`${skipped} operations were skipped because their tables were locked or had no disk space`);
   for (const label of tablesWhereLanesMet(plan, totals))
-    because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
+    because.push(`rows of different lanes conflicted in a unique index or an exclusion constraint of ${label}`);
   return because;
 }
 

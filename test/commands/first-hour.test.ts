@@ -185,7 +185,9 @@ describe('compare', () => {
     // The other way round it is better.
     expect(cli(['compare', 'b.json', 'a.json'], { cwd: folder }).status).toBe(0);
     expect(compare('b.json', '--tolerance', 'latency=100000%').status).toBe(0);
-    expect(compare('b.json', '--tolerance', 'speed=1%').stderr).toContain('KIND=PERCENTAGE with rate, latency');
+    expect(compare('b.json', '--tolerance', 'speed=1%').stderr).toContain(
+      'KIND=PERCENTAGE where KIND is one of rate, latency',
+    );
     write('ended.json', (copy) => ({ ...copy, exit: { code: 3, reason: 'away' } }));
     expect(compare('ended.json')).toMatchObject({
       status: 4,

@@ -142,11 +142,7 @@ describe('the benchmark', () => {
       expect(stderr).toContain(message);
       expect(code).toBe(1);
     };
-    await refused(
-      config(''),
-      ['lag', 'curve'],
-      'lag curve: measures replication.targets, and the configuration names none',
-    );
+    await refused(config(''), ['lag', 'curve'], 'lag curve: has nothing to measure: add a standby');
     await refused(config('{ name: x, kind: slot, slot: gone }'), ['run'], 'there is no replication slot "gone"');
     await refused(
       config('{ name: x, kind: command, command: [echo, "7"] }'),

@@ -107,7 +107,7 @@ describe('replication lag', () => {
         'traffic: { rate: 100 }',
       ),
     );
-    await run.saw('replication lag of standby, subscriber, far: a heartbeat every 20 ms');
+    await run.saw('replication lag of standby, subscriber, far with a heartbeat every 20 ms');
     const port = run.stderr().match(/:(\d+)\/metrics/)![1]!;
     const figure = async (name: string, ...labels: string[]) => {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();

@@ -81,7 +81,7 @@ describe('the shards of a run', () => {
         stderr: expect.stringContaining(message) as string,
       });
     await refused([files[0]!, files[0]!], 'is shard 1, and so is');
-    await refused([], 'name the summaries of the shards');
+    await refused([], 'expected the summaries of the shards');
     const single = path.join(folder, 'single.json');
     writeFileSync(single, JSON.stringify(alone.summary));
     await refused([files[0]!, single], 'is not the summary of a shard');

@@ -187,11 +187,11 @@ it('a stop has an end although statements wait for others, with exact counts', a
   run.kill('SIGTERM');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
-  expect(stderr).toContain('have not finished within 1 s (generator.timeouts.stop): they are cancelled');
+  expect(stderr).toContain('did not finish within 1 s (generator.timeouts.stop) and are being cancelled');
   await holder.end();
   expect(summary.totals['in_doubt_unknown']).toBe(0);
   expect(summary.totals['failed']).toBeGreaterThan(0);
-  expect(summary.reproducible_because).toEqual(['operations in flight were cancelled when timeouts.stop was over']);
+  expect(summary.reproducible_because).toEqual(['operations in flight were cancelled after timeouts.stop']);
   await expectExactCounts(database, summary);
 });
 
@@ -260,7 +260,7 @@ it('the end of a schedule has an end although statements wait for others', async
   await holder.query('SELECT pg_advisory_lock(1)');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
-  expect(stderr).toContain('have not finished within 1 s');
+  expect(stderr).toContain('did not finish within 1 s');
   await holder.end();
   expect(summary.exit.reason).toBe('duration reached');
   await expectExactCounts(database, summary);
