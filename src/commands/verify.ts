@@ -132,13 +132,13 @@ async function verdictOf(
 async function disagreement(capture: string, history: string): Promise<Verdict | null> {
   const found = await verifyEvents(recorded(history, true), { ...PLAIN, events: capture, folder: tmpdir() });
   if (found.verdict !== 'different') return null;
-  const reason = `the capture and the history of the run disagree, which is a fault of the generator: ${found.headline}`;
+  const reason = `the capture and the history of the run disagree, which is a bug in event-generator: ${found.headline}`;
   return { ...found, verdict: 'undecided', headline: `Not decided: ${reason}`, undecided: [reason] };
 }
 
 /** @throws SetupError for options that mean nothing where this is compared. */
 function refuse(what: string, names: readonly string[]): void {
-  if (names.length > 0) throw SetupError.of(names.join(', '), `has no effect when ${what} are compared; leave it out`);
+  if (names.length > 0) throw SetupError.of(names.join(', '), `has no effect when ${what} are compared; remove it`);
 }
 
 function eventOnly({ format, map, delivery, order, allow }: VerifyOptions): string[] {

@@ -20,11 +20,11 @@ export function encodePlan({ plan, claims }: StoredPlan): object {
 export function decodePlan(encoded: unknown, file: string): StoredPlan {
   const stored = encoded as { format?: number; plan: Plan; claims: StoredClaims[] } | null;
   if (stored?.format !== FORMAT || !Array.isArray(stored.claims))
-    throw SetupError.of(file, 'not a plan file; --plan writes one');
+    throw SetupError.of(file, 'is not a plan file; --plan writes one');
   if (stored.plan.generatorVersion !== GENERATOR_VERSION) {
     throw SetupError.of(
       file,
-      `it was made by generator_version ${stored.plan.generatorVersion}, this is ${GENERATOR_VERSION}: the same seed means other values; use the version that made it`,
+      `was made with generator_version ${stored.plan.generatorVersion}, but this version has ${GENERATOR_VERSION} and makes other values from the same seed; use the version that made it`,
     );
   }
   return { plan: stored.plan, claims: stored.claims.map(fromText) };

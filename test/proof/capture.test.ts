@@ -183,8 +183,8 @@ describe('a capture beside a run', () => {
     await capture.end();
     const verdict = await verifyEvents(recorded(history, true), optionsFor(events));
     expect(verdict.differences).toEqual([]);
-    expect(verdict.headline).toMatch(/^Not decided: the history ends in mid-run/);
-    expect((await runCommand(['history', history])).stdout).toContain('ended by force, or still running');
+    expect(verdict.headline).toMatch(/^Not decided: the history ends in the middle of the run/);
+    expect((await runCommand(['history', history])).stdout).toContain('the run was killed, or is still running');
     await database.drop();
   });
 });
@@ -336,7 +336,7 @@ describe('a capture', () => {
     }
     expect(capture.failed).toMatch(/does not exist/);
     expect(await capture.end()).toMatchObject({ complete: false, reason: expect.stringMatching(/does not exist/) });
-    expect((await captured(file)).undecided.join()).toContain('the capture is not complete');
+    expect((await captured(file)).undecided.join()).toContain('the capture is incomplete');
     await database.drop();
   });
 

@@ -125,10 +125,13 @@ class Progress {
     try {
       stored = JSON.parse(readFileSync(file, 'utf8'));
     } catch (error) {
-      throw SetupError.of('--resume', `${file} cannot be read (${(error as Error).message}); remove it to begin anew`);
+      throw SetupError.of('--resume', `${file} cannot be read (${(error as Error).message}); remove it to start over`);
     }
     if (stored?.question !== question || stored.results === undefined)
-      throw SetupError.of('--resume', `${file} is about other databases or options; remove it to begin anew`);
+      throw SetupError.of(
+        '--resume',
+        `${file} belongs to a comparison of other databases or with other options; remove it to start over`,
+      );
     this.results = stored.results;
   }
 
@@ -162,8 +165,8 @@ function verdictOf(
   const representation = sum((each) => each.representation);
   const parts = [
     [sum((each) => each.missing), 'rows missing'],
-    [sum((each) => each.extra), 'rows that the source does not have'],
-    [sum((each) => each.different), 'rows with other values'],
+    [sum((each) => each.extra), 'extra rows'],
+    [sum((each) => each.different), 'rows with different values'],
     [found.missing.length, 'tables missing'],
     [found.isStrict ? representation : 0, 'rows in another representation'],
   ] as const;
@@ -173,11 +176,14 @@ function verdictOf(
     ...found.undecided,
     ...results
       .filter((each) => each.unsettled > 0)
-      .map((each) => `${each.unsettled} rows of ${each.table} still change at the last look`),
+      .map((each) => `${each.unsettled} rows of ${each.table} were still changing at the last comparison`),
     // Where all rows that were looked at are the same in other words, the rest may hold anything.
     ...results
       .filter((each) => each.isAtLeast && each.missing + each.extra + each.different === 0)
-      .map((each) => `more rows of ${each.table} differ than are looked at, those that were in representation alone`),
+      .map(
+        (each) =>
+          `too many rows of ${each.table} differ to compare them all; those that were compared differ only in representation`,
+      ),
     ...(results.length === 0 && found.missing.length === 0 ? ['there is no table to compare'] : []),
   ];
   const isAtLeast = results.some((each) => each.isAtLeast);
@@ -200,9 +206,9 @@ function verdictOf(
     not_compared: found.notCompared,
     notes: [
       ...(representation > 0 && !found.isStrict
-        ? [`${representation} rows have values in another representation (--strict makes them differences)`]
+        ? [`${representation} rows have values in another representation (--strict counts them as differences)`]
         : []),
-      ...(unsettled > 0 ? ['stop the load, or raise --rechecks, for a verdict on rows that still change'] : []),
+      ...(unsettled > 0 ? ['to decide on rows that are still changing, stop the load or raise --rechecks'] : []),
     ],
   };
 }

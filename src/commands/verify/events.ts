@@ -87,7 +87,9 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
   const undecided = [
     ...truth.undecided,
     ...(asksTransactions && !truth.ordersTransactions
-      ? ['the order of transactions: a history knows the order within each key alone; use --against a capture']
+      ? [
+          'the order of transactions, because a history knows the order within each key only; use --against with a capture',
+        ]
       : []),
   ];
   const verdict = eventVerdict(
@@ -102,7 +104,7 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
   );
   const notes = [
     ...truth.notes,
-    ...(consumed.tornLine === null ? [] : [`${file}:${consumed.tornLine}: the last line is cut off and left out`]),
+    ...(consumed.tornLine === null ? [] : [`${file}:${consumed.tornLine}: the last line is cut off and was ignored`]),
   ];
   return { ...verdict, notes: [...verdict.notes, ...notes] };
 }
@@ -129,9 +131,9 @@ export async function captured(file: string): Promise<Truth> {
   const facts = existsSync(factsFile) ? readFacts(factsFile) : null;
   const notes =
     facts === null
-      ? [`${factsFile} is missing: values are compared as texts, and whether the capture is complete is not known`]
+      ? [`${factsFile} is missing, so values are compared as text and it is not known whether the capture is complete`]
       : facts.not_covered.map(
-          ({ table, operations, reason }) => `not covered by the capture: ${operations} of ${table}: ${reason}`,
+          ({ table, operations, reason }) => `${table}: not in the capture (${operations}): ${reason}`,
         );
   const source = new EventFile(file, linesOf(file), () => undefined, 'own');
   const countsOf = (each: Readonly<Record<string, number>>) =>
@@ -149,9 +151,7 @@ export async function captured(file: string): Promise<Truth> {
     facts: facts === null ? await factsIn(file) : new Map(Object.entries(facts.tables)),
     size: statSync(file).size,
     undecided:
-      facts === null || facts.complete
-        ? []
-        : [`the capture is not complete: ${facts.reason ?? 'it was ended by force'}`],
+      facts === null || facts.complete ? [] : [`the capture is incomplete: ${facts.reason ?? 'it was killed'}`],
     notes,
     ordersTransactions: true,
     isForeign: () => false,
@@ -159,7 +159,7 @@ export async function captured(file: string): Promise<Truth> {
       ...(source.tornLine === null ? [] : [`${file}:${source.tornLine}: the last line of the capture is cut off`]),
       ...(expected === null || expected === read || facts?.complete === false
         ? []
-        : [`${file} holds ${read} changes, and ${factsFile} says ${expected}`]),
+        : [`${file} contains ${read} changes, but ${factsFile} says ${expected}`]),
     ],
   };
 }
@@ -184,10 +184,10 @@ function readFacts(file: string): CaptureFacts {
   try {
     const facts = JSON.parse(readFileSync(file, 'utf8')) as CaptureFacts | null;
     if (facts?.v !== 1 || typeof facts.tables !== 'object' || !Array.isArray(facts.not_covered))
-      throw new Error('its members are others');
+      throw new Error('unexpected members');
     return facts;
   } catch (error) {
-    throw SetupError.of(path.basename(file), `is not a file that capture wrote (${(error as Error).message})`);
+    throw SetupError.of(path.basename(file), `was not written by capture (${(error as Error).message})`);
   }
 }
 
