@@ -152,7 +152,7 @@ describe('force_conflicts', () => {
     expect(none.code).toBe(1);
     expect(none.stderr).toContain('no targeted table has a unique index whose values could go from one row to another');
     const sampled = await runCli(configFor(database, 'row_selection: system_rows\nforce_conflicts: { enabled: true }'));
-    expect(sampled.stderr).toContain('needs rows that the run owns: leave row_selection out');
+    expect(sampled.stderr).toContain('needs row_selection: owned; remove row_selection');
     const nothing = await runCli(
       configFor(database, 'random_seed: 1\noperations: [INSERT]\nforce_conflicts: { enabled: true }'),
     );

@@ -53,7 +53,7 @@ it('exits with 4 and names what was not met, with its value', async () => {
   const wrong = await runCli(configFor(database, settings, 'thresholds: ["eror_ratio < 1", "late_ratio < 1"]\n'));
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toMatch(
-    /thresholds\.0: unknown figure "eror_ratio".*\n.*thresholds\.1: late_ratio means something only on a schedule/,
+    /thresholds\.0: unknown figure "eror_ratio".*\n.*thresholds\.1: late_ratio needs a schedule/,
   );
   await database.drop();
 });

@@ -271,9 +271,9 @@ replication:
 `,
     );
     expect(code).toBe(1);
-    expect(stderr).toMatch(/config\.yaml:5:\d+.*is the server of connection: itself/);
+    expect(stderr).toMatch(/config\.yaml:5:\d+.*is the source itself \(connection:\)/);
     expect(stderr).toMatch(/config\.yaml:6:\d+.*"a" stands twice/);
-    expect(stderr).toMatch(/config\.yaml:6:\d+.*embedded replicas are those of an embedded server/);
+    expect(stderr).toMatch(/config\.yaml:6:\d+.*an embedded replica needs an embedded source/);
     expect(stderr).toMatch(/config\.yaml:7:\d+.*a duration above 0/);
     expect(stderr).toMatch(/config\.yaml:2:\d+.*expected one of p50/);
   });

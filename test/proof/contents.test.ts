@@ -226,7 +226,7 @@ describe('rounds of verification in a run', () => {
     const wrong = await run('verify: { every: 2s, targets: [stanby] }').ended;
     expect([wrong.code, wrong.stderr]).toEqual([
       1,
-      expect.stringContaining('"stanby" is not the name of a server of replication.targets (did you mean "standby"?)'),
+      expect.stringContaining('"stanby" is not the name of a server in replication.targets (did you mean "standby"?)'),
     ]);
   });
 });

@@ -205,9 +205,9 @@ describe('--shard', () => {
     ['0/3', {}, 'expected i/n'],
     ['4/3', {}, 'expected i/n'],
     ['1', {}, 'expected i/n'],
-    ['auto', {}, 'none of JOB_COMPLETION_INDEX'],
+    ['auto', {}, 'none of the variables JOB_COMPLETION_INDEX'],
     ['auto', { CI_NODE_INDEX: '1' }, 'CI_NODE_TOTAL is not'],
-    ['auto', { CI_NODE_INDEX: 'x', CI_NODE_TOTAL: '2' }, 'not both whole numbers'],
+    ['auto', { CI_NODE_INDEX: 'x', CI_NODE_TOTAL: '2' }, 'must be whole numbers'],
     ['auto', { JOB_COMPLETION_INDEX: '3', EVENTGEN_SHARDS: '3' }, 'expected i/n'],
   ])('refuses %s with %j', (text, environment, message) => {
     expect(() => shardOf(text, environment as Record<string, string>)).toThrow(message);
@@ -217,7 +217,7 @@ describe('--shard', () => {
     expect(shardedRunId('mine', { GITHUB_RUN_ID: '7' })).toBe('mine');
     expect(shardedRunId(undefined, { GITHUB_RUN_ID: '7', GITHUB_RUN_ATTEMPT: '2' })).toBe('7-2');
     expect(shardedRunId(undefined, { AWS_BATCH_JOB_ID: 'abc:1' })).toBe('abc');
-    expect(() => shardedRunId(undefined, {})).toThrow('--run-id: is needed');
+    expect(() => shardedRunId(undefined, {})).toThrow('--run-id: is required');
     expect(() => shardedRunId('a/b', {})).toThrow('expected up to 40 letters');
   });
 });
