@@ -58,19 +58,20 @@ export class Fence {
     try {
       const deadline = performance.now() + patienceMs;
       for (let isTold = false; !(await fence.waitForLock()); isTold = true) {
-        if (!isTold) say('info', `another process carries shard ${shard} of run ${store.runId}: waiting for its end`);
+        if (!isTold)
+          say('info', `another process is running shard ${shard} of run ${store.runId}; waiting until it ends`);
         if (performance.now() > deadline || options.isOver())
-          throw SetupError.of('--shard', `another process still carries shard ${shard} of run ${store.runId}`);
+          throw SetupError.of('--shard', `another process is still running shard ${shard} of run ${store.runId}`);
         await pause(LOOK_MS);
       }
       await endBackends(fence.client, options.sessions, options.connectTimeoutMs);
       const before = (await readShards(fence.client, store)).find((each) => each.shard === shard);
       if (before?.isFinished === true)
-        throw new Taken(`shard ${shard} of run ${store.runId} has finished; a new run needs another --run-id`);
+        throw new Taken(`shard ${shard} of run ${store.runId} has finished already; a new run needs a new --run-id`);
       if (before?.hasBegun === true)
         throw new Taken(
-          `shard ${shard} of run ${store.runId} had begun when its process ended: where its lanes were is not known, so that the run cannot be completed; ` +
-            'end its other shards, and begin a new run with another --run-id',
+          `the process of shard ${shard} of run ${store.runId} ended after the start, so how far its lanes got is unknown and the run cannot be completed; ` +
+            'stop the other shards and start a new run with a new --run-id',
         );
       fence.incarnation = await nextIncarnation(fence.client, store, shard);
       fence.watch();
@@ -126,7 +127,7 @@ export class Fence {
     const { store, shard, say, maxOutageMs, connect } = this.options;
     this.isLost = true;
     this.lost?.hold();
-    say('warn', `the lock of shard ${shard} is lost with its connection: its lanes wait`);
+    say('warn', `the connection that holds the lock of shard ${shard} was lost; the lanes of this shard are paused`);
     const deadline = performance.now() + maxOutageMs;
     const before = processIdOf(this.client);
     for (let isOthers = false; !isOthers && !this.isOver && performance.now() < deadline; await pause(LOOK_MS)) {
@@ -138,7 +139,7 @@ export class Fence {
         if (isOthers) break;
         if (await this.tryLock()) {
           this.watch();
-          say('info', `the lock of shard ${shard} is held again: its lanes go on`);
+          say('info', `the lock of shard ${shard} was acquired again; the lanes of this shard continue`);
           this.lost?.release();
           return;
         }
@@ -151,7 +152,7 @@ export class Fence {
     }
     if (!this.isOver)
       this.lost?.stop(
-        `another process carries shard ${shard} of run ${store.runId}, or its lock could not be had again`,
+        `another process took over shard ${shard} of run ${store.runId}, or its lock could not be acquired again`,
       );
   }
 }

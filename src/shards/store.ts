@@ -52,7 +52,7 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
     if (code === '23505' || code === '42P07' || code === '42P06') return layOutShards(client, schema);
     throw SetupError.of(
       '--shard',
-      `the tables that the shards share cannot be made in ${schema}: ${message}; grant CREATE on the database, or create them once: CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}; ${definitions(schema).join('; ')}; ` +
+      `the tables that the shards share cannot be created in ${schema}: ${message}; grant CREATE on the database, or create the tables once: CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}; ${definitions(schema).join('; ')}; ` +
         `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO the_user; GRANT SELECT, INSERT, UPDATE ON ${runs(schema)}, ${shards(schema)} TO the_user;`,
     );
   }
@@ -120,7 +120,10 @@ export async function sharedPlan(
       check(stored, identity, runId);
       const seen = await work.look();
       if (stored.schema_fingerprint !== work.schemaFingerprint(seen))
-        throw SetupError.of('--shard', `run ${runId} was planned for another schema: it has been changed since`);
+        throw SetupError.of(
+          '--shard',
+          `the database schema has changed since run ${runId} was planned; a new run needs a new --run-id`,
+        );
       return { ...seen, ...unpack(stored.plan, runId) };
     }
     const prepared = await work.prepare();
@@ -149,7 +152,7 @@ async function lockRun(client: pg.Client, runId: string, isOver: () => boolean):
       [LOCK_CLASS, runId],
     );
     if (rows[0]!.locked) return;
-    if (isOver()) throw SetupError.of('--shard', `another shard of run ${runId} has not finished the plan in time`);
+    if (isOver()) throw SetupError.of('--shard', `another shard of run ${runId} did not finish the plan in time`);
     await new Promise((resolve) => setTimeout(resolve, LOCK_LOOK_MS));
   }
 }
@@ -162,7 +165,7 @@ function check(stored: StoredRun, identity: Identity, runId: string): void {
     if (stored[key] !== identity[key])
       throw SetupError.of(
         '--shard',
-        `run ${runId} was begun with another ${name}${key === 'configuration' ? '' : ` (${stored[key]}, here ${identity[key]})`}; all shards must have the same, and a new run needs another --run-id`,
+        `run ${runId} was started with another ${name}${key === 'configuration' ? '' : ` (${stored[key]} instead of ${identity[key]})`}; all shards must have the same, and a new run needs a new --run-id`,
       );
 }
 

@@ -127,7 +127,7 @@ describe('the benchmark', () => {
     const { pauses, replication } = summary;
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /the load is paused: replication.fuse: slot slow makes the server keep \d+ MB \(limit 20 MB\)/,
+      /the load is paused: replication.fuse: slot slow makes the server keep \d+ MB of WAL \(limit 20 MB\)/,
     );
     expect(stdout).toMatch(/paused 1 × .*slot slow/);
     expect(pauses).toHaveLength(1);

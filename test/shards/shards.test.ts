@@ -113,12 +113,12 @@ describe('the shards of a run', () => {
     const early = await runCli(config, [...shardOptions(1, 2, 'late'), '--start-timeout', '2s']);
     expect(early).toMatchObject({
       code: 3,
-      stderr: expect.stringContaining('shards 2 of 2 have not come within 2 s') as string,
+      stderr: expect.stringContaining('shards 2 of 2 did not start within 2 s') as string,
     });
     const other = await runCli(yaml(database, ', insert_rows: 9'), shardOptions(2, 2, 'late'));
     expect(other).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('run late was begun with another configuration') as string,
+      stderr: expect.stringContaining('run late was started with another configuration') as string,
     });
     // One that is told to stop while it waits is not started with, and ends nothing of the others.
     const [waiting, stopped] = [1, 2].map((index) => startCli(config, shardOptions(index, 3, 'stopped')));
@@ -127,7 +127,7 @@ describe('the shards of a run', () => {
     stopped!.kill('SIGINT');
     expect((await stopped!.ended).code).toBe(2);
     const third = await runCli(config, [...shardOptions(3, 3, 'stopped'), '--start-timeout', '2s']);
-    expect(third).toMatchObject({ code: 3, stderr: expect.stringContaining('shards 2 of 3 have not come') as string });
+    expect(third).toMatchObject({ code: 3, stderr: expect.stringContaining('shards 2 of 3 did not start') as string });
     waiting!.kill('SIGINT');
     expect((await waiting!.ended).code).toBe(2);
     // It had not begun: a process that is started again takes its place.
@@ -157,10 +157,10 @@ describe('the shards of a run', () => {
       );
     // Nobody else wants it: it is held again.
     await cut(1);
-    await first!.saw('is held again');
+    await first!.saw('was acquired again');
     // Another process that carries a shard waits for its end, and does not go on where nobody knows its lanes to be.
     const twin = startCli(config, [...shardOptions(2, 2, 'fenced'), '--start-timeout', '30s']);
-    await twin.saw('another process carries shard 2');
+    await twin.saw('another process is running shard 2');
     await cut(2);
     const ends = await Promise.all([first!.ended, second!.ended, twin.ended]);
     expect(ends[0].code).toBe(0);
@@ -170,10 +170,10 @@ describe('the shards of a run', () => {
       expect(three).toMatchObject({ code: 1, stderr: expect.stringContaining('has finished') as string });
     else {
       expect(two.code).toBe(2);
-      expect(two.stderr + two.stdout).toContain('another process carries shard 2');
+      expect(two.stderr + two.stdout).toContain('another process took over shard 2');
       expect(three).toMatchObject({
         code: 1,
-        stderr: expect.stringContaining('had begun when its process ended') as string,
+        stderr: expect.stringContaining('ended after the start, so how far its lanes got is unknown') as string,
       });
     }
   });
