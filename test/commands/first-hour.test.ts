@@ -74,14 +74,16 @@ describe('what is typed first', () => {
   it('options alone: run', () => {
     const { status, stderr } = cli(['-c', 'missing.yaml']);
     expect(status).toBe(1);
-    expect(stderr).toContain('missing.yaml: there is no such file');
+    expect(stderr).toContain('missing.yaml: the file does not exist');
   });
 
   it('--embedded in an empty folder: a run of the demo', () => {
     const { status, stdout } = cli(['run', '--embedded', '--iterations', '200', '--seed', '5', '--no-metrics']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\nFinished: all operations done \(exit code 0\)\n\n {2}200 operations, /);
-    expect(stdout).toContain('the same again: event-generator run --iterations 200 --embedded --no-metrics --seed 5\n');
+    expect(stdout).toContain(
+      'to repeat this run: event-generator run --iterations 200 --embedded --no-metrics --seed 5\n',
+    );
   });
 });
 

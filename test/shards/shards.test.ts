@@ -80,13 +80,13 @@ describe('the shards of a run', () => {
         code: 1,
         stderr: expect.stringContaining(message) as string,
       });
-    await refused([files[0]!, files[0]!], 'is shard 1, and so is');
+    await refused([files[0]!, files[0]!], 'is shard 1, but so is');
     await refused([], 'expected the summaries of the shards');
     const single = path.join(folder, 'single.json');
     writeFileSync(single, JSON.stringify(alone.summary));
     await refused([files[0]!, single], 'is not the summary of a shard');
     writeFileSync(single, JSON.stringify({ ...ran[1]!.summary, run_id: 'another' }));
-    await refused([files[0]!, single], 'is of another run (another)');
+    await refused([files[0]!, single], 'belongs to another run (another)');
 
     // A run that is over is not joined, nor one of another configuration.
     const again = await runCli(yaml(three), shardOptions(2, 3, 'equal'));
