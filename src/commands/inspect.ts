@@ -171,7 +171,7 @@ function tableText({
   return [
     `${table}: ${running.length === 0 ? 'no operation runs' : running.join(', ')} (${known}, ${named})`,
     ...columns.map(({ name, type, recipe }) => `  ${`${name} ${type}`.padEnd(width)}  ${recipe}`),
-    ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}, ${how}`),
+    ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}: ${how}`),
     ...findings.map(
       ({ column, prevents, reason, remedy }) =>
         `  ! ${column === null ? '' : `${column}: `}${reason}${prevents.length === 0 ? '' : `, so no ${prevents.join(', ').toUpperCase()}`} (${remedy})`,

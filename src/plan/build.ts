@@ -162,7 +162,7 @@ function conflictChoices(
     throw new SetupError([
       config.source.problem(
         path,
-        `frees via [${freeVia.join(', ')}] and takes via [${reuseVia.join(', ')}], of which operations: [${operations.join(', ')}] leaves nothing; add what is missing there`,
+        `cannot create conflicts: free_via is [${freeVia.join(', ')}] and reuse_via is [${reuseVia.join(', ')}], but one of them has no operation in common with operations: [${operations.join(', ')}]; add the missing operations`,
       ),
     ]);
   const found = plans.flatMap((plan, relation): Choice[] => {
@@ -177,7 +177,7 @@ function conflictChoices(
     throw new SetupError([
       config.source.problem(
         path,
-        'no targeted table has a unique index whose values could go from one row to another (of columns that no foreign key and no server fills); add a table that has one, or leave the key out',
+        'no targeted table has a unique index whose values can move from one row to another (its columns must be filled neither by a foreign key nor by the server); add such a table, or remove the key',
       ),
     ]);
   return found;

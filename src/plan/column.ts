@@ -117,12 +117,13 @@ function draftColumn(
   });
   const server = () => draft({ source: 'server', recipe: NULL, nullRatio: 0 });
   if (attribute.generated) {
-    if (override !== undefined) report('the server generates this column; it takes no override');
+    if (override !== undefined)
+      report('the server generates this column, so it cannot be overridden; remove the override');
     return server();
   }
   if (override !== undefined) {
     const recipe = overrideRecipe(override, attribute, catalog.types, report);
-    if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL');
+    if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL; use another type of override');
     return draft({ source: 'drawn', recipe, nullRatio: override.type === 'null' ? 1 : 0, overridden: true });
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
@@ -207,13 +208,13 @@ function overrideRecipe(
   const oid = baseTypeOid(attribute.type, types);
   const max = TEXTS.has(oid) && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
   const onlyFor = (fits: boolean, what: string) => {
-    if (!fits) report(`${override.type} needs a column of ${what}, "${attribute.name}" is ${attribute.typeName}`);
+    if (!fits) report(`${override.type} needs a column of ${what}, but "${attribute.name}" is ${attribute.typeName}`);
   };
   switch (override.type) {
     case 'choice': {
       let sum = 0;
       const cumulative = override.values.map((_, index) => (sum += override.weights?.[index] ?? 1));
-      if (override.values.includes(null)) report('choice takes no null; use null_ratio or type: null');
+      if (override.values.includes(null)) report('choice does not accept null; use null_ratio or type: null');
       return { kind: 'choice', values: override.values.map(String), cumulative };
     }
     case 'int_range':
@@ -240,12 +241,12 @@ function overrideRecipe(
     }
     case 'faker':
       if (!isFakerMethod(override.method))
-        report(`faker has no method "${override.method}"; see its API, for example person.fullName`);
+        report(`faker has no method "${override.method}"; see the API of @faker-js/faker, for example person.fullName`);
       return { kind: 'faker', method: override.method, max };
     case 'template':
       for (const [, name] of override.template.matchAll(/\{\{\s*([^}]*?)\s*\}\}/g)) {
         if (name !== 'ordinal' && !isFakerMethod(name!))
-          report(`faker has no method "${name}"; a template takes {{ordinal}} and {{module.method}}`);
+          report(`faker has no method "${name}"; a template may contain {{ordinal}} and {{module.method}}`);
       }
       return { kind: 'template', template: override.template, max };
     case 'null':

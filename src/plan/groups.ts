@@ -51,8 +51,8 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
       relation: search.label,
       column: null,
       prevents: ['insert'],
-      reason: `no values were found that meet ${[...new Set(search.conditions)].join(', ')} (${search.candidates.length} were tried)`,
-      remedy: `generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
+      reason: `found no values that satisfy ${[...new Set(search.conditions)].join(', ')} (tried ${search.candidates.length})`,
+      remedy: `set generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
     });
   }
   const relations = draft.plan.relations.map((relation, index) => ({

@@ -126,7 +126,7 @@ export function checkPrivileges(
     {
       place: `user "${user}"`,
       key: '',
-      message: `privileges are missing on ${shortList(lacking.map(({ at }) => labelOf(at)))}${why}; run:${statements.join('')}`,
+      message: `lacks privileges on ${shortList(lacking.map(({ at }) => labelOf(at)))}${why}; run:${statements.join('')}`,
     },
   ];
 }

@@ -45,7 +45,7 @@ interface Context {
 function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe | string {
   switch (type.kind) {
     case 'enum':
-      if (type.labels.length === 0) return `the enum ${type.name} has no labels`;
+      if (type.labels.length === 0) return `enum ${type.name} has no labels`;
       return { recipe: uniformChoice(type.labels), edges: [], quote: true };
     case 'array': {
       const special = systemRecipe(type.oid);
@@ -54,7 +54,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
     }
     case 'domain': {
       const base = context.types.get(type.base);
-      if (base === undefined) return `the base of domain ${type.name} is not in the catalog`;
+      if (base === undefined) return `the base type of domain ${type.name} is not in the catalog`;
       const recipe = recipeFor(base, type.modifier, context);
       return typeof recipe === 'string' ? recipe : withinDomain(type, { ...recipe, edges: [] }, context.types);
     }
@@ -63,7 +63,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
     case 'multirange': {
       const range = context.types.get(type.range);
       const inner = range?.kind === 'range' ? rangeRecipe(range.subtype, context) : undefined;
-      if (inner === undefined || typeof inner === 'string') return inner ?? `type ${context.typeName} is not covered`;
+      if (inner === undefined || typeof inner === 'string') return inner ?? `type ${context.typeName} is not supported`;
       return { recipe: { kind: 'format', parts: ['{', inner.recipe, '}'] }, edges: ['{}'], quote: true };
     }
     case 'composite': {
@@ -86,7 +86,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
       return builtinRecipe(type.oid, modifier, context);
     }
     case 'other':
-      return `type ${context.typeName} is not covered in this version`;
+      return `type ${context.typeName} is not supported in this version`;
   }
 }
 
@@ -161,7 +161,7 @@ function uniformChoice(values: readonly string[]): Recipe {
 
 function arrayRecipe(elementOid: number, modifier: number, delimiter: string, context: Context): TypedRecipe | string {
   const element = context.types.get(elementOid);
-  if (element === undefined) return `the elements of ${context.typeName} are not in the catalog`;
+  if (element === undefined) return `the element type of ${context.typeName} is not in the catalog`;
   const inner = recipeFor(element, modifier, { ...context, minBytes: 0 });
   if (typeof inner === 'string') return inner;
   // A domain may refuse NULL, by itself or in a CHECK.
@@ -261,7 +261,7 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
       // Quoted in arrays: it may be empty.
       return quoted({ kind: 'bits', length: modifier < 0 ? 64 : modifier, varying: true });
     default:
-      return `type ${context.typeName} is not covered in this version`;
+      return `type ${context.typeName} is not supported in this version`;
   }
 }
 
