@@ -83,10 +83,10 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
     return await decide(client, config, { ...surroundings, step });
   } catch (error) {
     if (error instanceof Error && /^(connection terminated|read econnreset)/i.test(error.message))
-      throw SetupError.of(config.source.file, `${doing}: the connection was lost (${error.message}); try again`);
+      throw SetupError.of(config.source.file, `${doing} failed: the connection was lost (${error.message}); try again`);
     if (!(error instanceof pg.DatabaseError)) throw error;
     const where = error.where === undefined ? '' : `, in ${error.where.split('\n')[0]}`;
-    const message = `${doing}: the server says "${error.message}" (${error.code})${where}; generator.exclude_table_list leaves the table out`;
+    const message = `${doing} failed: the server reports "${error.message}" (${error.code})${where}; to skip the table, add it to generator.exclude_table_list`;
     throw SetupError.of(config.source.file, message);
   }
 }
@@ -115,7 +115,10 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const sequences = ownedSequences(marked, draft.relations);
   if (!dryRun && lacking.length === 0 && marked.choices.length > 0) {
     for (const reason of await reserveSequences(client, sequences)) {
-      say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
+      say(
+        'warn',
+        `a sequence could not be moved, so nextval() may return values that this run uses (${reason}); grant UPDATE on the sequence to the user of the run`,
+      );
     }
   }
   const { existing_rows: existing } = config.generator;
@@ -133,12 +136,12 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsToRead);
   const plan = withWrittenTables({ ...reachable, quotas: quotasOfOwners(reachable, claims) }, draft.relations);
   const because = reasonsFromTriggers(plan, draft.relations);
-  if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by timeouts.rehearsal');
-  if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
+  if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by generator.timeouts.rehearsal');
+  if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples rows at random');
   if (config.generator.identity_values === 'database' && draft.relations.some(hasIdentity))
     because.push('identity_values: database leaves keys to the server');
   if (plan.relations.some(({ defaulted }) => defaulted.length > 0))
-    because.push('defaults: all leaves values to the server');
+    because.push('defaults: all leaves some values to the server');
   return {
     catalog,
     plan,
@@ -189,8 +192,8 @@ function withoutUnreadable(draft: Draft, unreadable: Counted['unreadable']): Dra
       relation: plan.relations[index]!.label,
       column: null,
       prevents: OPERATION_KINDS,
-      reason: `its rows cannot be counted: the server says "${message}" (${code})`,
-      remedy: 'make it readable, or name it in generator.exclude_table_list',
+      reason: `its rows cannot be counted: the server reports "${message}" (${code})`,
+      remedy: 'make the table readable, or add it to generator.exclude_table_list',
     });
   }
   return { ...draft, plan, findings };
@@ -265,7 +268,7 @@ function findingsBehind(
       relation,
       column: null,
       prevents: ['insert'],
-      reason: 'has no rows and takes none, and other tables need a row of it',
+      reason: 'has no rows and cannot get any, but other tables need one of its rows',
       remedy: 'add rows to it',
       behind: behind.filter((label) => label !== relation),
     }),
@@ -304,7 +307,7 @@ async function rehearsal(
   if (untried.length > 0)
     say(
       'warn',
-      `the rehearsal ended after ${limitMs / 1000} s (generator.timeouts.rehearsal); not tried: ${listed(untried)}`,
+      `the rehearsal ended after ${limitMs / 1000} s (generator.timeouts.rehearsal) without trying ${listed(untried)}`,
     );
   return rehearsed;
 }
@@ -351,18 +354,18 @@ async function ask(
 function checkServer({ server }: Catalog, config: Config, say: Say): void {
   const where = `database ${server.database}`;
   if (server.version < 140_000)
-    throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; 14 or later is`);
+    throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; use version 14 or later`);
   if (server.encoding !== 'UTF8')
-    throw SetupError.of(where, `its encoding is ${server.encoding}; only UTF8 is supported`);
+    throw SetupError.of(where, `encoding ${server.encoding} is not supported; use a database with encoding UTF8`);
   if (server.readOnly)
     throw SetupError.of(
       where,
-      'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary',
+      'the server is read-only (it is a standby, or default_transaction_read_only is on); connect to the primary',
     );
   if (server.isReplicaRole)
     say(
       'warn',
-      'session_replication_role is replica: foreign keys are not checked, ON DELETE does nothing and ordinary triggers do not fire',
+      'session_replication_role is replica: foreign keys are not checked, ON DELETE actions do not run and ordinary triggers do not fire',
     );
   if (server.superuser && !config.embedded) {
     if (!config.generator.allow_superuser) {
@@ -371,7 +374,7 @@ function checkServer({ server }: Catalog, config: Config, say: Say): void {
         `user "${server.user}" is a superuser and generator.allow_superuser is false; connect as an ordinary user`,
       );
     }
-    say('warn', `user "${server.user}" is a superuser: privileges and row security are not exercised`);
+    say('warn', `user "${server.user}" is a superuser, so privileges and row security are not tested`);
   }
 }
 
@@ -389,7 +392,10 @@ async function selectRows(
     return draft;
   } catch (error) {
     const reason = error instanceof pg.DatabaseError ? error.message : String(error);
-    say('warn', `row_selection: the extension tsm_system_rows cannot be created (${reason}); rows are owned instead`);
+    say(
+      'warn',
+      `row_selection: system_rows is not possible because the extension tsm_system_rows cannot be created (${reason}); using row_selection: owned`,
+    );
     return { ...draft, plan: { ...draft.plan, rowSelection: 'owned' } };
   }
 }
@@ -400,6 +406,6 @@ function seedsOf({ randomSeed, fakerSeed }: Config, say: Say): Seeds {
   const drawn = BigInt(randomBytes(5).readUIntBE(0, 5));
   const repeat =
     fakerSeed === undefined ? `--seed ${drawn} repeats this run` : `generator.random_seed: ${drawn} repeats this run`;
-  say('info', `seed ${drawn} (drawn); ${repeat}`);
+  say('info', `using the random seed ${drawn}; ${repeat}`);
   return { random: drawn, faker: fakerSeed ?? drawn };
 }

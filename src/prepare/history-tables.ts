@@ -24,9 +24,9 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
       .flatMap((foreignKey) => foreignKey.columns);
     const incomparable = types.flatMap(([name, text]): [string, string][] => {
       if (keys.includes(name)) return [];
-      if (isChanged) return [[name, 'a trigger or rule may change it']];
-      if (following.includes(name)) return [[name, 'it follows a key that a trigger changes']];
-      return text === null ? [[name, 'only the server knows how it stores a value of its type']] : [];
+      if (isChanged) return [[name, 'a trigger or rule may change its value']];
+      if (following.includes(name)) return [[name, 'it references a key that a trigger changes']];
+      return text === null ? [[name, 'only the server knows how it stores values of this type']] : [];
     });
     return {
       schema: relation.schema,

@@ -18,7 +18,7 @@ export async function checkOverrides(client: pg.Client, plan: Plan, config: Conf
         problems.push(
           config.source.problem(
             path,
-            `the column is ${column.typeName}, and the server refuses a value: ${(error as Error).message}`,
+            `the column has type ${column.typeName}, and the server rejects a value: ${(error as Error).message}`,
           ),
         );
       }

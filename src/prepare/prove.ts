@@ -19,7 +19,7 @@ export async function prove(
   await client.query('BEGIN READ ONLY');
   try {
     for (const [index, given] of searches.entries()) {
-      step(`searching values for conditions, ${index + 1} of ${searches.length}`);
+      step(`searching for values that satisfy constraints, ${index + 1} of ${searches.length}`);
       const search = given.existing === null ? given : await withExisting(client, given, given.existing);
       const accepted: number[] = [];
       // What is tried first must not use up the errors that the rest may make.

@@ -15,11 +15,11 @@ export function refusalOf(
   const missing = kind === 'delete' ? null : missingRow(failure, relation);
   if (missing !== null)
     return {
-      reason: `${kind.toUpperCase()} was tried and refused (${sqlstate})${by}: it wants ${missing.wanted}`,
-      remedy: `insert that row, and what it needs, before the run`,
+      reason: `a trial ${kind.toUpperCase()} was rejected (${sqlstate})${by}, which needs ${missing.wanted}`,
+      remedy: `insert that row, and the rows that it references, before the run`,
     };
   return {
-    reason: `${kind.toUpperCase()} was tried and refused (${sqlstate}: ${message})${by}`,
+    reason: `a trial ${kind.toUpperCase()} was rejected (${sqlstate}: ${message})${by}`,
     remedy: remedyFor(sqlstate, message, relation),
   };
 }
@@ -32,8 +32,8 @@ function missingRow({ sqlstate, detail, table, constraint }: Failure, relation: 
   const [, columns, values] = found;
   const key = table === relation.name ? relation.foreignKeys.find(({ name }) => name === constraint) : undefined;
   const place =
-    key === undefined ? `the row that ${constraint} of ${table} leads to` : `a row of ${labelOf(key.referenced)}`;
-  return { wanted: `${place}, for ${columns} = ${values}` };
+    key === undefined ? `the row that ${constraint} of ${table} references` : `a row of ${labelOf(key.referenced)}`;
+  return { wanted: `${place} with ${columns} = ${values}` };
 }
 
 /** The trigger in whose function a refusal was raised; null where it was in none of the table's. */
@@ -45,15 +45,16 @@ function triggerIn(context: string | null, { triggers }: Relation): string | nul
 }
 
 const REMEDY =
-  'generator.column_overrides or exclude_table_list; generator.rehearse: false tries it in the run all the same';
+  'set generator.column_overrides or exclude the table with generator.exclude_table_list; with generator.rehearse: false the run tries it anyway';
 
 function remedyFor(sqlstate: string, message: string, relation: Relation): string {
   // "Object not in prerequisite state": a publication wants to say which row it was.
   if (sqlstate === '55000') {
     const table = quoteQualified(relation);
-    return `give it a primary key, or ALTER TABLE ${table} REPLICA IDENTITY FULL, or take it out of the publication`;
+    return `add a primary key, run ALTER TABLE ${table} REPLICA IDENTITY FULL, or remove the table from the publication`;
   }
   const setting = sqlstate === '42704' ? /configuration parameter "([^"]+)"/.exec(message)?.[1] : undefined;
-  if (setting !== undefined) return `set it for the run's sessions: connection.settings: { ${setting}: "…" }`;
+  if (setting !== undefined)
+    return `set the parameter for the sessions of the run with connection.settings: { ${setting}: "…" }`;
   return REMEDY;
 }

@@ -258,8 +258,9 @@ class Rehearser {
       relation: before.relations[relation]!.label,
       column: null,
       prevents: [],
-      reason: 'some values are refused, so an INSERT has one row and is tried again with other values',
-      remedy: 'generator.column_overrides with values that pass',
+      reason:
+        'the server rejects some values, so each INSERT has one row and is repeated with other values if rejected',
+      remedy: 'to avoid this, set generator.column_overrides to values that the server accepts',
     });
   }
 
@@ -412,7 +413,7 @@ class Rehearser {
       relation: label,
       column: columns.map((column) => all[column]!.name).join(', '),
       prevents: [],
-      reason: `${refusalOf('update', failure, this.relations[relation]!).reason}, so an UPDATE leaves it as it is`,
+      reason: `${refusalOf('update', failure, this.relations[relation]!).reason}, so UPDATE does not change it`,
       remedy: 'nothing to do: other columns are updated',
     };
   }

@@ -31,11 +31,12 @@ export function reasonsFromTriggers(plan: Plan, relations: readonly Relation[]):
       else if (text.readsRows) reading.push(`${name} of ${label}`);
     }
   }
-  const reasons = [...volatile].map(([what, triggers]) => `${named('trigger', triggers)} draws from ${what}`);
+  const reasons = [...volatile].map(([what, triggers]) => `${named('trigger', triggers)} uses ${what}`);
   if (plan.quotas.length === 1) return reasons;
   if (reading.length > 0)
-    reasons.push(`${named('trigger', reading)} looks at rows that other connections may write meanwhile`);
-  if (written.length > 0) reasons.push(`triggers of several connections fill ${named('table', written)} in any order`);
+    reasons.push(`${named('trigger', reading)} reads rows that other connections may change at the same time`);
+  if (written.length > 0)
+    reasons.push(`triggers of several connections insert into ${named('table', written)} in no fixed order`);
   return reasons;
 }
 

@@ -73,7 +73,9 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
       if (hasEffect) return { kind: 'passed', operation, effect, refused: attempt };
       return {
         kind: 'refused',
-        failure: ineffective(`${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`),
+        failure: ineffective(
+          `${kind.toUpperCase()} has no effect, because a trigger, a rule or row security suppresses it`,
+        ),
       };
     }
     const reaction = reactionTo(outcome.sqlstate, kind);

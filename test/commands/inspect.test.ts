@@ -82,7 +82,7 @@ it('rehearses only where it is asked to', async () => {
   expect(inspect(database, settings).status).toBe(0);
   const rehearsed = inspect(database, settings, '--rehearse');
   expect(rehearsed.status).toBe(4);
-  expect(rehearsed.stdout).toContain('! INSERT was tried and refused (P0001: never) by trigger t, so no INSERT');
+  expect(rehearsed.stdout).toContain('! a trial INSERT was rejected (P0001: never) by trigger t, so no INSERT');
 });
 
 it('reports a configuration that is wrong with 1', async () => {
@@ -144,7 +144,7 @@ it('a wrong override is refused before a sequence moves', async () => {
   const settings = 'random_seed: 1\ncolumn_overrides: { a: { n: { type: choice, values: [no address] } } }';
   const { code, stderr } = await runCli(configFor(database, settings));
   expect(code).toBe(1);
-  expect(stderr).toContain('the server refuses a value');
+  expect(stderr).toContain('the server rejects a value');
   const { rows } = await database.client.query<{ last: string }>('SELECT last_value AS last FROM a_id_seq');
   expect(rows[0]!.last).toBe('1');
 });

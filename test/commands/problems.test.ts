@@ -33,7 +33,7 @@ describe('what is wrong is said before the first write', () => {
     [
       'an override that the column cannot hold',
       'column_overrides: { eg_orders: { qty: { type: constant, value: abc } } }',
-      /column_overrides\.eg_orders\.qty: the column is integer, and the server refuses a value: invalid input syntax/,
+      /column_overrides\.eg_orders\.qty: the column has type integer, and the server rejects a value: invalid input syntax/,
     ],
     [
       'an unknown faker method',
@@ -66,7 +66,9 @@ describe('what is wrong is said before the first write', () => {
     expect(unreachable.stderr).toMatch(/waiting for the database, 1 s at most \(generator.max_outage_seconds\)/);
     expect(unreachable.stderr).toMatch(/connection to u@127\.0\.0\.1:1\/d: refused: no server listens there/);
     expect(unreachable.stderr + unreachable.stdout).not.toContain('hunter2');
-    expect((await at('ssl: require')).stderr).toMatch(/set ssl: disable, or give the server a certificate/);
+    expect((await at('ssl: require')).stderr).toMatch(
+      /set connection\.ssl: disable, or install a certificate on the server/,
+    );
     const missing = await runCli(
       `connection: { host: 127.0.0.1, port: ${database.port}, database: nope, user: postgres }\nmetrics: { enabled: false }\n`,
     );

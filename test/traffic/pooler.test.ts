@@ -70,7 +70,7 @@ describe.skipIf(!hasPgbouncer())('through pgbouncer', () => {
     await through(database.port, { ...IGNORED, pool_mode: 'session', default_pool_size: '1' }, async ({ port }) => {
       const { code, stderr } = await runCli(configFor({ ...database, port }, `${SETTINGS}\ntimeouts: { connect: 2s }`));
       expect(code).toBe(1);
-      expect(stderr).toContain('its pool has room');
+      expect(stderr).toContain('its pool must have room');
     });
   });
 
