@@ -132,7 +132,9 @@ export class BlockWatch {
     this.locked.set(String(oid), { sinceMs: performance.now(), label });
     const who = program === null || program === '' ? `process ${blocker}` : `process ${blocker}, "${program}"`;
     if (!isSaid)
-      say(`${label} is locked by another session (${who}); operations that need it are skipped until it is free`);
+      say(
+        `${label} is locked by another session (${who}); operations that need it are skipped until the lock is released`,
+      );
   }
 
   private unlocked(): void {
@@ -143,7 +145,7 @@ export class BlockWatch {
     blocked.isWaiting = false;
     for (const relation of blocked.by('lock')) blocked.open(relation);
     const skipped = totals.total('skipped').toLocaleString('en-US');
-    say(`${labels.join(', ')}: free again after ${seconds(sinceMs)} s; operations skipped so far: ${skipped}`);
+    say(`${labels.join(', ')}: no longer locked after ${seconds(sinceMs)} s; operations skipped so far: ${skipped}`);
   }
 
   private lookForRoom(): void {
@@ -154,7 +156,7 @@ export class BlockWatch {
       if (known === undefined) {
         this.full.set(relation, { sinceMs: nowMs, lastMs: nowMs });
         say(
-          `${plan.relations[relation]!.label}: the disk has no room for it (53100); its operations are skipped, and tried again every second`,
+          `${plan.relations[relation]!.label}: the server's disk is full (53100); operations on this table are skipped, and one is tried every second`,
         );
       } else if (nowMs - known.lastMs >= RETRY_MS) {
         known.lastMs = nowMs;
@@ -164,7 +166,7 @@ export class BlockWatch {
     for (const [relation, { sinceMs, lastMs }] of this.full) {
       if (blocked.has(relation) || nowMs - lastMs < ROOM_AFTER_MS) continue;
       this.full.delete(relation);
-      say(`${plan.relations[relation]!.label}: there is room again after ${seconds(sinceMs)} s`);
+      say(`${plan.relations[relation]!.label}: the disk has room again after ${seconds(sinceMs)} s`);
     }
   }
 }

@@ -144,7 +144,7 @@ export class Crew {
   }
 
   private prepareNext(task: WorkerTask, message: string): void {
-    const text = `worker thread ${task.worker} ended (${message}); another one goes on where it was`;
+    const text = `worker thread ${task.worker} died (${message}); a new thread continues its lanes where they were`;
     this.options.notice({ kind: 'server', text });
     this.mend(task).set('lanesEnded', 0);
   }
@@ -156,10 +156,10 @@ export class Crew {
     await settleLostLanes(this.options, task, this.shared.counters).catch((failure: Error) =>
       this.options.notice({
         kind: 'server',
-        text: `what worker thread ${task.worker} had in flight could not be looked up: ${failure.message}`,
+        text: `the outcome of the operations that worker thread ${task.worker} had in flight is unknown: ${failure.message}`,
       }),
     );
-    return { kind: 'crashed', message: `worker ${task.worker} ended: ${message}` };
+    return { kind: 'crashed', message: `worker thread ${task.worker} died: ${message}` };
   }
 
   /** Does what a dead thread can no longer do: its lanes are not connected, and what they were just counting is taken back. */

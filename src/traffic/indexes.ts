@@ -145,12 +145,12 @@ export class IndexBuilder {
           await this.drop(schema, name);
         } catch (error) {
           if (!isRefusal(error)) throw error;
-          this.options.report(`index ${name} is left, the next run drops it: ${error.message}`);
+          this.options.report(`index ${name} could not be dropped (the next run drops it): ${error.message}`);
         }
       }
     } catch (error) {
       this.options.report(
-        `indexes ${PREFIX}_${this.options.runId}_… may be left, the next run drops them: ${(error as Error).message}`,
+        `indexes ${PREFIX}_${this.options.runId}_… may not have been dropped (the next run drops them): ${(error as Error).message}`,
       );
     } finally {
       await this.client?.end().catch(() => undefined);
@@ -167,7 +167,10 @@ export class IndexBuilder {
     } catch (error) {
       // Without a connection the next beat has another; a refused drop is tried again.
       if (!isRefusal(error)) this.client = null;
-      if (!this.ending) this.options.report(`index builder: ${(error as Error).message}`);
+      if (!this.ending)
+        this.options.report(
+          `enable_index_create_drop: creating or dropping an index failed: ${(error as Error).message}`,
+        );
     }
   }
 
@@ -192,7 +195,9 @@ export class IndexBuilder {
       if (this.ending) return;
       this.failed++;
       this.refused.add(chosen);
-      this.options.report(`no index on ${schema}.${table} (${column}): ${error.message}`);
+      this.options.report(
+        `cannot create an index on ${schema}.${table} (${column}), trying other columns: ${error.message}`,
+      );
     }
   }
 

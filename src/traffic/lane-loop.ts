@@ -86,7 +86,7 @@ const SKIPPING_MS = 1000;
 const CANCELLED: Outcome = {
   kind: 'refused',
   sqlstate: '57014',
-  message: 'it was cancelled since the run was stopped and timeouts.stop was over',
+  message: 'cancelled because the run was stopped and timeouts.stop had passed',
   constraint: null,
   detail: null,
   table: null,
@@ -469,7 +469,7 @@ export class LaneLoop {
       }
       try {
         if (this.isOutage) {
-          this.giveUp({ kind: 'outage', message: 'connections were lost again before they answered' });
+          this.giveUp({ kind: 'outage', message: 'new connections were lost before the server answered on them' });
           return;
         }
         if (lostProcessId !== null) await this.resolve(lostProcessId);
@@ -622,7 +622,7 @@ export class LaneLoop {
     if (name === this.incarnation) return;
     this.incarnation = name;
     this.counters.set('lostCommits', 1);
-    const text = `lane ${this.lane.number}: the server has crashed with asynchronous commits, or another one has taken over: what was acknowledged last may be lost`;
+    const text = `lane ${this.lane.number}: the server crashed with synchronous_commit=off, or another server took over, so the last acknowledged commits may be lost`;
     this.notice({ kind: 'server', text });
   }
 

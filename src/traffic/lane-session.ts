@@ -74,7 +74,7 @@ export class LaneSession {
     this.onLost = onLost;
     this.onReceipt = onReceipt;
     client.on('error', (error) => this.lose(error.message));
-    client.on('end', () => this.lose('the server closed it'));
+    client.on('end', () => this.lose('the server closed the connection'));
   }
 
   get processId(): number {

@@ -116,7 +116,7 @@ export class CountingLedger implements Ledger {
       kind: 'quarantine',
       sqlstate,
       relation,
-      text: `${kind.toUpperCase()} is left out from here on, since it is refused (${sqlstate}: ${message})`,
+      text: `${kind.toUpperCase()} is skipped from now on, because the server keeps rejecting it (${sqlstate}: ${message})`,
     });
   }
 

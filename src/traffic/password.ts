@@ -59,7 +59,8 @@ async function ask(
     child.stdin?.end();
   });
   const password = printed.split(/\r?\n/, 1)[0]!;
-  if (password === '') throw refused(`"${program}" printed nothing; its first line is the password`);
+  if (password === '')
+    throw refused(`"${program}" printed nothing; expected the password on the first line of its output`);
   learnSecret(password, [user, database, host]);
   return password;
 }
@@ -71,7 +72,7 @@ function failed(
 ): SetupError {
   const said = errors.trim().split('\n', 1)[0]!;
   const why = said === '' ? '' : `: ${said}`;
-  if (error.code === 'ENOENT') return refused(`there is no program "${program}"`);
+  if (error.code === 'ENOENT') return refused(`program "${program}" was not found`);
   if (error.killed === true) return refused(`"${program}" did not end within ${COMMAND_TIMEOUT_MS / 1000} s`);
   return refused(
     `"${program}" ended with ${typeof error.code === 'number' ? `exit code ${error.code}` : error.code}${why}`,

@@ -86,6 +86,6 @@ function isTimeout(error: unknown): boolean {
 export function sharedSessions(mode: 'transaction' | 'statement'): SetupError {
   return SetupError.of(
     'connection',
-    `a pooler in ${mode} mode stands between: it lends sessions to others, so that settings and prepared statements get mixed up; connect to PostgreSQL itself, or set pool_mode = session for this user or database`,
+    `the connection goes through a pooler in ${mode} mode, which shares sessions between clients and so mixes up their settings and prepared statements; connect to PostgreSQL directly, or set pool_mode = session for this user or database`,
   );
 }

@@ -29,7 +29,8 @@ export async function endBackend(
   for (;;) {
     const { rowCount } = await client.query(text, [processId, applicationName]);
     if ((rowCount ?? 0) === 0) return;
-    if (performance.now() > deadline) throw new Error(`backend ${processId} did not end within ${timeoutMs} ms`);
+    if (performance.now() > deadline)
+      throw new Error(`server process ${processId} did not end within ${timeoutMs} ms after pg_terminate_backend`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -45,7 +46,7 @@ export async function endBackends(client: pg.Client, names: readonly string[], t
     const { rowCount } = await client.query(text, [names]);
     if ((rowCount ?? 0) === 0) return;
     if (performance.now() > deadline)
-      throw new Error(`backends of ${names.join(', ')} did not end within ${timeoutMs} ms`);
+      throw new Error(`the sessions ${names.join(', ')} did not end within ${timeoutMs} ms after pg_terminate_backend`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

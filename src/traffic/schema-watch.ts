@@ -92,7 +92,7 @@ export class SchemaWatch {
     if (differences.length === 0) return;
     const rest = differences.length - MOST_NAMED;
     this.options.say(
-      `the schema was changed: ${differences.slice(0, MOST_NAMED).join('; ')}${rest > 0 ? `; and ${rest} more tables` : ''}; operations that are not possible any more are left out`,
+      `the schema has changed: ${differences.slice(0, MOST_NAMED).join('; ')}${rest > 0 ? `; and ${rest} more tables` : ''}; operations that are no longer possible are skipped`,
     );
     if ([...shape.values()].every((parts) => parts === null)) this.options.allGone();
   }
@@ -118,8 +118,8 @@ export class SchemaWatch {
 
 function differenceOf(before: ReadonlySet<string> | null, after: ReadonlySet<string> | null): string | null {
   if (before === null && after === null) return null;
-  if (after === null) return 'it is gone';
-  if (before === null) return 'it is there again';
+  if (after === null) return 'the table no longer exists';
+  if (before === null) return 'the table exists again';
   const lost = [...before].filter((part) => !after.has(part)).map((part) => `${part} is gone`);
   const gained = [...after].filter((part) => !before.has(part)).map((part) => `${part} is new`);
   const all = [...lost, ...gained];

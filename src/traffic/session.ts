@@ -88,10 +88,10 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
       const { message, code } = error as NodeJS.ErrnoException;
       refusals.push(`${place.host}:${place.port} ${message || code}`);
       if (index === places.length - 1)
-        throw Object.assign(new Error(`no server will do: ${refusals.join('; ')}`), { code: NO_SERVER });
+        throw Object.assign(new Error(`no server is suitable: ${refusals.join('; ')}`), { code: NO_SERVER });
     }
   }
-  throw new Error('there is no place to connect to');
+  throw new Error('no host is configured');
 }
 
 /** The code of the error that is thrown where none of several servers will do now. */

@@ -89,7 +89,7 @@ const SHORTEST_SECONDS = 3;
 export function verdictOf(utilisation: Utilisation, run: Run): Verdict {
   const verdict = limitOf(utilisation, run);
   if (run.elapsedSeconds >= SHORTEST_SECONDS || verdict.limit === 'rate-bound') return verdict;
-  return { ...verdict, advice: 'a run this short tells little, since most of it is the start' };
+  return { ...verdict, advice: 'the run was too short for a reliable verdict, because most of it was startup' };
 }
 
 function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run): Verdict {
@@ -98,25 +98,25 @@ function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run
   if (waiting >= HELD_BACK && missed === 0)
     return {
       limit: 'rate-bound',
-      advice: `connections waited ${percent(waiting)} of the time because the configuration says so`,
+      advice: `the schedule is the limit: connections were idle ${percent(waiting)} of the time`,
     };
   if ((worker >= SATURATED && cpu >= ON_A_CORE) || worker > busy) {
     const change =
       workers < connections
-        ? `raise workers (${workers} now)`
-        : 'simplify column_overrides, or spread the run over more machines';
+        ? `raise generator.workers (now ${workers})`
+        : 'simplify generator.column_overrides, or spread the run over more machines';
     return {
       limit: 'generator-bound',
-      advice: `a worker thread was busy ${percent(worker)} of the time: ${change}`,
+      advice: `a worker thread was busy ${percent(worker)} of the time; ${change}`,
     };
   }
   if (waiting >= HELD_BACK)
     return {
       limit: 'server-bound',
-      advice: `${missed} operations of the schedule were dropped or late, although connections waited ${percent(waiting)} of the time: the server was too slow at times`,
+      advice: `the server was too slow at times: ${missed} operations of the schedule were dropped or late, although connections were idle ${percent(waiting)} of the time`,
     };
   return {
     limit: 'server-bound',
-    advice: `connections had work ${percent(busy)} of the time while the generator's threads were busy ${percent(worker)}`,
+    advice: `connections waited for the server ${percent(busy)} of the time, while the generator's threads were busy ${percent(worker)}`,
   };
 }

@@ -20,7 +20,7 @@ const YOUNG_GENERATION_MB = 9;
 /** A thread could not load its code: another one could not, either. */
 export class CannotStart extends Error {
   constructor(message: string) {
-    super(`its thread could not start: ${message}`);
+    super(`the thread could not start: ${message}`);
   }
 }
 
