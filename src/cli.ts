@@ -237,7 +237,7 @@ program
   .option('--explain <lane:n>', 'show operation n of a lane (both count from 0); write nothing', place)
   .option('--plan <file>', 'write the plan as JSON; --explain reads it instead of the database')
   .option('--until <file>', 'stop each lane where the run that wrote this summary or history stopped')
-  .option('--yes-write-to <name>', 'write to this database or host although protect: lists it')
+  .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--report <file>', 'write a report: one HTML file with charts, the summary and the configuration')
   .option('--capture <file>', 'write the change events of the source, read from its logical replication stream')
@@ -381,7 +381,7 @@ for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {
     .option('--seed <n>', 'sets random_seed and faker_seed', seed)
     .option('--embedded', 'start a private PostgreSQL with the demo tables')
     .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
-    .option('--yes-write-to <name>', 'write to this database or host although protect: lists it')
+    .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
     .option('--summary <file>', 'write the summary as JSON')
     .option('--report <file>', 'write a report: one HTML file with charts, the result and the configuration')
     .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
@@ -447,7 +447,7 @@ program
     '--journal <file>',
     'file that lets an interrupted load continue (default: the configuration file’s name with .load)',
   )
-  .option('--yes-write-to <name>', 'write to this database or host although protect: lists it')
+  .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--quiet', 'show warnings only')
   .addOption(
@@ -588,7 +588,7 @@ program
   .option('--history <file>', 'events, or with --expected: the history of a run')
   .option('--expected', 'rows: compare the rows that the run of --history must have left with --target')
   .option('--format <name>', 'format of --events: own, debezium, wal2json-1, wal2json-2 (default: detected)')
-  .option('--map <command>', 'command that converts the lines of --events to the own format')
+  .option('--map <command>', 'command that converts the lines of --events to the format own')
   .addOption(
     new Option('--delivery <promise>', 'delivery guarantee of the consumer')
       .choices(['exactly-once', 'at-least-once'])
