@@ -20,7 +20,7 @@ import { sharedSessions } from './pooler.js';
 import { endBackend, endBackends, resolveInDoubt } from './recovery.js';
 import { connect, isFinal, type SessionOptions, wasReadOnly } from './session.js';
 
-/** What carries a lane, beside the lane itself. */
+/** Settings of the loop that runs a lane. */
 export interface LaneSettings {
   readonly connection: ConnectionSettings;
   readonly applicationName: string;
@@ -29,21 +29,21 @@ export interface LaneSettings {
   readonly lockTimeoutMs: number;
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
-  /** The server at the run's beginning. */
+  /** The server as it was when the run began. */
   readonly incarnation: Incarnation;
-  /** Operations scheduled so early are counted apart. */
+  /** Operations scheduled before this are counted as warm-up. */
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
-  /** How many lanes this process carries: the last of them to connect starts the clock. */
+  /** How many lanes this process runs. The last of them to connect starts the clock. */
   readonly carriedLanes: number;
 }
 
-/** What a lane's loop is tied to. */
+/** The objects that a lane's loop works with. */
 interface Surroundings {
   readonly control: Control;
   readonly counters: CounterBlock;
   readonly notice: Notice;
-  /** Null: as fast as it goes. */
+  /** Null: as fast as possible. */
   readonly pacer: Pacer | null;
   readonly blocked: BlockedTables;
   readonly log: LaneLog;
@@ -52,34 +52,34 @@ interface Surroundings {
 /** How a lane ended. */
 export type LaneEnd =
   | { readonly kind: 'finished' }
-  /** No table had a row or room for any operation any more. */
+  /** No table had a row to change or room for a new one. */
   | { readonly kind: 'starved' }
   | { readonly kind: 'outage'; readonly message: string }
-  /** The server refuses us for good: wrong database, password, privileges. */
+  /** The server rejects the connection permanently: wrong database, password or privileges. */
   | { readonly kind: 'refused'; readonly message: string };
 
-/** The server's process that carried the lane: by its number, or by the name of its session where a thread took that along. */
+/** The server process of the lane's lost session: its process id, or `unknown` if a thread died with it. */
 type LostProcess = number | 'unknown' | null;
 
-/* Half of the pipeline is refilled at once; of a deep one, more: eight operations last the server longer than a tick takes. */
+/* The pipeline is refilled when half of it is free. In a deep one, eight operations keep the server busy for a tick. */
 const MOST_ENOUGH = 8;
-/* How often a lane looks whether all others are connected. */
+/* Interval at which a lane checks whether all others are connected. */
 const START_POLL_MS = 2;
 /* Back-off between attempts to reconnect. */
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
-/* The server cancels a statement at its time-out; a connection that says nothing so much longer is dead. */
+/* The server cancels a statement at its time-out; a connection that stays silent this much longer is dead. */
 const WATCHDOG_GRACE_MS = 10_000;
-/* A stop that is cut short ends the sessions by then. */
+/* A stop that is cut short ends the sessions within this time. */
 const MOST_CUT_SECONDS = 8;
 
-/* An answer that takes longer is worth a look at what it waits for. */
+/* If an answer takes longer, it is worth finding out what it waits for. */
 const STALLED_MS = 400;
-/* A statement that is called back has waited longer. */
+/* A statement is cancelled only if it has waited longer. */
 const WAITED_MS = 50;
 const CALLED_BACK: readonly string[] = ['55P03', '57014'];
 const NO_ROOM = '53100';
-/* Operations given up in a row after which a lane waits between them, so long. */
+/* After so many skipped operations in a row, a lane waits SKIPPING_MS between them. */
 const MOST_SKIPPED = 16;
 const SKIPPING_MS = 1000;
 
@@ -94,10 +94,10 @@ const CANCELLED: Outcome = {
   member: -1,
 };
 
-/* Behind a pooler: a statement that we have prepared is not there, or one that we have not is, so the session is not ours alone. */
+/* Signs of a pooler that shares sessions: a statement that we prepared is missing, or one exists that we did not. */
 const STATEMENT_NAMES: readonly string[] = ['26000', '42P05'];
 
-/** Carries one lane on one connection at a time: sends, receives, reconnects. Decides nothing about operations. */
+/** Runs one lane on one connection at a time: sends, receives, reconnects. The lane itself decides on operations. */
 export class LaneLoop {
   private readonly lane: Lane;
   private readonly compiled: CompiledPlan;
@@ -108,16 +108,16 @@ export class LaneLoop {
   private readonly pacer: Pacer | null;
   private readonly blocked: BlockedTables;
   private readonly log: LaneLog;
-  /** Operations given up since one was sent. */
+  /** Number of operations skipped since one was sent. */
   private skipped = 0;
   private session: LaneSession | null = null;
   private scheduled = false;
   private previousDoneMs = 0;
-  /** Transactions sent whose answer has not come, and so many of them that the server has work until the next look. */
+  /** Transactions sent and not yet answered, and how many of them keep the server busy until the next tick. */
   private unanswered = 0;
   private readonly enough: number;
   private lastAnswerMs = 0;
-  /** Since when there has been no connection that answered. */
+  /** The time since which no connection has answered. */
   private lostSinceMs = performance.now();
   private answered = false;
   /** Set while a timer will wake the lane, and when that is. */
@@ -127,11 +127,11 @@ export class LaneLoop {
   private dueMs = 0;
   private readonly time: LaneTime;
   private wasConnected = false;
-  /** It has been told that there is no connection. */
+  /** True if the loss of the connection has been reported. */
   private isLost = false;
   private cutSeconds = 0;
   private isStopped = false;
-  /** Of the server that the lane was connected to last. */
+  /** Identifies the server that the lane was connected to last. */
   private incarnation: string;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
@@ -159,17 +159,17 @@ export class LaneLoop {
     });
   }
 
-  /** Runs the lane to its end. `isResumed`: it has been carried before, by a thread that has died. */
+  /** Runs the lane to its end. `isResumed`: a thread that has died ran it before. */
   async run(isResumed: boolean): Promise<LaneEnd> {
     const startMs = performance.now();
     this.time.begin('laneMs', startMs);
-    // What a dead thread had in flight: when it was due is not known here.
+    // It is not known here when operations that a dead thread had in flight were due.
     for (const transaction of this.lane.pending) transaction.scheduledMs = startMs;
     const watchdog = setInterval(() => this.watch(), 1000);
     try {
       await this.reconnect(isResumed ? 'unknown' : null);
       const end = await this.ended;
-      // It waits for no connection any more.
+      // The lane no longer waits for a connection.
       if (this.isLost && end.kind !== 'outage') this.notice({ kind: 'connected', lane: this.lane.number });
       return end;
     } finally {
@@ -178,19 +178,19 @@ export class LaneLoop {
       for (const state of ['laneMs', 'inFlightMs', 'pausedMs'] as const) this.time.end(state, endMs);
       const session = this.session;
       this.disconnected();
-      // It holds up no outage of the others.
+      // An outage of the other lanes must not wait for this one.
       this.unanswer();
       this.counters.add('lanesEnded', 1);
       await session?.close();
     }
   }
 
-  /** Looks at the stop flag and at the pause, where nothing else would wake the lane. */
+  /** Checks the stop flag and the pause; called periodically, since nothing else may wake the lane. */
   wake(): void {
     this.schedule();
   }
 
-  /** Brings the counts of what the lane's time goes to up to date; true where an answer is long in coming. */
+  /** Updates the counts of how the lane spends its time. Returns true if an answer is overdue. */
   sample(): boolean {
     const nowMs = performance.now();
     this.time.bringUpToDate(nowMs);
@@ -209,14 +209,14 @@ export class LaneLoop {
   }
 
   /**
-   * Refills the pipeline: everything that may be sent now goes out in one write. While enough of it is still under way
+   * Refills the pipeline: sends everything that may be sent now in one write. While enough is still in flight
    * the server has work, and waiting makes the next write a larger one: a write costs more than an operation.
    */
   private tick(): void {
     const { session } = this;
     if (session === null) return;
     if (!this.isPaced && this.unanswered > this.enough && !this.control.stopped) return;
-    // Before any outcome is applied.
+    // This must happen before any outcome is applied.
     this.log.flush();
     session.cork();
     try {
@@ -236,7 +236,7 @@ export class LaneLoop {
         }
         if (step.delayMs === 0) this.send(step.transaction);
         else {
-          // After a reconnection everything pending has been sent anyway.
+          // After reconnecting, everything pending has already been sent.
           setTimeout(() => {
             if (this.session === session) this.send(step.transaction);
           }, step.delayMs);
@@ -247,12 +247,12 @@ export class LaneLoop {
     }
   }
 
-  /** True where a schedule says when operations are due. */
+  /** True if a schedule says when operations are due. */
   private get isPaced(): boolean {
     return this.pacer !== null && !this.pacer.isUnlimited;
   }
 
-  /** True where the schedule says to wait; then something will wake the lane in time. */
+  /** True if the next operation is not due yet; then a timer wakes the lane in time. */
   private isEarly(): boolean {
     const { pacer, control } = this;
     if (pacer === null || this.lane.ending) return false;
@@ -281,7 +281,7 @@ export class LaneLoop {
 
   private wakeIn(ms: number): void {
     const wakeMs = performance.now() + Math.min(ms, 1000);
-    // A rate that is raised brings the next operation forward.
+    // A higher rate makes the next operation due earlier.
     if (this.waking !== undefined && wakeMs >= this.wakeMs) return;
     clearTimeout(this.waking);
     this.wakeMs = wakeMs;
@@ -297,18 +297,18 @@ export class LaneLoop {
   private pausing(): boolean {
     const pauseMs = this.control.pauseMs();
     if (pauseMs <= 0) {
-      // On a schedule it may still be too early, which is a pause as well.
+      // On a schedule the next operation may not be due yet, which counts as a pause as well.
       if (!this.isPaced) this.time.end('pausedMs', performance.now());
       return false;
     }
     this.time.begin('pausedMs', performance.now());
-    // What is due meanwhile is not forgotten, also where the run ends before the pause does.
+    // Operations that fall due during the pause are counted, even if the run ends before the pause.
     this.giveUpArrivals();
     this.wakeIn(pauseMs);
     return true;
   }
 
-  /** Takes note of an operation that was given up; false where that goes on, and there is nothing else to do just now. */
+  /** Counts a skipped operation. Returns false if many were skipped in a row, so the lane should wait. */
   private skip(): boolean {
     this.counters.laneSent(this.lane.number);
     this.control.operationSent();
@@ -323,7 +323,7 @@ export class LaneLoop {
 
   private send(transaction: Transaction): void {
     const { session } = this;
-    // While the connection is away, recovery sends what is pending.
+    // While there is no connection, recovery sends what is pending.
     if (session === null) return;
     const nowMs = performance.now();
     transaction.sentMs = nowMs;
@@ -375,7 +375,7 @@ export class LaneLoop {
     });
   }
 
-  /** The moment at which a transaction's first operation was due, on this thread's clock; without a schedule, now. */
+  /** Returns when a transaction's first operation was due, on this thread's clock; without a schedule, now. */
   private scheduledMs(transaction: Transaction, nowMs: number): number {
     if (this.pacer === null) return nowMs;
     const scheduledMs = nowMs - (this.control.elapsedMs() - this.dueMs);
@@ -391,7 +391,7 @@ export class LaneLoop {
     this.counters.lanePace(this.lane.number, position, gaps);
   }
 
-  /** Takes note of an outcome, and tells the lane. */
+  /** Counts an outcome and passes it to the lane. */
   private conclude(transaction: Transaction, outcome: Outcome): void {
     const exception = exceptionOf(transaction, outcome);
     if (exception !== null) this.log.add(exception);
@@ -430,7 +430,7 @@ export class LaneLoop {
     this.schedule();
   }
 
-  /** What a refusal says about its table: that there is no room for it, or that others have locked what it needs. */
+  /** Records what a rejection says about its table: the disk is full, or another session holds a lock. */
   private noteBlocked({ members }: Transaction, outcome: Outcome & { kind: 'refused' }, waitedMs: number): void {
     const relation = members[outcome.member]?.operation.relation;
     if (relation === undefined) return;
@@ -443,10 +443,10 @@ export class LaneLoop {
     const { session } = this;
     if (this.control.isCut) {
       this.schedule();
-      // Not even the end of its session has come through.
+      // Not even the end of its session was received.
       if (++this.cutSeconds > MOST_CUT_SECONDS) session?.destroy();
     }
-    // On a schedule arrivals are given up while nothing is answered, too.
+    // On a schedule, arrivals are dropped while there are no answers, too.
     if (this.control.stopped || this.pacer !== null) this.schedule();
     if (session === null || this.settings.statementTimeoutMs === 0) return;
     const waitingForAnswer = this.lane.pending.some((transaction) => transaction.outcome === null);
@@ -455,7 +455,7 @@ export class LaneLoop {
     if (waitingForAnswer && silentMs > this.settings.statementTimeoutMs + WATCHDOG_GRACE_MS) session.destroy();
   }
 
-  /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
+  /** Connects; after a loss, resolves what was in doubt first. Gives up after `maxOutageMs`. */
   private async reconnect(lostProcessId: LostProcess): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       this.giveUpArrivals();
@@ -519,13 +519,13 @@ export class LaneLoop {
     }
   }
 
-  /** True where neither this lane nor another one has been answered for as long as an outage may last. */
+  /** True if no lane has got an answer for as long as an outage may last. */
   private get isOutage(): boolean {
     const { maxOutageMs } = this.settings;
     return performance.now() - this.lostSinceMs > maxOutageMs && this.control.outageMs() > maxOutageMs;
   }
 
-  /** On a schedule, what is due while there is no connection is not done later. */
+  /** Drops the scheduled operations that fell due without a connection. */
   private giveUpArrivals(): void {
     const { pacer, control } = this;
     const elapsedMs = control.elapsedMs();
@@ -538,26 +538,26 @@ export class LaneLoop {
     if (pacer.due(elapsedMs / 1000) === Number.POSITIVE_INFINITY) this.stopLane();
   }
 
-  /** Looks up once what was in flight; what had no effect has failed, since it is not sent again. */
+  /** Looks up once what was in flight. Operations without effect count as failed, since they are not sent again. */
   private async endCut(lostProcessId: LostProcess): Promise<void> {
     try {
       if (lostProcessId !== null) await this.resolve(lostProcessId);
       for (const transaction of this.lane.pending)
         if (transaction.outcome === null) this.conclude(transaction, CANCELLED);
     } catch {
-      // Without a server nothing can be looked up: it stays unknown.
+      // Without a server the outcome cannot be looked up and stays unknown.
     }
     this.giveUp({ kind: 'finished' });
   }
 
-  /** What was sent and not answered may have been committed or not: it is said to be unknown. */
+  /** Ends the lane. The outcome of what was sent and not answered is counted as unknown. */
   private giveUp(end: LaneEnd): void {
     this.counters.add('inDoubtUnknown', this.lane.abandon());
     this.end(end);
   }
 
   private disconnected(): void {
-    // Time without a connection is neither the server's nor the configuration's.
+    // Time without a connection is counted neither as work of the server nor as waiting.
     const nowMs = performance.now();
     this.time.end('inFlightMs', nowMs);
     this.time.end('pausedMs', nowMs);
@@ -581,7 +581,7 @@ export class LaneLoop {
 
   private async lose(processId: number, reason: string): Promise<void> {
     this.disconnected();
-    // Without an answer since the last loss nothing was gained by reconnecting: the outage goes on.
+    // Without an answer since the last loss, reconnecting has achieved nothing: the outage continues.
     if (this.answered) this.lostSinceMs = performance.now();
     this.unanswer();
     this.tellLost(reason);
@@ -616,7 +616,7 @@ export class LaneLoop {
     }
   }
 
-  /** Says where the server may have lost what it had acknowledged. */
+  /** Warns if the server may have lost acknowledged commits. */
   private async compareServers(client: pg.Client): Promise<void> {
     const { name } = await readIncarnation(client);
     if (name === this.incarnation) return;

@@ -8,7 +8,7 @@ import type { Pacing } from './pacer.js';
 /** What a worker thread is started with. Everything survives structured clone; shared memory stays shared. */
 export interface WorkerTask {
   readonly worker: number;
-  /** How many threads there are. */
+  /** The number of threads. */
   readonly workers: number;
   readonly lanes: readonly number[];
   readonly plan: Plan;
@@ -17,16 +17,16 @@ export interface WorkerTask {
   readonly runId: string;
   readonly counters: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
-  /** Of tables that others keep from being written to. */
+  /** The shared record of tables that cannot be written to at the moment. */
   readonly blocked: SharedArrayBuffer;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
-  /** Where the logs of the lanes lie; null where there is no place for them. */
+  /** The folder of the lanes' logs; null if it could not be created. */
   readonly logFolder: string | null;
-  /** Where exceptions go for good; null where nobody asks for a history. */
+  /** The history file for exceptions; null if no history is written. */
   readonly historyFile: string | null;
-  /** True where another thread has carried the lanes before, and died. */
+  /** True if another thread ran these lanes before and died. */
   readonly isResumed: boolean;
   readonly notices: MessagePort;
 }
@@ -36,12 +36,12 @@ export interface WorkerResult {
   readonly ends: readonly { readonly lane: number; readonly end: LaneEnd }[];
 }
 
-/** The log of a lane, in the folder of its run. */
+/** Returns the path of a lane's log in the folder of its run. */
 export function logFileOf(folder: string, lane: number): string {
   return path.join(folder, `lane-${lane}.log`);
 }
 
-/** `application_name` of the session that carries a lane. */
+/** Returns the `application_name` of a lane's session. */
 export function applicationName(runId: string, lane: number): string {
   return `eventgen/${runId}/${lane}`;
 }
