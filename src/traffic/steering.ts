@@ -34,7 +34,7 @@ export class SteeredSchedule implements Timetable {
     this.fields = new Float64Array(memory, HEADER_BYTES);
   }
 
-  /** Sets the arrivals per second from `seconds` on; Infinity: as fast as possible, 0: none. Only one thread calls it. */
+  /** Sets the arrivals per second from `seconds` on; Infinity: as fast as possible, 0: none. One thread calls it. */
   steer(seconds: number, rate: number): void {
     const from = Math.max(seconds, this.last?.from ?? 0);
     const stretch: Stretch = { from, rate, before: this.arrivals(from) };
