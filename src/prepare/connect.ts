@@ -5,7 +5,7 @@ import { SetupError } from '../config/problem.js';
 import { connect, isPrivate, NO_SERVER, type SessionOptions } from '../traffic/session.js';
 
 /**
- * A session like those of the lanes.
+ * Opens a session like those of the lanes.
  * @throws SetupError that says what to do, without a password in it.
  */
 export async function connectRehearsal(
@@ -28,7 +28,7 @@ export async function connectRehearsal(
 }
 
 /**
- * The coordinator's own session.
+ * Opens a session of the coordinator.
  * @throws SetupError that says what to do, without a password in it.
  */
 export async function connectCoordinator(
@@ -46,15 +46,15 @@ export async function connectCoordinator(
   });
 }
 
-/* How often a database that is not there yet is asked for, and how often that is said. */
+/* Intervals at which an unreachable database is tried again, and at which that is reported. */
 const RETRY_MS = 500;
 const SAY_MS = 10_000;
 
-/** The database could not be reached for as long as an outage may last. */
+/** Thrown if the database was unreachable for as long as an outage may last. */
 export class Unreachable extends SetupError {}
 
 /**
- * The first session of a run: waits for a database that is not there yet, at most as long as an outage may last, until
+ * Opens the first session of a run. Waits for an unreachable database, at most as long as an outage may last, until
  * `isOver`. `say` is told what is waited for.
  * @throws Unreachable when the time is up, SetupError at once where waiting does not help.
  */
@@ -88,7 +88,7 @@ export async function connectFirst(
   }
 }
 
-/* Nobody listens, no connection is free, the server is starting or stopping. */
+/* Errors that may pass: nothing listens, no connection slot is free, the server is starting or stopping. */
 const PASSING: readonly string[] = [
   NO_SERVER,
   ...['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'],
@@ -113,7 +113,7 @@ async function connectOrAdvise(settings: ConnectionSettings, options: SessionOpt
   }
 }
 
-/** Ends every session of a run, also those whose statements are still under way. */
+/** Ends every session of a run, even while its statements are running. */
 export async function endSessions(settings: ConnectionSettings, config: Config, runId: string): Promise<void> {
   const client = await connectCoordinator(settings, config, `${runId}/stop`);
   try {

@@ -35,43 +35,43 @@ import { reasonsFromTriggers } from './reproducible.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 import { withWrittenTables } from './triggered.js';
 
-/** Everything that is known before the first write. */
+/** Everything that is decided before the first write. */
 export interface Prepared extends Claimed {
   readonly catalog: Catalog;
   readonly plan: Plan;
   readonly findings: readonly Finding[];
   readonly reproducibleBecause: readonly string[];
-  /** The server before the first write. */
+  /** Identifies the server before the first write. */
   readonly incarnation: Incarnation;
-  /** Sequences that the run moves: to be settled when it has ended. */
+  /** Sequences that the run moves, and sets to their exact values when it has ended. */
   readonly sequences: readonly OwnedSequence[];
 }
 
 type Say = (level: 'info' | 'warn', text: string) => void;
 
-/** What `prepare` is given beside the configuration. */
+/** What `prepare` needs in addition to the configuration. */
 export interface Surroundings {
-  /** True where nothing is to be reserved for a run. */
+  /** True if nothing must be reserved for a run. */
   readonly dryRun: boolean;
   readonly say: Say;
-  /** Told what is being done, where it may take long. */
+  /** Receives a description of each step that may take long. */
   readonly step: (text: string) => void;
-  /** A pipelined session like a lane's, for the rehearsal; null where there is none. */
+  /** Opens a pipelined session like a lane's for the rehearsal; null if there is none. */
   readonly rehearsal: ((searchPath: string | null) => Promise<pg.Client>) | null;
 }
 
-/** All that is known of a run before it begins, whether it may begin or not. */
+/** Everything that is known about a run before it begins, even if it cannot begin. */
 export interface Examined extends Prepared {
   readonly relations: readonly Relation[];
   readonly notes: readonly ConstraintNote[];
-  /** Tables whose rows need parents that are not targeted, and of which there are none. */
+  /** Tables whose rows need parents in a table that is not targeted and has no rows. */
   readonly lacking: readonly LackingParent[];
 }
 
 /**
- * Reads the database and decides everything. Writes no row: only sequences are moved, where it is not a trial, and an
- * extension is created where `row_selection: system_rows` asks for it.
- * @throws SetupError, also for a question that the server refuses to answer: a function of the schema's own may raise.
+ * Reads the database and decides everything. It writes no row, but moves sequences (except in a dry run), and creates an
+ * extension if `row_selection: system_rows` needs it.
+ * @throws SetupError, also if the server rejects a query, for example because a function of the schema raises an error.
  */
 export async function examine(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {
   let doing = 'connecting';
@@ -99,7 +99,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const seeds = seedsOf(config, say);
   const drafted = await draftWithParents(client, config, catalog, seeds, surroundings);
   const { draft, rowsAtStart, unreadable, lacking } = drafted;
-  // Nothing is asked of a table that cannot be read.
+  // A table that cannot be read is not queried.
   const rowsToRead = rowsAtStart.map((count, index) => (unreadable.has(index) ? 0 : count));
   await checkOverrides(client, draft.plan, config);
   const questions = watermarkQuestions(draft);
@@ -111,7 +111,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
       gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
   }
   const marked = applyWatermarks(draft, questions, answers, gaps);
-  // At once, so that little can slip in between the highest key that was read and the block above it.
+  // At once, so that few other INSERTs can come between reading the highest key and reserving the block above it.
   const sequences = ownedSequences(marked, draft.relations);
   if (!dryRun && lacking.length === 0 && marked.choices.length > 0) {
     for (const reason of await reserveSequences(client, sequences)) {
@@ -166,13 +166,13 @@ function hasIdentity({ attributes }: Relation): boolean {
   return attributes.some(({ identity, sequence }) => identity !== 'none' || sequence !== null);
 }
 
-/** The operations that the weights ask for. */
+/** Returns the operations with a weight above 0. */
 export function wantedOperations({ operationWeights: { INSERT, UPDATE, DELETE } }: Config): OperationKind[] {
   const weights = { insert: INSERT, update: UPDATE, delete: DELETE };
   return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
 }
 
-/* A parent may need parents of its own. */
+/* The most levels of missing parents: a parent may need parents of its own. */
 const MOST_GENERATIONS = 16;
 
 interface Drafted {
@@ -182,7 +182,7 @@ interface Drafted {
   readonly lacking: readonly LackingParent[];
 }
 
-/** The draft without operations on tables that cannot be read, each with a finding that says why. */
+/** Returns the draft without operations on unreadable tables, with a finding for each of them. */
 function withoutUnreadable(draft: Draft, unreadable: Counted['unreadable']): Draft {
   let { plan } = draft;
   const findings = [...draft.findings];
@@ -199,7 +199,7 @@ function withoutUnreadable(draft: Draft, unreadable: Counted['unreadable']): Dra
   return { ...draft, plan, findings };
 }
 
-/** The draft of the plan; where `untargeted_parents: insert` is set, with the tables that lack the rows that others need. */
+/** Drafts the plan. With `untargeted_parents: insert` it includes the tables that lack rows which others need. */
 async function draftWithParents(
   client: pg.Client,
   config: Config,
@@ -208,7 +208,7 @@ async function draftWithParents(
   { dryRun, say, step }: Surroundings,
 ): Promise<Drafted> {
   const { table_rows: bounds, untargeted_parents: parents, count_rows: counting } = config.generator;
-  // Bounds on a table's rows mean all of them, so they must be known.
+  // Bounds apply to all rows of a table, so their number must be known.
   const isBounded = bounds.min > 0 || bounds.max > 0;
   const added = new Set<string>();
   for (let generation = 0; ; generation++) {
@@ -225,7 +225,7 @@ async function draftWithParents(
   }
 }
 
-/** The plan without operations on tables that have no rows and get none: drawing them would come to nothing. */
+/** Returns the plan without choices on tables that have no rows and get none, because they are never possible. */
 function withoutRowless(plan: Plan, claims: readonly Claims[], rowsAtStart: RowCounts): Plan {
   const made = madeByTriggers(plan);
   const isRowless = (index: number) =>
@@ -245,7 +245,7 @@ function withoutInserts(plan: Plan, barred: ReadonlySet<number>): Plan {
   return { ...plan, relations, choices };
 }
 
-/** The findings, each with the tables that no row can come into because of it. */
+/** Returns the findings, each with the tables that cannot get rows because of it. */
 function findingsBehind(
   findings: readonly Finding[],
   plan: Plan,
@@ -276,7 +276,7 @@ function findingsBehind(
   return [...told, ...untold];
 }
 
-/** The table because of which another one gets no rows: the first on its way up that takes none. */
+/** Returns the table because of which another one gets no rows: the first one among its ancestors without INSERTs. */
 function causeOf(index: number, plan: Plan, claims: readonly Claims[], passed: Set<number>): string {
   passed.add(index);
   for (const { parent, nullable, makesParent } of plan.relations[index]!.foreignKeys) {
@@ -314,13 +314,13 @@ async function rehearsal(
 
 const MOST_LISTED = 8;
 
-/** Names for a message: the first ones, and how many more there are. */
+/** Returns the first names for a message, and how many more there are. */
 function listed(names: readonly string[]): string {
   const more = names.length - MOST_LISTED;
   return `${names.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */
+/** Divides quotas over the lanes that own something; if all tables have fewer rows than lanes, some own nothing. */
 function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[] {
   const useful = plan.quotas.map((_, lane) => choicesOf(shareOf(plan, claims, lane)).length > 0);
   const count = useful.filter(Boolean).length;
@@ -332,7 +332,7 @@ function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[
 
 const QUESTIONS_PER_STATEMENT = 200;
 
-/** Answers to questions, many in one statement; those about empty tables are not asked. */
+/** Answers questions, many in one statement. Questions about empty tables are not asked. */
 async function ask(
   client: pg.Client,
   questions: readonly Question[],
@@ -378,7 +378,7 @@ function checkServer({ server }: Catalog, config: Config, say: Say): void {
   }
 }
 
-/** `system_rows` needs an extension; where it cannot be had the run goes on with owned rows, and says so. */
+/** Creates the extension that `system_rows` needs. If that fails, warns and continues with owned rows. */
 async function selectRows(
   client: pg.Client,
   catalog: Catalog,
@@ -400,7 +400,7 @@ async function selectRows(
   }
 }
 
-/** The seeds that the configuration has; what is missing is drawn, and said so that the run can be repeated. */
+/** Returns the configured seeds. A missing one is drawn and printed, so that the run can be repeated. */
 function seedsOf({ randomSeed, fakerSeed }: Config, say: Say): Seeds {
   if (randomSeed !== undefined) return { random: randomSeed, faker: fakerSeed ?? randomSeed };
   const drawn = BigInt(randomBytes(5).readUIntBE(0, 5));

@@ -5,8 +5,8 @@ import type { Finding } from '../plan/plan.js';
 import { examine, type Prepared, type Surroundings } from './examine.js';
 
 /**
- * Config × database → plan and claims, with findings said.
- * @throws SetupError where no operation is possible, or a table needs rows of one that is not targeted and has none.
+ * Makes plan and claims from configuration and database, and reports the findings.
+ * @throws SetupError if no operation is possible, or a table needs rows of one that is empty and not targeted.
  */
 export async function prepare(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Prepared> {
   const examined = await examine(client, config, surroundings);
@@ -38,7 +38,7 @@ export async function prepare(client: pg.Client, config: Config, surroundings: S
   return examined;
 }
 
-/** A finding as a line for people. */
+/** Returns a finding as a line of text. */
 export function findingText({ relation, column, reason, prevents, remedy, behind }: Finding): string {
   const where = column === null ? relation : `${relation}.${column}`;
   const so = prevents.length > 0 ? `, so no ${prevents.join(', ').toUpperCase()}` : '';

@@ -2,7 +2,7 @@ import { labelOf, quoteQualified, type Relation } from '../catalog/model.js';
 import type { Finding, OperationKind } from '../plan/plan.js';
 import type { Failure } from './trial.js';
 
-/** Why an operation is not possible, in words, and what would help. */
+/** Returns why an operation is not possible, in words, and what would help. */
 export function refusalOf(
   kind: OperationKind,
   failure: Failure,
@@ -24,9 +24,9 @@ export function refusalOf(
   };
 }
 
-/** The row that a trigger takes for granted: a foreign key of what it writes leads to it; null where it is something else. */
+/** Returns the row that a trigger needs, because the row that it writes references it; null for other errors. */
 function missingRow({ sqlstate, detail, table, constraint }: Failure, relation: Relation): { wanted: string } | null {
-  // In every language of the server the columns and the values come first, each in brackets.
+  // In every language of the server, columns and values come first, each in parentheses.
   const found = sqlstate === '23503' ? /\(([^()]+)\)=\((.*)\)/.exec(detail ?? '') : null;
   if (found === null) return null;
   const [, columns, values] = found;
@@ -36,7 +36,7 @@ function missingRow({ sqlstate, detail, table, constraint }: Failure, relation: 
   return { wanted: `${place} with ${columns} = ${values}` };
 }
 
-/** The trigger in whose function a refusal was raised; null where it was in none of the table's. */
+/** Returns the trigger whose function raised an error; null if it was no trigger of the table. */
 function triggerIn(context: string | null, { triggers }: Relation): string | null {
   if (context === null) return null;
   const called = [...context.matchAll(/function ((?:"[^"]+"|[\w$.])+)\(/g)].map((match) => match[1]!);
@@ -48,7 +48,7 @@ const REMEDY =
   'set generator.column_overrides or exclude the table with generator.exclude_table_list; with generator.rehearse: false the run tries it anyway';
 
 function remedyFor(sqlstate: string, message: string, relation: Relation): string {
-  // "Object not in prerequisite state": a publication wants to say which row it was.
+  // "Object not in prerequisite state": a publication needs a replica identity to identify the row.
   if (sqlstate === '55000') {
     const table = quoteQualified(relation);
     return `add a primary key, run ALTER TABLE ${table} REPLICA IDENTITY FULL, or remove the table from the publication`;
