@@ -1,9 +1,9 @@
 import type { Finding, Plan, RelationPlan } from './plan.js';
 
-/* A table with room for fewer rows than this is announced. */
+/* A table with room for fewer rows gets a finding. */
 const AMPLE_ROOM = 10_000;
 
-/** Tables that cannot take many rows, with the number and the cause. */
+/** Returns findings for tables that have room for few rows, with the number and the cause. */
 export function capacityFindings(plan: Plan): Finding[] {
   return plan.relations.flatMap((relation): Finding[] => {
     const { label, targeted, operations, capacity } = relation;

@@ -5,7 +5,7 @@ import type { KeyDraft } from './keys.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard } from './plan.js';
 import { formOf, isUnneeded, keysOf, type Search } from './search.js';
 
-/** What becomes of a constraint: met by construction, met by values that the server has accepted, or not. */
+/** How a constraint is met: by construction, by values that the server has accepted, or not at all. */
 export interface ConstraintNote {
   readonly relation: string;
   readonly name: string;
@@ -15,13 +15,13 @@ export interface ConstraintNote {
   readonly how: string;
 }
 
-/** What the plan of a relation has decided about its constraints. */
+/** The decisions of a relation's plan about its constraints. */
 interface Decided {
   readonly label: string;
   readonly relation: Relation;
   readonly columns: readonly ColumnPlan[];
   readonly keys: KeyDraft;
-  /** Partial indexes whose predicates rows stay outside of. */
+  /** Partial indexes whose predicates no generated row meets. */
   readonly escaped: readonly UniqueKey[];
   readonly foreignKeys: readonly ForeignKeyPlan[];
   readonly conditions: readonly Condition[];
@@ -30,7 +30,7 @@ interface Decided {
   readonly open: readonly Condition[];
 }
 
-/** Notes on all constraints of a relation but those that are searched: see `searchNotes`. */
+/** Returns notes on all constraints of a relation except searched ones, for which see `searchNotes`. */
 export function constraintNotes(decided: Decided): ConstraintNote[] {
   const { label, relation, foreignKeys, conditions, guards, searches, open } = decided;
   const note = (
@@ -81,7 +81,7 @@ function uniqueness(key: UniqueKey, { relation, columns, keys, escaped }: Decide
     : 'each lane remembers the values in use';
 }
 
-/** Notes on the conditions of a search; `accepted`: positions of the candidates that the server takes. */
+/** Returns notes on the conditions of a search. `accepted`: positions of the candidates that the server accepts. */
 export function searchNotes(search: Search, accepted: readonly number[]): ConstraintNote[] {
   const names = [...new Set(search.conditions)];
   const kind = search.isComputed ? 'computed' : 'check';

@@ -4,7 +4,7 @@ import type { ValueGroup } from './plan.js';
 import { formOf, groupOf, isUnneeded, keysOf, type Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
-/** A search, and the positions (from 1) of the candidates that the server takes. */
+/** A search, and the positions (from 1) of the candidates that the server accepts. */
 export interface Proof {
   readonly search: Search;
   readonly accepted: readonly number[];
@@ -23,7 +23,7 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
   for (const { search, accepted } of proofs) {
     notes.push(...searchNotes(search, accepted));
     if (isUnneeded(search, accepted)) {
-      // Boundary values were not among what was tried.
+      // Boundary values were not among the candidates.
       if (!search.isKey && !search.isComputed)
         for (const column of search.columns) plain.add(`${search.relation}/${column}`);
       continue;

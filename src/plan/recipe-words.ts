@@ -1,7 +1,7 @@
 import type { DayRange, Recipe, SequenceForm } from '../datum/recipe.js';
 import type { ColumnPlan, RelationPlan } from './plan.js';
 
-/** How a column gets its values, in words. */
+/** Describes in words how a column gets its values. */
 export function columnInWords(relation: RelationPlan, position: number): string {
   const column = relation.columns[position]!;
   const group = relation.groups.find(

@@ -17,7 +17,7 @@ import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor } from './target.js';
 import { updateGroups, updateSets } from './update-sets.js';
 
-/** Everything about one relation that can be decided without its rows: a stage for each kind of decision. */
+/** Decides everything about one relation that can be decided without its rows, in stages. */
 export function planRelation(given: Relation, index: number, context: Context): RelationPlan {
   const read = readRelation(given, context);
   const numbered = numberRows(read, context);
@@ -39,7 +39,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   return assemble(read, numbered, { planned, tied, updates, findings }, context);
 }
 
-/** How rows differ: columns that are a function of the ordinal, how many there are, and the mark of a table without a key. */
+/** How rows differ: the columns determined by the ordinal, the capacity, and the mark of a table without a key. */
 interface NumberedRows {
   readonly keys: KeyDraft;
   /** −1: none. */
@@ -69,7 +69,7 @@ function numberRows(read: ReadRelation, { config, catalog, owned }: Context): Nu
     !foreignColumns.has(column) && !decided.has(columns[column]!.name) && !keys.pairs.flat().includes(column);
   const marked =
     isTargeted && owned && !isNamed && !relation.reacts ? draftMark(columns, isFree, catalog, minBytes) : undefined;
-  // Rows that stand there already are told apart by their age: nothing need be asked of them.
+  // Existing rows are distinguished by their age, so they need not be queried.
   const ordinals =
     marked === undefined ? keys.ordinals : new Map([...keys.ordinals, [marked.column, marked.unique] as const]);
   const capacities = isTargeted ? [...ordinals.values()].map(({ capacity }) => capacity) : [];
@@ -97,7 +97,7 @@ function planColumns(
       recipe: isForeign ? column.recipe : (ordinal?.recipe ?? column.recipe),
       source: isForeign ? 'foreign' : ordinal === undefined ? column.source : 'ordinal',
       salt: column.salt,
-      // A range that lacks an end would overlap all others.
+      // A range without an end would overlap all others.
       nullRatio: fixed || ends.has(position) ? 0 : column.nullRatio,
       edges: isPlain ? column.edges : NO_EDGES,
       edgeRatio: column.edgeRatio,
@@ -105,7 +105,7 @@ function planColumns(
   });
 }
 
-/** Columns that conditions tie together, and conditions that nothing of ours can meet. */
+/** Columns that conditions connect, and conditions that generated values cannot meet. */
 interface TiedColumns {
   readonly searches: readonly Search[];
   readonly guards: readonly Guard[];
@@ -148,7 +148,7 @@ function tieColumns(
   return tied;
 }
 
-/** What UPDATEs may write: sets of columns, or the whole row anew. */
+/** What UPDATEs may write: sets of columns, or the whole row. */
 interface PlannedUpdates {
   readonly groups: readonly (readonly number[])[];
   readonly sets: readonly (readonly number[])[];
@@ -168,7 +168,7 @@ function planUpdates(
     planned,
     foreignKeys,
     [...keys.pairs, ...[...tied.searches, ...tied.guards].map((each) => each.columns)],
-    // A key of a table that is not targeted holds the columns that it references, too.
+    // For a table that is not targeted, the key includes the referenced columns, too.
     new Set([...key, ...held, ...keys.tracked.flat(), ...excluded, mark]),
   );
   const drawn = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
@@ -182,7 +182,7 @@ function planUpdates(
   return { groups, sets, rekeyed: canRekey ? rekeyed : [] };
 }
 
-/** Columns that an INSERT gives values to. */
+/** Returns the columns that an INSERT writes. */
 function insertedOf(planned: readonly ColumnPlan[]): number[] {
   return [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
 }
@@ -200,7 +200,7 @@ function findingsOf(
   return [{ relation: label, column: null, prevents: ['update'], reason, remedy }, ...findings];
 }
 
-/** Columns whose default the server computes and to which it may be left: nothing else depends on them. */
+/** Returns columns whose computed default may be left to the server, because nothing else depends on them. */
 function defaultedOf(
   { columns, isTargeted }: ReadRelation,
   planned: readonly ColumnPlan[],
@@ -213,7 +213,7 @@ function defaultedOf(
     (position) =>
       isComputedDefault(columns[position]!) && planned[position]!.source === 'drawn' && !settled.has(position),
   );
-  // A row needs a value to be written at all.
+  // An INSERT must write at least one column.
   return defaulted.length < inserted.length ? defaulted : [];
 }
 
@@ -238,7 +238,7 @@ function assemble(
   const checked = read.conditions.flatMap(({ expression }) =>
     columnsOf(expression).map((name) => columnIndex.get(name)!),
   );
-  // A row without a key moves when it is written, and cannot be named again within the same operation.
+  // A row without a key moves when it is written, and cannot be identified again within the same operation.
   const conflicts = isTargeted && key.length > 0 ? conflictKeys(relation, read.escaped, planned, updates.groups) : [];
   const settled = new Set(
     [
@@ -279,7 +279,7 @@ function assemble(
     reusesKey: reusesKey(key, named, planned, capacity),
     isSingle: keys.isSingle,
     capacity,
-    // Which remainder a value has is known to the server alone: of single rows some fall into a partition.
+    // Only the server knows the hash remainder of a value: of single rows, some fall into an existing partition.
     oneByOne: (relation.partitioning?.hashedWithGaps ?? []).length > 0,
     changesTogether: key.length > 0 && !relation.reacts,
     copies: !relation.rowSecurity,
@@ -289,7 +289,7 @@ function assemble(
   };
 }
 
-/** The foreign key, which follows its parent's deletion only where what the server does then is known. */
+/** Returns the foreign key, which follows its parent's deletion only if the server's action is known. */
 function followsForSure(
   foreignKey: ForeignKeyPlan,
   relation: Relation,
@@ -302,12 +302,12 @@ function followsForSure(
   return isUnclear ? { ...foreignKey, follows: 'nothing' } : foreignKey;
 }
 
-/** Whatever an UPDATE writes, the row gets another mark with it: by that it is known to have been written. */
+/** Adds the mark to all sets, so that each UPDATE writes a new mark that proves its effect. */
 function withMark(sets: readonly (readonly number[])[], mark: number): number[][] {
   return (sets.length > 0 ? sets : [[]]).map((set) => [...set, mark].sort((a, b) => a - b));
 }
 
-/** True for keys of the same columns of which each does another thing when the parent goes: the server carries out one of them. */
+/** Returns true for keys on the same columns with different ON DELETE actions, of which the server executes one. */
 function isRival(key: ForeignKeyPlan, other: ForeignKeyPlan): boolean {
   return key.follows !== other.follows && key.parent === other.parent && key.columns.join() === other.columns.join();
 }
@@ -320,7 +320,7 @@ function planIncoming({ referencing, columns, referencedColumns }: ForeignKey): 
   };
 }
 
-/** True for a domain's condition on a column that copies a value of the same domain from a parent, where it holds already. */
+/** Returns true for a domain's condition that a value copied from a parent's column of that domain already meets. */
 function isInherited(
   { domainColumn }: Condition,
   relation: Relation,
@@ -337,20 +337,20 @@ function isInherited(
   });
 }
 
-/** True for a condition on one column that is drawn from all ranges that it allows. */
+/** Returns true for a condition on one column that is drawn from all allowed ranges. */
 function isMixed(condition: Condition, { ranged, columnIndex }: ReadRelation, planned: readonly ColumnPlan[]): boolean {
   if (!ranged.has(condition)) return false;
   const { source, recipe } = planned[columnIndex.get(columnsOf(condition.expression)[0]!)!]!;
   return source === 'drawn' && recipe.kind === 'mixture';
 }
 
-/** True where a condition was read, but a column's recipe cannot be narrowed to it; unique columns have recipes of their own. */
+/** Returns true if a recipe cannot be narrowed to an understood condition; unique columns have recipes of their own. */
 function isUnmet({ expression }: Condition, columns: readonly ColumnDraft[], ordinals: KeyDraft['ordinals']): boolean {
   const names = columnsOf(expression);
   return columns.some(({ name, unmet }, position) => unmet && !ordinals.has(position) && names.includes(name));
 }
 
-/** Columns that the user keeps out of UPDATEs. */
+/** Returns the columns that the user excludes from UPDATEs. */
 function excludedFromUpdate(
   relation: Relation,
   columnIndex: ReadonlyMap<string, number>,
@@ -369,7 +369,7 @@ function excludedFromUpdate(
 
 const NO_EDGES: readonly string[] = [];
 
-/** Constraints that this version does not read: said beforehand, since values of ours may be refused by them. */
+/** Returns findings on constraints that this version does not understand, because they may reject values. */
 function constraintFindings(
   relation: Relation,
   unsolved: readonly Condition[],

@@ -58,7 +58,7 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
   return targeted;
 }
 
-/** The value that a section keyed by table holds for a relation, under its plain or qualified name. */
+/** Returns the value for a relation, by plain or qualified name, in a section keyed by table. */
 export function entryFor<Value>(section: Readonly<Record<string, Value>>, relation: Relation): Value | undefined {
   for (const name of [labelOf(relation), `${relation.schema}.${relation.name}`, relation.name]) {
     if (Object.hasOwn(section, name)) return section[name];

@@ -4,7 +4,7 @@ import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
 import type { Changes, Stage } from './stage.js';
 import { tryOperation, type Write } from './trial.js';
 
-/** Finds the rows that triggers change in other tables with one operation, tried with the usual number of rows and one. */
+/** Finds rows that triggers change in other tables with one operation, tried with the usual number of rows and one. */
 export async function effectsOf(
   stage: Stage,
   plan: Plan,

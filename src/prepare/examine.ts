@@ -69,8 +69,8 @@ export interface Examined extends Prepared {
 }
 
 /**
- * Reads the database and decides everything. It writes no row, but moves sequences (except in a dry run), and creates an
- * extension if `row_selection: system_rows` needs it.
+ * Reads the database and decides everything. It writes no row, but moves sequences (except in a dry run), and creates
+ * an extension if `row_selection: system_rows` needs it.
  * @throws SetupError, also if the server rejects a query, for example because a function of the schema raises an error.
  */
 export async function examine(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {

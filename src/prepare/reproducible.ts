@@ -6,8 +6,8 @@ import type { Plan } from '../plan/plan.js';
 const MOST_NAMED = 3;
 
 /**
- * Returns why triggers may make the same seed leave other rows: they use the clock or random values, read rows that other
- * lanes change at the same time, or write rows whose keys depend on the order of writers. Empty if none does.
+ * Returns why triggers may make the same seed leave other rows: they use the clock or random values, read rows that
+ * other lanes change at the same time, or write rows whose keys depend on the order of writers. Empty if none does.
  */
 export function reasonsFromTriggers(plan: Plan, relations: readonly Relation[]): string[] {
   const volatile = new Map<string, string[]>();
