@@ -12,8 +12,8 @@ import { expectTrapTables, layOutTraps } from '../traps/layout.js';
 import { TrapRunner } from '../traps/runner.js';
 
 /**
- * What builds and drops indexes beside the traffic; null where that is not asked for.
- * @throws SetupError where no column of a targeted table can be indexed by this user.
+ * Returns the builder that creates and drops indexes during the traffic; null if it is not configured.
+ * @throws SetupError if this user can index no column of a targeted table.
  */
 export async function indexBuilderFor(
   config: Config,
@@ -57,8 +57,8 @@ export async function indexBuilderFor(
 }
 
 /**
- * Makes the tables of the traps ready, before anything of the run is captured.
- * @throws SetupError where that is not possible, or a subscriber has not got them.
+ * Prepares the tables of the traps, before anything of the run is captured.
+ * @throws SetupError if that is not possible, or a subscriber does not have them.
  */
 export async function layOutTrapTables(
   config: Config,
@@ -83,7 +83,7 @@ export async function layOutTrapTables(
   }
 }
 
-/** What springs traps beside the traffic; null where there are none. */
+/** Returns the runner of traps during the traffic; null if none are configured. */
 export function trapRunnerFor(
   config: Config,
   { plan }: Prepared,
@@ -110,8 +110,8 @@ export function trapRunnerFor(
 }
 
 /**
- * What measures replication lag; null where no target is named.
- * @throws SetupError where a target cannot be read, or is not what its kind says.
+ * Returns the probe of replication lag; null if no target is configured.
+ * @throws SetupError if a target cannot be read, or is not what its kind says.
  */
 export async function probeFor(config: Config, runId: string, progress: Progress): Promise<ReplicationProbe | null> {
   const { replication, connection, generator } = config;

@@ -20,7 +20,7 @@ export interface CaptureCommand {
   readonly out: string;
   /** Undefined: until Ctrl+C. */
   readonly durationMs: number | undefined;
-  /** Slots of captures that were killed are dropped first. */
+  /** True to drop slots of killed captures first. */
   readonly dropsLeftovers: boolean;
   readonly quiet: boolean;
   readonly json: boolean;
@@ -68,8 +68,8 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
 }
 
 /**
- * Begins to capture what a configuration names, and tells what is not covered.
- * @throws SetupError where the server or a privilege does not allow it.
+ * Begins to capture the tables of a configuration, and reports what is not captured.
+ * @throws SetupError if the server or a missing privilege does not allow it.
  */
 export async function openCapture(
   { connection, generator, schemas, traps }: Config,
@@ -102,12 +102,12 @@ export async function openCapture(
 
 const MOST_LINES = 6;
 
-/** Schemas of table names that carry one. */
+/** Returns the schemas of qualified table names. */
 function schemasOf(tables: readonly string[]): string[] {
   return tables.flatMap((name) => /^"?([^".]+)"?\./.exec(name)?.[1] ?? []);
 }
 
-/** Tells of slots that killed captures have left on the server, or drops them. */
+/** Reports slots that killed captures left on the server, or drops them. */
 export async function lookAtLeftovers(client: pg.Client, drops: boolean, progress: Progress): Promise<void> {
   for (const leftover of await leftovers(client)) {
     const { slot, isSlot } = leftover;
@@ -133,7 +133,7 @@ async function ended(captured: Capture, stops: StopSignals, durationMs: number |
 
 const LOOK_MS = 100;
 
-/** What progress shows of a capture. */
+/** Returns the meter that progress shows of a capture. */
 function captureMeter(captured: Capture) {
   let before = { ms: performance.now(), total: 0 };
   return {
@@ -153,7 +153,7 @@ function captureMeter(captured: Capture) {
   };
 }
 
-/** What a capture holds, for people. */
+/** Describes in words what a capture contains. */
 function captureText({ complete, reason, events, not_covered: notCovered }: CaptureFacts, file: string): string {
   const sums = Object.values(events).reduce(
     (sum, each) => ({

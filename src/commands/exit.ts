@@ -11,41 +11,41 @@ import type { Traffic, TrafficEnd } from '../traffic/coordinator.js';
 /** Exit codes, as users and scripts know them. */
 export const EXIT = { finished: 0, setup: 1, endedEarly: 2, outage: 3, threshold: 4, undecided: 5 } as const;
 
-/** The summary of what ended before its first write. */
+/** Returns the summary of a run that ended before its first write. */
 export function refusedSummary(exit: { readonly code: number; readonly reason: string }, more: object = {}): string {
   const summary = { schema_version: 1, version: VERSION, tables: {}, errors: {}, ...more, exit };
   return `${publicJson(summary, 2)}\n`;
 }
 
-/** The exit code of what ended a run before its first write. */
+/** Returns the exit code for an error before the first write. */
 export function codeBefore(error: unknown): number {
   return error instanceof Unreachable || error instanceof Missing ? EXIT.outage : EXIT.setup;
 }
 
-/** A code, and what it means in words. */
+/** An exit code and its reason in words. */
 interface Exit {
   readonly code: number;
   readonly reason: string;
 }
 
-/** What the exit is told from, beside the end of the traffic. */
+/** What determines the exit, in addition to the end of the traffic. */
 interface Circumstances {
   readonly maxErrorRatio: number;
   readonly thresholds: readonly ThresholdResult[];
   readonly signal: string | null;
   readonly verification: readonly VerificationRound[];
   readonly timeUp: string | null;
-  /** True where none of the tables is left. */
+  /** True if none of the tables exists any more. */
   readonly isGone: boolean;
-  /** Why a fuse, a lost lock or a threshold of a shard has ended the traffic; null where none of them has. */
+  /** Why a fuse, a lost lock or a threshold of a shard ended the traffic; null if none of them did. */
   readonly endedBy: string | null;
-  /** What a benchmark has found out; undefined where there was none. */
+  /** The result of a benchmark; undefined if there was none. */
   readonly lag: LagResult | undefined;
-  /** True where other processes carry the rest of the lanes. */
+  /** True if other processes run the rest of the lanes. */
   readonly isShard: boolean;
 }
 
-/** How a run came out. */
+/** Returns the exit of a run. */
 export function exitOf(end: TrafficEnd, traffic: Traffic, circumstances: Circumstances): Exit {
   if (circumstances.isGone) return { code: EXIT.endedEarly, reason: 'all of the tables were dropped during the run' };
   switch (end.kind) {
@@ -72,7 +72,7 @@ export function exitOf(end: TrafficEnd, traffic: Traffic, circumstances: Circums
   }
 }
 
-/** All lanes have come to their end: the gravest of what else there is to say. */
+/** Returns the most severe of the remaining reasons, if all lanes finished. */
 function exitOfFinished({ totals }: Traffic, circumstances: Circumstances): Exit {
   const { maxErrorRatio, thresholds, verification, endedBy, lag, signal, timeUp, isShard } = circumstances;
   const operations = totals.operations();
@@ -81,7 +81,7 @@ function exitOfFinished({ totals }: Traffic, circumstances: Circumstances): Exit
     const reason = `${errors} of ${operations} operations failed, which exceeds error_budget.max_error_ratio ${maxErrorRatio}`;
     return { code: EXIT.endedEarly, reason };
   }
-  // Of a shard they only inform: merge judges the whole run.
+  // The thresholds of a shard are for information only; merge judges the whole run.
   const missed = isShard ? null : missedText(thresholds);
   if (missed !== null) return { code: EXIT.threshold, reason: missed };
   const unproved = exitOfVerification(verification);
@@ -96,7 +96,7 @@ function exitOfFinished({ totals }: Traffic, circumstances: Circumstances): Exit
   return { code: EXIT.finished, reason: done };
 }
 
-/** Why a benchmark has no result; null where it has one. */
+/** Returns why a benchmark has no result; null if it has one. */
 function undecidedBecause(lag: LagResult): string | null {
   if (lag.interrupted !== null) return `the benchmark could not decide: ${lag.interrupted}`;
   switch (lag.kind) {
@@ -124,12 +124,12 @@ function undecidedBecause(lag: LagResult): string | null {
   }
 }
 
-/** The exit of a run with a target that differs, or that could not be compared at the last look; null where all are equal. */
+/** Returns the exit if a target differs, or could not be compared in the last round; null if all are equal. */
 function exitOfVerification(rounds: readonly VerificationRound[]): Exit | null {
   const reasonOf = ({ target, headline }: VerificationRound) => `verification of ${target}: ${headline}`;
   const different = rounds.find(({ verdict }) => verdict === 'different');
   if (different !== undefined) return { code: EXIT.threshold, reason: reasonOf(different) };
-  // The last look at each target counts: an earlier one may have come while it was catching up.
+  // The last comparison of each target counts, because it may have been catching up before.
   const open = rounds.findLast(({ verdict }) => verdict === 'undecided');
   const isLast = open !== undefined && rounds.findLast(({ target }) => target === open.target) === open;
   return isLast ? { code: EXIT.undecided, reason: reasonOf(open) } : null;

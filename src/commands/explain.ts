@@ -25,7 +25,7 @@ export function parsePlace(text: string): Place | undefined {
 
 /**
  * Replays a lane in memory and describes one of its operations.
- * @throws SetupError where the plan has no such lane or operation.
+ * @throws SetupError if the plan has no such lane or operation.
  */
 export function explain(plan: Plan, claims: ClaimSet, place: Place, pasts?: readonly LanePast[]): string {
   const { lane, operation } = place;
@@ -44,7 +44,7 @@ export function explain(plan: Plan, claims: ClaimSet, place: Place, pasts?: read
       'cannot explain a run with row_selection: system_rows, because the server chooses its rows; set row_selection: owned',
     );
   let described: string | undefined;
-  // What was refused is sent again, with other values perhaps: the last time counts.
+  // A rejected operation is sent again, perhaps with other values, so the last attempt counts.
   for (const found of sendsOf(plan, claims, place, pasts?.[lane]))
     described = describe(plan, claims, place, found, pasts);
   if (described === undefined)
@@ -86,18 +86,18 @@ interface Found {
   readonly member: Member;
 }
 
-/** Plays a lane up to an operation, as intended but for what its past says. */
+/** Replays a lane up to an operation: as its past says, otherwise as intended. */
 function* sendsOf(plan: Plan, claims: ClaimSet, { lane: number, operation }: Place, past?: LanePast): Generator<Found> {
   const lane = new Lane(new CompiledPlan(plan), number, claims, SILENT, barrierOf(past));
   for (const transaction of replay(lane, past)) {
     const member = transaction.members.find((each) => each.operation.number === operation);
     if (member !== undefined) yield { transaction, member };
-    // It is final, with all that came before it.
+    // The operation and everything before it are final.
     else if (lane.operations > operation) return;
   }
 }
 
-/** Where an operation stands in a transaction of several, and whether it lasts. */
+/** Describes the place of an operation in a transaction of several, and whether its effect remains. */
 function describePlace({ members, rollsBack }: Transaction, member: Member): string {
   const numbers = members.map(({ operation }) => operation.number);
   const among = `in one transaction with operations ${numbers[0]} to ${numbers[numbers.length - 1]}`;
@@ -146,7 +146,7 @@ function describeValue(relation: RelationPlan, column: number, value: string | n
   return `    ${name} = ${quoted(value)}${source === 'drawn' ? '' : ` (${source})`}`;
 }
 
-/** A value as people read it. */
+/** Returns a value in readable form. */
 export function quoted(value: string | null): string {
   if (value === null) return 'NULL';
   return isUntold(value) ? `(returned by the server for ${value.slice(1)})` : JSON.stringify(value);

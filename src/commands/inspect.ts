@@ -20,17 +20,17 @@ export interface InspectOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
   readonly json: boolean;
-  /** Tries one of each operation per table, rolled back. */
+  /** True to try one INSERT, UPDATE and DELETE per table, rolled back. */
   readonly rehearse: boolean;
 }
 
-/** What `inspect` tells of a table. */
+/** The report of `inspect` on a table. */
 interface TableReport {
   readonly table: string;
-  /** By the server's estimate; null where it has none. */
+  /** The server's estimate; null if it has none. */
   readonly rows_estimated: number | null;
   readonly key: readonly string[];
-  /** A column that tells the run's rows apart where they have no key of ours; null: there is none, or no need. */
+  /** A column that identifies the run's rows if they have no generated key; null if there is none, or no need. */
   readonly mark: string | null;
   readonly operations: Readonly<Record<OperationKind, boolean>>;
   readonly columns: readonly { readonly name: string; readonly type: string; readonly recipe: string }[];
@@ -45,12 +45,12 @@ interface TableReport {
 
 interface Report {
   readonly schema_version: 1;
-  /** True where every operation that the weights ask for runs on every targeted table. */
+  /** True if every operation with a weight above 0 is possible on every targeted table. */
   readonly covered: boolean;
   readonly tables: readonly TableReport[];
 }
 
-/** Says per table and column what a run would do, and what it cannot do and why. Writes nothing. Returns the exit code. */
+/** Reports what a run would do per table and column, what it cannot do, and why. Only reads. Returns the exit code. */
 export async function inspect(options: InspectOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: false });
   let stop: (() => Promise<void>) | undefined;
@@ -117,7 +117,7 @@ function reportOf(
     ];
     const runs = (kind: OperationKind): boolean =>
       relation.operations[kind] &&
-      // Rows to change must be there, or come in.
+      // UPDATE and DELETE need rows that exist or can be inserted.
       (kind === 'insert' || rowsAtStart[index] !== 0 || made.has(index) || runs('insert')) &&
       plan.choices.some((choice) => choice.relation === index && choice.operation === kind) &&
       !own.some(({ prevents }) => prevents.includes(kind));

@@ -35,7 +35,7 @@ import { Stopped, StopSignals } from './stop-signals.js';
 export interface LoadCommandOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
-  /** Rows that each table holds at the end. */
+  /** Number of rows that each table has at the end. */
   readonly rows: number;
   readonly journalFile: string | undefined;
   readonly writeTo: string | undefined;
@@ -44,14 +44,14 @@ export interface LoadCommandOptions {
   readonly json: boolean;
 }
 
-/* Backends of a load that was killed end at their next write. */
+/* Backends of a killed load end at their next write. */
 const END_TIMEOUT_MS = 10_000;
 
-/** What a journal begins with. */
+/** The first line of a journal. */
 interface Header {
   readonly rows: number;
   readonly database: string;
-  /** Of what decides on the rows, so that a load is not gone on with under other settings. */
+  /** Fingerprint of what determines the rows, so that a load is not continued with other settings. */
   readonly settings: string;
   readonly runId: string;
   readonly stored: object;
@@ -103,7 +103,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       },
       runId,
       workers,
-      // A private server ends with the load: there is nothing to go on with.
+      // A private server ends with the load, so there is nothing to continue.
       journalFile: config.embedded ? null : journal.file,
       notice: ({ kind, relation, text }) => {
         if (kind === 'quarantine')
@@ -120,7 +120,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     progress.start(new LoadMeter(loading.totals, rowsWanted(job)));
     const end = await loading.ended;
     progress.stop();
-    // An interrupted load goes on with values that stay reserved until then.
+    // An interrupted load continues with the reserved values, so they stay reserved.
     if (end.kind === 'finished') {
       await settle(connection, config, job, runId, progress);
       journal.remove();
@@ -150,7 +150,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
   }
 }
 
-/** The summary of a load that did not begin; where it cannot be written, that is why. */
+/** Writes the summary of a load that did not begin, unless the summary file is the reason. */
 function tellRefused(file: string, exit: { readonly code: number; readonly reason: string }, progress: Progress): void {
   try {
     writeOutput(file, refusedSummary(exit));
@@ -159,7 +159,7 @@ function tellRefused(file: string, exit: { readonly code: number; readonly reaso
   }
 }
 
-/** Every targeted table is filled, whatever the traffic's weights are; all of its rows are counted. */
+/** Returns the configuration for loading: every targeted table is filled, whatever its weights, and counted exactly. */
 function forLoading(config: Config): Config {
   return {
     ...config,
@@ -175,7 +175,7 @@ function forLoading(config: Config): Config {
   };
 }
 
-/** What is to be loaded: what the journal of an interrupted load says, or what the database calls for. */
+/** Decides what to load: the rest of an interrupted load from its journal, or a new load. */
 async function decide(
   { rows }: LoadCommandOptions,
   config: Config,
@@ -217,7 +217,7 @@ async function decide(
   }
 }
 
-/** A name for what decides on the rows. */
+/** Returns a fingerprint of what determines the rows. */
 function settingsOf({ schemas, generator }: Config): string {
   const plain = JSON.stringify({ schemas, generator }, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
@@ -246,7 +246,7 @@ async function goOn(
     );
   }
   const { plan, claims } = decodePlan(header.stored, journal.file);
-  // Of the last load's lanes some may still be at work when it was ended by force.
+  // Some sessions of a killed load may still be running.
   const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
   await endBackends(client, names, END_TIMEOUT_MS).catch((error: Error) => {
     throw SetupError.of(
@@ -263,7 +263,7 @@ async function goOn(
   return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
 }
 
-/** Entries whose transactions were committed: one may have been written down and refused, and written down again. */
+/** Returns entries with committed transactions; a batch that failed may have several entries. */
 async function committedOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
   const ids = entries.flatMap(({ xid }) => (xid === null ? [] : [xid]));
   const { rows } = await client.query<{ xid: string }>(
@@ -275,8 +275,8 @@ async function committedOf(client: pg.Client, entries: readonly Entry[]): Promis
 }
 
 /**
- * A journal tells of the tables as it left them.
- * @throws SetupError where a table filled by COPY holds fewer rows than were loaded: it is another database, or was emptied.
+ * Checks that the tables still have the rows of the interrupted load.
+ * @throws SetupError if a table filled by COPY has fewer rows: it is another database, or rows were deleted.
  */
 async function checkRows(
   client: pg.Client,
@@ -334,7 +334,7 @@ async function settle(
   }
 }
 
-/** Rows that a table lacks, as far as it has room for them. */
+/** Returns how many rows a table lacks and has room for. */
 function due({ isSingle, capacity }: RelationPlan, rows: number, atStart: number | null): number {
   const room = isSingle && (atStart ?? 0) > 0 ? 0 : capacity;
   return Math.min(Math.max(0, rows - (atStart ?? 0)), room);
@@ -356,7 +356,7 @@ function summarise(
       {
         table: relation.label,
         rows,
-        // Triggers fill it, as far as they do.
+        // Only triggers fill it, with an unknown number of rows.
         wanted: made.has(index) && !relation.operations.insert ? 0 : Math.max(quota, due(relation, ran.rows, atStart)),
         refused: totals.table(index, 'insert', 'rejected'),
         rows_at_start: atStart,

@@ -14,7 +14,7 @@ import { parseSummary, readSummary } from './summary-file.js';
 
 export interface MergeOptions {
   readonly files: readonly string[];
-  /** The database that the shards have left their summaries in; undefined where they are files. */
+  /** The database with the shards' summaries; undefined if they are in files. */
   readonly url: string | undefined;
   readonly runId: string | undefined;
   readonly schema: string;
@@ -23,7 +23,7 @@ export interface MergeOptions {
   readonly json: boolean;
 }
 
-/** One result of the shards of a run. Returns the exit code: that of the run, 4 where shards or thresholds are missing. */
+/** Merges the results of the shards of a run. Returns the run's exit code, or 4 if shards are missing. */
 export async function merge(options: MergeOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: options.json, quiet: false });
   try {

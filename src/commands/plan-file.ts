@@ -3,12 +3,12 @@ import { SetupError } from '../config/problem.js';
 import { decodePlan, encodePlan, type StoredPlan } from '../history/stored-plan.js';
 import { writeOutput } from './output-file.js';
 
-/** @throws SetupError where the file cannot be written. */
+/** Writes a plan to a file. @throws SetupError if it cannot be written. */
 export function writePlanFile(file: string, stored: StoredPlan): void {
   writeOutput(file, `${JSON.stringify(encodePlan(stored))}\n`);
 }
 
-/** @throws SetupError where the file cannot be read, or belongs to another version's generator. */
+/** Reads a plan from a file. @throws SetupError if it cannot be read, or has another generator version. */
 export function readPlanFile(file: string): StoredPlan {
   let encoded: unknown;
   try {

@@ -2,12 +2,12 @@ import { placesIn } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 
-/* As a word of its own: "products" and "olive" are none. */
+/* Matches whole words only, not "products" or "olive". */
 const LOOKS_LIVE = /(?:^|[^a-z0-9])(?:prod|production|live)(?:[^a-z0-9]|$)/i;
 
 /**
- * Whether the database may be written to: not where `protect` names it or its host, unless the user does as well.
- * @throws SetupError where it may not.
+ * Checks that the database may be written to: `protect` must not list it or its host, unless the user names it.
+ * @throws SetupError if it may not.
  */
 export function checkProtection(
   { connection, protect, embedded, source }: Pick<Config, 'connection' | 'protect' | 'embedded' | 'source'>,
@@ -37,7 +37,7 @@ export function checkProtection(
     );
 }
 
-/** A pattern with * and ?, whatever the case. */
+/** Returns the expression for a pattern with * and ?, ignoring case. */
 function matcherOf(pattern: string): RegExp {
   const text = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')

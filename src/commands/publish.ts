@@ -3,17 +3,20 @@ import type { Registries } from '../metrics/registry.js';
 import type { Progress } from '../report/progress.js';
 import type { StopSignals } from './stop-signals.js';
 
-/** What becomes of the metrics when a run has ended. */
+/** What happens to the metrics when a run has ended. */
 export interface Publishing {
   /** Address of a Prometheus Pushgateway; undefined: none. */
   readonly gateway: string | undefined;
-  /** So long /metrics stays for a last scrape. */
+  /** How long /metrics stays available for a last scrape. */
   readonly lingerMs: number;
 }
 
 const PUSH_TIMEOUT_MS = 10_000;
 
-/** Hands the final metrics over, so that a short run is not lost between two scrapes. A gateway that does not answer is said, and changes nothing else. */
+/**
+ * Publishes the final metrics, so that a short run is not missed between two scrapes. If the gateway does not answer,
+ * this only warns.
+ */
 export async function publish(
   { gateway, lingerMs }: Publishing,
   registries: Registries,

@@ -26,7 +26,7 @@ import { applicationName } from '../traffic/message.js';
 import type { StopSignals } from './stop-signals.js';
 import { schemaFingerprint } from './to-summary.js';
 
-/** What `run --shard` is asked for. */
+/** Options of `run --shard`. */
 export interface ShardOptions {
   readonly shard: Shard;
   readonly runId: string;
@@ -35,7 +35,7 @@ export interface ShardOptions {
   readonly startAt: Date | null;
 }
 
-/** One shard of a run: what it shares with the others, and what it does on their account. */
+/** A shard of a run: what it shares with the others, and what it does for them. */
 export class ShardedRun {
   readonly options: ShardOptions;
   private readonly config: Config;
@@ -43,7 +43,7 @@ export class ShardedRun {
   private readonly store: RunStore;
   private fence: Fence | null = null;
 
-  /** @throws SetupError where the configuration does not go with shards. */
+  /** @throws SetupError if the configuration cannot be used with shards. */
   constructor(options: ShardOptions, config: Config, progress: Progress) {
     const { shard, runId } = options;
     this.options = options;
@@ -79,17 +79,17 @@ export class ShardedRun {
     return lanesOf(this.shard, this.config.generator.connections).length;
   }
 
-  /** The lanes that are carried here. */
+  /** Returns the lanes of this shard. */
   lanes(prepared: Prepared): readonly number[] {
     return lanesOf(this.shard, prepared.plan.quotas.length);
   }
 
-  /** True for the one shard that does what is done once in a run: probes, indexes, traps, comparisons. */
+  /** True for the shard that does what is done once per run: probes, indexes, traps, comparisons. */
   get isFirst(): boolean {
     return this.shard.index === 1;
   }
 
-  /** Keeps others from carrying this shard, and takes the plan that all of them have; the first to come makes it. */
+  /** Locks this shard against other processes, and gets the common plan, which the first shard to come makes. */
   async prepare(client: pg.Client, prepare: () => Promise<Prepared>, isOver: () => boolean): Promise<Prepared> {
     const { config, store, options, progress } = this;
     const { shard, runId } = options;
@@ -128,8 +128,8 @@ export class ShardedRun {
 
   /**
    * Waits for the others.
-   * @returns when all start, on this process's clock; null where a signal came before.
-   * @throws Missing where some have not come in time.
+   * @returns when all start, on this process's clock; null if a signal came before.
+   * @throws Missing if some did not come in time.
    */
   async start(stops: StopSignals): Promise<number | null> {
     const { progress, store, options } = this;
@@ -148,12 +148,12 @@ export class ShardedRun {
     return startAtMs;
   }
 
-  /** What is done when this process may no longer carry the shard. */
+  /** Sets what happens to the lanes when this process may no longer run the shard. */
   guard(lanes: Parameters<Fence['guard']>[0]): void {
     this.fence?.guard(lanes);
   }
 
-  /** Shard 1 tells the others that the fuse has paused the load, or that it goes on. */
+  /** Tells the other shards that the fuse has paused the load, or that it continues. Shard 1 calls this. */
   tellPaused(reason: string | null): void {
     notePaused(this.fence!.session, this.store, reason).catch((error: Error) =>
       this.progress.message(
@@ -163,7 +163,7 @@ export class ShardedRun {
     );
   }
 
-  /** Calls `hold` once a second with what shard 1 says; while it cannot be asked the last answer holds. */
+  /** Calls `hold` once a second with what shard 1 says. While that cannot be read, the last value applies. */
   followFuse(hold: (reason: string | null) => void): NodeJS.Timeout | undefined {
     if (this.isFirst) return undefined;
     let isAsking = false;
@@ -178,7 +178,7 @@ export class ShardedRun {
     return timer.unref();
   }
 
-  /** Leaves the summary for the others. Returns true where all shards have finished now. */
+  /** Stores the summary for the others. Returns true if all shards have finished now. */
   async finish(summary: Summary): Promise<boolean> {
     const { store, shard, progress } = this;
     try {
@@ -205,7 +205,7 @@ export class ShardedRun {
 const DEFAULT_SCHEMA = 'event_generator';
 const FOLLOW_MS = 1000;
 
-/* Keys that one process alone can follow. */
+/* Keys that need the whole load in one process. */
 const ALONE: readonly (readonly [key: string, isSet: (config: Config) => boolean])[] = [
   ['traffic.hold_lag', ({ traffic }) => traffic.hold_lag > 0],
   ['traffic.control_file', ({ traffic }) => traffic.control_file !== undefined],

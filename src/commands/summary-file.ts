@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { SetupError } from '../config/problem.js';
 import type { Summary } from '../report/summary.js';
 
-/** @throws SetupError where the file is not the summary of a run that wrote something. */
+/** Reads a summary. @throws SetupError if the file is not the summary of a run that wrote rows. */
 export function readSummary(file: string): Summary {
   let text: string;
   try {
@@ -13,7 +13,7 @@ export function readSummary(file: string): Summary {
   return parseSummary(text, file);
 }
 
-/** @throws SetupError likewise; `name` says where the text came from. */
+/** Parses a summary. `name` says where the text came from. @throws SetupError like `readSummary`. */
 export function parseSummary(text: string, name: string): Summary {
   let summary: Summary;
   try {

@@ -12,12 +12,12 @@ import type { Timetable } from '../traffic/schedule.js';
 import type { Job } from './carry-out.js';
 import type { Notices } from './notices.js';
 
-/** What a summary is made from, whenever that is. */
+/** What every summary is made from. */
 export interface ToSummary {
   readonly job: Job;
   readonly traffic: Traffic;
   readonly notices: Notices;
-  /** Null where nothing says how many operations were due. */
+  /** Null without a schedule. */
   readonly schedule: Timetable | null;
   readonly startedAt: Date;
 }
@@ -32,11 +32,11 @@ export type AtEnd = Extra &
   > & {
     /** Since all lanes were connected. */
     readonly trafficSeconds: number;
-    /** Labels of tables that others have changed, and of those that are gone. */
+    /** Labels of tables whose schema others changed, and of tables that no longer exist. */
     readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
   };
 
-/** Equal where tables and columns are. */
+/** Returns a fingerprint that is equal for equal tables and columns. */
 export function schemaFingerprint({ relations }: Catalog): string {
   return fingerprint(
     relations.map((relation) =>
@@ -84,7 +84,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
 }
 
-/** Why the same seed may leave other rows another time, as far as the traffic has shown it. */
+/** Returns why the same seed may leave other rows the next time, as far as the traffic has shown. */
 function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   const because: string[] = [];
   const isLossy = totals.scalar('lostCommits') > 0;
@@ -105,7 +105,7 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   return because;
 }
 
-/** Tables with a unique index over expressions that has refused rows: which lane comes first is up to chance. */
+/** Returns tables with a unique index over expressions that rejected rows; which lane came first is not fixed. */
 function tablesWhereLanesMet(plan: Plan, totals: CounterTotals): string[] {
   if (plan.quotas.length === 1) return [];
   const met = totals.errors().flatMap(({ sqlstate, relation }) => {

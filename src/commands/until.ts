@@ -30,7 +30,7 @@ function untilHistory(plan: Plan, file: string): Plan {
   return { ...plan, quotas: operations };
 }
 
-/* A history begins with its number; it may be too large to be read twice. */
+/* A history is recognized by its first bytes, because it may be too large to be read twice. */
 function isHistory(file: string): boolean {
   try {
     const descriptor = openSync(file, 'r');

@@ -12,7 +12,7 @@ import { eventVerdict, type Verdict } from '../../proof/verdict.js';
 import { configFromUrl } from './contents.js';
 import type { Truth } from './events.js';
 
-/* Of an operation's changes as they lie on disk. */
+/* Approximate size of an operation's changes on disk. */
 const BYTES_PER_OPERATION = 1500;
 
 /**
@@ -41,7 +41,7 @@ export function recorded(file: string, isStreamed: boolean): Truth {
     ],
     notes: notesOn(history, isStreamed),
     ordersTransactions: false,
-    // What triggers may have made cannot be told from what was made up.
+    // Changes that triggers may have made cannot be distinguished from false ones.
     afterwards: ({ tables }) =>
       history.end === null
         ? []
@@ -49,7 +49,7 @@ export function recorded(file: string, isStreamed: boolean): Truth {
             const count = touched.has(table) ? counts.unknown_change + counts.doubled : 0;
             return count === 0 ? [] : [`${count} more changes of ${table}, which may come from its triggers`];
           }),
-    // Of a run that was ended by force the last changes are not in the history.
+    // The history of a killed run lacks its last changes.
     isForeign: (table, found) =>
       found === 'unknown_key' ||
       (found === 'unknown_change' && (touched.has(table) || history.end === null)) ||
@@ -57,7 +57,7 @@ export function recorded(file: string, isStreamed: boolean): Truth {
   };
 }
 
-/** `isStreamed`: without those that no stream can tell. */
+/** Yields the changes to compare. `isStreamed`: without changes that no stream contains. */
 function* comparableEvents(history: History, isStreamed: boolean): Generator<ToldEvent> {
   const tables = new Map(history.header.tables.map((table) => [`${table.schema}.${table.table}`, table]));
   for (const told of historyEvents(history)) {
@@ -82,8 +82,8 @@ function notesOn({ header }: History, isStreamed: boolean): string[] {
 }
 
 /**
- * Compares what a run must have left with what a database holds, where the source is gone.
- * @throws SetupError where the database cannot be reached.
+ * Compares the rows that a run must have left with a database, for when the source no longer exists.
+ * @throws SetupError if the database cannot be reached.
  */
 export async function verifyExpected(
   historyFile: string,
@@ -139,7 +139,7 @@ function headlineOf({ verdict, headline, tables }: Verdict): string {
   return verdict === 'equal' ? `Equal: all ${rows} rows are as the run left them.` : headline;
 }
 
-/** What a history holds, for people. */
+/** Describes in words what a history contains. */
 export function historyText(history: History, file: string): string {
   const { header, plan, exceptions, operations, end, lostCommits } = history;
   const counts = new Map<string, number>();
