@@ -355,20 +355,11 @@ for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {
     .description(LAG_KINDS[kind])
     .option('-c, --config <file>', 'configuration file; it must have replication.targets', DEFAULT_FILE)
     .addOption(new Option('--pattern <name>', 'kind of load').choices(PATTERNS).default('mixed'))
-    .option(
-      '--budget <time>',
-      `end after this time with the results so far (default: ${LAG_TIMES[kind].budget})`,
-      duration,
-    );
+    .option('--budget <time>', `end after this time with what is known (default: ${LAG_TIMES[kind].budget})`, duration);
   if (kind !== 'drain')
     command.option('--hold <time>', `how long each rate is held (default: ${LAG_TIMES[kind].hold})`, duration);
   if (kind === 'curve')
-    command.option(
-      '--steps <n>',
-      'number of equal steps, or percentages such as 25%,50%,100%',
-      steps,
-      parseSteps('10'),
-    );
+    command.option('--steps <n>', 'number of steps, or percentages such as 25%,50%,100%', steps, parseSteps('10'));
   if (kind === 'max')
     command.option('--limit <condition>', 'the limit that the lag must stay below (default: "p99 < 2s")', limit);
   if (kind === 'drain')
@@ -595,10 +586,11 @@ program
       .default('exactly-once'),
   )
   .addOption(
-    new Option(
-      '--order <promise>',
-      'ordering guarantee of the consumer (default: transaction if both files contain transactions)',
-    ).choices(['transaction', 'key', 'none']),
+    new Option('--order <promise>', 'ordering guarantee (default: transaction, if both files have them)').choices([
+      'transaction',
+      'key',
+      'none',
+    ]),
   )
   .option('--allow <list>', `differences to accept: ${ALLOWANCES.join(', ')}`, allowances)
   .option('--schema <list>', 'contents: schemas (default: all)', names)
@@ -607,12 +599,7 @@ program
   .option('--rename <source=target>', 'schema or table that has a different name in the target', renaming)
   .option('--columns <table=list>', 'contents: compare only these columns of a table', columnList)
   .option('--rate <n>', 'contents: read at most this many rows per second; 0: no limit', wholeNumber, 0)
-  .option(
-    '--rechecks <n>',
-    'contents: how often to re-read rows that differ, because they may still be changing',
-    wholeNumber,
-    5,
-  )
+  .option('--rechecks <n>', 'contents: how often to re-read rows that differ', wholeNumber, 5)
   .option('--resume <file>', 'contents: record finished tables in this file, and continue from it')
   .option('--strict', 'count a different representation of the same value as a difference')
   .option('--full', 'list all differences')
