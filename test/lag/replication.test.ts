@@ -206,7 +206,7 @@ describe('replication lag', () => {
     run.kill('SIGINT');
     const { code, summary, stdout } = await run.ended;
     expect(code).toBe(0);
-    expect(stdout).toMatch(/replication lag .*\n.*standby .*told from/);
+    expect(stdout).toMatch(/replication lag .*\n.*standby .*resolution/);
     for (const name of ['standby', 'subscriber', 'far']) {
       const { lag_seconds: lag, unseen, heartbeats, poll_floor_seconds: floor } = summary.replication![name]!;
       expect(unseen, name).toBe(0);

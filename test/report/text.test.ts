@@ -75,7 +75,7 @@ const SUMMARY: Summary = {
     { condition: 'coverage >= 1', value: null, passed: false, unjudged: 'nothing was measured' },
   ],
   coverage: { tables: 13, complete: 12, left_out: [{ cause: 'cannot insert', tables: ['public.lost'] }] },
-  outages: [{ from: '2026-01-01T00:00:10.000Z', seconds: 2.5, lanes: 4, reason: 'the server closed it' }],
+  outages: [{ from: '2026-01-01T00:00:10.000Z', seconds: 2.5, lanes: 4, reason: 'the server closed the connection' }],
   indexes: null,
   replication: null,
   replication_slots: null,
@@ -103,7 +103,7 @@ it('tells what matters most first, within 60 columns', () => {
       retries 30 (1.0 % of all attempts, most on public.orders)
       outages 1, 2.5 s in total
         longest: 2.5 s, from 2026-01-01T00:00:10.000Z
-        (the server closed it)
+        (the server closed the connection)
       reconnects 1
       in doubt 4, resolved 4
 
