@@ -114,7 +114,7 @@ export function chartKinds({ targets, slots, unit }: Measured): ChartKind[] {
   }
   if (slots.length > 0)
     kinds.push({
-      title: 'Log kept for replication slots',
+      title: 'WAL kept for replication slots',
       format: bytes,
       curves: slots.map((slot, index) => ({
         label: slot,
@@ -134,7 +134,7 @@ export function chartKinds({ targets, slots, unit }: Measured): ChartKind[] {
       curves: [{ label: 'memory', colour: 'first', value: (point) => point.memory_bytes }],
     },
     {
-      title: 'Generator: delay of its event loops',
+      title: 'Generator: event loop delay',
       format: duration,
       curves: [{ label: 'p99 of the slowest thread', colour: 'first', value: (point) => point.event_loop }],
     },
@@ -160,7 +160,7 @@ export class Chart {
     const surface = element('div', { class: 'surface' });
     this.figure = element(
       'figure',
-      { tabindex: '0', 'aria-label': `${kind.title}: chart; left and right arrow keys read it out` },
+      { tabindex: '0', 'aria-label': `${kind.title}: chart; use the left and right arrow keys to read its values` },
       element('figcaption', {}, kind.title),
       surface,
       this.reading,

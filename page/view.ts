@@ -11,8 +11,8 @@ export class Tiles {
 
   show(status: Status): void {
     const { target, verdict, oldest_unseen: unseen } = status;
-    const asked = target === null ? '' : `of ${rate(target.per_second)} asked for`;
-    const free = target === null ? 'as fast as it goes' : '';
+    const asked = target === null ? '' : `target ${rate(target.per_second)}`;
+    const free = target === null ? 'at full speed' : '';
     this.set('operations/s', rate(status.operations_per_second), target?.unit === 'operations' ? asked : free);
     this.set('events/s', rate(status.events_per_second), target?.unit === 'events' ? asked : 'rows changed');
     this.set(
@@ -46,7 +46,7 @@ export class Header {
   readonly header: HTMLElement;
   private readonly state = element('p', { class: 'state', role: 'status' });
   private readonly time = element('p', { class: 'time' });
-  private readonly bar = element('progress', { max: '1', 'aria-label': 'share of the run that is done' });
+  private readonly bar = element('progress', { max: '1', 'aria-label': 'progress of the run' });
   private readonly facts = element('p', { class: 'facts' });
 
   constructor() {
@@ -68,7 +68,7 @@ export class Header {
       exit === null
         ? status.phase
         : `${exit.code === 0 ? 'finished' : 'ended'}: ${exit.reason} (exit code ${exit.code})`;
-    setText(this.state, isConnected ? words : 'the run does not answer any more; these are its last figures');
+    setText(this.state, isConnected ? words : 'the run no longer answers; these are its last figures');
     const left = remaining === null || exit !== null ? '' : `, ${clock(remaining)} left`;
     setText(this.time, `${clock(elapsed)}${left}`);
     this.bar.hidden = remaining === null || exit !== null;
@@ -124,7 +124,7 @@ export class Tables {
 
   show({ tables, tables_in_all: all }: Status): void {
     this.tables = tables;
-    setText(this.note, all > tables.length ? `the ${tables.length} of ${all} tables with most rows changed` : '');
+    setText(this.note, all > tables.length ? `the ${tables.length} of ${all} tables with the most changed rows` : '');
     this.draw();
   }
 
@@ -252,7 +252,7 @@ function lagSection(lag: NonNullable<Summary['lag']>): HTMLElement {
 
 function outagesText({ outages }: Summary): string {
   if (outages.length === 0) return '0';
-  return `${count(outages.length)}, ${duration(outages.reduce((sum, { seconds }) => sum + seconds, 0))} in all`;
+  return `${count(outages.length)}, ${duration(outages.reduce((sum, { seconds }) => sum + seconds, 0))} in total`;
 }
 
 function summarySection(summary: Summary): HTMLElement {
@@ -290,7 +290,12 @@ function summarySection(summary: Summary): HTMLElement {
   const lags = Object.entries(replication ?? {}).flatMap(([name, { lag_seconds: lag, unseen }]) =>
     lag === null
       ? []
-      : [[unseen > 0 ? `lag of ${name} (${count(unseen)} unseen: at least)` : `lag of ${name}`, lag] as const],
+      : [
+          [
+            unseen > 0 ? `lag of ${name} (lower bounds, ${count(unseen)} heartbeats unseen)` : `lag of ${name}`,
+            lag,
+          ] as const,
+        ],
   );
   const percentiles = ['p50', 'p90', 'p95', 'p99', 'p999', 'max'] as const;
   return element(
@@ -350,7 +355,7 @@ function coverageSection({ tables, complete, findings }: Coverage): HTMLElement 
     'section',
     {},
     element('h2', {}, 'Coverage'),
-    element('p', {}, `${count(complete)} of ${count(tables)} tables with every operation that was asked for.`),
+    element('p', {}, `${count(complete)} of ${count(tables)} tables take every operation that the weights ask for.`),
     ...(findings.length === 0 ? [] : [element('ul', {}, ...findings.map((finding) => element('li', {}, finding)))]),
   );
 }

@@ -95,13 +95,13 @@ function duration(text: string): string {
 function moment(text: string): Date {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) throw new InvalidArgumentError('expected a time such as 2026-12-01T10:00:00Z.');
-  if (date.getTime() < Date.now()) throw new InvalidArgumentError('this moment has passed.');
+  if (date.getTime() < Date.now()) throw new InvalidArgumentError('this time is in the past.');
   return date;
 }
 
 function place(text: string): Place {
   const parsed = parsePlace(text);
-  if (parsed === undefined) throw new InvalidArgumentError('expected LANE:N, both from 0, for example 1:42.');
+  if (parsed === undefined) throw new InvalidArgumentError('expected LANE:N, both counted from 0, for example 1:42.');
   return parsed;
 }
 
@@ -121,7 +121,7 @@ function settingValue(path: readonly string[], typed: string): unknown {
   try {
     return plain(parseYaml(typed, { intAsBigInt: true, logLevel: 'silent' }));
   } catch {
-    throw new InvalidArgumentError('the value is not YAML.');
+    throw new InvalidArgumentError('the value is not valid YAML.');
   }
 }
 
@@ -139,7 +139,7 @@ function tolerance(text: string, before: Tolerances): Tolerances {
   const kind = match?.[1];
   if (match === null || (kind !== undefined && !(TOLERATED as readonly string[]).includes(kind)))
     throw new InvalidArgumentError(
-      `expected a percentage such as 10%, or KIND=PERCENTAGE with ${TOLERATED.join(', ')}.`,
+      `expected a percentage such as 10%, or KIND=PERCENTAGE where KIND is one of ${TOLERATED.join(', ')}.`,
     );
   const share = Number(match[2]) / 100;
   return kind === undefined ? allTolerances(share) : { ...before, [kind as Tolerated]: share };
@@ -216,7 +216,7 @@ function toOptions(flags: Flags): RunOptions {
 }
 
 const program = new Command('event-generator')
-  .description('Fires randomized, type-correct, reproducible INSERT/UPDATE/DELETE traffic at a PostgreSQL schema.')
+  .description('Sends randomized, type-correct, reproducible INSERT/UPDATE/DELETE traffic to a PostgreSQL schema.')
   .version(VERSION)
   .exitOverride()
   // What was typed in the place of a command may be an address with a password.
@@ -227,12 +227,12 @@ program
   .command('run')
   .description('run the traffic that a configuration file describes')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
-  .option('--iterations <n>', 'operations in total, -1: until stopped', wholeNumber)
-  .option('--duration <time>', 'end after so long, for example 10m', duration)
-  .option('--rate <n>', 'operations per second in total; without it, as fast as it goes', rate)
-  .option('--workers <n>', 'worker threads', wholeNumber)
-  .option('--connections <n>', 'lanes: connections in total', wholeNumber)
-  .option('--seed <n>', 'random_seed and faker_seed', seed)
+  .option('--iterations <n>', 'total number of operations; -1: run until stopped', wholeNumber)
+  .option('--duration <time>', 'end after this time, for example 10m', duration)
+  .option('--rate <n>', 'operations per second in total (default: as fast as possible)', rate)
+  .option('--workers <n>', 'number of worker threads', wholeNumber)
+  .option('--connections <n>', 'number of connections (lanes) in total', wholeNumber)
+  .option('--seed <n>', 'sets random_seed and faker_seed', seed)
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .option('--dry-run', 'show plan and sample SQL, write nothing')
@@ -242,27 +242,32 @@ program
   .option('--until <file>', 'stop each lane where the run of this summary or history stopped')
   .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
-  .option('--report <file>', 'write a report: one HTML file with charts, summary and configuration')
+  .option('--report <file>', 'write a report: one HTML file with charts, the summary and the configuration')
   .option('--capture <file>', 'write the change events of the source, read from its logical replication stream')
-  .option('--history <file>', 'write plan and exceptions, from which every change can be told; --explain reads it')
+  .option(
+    '--history <file>',
+    'write the plan and every exception, enough to reconstruct each change; --explain reads it',
+  )
   .option(
     '--shard <i/n>',
-    'carry only this part of the lanes; other processes carry the rest. auto: as the engine says',
+    'run only this part of the lanes; other processes run the rest. auto: take i/n from the batch engine’s environment',
   )
-  .option('--run-id <id>', 'the name that all shards of a run have in common')
+  .option('--run-id <id>', 'the name of the run, the same for all of its shards')
   .option('--start-timeout <time>', 'how long a shard waits for the others (default: 5m)', duration)
   .option(
     '--start-at <time>',
-    'when all shards start, such as 2026-12-01T10:00:00Z (default: when all are ready)',
+    'time at which all shards start, such as 2026-12-01T10:00:00Z (default: when all are ready)',
     moment,
   )
-  .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
-  .option('--no-metrics', 'no live page and no /metrics')
-  .option('--push-gateway <url>', 'push the metrics there when the run has ended', address)
-  .option('--metrics-linger <time>', 'keep /metrics for so long after the run, for a last scrape', duration)
-  .option('--quiet', 'no progress; warnings, and the first line of the summary')
+  .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
+  .option('--no-metrics', 'turn off the live page and /metrics')
+  .option('--push-gateway <url>', 'push the metrics to this Prometheus Pushgateway when the run has ended', address)
+  .option('--metrics-linger <time>', 'keep /metrics for this long after the run, for a last scrape', duration)
+  .option('--quiet', 'show warnings and the first line of the summary only')
   .option('--full', 'show all tables and latencies in the summary')
-  .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+  .addOption(
+    new Option('--log-format <format>', 'format of progress and result').choices(['text', 'json']).default('text'),
+  )
   .action(async (flags: Flags) => {
     process.exitCode = await run(toOptions(flags), process.env);
   });
@@ -337,46 +342,49 @@ function toLagOptions(kind: keyof typeof LAG_TIMES, flags: LagFlags): LagOptions
 
 const lagCommand = program
   .command('lag')
-  .description('benchmark replication lag: how far targets are behind, at which load, and how fast they catch up');
+  .description('benchmark replication lag: how far targets fall behind at which load, and how fast they catch up');
 
 const LAG_KINDS = {
-  curve: 'lag at rising shares of what the source takes',
-  max: 'the highest rate at which the lag stays below a limit',
-  drain: 'how long the targets take to catch up with a burst',
-  overhead: 'what each consumer costs the source',
-  tour: 'curve, drain and max in some two minutes, for a first impression',
+  curve: 'measure the lag at rising shares of the highest rate that the source sustains',
+  max: 'find the highest rate at which the lag stays below a limit',
+  drain: 'measure how long the targets take to catch up after a burst',
+  overhead: 'measure what each consumer costs the source',
+  tour: 'run curve, drain and max in about two minutes, for a first impression',
 } as const;
 
 for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {
   const command = lagCommand
     .command(kind)
     .description(LAG_KINDS[kind])
-    .option('-c, --config <file>', 'configuration file, with replication.targets', DEFAULT_FILE)
-    .addOption(new Option('--pattern <name>', 'what the load is made of').choices(PATTERNS).default('mixed'))
-    .option('--budget <time>', `end after so long, with what is known (default: ${LAG_TIMES[kind].budget})`, duration);
+    .option('-c, --config <file>', 'configuration file; it must have replication.targets', DEFAULT_FILE)
+    .addOption(new Option('--pattern <name>', 'kind of load').choices(PATTERNS).default('mixed'))
+    .option('--budget <time>', `end after this time with what is known (default: ${LAG_TIMES[kind].budget})`, duration);
   if (kind !== 'drain')
     command.option('--hold <time>', `how long each rate is held (default: ${LAG_TIMES[kind].hold})`, duration);
   if (kind === 'curve')
-    command.option('--steps <n>', 'how many even steps, or percentages such as 25%,50%,100%', steps, parseSteps('10'));
-  if (kind === 'max') command.option('--limit <condition>', 'what must hold (default: "p99 < 2s")', limit);
+    command.option('--steps <n>', 'number of steps, or percentages such as 25%,50%,100%', steps, parseSteps('10'));
+  if (kind === 'max')
+    command.option('--limit <condition>', 'the limit that the lag must stay below (default: "p99 < 2s")', limit);
   if (kind === 'drain')
-    command.option('--burst <time>', 'how long the source is loaded as fast as it goes', duration, '60s');
+    command.option('--burst <time>', 'how long the source is loaded at full speed', duration, '60s');
   if (kind === 'overhead')
-    command.option('--rounds <n>', 'with and without each consumer, so many times', positiveNumber, 2);
+    command.option('--rounds <n>', 'number of measurements with and without each consumer', positiveNumber, 2);
   command
-    .option('--workers <n>', 'worker threads', wholeNumber)
-    .option('--connections <n>', 'lanes: connections in total', wholeNumber)
-    .option('--seed <n>', 'random_seed and faker_seed', seed)
+    .option('--workers <n>', 'number of worker threads', wholeNumber)
+    .option('--connections <n>', 'number of connections (lanes) in total', wholeNumber)
+    .option('--seed <n>', 'sets random_seed and faker_seed', seed)
     .option('--embedded', 'start a private PostgreSQL with the demo tables')
     .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
-    .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
+    .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
     .option('--summary <file>', 'write the summary as JSON')
-    .option('--report <file>', 'write a report: one HTML file with charts, result and configuration')
-    .option('--metrics-port <n>', 'port of the live page and /metrics, 0: any free one', wholeNumber)
-    .option('--no-metrics', 'no live page and no /metrics')
-    .option('--quiet', 'no progress; warnings, and the first line of the summary')
+    .option('--report <file>', 'write a report: one HTML file with charts, the result and the configuration')
+    .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
+    .option('--no-metrics', 'turn off the live page and /metrics')
+    .option('--quiet', 'show warnings and the first line of the summary only')
     .option('--full', 'show all tables and latencies in the summary')
-    .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+    .addOption(
+      new Option('--log-format <format>', 'format of progress and result').choices(['text', 'json']).default('text'),
+    )
     .action(async (flags: LagFlags) => {
       process.exitCode = await run({ ...toOptions(flags), lag: toLagOptions(kind, flags) }, process.env);
     });
@@ -392,10 +400,10 @@ interface InspectFlags {
 
 program
   .command('inspect')
-  .description('show what a run would do on each table and column, and what it cannot do and why; writes nothing')
+  .description('show what a run would do with each table and column, and what it cannot do and why; writes nothing')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
-  .option('--json', 'for scripts')
-  .option('--rehearse', 'try one of each operation per table, rolled back')
+  .option('--json', 'print the result as JSON')
+  .option('--rehearse', 'also try one INSERT, UPDATE and DELETE per table, and roll them back')
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .action(async ({ config, json, rehearse, ...flags }: InspectFlags) => {
@@ -423,20 +431,22 @@ program
   .command('load')
   .description('fill the tables by COPY, parents first, with the rows that a run would insert')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
-  .requiredOption('--rows <n>', 'rows that each table holds at the end', positiveNumber)
-  .option('--workers <n>', 'worker threads', wholeNumber)
-  .option('--connections <n>', 'lanes: connections in total', wholeNumber)
-  .option('--seed <n>', 'random_seed and faker_seed', seed)
+  .requiredOption('--rows <n>', 'number of rows that each table has at the end', positiveNumber)
+  .option('--workers <n>', 'number of worker threads', wholeNumber)
+  .option('--connections <n>', 'number of connections (lanes) in total', wholeNumber)
+  .option('--seed <n>', 'sets random_seed and faker_seed', seed)
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .option(
     '--journal <file>',
-    'where an interrupted load goes on from (default: the configuration file’s name and .load)',
+    'file that lets an interrupted load continue (default: the configuration file’s name with .load)',
   )
-  .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
+  .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
-  .option('--quiet', 'no progress, warnings only')
-  .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+  .option('--quiet', 'show warnings only')
+  .addOption(
+    new Option('--log-format <format>', 'format of progress and result').choices(['text', 'json']).default('text'),
+  )
   .action(async (flags: LoadFlags) => {
     process.exitCode = await load(
       {
@@ -467,12 +477,14 @@ program
   .command('capture')
   .description('write the change events of a database to a file, read from its logical replication stream')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
-  .requiredOption('--out <file>', 'where the events go, one JSON object per line')
-  .option('--duration <time>', 'end after so long; without it, Ctrl+C ends it', duration)
-  .option('--drop-leftovers', 'drop the slots that killed captures have left on the server')
+  .requiredOption('--out <file>', 'file to write the events to, one JSON object per line')
+  .option('--duration <time>', 'end after this time (default: until Ctrl+C)', duration)
+  .option('--drop-leftovers', 'drop replication slots that killed captures left on the server')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.schema_name=shop', setting)
-  .option('--quiet', 'no progress, warnings only')
-  .addOption(new Option('--log-format <format>', 'of progress and result').choices(['text', 'json']).default('text'))
+  .option('--quiet', 'show warnings only')
+  .addOption(
+    new Option('--log-format <format>', 'format of progress and result').choices(['text', 'json']).default('text'),
+  )
   .action(async (flags: CaptureFlags) => {
     process.exitCode = await capture(
       {
@@ -490,9 +502,9 @@ program
 
 program
   .command('history')
-  .description('show what a history of run --history holds')
-  .argument('<file>', 'the history')
-  .option('--events', 'print every change as a line instead')
+  .description('summarize a history that run --history wrote')
+  .argument('<file>', 'the history file')
+  .option('--events', 'print every change instead, one per line')
   .action(async (file: string, { events }: { readonly events?: true }) => {
     process.exitCode = await history({ file, events: events === true });
   });
@@ -559,42 +571,42 @@ function allowances(text: string, before: readonly Allowance[] = []): Allowance[
 
 program
   .command('verify')
-  .description('compare what arrived with what was made; exit code 0: equal, 4: different, 5: could not be decided')
+  .description('compare what arrived with what was written; exit code 0: equal, 4: different, 5: could not be decided')
   .option('--source <url>', 'contents: the database that was written to, postgresql://user@host:port/database')
-  .option('--target <url>', 'contents: the database that should hold the same')
+  .option('--target <url>', 'contents: the database that should hold the same rows')
   .option(
     '--events <file>',
-    'events: what a consumer has seen, one JSON object per line (.gz: packed; -: standard input)',
+    'events: what a consumer has received, one JSON object per line (.gz is unpacked; -: standard input)',
   )
-  .option('--against <file>', 'events: the file of a capture')
-  .option('--history <file>', 'events, or --expected: the history of a run')
-  .option('--expected', 'rows: what the run of --history must have left, held against --target')
-  .option('--format <name>', 'format of --events: own, debezium, wal2json-1, wal2json-2 (default: found out)')
-  .option('--map <command>', 'a command that rewrites the lines of --events to our format')
+  .option('--against <file>', 'events: the file that a capture wrote')
+  .option('--history <file>', 'events, or with --expected: the history of a run')
+  .option('--expected', 'rows: compare the rows that the run of --history must have left with --target')
+  .option('--format <name>', 'format of --events: own, debezium, wal2json-1, wal2json-2 (default: detected)')
+  .option('--map <command>', 'command that converts the lines of --events to the format own')
   .addOption(
-    new Option('--delivery <promise>', 'what the consumer promises')
+    new Option('--delivery <promise>', 'delivery guarantee of the consumer')
       .choices(['exactly-once', 'at-least-once'])
       .default('exactly-once'),
   )
   .addOption(
-    new Option('--order <promise>', 'what is in order (default: transaction, where both files tell of them)').choices([
+    new Option('--order <promise>', 'ordering guarantee (default: transaction, if both files have them)').choices([
       'transaction',
       'key',
       'none',
     ]),
   )
-  .option('--allow <list>', `what may differ: ${ALLOWANCES.join(', ')}`, allowances)
+  .option('--allow <list>', `differences to accept: ${ALLOWANCES.join(', ')}`, allowances)
   .option('--schema <list>', 'contents: schemas (default: all)', names)
   .option('--table <list>', 'contents: tables (default: all)', names)
-  .option('--exclude-table <list>', 'contents: tables to leave out', names)
-  .option('--rename <source=target>', 'a schema or table that has another name in the target', renaming)
-  .option('--columns <table=list>', 'contents: the columns of a table that are compared', columnList)
-  .option('--rate <n>', 'contents: rows per second to read at most, 0: as fast as it goes', wholeNumber, 0)
-  .option('--rechecks <n>', 'contents: looks at rows that differ and still change', wholeNumber, 5)
-  .option('--resume <file>', 'contents: note finished tables there, and go on from there')
-  .option('--strict', 'other representations of the same value are differences as well')
+  .option('--exclude-table <list>', 'contents: tables to skip', names)
+  .option('--rename <source=target>', 'schema or table that has a different name in the target', renaming)
+  .option('--columns <table=list>', 'contents: compare only these columns of a table', columnList)
+  .option('--rate <n>', 'contents: read at most this many rows per second; 0: no limit', wholeNumber, 0)
+  .option('--rechecks <n>', 'contents: how often to re-read rows that differ', wholeNumber, 5)
+  .option('--resume <file>', 'contents: record finished tables in this file, and continue from it')
+  .option('--strict', 'count a different representation of the same value as a difference')
   .option('--full', 'list all differences')
-  .option('--json', 'for scripts')
+  .option('--json', 'print the result as JSON')
   .option('--report <file>', 'write the verdict as one HTML file')
   .action(async (flags: VerifyFlags) => {
     process.exitCode = await verify(
@@ -629,27 +641,24 @@ program
 
 program
   .command('grants')
-  .description('print the least privileges that a configuration needs, as SQL to run; writes nothing')
+  .description('print the minimal privileges that a configuration needs, as SQL to run; writes nothing')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
-  .option('--to <role>', 'who gets them (default: the user of the configuration)')
+  .option('--to <role>', 'role to grant them to (default: the user of the configuration)')
   .action(async ({ config, to }: { readonly config: string; readonly to?: string }) => {
     process.exitCode = await grants({ file: config, role: to }, process.env);
   });
 
 program
   .command('init')
-  .description('print a commented configuration for a live database, which is read and not changed')
-  .argument(
-    '[url]',
-    'postgresql://user@host:port/database; without it, PGHOST, PGPORT, PGDATABASE and PGUSER say where',
-  )
+  .description('print a commented configuration for a live database; the database is only read')
+  .argument('[url]', 'postgresql://user@host:port/database (default: PGHOST, PGPORT, PGDATABASE and PGUSER)')
   .action(async (url: string | undefined) => {
     process.exitCode = await init({ url }, process.env);
   });
 
 program
   .command('validate')
-  .description('check a configuration file, without a database')
+  .description('check a configuration file without connecting to a database')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
   .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
   .action(({ config, set }: { readonly config: string; readonly set?: readonly Override[] }) => {
@@ -674,14 +683,14 @@ interface MergeFlags {
 
 program
   .command('merge')
-  .description('one result of the shards of a run: counts are added, thresholds are judged once')
-  .argument('[files...]', 'the files of run --shard i/n --summary')
-  .option('--database <url>', 'take the summaries that the shards have left in their database instead')
-  .option('--run-id <id>', 'which run in the database (default: the newest)')
-  .option('--schema <name>', 'the schema of our tables there', 'event_generator')
+  .description('combine the summaries of all shards of a run: counts are added, thresholds are judged on the whole')
+  .argument('[files...]', 'summaries written by run --shard i/n --summary')
+  .option('--database <url>', 'take the summaries that the shards stored in their database instead of files')
+  .option('--run-id <id>', 'the run to take from the database (default: the newest)')
+  .option('--schema <name>', 'schema of the event-generator tables in that database', 'event_generator')
   .option('--summary <file>', 'write the merged summary as JSON')
   .option('--full', 'show all tables and latencies')
-  .option('--json', 'for scripts')
+  .option('--json', 'print the result as JSON')
   .action(async (files: string[], flags: MergeFlags) => {
     process.exitCode = await merge(
       {
@@ -699,16 +708,16 @@ program
 
 program
   .command('compare')
-  .description('show the summaries of two runs side by side; exit code 4 where the second one is worse')
-  .argument('<baseline>', 'a file of run --summary')
-  .argument('<other>', 'the file that is held against it')
+  .description('show the summaries of two runs side by side; exit code 4 if the second run is worse')
+  .argument('<baseline>', 'summary written by run --summary')
+  .argument('<other>', 'summary to compare with the baseline')
   .option(
     '--tolerance <percentage>',
     `how much worse a figure may be; KIND=PERCENTAGE for one of ${TOLERATED.join(', ')} (default: 10%)`,
     tolerance,
     allTolerances(0.1),
   )
-  .option('--json', 'for scripts')
+  .option('--json', 'print the result as JSON')
   .action((a: string, b: string, { tolerance: tolerances, json }: { tolerance: Tolerances; json?: true }) => {
     process.exitCode = compare({ files: [a, b], tolerances, json: json === true });
   });

@@ -43,11 +43,11 @@ export async function lagCurve(load: Load, { shares, holdMs }: CurveOptions): Pr
   const stepMs = holdMs + warmUpOf(holdMs);
   const left = (done: number) => ((shares.length - done) * stepMs) / 1000;
   try {
-    load.tell('the source’s own maximum', left(0) + Math.min(MOST_MAXIMUM_MS, holdMs) / 1000);
+    load.tell('measuring the maximum rate of the source', left(0) + Math.min(MOST_MAXIMUM_MS, holdMs) / 1000);
     source = await sourceMaximum(load, holdMs);
-    load.say(`the source takes ${Math.round(source.operations_per_second)} operations/s as fast as it goes`);
+    load.say(`at full speed the source reaches ${Math.round(source.operations_per_second)} operations/s`);
     for (const [index, share] of shares.entries()) {
-      load.tell(`catching up before step ${index + 1} of ${shares.length}`, left(index));
+      load.tell(`waiting for targets to catch up before step ${index + 1} of ${shares.length}`, left(index));
       const behind = [...(await settle(load, holdMs * PATIENCE))].flatMap(([target, ms]) =>
         ms === null ? target : [],
       );

@@ -50,7 +50,7 @@ export async function drain(load: Load, { burstMs, mostMs }: DrainOptions): Prom
     // The time before the figures count is part of the burst.
     const warmUpMs = warmUpOf(burstMs);
     burst = await measure(load, null, warmUpMs, burstMs - warmUpMs);
-    load.say(`burst over: ${Math.round(burst.operations_per_second)} operations/s`);
+    load.say(`the burst has ended: it reached ${Math.round(burst.operations_per_second)} operations/s`);
     atEnd = load.look().replication;
     load.tell('draining', mostMs / 1000);
     await settle(load, mostMs, caughtUp);

@@ -148,7 +148,7 @@ class Search {
   private async attempt(rate: number): Promise<Step> {
     const { load, holdMs } = this;
     const between = this.high === null ? '' : `, between ${Math.round(this.low)} and ${Math.round(this.high)}`;
-    load.tell(`catching up before ${Math.round(rate)} operations/s`, this.secondsLeft());
+    load.tell(`waiting for targets to catch up before ${Math.round(rate)} operations/s`, this.secondsLeft());
     await settle(load, Math.max(CATCH_UP_MS, holdMs * 2));
     load.tell(`${Math.round(rate)} operations/s${between}`, this.secondsLeft());
     const step = await measure(load, rate, warmUpOf(holdMs), holdMs);
@@ -192,9 +192,9 @@ function exceededBy(step: Step, limit: LagLimit): string | null {
     const { backlog_slope: slope, backlog_slope_error: error } = target;
     const isGrowing = slope > GROWING && slope > SURE * error && slope * step.seconds > NOTICED_SECONDS;
     const culprit = culpritOf(target);
-    if (lag === undefined) return `${name} showed no heartbeat${culprit}`;
+    if (lag === undefined) return `no heartbeat arrived at ${name}${culprit}`;
     if (lag >= limit.seconds) return `${name}: ${limit.percentile} was ${lag.toPrecision(3)} s${culprit}`;
-    if (isGrowing) return `${name}: the backlog grew by ${slope.toPrecision(2)} s each second${culprit}`;
+    if (isGrowing) return `${name}: the lag grew by ${slope.toPrecision(2)} s per second${culprit}`;
   }
   return null;
 }

@@ -67,7 +67,7 @@ async function costOf(
     steps.push(await measure(load, null, warmUpOf(holdMs), holdMs));
   };
   for (let at = 1; at <= rounds; at++) {
-    load.tell(`catching up before round ${at} of ${rounds}`, left);
+    load.tell(`waiting for targets to catch up before round ${at} of ${rounds}`, left);
     await settle(load, holdMs * 2);
     await round(withIt, `with ${consumer.target}, round ${at} of ${rounds}`);
     await consumer.pause();

@@ -146,8 +146,8 @@ function sourceStep(load: Load, before: Stand, after: Stand, rate: number | null
 function disturbedBy(before: Stand, after: Stand): string | null {
   const paused = before.pausedBecause ?? after.pausedBecause;
   if (paused !== null || after.pauses > before.pauses)
-    return `the load was paused meanwhile${paused === null ? '' : `: ${paused}`}`;
-  return after.reconnects > before.reconnects ? 'connections to the source were lost meanwhile' : null;
+    return `the load was paused during the measurement${paused === null ? '' : `: ${paused}`}`;
+  return after.reconnects > before.reconnects ? 'connections to the source were lost during the measurement' : null;
 }
 
 /** Why a rate was not reached; null where it was. */
@@ -160,7 +160,7 @@ function missedBy(load: Load, before: Stand, after: Stand, reached: number, rate
     missed: after.dropped - before.dropped,
   });
   const who = limit === 'generator-bound' ? 'the generator' : 'the source';
-  return `${Math.round(reached)} of ${Math.round(rate)} operations/s were reached: ${who} was the limit (${advice})`;
+  return `only ${Math.round(reached)} of ${Math.round(rate)} operations/s were reached: ${who} was the limit (${advice})`;
 }
 
 function cpuOf(load: Load, { replication }: Stand) {

@@ -39,7 +39,7 @@ export class Journal {
     } catch (error) {
       throw SetupError.of(
         this.file,
-        `the load cannot keep its journal there (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+        `cannot be written, so the load cannot keep its journal there (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
       );
     }
   }
@@ -51,7 +51,7 @@ export class Journal {
     } catch (error) {
       throw SetupError.of(
         this.file,
-        `the load cannot keep its journal any more (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+        `can no longer be written, so the load cannot keep its journal (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
       );
     }
   }
@@ -62,12 +62,12 @@ export class Journal {
     const lines = readFileSync(this.file, 'utf8').split('\n').slice(0, -1);
     try {
       const [header, ...entries] = lines.map((line) => JSON.parse(line) as unknown);
-      if (header === undefined) throw new Error('it is empty');
+      if (header === undefined) throw new Error('the file is empty');
       return { header, entries: entries as Entry[] };
     } catch (error) {
       throw SetupError.of(
         this.file,
-        `not the journal of a load (${(error as Error).message}); remove it to begin anew`,
+        `is not the journal of a load (${(error as Error).message}); remove it to start over`,
       );
     }
   }

@@ -114,7 +114,7 @@ export class LaneLoader {
       this.count(relation, batch.taken, refused.size);
       this.refusedInARow = batch.taken === 0 ? this.refusedInARow + at : 0;
       if (this.refusedInARow >= this.compiled.plan.quarantineAfter)
-        throw new TableRefused(this.lastRefusal ?? 'a trigger or a rule keeps every row back');
+        throw new TableRefused(this.lastRefusal ?? 'a trigger or a rule discards every row');
     }
   }
 

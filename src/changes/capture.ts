@@ -93,7 +93,7 @@ export class Capture {
     // The key that the facts name: a file has one for each table.
     this.decoder = new PgOutputDecoder(({ oid }) => keys.get(oid) ?? null);
     // Until it has come to its end; one that is killed leaves it so.
-    this.describe(null, 'it was ended by force, or is still running');
+    this.describe(null, 'it was killed, or is still running');
   }
 
   /**
@@ -169,7 +169,7 @@ export class Capture {
       const { slot } = this.publication;
       this.options.report(
         'warn',
-        `the slot ${slot} is still on the server and keeps its log; drop it: SELECT pg_drop_replication_slot('${slot}');`,
+        `the replication slot ${slot} is still on the server and makes it keep WAL; drop it: SELECT pg_drop_replication_slot('${slot}');`,
       );
     }
     return this.describe(end, this.failure);
@@ -228,10 +228,14 @@ export class Capture {
           if (seen !== progress.seen || frames - progress.frames > 2 * MOST_ANSWERS)
             progress = { seen, frames, ms: performance.now() };
           if (performance.now() - progress.ms > SILENT_MS)
-            reject(new Error(`the stream stands at ${positionText(seen)} and does not reach ${text}`));
+            reject(
+              new Error(
+                `the replication stream stopped at ${positionText(seen)} and did not reach ${text}, the end of the captured changes`,
+              ),
+            );
         }, PING_MS);
         this.lookAtFence();
-        this.stopped = () => reject(new Error(this.failure ?? 'it ended'));
+        this.stopped = () => reject(new Error(this.failure ?? 'the capture was stopped'));
       });
     } finally {
       clearInterval(timer);
@@ -286,7 +290,7 @@ export class Capture {
           [this.publication.slot],
         );
         if (Number(rows[0]?.retained ?? 0) <= MOST_RETAINED_BYTES) return;
-        this.fail('the server had to keep more than 10 GB of its log for it, which could fill the disk');
+        this.fail('the server had to keep more than 10 GB of WAL for it, which could fill the disk');
         await this.cleanUp(client);
       } finally {
         await client.end();
@@ -299,7 +303,7 @@ export class Capture {
   private fail(reason: string): void {
     if (this.failure !== null || this.isEnding) return;
     this.failure = reason;
-    this.options.report('warn', `the capture has ended and its file is not complete: ${reason}`);
+    this.options.report('warn', `the capture has ended early and its file is incomplete: ${reason}`);
     this.disconnect();
     this.stopped();
   }

@@ -44,7 +44,7 @@ export async function* linesOf(file: string, map?: string): AsyncGenerator<Numbe
     ended = new Promise<void>((resolve) => {
       program.once('error', (error) => failures.push(SetupError.of('--map', error.message)));
       program.once('close', (code, signal) => {
-        if (code !== 0) failures.push(SetupError.of('--map', `the command ended with ${code ?? signal}`));
+        if (code !== 0) failures.push(SetupError.of('--map', `the command failed with ${code ?? signal}`));
         resolve();
       });
     });

@@ -143,7 +143,8 @@ export class PgOutputDecoder {
   private tableOf(reader: Reader): PublishedTable {
     const oid = reader.uint32();
     const table = this.tables.get(oid);
-    if (table === undefined) throw new Error(`the server sent a change of table ${oid} without its description`);
+    if (table === undefined)
+      throw new Error(`the server sent a change of the table with OID ${oid} without describing that table first`);
     return table;
   }
 

@@ -35,10 +35,10 @@ const PREFIX = 'eventgen_';
 const SLOT_ERRORS: Readonly<Record<string, string>> = {
   '42501':
     'the user needs the REPLICATION attribute (ALTER ROLE … REPLICATION), CREATE on the database, and must own the tables',
-  '53400': 'raise max_replication_slots, or drop a slot that is not used',
+  '53400': 'raise max_replication_slots, or drop an unused slot',
   '57014':
-    'a slot waits for all open transactions: end the long ones (pg_stat_activity, xact_start), or raise timeouts.statement',
-  '55P03': 'another session holds a lock on one of the tables: try again, or raise timeouts.lock',
+    'creating a slot waits for all open transactions: end the long ones (see xact_start in pg_stat_activity), or raise generator.timeouts.statement',
+  '55P03': 'another session holds a lock on one of the tables: try again, or raise generator.timeouts.lock',
 };
 
 /**
@@ -67,7 +67,10 @@ export async function publish(
     { name: `${slot}_inserts`, operations: 'insert, truncate', tables: tables.taken.filter((t) => !t.hasIdentity) },
   ].filter((part) => part.tables.length > 0);
   if (parts.length === 0)
-    throw SetupError.of('capture', `there is no table to capture in ${schemas.join(', ')}; see generator.schema_name`);
+    throw SetupError.of(
+      'capture',
+      `schema ${schemas.join(', ')} has no table that can be captured; set generator.schema_name to a schema with tables`,
+    );
   const publication = {
     slot,
     publications: parts.map(({ name }) => name),
@@ -88,7 +91,7 @@ export async function publish(
     const remedy = SLOT_ERRORS[code ?? ''];
     throw SetupError.of(
       'capture',
-      `publication or slot ${slot} cannot be created: ${message}${remedy === undefined ? '' : `; ${remedy}`}`,
+      `the publication or replication slot ${slot} cannot be created: ${message}${remedy === undefined ? '' : `; ${remedy}`}`,
     );
   }
   return publication;
@@ -210,8 +213,8 @@ async function publishable(
     const name = `${row.schema}.${row.table}`;
     if (row.is_foreign || row.unlogged) {
       const reason = row.is_foreign
-        ? 'a foreign table: its changes are in another server’s log'
-        : 'an unlogged table: its changes are not in the log';
+        ? 'it is a foreign table: its changes are in the WAL of another server'
+        : 'it is an unlogged table: its changes are not in the WAL';
       left.push({ table: name, operations: 'all', reason });
       continue;
     }
@@ -219,7 +222,7 @@ async function publishable(
       left.push({
         table: name,
         operations: 'update, delete',
-        reason: `no replica identity; add a primary key, or ALTER TABLE ${name} REPLICA IDENTITY FULL`,
+        reason: `it has no replica identity; add a primary key, or run ALTER TABLE ${name} REPLICA IDENTITY FULL`,
       });
     taken.push({
       oid: Number(row.oid),

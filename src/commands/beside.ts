@@ -12,8 +12,8 @@ import { expectTrapTables, layOutTraps } from '../traps/layout.js';
 import { TrapRunner } from '../traps/runner.js';
 
 /**
- * What builds and drops indexes beside the traffic; null where that is not asked for.
- * @throws SetupError where no column of a targeted table can be indexed by this user.
+ * Returns the builder that creates and drops indexes during the traffic; null if it is not configured.
+ * @throws SetupError if this user can index no column of a targeted table.
  */
 export async function indexBuilderFor(
   config: Config,
@@ -39,10 +39,10 @@ export async function indexBuilderFor(
     if (columns.length === 0)
       throw SetupError.of(
         'generator.enable_index_create_drop',
-        `user "${config.connection.user}" owns no targeted table with a column that can be indexed; connect as the owner, or leave the key out`,
+        `user "${config.connection.user}" does not own any targeted table with an indexable column; connect as the owner, or remove the key`,
       );
     const leftovers = await dropLeftovers(client);
-    if (leftovers > 0) progress.message('info', `${leftovers} indexes that a run left behind are dropped`);
+    if (leftovers > 0) progress.message('info', `dropped ${leftovers} indexes that an earlier run left behind`);
     return new IndexBuilder({
       runId,
       columns,
@@ -57,8 +57,8 @@ export async function indexBuilderFor(
 }
 
 /**
- * Makes the tables of the traps ready, before anything of the run is captured.
- * @throws SetupError where that is not possible, or a subscriber has not got them.
+ * Prepares the tables of the traps, before anything of the run is captured.
+ * @throws SetupError if that is not possible, or a subscriber does not have them.
  */
 export async function layOutTrapTables(
   config: Config,
@@ -70,7 +70,8 @@ export async function layOutTrapTables(
   if (traps === null) return;
   const names = [...traps.weights.keys()];
   const { refused } = await layOutTraps(client, traps.schema, names);
-  for (const [name, remedy] of refused) progress.message('warn', `trap ${name} is left out: ${remedy}`);
+  for (const [name, remedy] of refused)
+    progress.message('warn', `trap ${name} is not used because the user lacks a privilege; run: ${remedy}`);
   for (const target of replication?.targets ?? []) {
     if (target.kind !== 'logical') continue;
     const there = await connectCoordinator(target.connection, config, runId);
@@ -82,7 +83,7 @@ export async function layOutTrapTables(
   }
 }
 
-/** What springs traps beside the traffic; null where there are none. */
+/** Returns the runner of traps during the traffic; null if none are configured. */
 export function trapRunnerFor(
   config: Config,
   { plan }: Prepared,
@@ -109,8 +110,8 @@ export function trapRunnerFor(
 }
 
 /**
- * What measures replication lag; null where no target is named.
- * @throws SetupError where a target cannot be read, or is not what its kind says.
+ * Returns the probe of replication lag; null if no target is configured.
+ * @throws SetupError if a target cannot be read, or is not what its kind says.
  */
 export async function probeFor(config: Config, runId: string, progress: Progress): Promise<ReplicationProbe | null> {
   const { replication, connection, generator } = config;
@@ -123,6 +124,9 @@ export async function probeFor(config: Config, runId: string, progress: Progress
     report: (level, text) => progress.message(level, text),
   });
   const names = replication.targets.map(({ name }) => name).join(', ');
-  progress.message('info', `replication lag of ${names}: a heartbeat every ${replication.intervalMs} ms`);
+  progress.message(
+    'info',
+    `measuring the replication lag of ${names} with a heartbeat every ${replication.intervalMs} ms`,
+  );
   return probe;
 }

@@ -3,15 +3,15 @@ import { connectCoordinator } from '../prepare/connect.js';
 import type { Traffic } from '../traffic/coordinator.js';
 import { applicationName } from '../traffic/message.js';
 
-/* Statements behind the one that is cancelled begin at once, and may have to wait as well. */
+/* Cancelled repeatedly, because the next statement begins at once and may have to wait as well. */
 const CANCEL_EVERY_MS = 200;
 const CANCEL_MS = 5000;
-/* What threads have to look up what was in flight, before they are ended. */
+/* Time that threads have to look up what was in flight, before they are ended. */
 const THREADS_MS = 15_000;
 
 /**
- * Gives what is in flight so long to finish; then its statements are cancelled, its sessions ended, and threads that do not
- * even notice that, since they are busy with something else.
+ * Limits the time that operations in flight have to finish. After it, their statements are cancelled, then their
+ * sessions are ended, and finally threads that are too busy to notice.
  */
 export class BoundedStop {
   private readonly traffic: Traffic;
@@ -31,13 +31,13 @@ export class BoundedStop {
     this.say = say;
   }
 
-  /** No new operations; the time of those in flight begins. */
+  /** Lets no further operation begin, and starts the time limit of those in flight. */
   begin(): void {
     this.traffic.stop();
     this.timer ??= setTimeout(() => void this.cut(), this.config.generator.timeouts.stop);
   }
 
-  /** The traffic has ended. */
+  /** Clears the time limit, because the traffic has ended. */
   end(): void {
     this.isOver = true;
     clearTimeout(this.timer);
@@ -46,7 +46,7 @@ export class BoundedStop {
   private async cut(): Promise<void> {
     const seconds = this.config.generator.timeouts.stop / 1000;
     this.say(
-      `operations in flight have not finished within ${seconds} s (generator.timeouts.stop): they are cancelled`,
+      `operations in flight did not finish within ${seconds} s (generator.timeouts.stop) and are being cancelled`,
     );
     this.traffic.cut();
     setTimeout(() => {

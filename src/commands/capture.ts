@@ -20,7 +20,7 @@ export interface CaptureCommand {
   readonly out: string;
   /** Undefined: until Ctrl+C. */
   readonly durationMs: number | undefined;
-  /** Slots of captures that were killed are dropped first. */
+  /** True to drop slots of killed captures first. */
   readonly dropsLeftovers: boolean;
   readonly quiet: boolean;
   readonly json: boolean;
@@ -33,7 +33,10 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
   try {
     const config = loadConfig(command.file, command.overrides, environment);
     if (config.embedded)
-      throw SetupError.of('connection.embedded', 'nobody else writes to a private server; use run --capture FILE');
+      throw SetupError.of(
+        'connection.embedded',
+        'a private server has no other writers to capture from; use run --capture FILE',
+      );
     checkOutput('--out', command.out);
     const runId = randomBytes(4).toString('hex');
     const isOver = () => stops.signal !== null;
@@ -65,8 +68,8 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
 }
 
 /**
- * Begins to capture what a configuration names, and tells what is not covered.
- * @throws SetupError where the server or a privilege does not allow it.
+ * Begins to capture the tables of a configuration, and reports what is not captured.
+ * @throws SetupError if the server or a missing privilege does not allow it.
  */
 export async function openCapture(
   { connection, generator, schemas, traps }: Config,
@@ -88,33 +91,33 @@ export async function openCapture(
   });
   const { notCovered } = captured;
   for (const { table, operations, reason } of notCovered.slice(0, MOST_LINES))
-    progress.message('warn', `not captured: ${operations} of ${table}: ${reason}`);
+    progress.message('warn', `${table}: not captured (${operations}): ${reason}`);
   if (notCovered.length > MOST_LINES)
     progress.message(
       'warn',
-      `not captured: ${notCovered.length - MOST_LINES} more tables; ${factsFileOf(file)} lists them when it ends`,
+      `${notCovered.length - MOST_LINES} more tables are not or only partly captured; ${factsFileOf(file)} lists them when the capture ends`,
     );
   return captured;
 }
 
 const MOST_LINES = 6;
 
-/** Schemas of table names that carry one. */
+/** Returns the schemas of qualified table names. */
 function schemasOf(tables: readonly string[]): string[] {
   return tables.flatMap((name) => /^"?([^".]+)"?\./.exec(name)?.[1] ?? []);
 }
 
-/** Tells of slots that killed captures have left on the server, or drops them. */
+/** Reports slots that killed captures left on the server, or drops them. */
 export async function lookAtLeftovers(client: pg.Client, drops: boolean, progress: Progress): Promise<void> {
   for (const leftover of await leftovers(client)) {
     const { slot, isSlot } = leftover;
     if (drops) {
       await unpublish(client, leftover);
-      progress.message('info', `the slot or publication ${slot}, which a capture had left behind, is dropped`);
+      progress.message('info', `dropped the slot or publication ${slot} that an earlier capture left behind`);
     } else if (isSlot)
       progress.message(
         'warn',
-        `a capture has left the slot ${slot} behind, and the server keeps its log for it; drop it with capture --drop-leftovers, or SELECT pg_drop_replication_slot('${slot}');`,
+        `an earlier capture left the replication slot ${slot} behind, which makes the server keep WAL; drop it with capture --drop-leftovers, or with SELECT pg_drop_replication_slot('${slot}');`,
       );
   }
 }
@@ -130,7 +133,7 @@ async function ended(captured: Capture, stops: StopSignals, durationMs: number |
 
 const LOOK_MS = 100;
 
-/** What progress shows of a capture. */
+/** Returns the meter that progress shows of a capture. */
 function captureMeter(captured: Capture) {
   let before = { ms: performance.now(), total: 0 };
   return {
@@ -150,7 +153,7 @@ function captureMeter(captured: Capture) {
   };
 }
 
-/** What a capture holds, for people. */
+/** Describes in words what a capture contains. */
 function captureText({ complete, reason, events, not_covered: notCovered }: CaptureFacts, file: string): string {
   const sums = Object.values(events).reduce(
     (sum, each) => ({
@@ -165,9 +168,10 @@ function captureText({ complete, reason, events, not_covered: notCovered }: Capt
   const lines = [
     complete
       ? `Captured ${number(total)} changes of ${Object.keys(events).length} tables in ${file}.`
-      : `The capture ended early, and ${file} is not complete: ${reason}.`,
+      : `The capture ended early and ${file} is incomplete: ${reason}.`,
     `  ${number(sums.insert)} inserts, ${number(sums.update)} updates, ${number(sums.delete)} deletes${sums.truncate === 0 ? '' : `, ${number(sums.truncate)} truncates`}`,
   ];
-  if (notCovered.length > 0) lines.push(`  Not covered: ${notCovered.length} tables, named in ${factsFileOf(file)}.`);
+  if (notCovered.length > 0)
+    lines.push(`  ${notCovered.length} tables are not or only partly captured; ${factsFileOf(file)} lists them.`);
   return `${lines.join('\n')}\n`;
 }

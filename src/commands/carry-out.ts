@@ -36,7 +36,7 @@ import { ThresholdWatch } from './threshold-watch.js';
 import { summaryOf } from './to-summary.js';
 import { VerifyRounds } from './verify/rounds.js';
 
-/** Traffic that is ready to start, and what goes on beside it. */
+/** Traffic that is ready to start, and the tasks beside it. */
 export interface Job {
   readonly config: Config;
   readonly prepared: Prepared;
@@ -48,38 +48,38 @@ export interface Job {
   readonly workers: Workers;
   readonly indexBuilder: IndexBuilder | null;
   readonly probe: ReplicationProbe | null;
-  /** Null where one process carries all lanes. */
+  /** Null if one process runs all lanes. */
   readonly shard: ShardedRun | null;
-  /** When the first operation may begin, as `performance.now()` tells it; null: at once. */
+  /** When the first operation may begin, in terms of `performance.now()`; null: at once. */
   readonly startAtMs: number | null;
-  /** Null where none are asked for. */
+  /** Null if none are configured. */
   readonly traps: TrapRunner | null;
   /** The benchmark that the traffic is for; null for a run. */
   readonly lag: LagOptions | null;
-  /** Null where none is asked for. */
+  /** Null if no history is written. */
   readonly history: HistoryWriter | null;
-  /** Counts the rows of relations of the plan when the traffic is over; null where they cannot be counted. */
+  /** Counts the rows of relations of the plan after the traffic; null for rows that cannot be counted. */
   readonly countRows: (relations: readonly number[]) => Promise<ReadonlyMap<number, number | null>>;
-  /** Takes what there is where a second signal forces the end. */
+  /** Receives the results so far if a second signal forces the end. */
   readonly forced: (sofar: Seen & { readonly summary: Summary }) => void;
 }
 
-/** What the page and the report show of a run. */
+/** The data that page and report show. */
 interface Seen {
   readonly facts: RunFacts;
   readonly points: readonly Point[];
   readonly status: Status;
 }
 
-/** What is left of a run when it has ended. */
+/** The results of a run. */
 export interface Done extends Seen {
   readonly summary: Summary;
   readonly registries: Registries;
 }
 
-/** The traffic from its first operation to its summary. */
+/** Runs the traffic, from its first operation to its summary. */
 export async function carryOut(job: Job): Promise<Done> {
-  // The time in which shards wait for each other is none of the run's.
+  // The time in which shards wait for each other does not count.
   const startMs = job.startAtMs ?? performance.now();
   const startedAt = new Date(Math.round(performance.timeOrigin + startMs));
   const cpuBefore = process.cpuUsage();
@@ -90,12 +90,12 @@ export async function carryOut(job: Job): Promise<Done> {
   const watched = watch(job, traffic, paced, notices, startMs);
   const { stop, benchmark } = watched;
   const facts = factsOf(job, startedAt, traffic);
-  // A benchmark decides on the rate itself: nobody has asked for one.
+  // A benchmark sets the rate itself, so there is no target rate.
   const schedule = benchmark === null ? paced.timetable : null;
   const observed = observe(job, { ...watched, traffic, schedule, facts, startMs, notices });
   const toSummary = { job, traffic, notices, schedule, startedAt };
   stops.onFirst((signal) => {
-    progress.message('info', `${signal}: stopping, operations in flight finish (again: end at once)`);
+    progress.message('info', `${signal}: stopping; operations in flight finish first (a second signal ends at once)`);
     benchmark?.interrupt(`stopped by ${signal}`);
     stop.begin();
   });
@@ -155,7 +155,7 @@ export async function carryOut(job: Job): Promise<Done> {
   return { summary, registries: observed.registries, facts, points: observed.recorder.points(), status };
 }
 
-/** Since all lanes were connected. */
+/** Returns the seconds since all lanes were connected. */
 function trafficSecondsOf(traffic: Traffic): number {
   return Math.max(0, traffic.elapsedMs() / 1000);
 }
@@ -187,7 +187,7 @@ function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
   });
 }
 
-/** Everything that watches the traffic and may change or end it. */
+/** Starts everything that watches the traffic and may change or end it. */
 function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, startMs: number) {
   const { config, prepared, runId, progress, probe } = job;
   const { plan } = prepared;
@@ -226,7 +226,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     stop: (reason) => {
       why.endedBy ??= reason;
       stop.begin();
-      // What comes to nothing must not be sent again: it may be another's by now.
+      // Failed operations must not be sent again, because another process may run them by now.
       traffic.cut();
     },
   });
@@ -239,8 +239,8 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     probe,
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: (condition) => {
-      // The other shards go on: this one has not done its part.
-      if (job.shard !== null) why.endedBy ??= `threshold not met by this shard alone: ${condition}`;
+      // The other shards continue, so this one ends before it has done its part.
+      if (job.shard !== null) why.endedBy ??= `this shard did not meet the threshold ${condition}`;
       stop.begin();
     },
   });
@@ -258,7 +258,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
     get endedBy() {
       return why.endedBy;
     },
-    /** The traffic has ended. */
+    /** Stops watching, because the traffic has ended. */
     end: () => {
       stop.end();
       clearInterval(timer);
@@ -287,28 +287,28 @@ function endingTimer(
   }, 1000);
 }
 
-/* What lanes need to count what they give up. */
+/* Time that lanes need to count the operations that they drop. */
 const GIVING_UP_SECONDS = 0.2;
 
-/** Waits for all that goes on beside the traffic. */
+/** Waits for all tasks beside the traffic. */
 async function afterwards(job: Job, watched: Watched, end: TrafficEnd) {
   const { progress, probe } = job;
   const { rounds, blocks, schema, benchmark, control } = watched;
   await blocks.stop();
-  if (rounds !== null) progress.step('comparing with the targets');
+  if (rounds !== null) progress.step('comparing the tables with the replication targets');
   const verification = end.kind === 'finished' ? await rounds?.end() : await rounds?.stop().then(() => rounds.rounds);
   const changes = await schema.end(end.kind !== 'outage');
   const lag = await benchmark?.result;
   await job.traps?.end();
   const traps = job.traps === null ? undefined : Object.fromEntries(job.traps.counts);
   if (probe !== null) progress.step('waiting for the last heartbeats');
-  // The last heartbeats arrive, a drop of an index waits for others' transactions: that is no time of the traffic's.
+  // Waiting for the last heartbeats, or for an index to be dropped, does not count as time of the traffic.
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
   const pauses = control.pauses.length === 0 ? undefined : control.pauses;
   return { verification, changes, lag, pauses, traps, replication: replication ?? null };
 }
 
-/** How a run ended that time or its schedule has ended; null where something else has. `isOther`: its operations were all done. */
+/** Returns how time or the schedule ended a run; null if something else did. `isOther`: all operations were done. */
 function timeUpOf(
   { traffic: { duration } }: Config,
   trafficSeconds: number,
@@ -323,7 +323,7 @@ function targetedIn({ relations }: Plan): number {
   return relations.filter(({ targeted }) => targeted).length;
 }
 
-/** The benchmark that the traffic is for; null where it is a run. */
+/** Returns the benchmark that the traffic is for; null for a run. */
 function benchmarkFor(
   job: Job,
   traffic: Traffic,
@@ -337,7 +337,7 @@ function benchmarkFor(
   return new LagBenchmark({ options, config, runId, traffic, steered: steered!, probe: probe!, control, say }, done);
 }
 
-/** Comparisons with replication targets while the traffic is on; null where none are asked for. */
+/** Returns the comparisons with replication targets during the traffic; null if none are configured. */
 function roundsFor(
   { config, prepared, runId, progress }: Job,
   traffic: Traffic,
@@ -348,7 +348,7 @@ function roundsFor(
   return new VerifyRounds({ config, tables: targetedTables(prepared), runId, traffic, say, stop });
 }
 
-/** The targeted tables as PostgreSQL names them. */
+/** Returns the targeted tables as schema.table, unquoted. */
 function targetedTables({ catalog, plan }: Prepared): string[] {
   const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
   return plan.relations

@@ -9,13 +9,13 @@ import { EXIT } from './exit.js';
 import { readSummary } from './summary-file.js';
 
 export interface CompareOptions {
-  /** The baseline, and the run that is held against it. */
+  /** The baseline, and the run to compare with it. */
   readonly files: readonly [string, string];
   readonly tolerances: Tolerances;
   readonly json: boolean;
 }
 
-/** Shows two runs side by side. Returns the exit code: 4 where the second one is worse beyond the tolerances. */
+/** Shows two runs side by side. Returns the exit code: 4 if the second is worse by more than the tolerances. */
 export function compare({ files, tolerances, json }: CompareOptions): number {
   try {
     const [a, b] = files.map(readSummary) as [Summary, Summary];

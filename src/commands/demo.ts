@@ -8,14 +8,14 @@ import { createDemo, createDemoTables } from '../server/demo.js';
 import { startStandby, startSubscriber } from '../server/replica.js';
 import { trapDefinitions } from '../traps/layout.js';
 
-/** Private servers, and the configuration with their addresses in it. */
+/** Private servers, and the configuration with their addresses. */
 export interface DemoServers {
   readonly config: Config;
-  /** Replicas first, then the server that they follow. */
+  /** Stops the replicas first, then the server that they follow. */
   stop(): Promise<void>;
 }
 
-/** A private PostgreSQL with the demo tables, and where they are asked for the replicas that are embedded as well. The caller stops them. */
+/** Starts a private PostgreSQL with the demo tables and, if requested, its embedded replicas. The caller stops them. */
 export async function startDemo(
   config: Config,
   runId: string,
@@ -31,14 +31,14 @@ export async function startDemo(
     const client = await connectCoordinator(primary.settings, config, runId);
     await client.query('SET search_path = public');
     await createDemo(client);
-    // A subscription starts with the tables that are there.
+    // A subscription includes only tables that exist when it is created.
     const replication = replicas ? config.replication : null;
     if (replication !== null) await client.query(heartbeatDefinition(replication.schema));
     if (replication !== null && config.traps !== null)
       for (const definition of trapDefinitions(config.traps.schema, config.traps.weights.keys()))
         await client.query(definition);
     await client.end();
-    say(`embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
+    say(`started an embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
     const targets: ReplicationTarget[] = [];
     for (const target of replication?.targets ?? []) {
       if (!isServer(target) || !target.embedded) {
@@ -48,7 +48,7 @@ export async function startDemo(
       const replica = await startReplica(primary, target.kind, config);
       clusters.push(replica);
       const { settings } = replica;
-      say(`embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
+      say(`started the embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
       targets.push({ ...target, connection: settings });
     }
     return {

@@ -10,7 +10,7 @@ import { quoted } from './explain.js';
 
 const SAMPLE = 5;
 
-/** The plan in words and the first operations of each lane, as if all were committed. Nothing is written. */
+/** Describes the plan and the first operations of each lane, as if all were committed. Writes nothing. */
 export function dryRunText(plan: Plan, claims: readonly Claims[], findings: readonly Finding[]): string {
   const lines = [
     `plan: ${plan.quotas.length} lanes at depth ${plan.pipelineDepth}, rows ${plan.rowSelection}, seeds ${plan.randomSeed}/${plan.fakerSeed}`,
@@ -21,7 +21,7 @@ export function dryRunText(plan: Plan, claims: readonly Claims[], findings: read
       .map((choice) => `${choice.operation} ${choice.weight}`);
     lines.push(
       '',
-      `${relation.label}: ${weights.length === 0 ? 'not chosen' : weights.join(', ')}; ${claims[index]!.count} existing rows known`,
+      `${relation.label}: ${weights.length === 0 ? 'no operations' : weights.join(', ')}; ${claims[index]!.count} existing rows claimed`,
     );
     for (const column of relation.columns)
       lines.push(`  ${column.name} ${column.typeName}: ${column.source}, ${JSON.stringify(column.recipe)}`);
@@ -31,7 +31,7 @@ export function dryRunText(plan: Plan, claims: readonly Claims[], findings: read
   return `${lines.join('\n')}\n`;
 }
 
-/** The first operations of every lane with their SQL and values, all of them taken as done as intended. */
+/** Returns the first operations of every lane with SQL and values, as if all went as intended. */
 export function transcript(plan: Plan, claims: readonly Claims[], operations: number): string[] {
   const compiled = new CompiledPlan(plan);
   return plan.quotas.flatMap((_, number) => {

@@ -25,26 +25,33 @@ export function parsePlace(text: string): Place | undefined {
 
 /**
  * Replays a lane in memory and describes one of its operations.
- * @throws SetupError where the plan has no such lane or operation.
+ * @throws SetupError if the plan has no such lane or operation.
  */
 export function explain(plan: Plan, claims: ClaimSet, place: Place, pasts?: readonly LanePast[]): string {
   const { lane, operation } = place;
   const where = `--explain ${lane}:${operation}`;
   const quota = plan.quotas[lane];
   if (quota === undefined)
-    throw SetupError.of(where, `there is no lane ${lane}; the plan's lanes are 0 to ${plan.quotas.length - 1}`);
+    throw SetupError.of(where, `there is no lane ${lane}; the plan has lanes 0 to ${plan.quotas.length - 1}`);
   if (quota >= 0 && operation >= quota)
     throw SetupError.of(
       where,
-      `lane ${lane} has operations 0 to ${quota - 1} (${quota} by its share of num_iterations)`,
+      `lane ${lane} has operations 0 to ${quota - 1} only (its share of num_iterations is ${quota})`,
     );
   if (plan.rowSelection === 'system_rows')
-    throw SetupError.of(where, 'with row_selection: system_rows the server chooses the rows; set a seed, or owned');
+    throw SetupError.of(
+      where,
+      'cannot explain a run with row_selection: system_rows, because the server chooses its rows; set row_selection: owned',
+    );
   let described: string | undefined;
-  // What was refused is sent again, with other values perhaps: the last time counts.
+  // A rejected operation is sent again, perhaps with other values, so the last attempt counts.
   for (const found of sendsOf(plan, claims, place, pasts?.[lane]))
     described = describe(plan, claims, place, found, pasts);
-  if (described === undefined) throw SetupError.of(where, 'no table had a row or room for it');
+  if (described === undefined)
+    throw SetupError.of(
+      where,
+      'the lane skipped this operation, because no table had a row to change or room for a new one',
+    );
   return described;
 }
 
@@ -60,8 +67,8 @@ function describe(
   const lines = [
     `Seeds ${plan.randomSeed}/${plan.fakerSeed}, generator_version ${plan.generatorVersion}. ${
       pasts === undefined
-        ? `Assumed: every operation of lane ${lane} before this one was carried out as intended.`
-        : `What became of the operations of lane ${lane} is taken from the history.`
+        ? `Assumption: every earlier operation of lane ${lane} succeeded as planned.`
+        : `The outcomes of lane ${lane}'s earlier operations are taken from the history.`
     }`,
     known === 0
       ? 'The plan holds no existing rows: it depends on no database contents.'
@@ -79,18 +86,18 @@ interface Found {
   readonly member: Member;
 }
 
-/** Plays a lane up to an operation, as intended but for what its past says. */
+/** Replays a lane up to an operation: as its past says, otherwise as intended. */
 function* sendsOf(plan: Plan, claims: ClaimSet, { lane: number, operation }: Place, past?: LanePast): Generator<Found> {
   const lane = new Lane(new CompiledPlan(plan), number, claims, SILENT, barrierOf(past));
   for (const transaction of replay(lane, past)) {
     const member = transaction.members.find((each) => each.operation.number === operation);
     if (member !== undefined) yield { transaction, member };
-    // It is final, with all that came before it.
+    // The operation and everything before it are final.
     else if (lane.operations > operation) return;
   }
 }
 
-/** Where an operation stands in a transaction of several, and whether it lasts. */
+/** Describes the place of an operation in a transaction of several, and whether its effect remains. */
 function describePlace({ members, rollsBack }: Transaction, member: Member): string {
   const numbers = members.map(({ operation }) => operation.number);
   const among = `in one transaction with operations ${numbers[0]} to ${numbers[numbers.length - 1]}`;
@@ -99,23 +106,23 @@ function describePlace({ members, rollsBack }: Transaction, member: Member): str
     case 'none':
       return among;
     case 'released':
-      return `${among}, within a savepoint that is released`;
+      return `${among}, in a savepoint that is released`;
     case 'rolled back':
-      return `${among}, within a savepoint that is rolled back on purpose`;
+      return `${among}, in a savepoint that is rolled back on purpose`;
   }
 }
 
 function describeKind({ kind, drawn }: Operation): string {
   return kind === drawn
     ? kind.toUpperCase()
-    : `${kind.toUpperCase()} (drawn as ${drawn.toUpperCase()}, which stays owed)`;
+    : `${kind.toUpperCase()} (in place of a ${drawn.toUpperCase()}, which is made up for later)`;
 }
 
 function describeStatement(plan: Plan, { bytes }: Operation, statement: Statement): string[] {
   const { shape, kind, own, cascade } = statement;
   const relation = plan.relations[statement.relation]!;
   const values = parametersOf(bytes, statement);
-  const lines = own ? [] : [`-- a parent that was missing, in ${relation.label}`];
+  const lines = own ? [] : [`-- inserts a missing parent into ${relation.label}`];
   lines.push(shape.sql);
   if (kind === 'insert' && statement.also.length === 0) {
     const columns = statement.written;
@@ -127,8 +134,10 @@ function describeStatement(plan: Plan, { bytes }: Operation, statement: Statemen
   } else {
     for (const [index, value] of values.entries()) lines.push(`    $${index + 1} = ${quoted(value)}`);
   }
-  for (const row of cascade?.deleted ?? []) lines.push(`  takes along a row of ${plan.relations[row.relation]!.label}`);
-  for (const row of cascade?.nulled ?? []) lines.push(`  sets a key of ${plan.relations[row.relation]!.label} to NULL`);
+  for (const row of cascade?.deleted ?? [])
+    lines.push(`  also deletes a row of ${plan.relations[row.relation]!.label} (ON DELETE CASCADE)`);
+  for (const row of cascade?.nulled ?? [])
+    lines.push(`  sets a foreign key of ${plan.relations[row.relation]!.label} to NULL`);
   return lines;
 }
 
@@ -137,8 +146,8 @@ function describeValue(relation: RelationPlan, column: number, value: string | n
   return `    ${name} = ${quoted(value)}${source === 'drawn' ? '' : ` (${source})`}`;
 }
 
-/** A value as people read it. */
+/** Returns a value in readable form. */
 export function quoted(value: string | null): string {
   if (value === null) return 'NULL';
-  return isUntold(value) ? `(told by the server after ${value.slice(1)})` : JSON.stringify(value);
+  return isUntold(value) ? `(returned by the server for ${value.slice(1)})` : JSON.stringify(value);
 }

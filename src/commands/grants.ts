@@ -14,11 +14,11 @@ import { EXIT } from './exit.js';
 
 export interface GrantsOptions {
   readonly file: string;
-  /** Who gets them; the user of the configuration by default. */
+  /** The role that gets the privileges; by default the user of the configuration. */
   readonly role: string | undefined;
 }
 
-/** Prints the least that a user must be allowed for a configuration, as SQL to run. Returns the exit code. */
+/** Prints the minimal privileges that a configuration needs, as SQL to run. Returns the exit code. */
 export async function grants({ file, role }: GrantsOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: false });
   try {
@@ -66,7 +66,7 @@ async function statementsFor(client: pg.Client, config: Config, catalog: Catalog
     ...(functions.length > 0 ? [`GRANT EXECUTE ON FUNCTION ${distinct(functions)}${to}`] : []),
     ...(rowSelection === 'system_rows' ? ['CREATE EXTENSION IF NOT EXISTS tsm_system_rows;'] : []),
     ...(generator.enable_index_create_drop
-      ? ['-- enable_index_create_drop: indexes are created and dropped by the owner of a table only']
+      ? ['-- enable_index_create_drop: only the owner of a table can create and drop its indexes']
       : []),
     ...(replication === null
       ? []
@@ -79,7 +79,7 @@ async function statementsFor(client: pg.Client, config: Config, catalog: Catalog
   ];
 }
 
-/** All that rows of tables may need rows of, beside these. */
+/** Returns further tables whose rows may be needed as parents, directly or indirectly. */
 function ancestors(targeted: readonly Relation[], catalog: Catalog): Relation[] {
   const found: Relation[] = [];
   for (let more = referencedBeside(targeted, catalog); more.length > 0; ) {
@@ -89,7 +89,7 @@ function ancestors(targeted: readonly Relation[], catalog: Catalog): Relation[] 
   return found;
 }
 
-/** Tables of the schemas that triggers write with the rights of whoever changes a row, as their functions' texts tell. */
+/** Returns tables that triggers write with the privileges of the current user, according to their functions' texts. */
 function writtenByTriggers(targeted: readonly Relation[], catalog: Catalog): Relation[] {
   const names = new Set(
     targeted.flatMap(({ triggers }) => triggers.flatMap(({ asOwner, writes }) => (asOwner ? [] : (writes ?? [])))),
@@ -98,7 +98,7 @@ function writtenByTriggers(targeted: readonly Relation[], catalog: Catalog): Rel
   return catalog.relations.filter((relation) => names.has(relation.name) && !known.has(labelOf(relation)));
 }
 
-/* What CHECKs, defaults, generated columns, indexes and policies of tables call, unless everybody may. */
+/* Functions that CHECKs, defaults, generated columns, indexes and policies call, except those that PUBLIC may call. */
 const FUNCTIONS = `
 SELECT DISTINCT proc.oid::regprocedure::text AS name
 FROM pg_depend AS d JOIN pg_proc AS proc ON proc.oid = d.refobjid
@@ -110,7 +110,7 @@ WHERE d.refclassid = 'pg_proc'::regclass AND NOT has_function_privilege('public'
 ORDER BY 1`;
 
 async function functionsOf(client: pg.Client, relations: readonly Relation[]): Promise<string[]> {
-  // With its schema, wherever it lies.
+  // With its schema, whatever that is.
   await client.query('SET search_path = pg_catalog');
   const { rows } = await client.query<{ name: string }>(FUNCTIONS, [relations.map(({ oid }) => oid)]);
   return rows.map(({ name }) => name);

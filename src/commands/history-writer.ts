@@ -4,7 +4,7 @@ import type { CounterTotals } from '../traffic/counters.js';
 
 const PROGRESS_MS = 1000;
 
-/** Writes a run's history: what it begins with, and how far the lanes are. Their exceptions the lanes write themselves. */
+/** Writes the header and the progress of a run's history. The lanes write their exceptions themselves. */
 export class HistoryWriter {
   readonly file: string;
   private readonly lines: HistoryLines;
@@ -20,7 +20,7 @@ export class HistoryWriter {
     this.lines = beginHistory(file, header, stored);
   }
 
-  /** Writes once a second how far the lanes are. */
+  /** Writes the progress of the lanes once a second. */
   follow(totals: CounterTotals, lanes: number): void {
     this.totals = totals;
     this.lanes = lanes;

@@ -8,7 +8,7 @@ import { historyText } from './verify/history.js';
 
 export interface HistoryOptions {
   readonly file: string;
-  /** Every change as a line, in place of what the history is. */
+  /** True to print every change as a line, instead of a description of the history. */
   readonly events: boolean;
 }
 

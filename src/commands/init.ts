@@ -12,11 +12,11 @@ import { escaped } from '../report/shown.js';
 import { EXIT } from './exit.js';
 
 export interface InitOptions {
-  /** Undefined: the PG* variables of the environment say where. */
+  /** Undefined: the PG* variables of the environment are used. */
   readonly url: string | undefined;
 }
 
-/** Prints a configuration for a live database, which is read and not changed. Returns the exit code. */
+/** Prints a configuration for a live database, which it only reads. Returns the exit code. */
 export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: false });
   try {
@@ -54,7 +54,7 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
       await client.end();
     }
   } catch (error) {
-    // A table that others have locked, a connection that is lost: nothing was written.
+    // For example a locked table or a lost connection; nothing was written.
     if (!(error instanceof SetupError || error instanceof pg.DatabaseError)) throw error;
     progress.message('error', error.message);
     return EXIT.setup;
@@ -72,7 +72,7 @@ function configFor(url: string | undefined, schemas: readonly string[], environm
   return parseConfig(url === undefined ? 'environment' : 'URL', JSON.stringify(sections), [], environment);
 }
 
-/** Schemas with tables of the user's own. */
+/** Returns the schemas with user tables. */
 async function readSchemas(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(`
     SELECT n.nspname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -82,7 +82,7 @@ async function readSchemas(client: pg.Client): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** What has been done to a table since the server's statistics were reset. */
+/** The changes of a table since the server's statistics were reset. */
 interface Activity {
   readonly label: string;
   readonly size: string;
@@ -92,7 +92,7 @@ interface Activity {
 }
 
 async function readActivity(client: pg.Client, schemas: readonly string[]): Promise<ReadonlyMap<string, Activity>> {
-  // Of a partitioned table its partitions have the figures.
+  // The figures of a partitioned table are those of its partitions.
   const { rows } = await client.query<Record<keyof Activity, string>>(
     `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS label, pg_size_pretty(sum(pg_total_relation_size(part.oid))) AS size,
        coalesce(sum(s.n_tup_ins), 0) AS inserted, coalesce(sum(s.n_tup_upd), 0) AS updated, coalesce(sum(s.n_tup_del), 0) AS deleted
@@ -110,7 +110,7 @@ async function readActivity(client: pg.Client, schemas: readonly string[]): Prom
   );
 }
 
-/** Rows per statement, by operation, as pg_stat_statements has seen them; null where it is not there. */
+/** Rows per statement, by operation, from pg_stat_statements; null if it is not available. */
 type Batches = Readonly<Record<'insert' | 'update' | 'delete', number>> | null;
 
 async function readBatches(client: pg.Client): Promise<Batches> {
@@ -127,7 +127,7 @@ async function readBatches(client: pg.Client): Promise<Batches> {
     };
     return { insert: of('insert'), update: of('update'), delete: of('delete') };
   } catch {
-    // It is not installed, or not loaded, or not ours to read.
+    // It is not installed, not loaded, or not readable for this user.
     return null;
   }
 }
@@ -154,7 +154,7 @@ function configurationText(found: Found): string {
   const hasActivity = changes.insert + changes.update + changes.delete >= FEWEST_CHANGES;
   return `${[
     '# Configuration of pg-event-generator, made by `event-generator init`.',
-    '# A run of it changes rows of this database. `event-generator inspect -c FILE` says beforehand what it would do.',
+    '# A run with this file changes rows of this database. `event-generator inspect -c FILE` shows beforehand what it would do.',
     '',
     'connection:',
     ...connectionLines(found.connection),
@@ -168,16 +168,16 @@ function configurationText(found: Found): string {
     ...batchLines(batches),
     '  random_seed: 12345                   # the same seed repeats the run',
     '  connections: 4                       # concurrent connections',
-    '  existing_rows: 10000                 # existing rows per table that may be changed; 0: leave them alone; all',
+    '  existing_rows: 10000                 # existing rows per table that a run may change; 0: none; all: all of them',
     ...weightLines(found, hasActivity),
     ...findingLines(found.findings),
     '',
-    '# traffic: { rate: 500, duration: 10m }   # a rate instead of as fast as it goes; duration replaces num_iterations',
-    '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 where one is not met',
+    '# traffic: { rate: 500, duration: 10m }   # a fixed rate instead of full speed; duration replaces num_iterations',
+    '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 if one is not met',
   ].join('\n')}\n`;
 }
 
-/* With fewer the statistics say nothing about the application. */
+/* With fewer changes the statistics say nothing about the application. */
 const FEWEST_CHANGES = 1000;
 
 function connectionLines(connection: ConnectionSettings): string[] {
@@ -205,7 +205,7 @@ function connectionLines(connection: ConnectionSettings): string[] {
   ];
 }
 
-/* Shares of a hundred. */
+/* The operation mix in percent. */
 function mixLines(
   { insert, update, delete: deleted }: Record<'insert' | 'update' | 'delete', number>,
   isKnown: boolean,
@@ -213,7 +213,7 @@ function mixLines(
   if (!isKnown) return ['  operation_weights: { INSERT: 3, UPDATE: 2, DELETE: 1 }'];
   const share = (count: number) => Math.max(count > 0 ? 1 : 0, Math.round((count * 100) / (insert + update + deleted)));
   return [
-    '  # Rows inserted, updated and deleted according to pg_stat_user_tables, in percent.',
+    '  # The mix of rows inserted, updated and deleted according to pg_stat_user_tables, in percent.',
     `  operation_weights: { INSERT: ${Math.max(1, share(insert))}, UPDATE: ${share(update)}, DELETE: ${share(deleted)} }`,
   ];
 }
@@ -228,7 +228,7 @@ function batchLines(batches: Batches): string[] {
   ];
 }
 
-/* The weight of the table that changes most; one that does not change has 1. */
+/* The weight of the most frequently changed table; a table without changes has 1. */
 const HIGHEST_WEIGHT = 1000;
 
 function weightLines({ targeted, activity }: Found, isKnown: boolean): string[] {
@@ -240,8 +240,8 @@ function weightLines({ targeted, activity }: Found, isKnown: boolean): string[] 
   const width = Math.max(0, ...targeted.map((relation) => name(labelOf(relation)).length));
   return [
     isKnown
-      ? '  # How often a table is chosen: by its changed rows in pg_stat_user_tables. 0: never.'
-      : '  # How often a table is chosen. 0: never. (The server has seen too few changes to propose weights.)',
+      ? '  # How often each table is chosen, in proportion to its changed rows in pg_stat_user_tables. 0: never.'
+      : '  # How often each table is chosen. 0: never. (The server has counted too few changes to propose weights.)',
     '  table_weights:',
     ...targeted.map((relation) => {
       const weight = isKnown ? Math.max(1, Math.round((changesOf(relation) * HIGHEST_WEIGHT) / most)) : 1;
@@ -253,7 +253,7 @@ function weightLines({ targeted, activity }: Found, isKnown: boolean): string[] 
   ];
 }
 
-/** What the generator cannot do by itself, and what would help. */
+/** Returns comments on what the generator cannot do, and what would help. */
 function findingLines(findings: readonly Finding[]): string[] {
   if (findings.length === 0) return [];
   const lines = findings.slice(0, MOST_FINDINGS).map(({ relation, column, prevents, reason, remedy }) => {
@@ -275,7 +275,7 @@ function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, ' ');
 }
 
-/** A text as YAML, quoted where it has to be. */
+/** Returns a text as YAML, quoted if necessary. */
 function name(text: string): string {
   const isPlain = /^[A-Za-z_/][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text);
   return isPlain ? text : JSON.stringify(text);

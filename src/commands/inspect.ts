@@ -20,17 +20,17 @@ export interface InspectOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
   readonly json: boolean;
-  /** Tries one of each operation per table, rolled back. */
+  /** True to try one INSERT, UPDATE and DELETE per table, rolled back. */
   readonly rehearse: boolean;
 }
 
-/** What `inspect` tells of a table. */
+/** The report of `inspect` on a table. */
 interface TableReport {
   readonly table: string;
-  /** By the server's estimate; null where it has none. */
+  /** The server's estimate; null if it has none. */
   readonly rows_estimated: number | null;
   readonly key: readonly string[];
-  /** A column that tells the run's rows apart where they have no key of ours; null: there is none, or no need. */
+  /** A column that identifies the run's rows if they have no generated key; null if there is none, or no need. */
   readonly mark: string | null;
   readonly operations: Readonly<Record<OperationKind, boolean>>;
   readonly columns: readonly { readonly name: string; readonly type: string; readonly recipe: string }[];
@@ -45,12 +45,12 @@ interface TableReport {
 
 interface Report {
   readonly schema_version: 1;
-  /** True where every operation that the weights ask for runs on every targeted table. */
+  /** True if every operation with a weight above 0 is possible on every targeted table. */
   readonly covered: boolean;
   readonly tables: readonly TableReport[];
 }
 
-/** Says per table and column what a run would do, and what it cannot do and why. Writes nothing. Returns the exit code. */
+/** Reports what a run would do per table and column, what it cannot do, and why. Only reads. Returns the exit code. */
 export async function inspect(options: InspectOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: false });
   let stop: (() => Promise<void>) | undefined;
@@ -103,7 +103,7 @@ function reportOf(
         .map((cause) => ({
           column: null,
           prevents: INSERT,
-          reason: `no row can come in: it needs a row of ${cause.relation}, which takes none`,
+          reason: `cannot insert: each row needs a row of ${cause.relation}, which has none and cannot get any`,
           remedy: `see ${cause.relation}`,
         })),
       ...lacking
@@ -111,13 +111,13 @@ function reportOf(
         .map(({ key, parent }) => ({
           column: null,
           prevents: INSERT,
-          reason: `foreign key ${key} needs a row of ${parent}, which is not targeted and has none`,
-          remedy: `add ${parent} to generator.manual_table_list, or rows to it, or set generator.untargeted_parents: insert`,
+          reason: `foreign key ${key} needs a row of ${parent}, which is empty and not targeted`,
+          remedy: `add ${parent} to generator.manual_table_list, insert rows into it, or set generator.untargeted_parents: insert`,
         })),
     ];
     const runs = (kind: OperationKind): boolean =>
       relation.operations[kind] &&
-      // Rows to change must be there, or come in.
+      // UPDATE and DELETE need rows that exist or can be inserted.
       (kind === 'insert' || rowsAtStart[index] !== 0 || made.has(index) || runs('insert')) &&
       plan.choices.some((choice) => choice.relation === index && choice.operation === kind) &&
       !own.some(({ prevents }) => prevents.includes(kind));
@@ -149,7 +149,7 @@ function reportText({ tables, covered }: Report): string {
   const partly = tables.filter(({ operations }) => !(operations.insert && operations.update && operations.delete));
   const nothing = partly.filter(({ operations }) => !operations.insert && !operations.update && !operations.delete);
   lines.push(
-    `${tables.length} tables: ${tables.length - partly.length} take every operation, ${partly.length - nothing.length} some, ${nothing.length} none. ${covered ? 'All that the weights ask for runs.' : 'What is missing stands beside a ! with its reason.'}`,
+    `${tables.length} tables: ${tables.length - partly.length} take every operation, ${partly.length - nothing.length} some, ${nothing.length} none. ${covered ? 'Every operation with a weight above 0 runs.' : 'Lines that begin with ! say what is missing and why.'}`,
   );
   return `${lines.join('\n')}\n`;
 }
@@ -166,12 +166,12 @@ function tableText({
 }: TableReport): string[] {
   const running = OPERATION_KINDS.filter((kind) => operations[kind]).map((kind) => kind.toUpperCase());
   const known = rows === null ? 'rows not estimated' : `about ${rows} rows`;
-  const named = `${key.length === 0 ? 'no key' : `key ${key.join(', ')}`}${mark === null ? '' : `, rows told apart by ${mark}`}`;
+  const named = `${key.length === 0 ? 'no key' : `key ${key.join(', ')}`}${mark === null ? '' : `, rows identified by ${mark}`}`;
   const width = Math.max(0, ...columns.map(({ name, type }) => name.length + type.length + 1));
   return [
-    `${table}: ${running.length === 0 ? 'nothing runs' : running.join(', ')} (${known}, ${named})`,
+    `${table}: ${running.length === 0 ? 'no operation runs' : running.join(', ')} (${known}, ${named})`,
     ...columns.map(({ name, type, recipe }) => `  ${`${name} ${type}`.padEnd(width)}  ${recipe}`),
-    ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}, ${how}`),
+    ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}: ${how}`),
     ...findings.map(
       ({ column, prevents, reason, remedy }) =>
         `  ! ${column === null ? '' : `${column}: `}${reason}${prevents.length === 0 ? '' : `, so no ${prevents.join(', ').toUpperCase()}`} (${remedy})`,

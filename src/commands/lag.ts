@@ -21,11 +21,11 @@ import type { SteeredSchedule } from '../traffic/steering.js';
 import { readUsage } from '../traffic/verdict.js';
 import type { LoadControl } from './load-control.js';
 
-/** What `lag` is asked for. */
+/** Options of `lag`. */
 export type LagOptions = {
   readonly pattern: Pattern;
   readonly holdMs: number;
-  /** The benchmark ends then, with what is known. */
+  /** After this time the benchmark ends with the results so far. */
   readonly budgetMs: number;
 } & (
   | { readonly kind: 'curve'; readonly shares: readonly number[] }
@@ -35,7 +35,7 @@ export type LagOptions = {
   | { readonly kind: 'overhead'; readonly rounds: number }
 );
 
-/** `p99 < 2s` of `--limit`; undefined where it is something else. */
+/** Reads a limit such as `p99 < 2s` of `--limit`; undefined for anything else. */
 export function parseLimit(text: string): LagLimit | undefined {
   const match = /^(p50|p90|p95|p99|p999|max)\s*<\s*(\S.*)$/.exec(text.trim());
   const ms = match === null ? undefined : parseDurationMs(match[2]!);
@@ -43,7 +43,7 @@ export function parseLimit(text: string): LagLimit | undefined {
   return { text: text.trim(), percentile: match[1] as LagLimit['percentile'], seconds: ms / 1000 };
 }
 
-/** Shares of `--steps`: a number of even steps up to 100 %, or a list of percentages; undefined where it is something else. */
+/** Reads the shares of `--steps`: a number of equal steps up to 100 %, or percentages; undefined for anything else. */
 export function parseSteps(text: string): readonly number[] | undefined {
   const numbers = text.split(',').map((each) => Number(each.trim().replace(/%$/, '')));
   if (numbers.some((each) => !Number.isFinite(each) || each <= 0)) return undefined;
@@ -55,7 +55,7 @@ export function parseSteps(text: string): readonly number[] | undefined {
   return numbers.every((each) => each <= 100) ? numbers.map((each) => each / 100).sort((a, b) => a - b) : undefined;
 }
 
-/** The benchmark decides on the load: what the configuration says of it does not count. */
+/** Returns overrides that remove the load of the configuration, because the benchmark sets the load. */
 export function overridesOfLag(options: LagOptions): Override[] {
   const option = `lag ${options.kind}`;
   const keys = ['rate', 'stages', 'spikes', 'duration', 'hold_lag', 'control_file', 'traps'];
@@ -70,21 +70,21 @@ export function overridesOfLag(options: LagOptions): Override[] {
   ];
 }
 
-/* Operations that are late by more than this share of a step are given up: caught up with they would be a burst in it. */
+/* Operations that are late by more than this share of a step are dropped; catching up would be a burst. */
 const MOST_BACKLOG = 0.02;
 const LEAST_BACKLOG_SECONDS = 0.5;
 
-/** For so many seconds a benchmark keeps arrivals that are late. */
+/** Returns for how many seconds a benchmark keeps late arrivals. */
 export function backlogSecondsOf({ holdMs }: LagOptions): number {
   return Math.max(LEAST_BACKLOG_SECONDS, (holdMs / 1000) * MOST_BACKLOG);
 }
 
-/** @throws SetupError where there is nothing to measure. */
+/** @throws SetupError if there is nothing to measure. */
 export function checkLag(config: Config, options: LagOptions): void {
   if (config.replication === null)
     throw SetupError.of(
       `lag ${options.kind}`,
-      'measures replication.targets, and the configuration names none: add a standby, a subscriber, a slot or a command',
+      'has nothing to measure: add a standby, a subscriber, a slot or a command to replication.targets',
     );
 }
 
@@ -100,10 +100,10 @@ export interface LagJob {
 }
 
 const WAIT_MS = 50;
-/* What comes before and after the waiting of a benchmark. */
+/* Time for what happens before and after the waiting of a benchmark. */
 const GRACE_MS = 3000;
 
-/** A benchmark on the traffic of a run. */
+/** Runs a benchmark on the traffic of a run. */
 export class LagBenchmark implements Load {
   readonly connections: number;
   readonly workers: number;
@@ -113,18 +113,18 @@ export class LagBenchmark implements Load {
   private over: string | null = null;
   private told: { readonly phase: string; readonly endMs: number } = { phase: 'connecting', endMs: 0 };
 
-  /** `done`: the benchmark is through, and the traffic may end. */
+  /** `done` is called when the benchmark is complete and the traffic may end. */
   constructor(job: LagJob, done: () => void) {
     this.job = job;
     this.workers = job.traffic.workers;
     this.connections = job.config.generator.connections;
     this.result = this.carryOut().finally(done);
-    // Whoever waits for the result is told.
+    // Those that wait for the result receive the error.
     this.result.catch(() => undefined);
     void job.traffic.ended.then(() => this.interrupt('the traffic has ended'));
   }
 
-  /** What it is at, in words. */
+  /** The current phase, in words. */
   get phase(): string {
     return this.told.phase;
   }
@@ -170,7 +170,7 @@ export class LagBenchmark implements Load {
     const { budgetMs } = this.job.options;
     for (;;) {
       if (performance.now() - this.startMs > budgetMs)
-        this.over ??= `the budget of ${Math.round(budgetMs / 1000)} s is used up (--budget)`;
+        this.over ??= `the time budget of ${Math.round(budgetMs / 1000)} s was used up (--budget)`;
       if (this.over !== null) throw new Interrupted(this.over);
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) return;
@@ -198,7 +198,7 @@ export class LagBenchmark implements Load {
 
   private async carryOut(): Promise<LagResult> {
     const { options, traffic } = this.job;
-    // The clock of the schedule begins with the last lane.
+    // The clock of the schedule starts when the last lane is connected.
     while (traffic.elapsedMs() < 0) await this.wait(WAIT_MS);
     const { pattern, holdMs } = options;
     switch (options.kind) {
@@ -235,8 +235,8 @@ export class LagBenchmark implements Load {
           isServer(target) && target.mayPause
             ? null
             : target.kind === 'logical'
-              ? 'it may not be stopped: set may_pause: true on the target'
-              : 'only subscriptions can be stopped and started again',
+              ? 'the benchmark may not pause it: set may_pause: true on the target'
+              : 'only subscriptions can be paused',
         pause: () => work((client) => pauseSubscription(client, schema, runId)),
         resume: () => work((client) => resumeSubscription(client, schema)),
       };
@@ -244,7 +244,7 @@ export class LagBenchmark implements Load {
   }
 }
 
-/** Starts subscriptions again that a benchmark has stopped and could not start, since it was killed. */
+/** Enables subscriptions again that a benchmark had disabled before it was killed. */
 export async function resumeLeftovers(config: Config, runId: string, say: (text: string) => void): Promise<void> {
   const { targets, schema } = config.replication!;
   for (const target of targets)
@@ -253,7 +253,7 @@ export async function resumeLeftovers(config: Config, runId: string, say: (text:
         const name = await pausedByUs(client, schema);
         if (name === null) return;
         await resumeSubscription(client, schema);
-        say(`the subscription ${name} of ${target.name} was stopped by a benchmark that was killed: it goes on again`);
+        say(`enabled the subscription ${name} of ${target.name} again; a benchmark that was killed had disabled it`);
       });
 }
 
@@ -272,16 +272,16 @@ async function onTarget(
   }
 }
 
-/* Of Linux, practically everywhere. */
+/* The value of practically all Linux systems. */
 const TICKS_PER_SECOND = 100;
 
-/** Processor time of a server's process; null where there is no such thing to read, or the process is another's. */
+/** Returns the processor time of a server process; null if it cannot be read, or is another process. */
 function cpuSecondsOf(processId: number): number | null {
   try {
-    // A server in a container has numbers of its own.
+    // A server in a container has its own process ids.
     if (!readFileSync(`/proc/${processId}/cmdline`, 'latin1').startsWith('postgres')) return null;
     const stat = readFileSync(`/proc/${processId}/stat`, 'latin1');
-    // The name before may hold spaces.
+    // The name before it may contain spaces.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   } catch {

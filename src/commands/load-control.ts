@@ -16,24 +16,24 @@ export interface LoadControlOptions {
   readonly runId: string;
   readonly traffic: Traffic;
   readonly probe: ReplicationProbe | null;
-  /** The schedule of the configuration; null where there is none. */
+  /** The schedule of the configuration; null if there is none. */
   readonly planned: Timetable | null;
-  /** What is steered; null where the rate is decided beforehand. */
+  /** The schedule to steer; null if the rate is fixed beforehand. */
   readonly steered: SteeredSchedule | null;
-  /** When the traffic began, or will begin, as `performance.now()` tells it. */
+  /** When the traffic begins, in terms of `performance.now()`. */
   readonly startMs: number;
   readonly say: (level: 'info' | 'warn', text: string) => void;
   /** Ends the traffic early. */
   readonly stop: (reason: string) => void;
-  /** Told when the fuse pauses the load, and with null when it goes on. */
+  /** Called with the reason when the fuse pauses the load, and with null when it continues. */
   readonly tell: (reason: string | null) => void;
 }
 
 const INTERVAL_MS = 1000;
 
-/** What changes the load of a run under way: the fuse, the control file, a lag that is to be held. */
+/** Changes the load during a run: the fuse, the control file, and `hold_lag`. */
 export class LoadControl {
-  /** Times at which the load was paused. */
+  /** The periods in which the load was paused. */
   readonly pauses: PauseRecord[] = [];
   private readonly options: LoadControlOptions;
   private readonly holder: LagHolder | null;
@@ -44,7 +44,7 @@ export class LoadControl {
   private rate: number | null = null;
   private wish: Wish = NO_WISH;
   private complaint: string | null = null;
-  /** Why the load is paused, by who paused it. */
+  /** Why the load is paused, by the cause. */
   private readonly held = new Map<'fuse' | 'file', { readonly reason: string; readonly fromMs: number }>();
 
   constructor(options: LoadControlOptions) {
@@ -57,17 +57,17 @@ export class LoadControl {
     this.look();
   }
 
-  /** Why the load is paused just now; null while it is not. */
+  /** Why the load is paused now; null if it is not. */
   get pausedBecause(): string | null {
     return [...this.held.values()][0]?.reason ?? null;
   }
 
-  /** Another process watches the targets, and says whether the load may go on. */
+  /** Pauses or continues the load as another process says, which watches the targets. */
   follow(reason: string | null): void {
     this.hold('fuse', reason);
   }
 
-  /** Changes nothing any more; what is paused stays so. */
+  /** Stops controlling; a paused load stays paused. */
   end(): void {
     clearInterval(this.timer);
     const nowMs = performance.now();
@@ -78,7 +78,7 @@ export class LoadControl {
 
   private look(): void {
     this.readWish();
-    this.hold('file', this.wish.pause ? 'the control file says so' : null);
+    this.hold('file', this.wish.pause ? 'the control file says pause: true' : null);
     const { probe, config } = this.options;
     const reading = probe?.read() ?? null;
     const danger = reading === null || this.fuse === null ? null : this.fuse.look(reading);
@@ -86,7 +86,7 @@ export class LoadControl {
       this.options.stop(`replication.fuse: ${danger}`);
       return;
     }
-    // Where nothing is watched here somebody else may have said so.
+    // If this process watches nothing, another process decides.
     if (probe !== null) this.hold('fuse', danger === null ? null : `replication.fuse: ${danger}`);
     this.steer(
       reading === null ? 0 : Math.max(0, ...reading.targets.map(({ oldestUnseenMs }) => oldestUnseenMs / 1000)),
@@ -103,7 +103,7 @@ export class LoadControl {
     const achieved = (done - this.operations) / passed;
     this.lookedMs = nowMs;
     this.operations = done;
-    // What is due until the next look, so that ramps and spikes of the plan are kept.
+    // The arrivals due until the next look, so that planned ramps and spikes are kept.
     const ahead = INTERVAL_MS / 1000;
     const limit =
       this.wish.rate ??
@@ -111,10 +111,10 @@ export class LoadControl {
         ? Number.POSITIVE_INFINITY
         : (planned.arrivals(seconds + ahead) - planned.arrivals(seconds)) / ahead);
     const isHeld = this.held.size > 0;
-    // What is due while the load is paused would be missed.
+    // Operations that fall due while the load is paused would be missed.
     const rate = isHeld ? 0 : (this.holder?.next({ seconds: passed, lag, achieved }, limit) ?? limit);
     if (rate === this.rate) return;
-    // What was due before the first look counts as well.
+    // Operations due before the first look count as well.
     const from = this.rate === null ? 0 : seconds;
     this.rate = rate;
     steered.steer(from, rate);
@@ -134,7 +134,7 @@ export class LoadControl {
       this.note(current, nowMs);
       traffic.release();
       if (by === 'fuse') this.options.tell(null);
-      say('info', `the load goes on after ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
+      say('info', `the load continues after a pause of ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
     }
   }
 
@@ -154,12 +154,12 @@ export class LoadControl {
     try {
       const wish = readControlFile(file);
       if (wish.rate !== this.wish.rate)
-        say('info', `control file: ${wish.rate === null ? 'the rate of the configuration' : `rate ${wish.rate}`}`);
+        say('info', `control file: ${wish.rate === null ? 'back to the configured rate' : `rate set to ${wish.rate}`}`);
       this.wish = wish;
       this.complaint = null;
     } catch (error) {
       const { message } = error as Error;
-      if (message !== this.complaint) say('warn', `control file: ${message}; what it said before still holds`);
+      if (message !== this.complaint) say('warn', `control file: ${message}; the previous settings stay in force`);
       this.complaint = message;
     }
   }
@@ -202,7 +202,7 @@ async function mostRetained(config: Config, runId: string): Promise<number> {
     if (Number(kept) > 0) return (Number(kept) * 1024 ** 2) / 2;
     const isHere = placesIn(config.connection).every(({ host }) => isLoopback(host));
     if (!isHere || folder === null) return DEFAULT_RETAINED;
-    // The folder may belong to somebody else, or to a container.
+    // The folder may belong to another user or to a container.
     const disk = await statfs(folder).catch(() => null);
     return disk === null ? DEFAULT_RETAINED : Math.min(DEFAULT_RETAINED, (disk.bavail * disk.bsize) / 2);
   } finally {

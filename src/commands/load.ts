@@ -35,7 +35,7 @@ import { Stopped, StopSignals } from './stop-signals.js';
 export interface LoadCommandOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
-  /** Rows that each table holds at the end. */
+  /** Number of rows that each table has at the end. */
   readonly rows: number;
   readonly journalFile: string | undefined;
   readonly writeTo: string | undefined;
@@ -44,14 +44,14 @@ export interface LoadCommandOptions {
   readonly json: boolean;
 }
 
-/* Backends of a load that was killed end at their next write. */
+/* Backends of a killed load end at their next write. */
 const END_TIMEOUT_MS = 10_000;
 
-/** What a journal begins with. */
+/** The first line of a journal. */
 interface Header {
   readonly rows: number;
   readonly database: string;
-  /** Of what decides on the rows, so that a load is not gone on with under other settings. */
+  /** Fingerprint of what determines the rows, so that a load is not continued with other settings. */
   readonly settings: string;
   readonly runId: string;
   readonly stored: object;
@@ -103,21 +103,24 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
       },
       runId,
       workers,
-      // A private server ends with the load: there is nothing to go on with.
+      // A private server ends with the load, so there is nothing to continue.
       journalFile: config.embedded ? null : journal.file,
       notice: ({ kind, relation, text }) => {
         if (kind === 'quarantine')
-          progress.message('warn', `${job.plan.relations[relation]!.label}: left as it is: ${text}`);
+          progress.message('warn', `${job.plan.relations[relation]!.label}: no more rows are loaded into it: ${text}`);
       },
     });
     stops.onFirst((signal) => {
-      progress.message('info', `${signal}: stopping, batches under way are committed (again: end at once)`);
+      progress.message(
+        'info',
+        `${signal}: stopping; batches in progress are committed first (a second signal ends at once)`,
+      );
       loading.stop();
     });
     progress.start(new LoadMeter(loading.totals, rowsWanted(job)));
     const end = await loading.ended;
     progress.stop();
-    // An interrupted load goes on with values that stay reserved until then.
+    // An interrupted load continues with the reserved values, so they stay reserved.
     if (end.kind === 'finished') {
       await settle(connection, config, job, runId, progress);
       journal.remove();
@@ -147,7 +150,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
   }
 }
 
-/** The summary of a load that did not begin; where it cannot be written, that is why. */
+/** Writes the summary of a load that did not begin, unless the summary file is the reason. */
 function tellRefused(file: string, exit: { readonly code: number; readonly reason: string }, progress: Progress): void {
   try {
     writeOutput(file, refusedSummary(exit));
@@ -156,7 +159,7 @@ function tellRefused(file: string, exit: { readonly code: number; readonly reaso
   }
 }
 
-/** Every targeted table is filled, whatever the traffic's weights are; all of its rows are counted. */
+/** Returns the configuration for loading: every targeted table is filled, whatever its weights, and counted exactly. */
 function forLoading(config: Config): Config {
   return {
     ...config,
@@ -172,7 +175,7 @@ function forLoading(config: Config): Config {
   };
 }
 
-/** What is to be loaded: what the journal of an interrupted load says, or what the database calls for. */
+/** Decides what to load: the rest of an interrupted load from its journal, or a new load. */
 async function decide(
   { rows }: LoadCommandOptions,
   config: Config,
@@ -202,7 +205,7 @@ async function decide(
       if (targeted && operations.insert && wanted < missing)
         progress.message(
           'info',
-          `${label}: room for ${wanted} of ${missing} rows${capacity < missing ? '' : ' (its parents are few)'}`,
+          `${label}: has room for only ${wanted} of ${missing} rows${capacity < missing ? '' : ' (too few parent rows)'}`,
         );
     }
     const job = { plan, claims, load, rowsAtStart, sequences };
@@ -214,7 +217,7 @@ async function decide(
   }
 }
 
-/** A name for what decides on the rows. */
+/** Returns a fingerprint of what determines the rows. */
 function settingsOf({ schemas, generator }: Config): string {
   const plain = JSON.stringify({ schemas, generator }, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
@@ -234,30 +237,33 @@ async function goOn(
     if (header[key] === now[key]) continue;
     const what = {
       rows: `--rows ${header.rows}`,
-      database: `the database ${header.database}`,
-      settings: 'the generator settings of then',
+      database: `database ${header.database}`,
+      settings: 'different generator settings',
     };
     throw SetupError.of(
       journal.file,
-      `a load was interrupted here, with ${what[key]}: repeat it as it was, and it goes on; or remove the file to begin anew`,
+      `this journal belongs to an interrupted load with ${what[key]}; repeat that command to continue it, or remove the file to start over`,
     );
   }
   const { plan, claims } = decodePlan(header.stored, journal.file);
-  // Of the last load's lanes some may still be at work when it was ended by force.
+  // Some sessions of a killed load may still be running.
   const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
   await endBackends(client, names, END_TIMEOUT_MS).catch((error: Error) => {
     throw SetupError.of(
       journal.file,
-      `sessions of the interrupted load are still at work (${error.message}); try again`,
+      `sessions of the interrupted load are still running (${error.message}); try again`,
     );
   });
   const past = await committedOf(client, entries);
   await checkRows(client, plan, header, past, journal.file);
-  progress.message('info', `going on with the load that ${journal.file} tells of: ${past.length} batches are done`);
+  progress.message(
+    'info',
+    `continuing the interrupted load recorded in ${journal.file}: ${past.length} batches are already committed`,
+  );
   return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
 }
 
-/** Entries whose transactions were committed: one may have been written down and refused, and written down again. */
+/** Returns entries with committed transactions; a batch that failed may have several entries. */
 async function committedOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
   const ids = entries.flatMap(({ xid }) => (xid === null ? [] : [xid]));
   const { rows } = await client.query<{ xid: string }>(
@@ -269,8 +275,8 @@ async function committedOf(client: pg.Client, entries: readonly Entry[]): Promis
 }
 
 /**
- * A journal tells of the tables as it left them.
- * @throws SetupError where a table filled by COPY holds fewer rows than were loaded: it is another database, or was emptied.
+ * Checks that the tables still have the rows of the interrupted load.
+ * @throws SetupError if a table filled by COPY has fewer rows: it is another database, or rows were deleted.
  */
 async function checkRows(
   client: pg.Client,
@@ -289,7 +295,7 @@ async function checkRows(
     if (Number(rows[0]!.n) < expected)
       throw SetupError.of(
         file,
-        `${label} holds ${rows[0]!.n} rows where the interrupted load left ${expected}: it is another database, or was emptied; remove the file to begin anew`,
+        `${label} has ${rows[0]!.n} rows, but the interrupted load left ${expected}: this is another database, or rows were deleted; remove the file to start over`,
       );
   }
 }
@@ -321,11 +327,14 @@ async function settle(
     await settleSequences(client, sequences);
     await client.end();
   } catch (error) {
-    progress.message('warn', `sequences stay past the load's values: ${(error as Error).message}`);
+    progress.message(
+      'warn',
+      `sequences could not be set back to the highest value used; they stay further ahead: ${(error as Error).message}`,
+    );
   }
 }
 
-/** Rows that a table lacks, as far as it has room for them. */
+/** Returns how many rows a table lacks and has room for. */
 function due({ isSingle, capacity }: RelationPlan, rows: number, atStart: number | null): number {
   const room = isSingle && (atStart ?? 0) > 0 ? 0 : capacity;
   return Math.min(Math.max(0, rows - (atStart ?? 0)), room);
@@ -347,7 +356,7 @@ function summarise(
       {
         table: relation.label,
         rows,
-        // Triggers fill it, as far as they do.
+        // Only triggers fill it, with an unknown number of rows.
         wanted: made.has(index) && !relation.operations.insert ? 0 : Math.max(quota, due(relation, ran.rows, atStart)),
         refused: totals.table(index, 'insert', 'rejected'),
         rows_at_start: atStart,
@@ -361,19 +370,26 @@ function summarise(
     .filter((table) => table.rows < table.wanted)
     .map(({ table, rows, wanted }) => `${table} (${rows} of ${wanted} rows)`);
   const exit = (): LoadSummary['exit'] => {
-    const later = `the same command goes on from there (${ran.journal})`;
+    const later = `run the same command again to continue (journal: ${ran.journal})`;
     switch (end.kind) {
       case 'outage':
-        return { code: EXIT.outage, reason: `the database stayed unreachable: ${end.message}; ${later}` };
+        return {
+          code: EXIT.outage,
+          reason: `the database was unreachable for longer than max_outage_seconds: ${end.message}; ${later}`,
+        };
       case 'refused':
         return { code: EXIT.endedEarly, reason: `${end.message}; ${later}` };
       case 'stopped':
         return { code: EXIT.finished, reason: `stopped by ${ran.signal ?? 'a lane'}; ${later}` };
       case 'finished':
-        if (short.length > 0) return { code: EXIT.endedEarly, reason: `not filled: ${short.join(', ')}` };
+        if (short.length > 0)
+          return { code: EXIT.endedEarly, reason: `these tables are not full: ${short.join(', ')}` };
         if (refused > 0 && refused / (refused + loaded) > ran.maxErrorRatio)
-          return { code: EXIT.endedEarly, reason: `${refused} rows were refused, beyond error_budget.max_error_ratio` };
-        return { code: EXIT.finished, reason: `every table holds ${ran.rows} rows, or as many as it has room for` };
+          return {
+            code: EXIT.endedEarly,
+            reason: `the server rejected ${refused} rows, which exceeds error_budget.max_error_ratio`,
+          };
+        return { code: EXIT.finished, reason: `every table has ${ran.rows} rows, or as many as it has room for` };
     }
   };
   return {

@@ -14,7 +14,7 @@ import { parseSummary, readSummary } from './summary-file.js';
 
 export interface MergeOptions {
   readonly files: readonly string[];
-  /** The database that the shards have left their summaries in; undefined where they are files. */
+  /** The database with the shards' summaries; undefined if they are in files. */
   readonly url: string | undefined;
   readonly runId: string | undefined;
   readonly schema: string;
@@ -23,7 +23,7 @@ export interface MergeOptions {
   readonly json: boolean;
 }
 
-/** One result of the shards of a run. Returns the exit code: that of the run, 4 where shards or thresholds are missing. */
+/** Merges the results of the shards of a run. Returns the run's exit code, or 4 if shards are missing. */
 export async function merge(options: MergeOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: options.json, quiet: false });
   try {
@@ -47,9 +47,9 @@ export async function merge(options: MergeOptions, environment: NodeJS.ProcessEn
 async function partsOf(options: MergeOptions, environment: NodeJS.ProcessEnv): Promise<Part[]> {
   const { files, url } = options;
   if (url === undefined && files.length === 0)
-    throw SetupError.of('merge', 'name the summaries of the shards, or --database URL');
+    throw SetupError.of('merge', 'expected the summaries of the shards, or --database URL');
   if (url !== undefined && files.length > 0)
-    throw SetupError.of('merge', 'takes files or --database, not both: leave one of them out');
+    throw SetupError.of('merge', 'accepts files or --database, not both; remove one of them');
   if (url === undefined) return files.map((name) => ({ name, summary: readSummary(name) }));
   return stored(url, options, environment);
 }
@@ -72,7 +72,7 @@ async function stored(url: string, { schema, runId }: MergeOptions, environment:
       if (found === null || found.summaries.length === 0)
         throw SetupError.of(
           '--database',
-          `holds no summary of ${runId === undefined ? 'a sharded run' : `run ${runId}`}`,
+          `contains no summary of ${runId === undefined ? 'a sharded run' : `run ${runId}`}`,
         );
       return found.summaries.map((text) => {
         const summary = parseSummary(text, `run ${found.runId}`);

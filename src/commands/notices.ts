@@ -3,7 +3,7 @@ import { Outages } from '../report/outages.js';
 import type { Progress } from '../report/progress.js';
 import type { Notice, Refusal } from '../traffic/ledger.js';
 
-/** What workers tell: shown once, and kept as examples for the summary. */
+/** Shows each notice of the workers once, and keeps examples for the summary. */
 export class Notices {
   readonly examples = new Map<string, string>();
   readonly quarantined = new Map<string, string>();
@@ -15,7 +15,7 @@ export class Notices {
 
   private readonly setAside: () => void;
 
-  /** `startMs`: when the run began, as `performance.now()` tells it. `setAside` is told that some operation is left out. */
+  /** `startMs`: start of the run, in terms of `performance.now()`. `setAside` is called on each quarantine. */
   constructor(prepared: Prepared, progress: Progress, startMs: number, setAside: () => void) {
     this.setAside = setAside;
     this.prepared = prepared;

@@ -18,7 +18,7 @@ import type { Notices } from './notices.js';
 import type { StopSignals } from './stop-signals.js';
 import type { VerifyRounds } from './verify/rounds.js';
 
-/** Everything through which a run is seen while it is on: metrics, live line, page, history. */
+/** Starts everything that shows a run while it is running: metrics, live line, page, history. */
 export function observe(
   { config, prepared, runId, progress, stops, endpoint, page, probe }: Job,
   running: {
@@ -108,12 +108,12 @@ export function observe(
     registries,
     recorder,
     status,
-    /** How the run stands with its summary. */
+    /** Returns the final status, from the summary. */
     ended: (summary: Summary): Status => endedStatus(counted, summary),
   };
 }
 
-/* As fast as it goes is no rate that is asked for. */
+/* An unlimited rate is not a target rate. */
 function finite(rate: number): number {
   return Number.isFinite(rate) ? rate : 0;
 }
@@ -122,17 +122,17 @@ function pausedPhase({ pausedBecause: reason }: LoadControl): string | null {
   return reason === null ? null : `paused: ${reason}`;
 }
 
-/* Lanes connect within the first moments. */
+/* Lanes may take this long to connect at the start. */
 const CONNECTING_MS = 3000;
 
-/** How many lanes are connected, where some are not; null otherwise. */
+/** Returns how many lanes are connected if some are not; null otherwise. */
 function missingLanes({ totals, lanes: { length: lanes } }: Traffic, startMs: number): string | null {
   const connected = totals.scalar('lanesConnected');
   if (performance.now() - startMs < CONNECTING_MS || connected + totals.scalar('lanesEnded') >= lanes) return null;
   return `${connected} of ${lanes} lanes connected`;
 }
 
-/** What the traffic is at, where that is not its ordinary course. */
+/** Returns the phase of the traffic if it is not the ordinary one. */
 function phaseOf(stops: StopSignals, elapsedSeconds: number, { traffic }: Config): string | null {
   if (stops.signal !== null) return 'stopping';
   if (elapsedSeconds < 0) return 'connecting';

@@ -7,14 +7,14 @@ function destinationOf(file: string): { readonly file: string; readonly isFile: 
     const real = realpathSync(file);
     return { file: real, isFile: statSync(real).isFile() };
   } catch {
-    // It is not there yet.
+    // It does not exist yet.
     return { file, isFile: true };
   }
 }
 
 /**
- * Finds out before the first write whether a file can be written, and leaves what stands there as it is.
- * @throws SetupError where it cannot.
+ * Checks before the first write whether a file can be written, without changing its content.
+ * @throws SetupError if it cannot be written.
  */
 export function checkOutput(option: string, target: string | undefined): void {
   if (target === undefined) return;
@@ -31,7 +31,7 @@ export function checkOutput(option: string, target: string | undefined): void {
 
 /**
  * Writes a file whole or not at all.
- * @throws SetupError where it cannot be written; what stood there is still there.
+ * @throws SetupError if it cannot be written; the old content is kept.
  */
 export function writeOutput(target: string, text: string): void {
   const { file, isFile } = destinationOf(target);

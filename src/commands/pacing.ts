@@ -4,18 +4,18 @@ import type { RateShape, Timetable } from '../traffic/schedule.js';
 import { Schedule } from '../traffic/schedule.js';
 import { SteeredSchedule } from '../traffic/steering.js';
 
-/* Below this an arrival is late because a thread was, not because the database is. */
+/* If an arrival is late by less, the thread was late, not the database. */
 const UNAVOIDABLE_SECONDS = 0.05;
 
 /** When operations are due in a run. */
 export interface RunPacing {
-  /** What the lanes go by; null for the closed model, as fast as it goes. */
+  /** The pacing of lanes; null for the closed model, as fast as possible. */
   readonly pacing: Pacing | null;
-  /** The same for whoever looks at the run. */
+  /** The same schedule, for observers of the run. */
   readonly timetable: Timetable | null;
-  /** What the configuration says beforehand; null where it says nothing. */
+  /** The configured schedule; null if there is none. */
   readonly planned: Timetable | null;
-  /** Where the rate is decided while the run is on; null where it is not. */
+  /** The schedule to steer during the run; null if the rate is fixed. */
   readonly steered: SteeredSchedule | null;
 }
 
@@ -60,7 +60,7 @@ function shapeOf({ rate, stages, spikes, duration }: Config['traffic']): RateSha
   };
 }
 
-/* Late operations of a rate that was too high would be a burst at the one that is right. */
+/* A longer backlog from a rate that was too high would be a burst at the right rate. */
 const HELD_BACKLOG_SECONDS = 0.25;
 
 function backlogOf({ catch_up: catchUp, catch_up_seconds: most, hold_lag: holdLag }: Config['traffic']): number {

@@ -37,7 +37,7 @@ export function readPlanFile(file: string): PlanFile {
   try {
     encoded = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw SetupError.of(file, `not a plan file (${(error as Error).message})`);
+    throw SetupError.of(file, `is not a plan file (${(error as Error).message})`);
   }
   const decided = decodeDecided(encoded, file);
   return { decided, identity: (encoded as { identity: Identity }).identity, from: file };

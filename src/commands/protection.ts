@@ -2,12 +2,12 @@ import { placesIn } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 
-/* As a word of its own: "products" and "olive" are none. */
+/* Matches whole words only, not "products" or "olive". */
 const LOOKS_LIVE = /(?:^|[^a-z0-9])(?:prod|production|live)(?:[^a-z0-9]|$)/i;
 
 /**
- * Whether the database may be written to: not where `protect` names it or its host, unless the user does as well.
- * @throws SetupError where it may not.
+ * Checks that the database may be written to: `protect` must not list it or its host, unless the user names it.
+ * @throws SetupError if it may not.
  */
 export function checkProtection(
   { connection, protect, embedded, source }: Pick<Config, 'connection' | 'protect' | 'embedded' | 'source'>,
@@ -18,21 +18,26 @@ export function checkProtection(
   const names = [connection.database, ...placesIn(connection).map(({ host }) => host)];
   if (named !== undefined && names.includes(named)) return;
   if (named !== undefined)
-    throw SetupError.of('--yes-write-to', `"${named}" is neither the database nor its host: ${names.join(', ')}`);
+    throw SetupError.of(
+      '--yes-write-to',
+      `"${named}" is neither the database nor a host of the connection; expected one of ${names.join(', ')}`,
+    );
   for (const pattern of protect) {
     const found = names.find((name) => matcherOf(pattern).test(name));
     if (found !== undefined)
       throw SetupError.of(
         source.file,
-        `protect: "${pattern}" keeps ${found} from being written to; --yes-write-to ${found} allows it for this run`,
+        `${found} is protected by the pattern "${pattern}" in protect:; --yes-write-to ${found} allows writing to it in this run`,
       );
   }
   const live = names.find((name) => LOOKS_LIVE.test(name));
   if (live !== undefined)
-    warn(`"${live}" sounds like a production system, and is written to (--yes-write-to ${live} says that it is meant)`);
+    warn(
+      `writing to "${live}", whose name looks like a production system (--yes-write-to ${live} confirms that this is intended)`,
+    );
 }
 
-/** A pattern with * and ?, whatever the case. */
+/** Returns the expression for a pattern with * and ?, ignoring case. */
 function matcherOf(pattern: string): RegExp {
   const text = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')

@@ -3,17 +3,20 @@ import type { Registries } from '../metrics/registry.js';
 import type { Progress } from '../report/progress.js';
 import type { StopSignals } from './stop-signals.js';
 
-/** What becomes of the metrics when a run has ended. */
+/** What happens to the metrics when a run has ended. */
 export interface Publishing {
   /** Address of a Prometheus Pushgateway; undefined: none. */
   readonly gateway: string | undefined;
-  /** So long /metrics stays for a last scrape. */
+  /** How long /metrics stays available for a last scrape. */
   readonly lingerMs: number;
 }
 
 const PUSH_TIMEOUT_MS = 10_000;
 
-/** Hands the final metrics over, so that a short run is not lost between two scrapes. A gateway that does not answer is said, and changes nothing else. */
+/**
+ * Publishes the final metrics, so that a short run is not missed between two scrapes. If the gateway does not answer,
+ * this only warns.
+ */
 export async function publish(
   { gateway, lingerMs }: Publishing,
   registries: Registries,
@@ -31,7 +34,7 @@ export async function publish(
     }
   }
   if (lingerMs === 0 || stops.signal !== null) return;
-  progress.message('info', `/metrics stays for ${lingerMs / 1000} s (Ctrl+C: end at once)`);
+  progress.message('info', `/metrics stays available for ${lingerMs / 1000} s (Ctrl+C ends at once)`);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, lingerMs);
     stops.onFirst(() => {

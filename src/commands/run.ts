@@ -51,9 +51,9 @@ export interface RunOptions {
   readonly file: string;
   readonly overrides: readonly Override[];
   readonly dryRun: boolean;
-  /** One operation is described instead of carried out. */
+  /** The operation to describe instead of running; undefined: run. */
   readonly explain: Place | undefined;
-  /** The summary of a run that ended early: each lane goes as far as it did there. */
+  /** The summary or history of a run that ended early; each lane stops where it stopped in that run. */
   readonly untilFile: string | undefined;
   /** Where the plan is read from, instead of being made from the database. */
   readonly planFile: string | undefined;
@@ -63,22 +63,22 @@ export interface RunOptions {
   readonly writeTo: string | undefined;
   readonly summaryFile: string | undefined;
   readonly reportFile: string | undefined;
-  /** Where the change events of the source are written to while the run is on. */
+  /** The file for the change events of the source. */
   readonly captureFile: string | undefined;
-  /** Which part of the lanes is carried; null: all of them. */
+  /** The part of the lanes to run; null: all of them. */
   readonly shard: ShardRequest | null;
   /** The benchmark that the traffic is for; null for a run. */
   readonly lag: LagOptions | null;
-  /** Where plan, claims and every lane's exceptions are written to. */
+  /** The file for plan, claims and every lane's exceptions. */
   readonly historyFile: string | undefined;
   readonly publishing: Publishing;
   readonly quiet: boolean;
-  /** All tables and latencies in the summary for people. */
+  /** True to show all tables and latencies in the summary text. */
   readonly full: boolean;
   readonly json: boolean;
 }
 
-/** What `--shard` and the options beside it say. */
+/** The values of `--shard` and related options. */
 interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
   /** `i/n`, or `auto`. */
   readonly text: string;
@@ -114,7 +114,7 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   } catch (error) {
     const isStopped = error instanceof Stopped;
     const exit = { code: isStopped ? session.codeIfStopped : codeBefore(error), reason: (error as Error).message };
-    // What a shard that has been carried before has left is not written over.
+    // The summary of an earlier process of this shard must not be overwritten.
     if (!(error instanceof Taken)) session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
     progress.message(isStopped ? 'info' : 'error', error.message);
@@ -124,18 +124,18 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
   }
 }
 
-/** What a run holds open: servers, threads, the port of its page. */
+/** The resources of a run: servers, threads, the port of its page. */
 class Session {
   private readonly options: RunOptions;
   private readonly progress: Progress;
   private readonly stops = new StopSignals();
   private runId = randomBytes(4).toString('hex');
   private sharded: ShardedRun | null = null;
-  /** Names the sessions that this process has before its lanes; those of other shards must not be ended with them. */
+  /** The name of this process's sessions, except lanes, so that those of other shards are not ended with them. */
   private get ownId(): string {
     return this.sharded === null ? this.runId : `${this.runId}.${this.sharded.shard.index}`;
   }
-  /** Neither a dry run nor an explanation writes to the database. */
+  /** True for a dry run or an explanation, which do not write to the database. */
   private readonly isTrial: boolean;
   private config: Config | null = null;
   /** The plan that is begun with; null where it is made from the database. */
@@ -144,9 +144,9 @@ class Session {
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
   private workers: Workers | undefined;
-  /** Null where none is asked for, and when it has ended. */
+  /** Null if no capture was requested, or it has ended. */
   private captured: Capture | null = null;
-  /** Summary and report are there, or could not be written. */
+  /** True when the summary was written, or could not be. */
   private isTold = false;
   private isReported = false;
 
@@ -160,7 +160,7 @@ class Session {
     });
   }
 
-  /** The configuration, with everything that it asks for before the database is read. */
+  /** Reads the configuration, and does what it requires before the database is read. */
   async open(environment: NodeJS.ProcessEnv): Promise<Config> {
     const { options, progress, isTrial } = this;
     const overrides = [...options.overrides, ...(options.lag === null ? [] : overridesOfLag(options.lag))];
@@ -168,7 +168,7 @@ class Session {
     this.config = config;
     if (options.shard !== null && !isTrial) {
       if (options.historyFile !== undefined)
-        throw SetupError.of('--history', 'is not written by shards: run without --shard, or leave it out');
+        throw SetupError.of('--history', 'cannot be used with --shard; remove one of them');
       const shard = shardOf(options.shard.text, environment);
       this.runId = shardedRunId(options.shard.runId, environment);
       this.sharded = new ShardedRun({ ...options.shard, shard, runId: this.runId }, config, progress);
@@ -189,7 +189,7 @@ class Session {
     if (!isTrial) checkProtection(config, options.writeTo, (text) => progress.message('warn', text));
     const { enabled, host, port, allowed_hosts: allowedHosts } = config.metrics;
     if (enabled && !isTrial) {
-      // A port that was asked for is meant.
+      // A configured port must not be replaced by another one.
       const mayMove = config.source.valueAt(['metrics', 'port']) === undefined;
       this.endpoint = await openEndpoint({ host, port, mayMove }, allowedHosts);
       this.page = new LivePage(this.endpoint);
@@ -211,7 +211,7 @@ class Session {
     const isOver = () => stops.signal !== null;
     const first = connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
     const client = await stops.interruptible(first, () => Promise.resolve());
-    // They load their code meanwhile.
+    // The threads load their code in the meantime.
     if (!isTrial)
       this.workers = startWorkers(
         workerCount(generator.workers, sharded?.laneCount ?? generator.connections, sharesCores(connection)),
@@ -233,7 +233,7 @@ class Session {
     };
     try {
       if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, ownId, progress);
-      // Before the rehearsal and the heartbeats: their traces in the log belong to the capture.
+      // Before the rehearsal and the heartbeats, so that the capture includes their traces in the WAL.
       await this.beginCapture(config, client);
       const working = sharded === null ? work() : sharded.prepare(client, work, isOver);
       const prepared = await this.stops.interruptible(working, () => endSessions(connection, config, ownId));
@@ -250,26 +250,29 @@ class Session {
     const { captureFile } = options;
     if (captureFile === undefined || isTrial) return;
     await lookAtLeftovers(client, false, progress);
-    progress.step('creating the slot of the capture');
+    progress.step('creating the replication slot of the capture');
     const opening = openCapture(config, runId, captureFile, progress);
     try {
       this.captured = await stops.interruptible(opening, () => endSessions(config.connection, config, ownId));
     } catch (error) {
-      // It may have been opened all the same.
+      // It may have been opened nevertheless.
       await opening.then((captured) => captured.end()).catch(() => undefined);
       throw error;
     }
     progress.message('info', `capturing changes to ${captureFile}`);
   }
 
-  /** @throws SetupError where rows are sampled by the server: then nobody knows beforehand which they are. */
+  /** Begins the history. @throws SetupError if the server samples rows, because they are not known beforehand. */
   private beginHistory(prepared: Prepared): HistoryWriter | null {
     const { options, progress, runId } = this;
     const { historyFile: file } = options;
     if (file === undefined) return null;
     const { plan, catalog } = prepared;
     if (plan.rowSelection !== 'owned')
-      throw SetupError.of('--history', 'with row_selection: system_rows the server chooses the rows; use owned');
+      throw SetupError.of(
+        '--history',
+        'cannot record a run with row_selection: system_rows, because the server chooses its rows; set row_selection: owned',
+      );
     const header = {
       version: VERSION,
       runId,
@@ -280,7 +283,7 @@ class Session {
     return new HistoryWriter(file, header, prepared, (text) => progress.message('warn', text));
   }
 
-  /** Waits for the last changes. Returns the summary with what became of the capture. */
+  /** Waits for the last changes. Returns the summary with the result of the capture. */
   private async endCapture(summary: Summary): Promise<Summary> {
     const { captured, options, progress } = this;
     if (captured === null) return summary;
@@ -292,11 +295,11 @@ class Session {
     const exit =
       complete || summary.exit.code !== EXIT.finished
         ? summary.exit
-        : { code: EXIT.endedEarly, reason: `the capture is not complete: ${reason}` };
+        : { code: EXIT.endedEarly, reason: `the capture is incomplete: ${reason}` };
     return { ...summary, capture, exit };
   }
 
-  /** The traffic, and everything that is told of it. Returns the exit code. */
+  /** Runs the traffic and reports the results. Returns the exit code. */
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
     if (options.planOutFile !== undefined) writePlanFile(options.planOutFile, config, prepared);
@@ -332,7 +335,7 @@ class Session {
       traps: isFirst ? trapRunnerFor(config, prepared, runId, progress) : null,
       shard: this.sharded,
       startAtMs,
-      // While other shards write, rows that triggers make cannot be told by a count.
+      // While other shards write, rows that triggers make cannot be determined by counting.
       countRows: (relations) =>
         this.sharded === null
           ? countAtEnd(config, prepared, runId, relations)
@@ -347,7 +350,7 @@ class Session {
     history?.end(ofTraffic.exit.reason);
     const summary = await this.endCapture(ofTraffic);
     this.report(config, prepared, seen, summary);
-    // What is told now is not told again with less in it.
+    // The summary is written; a later failure must not replace it with a shorter one.
     stops.beforeForced(() => progress.stop());
     if ((await this.sharded?.finish(summary)) !== false) await settle(config, prepared, runId, progress);
     this.tell(summary);
@@ -356,7 +359,7 @@ class Session {
     return summary.exit.code;
   }
 
-  /** When the first operation may begin; null: at once. `giveUp` ends what goes on beside the traffic. */
+  /** Returns when the first operation may begin; null: at once. `giveUp` ends the tasks beside the traffic. */
   private async startTogether(giveUp: () => Promise<unknown>): Promise<number | null> {
     const { sharded, stops } = this;
     if (sharded === null) return null;
@@ -383,7 +386,7 @@ class Session {
     return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary) });
   }
 
-  /** Where the file cannot be written any more the summary goes to standard output. */
+  /** Writes the summary; if its file can no longer be written, to standard output. */
   private tell(summary: Summary): void {
     const { summaryFile } = this.options;
     if (summaryFile === undefined) return;
@@ -392,7 +395,10 @@ class Session {
     try {
       writeOutput(summaryFile, text);
     } catch (error) {
-      this.progress.message('error', `--summary: ${(error as Error).message}; it goes to standard output instead`);
+      this.progress.message(
+        'error',
+        `--summary: ${(error as Error).message}; the summary goes to standard output instead`,
+      );
       process.stdout.write(text);
     }
   }
@@ -413,17 +419,17 @@ class Session {
       writeOutput(reportFile, reportHtml({ run: facts, points, status, summary, configuration, coverage }));
       progress.message('info', `report: ${reportFile}`);
     } catch (error) {
-      progress.message('error', `the report cannot be written: ${(error as Error).message}`);
+      progress.message('error', `--report: ${(error as Error).message}`);
     }
   }
 
-  /** The exit code where a signal ends the run before its first write: a threshold that was not judged is not met. */
+  /** The exit code if a signal ends the run before its first write; thresholds that were not judged are not met. */
   get codeIfStopped(): number {
     if (this.sharded !== null) return EXIT.endedEarly;
     return (this.config?.thresholds.length ?? 0) > 0 && !this.isTrial ? EXIT.threshold : EXIT.finished;
   }
 
-  /** Summary and report of a run that did not begin. */
+  /** Writes summary and report of a run that did not begin. */
   tellRefused(exit: { readonly code: number; readonly reason: string }): void {
     const { summaryFile, reportFile } = this.options;
     const attempt = (write: () => void) => {
@@ -465,7 +471,7 @@ function sharesCores(connection: ConnectionSettings): boolean {
   return placesIn(connection).every(({ host }) => isLoopback(host));
 }
 
-/** What to type for the same run again; null where it is not the same, or would show a secret. */
+/** Returns the command that repeats the run; null if none does, or if it would show a secret. */
 function repeatedBy(
   { file, overrides, untilFile, writeTo, lag, shard }: RunOptions,
   { seeds, reproducible }: Summary,
@@ -487,7 +493,7 @@ function repeatedBy(
   ].join(' ');
 }
 
-/** A word as a shell reads it. */
+/** Returns a word quoted for a shell. */
 function quoted(word: string): string {
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
@@ -497,7 +503,7 @@ function coverageFor(config: Config, { plan, findings }: Prepared): Coverage {
   return { tables, complete, findings: findings.map(findingText) };
 }
 
-/** Rows of some relations when the traffic is over; null where they cannot be counted, for whatever reason. */
+/** Counts the rows of some relations after the traffic; null if they cannot be counted, for whatever reason. */
 async function countAtEnd(
   config: Config,
   { catalog, plan }: Prepared,
@@ -520,7 +526,7 @@ async function countAtEnd(
   }
 }
 
-/** Sets the sequences of written columns to their exact end. Where the server is away they stay past the run's values. */
+/** Sets the sequences of written columns to their exact end. If the server is down, they stay past the run's values. */
 async function settle(config: Config, prepared: Prepared, runId: string, progress: Progress): Promise<void> {
   if (prepared.sequences.length === 0) return;
   try {
@@ -528,6 +534,9 @@ async function settle(config: Config, prepared: Prepared, runId: string, progres
     await settleSequences(client, prepared.sequences);
     await client.end();
   } catch (error) {
-    progress.message('warn', `sequences stay past the run's values: ${(error as Error).message}`);
+    progress.message(
+      'warn',
+      `sequences could not be set back to the highest value used; they stay further ahead: ${(error as Error).message}`,
+    );
   }
 }

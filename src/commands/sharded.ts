@@ -30,7 +30,7 @@ import { applicationName } from '../traffic/message.js';
 import { EXIT } from './exit.js';
 import type { StopSignals } from './stop-signals.js';
 
-/** What `run --shard` is asked for. */
+/** Options of `run --shard`. */
 export interface ShardOptions {
   readonly shard: Shard;
   readonly runId: string;
@@ -39,7 +39,7 @@ export interface ShardOptions {
   readonly startAt: Date | null;
 }
 
-/** One shard of a run: what it shares with the others, and what it does on their account. */
+/** A shard of a run: what it shares with the others, and what it does for them. */
 export class ShardedRun {
   readonly options: ShardOptions;
   private readonly config: Config;
@@ -50,7 +50,7 @@ export class ShardedRun {
   /** What the process before has left behind; null where this is the first one. */
   past: Past | null = null;
 
-  /** @throws SetupError where the configuration does not go with shards. */
+  /** @throws SetupError if the configuration cannot be used with shards. */
   constructor(options: ShardOptions, config: Config, progress: Progress) {
     const { shard, runId } = options;
     this.options = options;
@@ -59,20 +59,23 @@ export class ShardedRun {
     this.store = { schema: config.replication?.schema ?? DEFAULT_SCHEMA, runId };
     const { connections, row_selection: selection } = config.generator;
     if (config.embedded)
-      throw SetupError.of('--shard', 'shards share a database; an embedded one is private to its process');
+      throw SetupError.of(
+        '--shard',
+        'cannot be used with an embedded database, which is private to its process; shards need a shared one',
+      );
     if (connections < shard.of)
       throw SetupError.of(
         '--shard',
-        `there are ${shard.of} shards and ${connections} lanes (generator.connections, over all shards): give each shard one at least`,
+        `${shard.of} shards need at least as many lanes, but generator.connections, the total over all shards, is ${connections}; raise it, or start fewer shards`,
       );
     const alone = ALONE.find(([, isSet]) => isSet(config));
     if (alone !== undefined)
       throw SetupError.of(
         '--shard',
-        `${alone[0]} looks at the whole load, which no shard knows: leave it out, or run without --shard`,
+        `${alone[0]} needs the whole load, but each shard knows only its own part; remove the key, or run without --shard`,
       );
     if (selection === 'system_rows')
-      throw SetupError.of('--shard', 'needs rows that the lanes own: leave row_selection out, or set it to owned');
+      throw SetupError.of('--shard', 'needs row_selection: owned; remove row_selection, or set it to owned');
   }
 
   get shard(): Shard {
@@ -83,17 +86,17 @@ export class ShardedRun {
     return lanesOf(this.shard, this.config.generator.connections).length;
   }
 
-  /** The lanes that are carried here. */
+  /** Returns the lanes of this shard. */
   lanes(prepared: Prepared): readonly number[] {
     return lanesOf(this.shard, prepared.plan.quotas.length);
   }
 
-  /** True for the one shard that does what is done once in a run: probes, indexes, traps, comparisons. */
+  /** True for the shard that does what is done once per run: probes, indexes, traps, comparisons. */
   get isFirst(): boolean {
     return this.shard.index === 1;
   }
 
-  /** Keeps others from carrying this shard, and takes the plan that all of them have; the first to come makes it. */
+  /** Locks this shard against other processes, and gets the common plan, which the first shard to come makes. */
   async prepare(client: pg.Client, prepare: () => Promise<Prepared>, isOver: () => boolean): Promise<Prepared> {
     const { config, store, options, progress } = this;
     const { shard, runId } = options;
@@ -103,7 +106,7 @@ export class ShardedRun {
     if (published.names.length > 0 && this.isFirst)
       progress.message(
         'warn',
-        `${published.names.join(', ')} publishes all tables, also those that the shards share. A subscription without them stops; create them there: ${published.sql(store.schema)};`,
+        `${published.names.join(', ')} publishes all tables, including the tables that the shards share. A subscriber that lacks them stops; create them there: ${published.sql(store.schema)};`,
       );
     this.fence = await Fence.raise({
       store,
@@ -137,8 +140,8 @@ export class ShardedRun {
 
   /**
    * Waits for the others.
-   * @returns when all start, on this process's clock; null where a signal came before.
-   * @throws Missing where some have not come in time.
+   * @returns when all start, on this process's clock; null if a signal came before.
+   * @throws Missing if some did not come in time.
    */
   async start(stops: StopSignals): Promise<number | null> {
     const { progress, store, options } = this;
@@ -161,19 +164,22 @@ export class ShardedRun {
     return startAtMs;
   }
 
-  /** What is done when this process may no longer carry the shard. */
+  /** Sets what happens to the lanes when this process may no longer run the shard. */
   guard(lanes: Parameters<Fence['guard']>[0]): void {
     this.fence?.guard(lanes);
   }
 
-  /** Shard 1 tells the others that the fuse has paused the load, or that it goes on. */
+  /** Tells the other shards that the fuse has paused the load, or that it continues. Shard 1 calls this. */
   tellPaused(reason: string | null): void {
     notePaused(this.fence!.session, this.store, reason).catch((error: Error) =>
-      this.progress.message('warn', `the other shards cannot be told of the fuse: ${error.message}`),
+      this.progress.message(
+        'warn',
+        `could not tell the other shards about the state of replication.fuse: ${error.message}`,
+      ),
     );
   }
 
-  /** Calls `hold` once a second with what shard 1 says; while it cannot be asked the last answer holds. */
+  /** Calls `hold` once a second with what shard 1 says. While that cannot be read, the last value applies. */
   followFuse(hold: (reason: string | null) => void): NodeJS.Timeout | undefined {
     if (this.isFirst) return undefined;
     let isAsking = false;
@@ -214,7 +220,7 @@ export class ShardedRun {
     } catch (error) {
       progress.message(
         'warn',
-        `the summary of shard ${shard.index} cannot be left in the database (${(error as Error).message}); merge takes files of --summary as well`,
+        `the summary of shard ${shard.index} could not be stored in the database (${(error as Error).message}); give merge the files of --summary instead`,
       );
       return false;
     }
@@ -230,7 +236,7 @@ const FOLLOW_MS = 1000;
 /* A shard that was stopped, or that lost the server, is not through: whoever starts it again means to go on. */
 const RESUMABLE: readonly number[] = [EXIT.endedEarly, EXIT.outage];
 
-/* Keys that one process alone can follow. */
+/* Keys that need the whole load in one process. */
 const ALONE: readonly (readonly [key: string, isSet: (config: Config) => boolean])[] = [
   ['traffic.hold_lag', ({ traffic }) => traffic.hold_lag > 0],
   ['traffic.control_file', ({ traffic }) => traffic.control_file !== undefined],

@@ -2,14 +2,14 @@ import os from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** A signal came before there was anything to finish. */
+/** Thrown if a signal came before there was anything to finish. */
 export class Stopped extends Error {
   constructor(signal: string) {
     super(`stopped by ${signal} before the first write`);
   }
 }
 
-/* What is waited for once it is cancelled. */
+/* The longest wait for cancelled work. */
 const MOST_CANCEL_MS = 5000;
 
 /**
@@ -32,7 +32,7 @@ export class StopSignals {
   }
 
   private force(name: NodeJS.Signals, reason: string): never {
-    // As a shell tells of a process that a signal has ended.
+    // The exit code that shells use for a process ended by a signal.
     const code = 128 + os.constants.signals[name];
     try {
       this.last?.({ code, reason });
@@ -41,20 +41,20 @@ export class StopSignals {
     }
   }
 
-  /** Called with the first signal, also where it came already. */
+  /** Sets a handler for the first signal, which is called at once if the signal came already. */
   onFirst(handler: (signal: string) => void): void {
     this.handler = handler;
     if (this.signal !== null) handler(this.signal);
   }
 
-  /** What is done before the second signal ends the process: nothing that waits. */
+  /** Sets what is done before a second signal ends the process. It must not wait. */
   beforeForced(last: (exit: { readonly code: number; readonly reason: string }) => void): void {
     this.last = last;
   }
 
   /**
-   * Work that the first signal ends; `cancel` frees what it holds.
-   * @throws Stopped when the signal has come.
+   * Runs work that the first signal ends. `cancel` releases what it holds.
+   * @throws Stopped if the signal comes.
    */
   async interruptible<T>(work: Promise<T>, cancel: () => Promise<void>): Promise<T> {
     const stopped = new Promise<never>((_, reject) => this.onFirst((signal) => reject(new Stopped(signal))));
@@ -62,7 +62,7 @@ export class StopSignals {
       return await Promise.race([work, stopped]);
     } catch (error) {
       if (error instanceof Stopped) {
-        // In an outage neither comes to an end.
+        // In an outage neither of them ends.
         const ended = cancel().then(() => work);
         await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, MOST_CANCEL_MS).unref())]).catch(
           () => undefined,
@@ -74,7 +74,7 @@ export class StopSignals {
     }
   }
 
-  /** Leaves signals to the system again. */
+  /** Restores the default handling of signals. */
   release(): void {
     for (const name of SIGNALS) process.removeListener(name, this.listen);
   }

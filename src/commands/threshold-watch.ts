@@ -5,10 +5,10 @@ import { type Figures, figuresOf, look, type ThresholdResult } from '../report/t
 import type { Traffic } from '../traffic/coordinator.js';
 
 const INTERVAL_MS = 1000;
-/* Figures of the first moments say little: a start-up, a cold cache. */
+/* Figures of the first seconds say little, because of startup and cold caches. */
 const GRACE_MS = 10_000;
 
-/** Looks at a run's thresholds at its end and, where they are to abort it, while it runs. */
+/** Judges a run's thresholds at its end, and those with `abort_on_fail` also during the run. */
 export class ThresholdWatch {
   private readonly config: Config;
   private readonly traffic: Traffic;
@@ -16,10 +16,10 @@ export class ThresholdWatch {
   private readonly probe: ReplicationProbe | null;
   private readonly coverage: () => number;
   private readonly timer: NodeJS.Timeout | undefined;
-  /** What ended the run, as it was then. */
+  /** The thresholds that ended the run, with their values at that time. */
   private readonly failed = new Map<Threshold, ThresholdResult>();
 
-  /** `abort`: ends the run early, where a threshold says so. */
+  /** `abort` ends the run early if a threshold demands it. */
   constructor(
     config: Config,
     traffic: Traffic,
@@ -31,7 +31,7 @@ export class ThresholdWatch {
     }: {
       readonly startMs: number;
       readonly probe: ReplicationProbe | null;
-      /** Share of the tables that take every operation. */
+      /** Returns the share of tables on which every operation is possible. */
       readonly coverage: () => number;
       readonly abort: (condition: string) => void;
     },
@@ -48,7 +48,7 @@ export class ThresholdWatch {
       if (this.traffic.elapsedMs() < quietMs) return;
       for (const threshold of aborting) {
         const result = look(threshold, this.measured((performance.now() - this.startMs) / 1000));
-        // What nothing was measured of yet may still come.
+        // A figure that was not measured yet may still be.
         if (result.unjudged === null && !result.passed) this.failed.set(threshold, result);
       }
       const [first] = this.failed.keys();
@@ -57,12 +57,12 @@ export class ThresholdWatch {
     this.timer.unref();
   }
 
-  /** Ends nothing any more: the traffic is over. */
+  /** Stops judging, because the traffic is over. */
   stop(): void {
     clearInterval(this.timer);
   }
 
-  /** How all of them came out, over the time that the traffic took. */
+  /** Returns the results of all thresholds over the time of the traffic. */
   results(elapsedSeconds: number): readonly ThresholdResult[] {
     const measured = this.measured(elapsedSeconds);
     return this.config.thresholds.map((threshold) => this.failed.get(threshold) ?? look(threshold, measured));

@@ -11,12 +11,12 @@ import type { Timetable } from '../traffic/schedule.js';
 import type { Job } from './carry-out.js';
 import type { Notices } from './notices.js';
 
-/** What a summary is made from, whenever that is. */
+/** What every summary is made from. */
 export interface ToSummary {
   readonly job: Job;
   readonly traffic: Traffic;
   readonly notices: Notices;
-  /** Null where nothing says how many operations were due. */
+  /** Null without a schedule. */
   readonly schedule: Timetable | null;
   readonly startedAt: Date;
 }
@@ -31,7 +31,7 @@ export type AtEnd = Extra &
   > & {
     /** Since all lanes were connected. */
     readonly trafficSeconds: number;
-    /** Labels of tables that others have changed, and of those that are gone. */
+    /** Labels of tables whose schema others changed, and of tables that no longer exist. */
     readonly changes: { readonly changed: readonly string[]; readonly gone: readonly string[] };
   };
 
@@ -41,11 +41,11 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const { plan, catalog, rowsAtStart } = prepared;
   const { totals, workers } = traffic;
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
-  if (atEnd.isCutShort) because.push('it was ended by force');
-  else if (traffic.wasCut) because.push('operations in flight were cancelled when timeouts.stop was over');
+  if (atEnd.isCutShort) because.push('the run was ended by a second signal');
+  else if (traffic.wasCut) because.push('operations in flight were cancelled after timeouts.stop');
   const { changes, verification, pauses, lag, traps, trafficSeconds: seconds, ...rest } = atEnd;
   if (changes.changed.length > 0)
-    because.push(`others changed the schema of ${changes.changed.join(', ')} while the run was on`);
+    because.push(`the schema of ${changes.changed.join(', ')} was changed during the run`);
   const summary = summarise({
     ...rest,
     gone: new Set(changes.gone),
@@ -75,29 +75,28 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
 }
 
-/** Why the same seed may leave other rows another time, as far as the traffic has shown it. */
+/** Returns why the same seed may leave other rows the next time, as far as the traffic has shown. */
 function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   const because: string[] = [];
   const isLossy = totals.scalar('lostCommits') > 0;
   if (isLossy)
-    because.push(
-      'the server may have lost what it had acknowledged (synchronous_commit is off, or another server took over)',
-    );
+    because.push('the server may have lost acknowledged commits (a crash with synchronous_commit=off, or a failover)');
   const vanished = totals.total('vanished');
-  if (vanished > 0 && !isLossy) because.push(`${vanished} rows that a lane owned were changed from outside`);
+  if (vanished > 0 && !isLossy)
+    because.push(`other sessions changed or deleted ${vanished} rows that belong to the run`);
   const unknown = totals.scalar('inDoubtUnknown');
-  if (unknown > 0) because.push(`what became of ${unknown} operations could not be found out`);
+  if (unknown > 0) because.push(`the outcome of ${unknown} operations is unknown`);
   if (totals.errors().some(({ sqlstate }) => GONE.includes(sqlstate)))
-    because.push('a table, a column or a privilege was missing in the middle of the run');
+    because.push('a table, a column or a privilege went missing during the run');
   const skipped = totals.total('skipped');
   if (skipped > 0)
-    because.push(`${skipped} operations were skipped, since others kept their tables from being written to`);
+    because.push(`${skipped} operations were skipped because their tables were locked or had no disk space`);
   for (const label of tablesWhereLanesMet(plan, totals))
-    because.push(`rows of several lanes met in a unique index or an exclusion constraint of ${label}`);
+    because.push(`rows of different lanes conflicted in a unique index or an exclusion constraint of ${label}`);
   return because;
 }
 
-/** Tables with a unique index over expressions that has refused rows: which lane comes first is up to chance. */
+/** Returns tables with a unique index over expressions that rejected rows; which lane came first is not fixed. */
 function tablesWhereLanesMet(plan: Plan, totals: CounterTotals): string[] {
   if (plan.quotas.length === 1) return [];
   const met = totals.errors().flatMap(({ sqlstate, relation }) => {

@@ -16,10 +16,10 @@ export function untilSummary(plan: Plan, file: string): Plan {
   try {
     summary = JSON.parse(readFileSync(file, 'utf8')) as Summary;
   } catch (error) {
-    throw SetupError.of(file, `not a summary (${(error as Error).message})`);
+    throw SetupError.of(file, `is not a summary (${(error as Error).message})`);
   }
   if (!Array.isArray(summary.lanes) || summary.lanes.length === 0)
-    throw SetupError.of(file, 'the summary of a run that carried out operations is needed');
+    throw SetupError.of(file, 'is the summary of a run that executed no operations; --until needs one that did');
   checkPlan(plan, summary.plan_fingerprint, file);
   return { ...plan, quotas: summary.lanes.map(({ operations }) => operations) };
 }
@@ -30,7 +30,7 @@ function untilHistory(plan: Plan, file: string): Plan {
   return { ...plan, quotas: operations };
 }
 
-/* A history begins with its number; it may be too large to be read twice. */
+/* A history is recognized by its first bytes, because it may be too large to be read twice. */
 function isHistory(file: string): boolean {
   try {
     const descriptor = openSync(file, 'r');
@@ -49,6 +49,6 @@ function checkPlan(plan: Plan, wanted: string, file: string): void {
   if (wanted === fingerprint(plan)) return;
   throw SetupError.of(
     file,
-    'the plan is another one than that run had; the same configuration, and the database as it was before that run, are needed',
+    'the plan differs from the plan of that run; use the same configuration, and a database in the state before that run',
   );
 }

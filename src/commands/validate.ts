@@ -31,5 +31,5 @@ function inWords({ connection, embedded, generator, schemas }: Config): string {
     listed.length > 0
       ? `${listed.length} ${listed.length === 1 ? 'table' : 'tables'}`
       : `all tables of ${schemas.join(', ')}`;
-  return `A run would connect to ${target} and write to ${tables}. \`inspect\` compares the file with the database.`;
+  return `A run would connect to ${target} and write to ${tables}. \`inspect\` checks the file against the database.`;
 }

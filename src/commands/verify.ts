@@ -44,7 +44,7 @@ const USAGE =
   'expected one of: --source URL --target URL (contents) · --events FILE --against FILE (events against a capture) · ' +
   '--events FILE --history FILE (events against a history) · --expected --history FILE --target URL (rows that a run must have left)';
 
-/** Compares what arrived with what was made. Returns the exit code. */
+/** Compares what arrived with what was written. Returns the exit code. */
 export async function verify(options: VerifyOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: options.json });
   const stop = (signal: NodeJS.Signals) => {
@@ -128,17 +128,17 @@ async function verdictOf(
   throw SetupError.of('verify', USAGE);
 }
 
-/** Where there are two sources of truth they are compared first. Returns null where they agree, or where that cannot be decided. */
+/** Compares two sources of truth with each other. Returns null if they agree, or if that cannot be decided. */
 async function disagreement(capture: string, history: string): Promise<Verdict | null> {
   const found = await verifyEvents(recorded(history, true), { ...PLAIN, events: capture, folder: tmpdir() });
   if (found.verdict !== 'different') return null;
-  const reason = `the capture and the history of the run disagree, which is a fault of the generator: ${found.headline}`;
+  const reason = `the capture and the history of the run disagree, which is a bug in event-generator: ${found.headline}`;
   return { ...found, verdict: 'undecided', headline: `Not decided: ${reason}`, undecided: [reason] };
 }
 
-/** @throws SetupError for options that mean nothing where this is compared. */
+/** @throws SetupError for options that have no effect on this comparison. */
 function refuse(what: string, names: readonly string[]): void {
-  if (names.length > 0) throw SetupError.of(names.join(', '), `has no effect when ${what} are compared; leave it out`);
+  if (names.length > 0) throw SetupError.of(names.join(', '), `has no effect when ${what} are compared; remove it`);
 }
 
 function eventOnly({ format, map, delivery, order, allow }: VerifyOptions): string[] {

@@ -63,13 +63,13 @@ export function resolveConnection(
   const fromUrl = config.url === undefined ? {} : parseUrl(config.url, (message) => report('url', message));
   if (config.url !== undefined) {
     for (const key of ['host', 'port', 'database', 'user', 'password'] as const) {
-      if (config[key] !== undefined) report(key, 'stands beside url; give one of them');
+      if (config[key] !== undefined) report(key, 'cannot be combined with url; remove one of them');
     }
   }
   if (config.hosts !== undefined && (config.host ?? fromUrl.host) !== undefined)
-    report('hosts', 'stands beside host or url; give one of them');
+    report('hosts', 'cannot be combined with host or url; remove one of them');
   if (config.password_command !== undefined && (config.password ?? fromUrl.password) !== undefined)
-    report('password_command', 'stands beside a password; give one of them');
+    report('password_command', 'cannot be combined with a password; remove one of them');
   const given = {
     host: fromUrl.host ?? config.hosts?.join(',') ?? config.host,
     port: fromUrl.port ?? config.port,
@@ -206,7 +206,7 @@ function parseUrl(text: string, report: (message: string) => void): UrlParts {
     try {
       return decodeURIComponent(part);
     } catch {
-      report('has a "%" that is not followed by two hexadecimal digits (write %25 for "%")');
+      report('contains a "%" without two hexadecimal digits after it (write %25 for "%")');
       return part;
     }
   };
@@ -224,7 +224,7 @@ function parseUrl(text: string, report: (message: string) => void): UrlParts {
     else if (key === 'target_session_attrs' && isTarget(value)) parts.targetSessionAttrs = value;
     else if (key === 'target_session_attrs')
       report(`target_session_attrs: expected ${TARGETS.join(', ')}, got "${value}"`);
-    else report(`the parameter "${key}" is not known here; use the keys of connection:`);
+    else report(`the parameter "${key}" is not supported in a URL; use the keys of connection: instead`);
   }
   return parts;
 }

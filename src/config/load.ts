@@ -89,7 +89,7 @@ export function parseConfig(
   if (isEmpty && !isEmbedded(overrides))
     throw SetupError.of(
       `${file}:1:1`,
-      'the file is empty; `event-generator init URL` writes one for your database, --embedded runs without one',
+      'the file is empty; `event-generator init URL` writes one for your database, and --embedded runs without a file',
     );
 
   for (const { path, value, option } of overrides) source.override(path, value, option);
@@ -147,7 +147,7 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') throw SetupError.of(file, 'there is no such file; name one with -c FILE');
+    if (code === 'ENOENT') throw SetupError.of(file, 'the file does not exist; name one with -c FILE');
     if (code === 'EISDIR') throw SetupError.of(file, 'is a folder; name a file with -c FILE');
     throw SetupError.of(file, `cannot be read (${code ?? 'unknown error'})`);
   }
@@ -189,10 +189,10 @@ type Issue = z.core.$ZodIssue;
 /* Keys of generators that this one follows, and what means the same here. */
 const OURS_FOR: Readonly<Record<string, string>> = {
   seed: 'random_seed: N',
-  delete_max_retries: 'update_max_retries: N, which holds for DELETE as well',
+  delete_max_retries: 'update_max_retries: N, which applies to DELETE as well',
   rate_control:
     'traffic: { rate: N } beside generator, or traffic: { stages: [{ duration: 5m, rate: N }] } for a schedule',
-  jitter_pct: 'traffic: { arrival: poisson } for gaps that vary',
+  jitter_pct: 'traffic: { arrival: poisson } for random gaps',
   transaction_mode: 'transaction: { statements: N } under generator, and skew: { distribution: zipf } for hot rows',
   parallel: 'connections: N and workers: N under generator',
   num_workers: 'workers: N',
@@ -251,7 +251,7 @@ function resolveWeights(
   const seen = new Set<string>();
   for (const [index, name] of generator.operations.entries()) {
     if (seen.has(name))
-      problems.push(source.problem(['generator', 'operations', index], `${name} stands twice; remove one`));
+      problems.push(source.problem(['generator', 'operations', index], `${name} is listed twice; remove one`));
     seen.add(name);
   }
   if (given === undefined) {
@@ -283,7 +283,7 @@ function resolveWeights(
   }
   if (problems.length === 0 && OPERATIONS.every((name) => weights[name] === 0)) {
     problems.push(
-      source.problem(path, 'all weights are 0, so no operation could be chosen; give one of them a weight above 0'),
+      source.problem(path, 'all weights are 0, so no operation can be chosen; give one of them a weight above 0'),
     );
   }
   return weights;
@@ -295,19 +295,19 @@ function checkRelations({ generator, traffic, replication }: FileConfig, source:
     generator.wait_duration_seconds === 0 &&
     source.valueAt(['generator', 'wait_duration_seconds']) === undefined
   ) {
-    problems.push(source.problem(['generator', 'wait_after_operations'], 'needs wait_duration_seconds beside it'));
+    problems.push(source.problem(['generator', 'wait_after_operations'], 'needs wait_duration_seconds as well'));
   }
   if (generator.faker_seed !== undefined && generator.random_seed === undefined) {
     problems.push(
-      source.problem(['generator', 'faker_seed'], 'needs random_seed beside it: without it the run cannot be repeated'),
+      source.problem(['generator', 'faker_seed'], 'needs random_seed as well; without it the run cannot be repeated'),
     );
   }
   checkTraffic(traffic, generator, source, problems);
   if (traffic.hold_lag > 0 && replication.targets.length === 0)
-    problems.push(source.problem(['traffic', 'hold_lag'], 'needs a lag that is measured: set replication.targets'));
+    problems.push(source.problem(['traffic', 'hold_lag'], 'needs a measured lag: set replication.targets'));
   if (generator.skew.distribution === 'uniform' && generator.skew.exponent !== undefined)
     problems.push(
-      source.problem(['generator', 'skew', 'exponent'], 'means something only with distribution: zipf; leave it out'),
+      source.problem(['generator', 'skew', 'exponent'], 'has an effect only with distribution: zipf; remove it'),
     );
   const isSampled = generator.row_selection === 'system_rows';
   const { force_conflicts: conflicts, skew, table_rows: bounds } = generator;
@@ -319,14 +319,14 @@ function checkRelations({ generator, traffic, replication }: FileConfig, source:
   for (const [key, isAsked] of Object.entries(needOwned))
     if (isSampled && isAsked)
       problems.push(
-        source.problem(['generator', key], 'needs rows that the run owns: leave row_selection out, or set it to owned'),
+        source.problem(['generator', key], 'needs row_selection: owned; remove row_selection, or set it to owned'),
       );
   const { transaction } = generator;
   if (transaction.savepoint_ratio > 0 && transaction.statements === 1)
     problems.push(
       source.problem(
         ['generator', 'transaction', 'savepoint_ratio'],
-        'divides a transaction of several statements: set transaction.statements to 2 or more, or leave it out',
+        'needs transactions of several statements: set transaction.statements to 2 or more, or remove it',
       ),
     );
   const weights = Object.values(generator.table_weights);
@@ -334,7 +334,10 @@ function checkRelations({ generator, traffic, replication }: FileConfig, source:
     const covered = generator.manual_table_list.every((name) => generator.table_weights[name] === 0);
     if (covered)
       problems.push(
-        source.problem(['generator', 'table_weights'], 'every table has weight 0, so none could be chosen'),
+        source.problem(
+          ['generator', 'table_weights'],
+          'every table has weight 0, so no table can be chosen; give one of them a weight above 0',
+        ),
       );
   }
   for (const [table, columns] of Object.entries(generator.column_overrides)) {
@@ -351,7 +354,8 @@ function checkRelations({ generator, traffic, replication }: FileConfig, source:
           report(
             `expected one weight for each of the ${override.values.length} values, got ${override.weights.length}`,
           );
-        } else if (override.weights.every((value) => value === 0)) report('all weights are 0');
+        } else if (override.weights.every((value) => value === 0))
+          report('all weights are 0; give one of them a weight above 0');
       }
     }
   }
@@ -369,9 +373,9 @@ function resolveThresholds(config: FileConfig, source: Source, problems: Problem
     };
     if (typeof threshold === 'string') return report(threshold);
     if (!isScheduled && (threshold.figure === 'dropped_ratio' || threshold.figure === 'late_ratio'))
-      return report(`${threshold.figure} means something only on a schedule: set traffic.rate or traffic.stages`);
+      return report(`${threshold.figure} needs a schedule: set traffic.rate or traffic.stages`);
     if (threshold.figure === 'replication_lag_seconds' && config.replication.targets.length === 0)
-      return report('replication_lag_seconds needs something to measure: set replication.targets');
+      return report('replication_lag_seconds needs a target to measure: set replication.targets');
     return [threshold];
   });
 }
@@ -392,32 +396,35 @@ function checkTraffic(
   const report = (path: readonly (string | number)[], message: string) =>
     problems.push(source.problem(['traffic', ...path], message));
   if (rate !== undefined && stages.length > 0)
-    report(['rate'], 'stands beside stages, which have rates of their own: remove one of the two');
+    report(['rate'], 'cannot be combined with stages, which have rates of their own; remove one of them');
   for (const [index, stage] of stages.entries()) {
     const isLast = index === stages.length - 1;
     if (stage.duration === undefined && !isLast)
-      report(['stages', index], 'needs a duration: only the last stage may go on to the end of the run');
+      report(
+        ['stages', index],
+        'needs a duration; only the last stage may leave it out and continue to the end of the run',
+      );
     if (stage.duration === undefined && stage.ramp)
-      report(['stages', index, 'ramp'], 'needs a duration of the stage, in which the rate is reached');
+      report(['stages', index, 'ramp'], 'needs a duration of the stage; the rate is reached at its end');
     if (stage.duration === undefined && isLast && generator.num_iterations === -1 && duration === undefined)
       report(
         ['stages', index],
-        'never ends, and neither does num_iterations: -1: give the stage a duration, or set traffic.duration',
+        'never ends, because num_iterations is -1; give the stage a duration, or set traffic.duration',
       );
   }
   if (spikes.length > 0 && rate === undefined && stages.length === 0)
-    report(['spikes'], 'come on top of a rate: set traffic.rate or traffic.stages');
+    report(['spikes'], 'need a base rate: set traffic.rate or traffic.stages');
   for (const [index, spike] of spikes.entries()) {
     if (spike.every !== undefined && spike.duration > spike.every)
       report(
         ['spikes', index, 'duration'],
-        `is longer than the period: ${spike.duration / 1000} s every ${spike.every / 1000} s; shorten it, or raise every`,
+        `is longer than every: a spike of ${spike.duration / 1000} s every ${spike.every / 1000} s; shorten the duration, or raise every`,
       );
   }
   if (!hasSchedule(traffic)) {
     for (const key of ['arrival', 'rate_unit', 'catch_up', 'catch_up_seconds', 'late_after'] as const)
       if (source.valueAt(['traffic', key]) !== undefined)
-        report([key], 'means something only on a schedule: set traffic.rate or traffic.stages, or leave it out');
+        report([key], 'has an effect only on a schedule: set traffic.rate or traffic.stages, or remove it');
   } else if (catchUp !== 'bounded' && source.valueAt(['traffic', 'catch_up_seconds']) !== undefined)
-    report(['catch_up_seconds'], `means something only with catch_up: bounded, not with ${catchUp}`);
+    report(['catch_up_seconds'], `has an effect only with catch_up: bounded, not with ${catchUp}; remove it`);
 }

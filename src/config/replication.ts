@@ -69,7 +69,7 @@ export function resolveReplication(
   const { replication, generator } = file;
   if (replication.targets.length === 0) {
     if (source.valueAt(['replication', 'fuse']) !== undefined)
-      problems.push(source.problem(['replication', 'fuse'], 'needs something to watch: set replication.targets'));
+      problems.push(source.problem(['replication', 'fuse'], 'has no target to watch: set replication.targets'));
     return null;
   }
   const { schema_name: schemas } = generator;
@@ -77,18 +77,21 @@ export function resolveReplication(
     problems.push(
       source.problem(
         ['replication', 'heartbeat', 'schema'],
-        `"${replication.heartbeat.schema}" is a schema of the traffic, which would change the heartbeats: name another`,
+        `"${replication.heartbeat.schema}" is a schema of the traffic, which would change the heartbeats; name another schema`,
       ),
     );
   if (replication.heartbeat.tables.length > 0)
     problems.push(
-      source.problem(['replication', 'heartbeat', 'tables'], 'is not in this version: lag is measured per target'),
+      source.problem(
+        ['replication', 'heartbeat', 'tables'],
+        'is not supported in this version; lag is measured per target, not per table',
+      ),
     );
   const names = new Set<string>();
   const targets = replication.targets.flatMap((target, index): ReplicationTarget[] => {
     const path = ['replication', 'targets', index];
     const report = (key: string, message: string) => problems.push(source.problem([...path, key], message));
-    if (names.has(target.name)) report('name', `"${target.name}" stands twice; targets are told apart by their names`);
+    if (names.has(target.name)) report('name', `"${target.name}" is used twice; every target needs a name of its own`);
     names.add(target.name);
     checkKeys(target, report);
     const { name, kind } = target;
@@ -134,13 +137,16 @@ function checkKeys(target: TargetConfig, report: (key: string, message: string) 
   const { kind } = target;
   for (const [key, kinds] of Object.entries(KEYS) as [keyof typeof KEYS, readonly TargetConfig['kind'][]][])
     if (target[key] !== undefined && !kinds.includes(kind))
-      report(key, `has no effect with kind: ${kind}; leave it out, or use kind: ${kinds.join(' or ')}`);
+      report(key, `has no effect with kind: ${kind}; remove it, or use kind: ${kinds.join(' or ')}`);
   if (kind === 'slot' && target.slot === undefined)
-    report('kind', 'needs slot: NAME, the replication slot of the consumer on the server of connection');
+    report('kind', 'needs slot: NAME, the consumer’s replication slot on the source server (connection:)');
   if (kind === 'command' && target.command === undefined)
-    report('kind', 'needs command: [PROGRAM, ARGUMENT …], which prints the number of the newest heartbeat there');
+    report(
+      'kind',
+      'needs command: [PROGRAM, ARGUMENT …], a program that prints the number of the newest heartbeat at the target',
+    );
   if (target.may_pause === true && kind !== 'logical')
-    report('may_pause', 'works with kind: logical, whose subscription can be disabled for a while; leave it out');
+    report('may_pause', 'works only with kind: logical, because only subscriptions can be paused; remove it');
 }
 
 function serverTarget(
@@ -160,9 +166,12 @@ function serverTarget(
   const report = (key: string, message: string) => problems.push(source.problem([...path, key], message));
   const { embedded } = given;
   if (embedded && !connection.embedded)
-    report('connection', 'embedded replicas are those of an embedded server: set connection.embedded, or give a host');
+    report(
+      'connection',
+      'an embedded replica needs an embedded source: set connection.embedded, or name the host of the replica',
+    );
   if (embedded && kind === 'heartbeat')
-    report('kind', 'an embedded replica is a standby or a subscriber: physical or logical');
+    report('kind', 'an embedded replica must be kind: physical (a standby) or kind: logical (a subscriber)');
   const settings = resolveConnection(given, environment, source, problems, {
     path: [...path, 'connection'],
     fallback: primary,
@@ -172,7 +181,7 @@ function serverTarget(
   if (!embedded && isPrimary && !connection.embedded)
     report(
       'connection',
-      'is the server of connection: itself; name the host, port or database that data is replicated to',
+      'is the source itself (connection:); name the host, port or database that data is replicated to',
     );
   return { name, kind, connection: settings, embedded, mayPause };
 }

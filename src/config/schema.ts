@@ -132,7 +132,9 @@ const operationWeights = z.union(
     z.array(weight(), expected('a list of weights')),
     z.strictObject({ INSERT: weight().optional(), UPDATE: weight().optional(), DELETE: weight().optional() }),
   ],
-  expected('a list of weights aligned with operations, or a map { INSERT: 3, UPDATE: 2, DELETE: 1 }, each 0 or more'),
+  expected(
+    'a list of weights in the order of operations, or a map { INSERT: 3, UPDATE: 2, DELETE: 1 }, each weight 0 or more',
+  ),
 );
 
 const generator = z.strictObject({
@@ -149,10 +151,7 @@ const generator = z.strictObject({
     .default(0),
   table_weights: z.record(z.string(), weight(), expected('a map from table to weight')).default({}),
   operations: z
-    .array(
-      z.enum(OPERATIONS, expected('INSERT, UPDATE or DELETE')),
-      expected('a list out of INSERT, UPDATE and DELETE'),
-    )
+    .array(z.enum(OPERATIONS, expected('INSERT, UPDATE or DELETE')), expected('a list with INSERT, UPDATE and DELETE'))
     .min(1, expected('at least one of INSERT, UPDATE and DELETE'))
     .default([...OPERATIONS]),
   operation_weights: operationWeights.optional(),
@@ -368,7 +367,7 @@ export const fileSchema = z.strictObject({
   verify: z
     .strictObject({
       every: duration(0),
-      targets: z.array(text('a name of replication.targets'), expected('a list of names')).default([]),
+      targets: z.array(text('a name from replication.targets'), expected('a list of names')).default([]),
       stop_on_difference: flag().default(false),
     })
     .prefault({}),

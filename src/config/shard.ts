@@ -45,16 +45,16 @@ function automatic(environment: Environment): Shard {
   if (found === undefined)
     throw SetupError.of(
       '--shard auto',
-      `none of ${ENGINES.map(({ index }) => index).join(', ')} is set; write --shard i/n`,
+      `cannot find out the shard, because none of the variables ${ENGINES.map(({ index }) => index).join(', ')} is set; write --shard i/n`,
     );
   const [index, of] = [environment[found.index]!, environment[found.of]];
   if (of === undefined)
     throw SetupError.of(
       '--shard auto',
-      `${found.index} is set and ${found.of} is not: how many shards there are is not known, and must be`,
+      `${found.index} is set but ${found.of} is not, so the number of shards is unknown; set ${found.of}`,
     );
   if (!/^\d+$/.test(index) || !/^\d+$/.test(of))
-    throw SetupError.of('--shard auto', `${found.index}=${index} and ${found.of}=${of} are not both whole numbers`);
+    throw SetupError.of('--shard auto', `${found.index}=${index} and ${found.of}=${of} must be whole numbers`);
   return shardOf(`${Number(index) + 1 - found.first}/${Number(of)}`, environment);
 }
 
@@ -71,7 +71,7 @@ export function shardedRunId(given: string | undefined, environment: Environment
   if (id === undefined)
     throw SetupError.of(
       '--run-id',
-      'is needed with --shard: the same name for all shards, and another one for each run',
+      'is required with --shard; use the same name for all shards of a run, and a new one for each run',
     );
   // It is part of application_name, whose length the server cuts at 63 bytes.
   if (!/^[A-Za-z0-9_.-]{1,40}$/.test(id))

@@ -149,9 +149,9 @@ export function describe(value: unknown): string {
 function yamlMessage(code: string, message: string): string {
   switch (code) {
     case 'TAB_AS_INDENT':
-      return 'a tab is used for indentation; YAML wants spaces';
+      return 'a tab is used for indentation; YAML needs spaces';
     case 'DUPLICATE_KEY':
-      return 'this key stands twice in the same section; remove one';
+      return 'this key occurs twice in the same section; remove one';
     default:
       return `not valid YAML: ${message.split('\n')[0]}`;
   }

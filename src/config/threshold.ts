@@ -47,25 +47,25 @@ export function parseThreshold(condition: string, abortOnFail: boolean): Thresho
   const between = words.slice(1, -2);
   const known: readonly string[] = [...LATENCY_FIGURES, LAG_FIGURE, ...FIGURES];
   if (!known.includes(figure))
-    return `unknown figure "${figure}"${didYouMean(figure, known)}; there are ${known.join(', ')}`;
+    return `unknown figure "${figure}"${didYouMean(figure, known)}; known figures are ${known.join(', ')}`;
   if (comparison === undefined || !Number.isFinite(bound) || words.length < 3)
-    return `expected a comparison (${COMPARISONS.join(', ')}) and a number at its end, such as "error_ratio < 0.01"`;
+    return `expected a comparison (${COMPARISONS.join(', ')}) and a number at the end, such as "error_ratio < 0.01"`;
   const common = { condition: words.join(' '), comparison, bound, abortOnFail };
   const plain = FIGURES.find((name) => name === figure);
   if (plain !== undefined) {
-    if (between.length > 0) return `${figure} has no "${between.join(' ')}"`;
+    if (between.length > 0) return `${figure} does not take "${between.join(' ')}"; remove it`;
     return { ...common, figure: plain };
   }
   const percentile = PERCENTILES.find((name) => name === between[between.length - 1]);
   if (figure === LAG_FIGURE) {
     if (percentile === undefined || between.length !== 1)
-      return `expected one of ${PERCENTILES.join(', ')} behind ${figure}: "${figure} p99 < 2"`;
+      return `expected one of ${PERCENTILES.join(', ')} after ${figure}, as in "${figure} p99 < 2"`;
     return { ...common, figure, percentile };
   }
   const latency = LATENCY_FIGURES.find((name) => name === figure)!;
   const operation = (['insert', 'update', 'delete'] as const).find((name) => name === between[0]?.toLowerCase());
   const expected = operation === undefined ? 1 : 2;
   if (percentile === undefined || between.length !== expected)
-    return `expected one of ${PERCENTILES.join(', ')} behind ${figure}, an operation before it where it is about one: "${figure} p99 < 0.5", "${figure} insert p99 < 0.5"`;
+    return `expected one of ${PERCENTILES.join(', ')} after ${figure}, with an optional operation between them, as in "${figure} p99 < 0.5" or "${figure} insert p99 < 0.5"`;
   return { ...common, figure: latency, percentile, operation: operation ?? null };
 }

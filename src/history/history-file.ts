@@ -82,7 +82,7 @@ export class HistoryLines {
     }
     if (written === bytes.length) return;
     this.close();
-    throw new Error(`the history ${this.file} is not complete: the file takes no more`);
+    throw new Error(`the history ${this.file} is incomplete, because the file could no longer be written`);
   }
 
   close(): void {
@@ -151,7 +151,7 @@ export function readHistory(file: string): History {
   try {
     packed = JSON.parse(gunzipSync(Buffer.from(stored.plan, 'base64')).toString());
   } catch (error) {
-    throw SetupError.of(`${file}:1`, `the plan in it cannot be read (${(error as Error).message})`);
+    throw SetupError.of(`${file}:1`, `contains a plan that cannot be read (${(error as Error).message})`);
   }
   const { plan, claims } = decodePlan(packed, file);
   const exceptions: Exception[][] = plan.quotas.map(() => []);
@@ -181,6 +181,6 @@ function parse(line: string, file: string, number: number): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw SetupError.of(`${file}:${number}`, `cannot be read as a line of a history (${(error as Error).message})`);
+    throw SetupError.of(`${file}:${number}`, `is not a valid line of a history (${(error as Error).message})`);
   }
 }

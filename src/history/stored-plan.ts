@@ -24,7 +24,7 @@ export function decodePlan(encoded: unknown, file: string): StoredPlan {
   if (stored.plan.generatorVersion !== GENERATOR_VERSION) {
     throw SetupError.of(
       file,
-      `it was made by generator_version ${stored.plan.generatorVersion}, this is ${GENERATOR_VERSION}: the same seed means other values; use the version that made it`,
+      `was made with generator_version ${stored.plan.generatorVersion}, but this version has ${GENERATOR_VERSION} and makes other values from the same seed; use the version that made it`,
     );
   }
   return { plan: stored.plan, claims: stored.claims.map(fromText) };

@@ -101,7 +101,7 @@ export class ReplicationProbe {
     const heartbeat = await connectHeartbeat({ ...options, ...place }).catch((error: Error) => {
       throw SetupError.of(
         'replication.heartbeat',
-        `no session on ${describeConnection(options.connection)}: ${error.message}`,
+        `cannot open a session on ${describeConnection(options.connection)}: ${error.message}`,
       );
     });
     const source = new Source();

@@ -141,8 +141,8 @@ export async function readSource(
 
 function lostBecause({ wal_status: status, invalidation_reason: reason }: NonNullable<SlotRow['slot']>): string | null {
   if (reason !== undefined && reason !== null)
-    return reason === 'wal_removed' ? 'its log has been removed (max_slot_wal_keep_size)' : reason;
-  return status === 'lost' ? 'its log has been removed (max_slot_wal_keep_size)' : null;
+    return reason === 'wal_removed' ? 'the server removed WAL that it still needed (max_slot_wal_keep_size)' : reason;
+  return status === 'lost' ? 'the server removed WAL that it still needed (max_slot_wal_keep_size)' : null;
 }
 
 function positionOf(text: string | null): Lsn | null {

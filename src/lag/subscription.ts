@@ -25,9 +25,9 @@ async function read(client: pg.Client, schema: string): Promise<Subscription | u
 /** Stops the subscription that brings the heartbeats, with a mark by which it is found again after a kill -9. */
 export async function pauseSubscription(client: pg.Client, schema: string, runId: string): Promise<void> {
   const found = await read(client, schema);
-  if (found === undefined || !found.enabled) throw new Error('there is no enabled subscription that could be stopped');
+  if (found === undefined || !found.enabled) throw new Error('there is no enabled subscription to pause');
   if (found.comment !== null)
-    throw new Error(`the subscription ${found.name} has a comment, which is needed for a mark`);
+    throw new Error(`the subscription ${found.name} has a comment; the benchmark needs the comment for its own mark`);
   const name = quoteIdentifier(found.name);
   await client.query(
     `BEGIN; COMMENT ON SUBSCRIPTION ${name} IS '${MARK} (${runId})'; ALTER SUBSCRIPTION ${name} DISABLE; COMMIT`,

@@ -44,8 +44,8 @@ export async function layOutHeartbeat(client: pg.Client, { runId, schema }: Plac
   } catch (error) {
     throw SetupError.of(
       'replication.heartbeat',
-      `the table ${heartbeatTable(schema)} cannot be made or written: ${(error as Error).message}; ` +
-        `grant CREATE on the database, name a schema of yours with heartbeat.schema, or create it once: ${heartbeatDefinition(schema)}`,
+      `the table ${heartbeatTable(schema)} cannot be created or written: ${(error as Error).message}; ` +
+        `grant CREATE on the database, set replication.heartbeat.schema to a schema of your own, or create the table once: ${heartbeatDefinition(schema)}`,
     );
   }
 }

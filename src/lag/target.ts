@@ -126,14 +126,14 @@ export class Target implements HeartbeatListener {
         this.eye = current;
         this.connected = true;
         await this.look(current, () => {
-          if (lostMs !== null) this.say('info', `is back after ${seconds(this.options.now() - lostMs)}`);
+          if (lostMs !== null) this.say('info', `is reachable again after ${seconds(this.options.now() - lostMs)}`);
           lostMs = null;
           this.failure = null;
         });
       } catch (error) {
         this.failure = (error as Error).message;
         if (!this.stopping && lostMs === null)
-          this.say('warn', `${this.failure}; heartbeats are kept, and the target is tried again`);
+          this.say('warn', `${this.failure}; connecting again, and its lag keeps counting`);
         lostMs ??= this.options.now();
       } finally {
         this.connected = false;
@@ -221,7 +221,7 @@ export class Target implements HeartbeatListener {
       const { sent } = this.options.source;
       if (newest > sent)
         throw new Error(
-          `shows heartbeat ${newest}, and only ${sent} were written in this run: it must be asked for this run alone`,
+          `returned heartbeat ${newest}, but this run has written only ${sent}; read only the rows of this run`,
         );
       const answeredMs = now();
       this.floor.observe(answeredMs - askedMs, 1);

@@ -15,19 +15,19 @@ import { Drafts } from './statements/drafts.js';
 /** Rows of one relation in COPY's text format. */
 export interface Piece {
   readonly relation: number;
-  /** Where they were written: good until the next batch begins. */
+  /** The bytes of the rows, valid until the next batch begins. */
   readonly bytes: Buffer;
   readonly rows: number;
-  /** By row; none of a relation whose rows are forgotten as they are made. */
+  /** Slots by row; none for a relation whose rows are forgotten at once. */
   readonly slots: readonly number[];
 }
 
-/* A piece is written while the one before it is on its way. The first of a batch are small, so that the server does not wait for them. */
+/* A piece is written while the previous one is sent. The first ones of a batch are small, so the server waits less. */
 const FIRST_PIECE_BYTES = 1 << 14;
 const PIECE_BYTES = 1 << 17;
-/* Rows whose draws are numbered within one seed. */
+/* Number of rows whose draws share one seed. */
 const BLOCK = 4096;
-/* Rows of one INSERT, where COPY will not do. */
+/* Rows of one INSERT, if COPY is not possible. */
 const INSERT_ROWS = 50;
 
 /**
@@ -42,16 +42,16 @@ export class Filling {
   private readonly drafts: Drafts;
   private readonly rows: OwnedRows;
   private readonly isRemembered: boolean[];
-  /** By relation: true where a row needs no draft, since nothing is chosen for it, looked up or remembered of it. */
+  /** By relation: true if a row needs no draft, because nothing is chosen, looked up or remembered for it. */
   private readonly isWrittenAtOnce: readonly boolean[];
   private readonly seeds: OperationSeeds;
   private readonly stream = new Stream();
   private readonly sink = new CopySink();
-  /** By relation: rows drawn, and rows of which one in so many is remembered. */
+  /** By relation: number of rows drawn, and of rows that were candidates to be remembered. */
   private readonly drawn: number[];
   private readonly seen: number[];
 
-  /** `closing`: relations with foreign keys that are closed when all rows are there. */
+  /** `closing`: relations with foreign keys that are set when all rows exist. */
   constructor(compiled: CompiledPlan, lane: number, claims: ClaimSet, closing: ReadonlySet<number>) {
     this.isRemembered = compiled.relations.map((_, relation) => closing.has(relation));
     this.compiled = compiled;
@@ -72,12 +72,12 @@ export class Filling {
     this.seen = compiled.relations.map(() => 0);
   }
 
-  /** Pieces are written one behind the other from here on, over those of the batch before. */
+  /** Starts a batch: its pieces overwrite those of the previous one. */
   beginBatch(): void {
     this.sink.clear();
   }
 
-  /** The next rows of a relation, at most so many; null where none is possible any more. */
+  /** Returns the next rows of a relation, at most so many; null if no more are possible. */
   next(relation: number, most: number): Piece | null {
     const { sink } = this;
     const mark = sink.offset;
@@ -103,7 +103,7 @@ export class Filling {
     return rows === 0 ? null : { relation, bytes: sink.bytes.subarray(mark, sink.offset), rows, slots };
   }
 
-  /** The piece is committed but for the rows that were refused, by their index. */
+  /** Records that the piece is committed, except for the rejected rows, given by index. */
   committed({ relation, slots }: Piece, refused: ReadonlySet<number>): void {
     for (const [row, slot] of slots.entries()) {
       if (refused.has(row)) {
@@ -117,13 +117,13 @@ export class Filling {
     }
   }
 
-  /** Not all rows of the piece are there, and which ones is not known: none is remembered. */
+  /** Records that an unknown part of the piece is missing: none of its rows is remembered. */
   unknown({ relation, slots }: Piece): void {
     const keyspace = this.store.keyspaces[relation]!;
     for (const slot of slots) keyspace.forget(slot);
   }
 
-  /** An INSERT of further rows of a relation, with rows of others that they need; null where none is possible any more. */
+  /** Returns an INSERT of more rows of a relation, with the rows that they need; null if no more are possible. */
   insert(relation: number, most: number): Operation | null {
     const number = this.drawn[relation]!++;
     const operation = new Operation(number, relation, 'insert', 'insert');
@@ -138,7 +138,7 @@ export class Filling {
     this.rows.finished(operation);
   }
 
-  /** Rows of a relation that are remembered: those whose keys can be closed. */
+  /** Returns the number of remembered rows of a relation: those whose keys can be set later. */
   remembered(relation: number): number {
     return this.store.keyspaces[relation]!.live.size;
   }
@@ -156,7 +156,7 @@ export class Filling {
     const unused = this.store.unused[relation]![foreignKey] ?? null;
     for (let at = from; at < Math.min(to, live.size); at++) {
       const draw = at - from;
-      // A key that is unique takes each parent once: own rows leave the choice, pinned ones come in their order.
+      // A unique key takes each parent once: own rows leave the choice, pinned ones are taken in order.
       if (unused !== null && unused.size === 0 && at >= this.parents.countFor(relation, foreignKey)) break;
       const turn = unused !== null && unused.size === 0 ? at : null;
       const choice = {
@@ -196,7 +196,7 @@ export class Filling {
   private remember(relation: number, slot: number): void {
     const { store } = this;
     const keyspace = store.keyspaces[relation]!;
-    // Its tuples stay taken, whether the row is remembered or not.
+    // Its tuples stay in use, whether the row is remembered or not.
     keyspace.tuples[slot] = undefined;
     if (!this.isRemembered[relation]!) {
       keyspace.forget(slot);

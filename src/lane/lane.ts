@@ -13,21 +13,21 @@ import { RowStore } from './rows/row-store.js';
 import { SampledRows } from './sampled.js';
 import type { Rows } from './statements/rows.js';
 
-/** What the shell is to do next. */
+/** What the caller must do next. */
 export type Step =
   | { readonly kind: 'send'; readonly transaction: Transaction; readonly delayMs: number }
-  /** An operation was given up, since others keep its table from being written to. */
+  /** An operation was skipped, because its table cannot be written to at the moment. */
   | { readonly kind: 'skipped' }
-  /** An outcome must be settled first. */
+  /** The caller must settle an outcome first. */
   | { readonly kind: 'wait' }
   | { readonly kind: 'done'; readonly starved: boolean };
 
-/** How an operation ended: told once for each, when its outcome is applied. */
+/** How an operation ended; reported once for each, when its outcome is applied. */
 export type Result =
   | { readonly kind: 'committed'; readonly effect: Effect }
-  /** On purpose: by its savepoint or with its transaction. */
+  /** Rolled back on purpose, by its savepoint or with its transaction. */
   | { readonly kind: 'rolledBack' }
-  /** Not done, and not done later: others keep its table from being written to. */
+  /** Not executed, now or later, because its table cannot be written to. */
   | { readonly kind: 'skipped' }
   | {
       readonly kind: 'rejected' | 'failed';
@@ -35,12 +35,12 @@ export type Result =
       readonly message: string;
     };
 
-/** Why a further attempt is made: refused values, a passing condition, or a sample that held no row. */
+/** Why another attempt is made: rejected values, a transient error, or a sample without a row. */
 export type Retry =
   | { readonly reason: 'values' | 'transient'; readonly sqlstate: string; readonly message: string }
   | { readonly reason: 'vacant' };
 
-/** Who counts. */
+/** Receives the result of every operation, exactly once. */
 export interface Ledger {
   finished(operation: Operation, result: Result): void;
   retried(operation: Operation, retry: Retry): void;
@@ -48,7 +48,7 @@ export interface Ledger {
   quarantined(relation: number, kind: OperationKind, sqlstate: string, message: string): void;
 }
 
-/** Who knows of tables that others keep from being written to. */
+/** Knows which tables cannot be written to at the moment. */
 export interface Barrier {
   /**
    * True where an operation is to be skipped now. `outcomes`: how many its transaction has had, the last of them a statement
@@ -59,7 +59,7 @@ export interface Barrier {
 
 const NO_BARRIER: Barrier = { bars: () => false };
 
-/* Impossible operations after which a lane gives up. */
+/* Number of impossible operations in a row after which a lane ends. */
 const STARVED_AFTER = 1000;
 
 /**
@@ -79,7 +79,7 @@ export class Lane {
   private readonly chooser: Chooser;
   private readonly quota: number;
   private readonly depth: number;
-  /** Transactions whose outcome is not applied yet, the oldest first. */
+  /** Transactions whose outcome has not been applied yet, oldest first. */
   private readonly inFlight: Transaction[] = [];
   private readonly grouping: Grouping;
   private readonly surroundings: { -readonly [Key in keyof Surroundings]: Surroundings[Key] };
@@ -89,7 +89,7 @@ export class Lane {
   private stopped = false;
   private isSuspended = false;
   private isCut = false;
-  /** Nothing is possible until an outcome is applied. */
+  /** True if nothing is possible until an outcome is applied. */
   private blocked = false;
 
   constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger, barrier: Barrier = NO_BARRIER) {
@@ -117,32 +117,32 @@ export class Lane {
     };
   }
 
-  /** Operations whose outcome is applied: how far the lane came. */
+  /** The number of operations whose outcome is applied: the lane's progress. */
   get operations(): number {
     return this.applied;
   }
 
-  /** Transactions sent and not yet applied, the oldest first. */
+  /** Transactions that were sent and not yet applied, oldest first. */
   get pending(): readonly Transaction[] {
     return this.inFlight;
   }
 
-  /** True where no further operation will be generated. */
+  /** True if no further operation will be generated. */
   get ending(): boolean {
     return this.stopped || this.impossible >= STARVED_AFTER || (this.quota >= 0 && this.generated >= this.quota);
   }
 
-  /** Operations that were begun, whatever became of them. */
+  /** The number of operations that were begun, whatever their outcome. */
   get begun(): number {
     return this.generated;
   }
 
-  /** The texts of a row's key, of a row that is there or about to be. */
+  /** Returns the texts of the key of a row that exists or is about to. */
   keyOf(row: RowRef): readonly (string | null)[] {
     return this.rows.keyOf(row);
   }
 
-  /** No further operations are generated; those in flight are still settled. */
+  /** Stops generating operations; those in flight are still settled. */
   stop(): void {
     this.stopped = true;
   }
@@ -180,7 +180,7 @@ export class Lane {
     return unknown;
   }
 
-  /** Records what happened to a transaction. Takes effect when its turn comes. */
+  /** Records the outcome of a transaction. It is applied when its turn comes. */
   settle(transaction: Transaction, outcome: Outcome): void {
     transaction.outcome = outcome;
     transaction.outcomes++;
@@ -215,7 +215,7 @@ export class Lane {
     return { kind: 'send', transaction, delayMs: 0 };
   }
 
-  /** Applies the oldest outcome, or says what it still needs. */
+  /** Applies the oldest outcome, or returns what is needed first. */
   private finishOldest(): Step | null {
     const transaction = this.inFlight[0]!;
     const { outcome } = transaction;
@@ -246,18 +246,18 @@ export class Lane {
     return inserts.length === 0 ? null : this.follow(transaction, inserts);
   }
 
-  /** INSERTs for operations of a transaction that found no row: they take its place. */
+  /** Sends INSERTs in place of a transaction's operations that found no row. */
   private follow({ scheduledMs, isBlock, sends, outcomes }: Transaction, inserts: readonly Member[]): Step {
     const transaction = new Transaction(inserts, isBlock);
     transaction.scheduledMs = scheduledMs;
-    // Its operations were counted as sent.
+    // Its operations are already counted as sent.
     transaction.sends = sends;
     transaction.outcomes = outcomes;
     this.inFlight.unshift(transaction);
     return { kind: 'send', transaction, delayMs: 0 };
   }
 
-  /** Sends a refused transaction again: as it was, with new values where they were at fault, or without a member. */
+  /** Sends a rejected transaction again: unchanged, with new values if they were at fault, or without a member. */
   private repair(transaction: Transaction, outcome: Refused): Step | null {
     const { members } = transaction;
     if (this.isCut) {
@@ -285,7 +285,7 @@ export class Lane {
         this.inFlight.shift();
         return null;
       case 'redraw':
-        // What freed its value has been replayed meanwhile, and is final now.
+        // The operation that freed its value has been replayed in the meantime and is final.
         if (operation.after !== null) {
           operation.after = null;
           this.ledger.retried(operation, { reason: 'transient', sqlstate, message });
@@ -323,7 +323,7 @@ export class Lane {
     return this.rest(transaction, member);
   }
 
-  /** What is left of a transaction without one of its members. */
+  /** Sends what is left of a transaction without one of its members. */
   private rest(transaction: Transaction, member: Member): Step | null {
     transaction.remove(member);
     if (transaction.members.length > 0) return this.again(transaction);
@@ -331,11 +331,11 @@ export class Lane {
     return null;
   }
 
-  /** An UPDATE or DELETE that found no row in its sample becomes an INSERT and stays owed. */
+  /** Replaces an UPDATE or DELETE whose sample had no row by an INSERT; the original operation stays owed. */
   private insertInstead(operation: Operation, { rows }: Effect): Operation | null {
     const { plan } = this.compiled;
     if (plan.rowSelection !== 'system_rows' || operation.kind === 'insert') return null;
-    // A statement that means to change no row prepares another.
+    // A statement that is meant to change no row only prepares another one.
     if (operation.statements.some((statement, index) => statement.rows > 0 && rows[index]! > 0)) return null;
     if (!this.chooser.mayInsert(operation.relation) || !this.rows.possible(operation.relation, 'insert')) return null;
     const insert = new Operation(operation.number, operation.relation, 'insert', operation.drawn);
@@ -352,20 +352,20 @@ export class Lane {
     this.rows.finished(operation);
   }
 
-  /** Takes back what the operation has taken, and counts it. */
+  /** Releases what the operation has taken, and counts it. */
   private refuse(operation: Operation, kind: 'rejected' | 'failed', outcome: Refused): void {
     this.rows.undone(operation, false);
     this.count(operation, kind, outcome);
   }
 
   private count(operation: Operation, kind: 'rejected' | 'failed', { sqlstate, message, context }: Refused): void {
-    // What a function says of itself may be another matter for the next row.
+    // An error raised by a function may depend on the row, so the next row may succeed.
     const isLast = this.chooser.refused(operation, context === null && GONE.includes(sqlstate));
     this.finish(operation, { kind, sqlstate, message });
     if (isLast) this.ledger.quarantined(operation.relation, operation.kind, sqlstate, message);
   }
 
-  /** The next operation; null where none is possible now, or where it failed because none will be. */
+  /** Returns the next operation; null if none is possible now, or if it failed because none ever will be. */
   private generateNext(): Operation | null {
     const number = this.generated++;
     this.surroundings.mayWait = this.inFlight.length > 0 || this.grouping.open.length > 0;
@@ -377,7 +377,7 @@ export class Lane {
       this.generated--;
       return null;
     }
-    // Nothing can be done on any table: the operation fails, and the lane ends when that goes on.
+    // Nothing is possible on any table: the operation fails, and the lane ends if that continues.
     this.impossible++;
     this.applied++;
     this.ledger.finished(this.chooser.nothing(number), {
@@ -412,7 +412,7 @@ export class Lane {
 
 type Refused = Outcome & { readonly kind: 'refused' };
 
-/** How a member of a transaction that ended as intended ended. */
+/** Returns the result of a member whose transaction ended as intended. */
 function resultOf(transaction: Transaction, member: Member, effect: Effect): Result {
   return transaction.lasts(member) ? { kind: 'committed', effect } : { kind: 'rolledBack' };
 }
@@ -420,10 +420,10 @@ function resultOf(transaction: Transaction, member: Member, effect: Effect): Res
 const WAIT: Step = { kind: 'wait' };
 const SKIPPED: Step = { kind: 'skipped' };
 
-/* How a statement ends that waits for its table in vain: a lock that was not free in time, called back meanwhile, no room on the disk. */
+/* SQLSTATEs of a statement that waited for its table in vain: lock time-out, cancelled, disk full. */
 const WAITED: readonly string[] = ['55P03', '57014', '53100'];
 
-/* The table, a column or a privilege is not there any more: others have changed the schema. */
+/* SQLSTATEs after a schema change: the table, a column or a privilege no longer exists. */
 export const GONE: readonly string[] = ['42P01', '42703', '42501', '3F000'];
 
 /** Our own mark for an operation that no table could take; SQLSTATE 02000 is "no data". */

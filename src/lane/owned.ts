@@ -12,14 +12,14 @@ import { Inserts } from './statements/inserts.js';
 import type { Generated, Rows } from './statements/rows.js';
 import { Updates } from './statements/updates.js';
 
-/** Rows that the lane owns: it alone changes them, so it knows the effect of its operations before the server answers. */
+/** The rows that a lane owns. No other connection changes them, so the lane knows effects before the server answers. */
 export class OwnedRows implements Rows {
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
   private readonly inserts: Inserts;
   private readonly updates: Updates;
   private readonly deletions: Deletions;
-  /** Null: none are asked for. */
+  /** Null if no conflicts are configured. */
   private readonly conflicts: Conflicts | null;
   private readonly sink = new BindSink();
   private readonly blocks = new Blocks();
@@ -75,7 +75,7 @@ export class OwnedRows implements Rows {
     operation.reset();
     this.sink.clear();
     if (!statements()) {
-      // Nothing was sent: its ordinals are as good as new.
+      // Nothing was sent, so its ordinals can be used again.
       this.undone(operation, true);
       return false;
     }
@@ -100,17 +100,17 @@ export class OwnedRows implements Rows {
     return this.write(operation, () => this.conflicts!.redeem(operation, seeds));
   }
 
-  /** Writes an INSERT of so many rows; false where it turned out to be impossible. */
+  /** Writes an INSERT of so many rows; returns false if that is impossible. */
   insert(operation: Operation, rows: number, seeds: OperationSeeds): boolean {
     return this.write(operation, () => this.inserts.write(operation, rows, seeds));
   }
 
-  /** Writes an INSERT of one row with some texts given; false where it is impossible. */
+  /** Writes an INSERT of one row with some given texts; returns false if that is impossible. */
   insertWith(operation: Operation, texts: ReadonlyMap<number, string | null>, seeds: OperationSeeds): boolean {
     return this.write(operation, () => this.inserts.writeWith(operation, texts, seeds, null));
   }
 
-  /** Writes an UPDATE of one row that changes just these columns; false where it is impossible. */
+  /** Writes an UPDATE of one row that changes only these columns; returns false if that is impossible. */
   update(operation: Operation, columns: readonly number[], seeds: OperationSeeds): boolean {
     return this.write(operation, () => this.updates.writeColumns(operation, columns, seeds));
   }
@@ -153,7 +153,7 @@ export class OwnedRows implements Rows {
     for (const [row, slot] of statement.slots.entries()) {
       if (statement.shape.returned > 0) {
         const values = returned?.[row];
-        // A trigger or rule swallowed the row: it is not there.
+        // A trigger or rule suppressed the row, so it does not exist.
         if (values === undefined) {
           this.store.failToArrive(statement.relation, slot, false);
           continue;
@@ -170,7 +170,7 @@ export class OwnedRows implements Rows {
     }
   }
 
-  /** `returned`: where rows vanished, the numbers of those that are there; null where that could not be found out. */
+  /** `returned`: if rows vanished, the numbers of those that exist; null if that is unknown. */
   private updatedTogether({ relation, slots, rows: meant }: Statement, rows: number, returned: Returned): void {
     const there = rows === meant ? null : new Set(returned?.map(([row]) => Number(row)));
     for (const [row, slot] of slots.entries()) {

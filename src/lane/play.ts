@@ -1,7 +1,7 @@
 import type { Lane } from './lane.js';
 import type { Transaction } from './messages/transaction.js';
 
-/** A lane's transactions without a database, each of them committed as intended. */
+/** Yields a lane's transactions without a database, each of them committed as intended. */
 export function* play(lane: Lane): Generator<Transaction, void> {
   for (;;) {
     const step = lane.next();
@@ -11,7 +11,7 @@ export function* play(lane: Lane): Generator<Transaction, void> {
   }
 }
 
-/** Nobody counts. */
+/** A ledger that ignores all results. */
 export const SILENT = {
   finished: () => undefined,
   retried: () => undefined,

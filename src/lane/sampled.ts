@@ -9,10 +9,10 @@ import { Parameters, type Shape } from './messages/shape.js';
 import type { CompiledPlan, CompiledRelation, OperationSeeds } from './rows/compiled.js';
 import type { Generated, Rows } from './statements/rows.js';
 
-/* A sampled row may be referenced; so many are looked at to find some that are not. */
+/* A sampled row may be referenced, so this many are sampled to find some that are not. */
 const DELETE_CANDIDATES = 32;
 const NESTED_PARENTS = 8;
-/* Referencing tables that the planner joins without effort. */
+/* The most referencing tables that the planner joins quickly. */
 const MOST_JOINED = 8;
 
 /**
@@ -49,7 +49,7 @@ export class SampledRows implements Rows {
     const rows = this.compiled.rowsPer(operation.relation, operation.kind);
     switch (operation.kind) {
       case 'insert':
-        // The first try hopes for parents; a refusal for want of one brings them along.
+        // The first try relies on existing parents; if one is missing, the next try inserts them.
         this.insert(operation, operation.relation, rows, seeds, operation.attempt > 0 ? 0 : NESTED_PARENTS);
         break;
       case 'update':
@@ -86,7 +86,7 @@ export class SampledRows implements Rows {
   }
 
   applied(): void {
-    // Nothing is remembered of any row.
+    // No row is remembered.
   }
 
   keyOf(): readonly (string | null)[] {
@@ -98,10 +98,10 @@ export class SampledRows implements Rows {
   }
 
   undone(): void {
-    // Likewise.
+    // As above.
   }
 
-  /** Returns the texts of the last row's columns; undefined where they are not known. */
+  /** Writes an INSERT. Returns the texts of the last row's columns; undefined if unknown. */
   private insert(
     operation: Operation,
     relation: number,
@@ -112,7 +112,7 @@ export class SampledRows implements Rows {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
     const given = depth < NESTED_PARENTS ? this.insertParents(operation, relation, seeds, depth) : NONE_GIVEN;
-    // A parent may be allowed one child.
+    // A parent may allow only one child.
     const rows = given.size > 0 ? 1 : wanted;
     const columns = compiled.insertedColumns(seeds);
     const shape = this.shape(`si/${relation}/${rows}/${columns.length}/${[...given.keys()].join()}`, () =>
@@ -167,7 +167,7 @@ export class SampledRows implements Rows {
       const ofParent = { random: split(seeds.random, label), faker: split(seeds.faker, label) };
       const texts = this.insert(operation, parent, 1, ofParent, depth + 1);
       const values = parentColumns.map((column) => texts[column]);
-      // Columns of several keys must fit a row of each: what the samples have in common.
+      // A column of several keys must match a row of each, so only values that all samples share are possible.
       const isOwn = columns.every((column) => compiled.foreignKeysOf[column]!.length === 1);
       if (isOwn && values.every((value) => typeof value === 'string'))
         for (const [index, column] of columns.entries()) given.set(column, values[index]!);
@@ -205,7 +205,7 @@ export class SampledRows implements Rows {
     const { plan } = this.compiled.relations[relation]!;
     const isReferenced = plan.incoming.length > 0;
     if (isReferenced) {
-      // Means to change no row: it is not counted.
+      // It is meant to change no row and is not counted.
       const pick = this.shape(`sp/${relation}`, () => pickSql(plan, rows, this.sampleFrom));
       this.finish(operation, pick, beginBind(this.sink, 0), relation, 'delete', 0, false);
     }
@@ -238,12 +238,12 @@ export class SampledRows implements Rows {
     });
   }
 
-  /* Without receipts: they would halve the speed. What became of a lost answer is said to be unknown instead. */
+  /* Without receipts, which would halve the speed. The outcome of a lost answer is counted as unknown instead. */
   private shape(key: string, build: () => { sql: string; parameters: number }): Shape {
     return this.compiled.shapes.other(key, build, false);
   }
 
-  /** Sets without columns of foreign keys: a sampled parent could be missing. */
+  /** Returns the sets without columns of foreign keys, because a sampled parent could be missing. */
   private updatableSets(plan: RelationPlan): readonly (readonly number[])[] {
     const sets = plan.updateSets.map((set) => set.filter((column) => plan.columns[column]!.source !== 'foreign'));
     return sets.filter((set) => set.length > 0);
@@ -252,7 +252,7 @@ export class SampledRows implements Rows {
   private readonly parentSample = (foreignKey: ForeignKeyPlan): string => {
     const parent = this.compiled.relations[foreignKey.parent]!.plan;
     const columns = foreignKey.parentColumns.map((column, index) => `p.${parent.columns[column]!.sql} AS c${index}`);
-    // Of a partitioned table every partition gives a row.
+    // Every partition of a partitioned table returns a row.
     const one = parent.partitionedBy.length > 0 ? ' ORDER BY random() LIMIT 1' : '';
     return `SELECT ${columns.join(', ')} FROM ${parent.rows} AS p ${this.sampleFrom}(1)${one} FOR KEY SHARE SKIP LOCKED`;
   };
@@ -260,12 +260,12 @@ export class SampledRows implements Rows {
 
 const NONE_GIVEN: ReadonlyMap<number, string> = new Map();
 
-/** True for a column whose value is ours: parents of others are sampled. */
+/** Returns true for a column that we write; columns of sampled parents are not. */
 function isWritten({ columns }: RelationPlan, column: number, given: ReadonlyMap<number, string>): boolean {
   return columns[column]!.source !== 'foreign' || given.has(column);
 }
 
-/** The value that was written at a mark. */
+/** Returns the value that was written at a mark. */
 function textAt({ bytes }: BindSink, mark: number): string | null {
   const length = bytes.readInt32BE(mark);
   return length < 0 ? null : bytes.toString('utf8', mark + 4, mark + 4 + length);
@@ -275,12 +275,12 @@ interface InsertForm {
   readonly relation: number;
   readonly columns: readonly number[];
   readonly rows: number;
-  /** Columns of foreign keys whose values are parameters. */
+  /** Columns of foreign keys that are given as parameters. */
   readonly given: ReadonlyMap<number, string>;
   readonly parentSample: (key: ForeignKeyPlan) => string;
 }
 
-/* One SELECT per row, so that every row samples parents of its own; outer joins, so that a missing one is NULL. */
+/* One SELECT per row, so that each row samples its own parents; outer joins, so that a missing parent gives NULL. */
 function insertSql(
   compiled: CompiledRelation,
   { relation, columns, rows, given, parentSample }: InsertForm,
@@ -313,7 +313,7 @@ function insertSql(
   const names = columns.map((column) => plan.columns[column]!.sql).join(', ');
   const overriding = plan.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
   if (names === '') return { sql: `INSERT INTO ${plan.sql} DEFAULT VALUES`, parameters: 0 };
-  // Nobody knows which of a few values are free.
+  // It is not known which of a few values are free.
   const conflict = isListed(plan) ? ' ON CONFLICT DO NOTHING' : '';
   return {
     sql: `INSERT INTO ${plan.sql} (${names})${overriding} ${selects.join(' UNION ALL ')}${conflict}`,
@@ -321,7 +321,7 @@ function insertSql(
   };
 }
 
-/** True for a table of few rows: its key has a list of values, and those that are taken are skipped. */
+/** Returns true for a table of few rows, whose key has a list of values; values in use are skipped. */
 export function isListed({ columns, key }: RelationPlan): boolean {
   return key.some((column) => {
     const { recipe, source } = columns[column]!;
@@ -377,12 +377,12 @@ function deletePickedSql(plan: RelationPlan): { sql: string; parameters: number 
   return { sql, parameters: 0 };
 }
 
-/* Where the rows that a transaction has picked are kept until it deletes them. */
+/* The setting that keeps the rows picked by a transaction until it deletes them. */
 const PICKED = 'eventgen.picked';
 
-/** True of rows that no foreign key leads to: one outside of the run would refuse, or cascade to rows that nobody counts. */
+/** Returns the condition for rows that no foreign key references: others would be rejected, or cascade uncounted. */
 function unreferenced({ incoming }: RelationPlan, row: string): string {
-  // So many joins take the planner seconds; behind OFFSET each is a look-up of its own.
+  // So many joins take the planner seconds; behind OFFSET 0 each is planned as a separate look-up.
   const apart = incoming.length > MOST_JOINED ? ' OFFSET 0' : '';
   const none = incoming.map(({ sql, columns, referencedColumns }) => {
     const matches = columns.map((column, index) => `r.${column} = ${row}.${referencedColumns[index]!}`);
@@ -393,5 +393,5 @@ function unreferenced({ incoming }: RelationPlan, row: string): string {
 
 const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');
 
-/** What makes the sampling method available. */
+/** The statement that makes the sampling method available. */
 export const CREATE_SYSTEM_ROWS = `CREATE EXTENSION IF NOT EXISTS ${quoteIdentifier('tsm_system_rows')}`;

@@ -39,10 +39,10 @@ export async function openEndpoint(
     const error = await listen(server, host, tried);
     if (error === null) break;
     if (error.code === 'EADDRINUSE' && tried < last) continue;
-    const reason = error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${error.code})`;
+    const reason = error.code === 'EADDRINUSE' ? 'is in use by another program' : `cannot be opened (${error.code})`;
     throw SetupError.of(
       'metrics',
-      `port ${tried} on ${host} ${reason}; choose another with --metrics-port N (0: any free one) or turn it off with --no-metrics`,
+      `port ${tried} on ${host} ${reason}; choose another with --metrics-port N (0: any free port), or turn the metrics off with --no-metrics`,
     );
   }
   // One that cannot be accepted, for want of file descriptors say, is no end of the run.
@@ -87,7 +87,10 @@ function isMeant(header: string | undefined, bound: string, allowed: readonly st
   return !LOOPBACK.test(bound) && allowed.length === 0;
 }
 
-const notMeant = answer(421, 'this address answers to localhost; metrics.allowed_hosts names further hosts\n');
+const notMeant = answer(
+  421,
+  'this server answers requests to localhost only; add the name of this host to metrics.allowed_hosts\n',
+);
 
 function answer(status: number, text: string): Handler {
   return (_, response) => {

@@ -91,7 +91,7 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   };
   const tables = new TableSeries(plan, source.tableLabelLimit, totals);
 
-  add('gauge', 'eventgen_info', 'Constant 1; what runs is in the labels.', () => [
+  add('gauge', 'eventgen_info', 'Always 1; the labels describe the run.', () => [
     {
       labels: {
         version: source.version,
@@ -105,7 +105,7 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   add(
     'counter',
     'eventgen_operations_total',
-    'Operations by how they ended.',
+    'Operations by outcome.',
     tables.of(
       OUTCOMES.map((field) => ({ labels: { outcome: field === 'rolledBack' ? 'rolled_back' : field }, field })),
     ),
@@ -119,26 +119,26 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   add(
     'counter',
     'eventgen_cascaded_rows_total',
-    'Rows that the server changed with a deleted one.',
+    'Rows that the server changed by a foreign key action when a parent row was deleted.',
     tables.of([{ labels: {}, field: 'cascaded', operations: ['update', 'delete'] }]),
   );
   add(
     'counter',
     'eventgen_moved_rows_total',
-    'Rows that an UPDATE took to another partition: a DELETE there and an INSERT here, for a consumer.',
+    'Rows that an UPDATE moved to another partition; a consumer sees a DELETE and an INSERT.',
     tables.of([{ labels: {}, field: 'moved', operations: ['update'] }]),
   );
   add(
     'counter',
     'eventgen_retries_total',
-    'Further attempts at operations, by reason.',
+    'Repeated attempts at operations, by reason.',
     tables.of([
       { labels: { reason: 'values' }, field: 'retriesValues' },
       { labels: { reason: 'transient' }, field: 'retriesTransient' },
       { labels: { reason: 'vacant' }, field: 'retriesVacant' },
     ]),
   );
-  add('counter', 'eventgen_errors_total', 'Statements refused by the server, by SQLSTATE.', () => {
+  add('counter', 'eventgen_errors_total', 'Statements that the server rejected, by SQLSTATE.', () => {
     const sums = new Map<string, Value>();
     for (const { sqlstate, relation, count } of totals.errors()) {
       const labels = { sqlstate, table: tables.label(relation) };
@@ -147,20 +147,25 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
     }
     return [...sums.values()];
   });
-  add('counter', 'eventgen_reconnects_total', 'Connections established after a loss.', () => [
+  add('counter', 'eventgen_reconnects_total', 'Connections established again after a loss.', () => [
     { labels: {}, value: totals.scalar('reconnects') },
   ]);
-  add('counter', 'eventgen_in_doubt_total', 'Transactions whose answer was lost, by what was found out.', () => [
-    { labels: { resolution: 'committed' }, value: totals.scalar('inDoubtCommitted') },
-    { labels: { resolution: 'replayed' }, value: totals.scalar('inDoubtReplayed') },
-    { labels: { resolution: 'unknown' }, value: totals.scalar('inDoubtUnknown') },
-  ]);
+  add(
+    'counter',
+    'eventgen_in_doubt_total',
+    'Transactions whose answer was lost, by what was found out about them.',
+    () => [
+      { labels: { resolution: 'committed' }, value: totals.scalar('inDoubtCommitted') },
+      { labels: { resolution: 'replayed' }, value: totals.scalar('inDoubtReplayed') },
+      { labels: { resolution: 'unknown' }, value: totals.scalar('inDoubtUnknown') },
+    ],
+  );
   add('counter', 'eventgen_transactions_total', 'Transactions by outcome.', () => [
     { labels: { outcome: 'committed' }, value: totals.scalar('transactionsCommitted') },
     { labels: { outcome: 'rolled_back' }, value: totals.scalar('transactionsRolledBack') },
     { labels: { outcome: 'intended_rollback' }, value: totals.scalar('transactionsIntended') },
   ]);
-  add('histogram', 'eventgen_response_seconds', 'Time from the scheduled moment to the answer.', () =>
+  add('histogram', 'eventgen_response_seconds', 'Time from the scheduled start of an operation to its answer.', () =>
     latencies(totals, 'response', 'eventgen_response_seconds'),
   );
   add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () =>
@@ -169,46 +174,64 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   add(
     'counter',
     'eventgen_late_operations_total',
-    'Operations finished later than late_after past their moment.',
+    'Operations that finished more than late_after behind their schedule.',
     () => [{ labels: {}, value: totals.scalar('late') }],
   );
   add(
     'counter',
     'eventgen_dropped_operations_total',
-    'Arrivals given up because the schedule was out of reach.',
+    'Scheduled operations that were dropped because the run could not keep up.',
     () => [{ labels: {}, value: totals.scalar('dropped') }],
   );
-  add('gauge', 'eventgen_target_rate', 'Rate that the schedule asks for now; 0 without a schedule.', () => [
+  add('gauge', 'eventgen_target_rate', 'Current target rate of the schedule; 0 without a schedule.', () => [
     { labels: {}, value: source.targetRate() },
   ]);
-  add('gauge', 'eventgen_achieved_rate', 'Rate of the last second, in what the schedule counts.', () => [
-    { labels: {}, value: source.achievedRate() },
-  ]);
-  add('gauge', 'eventgen_iterations_remaining', 'Operations still to come; -1 where the run has no such end.', () => [
-    { labels: {}, value: source.remaining() },
-  ]);
-  add('gauge', 'eventgen_lanes', 'Lanes by state; a disconnected one connects, or waits for the server.', () => {
-    const connected = totals.scalar('lanesConnected');
-    const ended = totals.scalar('lanesEnded');
-    return [
-      { labels: { state: 'connected' }, value: connected },
-      { labels: { state: 'disconnected' }, value: plan.quotas.length - connected - ended },
-      { labels: { state: 'ended' }, value: ended },
-    ];
-  });
-  add('gauge', 'eventgen_event_loop_delay_seconds', '99th percentile of a worker thread’s timer delay just now.', () =>
-    Array.from({ length: source.workers }, (_, worker) => ({
-      labels: { worker },
-      value: totals.scalarOf(worker, 'eventLoopDelayMs') / 1000,
-    })),
+  add(
+    'gauge',
+    'eventgen_achieved_rate',
+    'Rate of the last second, in the unit of the schedule (operations or events).',
+    () => [{ labels: {}, value: source.achievedRate() }],
   );
-  add('gauge', 'eventgen_verdict', '1 for what limits the run just now, 0 for the rest.', () => {
+  add(
+    'gauge',
+    'eventgen_iterations_remaining',
+    'Operations left until the end of the run; -1 if their number is not limited.',
+    () => [{ labels: {}, value: source.remaining() }],
+  );
+  add(
+    'gauge',
+    'eventgen_lanes',
+    'Lanes by state; a disconnected lane is connecting, or waiting for the server.',
+    () => {
+      const connected = totals.scalar('lanesConnected');
+      const ended = totals.scalar('lanesEnded');
+      return [
+        { labels: { state: 'connected' }, value: connected },
+        { labels: { state: 'disconnected' }, value: plan.quotas.length - connected - ended },
+        { labels: { state: 'ended' }, value: ended },
+      ];
+    },
+  );
+  add(
+    'gauge',
+    'eventgen_event_loop_delay_seconds',
+    'Current 99th percentile of the timer delay of a worker thread.',
+    () =>
+      Array.from({ length: source.workers }, (_, worker) => ({
+        labels: { worker },
+        value: totals.scalarOf(worker, 'eventLoopDelayMs') / 1000,
+      })),
+  );
+  add('gauge', 'eventgen_verdict', '1 for what currently limits the run, 0 for the others.', () => {
     const limit = source.limit();
     return LIMITS.map((verdict) => ({ labels: { verdict }, value: verdict === limit ? 1 : 0 }));
   });
-  add('gauge', 'eventgen_quarantined_tables', 'Operations on tables that a lane has set aside.', () => [
-    { labels: {}, value: totals.scalar('quarantined') },
-  ]);
+  add(
+    'gauge',
+    'eventgen_quarantined_tables',
+    'Kinds of operations on a table that a lane no longer tries, because the server rejected them repeatedly.',
+    () => [{ labels: {}, value: totals.scalar('quarantined') }],
+  );
   if (source.replication() !== null) addReplication(add, () => source.replication()!);
   return registry;
 }
@@ -219,19 +242,19 @@ function addReplication(add: Add, read: () => ReplicationReading): void {
   add(
     'histogram',
     'eventgen_replication_lag_seconds',
-    'Time from a heartbeat’s commit until the target showed it.',
+    'Time from the commit of a heartbeat until the target showed it.',
     perTarget(({ target, lag }) => histogram(lag, 'eventgen_replication_lag_seconds', { target })),
   );
   add(
     'gauge',
     'eventgen_replication_oldest_unseen_seconds',
-    'Age of the oldest heartbeat that the target has not shown; grows while it stalls.',
+    'Age of the oldest heartbeat that the target has not shown yet; grows while the target stalls.',
     perTarget(({ target, oldestUnseenMs }) => [{ labels: { target }, value: oldestUnseenMs / 1000 }]),
   );
   add(
     'gauge',
     'eventgen_replication_lag_bytes',
-    'Log that the target has still to receive, replay or confirm.',
+    'WAL that the target has not yet received, replayed or confirmed.',
     perTarget(({ target, behind }) =>
       behind.map(({ position, bytes }) => ({ labels: { target, position }, value: bytes })),
     ),
@@ -239,10 +262,10 @@ function addReplication(add: Add, read: () => ReplicationReading): void {
   add(
     'gauge',
     'eventgen_replication_target_up',
-    '1 where the target answers.',
+    '1 if the target answers, 0 otherwise.',
     perTarget(({ target, connected }) => [{ labels: { target }, value: connected ? 1 : 0 }]),
   );
-  add('gauge', 'eventgen_replication_slot_retained_bytes', 'Log that the server keeps for a slot.', () =>
+  add('gauge', 'eventgen_replication_slot_retained_bytes', 'WAL that the server keeps for a replication slot.', () =>
     read().slots.map(({ slot, retainedBytes }) => ({ labels: { slot }, value: retainedBytes })),
   );
 }

@@ -3,9 +3,9 @@ import { type Condition, restrictionsOf } from '../constraint/restriction.js';
 import type { Recipe } from '../datum/recipe.js';
 import { narrowRecipe, spread } from './narrow.js';
 
-/* Ways to meet a condition; with more of them it is not taken apart. */
+/* If there are more ways to meet a condition, it is not divided into alternatives. */
 const MOST_BRANCHES = 2000;
-/* Of these so many take part. */
+/* The most alternatives that are used. */
 const MOST_TRIED = 500;
 
 /** A recipe for each column of a tuple; null: NULL. */
@@ -39,7 +39,7 @@ export function branchesOf(
   });
 }
 
-/** A condition as alternatives of parts that all must hold; null where there are too many. */
+/** Returns a condition as alternatives, each a list of parts that all must hold; null if there are too many. */
 function waysOf(condition: Expression): Expression[][] | null {
   switch (condition.kind) {
     case 'or': {

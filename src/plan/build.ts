@@ -31,7 +31,7 @@ export interface Draft {
   readonly relations: readonly Relation[];
 }
 
-/** Seeds as the run uses them: given, or drawn by the caller where the configuration has none. */
+/** The seeds of the run: configured, or drawn by the caller. */
 export interface Seeds {
   readonly random: bigint;
   readonly faker: bigint;
@@ -120,7 +120,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
   return { plan, ordinals, searches, distincts, findings, notes, relations };
 }
 
-/** Shares an amount out so that it adds up: the first lanes take the remainder. −1 stays −1 for every lane. */
+/** Divides an amount without loss: the first lanes take the remainder. −1 stays −1 for every lane. */
 export function shareOut(total: number, lanes: number): number[] {
   if (total < 0) return Array.from({ length: lanes }, () => -1);
   const share = Math.floor(total / lanes);
@@ -131,7 +131,7 @@ function rowSelection(config: Config): 'owned' | 'system_rows' {
   return config.generator.row_selection === 'system_rows' ? 'system_rows' : 'owned';
 }
 
-/** How unique values may go from one row to another; null where they are not to. */
+/** Returns how unique values may move from one row to another; null if that is not configured. */
 function conflictsOf({ generator }: Config): ConflictPlan | null {
   const { force_conflicts: asked, operations } = generator;
   if (!asked.enabled) return null;
@@ -144,8 +144,8 @@ function conflictsOf({ generator }: Config): ConflictPlan | null {
 }
 
 /**
- * Draws that are to be conflicts, beside those of ordinary operations.
- * @throws SetupError where no table has a unique index whose values can go from one row to another.
+ * Returns the choices that make conflicts, in addition to those of ordinary operations.
+ * @throws SetupError if no table has a unique index whose values can move from one row to another.
  */
 function conflictChoices(
   plans: readonly RelationPlan[],
@@ -162,7 +162,7 @@ function conflictChoices(
     throw new SetupError([
       config.source.problem(
         path,
-        `frees via [${freeVia.join(', ')}] and takes via [${reuseVia.join(', ')}], of which operations: [${operations.join(', ')}] leaves nothing; add what is missing there`,
+        `cannot create conflicts: free_via is [${freeVia.join(', ')}] and reuse_via is [${reuseVia.join(', ')}], but one of them has no operation in common with operations: [${operations.join(', ')}]; add the missing operations`,
       ),
     ]);
   const found = plans.flatMap((plan, relation): Choice[] => {
@@ -177,7 +177,7 @@ function conflictChoices(
     throw new SetupError([
       config.source.problem(
         path,
-        'no targeted table has a unique index whose values could go from one row to another (of columns that no foreign key and no server fills); add a table that has one, or leave the key out',
+        'no targeted table has a unique index whose values can move from one row to another (its columns must be filled neither by a foreign key nor by the server); add such a table, or remove the key',
       ),
     ]);
   return found;

@@ -1,9 +1,9 @@
 import type { Finding, Plan, RelationPlan } from './plan.js';
 
-/* A table with room for fewer rows than this is announced. */
+/* A table with room for fewer rows gets a finding. */
 const AMPLE_ROOM = 10_000;
 
-/** Tables that cannot take many rows, with the number and the cause. */
+/** Returns findings for tables that have room for few rows, with the number and the cause. */
 export function capacityFindings(plan: Plan): Finding[] {
   return plan.relations.flatMap((relation): Finding[] => {
     const { label, targeted, operations, capacity } = relation;
@@ -13,15 +13,16 @@ export function capacityFindings(plan: Plan): Finding[] {
         relation: label,
         column: null,
         prevents: [],
-        reason: `has room for ${capacity} more ${capacity === 1 ? 'row' : 'rows'}: ${causeOf(relation)}`,
-        remedy: 'when it is full, an INSERT becomes a DELETE or UPDATE, which is counted as substituted',
+        reason: `has room for only ${capacity} more ${capacity === 1 ? 'row' : 'rows'}: ${causeOf(relation)}`,
+        remedy:
+          'nothing to do: when the table is full, each INSERT is replaced by a DELETE or UPDATE and counted as substituted',
       },
     ];
   });
 }
 
 function causeOf({ isSingle, columns }: RelationPlan): string {
-  if (isSingle) return 'a unique index has the same value for every row';
+  if (isSingle) return 'a unique index allows only one row';
   const names = columns.filter(({ source }) => source === 'ordinal').map(({ name }) => name);
-  return `unique values of ${names.join(', ')} are few`;
+  return `${names.join(', ')} can take only a few unique values`;
 }

@@ -21,19 +21,19 @@ import type { ColumnPlan } from './plan.js';
 import { recipeForType } from './recipe-for.js';
 import { entryFor } from './target.js';
 
-/** A column's plan before keys are looked at, and the override that decided it, if any. */
+/** The plan of a column before keys are considered. */
 export interface ColumnDraft extends ColumnPlan {
   readonly attribute: Attribute;
   readonly overridden: boolean;
-  /** True where the type is unknown to us: values are searched. */
+  /** True if the type is unknown, so that values are searched. */
   readonly unknown: boolean;
-  /** What CHECKs leave of its values, where they are understood. */
+  /** The restriction of its values by CHECKs, as far as they are understood. */
   readonly restriction: Restriction | undefined;
-  /** True where the recipe cannot be narrowed to the restriction. */
+  /** True if the recipe cannot be narrowed to the restriction. */
   readonly unmet: boolean;
 }
 
-/** Drafts of all columns of a relation in the catalog's order; `unknown` are those whose type no recipe is known for. */
+/** Drafts all columns of a relation in the catalog's order. `unknown`: no recipe is known for the type. */
 export function draftColumns(
   relation: Relation,
   restrictions: ReadonlyMap<string, Restriction>,
@@ -55,7 +55,7 @@ export function draftColumns(
   }
   const label = labelOf(relation);
   return relation.attributes.map((attribute) => {
-    // A column may be called constructor.
+    // Own properties only: a column may be named constructor.
     const override = Object.hasOwn(overrides, attribute.name) ? overrides[attribute.name] : undefined;
     const draft = draftColumn(label, attribute, override, config, catalog, (message) =>
       problems.push(config.source.problem(overridePath(config, relation, attribute.name), message)),
@@ -64,7 +64,7 @@ export function draftColumns(
   });
 }
 
-/** The draft within what CHECKs allow; unchanged where the user or the server decides. */
+/** Narrows a draft to what CHECKs allow; unchanged if the user or the server provides the values. */
 function narrowDraft(draft: ColumnDraft, restriction: Restriction | undefined): ColumnDraft {
   if (restriction === undefined || draft.overridden || draft.source === 'server') return draft;
   const { recipe, edges } = draft;
@@ -81,7 +81,7 @@ function overridePath(config: Config, relation: Relation, column: string): strin
   return ['generator', 'column_overrides', name, column];
 }
 
-/** True for a type that whoever may write the table may name: the server's own, or one of the table's schema. */
+/** Returns true for a type that everyone who can write the table can use: a built-in one, or one in its schema. */
 function isFree({ schema }: Type, label: string): boolean {
   return schema === 'pg_catalog' || label.startsWith(labelOf({ schema, name: 'x' }).slice(0, -1));
 }
@@ -96,7 +96,7 @@ function draftColumn(
 ): ColumnDraft {
   const { generator } = config;
   const type = catalog.types.get(attribute.type);
-  // Property by property: of thousands of tables these are the most objects, and spreads took a quarter of their planning.
+  // Without spreads, which took a quarter of planning time: with thousands of tables most objects are column drafts.
   const draft = ({ source, recipe, nullRatio, edges, overridden, unknown }: Decided): ColumnDraft => ({
     name: attribute.name,
     sql: quoteIdentifier(attribute.name),
@@ -117,12 +117,13 @@ function draftColumn(
   });
   const server = () => draft({ source: 'server', recipe: NULL, nullRatio: 0 });
   if (attribute.generated) {
-    if (override !== undefined) report('the server generates this column; it takes no override');
+    if (override !== undefined)
+      report('the server generates this column, so it cannot be overridden; remove the override');
     return server();
   }
   if (override !== undefined) {
     const recipe = overrideRecipe(override, attribute, catalog.types, report);
-    if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL');
+    if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL; use another type of override');
     return draft({ source: 'drawn', recipe, nullRatio: override.type === 'null' ? 1 : 0, overridden: true });
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
@@ -141,7 +142,7 @@ function draftColumn(
   });
 }
 
-/** What is decided of a column; boundary values, an override and an unknown type are the exception. */
+/** The decisions on a column. Boundary values, an override and an unknown type are exceptional. */
 interface Decided extends Pick<ColumnDraft, 'source' | 'recipe' | 'nullRatio'> {
   readonly edges?: readonly string[];
   readonly overridden?: boolean;
@@ -150,7 +151,7 @@ interface Decided extends Pick<ColumnDraft, 'source' | 'recipe' | 'nullRatio'> {
 
 const NO_EDGES: readonly string[] = [];
 
-/** The value of a constant default, as text; undefined for other defaults and none. */
+/** Returns the value of a constant default as text; undefined for other defaults and none. */
 export function constantDefault({ default: text }: Attribute): string | undefined {
   if (text === null) return undefined;
   const quoted = /^'((?:[^']|'')*)'::[^()]+(\([\d,]+\))?$/.exec(text)?.[1];
@@ -158,17 +159,17 @@ export function constantDefault({ default: text }: Attribute): string | undefine
   return /^(-?\d+(\.\d+)?|true|false)$/.test(text) ? text : undefined;
 }
 
-/** True for a default that only the server can compute: the time, an uuid, a call of a function. */
+/** Returns true for a default that only the server can compute: the time, a uuid, a function call. */
 export function isComputedDefault({ attribute, overridden }: ColumnDraft): boolean {
   const { default: text, generated, identity, sequence } = attribute;
   if (text === null || generated || identity !== 'none' || sequence !== null || overridden) return false;
   return constantDefault(attribute) === undefined && !/^NULL::/.test(text);
 }
 
-/* A default is the value that the application uses most, so it comes as often as all boundary values together. */
+/* The default is mostly the application's most frequent value, so it is as frequent as all boundary values together. */
 function withDefault(edges: readonly string[], attribute: Attribute): readonly string[] {
   const value = constantDefault(attribute);
-  // A default may be longer than its column: the server looks when it is used.
+  // A default may be longer than its column, because the server checks it only when it is used.
   const isTooLong =
     TEXTS.has(attribute.type) && attribute.modifier >= 4 && (value ?? '').length > attribute.modifier - 4;
   return value === undefined || isTooLong ? edges : [...edges, ...Array<string>(Math.max(1, edges.length)).fill(value)];
@@ -176,7 +177,7 @@ function withDefault(edges: readonly string[], attribute: Attribute): readonly s
 
 const NULL: Recipe = { kind: 'null' };
 
-/** True for a domain that does not allow NULL, itself or by one that it is over. */
+/** Returns true for a domain that does not allow NULL, by itself or through its base domain. */
 export function isNotNullDomain(oid: number, types: ReadonlyMap<number, Type>): boolean {
   const type = types.get(oid);
   return type?.kind === 'domain' && (type.notNull || isNotNullDomain(type.base, types));
@@ -207,13 +208,13 @@ function overrideRecipe(
   const oid = baseTypeOid(attribute.type, types);
   const max = TEXTS.has(oid) && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
   const onlyFor = (fits: boolean, what: string) => {
-    if (!fits) report(`${override.type} needs a column of ${what}, "${attribute.name}" is ${attribute.typeName}`);
+    if (!fits) report(`${override.type} needs a column of ${what}, but "${attribute.name}" is ${attribute.typeName}`);
   };
   switch (override.type) {
     case 'choice': {
       let sum = 0;
       const cumulative = override.values.map((_, index) => (sum += override.weights?.[index] ?? 1));
-      if (override.values.includes(null)) report('choice takes no null; use null_ratio or type: null');
+      if (override.values.includes(null)) report('choice does not accept null; use null_ratio or type: null');
       return { kind: 'choice', values: override.values.map(String), cumulative };
     }
     case 'int_range':
@@ -240,12 +241,12 @@ function overrideRecipe(
     }
     case 'faker':
       if (!isFakerMethod(override.method))
-        report(`faker has no method "${override.method}"; see its API, for example person.fullName`);
+        report(`faker has no method "${override.method}"; see the API of @faker-js/faker, for example person.fullName`);
       return { kind: 'faker', method: override.method, max };
     case 'template':
       for (const [, name] of override.template.matchAll(/\{\{\s*([^}]*?)\s*\}\}/g)) {
         if (name !== 'ordinal' && !isFakerMethod(name!))
-          report(`faker has no method "${name}"; a template takes {{ordinal}} and {{module.method}}`);
+          report(`faker has no method "${name}"; a template may contain {{ordinal}} and {{module.method}}`);
       }
       return { kind: 'template', template: override.template, max };
     case 'null':

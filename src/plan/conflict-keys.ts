@@ -2,7 +2,7 @@ import { columnsOf } from '../catalog/expression.js';
 import type { Relation, UniqueKey } from '../catalog/model.js';
 import type { ColumnPlan, ConflictKey } from './plan.js';
 
-/* Tables of fewer possible rows use the ordinals of deleted rows again by themselves. */
+/* Tables of fewer possible rows reuse the ordinals of deleted rows anyway. */
 const LARGE_CAPACITY = 100_000;
 
 /**
@@ -31,7 +31,7 @@ export function conflictKeys(
     });
 }
 
-/** True where a deleted row's key can be inserted again: a function of the ordinal alone, and all that names the row. */
+/** Returns true if a deleted row's key can be inserted again: only the ordinal determines it, and it names the row. */
 export function reusesKey(
   key: readonly number[],
   named: readonly number[],

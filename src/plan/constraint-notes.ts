@@ -5,7 +5,7 @@ import type { KeyDraft } from './keys.js';
 import type { ColumnPlan, ForeignKeyPlan, Guard } from './plan.js';
 import { formOf, isUnneeded, keysOf, type Search } from './search.js';
 
-/** What becomes of a constraint: met by construction, met by values that the server has accepted, or not. */
+/** How a constraint is met: by construction, by values that the server has accepted, or not at all. */
 export interface ConstraintNote {
   readonly relation: string;
   readonly name: string;
@@ -15,13 +15,13 @@ export interface ConstraintNote {
   readonly how: string;
 }
 
-/** What the plan of a relation has decided about its constraints. */
+/** The decisions of a relation's plan about its constraints. */
 interface Decided {
   readonly label: string;
   readonly relation: Relation;
   readonly columns: readonly ColumnPlan[];
   readonly keys: KeyDraft;
-  /** Partial indexes whose predicates rows stay outside of. */
+  /** Partial indexes whose predicates no generated row meets. */
   readonly escaped: readonly UniqueKey[];
   readonly foreignKeys: readonly ForeignKeyPlan[];
   readonly conditions: readonly Condition[];
@@ -30,7 +30,7 @@ interface Decided {
   readonly open: readonly Condition[];
 }
 
-/** Notes on all constraints of a relation but those that are searched: see `searchNotes`. */
+/** Returns notes on all constraints of a relation except searched ones, for which see `searchNotes`. */
 export function constraintNotes(decided: Decided): ConstraintNote[] {
   const { label, relation, foreignKeys, conditions, guards, searches, open } = decided;
   const note = (
@@ -45,49 +45,54 @@ export function constraintNotes(decided: Decided): ConstraintNote[] {
     ...relation.foreignKeys.map((key) => {
       const planned = foreignKeys.some(({ name }) => name === key.name);
       const how = planned
-        ? `rows of ${key.referenced.schema}.${key.referenced.name} that the lane owns, or that none changes`
-        : 'the server or column_overrides fill its columns: taken at their word';
+        ? `references rows of ${key.referenced.schema}.${key.referenced.name} that no other connection deletes`
+        : 'its columns are filled by the server or by column_overrides, whose values are assumed to be valid';
       return note(key.name, 'foreign key', 'satisfied', how);
     }),
     ...conditions.flatMap((condition) => {
       if (open.includes(condition))
-        return note(condition.name, 'check', 'not satisfied', 'the server or column_overrides fill a column of it');
+        return note(
+          condition.name,
+          'check',
+          'not satisfied',
+          'one of its columns is filled by the server or by column_overrides',
+        );
       if (guards.some(({ name }) => name === condition.name))
-        return note(condition.name, 'check', 'satisfied', 'a row that does not meet it is drawn again');
+        return note(condition.name, 'check', 'satisfied', 'rows that violate it are generated again');
       if (searched.has(condition.name)) return [];
       const names = [...new Set(columnsOf(condition.expression))].join(', ');
-      return note(condition.name, 'check', 'satisfied', `it narrows the values of ${names}`);
+      return note(condition.name, 'check', 'satisfied', `values of ${names} are chosen to meet it`);
     }),
     ...relation.exclusions.map(({ name }) =>
       decided.keys.exclusions.includes(name)
-        ? note(name, 'exclusion', 'not satisfied', 'no column of it could be given values that keep rows apart')
-        : note(name, 'exclusion', 'satisfied', 'values that follow each other and never overlap'),
+        ? note(name, 'exclusion', 'not satisfied', 'none of its columns can take values that never overlap')
+        : note(name, 'exclusion', 'satisfied', 'values are consecutive and never overlap'),
     ),
   ];
 }
 
 function uniqueness(key: UniqueKey, { relation, columns, keys, escaped }: Decided): string {
-  if (escaped.includes(key)) return 'rows stay outside of its predicate';
+  if (escaped.includes(key)) return 'no row meets the predicate of this partial index';
   const names = key.columns.map((name) => relation.attributes.findIndex((attribute) => attribute.name === name));
   const numbered = names.find((column) => keys.ordinals.has(column));
-  if (numbered !== undefined) return `every row has another value of ${columns[numbered]!.name}`;
+  if (numbered !== undefined) return `every row gets a different value of ${columns[numbered]!.name}`;
   return names.some((column) => columns[column]!.source === 'server')
-    ? 'the server makes its values'
-    : 'tuples in use are remembered per lane';
+    ? 'the server generates its values'
+    : 'each lane remembers the values in use';
 }
 
-/** Notes on the conditions of a search; `accepted`: positions of the candidates that the server takes. */
+/** Returns notes on the conditions of a search. `accepted`: positions of the candidates that the server accepts. */
 export function searchNotes(search: Search, accepted: readonly number[]): ConstraintNote[] {
   const names = [...new Set(search.conditions)];
   const kind = search.isComputed ? 'computed' : 'check';
   const note = (status: ConstraintNote['status'], how: string): ConstraintNote[] =>
     names.map((name) => ({ relation: search.label, name, kind, status, how }));
-  if (isUnneeded(search, accepted)) return note('satisfied', 'the server takes all ordinary values of its columns');
+  if (isUnneeded(search, accepted)) return note('satisfied', 'the server accepts all ordinary values of its columns');
   if (formOf(search, accepted) !== undefined)
-    return note('satisfied', 'the server takes all values of a form that numbers rows without end');
+    return note('satisfied', 'the server accepts numbered values, of which there is no end');
   const count = search.isKey ? keysOf(search, accepted).length : accepted.length;
   const tried = search.candidates.length;
   return count === 0
-    ? note('not satisfied', `none of ${tried} candidates passed`)
-    : note('searched', `${count} of ${tried} candidates passed`);
+    ? note('not satisfied', `the server rejected all ${tried} values that were tried`)
+    : note('searched', `the server accepted ${count} of ${tried} values that were tried`);
 }

@@ -9,14 +9,14 @@ import type { Finding } from './plan.js';
 import type { Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
-/** What the database must still be asked before a plan is whole: see `watermark.ts`. */
+/** An ordinal column about whose existing values the database must be queried: see `watermark.ts`. */
 export interface OrdinalColumn {
   readonly relation: number;
   readonly column: number;
   readonly unique: UniqueRecipe;
 }
 
-/** What the plans of all relations share, and what they add to. */
+/** What the plans of all relations share, and the collections that they add to. */
 export interface Context {
   readonly config: Config;
   readonly catalog: Catalog;
@@ -30,10 +30,10 @@ export interface Context {
   readonly searches: Search[];
   readonly distincts: DistinctSearch[];
   readonly notes: ConstraintNote[];
-  /** For samples of recipes, to be tried on the server. */
+  /** Writers for samples of recipes that the server tries. */
   readonly writers: Writers;
-  /** Sets of columns for UPDATE, per table. */
+  /** Number of column sets for UPDATE per table. */
   readonly sets: number;
-  /** True where lanes own their rows. */
+  /** True if lanes own their rows. */
   readonly owned: boolean;
 }

@@ -2,7 +2,7 @@ import type { Relation } from '../catalog/model.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { ColumnPlan, RelationPlan } from './plan.js';
 
-/* Room is left above for what triggers add. */
+/* Leaves room for what triggers add. */
 const MOST = 1_000_000;
 const MOST_OF_SMALL = 1000;
 

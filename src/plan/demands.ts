@@ -33,13 +33,13 @@ function withValuesFirst(column: ColumnPlan, values: readonly string[]): ColumnP
   if (recipe.kind !== 'sequence' || recipe.form.kind === 'labels') return column;
   const numbers = values.map(Number).filter((value) => Number.isSafeInteger(value));
   const isCounted = recipe.form.kind === 'integer' || recipe.form.kind === 'decimal';
-  // What follows must not meet them.
+  // The other values must not equal them.
   const start = isCounted ? Math.max(recipe.start, ...numbers.map((value) => value + 1)) : recipe.start;
   const demanded: Recipe = { kind: 'sequence', form: { kind: 'demanded', values, of: recipe.form }, start };
   return { ...column, recipe: demanded };
 }
 
-/** The plan without demanded keys whose rows are there already; `holds` tells. */
+/** Returns the plan without demanded keys whose rows already exist, according to `holds`. */
 export function withoutPresentKeys(
   plan: Plan,
   holds: (relation: number, column: number, text: string) => boolean,

@@ -23,14 +23,14 @@ export interface DistinctSearch {
 }
 
 const SAMPLES = 16;
-/* Neighbours, and numbers far apart. */
+/* Consecutive numbers, and numbers far apart. */
 const ORDINALS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 35, 36, 100, 370, 1295, 7777];
 const MOST_SINGLE = 2000;
 
 const LOWER = 'abcdefghijklmnopqrstuvwxyz';
 const DIGITS = '0123456789';
 
-/** The column that a key's expressions are over, where it is one and nothing else in the key could tell rows apart. */
+/** Returns the single column of a key's expressions, if nothing else in the key can make rows distinct. */
 export function computedFrom(key: UniqueKey): string | null {
   if (key.computed === null || key.escape !== null) return null;
   const { sources } = key.computed;
@@ -102,10 +102,10 @@ function byForm(form: SequenceForm, capacity: number): UniqueRecipe {
   return { recipe: { kind: 'sequence', form, start: 1 }, capacity, watermark: { kind: 'none' } };
 }
 
-/** What the server computed of each candidate; undefined where it refused the value. */
+/** What the server computed from each candidate; undefined if it rejected the value. */
 export type Computed = readonly (string | undefined)[];
 
-/** The draft in which such columns take values that differ in what is computed from them. */
+/** Returns the draft in which such columns take values whose computed results differ. */
 export function applyDistinct(
   draft: Draft,
   found: readonly { readonly search: DistinctSearch; readonly computed: Computed }[],
@@ -135,7 +135,7 @@ export function applyDistinct(
   };
 }
 
-/** The first form of whose samples no two give the same, else the single values that do not; null where nothing was refused of the current one. */
+/** Returns the first form whose samples all give different results, else the single values that do; null: no change. */
 function chosen({ forms, candidates }: DistinctSearch, computed: Computed): UniqueRecipe | null {
   for (const [index, form] of forms.entries()) {
     const texts = computed.slice(index * SAMPLES, (index + 1) * SAMPLES);

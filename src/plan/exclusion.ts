@@ -6,10 +6,10 @@ import type { ColumnDraft } from './column.js';
 import { OID } from './oid.js';
 import { endsOf, type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
-/** Below this many values an ordinal would soon run out. */
+/** With fewer values, ordinals would soon run out. */
 export const SMALL_CAPACITY = 10_000;
 
-/** What is decided of a relation's columns when its exclusion constraints are looked at. */
+/** The decisions on a relation's columns that exclusion constraints depend on. */
 export interface ExclusionContext {
   readonly relation: Relation;
   readonly columns: readonly ColumnDraft[];
@@ -36,7 +36,7 @@ export function keepApart(
   context: ExclusionContext,
 ): ReadonlyMap<number, UniqueRecipe> | undefined {
   const { relation } = context;
-  // A key WITHOUT OVERLAPS takes no empty range, so that its ranges are made even where another column tells rows apart.
+  // A key WITHOUT OVERLAPS rejects empty ranges, so its ranges are made even if another column makes rows distinct.
   const isInKey = (name: string) => relation.uniqueKeys.some((key) => key.columns.includes(name));
   const inKey = elementsOf(exclusion, '&&').filter((part) => part.kind === 'column' && isInKey(part.name));
   return (
@@ -63,7 +63,7 @@ function firstOf<Found>(
   return undefined;
 }
 
-/** The position of a column that values of our choice may be given to; −1 elsewhere. */
+/** Returns the position of a column whose values can be chosen freely; −1 for other expressions. */
 function usable(part: Expression, { columns, isForeign, ordinals }: ExclusionContext): number {
   const index = part.kind === 'column' ? columns.findIndex(({ name }) => name === part.name) : -1;
   const column = columns[index];
@@ -86,7 +86,7 @@ const apart = (...parts: (string | Recipe)[]): UniqueRecipe => ({
 });
 const OCTET = ['.', '1', '0123456789', '0123456789'];
 
-/* Shapes in a row along an axis, and addresses one after the other, by the oid of their type: no two touch. */
+/* Shapes side by side along an axis, and consecutive addresses, by oid of their type: no two touch. */
 const APART: ReadonlyMap<number, UniqueRecipe> = new Map([
   [600, apart('(', NUMBER, ',0)')],
   [601, apart('[(', NUMBER, ',0),(', NUMBER, ',1)]')],
@@ -107,7 +107,7 @@ function shapesApart(part: Expression, context: ExclusionContext): ReadonlyMap<n
   return unique === undefined ? undefined : new Map([[index, unique]]);
 }
 
-/** tstzrange(starts, ends): both columns. */
+/** Returns recipes for both columns of an expression such as tstzrange(starts, ends). */
 function twoEnds(part: Expression, context: ExclusionContext): ReadonlyMap<number, UniqueRecipe> | undefined {
   if (part.kind !== 'function') return undefined;
   const [low, high] = part.args.slice(0, 2).map((arg) => usable(arg, context));

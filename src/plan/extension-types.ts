@@ -22,7 +22,7 @@ function digits(count: number): Recipe {
 }
 
 /**
- * Types of well-known extensions, by name; undefined for others.
+ * Returns the recipe for a type of a well-known extension, by name; undefined for others.
  * @param typeName as `format_type` writes it: geometry(Point,4326)
  */
 export function extensionRecipe(name: string, modifier: number, typeName: string): Recipe | undefined {
@@ -41,7 +41,7 @@ export function extensionRecipe(name: string, modifier: number, typeName: string
       return format('(', times(COMPONENT, ',', 3), ')');
     case 'seg':
       return format({ kind: 'scaled', min: 0, max: 1000, scale: 1 });
-    // "?" stands for the check digit, which the type works out.
+    // "?" stands for the check digit, which the type computes.
     case 'isbn13':
       return format('978', digits(9), '?');
     case 'ean13':
@@ -75,14 +75,14 @@ export function extensionRecipe(name: string, modifier: number, typeName: string
   }
 }
 
-/** Extended well-known text of the declared kind, dimension and reference system, within the degrees of the earth. */
+/** Returns extended well-known text of the declared kind, dimension and reference system, within valid degrees. */
 function spatial(name: string, typeName: string): Recipe | undefined {
   const [, declared = 'Point', srid] = /\((\w+)(?:,(\d+))?\)/.exec(typeName) ?? [];
   const [, base, dimension] = /^([A-Za-z]+?)(ZM|Z|M)?$/.exec(declared)!;
   const extra = dimension === undefined ? 0 : dimension.length;
   const number: Recipe = { kind: 'scaled', min: -8000, max: 8000, scale: 2 };
   const point = times(number, ' ', 2 + extra);
-  // One corner is drawn and the others follow it, so that rings close and do not cross themselves.
+  // One corner is drawn and the others depend on it, so that rings close and do not cross themselves.
   const flat = (x: number, y: number) => `${x} ${y}${' 0'.repeat(extra)}`;
   const ring = (side: number) => [flat(0, 0), flat(side, 0), flat(side, side), flat(0, side), flat(0, 0)].join(',');
   const rings = Array.from({ length: 40 }, (_, index) => ring(1 + index));

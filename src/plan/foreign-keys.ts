@@ -3,25 +3,25 @@ import { conditionsOn, type Restriction, restrictionsOf } from '../constraint/re
 import type { ColumnDraft } from './column.js';
 import type { ForeignKeyPlan } from './plan.js';
 
-/** What the plan of a foreign key needs to know of its surroundings. */
+/** What the plan of a foreign key depends on. */
 interface Surroundings {
   readonly catalog: Catalog;
   readonly columns: readonly ColumnDraft[];
   readonly restrictions: ReadonlyMap<string, Restriction>;
   readonly columnIndex: ReadonlyMap<string, number>;
-  /** Relations of the plan, and their positions by label. */
+  /** The relations of the plan, and their positions by label. */
   readonly relations: readonly Relation[];
   readonly indexOf: ReadonlyMap<string, number>;
 }
 
-/** The plan of a foreign key; none where the server or the user fills its columns. */
+/** Plans a foreign key; none if the server or the user provides its columns. */
 export function planForeignKey(key: ForeignKey, surroundings: Surroundings): ForeignKeyPlan[] {
   const { columns, restrictions, columnIndex, relations, indexOf, catalog } = surroundings;
   const members = key.columns.map((name) => columnIndex.get(name)!);
-  // A user's override of a referencing column is taken at its word.
+  // Values of an override of a referencing column are assumed to be valid.
   if (members.some((column) => columns[column]!.overridden || columns[column]!.source === 'server')) return [];
   const parent = indexOf.get(labelOf(key.referenced))!;
-  // MATCH SIMPLE is satisfied by one NULL; MATCH FULL wants all of them.
+  // One NULL satisfies MATCH SIMPLE; MATCH FULL needs all columns to be NULL.
   const candidates = members.filter((column) => !columns[column]!.attribute.notNull);
   const nullable = key.matchFull && candidates.length < members.length ? [] : candidates;
   const parentNames = relations[parent]!.attributes.map((attribute) => attribute.name);
@@ -50,7 +50,7 @@ export function planForeignKey(key: ForeignKey, surroundings: Surroundings): For
   ];
 }
 
-/** Where one partition of a list is referenced: the values of its column. Of other partitions nothing is said. */
+/** Returns the values of the column if a single list partition is referenced; nothing for other partitions. */
 function partitionOnly({ within }: ForeignKey, parent: Relation, catalog: Catalog): ForeignKeyPlan['only'] {
   if (within === null) return null;
   const { byColumn } = restrictionsOf(conditionsOn({ ...parent, checks: [within] }, catalog.types));
@@ -61,7 +61,7 @@ function partitionOnly({ within }: ForeignKey, parent: Relation, catalog: Catalo
   return null;
 }
 
-/** True where ON DELETE SET NULL leaves a row whose state is known: nullable columns, in no key and no other foreign key. */
+/** Returns true if a row's state is known after ON DELETE SET NULL: nullable columns, in no other key. */
 export function mayBecomeNull(
   foreignKey: ForeignKeyPlan,
   relation: Relation,

@@ -4,7 +4,7 @@ import type { ValueGroup } from './plan.js';
 import { formOf, groupOf, isUnneeded, keysOf, type Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
-/** A search, and the positions (from 1) of the candidates that the server takes. */
+/** A search, and the positions (from 1) of the candidates that the server accepts. */
 export interface Proof {
   readonly search: Search;
   readonly accepted: readonly number[];
@@ -23,7 +23,7 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
   for (const { search, accepted } of proofs) {
     notes.push(...searchNotes(search, accepted));
     if (isUnneeded(search, accepted)) {
-      // Boundary values were not among what was tried.
+      // Boundary values were not among the candidates.
       if (!search.isKey && !search.isComputed)
         for (const column of search.columns) plain.add(`${search.relation}/${column}`);
       continue;
@@ -51,8 +51,8 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
       relation: search.label,
       column: null,
       prevents: ['insert'],
-      reason: `no values were found that meet ${[...new Set(search.conditions)].join(', ')} (${search.candidates.length} were tried)`,
-      remedy: `generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
+      reason: `found no values that satisfy ${[...new Set(search.conditions)].join(', ')} (tried ${search.candidates.length})`,
+      remedy: `set generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
     });
   }
   const relations = draft.plan.relations.map((relation, index) => ({

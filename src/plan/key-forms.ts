@@ -9,7 +9,7 @@ const LARGE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const DIGITS = '0123456789';
 const HEX = '0123456789abcdef';
 
-/* So many values that two of a run's hardly ever meet: where they do, the second is drawn anew. */
+/* With so many values, two of a run are hardly ever equal; if they are, the second one is drawn again. */
 const LEAST_VALUES = 1e12;
 const USUAL_LENGTHS = [16, 24, 32, 40];
 const USUAL_BYTES = [16, 20, 32, 64];
@@ -58,7 +58,7 @@ export function keyForms(
   ];
 }
 
-/* What stands before and behind a code. */
+/* Texts before and after a code. */
 const FRAMES: readonly (readonly [string, string])[] = [
   ['user.', '@example.com'],
   ['https://example.com/', ''],
@@ -71,7 +71,7 @@ function framed([before, behind]: readonly [string, string]): UniqueRecipe {
   return drawn({ kind: 'format', parts });
 }
 
-/** Codes of a length, of characters that patterns and functions tell apart. */
+/** Returns codes of a length, from sets of characters that patterns and functions distinguish. */
 function codesOf(length: number): UniqueRecipe[] {
   const code = (characters: string, count = length): Recipe[] =>
     isAmple(characters.length, count) ? [{ kind: 'code', length: count, characters }] : [];
@@ -89,7 +89,7 @@ function codesOf(length: number): UniqueRecipe[] {
   ].map(drawn);
 }
 
-/** All codes of few characters, one after the other: too few to be drawn by chance. */
+/** Returns all codes of few characters in sequence, because they are too few to be drawn at random. */
 function shortCodes(length: number): UniqueRecipe[] {
   return [SMALL, LARGE, DIGITS, HEX, HEX.toUpperCase()].map((characters) =>
     counted(Array.from({ length }, () => characters)),
@@ -101,14 +101,14 @@ function counted(places: Places): UniqueRecipe {
   return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
 }
 
-/** True where so many places for one of so many characters tell enough values apart. */
+/** Returns true if so many places for one of so many characters give enough different values. */
 function isAmple(characters: number, places: number): boolean {
   let values = 1;
   for (let place = 0; place < places && values < LEAST_VALUES; place++) values *= characters;
   return values >= LEAST_VALUES;
 }
 
-/** How a pattern's values begin or end, where it says so in plain characters. */
+/** Returns how values of a pattern begin or end, if the pattern has literal characters there. */
 function literalEnds(pattern: string): { text: string; at: 'start' | 'end' }[] {
   const start = /^\^?([\w:/@-]+)/.exec(pattern)?.[1]?.replace(/_$/, '');
   const end = /%([\w:/@.-]+)$/.exec(pattern)?.[1];

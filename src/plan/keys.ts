@@ -7,20 +7,20 @@ import { keepApart, SMALL_CAPACITY } from './exclusion.js';
 import { listed, narrowUnique } from './narrow.js';
 import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
-/** Which columns carry the ordinal, and which unique keys have to be tracked because none can. */
+/** The columns that carry the ordinal, and the unique keys that must be tracked because none can. */
 export interface KeyDraft {
   /** Column index → its unique recipe. */
   readonly ordinals: ReadonlyMap<number, UniqueRecipe>;
   readonly tracked: readonly (readonly number[])[];
-  /** Names of unique indexes over expressions, whose values may be equal where their columns differ. */
+  /** Names of unique indexes over expressions, which may be equal although their columns differ. */
   readonly blurred: readonly string[];
-  /** Columns that hold the ends of one range: written together. */
+  /** Columns that contain the ends of one range and are written together. */
   readonly pairs: readonly (readonly number[])[];
-  /** Columns that carry the ordinal, and what an index compares of them in place of their values. */
+  /** Columns that carry the ordinal, with the key whose index compares a computed value instead. */
   readonly distinct: readonly { readonly key: UniqueKey; readonly column: number; readonly unique: UniqueRecipe }[];
-  /** True where a unique index is over the same value for every row: there is room for one. */
+  /** True if a unique index has the same value for every row, so that there is room for one row. */
   readonly isSingle: boolean;
-  /** Names of exclusion constraints that rows of ours may meet. */
+  /** Names of exclusion constraints that generated rows may violate. */
   readonly exclusions: readonly string[];
 }
 
@@ -52,11 +52,11 @@ export function draftKeys(
       continue;
     }
     const computed = computedFrom(key);
-    // What the index computes of them must differ: the columns that stand in it by themselves will do.
+    // The computed values must differ; distinct values in its plain columns are enough.
     const bare = key.computed?.plain.flatMap((name) => indexOf.get(name) ?? []) ?? members;
     if (computed === null ? members.some((index) => ordinals.has(index)) : bare.some((index) => ordinals.has(index)))
       continue;
-    // A sequence or default of the server makes its own values.
+    // A sequence or default of the server generates the values.
     if (members.some((index) => columns[index]!.source === 'server')) continue;
     const carrying = computed !== null && bare.length === 0 ? ordinals.get(indexOf.get(computed)!) : undefined;
     if (carrying !== undefined) {
@@ -68,7 +68,7 @@ export function draftKeys(
     for (const index of usable) {
       const column = columns[index]!;
       if (column.overridden || isForeign(index) || column.recipe.kind === 'null') continue;
-      // A search finds few values: enough for a column among others of a key, too few to number all rows.
+      // A search finds few values: enough for one of several columns of a key, too few to number all rows.
       const limit = members.length > 1 ? limitOf(column.name) : null;
       if (limit === 'searched') continue;
       const typed = uniqueRecipeFor(column.attribute, catalog.types, minBytes);
@@ -86,7 +86,7 @@ export function draftKeys(
         distinct.push({ key, column: best.index, unique: best.unique });
     } else {
       tracked.push(members);
-      // An override is taken at its word.
+      // Values of an override are assumed to be valid.
       if (!key.exact && key.escape === null && !members.some((index) => columns[index]!.overridden))
         blurred.push(key.name);
     }
@@ -103,7 +103,7 @@ export function draftKeys(
   return { ordinals, tracked, blurred, pairs, distinct, isSingle, exclusions: exclusions.map(({ name }) => name) };
 }
 
-/** Whatever the type, values that are listed can be handed out one by one. */
+/** Returns the recipe narrowed by a restriction; values from a list can be handed out one by one for any type. */
 function narrowedOrListed(typed: UniqueRecipe | undefined, restriction: Restriction): UniqueRecipe | undefined {
   return typed === undefined
     ? restriction.values === null
@@ -132,10 +132,10 @@ export function draftMark(
   return undefined;
 }
 
-/* Kinds of values that are as good to look at where no two are the same. */
+/* Kinds of recipes whose values remain realistic if all are different. */
 const MARKING: ReadonlySet<Recipe['kind']> = new Set(['text', 'uuid', 'bytes', 'integer', 'decimal']);
 
-/** With fewer possible rows than this, those that are gone make room for others. */
+/** With fewer possible rows, deleted rows make room for others. */
 export const AMPLE_CAPACITY = 10_000_000;
 
 /**
@@ -151,7 +151,7 @@ export function isTight(key: UniqueKey, relation: Relation, catalog: Catalog): b
   });
 }
 
-/** Columns that name a row: the primary key, else the first unique key without NULLs, else one that is referenced, else none (ctid). */
+/** Returns the columns that identify a row: the primary key, a unique key without NULLs, a referenced one, or none. */
 export function identifyingColumns(relation: Relation, columns: readonly ColumnDraft[]): number[] {
   const indexOf = new Map(columns.map((column, index) => [column.name, index]));
   const key =
@@ -162,7 +162,7 @@ export function identifyingColumns(relation: Relation, columns: readonly ColumnD
         !candidate.nullsNotDistinct &&
         candidate.columns.every((name) => columns[indexOf.get(name)!]!.attribute.notNull),
     ) ??
-    // Rows of ours hold no NULL where others reference them.
+    // Generated rows have no NULL in referenced columns.
     relation.uniqueKeys.find(
       (candidate) =>
         candidate.exact &&

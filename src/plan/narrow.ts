@@ -6,25 +6,25 @@ import { numberText } from '../datum/sequence.js';
 import { MICROS_PER_DAY, parseMicros, USUAL_DAYS } from '../datum/temporal.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
-/** A recipe for a type, with boundary values that the column takes as well. */
+/** A recipe for a type, with boundary values that are also valid for the column. */
 export interface TypedRecipe {
   readonly recipe: Recipe;
   readonly edges: readonly string[];
-  /** True where an array of it needs quotes around its elements. */
+  /** True if array elements of this type need quotes. */
   readonly quote: boolean;
 }
 
-/* So many whole numbers are listed one by one: a key of them knows which are taken. */
+/* Up to so many whole numbers are listed individually, so that a key knows which are in use. */
 const MOST_LISTED = 1000;
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
-/** A recipe whose values the restriction allows; undefined where the two do not fit together. */
+/** Returns a recipe whose values the restriction allows; undefined if the two are incompatible. */
 export function narrowRecipe(typed: TypedRecipe, restriction: Restriction): TypedRecipe | undefined {
   const recipe = narrowed(typed.recipe, restriction);
   return recipe === undefined ? undefined : { recipe, edges: [], quote: typed.quote };
 }
 
-/* No recipe makes them; boundary values do, and these are left away. */
+/* No recipe generates these; they occur only as boundary values, which are removed. */
 const NOT_FINITE = /^(nan|[+-]?inf(inity)?)$/i;
 
 function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
@@ -69,16 +69,16 @@ function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
   }
 }
 
-/* Of more ranges than this some take part. */
+/* The most ranges that are used. */
 const MOST_RANGES = 500;
 
-/** At most so many of a list, evenly from all of it. */
+/** Returns at most so many items, evenly distributed over a list. */
 export function spread<Value>(values: readonly Value[], most: number): Value[] {
   const step = Math.max(1, values.length / most);
   return Array.from({ length: Math.min(values.length, most) }, (_, index) => values[Math.floor(index * step)]!);
 }
 
-/** All of the recipes that there are. */
+/** Returns a mixture of the recipes that are defined. */
 function mixed(recipes: readonly (Recipe | undefined)[]): Recipe | undefined {
   const of = recipes.filter((recipe) => recipe !== undefined);
   return of.length > 1 ? { kind: 'mixture', of } : of[0];
@@ -92,7 +92,7 @@ function choiceOf(values: readonly string[]): Recipe | undefined {
   return values.length === 0 ? undefined : { kind: 'choice', values, cumulative: values.map((_, index) => index + 1) };
 }
 
-/** Whole numbers in units of 10^−scale that lie within the bounds and above every excluded one. */
+/** Returns the range of whole numbers, in units of 10^−scale, within the bounds and above every excluded one. */
 function unitRange(
   { min, max, excluded }: Pick<Restriction, 'min' | 'max' | 'excluded'>,
   scale: number,
@@ -135,7 +135,7 @@ const UNITS: readonly number[] = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9
 function integers(restriction: Restriction, low: number, high: number): Recipe | undefined {
   const range = unitRange(restriction, 0, low, high);
   if (range === undefined) return undefined;
-  // Who writes down both ends means all that is between; one end leaves all orders of magnitude.
+  // With two bounds, values are spread over the whole range; with one bound, over all orders of magnitude.
   const isOpen = restriction.min === null || restriction.max === null;
   return { kind: 'integer', ...range, spread: isOpen && range.max > 1000 ? 'magnitude' : 'uniform' };
 }
@@ -150,7 +150,7 @@ function scaled(restriction: Restriction, scale: number, digits: number): Recipe
 function text(recipe: Recipe & { kind: 'text' | 'code' }, restriction: Restriction): Recipe | undefined {
   const { minLength, maxLength, min, max } = restriction;
   if (min !== null || max !== null) return undefined;
-  // Excluded texts are names of states or empty: no pool holds them, and a code is never empty.
+  // Excluded texts are empty or names of states: no pool contains them, and a code is never empty.
   const limit = recipe.kind === 'text' ? recipe.max : recipe.length;
   const most = maxLength === null ? limit : limit === null ? maxLength : Math.min(limit, maxLength);
   if (most !== null && (most < 1 || minLength > most)) return undefined;
@@ -171,7 +171,7 @@ function micros(restriction: Restriction, unit: number): { minMicros: number; ma
   return minMicros > maxMicros ? undefined : { minMicros, maxMicros };
 }
 
-/** A unique recipe within the restriction; undefined where the two do not fit together. */
+/** Returns a unique recipe within the restriction; undefined if the two are incompatible. */
 export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): UniqueRecipe | undefined {
   const { values } = restriction;
   if (values !== null) return listed(values);
@@ -217,7 +217,7 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
   }
 }
 
-/* Short texts and byte strings are counted through. */
+/* Short texts and byte strings are enumerated. */
 const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const HEX_DIGITS = '0123456789abcdef';
 const CODE_LENGTH = 12;
@@ -227,10 +227,10 @@ function codes(places: readonly string[]): UniqueRecipe {
   return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
 }
 
-/* So many bytes tell rows apart by chance alone. */
+/* Random byte strings of this length are always distinct in practice. */
 const AMPLE_BYTES = 12;
 
-/** A length that the restriction allows; undefined where it says more than lengths. */
+/** Returns a length that the restriction allows; undefined if it restricts more than lengths. */
 function bytesWithin({ minLength, maxLength, min, max, excluded }: Restriction, usual: number): number | undefined {
   if (min !== null || max !== null || excluded.length > 0) return undefined;
   const length = Math.max(minLength, maxLength === null ? usual : Math.min(usual, maxLength));
@@ -245,10 +245,10 @@ function uniqueBytes(restriction: Restriction): UniqueRecipe | undefined {
   return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
 }
 
-/* Where a range has no lower end. */
+/* Size of a range without a lower end. */
 const NUMBERS_BELOW = 1_000_000;
 
-/** Numbers of all ranges in turn; undefined where an end is not read, or nothing is left. */
+/** Returns numbers from all ranges in turn; undefined if a bound is not understood, or nothing is left. */
 function banded(
   unique: UniqueRecipe,
   recipe: Recipe & { kind: 'sequence' },
@@ -260,7 +260,7 @@ function banded(
   const all = restriction.ranges!.map((range) => bandOf(form, range, restriction.excluded, unique));
   if (all.includes('unread')) return undefined;
   const apart = withoutOverlaps((all as (Band | null)[]).flatMap((band) => band ?? []));
-  // The watermark of each is asked for.
+  // The watermark of each band is queried.
   const bands = spread(apart, MOST_RANGES);
   if (bands.length === 0) return undefined;
   const dealer = new Dealer(bands);
@@ -277,7 +277,7 @@ function banded(
   };
 }
 
-/** The numbers of a form within a range; null where there are none. */
+/** Returns the numbers of a form within a range; null if there are none. */
 function bandOf(
   form: SequenceForm,
   { min, max }: Range,
@@ -285,7 +285,7 @@ function bandOf(
   { recipe, capacity, least = 0 }: UniqueRecipe,
 ): Band | null | 'unread' {
   const start = recipe.kind === 'sequence' ? recipe.start : 0;
-  // From the usual start on, if that is within; else from the lower end, or from far enough below the upper one.
+  // From the usual start, if it is in the range; else from the lower end, or from far enough below the upper end.
   const from = (low: number | null, high: number): Band | null => {
     const first = Math.max(least, low ?? (start <= high ? start : high - NUMBERS_BELOW));
     const last = Math.min(high, capacity);
@@ -317,7 +317,7 @@ function bandOf(
   }
 }
 
-/** Partitions have no number in common; branches of a CHECK may. */
+/** Removes overlaps of bands: partitions have none, but branches of a CHECK may. */
 function withoutOverlaps(bands: readonly Band[]): Band[] {
   const apart: Band[] = [];
   for (const { first, count } of [...bands].sort((a, b) => a.first - b.first)) {
@@ -328,10 +328,10 @@ function withoutOverlaps(bands: readonly Band[]): Band[] {
   return apart;
 }
 
-/* As in sequence-for.ts: room for a salt, a number, and something to read. */
+/* As in sequence-for.ts: room for a salt, a number, and readable text. */
 const SHORTEST = 20;
 
-/** Values handed out one by one; undefined where there are none. */
+/** Returns a recipe that hands out values one by one; undefined if there are none. */
 export function listed(values: readonly string[]): UniqueRecipe | undefined {
   if (values.length === 0) return undefined;
   return {

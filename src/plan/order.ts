@@ -1,13 +1,13 @@
 import type { Plan } from './plan.js';
 
 /**
- * Relations so that those which a row references come first: by all foreign keys, or by those alone that must not be
- * NULL (`needed`). Within a circle, in the plan's order.
+ * Returns relations in an order in which referenced ones come first: by all foreign keys, or only by those that must
+ * not be NULL (`needed`). Relations of a circle are in the plan's order.
  */
 export function parentsFirst(plan: Plan, keys: 'all' | 'needed'): number[] {
   const order: number[] = [];
   const state = new Uint8Array(plan.relations.length);
-  // An explicit stack: chains of foreign keys can be longer than the call stack is deep.
+  // An explicit stack, because chains of foreign keys can be longer than the call stack allows.
   for (let root = 0; root < plan.relations.length; root++) {
     const stack = [root];
     while (stack.length > 0) {

@@ -9,43 +9,43 @@ import type { Recipe } from '../datum/recipe.js';
 export interface Plan {
   /** Raised with every change of what a seed generates. */
   readonly generatorVersion: number;
-  /** Decimal digits of the 64-bit seeds. */
+  /** The 64-bit seeds in decimal digits. */
   readonly randomSeed: string;
   readonly fakerSeed: string;
-  /** Operations of each lane; −1: until stopped. */
+  /** Number of operations of each lane; −1: until stopped. */
   readonly quotas: readonly number[];
   readonly pipelineDepth: number;
-  /** What lanes set their search_path to: the application's own functions may rely on the schemas; null: it stays the role's. */
+  /** The search_path of lanes, because functions of the application may rely on it; null: the role's default. */
   readonly searchPath: string | null;
   readonly rowSelection: 'owned' | 'system_rows';
   readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
   readonly maxRetries: Readonly<Record<OperationKind, number>>;
   readonly quarantineAfter: number;
   readonly transaction: TransactionPlan;
-  /** Rows remembered per table and in all, over all lanes: the longest untouched are forgotten first. */
+  /** Rows remembered per table and in total, over all lanes. The least recently used are forgotten first. */
   readonly maxTrackedRows: number;
   readonly maxTrackedRowsTotal: number;
   /** DELETE stops at min, INSERT becomes DELETE at max (0: no bound), per table over all lanes. */
   readonly tableRows: { readonly min: number; readonly max: number };
-  /** Unique values that go from one row to another; null: none on purpose. */
+  /** How unique values move from one row to another; null: no intended conflicts. */
   readonly conflicts: ConflictPlan | null;
-  /** Exponent of the Zipf law by which UPDATEs choose rows; null: all alike. */
+  /** Exponent of the Zipf law by which UPDATEs choose rows; null: uniform. */
   readonly skew: number | null;
   readonly relations: readonly RelationPlan[];
-  /** What a draw may choose, with its share of the weights. */
+  /** The possible draws, with their weights. */
   readonly choices: readonly Choice[];
-  /** Rows that triggers make or delete with those of the run, as far as the rehearsal has seen them. */
+  /** Rows that triggers insert or delete with those of the run, as far as the rehearsal has observed them. */
   readonly triggered: readonly TriggeredRows[];
 }
 
-/** Rows of one table that come (or go) by triggers of another one. */
+/** Rows of one table that triggers of another one insert or delete. */
 export interface TriggeredRows {
-  /** The table whose rows they are. */
+  /** The table of these rows. */
   readonly relation: number;
-  /** The table whose triggers make them, and on which operation. */
+  /** The table with the trigger, and the operation that fires it. */
   readonly of: number;
   readonly kind: OperationKind;
-  /** For each row of the operation; null where it is not always the same. */
+  /** Number per row of the operation; null if it varies. */
   readonly perRow: number | null;
 }
 
@@ -56,19 +56,19 @@ export interface ConflictPlan {
 }
 
 export interface ConflictKey {
-  /** Columns of the index: a NULL among them meets nothing. */
+  /** Columns of the index; a row with a NULL in them never conflicts. */
   readonly indexed: readonly number[];
-  /** Those and others that are written together with them. */
+  /** These columns and those that must be written together with them. */
   readonly written: readonly number[];
 }
 
-/** How operations are put together. */
+/** How operations are grouped into transactions. */
 export interface TransactionPlan {
-  /** Operations that commit together. */
+  /** Number of operations that commit together. */
   readonly statements: number;
-  /** Of the operations after a transaction's first: in a savepoint of their own, every other of which is rolled back. */
+  /** Share of the operations after a transaction's first that have a savepoint; every second one is rolled back. */
   readonly savepointRatio: number;
-  /** Of the transactions: rolled back as a whole. */
+  /** Share of the transactions that are rolled back as a whole. */
   readonly rollbackRatio: number;
   readonly isolation: 'read committed' | 'repeatable read' | 'serializable';
 }
@@ -77,7 +77,7 @@ export type OperationKind = 'insert' | 'update' | 'delete';
 export const OPERATION_KINDS: readonly OperationKind[] = ['insert', 'update', 'delete'];
 
 export interface Choice {
-  /** True where a unique value is to go from one row to another; `operation` is what is done where that is not possible. */
+  /** True if a unique value should move from one row to another; if that is impossible, `operation` is executed. */
   readonly isConflict?: boolean;
   readonly relation: number;
   readonly operation: OperationKind;
@@ -94,66 +94,66 @@ export interface RelationPlan {
   readonly rows: string;
   readonly targeted: boolean;
   readonly columns: readonly ColumnPlan[];
-  /** Columns that an INSERT gives values to. */
+  /** Columns that an INSERT writes. */
   readonly insertColumns: readonly number[];
-  /** Of these, columns whose default the server computes: now and then an INSERT leaves them to it. */
+  /** Of these, columns with a default that the server computes; some INSERTs leave them to it. */
   readonly defaulted: readonly number[];
-  /** True where OVERRIDING SYSTEM VALUE is needed. */
+  /** True if OVERRIDING SYSTEM VALUE is needed. */
   readonly overriding: boolean;
-  /** Columns that name a row in WHERE; empty: rows are named by ctid and a hash of the row. */
+  /** Columns that identify a row in WHERE; empty: ctid and a hash of the row identify it. */
   readonly key: readonly number[];
   /**
    * A column whose values no two rows of a run share, where rows have no key of ours: by it they are found when an answer
    * was lost. −1: there is none, or no need.
    */
   readonly mark: number;
-  /** Columns of `key` and those that foreign keys reference, in order: what must be known of every row. */
+  /** Columns of `key` and those that foreign keys reference, in order. They must be known for every row. */
   readonly named: readonly number[];
-  /** Columns of `named` whose text is remembered per row because it is no function of the ordinal, in order. */
+  /** Columns of `named` whose text is remembered per row because the ordinal does not determine it, in order. */
   readonly kept: readonly number[];
   /** Columns of `kept` that only the server knows, read by RETURNING. */
   readonly returned: readonly number[];
   readonly foreignKeys: readonly ForeignKeyPlan[];
-  /** Foreign keys that lead here, those of relations outside of the run among them. */
+  /** Foreign keys that reference this relation, including those of relations outside the run. */
   readonly incoming: readonly IncomingKey[];
-  /** Unique keys that no ordinal column makes unique: their tuples are tracked per lane. */
+  /** Unique keys without an ordinal column; their tuples are tracked per lane. */
   readonly trackedKeys: readonly (readonly number[])[];
-  /** Unique indexes in which rows of two lanes may meet, since nobody but the server knows what they compare. */
+  /** Unique indexes in which rows of two lanes may conflict, because only the server knows the compared values. */
   readonly blurredKeys: readonly string[];
-  /** Columns that conditions tie together: their values are drawn as one tuple of those that the server has accepted. */
+  /** Columns that conditions connect. Their values are drawn together, as a tuple that the server has accepted. */
   readonly groups: readonly ValueGroup[];
-  /** Conditions between columns that have sources of their own: a row that does not meet them is drawn again. */
+  /** Conditions between columns that have separate sources. A row that violates one is drawn again. */
   readonly guards: readonly Guard[];
   /** Columns that an UPDATE writes together or not at all. */
   readonly updateGroups: readonly (readonly number[])[];
   /** Sets of columns that an UPDATE may write, each whole groups. Empty: no UPDATE is possible. */
   readonly updateSets: readonly (readonly number[])[];
-  /** Columns that decide into which partition a row falls: an UPDATE that writes one of them may move it. */
+  /** Columns that determine the partition of a row. An UPDATE of one of them may move the row. */
   readonly partitionedBy: readonly number[];
   /**
    * Columns that an UPDATE writes anew, keys among them, in rows that nothing references: always where there is no set of
    * other columns, now and then where the key decides on the partition, so that rows move.
    */
   readonly rekeyed: readonly number[];
-  /** Unique indexes whose value can go from one row to another. */
+  /** Unique indexes whose values can move from one row to another. */
   readonly conflictKeys: readonly ConflictKey[];
-  /** True where the key of a deleted row can be inserted again. */
+  /** True if the key of a deleted row can be inserted again. */
   readonly reusesKey: boolean;
-  /** True where a unique index is over one and the same value, so that there is room for one row. */
+  /** True if a unique index has the same value for every row, so that there is room for one row. */
   readonly isSingle: boolean;
   /** Ordinals 0 … capacity−1 can be used. */
   readonly capacity: number;
-  /** True where an operation has one row: several in one transaction are refused. */
+  /** True if an operation must have one row, because several in one transaction are rejected. */
   readonly oneByOne: boolean;
-  /** True where one UPDATE or DELETE may change several rows: nobody sees in which order it does. */
+  /** True if one UPDATE or DELETE may change several rows, because their order has no visible effect. */
   readonly changesTogether: boolean;
-  /** False where COPY is refused: row security applies to us. */
+  /** False if COPY is rejected, because row security applies to the user. */
   readonly copies: boolean;
-  /** Relations that get one row with each row of this one, by a trigger, and their foreign keys to it. */
+  /** Relations in which a trigger inserts a row for each row of this one, and their foreign keys to it. */
   readonly companions: readonly { readonly relation: number; readonly position: number }[];
-  /** Relations that must have rows before this one takes any, since its triggers look there. */
+  /** Relations that must have rows before this one accepts any, because its triggers read them. */
   readonly needs: readonly number[];
-  /** Which operations this relation takes; what is missing has a line in `findings`. */
+  /** The operations that are possible on this relation; `findings` explains the others. */
   readonly operations: Readonly<Record<OperationKind, boolean>>;
 }
 
@@ -175,25 +175,25 @@ export interface ColumnPlan {
    * parent that foreignKeys[…] chose · server: default, identity or generated, never written.
    */
   readonly source: 'drawn' | 'ordinal' | 'foreign' | 'server';
-  /** Joins an ordinal column's stream; sets runs on the same table apart. */
+  /** Part of an ordinal column's stream, which makes the values of different runs differ. */
   readonly salt: string;
   readonly nullRatio: number;
   /** Boundary values that are valid for the column. */
   readonly edges: readonly string[];
   readonly edgeRatio: number;
-  /** How the rehearsal came to the recipe; left out where it had no say in it. */
+  /** How the rehearsal found the recipe; absent if it did not. */
   readonly learned?: string;
 }
 
 export interface ValueGroup {
   readonly columns: readonly number[];
-  /** By column of the group: true where it has a source of its own (an ordinal, a parent) and tuples only say NULL or not. */
+  /** By column of the group: true if it has its own source (an ordinal, a parent) and tuples only say NULL or not. */
   readonly own: readonly boolean[];
   readonly tuples: readonly (readonly (string | null)[])[];
 }
 
 export interface Guard {
-  /** Of the constraint. */
+  /** Name of the constraint. */
   readonly name: string;
   readonly condition: Expression;
   readonly columns: readonly number[];
@@ -206,21 +206,21 @@ export interface ForeignKeyPlan {
   readonly parent: number;
   readonly columns: readonly number[];
   readonly parentColumns: readonly number[];
-  /** True where the key may be left without a parent, by NULL in `nullableColumns`. */
+  /** True if the key may have no parent, by NULL in `nullableColumns`. */
   readonly nullable: boolean;
   readonly nullableColumns: readonly number[];
-  /** A CHECK on the referencing column allows these values of the parent's column alone; null: any. */
+  /** The only values of the parent's column that a CHECK on the referencing column allows; null: any. */
   readonly only: { readonly parentColumn: number; readonly values: readonly string[] } | null;
   /**
    * What becomes of a referencing row that the lane knows when its parent is deleted: it goes too, its key becomes NULL,
    * or nothing does, so that the parent cannot be deleted.
    */
   readonly follows: 'delete' | 'null' | 'nothing';
-  /** True where a trigger of the referencing table inserts the parent, under a key that the child brings. */
+  /** True if a trigger of the referencing table inserts the parent, with a key from the child. */
   readonly makesParent: boolean;
 }
 
-/** A foreign key as the referenced relation sees it: all it tells is which rows are referenced. */
+/** A foreign key as seen from the referenced relation: it only says which rows are referenced. */
 export interface IncomingKey {
   /** schema.table quoted for SQL. */
   readonly sql: string;
@@ -229,14 +229,14 @@ export interface IncomingKey {
   readonly referencedColumns: readonly string[];
 }
 
-/** What a reader of the plan should know about a relation before the first write. */
+/** A remark about a relation that users should read before the first write. */
 export interface Finding {
   readonly relation: string;
   readonly column: string | null;
-  /** Operations that are not possible because of it; empty: a remark. */
+  /** Operations that it makes impossible; empty: none. */
   readonly prevents: readonly OperationKind[];
   readonly reason: string;
   readonly remedy: string;
-  /** Tables that no row can come into because of it; left out where there are none. */
+  /** Tables that cannot get rows because of it; absent if there are none. */
   readonly behind?: readonly string[];
 }

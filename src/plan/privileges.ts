@@ -12,25 +12,25 @@ import type { Plan } from './plan.js';
 
 type Privilege = 'select' | 'insert' | 'update' | 'delete';
 
-/** The relations of a plan by what is done with them. */
+/** The relations of a plan by their role. */
 export interface Roles {
   readonly targeted: readonly Relation[];
-  /** Not targeted; take rows where others need them. */
+  /** Not targeted; they get rows that others need. */
   readonly filled: readonly Relation[];
-  /** Not targeted; their rows serve as parents. */
+  /** Not targeted; their rows are used as parents. */
   readonly referenced: readonly Relation[];
 }
 
-/** What the user must be allowed to do on a table, and what for; empty: it is targeted. */
+/** Privileges that the user needs on a table, and the purpose (empty for targeted tables). */
 export interface Need {
   readonly at: QualifiedName;
   readonly privileges: readonly Privilege[];
-  /** USAGE on its schema. */
+  /** True if USAGE on its schema is needed. */
   readonly schema: boolean;
   readonly purpose: string;
 }
 
-/** The relations that tables of the run reference, beside these. */
+/** Returns further relations that tables of the run reference. */
 export function referencedBeside(written: readonly Relation[], catalog: Catalog): Relation[] {
   const known = new Set(written.map(labelOf));
   return catalog.relations.filter(
@@ -39,7 +39,7 @@ export function referencedBeside(written: readonly Relation[], catalog: Catalog)
   );
 }
 
-/** All that a run does on tables: the least that its user must be allowed. */
+/** Returns the minimal privileges that a run needs on tables. */
 export function neededPrivileges(
   { targeted, filled, referenced }: Roles,
   { operationWeights: weights }: Config,
@@ -48,7 +48,7 @@ export function neededPrivileges(
   const written = (['insert', 'update', 'delete'] as const).filter(
     (privilege) => weights[privilege.toUpperCase() as keyof typeof weights] > 0,
   );
-  // A sampled parent is locked, which takes the right to update it.
+  // A sampled parent is locked, which needs the UPDATE privilege.
   const read: Privilege[] = rowSelection === 'system_rows' ? ['select', 'update'] : ['select'];
   const on = (relation: Relation, privileges: readonly Privilege[], purpose: string): Need => ({
     at: relation,
@@ -80,7 +80,7 @@ export function neededPrivileges(
   ];
 }
 
-/** GRANTs as few statements, each with a semicolon. */
+/** Returns as few GRANT statements as possible, each with a semicolon. */
 export function grantStatements(needs: readonly Need[], role: string): string[] {
   const to = ` TO ${quoteIdentifier(role)};`;
   const schemas = [...new Set(needs.filter(({ schema }) => schema).map(({ at }) => quoteIdentifier(at.schema)))];
@@ -96,7 +96,7 @@ export function grantStatements(needs: readonly Need[], role: string): string[] 
   ];
 }
 
-/** Reports what the user may not do, as one block of GRANTs that would help and, beyond targeted tables, what they are needed for. */
+/** Reports missing privileges as one block of GRANTs and, for tables that are not targeted, their purpose. */
 export function checkPrivileges(
   roles: Roles,
   config: Config,
@@ -112,7 +112,7 @@ export function checkPrivileges(
   const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
   const lacking = neededPrivileges(roles, config, rowSelection).flatMap((need): Need[] => {
     const held = byLabel.get(labelOf(need.at))?.privileges;
-    // Of a table outside of the schemas only that is known.
+    // For a table outside the schemas, only this is known.
     if (held === undefined) return unreadable.has(labelOf(need.at)) ? [need] : [];
     const privileges = need.privileges.filter((privilege) => !held[privilege]);
     return privileges.length > 0 || !held.schema ? [{ ...need, privileges, schema: !held.schema }] : [];
@@ -126,7 +126,7 @@ export function checkPrivileges(
     {
       place: `user "${user}"`,
       key: '',
-      message: `privileges are missing on ${shortList(lacking.map(({ at }) => labelOf(at)))}${why}; run:${statements.join('')}`,
+      message: `lacks privileges on ${shortList(lacking.map(({ at }) => labelOf(at)))}${why}; run:${statements.join('')}`,
     },
   ];
 }

@@ -8,29 +8,29 @@ import { identifyingColumns, isTight } from './keys.js';
 import type { ForeignKeyPlan } from './plan.js';
 import { fitRow } from './row-width.js';
 
-/** What is read of a relation: its conditions, drafts of its columns, its foreign keys, and what names its rows. */
+/** What is known about a relation: its conditions, column drafts, foreign keys, and identifying columns. */
 export interface ReadRelation {
   readonly relation: Relation;
   readonly label: string;
   readonly isTargeted: boolean;
-  /** Partial unique indexes whose predicate rows stay outside of. */
+  /** Partial unique indexes whose predicates no generated row meets. */
   readonly escaped: readonly UniqueKey[];
   readonly conditions: readonly Condition[];
   readonly unsolved: readonly Condition[];
-  /** Of these, conditions that hold for all values that a column is drawn from, where it is drawn from several ranges. */
+  /** Of these, conditions that hold for all values of a column that is drawn from several ranges. */
   readonly ranged: ReadonlySet<Condition>;
-  /** Columns under conditions that are not solved. */
+  /** Columns with unsolved conditions. */
   readonly limited: ReadonlyMap<string, 'searched' | 'ranged'>;
   readonly columns: readonly ColumnDraft[];
   readonly columnIndex: ReadonlyMap<string, number>;
   readonly foreignKeys: readonly ForeignKeyPlan[];
-  /** Column → a foreign key that it belongs to. */
+  /** A foreign key that a column belongs to, by column. */
   readonly foreignColumns: ReadonlyMap<number, number>;
   readonly key: readonly number[];
-  /** Columns that foreign keys of the plan's relations reference, and those that any does. */
+  /** Columns referenced by foreign keys of the plan's relations, and columns referenced by any foreign key. */
   readonly referenced: ReadonlySet<number>;
   readonly held: readonly number[];
-  /** Columns that decide into which partition a row falls. */
+  /** Columns that determine the partition of a row. */
   readonly partitionedBy: readonly number[];
 }
 

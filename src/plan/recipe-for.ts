@@ -14,7 +14,7 @@ import { systemRecipe } from './system-types.js';
 type Types = ReadonlyMap<number, Type>;
 
 /**
- * The recipe of a column's type, or the reason why there is none.
+ * Returns the recipe of a column's type, or the reason why there is none.
  * @param minBytes least size of text, bytea, json, jsonb, tsvector and array values, in bytes
  */
 export function recipeForType(attribute: Attribute, types: Types, minBytes: number): TypedRecipe | string {
@@ -32,7 +32,7 @@ export function recipeForType(attribute: Attribute, types: Types, minBytes: numb
   return typed;
 }
 
-/* Columns of one kind share one recipe: a plan of thousands of tables is posted to every worker, each object once. */
+/* Columns of the same type share a recipe, because a plan of thousands of tables is posted to every worker. */
 const KNOWN = new WeakMap<Types, Map<string, TypedRecipe | string>>();
 
 interface Context {
@@ -45,7 +45,7 @@ interface Context {
 function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe | string {
   switch (type.kind) {
     case 'enum':
-      if (type.labels.length === 0) return `the enum ${type.name} has no labels`;
+      if (type.labels.length === 0) return `enum ${type.name} has no labels`;
       return { recipe: uniformChoice(type.labels), edges: [], quote: true };
     case 'array': {
       const special = systemRecipe(type.oid);
@@ -54,7 +54,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
     }
     case 'domain': {
       const base = context.types.get(type.base);
-      if (base === undefined) return `the base of domain ${type.name} is not in the catalog`;
+      if (base === undefined) return `the base type of domain ${type.name} is not in the catalog`;
       const recipe = recipeFor(base, type.modifier, context);
       return typeof recipe === 'string' ? recipe : withinDomain(type, { ...recipe, edges: [] }, context.types);
     }
@@ -63,7 +63,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
     case 'multirange': {
       const range = context.types.get(type.range);
       const inner = range?.kind === 'range' ? rangeRecipe(range.subtype, context) : undefined;
-      if (inner === undefined || typeof inner === 'string') return inner ?? `type ${context.typeName} is not covered`;
+      if (inner === undefined || typeof inner === 'string') return inner ?? `type ${context.typeName} is not supported`;
       return { recipe: { kind: 'format', parts: ['{', inner.recipe, '}'] }, edges: ['{}'], quote: true };
     }
     case 'composite': {
@@ -72,7 +72,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
         const meaning = meaningOf(field.name);
         const inner =
           fieldType && recipeFor(fieldType, field.modifier, { ...context, meaning, typeName: field.typeName });
-        // A field that no value can be made for is left NULL.
+        // A field for which no value can be generated is NULL.
         return inner === undefined || typeof inner === 'string' ? null : inner.recipe;
       });
       return { recipe: { kind: 'row', fields }, edges: [], quote: true };
@@ -86,7 +86,7 @@ function recipeFor(type: Type, modifier: number, context: Context): TypedRecipe 
       return builtinRecipe(type.oid, modifier, context);
     }
     case 'other':
-      return `type ${context.typeName} is not covered in this version`;
+      return `type ${context.typeName} is not supported in this version`;
   }
 }
 
@@ -124,7 +124,7 @@ function rangeRecipe(subtype: number, context: Context): TypedRecipe | string {
   const of = SPANS.get(base);
   if (of !== undefined)
     return { recipe: { kind: 'span', of, scale: of === 'decimal' ? 2 : 0 }, edges: ['empty', '(,)'], quote: true };
-  // From a value on: of which of two is the higher one only the server's collation or operator class knows.
+  // Only the server's collation or operator class knows which of two values is higher.
   const low = OPEN_ENDED.get(base);
   if (low === undefined) return { recipe: uniformChoice(['empty', '(,)']), edges: [], quote: true };
   return { recipe: { kind: 'format', parts: ['["', low, '",)'] }, edges: ['empty', '(,)'], quote: true };
@@ -161,10 +161,10 @@ function uniformChoice(values: readonly string[]): Recipe {
 
 function arrayRecipe(elementOid: number, modifier: number, delimiter: string, context: Context): TypedRecipe | string {
   const element = context.types.get(elementOid);
-  if (element === undefined) return `the elements of ${context.typeName} are not in the catalog`;
+  if (element === undefined) return `the element type of ${context.typeName} is not in the catalog`;
   const inner = recipeFor(element, modifier, { ...context, minBytes: 0 });
   if (typeof inner === 'string') return inner;
-  // A domain may refuse NULL, by itself or in a CHECK.
+  // A domain may reject NULL, by NOT NULL or by a CHECK.
   const nulls = element.kind !== 'domain';
   return {
     recipe: { kind: 'array', element: inner.recipe, quote: inner.quote, nulls, delimiter, minBytes: context.minBytes },
@@ -258,10 +258,10 @@ function builtinRecipe(oid: number, modifier: number, context: Context): TypedRe
     case OID.bit:
       return plain({ kind: 'bits', length: modifier < 0 ? 1 : modifier, varying: false });
     case OID.varbit:
-      // Quoted in arrays: it may be empty.
+      // Quoted in arrays, because it may be empty.
       return quoted({ kind: 'bits', length: modifier < 0 ? 64 : modifier, varying: true });
     default:
-      return `type ${context.typeName} is not covered in this version`;
+      return `type ${context.typeName} is not supported in this version`;
   }
 }
 
@@ -281,7 +281,7 @@ function numericRecipe(modifier: number): TypedRecipe {
   return { recipe: { kind: 'decimal', precision, scale }, edges: ['0', 'NaN', largest, `-${largest}`], quote: false };
 }
 
-/* Four-byte UTF-8, quotes and backslashes, combining marks: what breaks a reader of changes first. */
+/* Four-byte UTF-8, quotes and backslashes, combining marks: texts that readers of changes handle wrongly. */
 const AWKWARD_TEXTS: readonly string[] = [
   '',
   '😀',
@@ -298,7 +298,7 @@ function textRecipe(max: number | null, context: Context): TypedRecipe {
   return { recipe: { kind: 'text', meaning, max, minBytes }, edges, quote: true };
 }
 
-/* A char(n) of a few characters holds codes; a longer one is text. */
+/* A char(n) of a few characters contains codes; a longer one contains text. */
 function charRecipe(length: number, context: Context): TypedRecipe {
   if (length > 12 || ['countryCode', 'currency', 'locale'].includes(context.meaning))
     return textRecipe(length, context);

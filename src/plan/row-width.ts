@@ -1,10 +1,10 @@
 import type { ColumnDraft } from './column.js';
 import { OID } from './oid.js';
 
-/* A row must fit a page of 8 kB, with room for its header and for values that come out wider than thought. */
+/* A row must fit into a page of 8 kB, with room for its header and for values that are wider than expected. */
 const MOST_BYTES = 6500;
 
-/* Bytes that a value takes in its row; what is longer is stored elsewhere and leaves a pointer. */
+/* Bytes of a value in its row; longer values are stored elsewhere and leave a pointer. */
 const WIDTHS: ReadonlyMap<number, number> = new Map<number, number>([
   [OID.bool, 1],
   [OID.int2, 2],
@@ -23,8 +23,8 @@ const WIDTHS: ReadonlyMap<number, number> = new Map<number, number>([
 const OTHER_WIDTH = 26;
 
 /**
- * Columns whose rows fit a page: where all values together would not, more of those that may be NULL are. Unchanged for
- * all but tables of hundreds of columns.
+ * Returns columns whose rows fit into a page: if all values together would not fit, nullable columns are NULL more
+ * often. This changes only tables with hundreds of columns.
  */
 export function fitRow(columns: readonly ColumnDraft[]): readonly ColumnDraft[] {
   const widthOf = ({ attribute }: ColumnDraft) => WIDTHS.get(attribute.type) ?? OTHER_WIDTH;

@@ -16,7 +16,7 @@ import { OID } from './oid.js';
 import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
-/** Columns whose conditions were not solved, with tuples of values that the server is asked about. */
+/** Columns with unsolved conditions, and tuples of values that the server checks. */
 export interface Search {
   readonly relation: number;
   readonly label: string;
@@ -24,30 +24,30 @@ export interface Search {
   readonly own: readonly boolean[];
   readonly conditions: readonly string[];
   readonly candidates: readonly (readonly (string | null)[])[];
-  /** SELECT of further values from rows that stand there, for a column whose type is unknown to us; null elsewhere. */
+  /** SELECT of more values from existing rows, for a column of an unknown type; null for others. */
   readonly existing: string | null;
-  /** So many of the first candidates are ordinary values: where the server takes them all, nothing has to be limited. */
+  /** So many of the first candidates are ordinary values. If the server accepts them all, no limit is needed. */
   readonly ordinary: number;
-  /** Candidates from this one on, so many, are values of each of the ways in which the conditions can be met, in turn. */
+  /** The range of candidates with values of each way to meet the conditions, in turn. */
   readonly branched: { readonly from: number; readonly count: number };
-  /** True where the server computes all of it, and only failing counts. */
+  /** True for generated columns, which only must not raise an error. */
   readonly isComputed: boolean;
-  /** True for one column that must be unique: every value can be used once. */
+  /** True for a single unique column, each value of which can be used once. */
   readonly isKey: boolean;
-  /** Of such a column: forms of values without end, each with SAMPLES of them among the candidates, behind the ordinary ones. */
+  /** Forms of unlimited values for such a column; SAMPLES of each follow the ordinary candidates. */
   readonly forms: readonly UniqueRecipe[];
   /** SELECT of the positions (from 1) of tuples that meet all conditions; one text[] parameter per column. */
   readonly sql: string;
 }
 
-/** What a relation's columns are searched with. */
+/** What a search depends on. */
 export interface SearchContext {
   readonly relation: Relation;
   readonly index: number;
   readonly label: string;
   readonly columns: readonly ColumnDraft[];
   readonly planned: readonly ColumnPlan[];
-  /** Columns that must not be NULL in any row of ours. */
+  /** Columns that must not be NULL in generated rows. */
   readonly fixed: ReadonlySet<number>;
   readonly types: ReadonlyMap<number, Type>;
   readonly writers: Writers;
@@ -55,13 +55,13 @@ export interface SearchContext {
 }
 
 const MOST_TUPLES = 800;
-/** Of a recipe, and of each form of a unique column. */
+/** Number of samples of a recipe, and of each form of a unique column. */
 export const SAMPLES = 12;
-/* Every one of them can be used once only. */
+/* A list of unique values, each of which can be used once. */
 const MOST_KEYS = 1000;
 const NULL_SHARE = 0.35;
 
-/** For a column whose type is unknown to us: that its text is read. What a default shows is tried as well. */
+/** Returns the condition, for a column of an unknown type, that the server can read its text. */
 export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condition {
   const shown = constantDefault(attribute);
   const column: Expression = { kind: 'column', name };
@@ -98,7 +98,7 @@ export function searchesFor(
       guards.push({ name: condition.name, condition: condition.expression, columns: members, comparisons });
       continue;
     }
-    // A unique column keeps its ordinals where one of its ranges holds them.
+    // A unique column keeps its ordinals if one of its ranges contains them.
     if (
       members.length === 1 &&
       planned[members[0]!]!.source === 'ordinal' &&
@@ -206,7 +206,7 @@ function existingSql({ sql }: ColumnDraft, { relation }: SearchContext): string 
   return `SELECT DISTINCT t.${sql}::text AS value FROM ${rowsOf(relation)} AS t WHERE t.${sql} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING}`;
 }
 
-/** True where ordinary values keep to one of several ranges or partitions, so that the others would never be reached. */
+/** Returns true if ordinary values stay in one of several ranges or partitions, so that others are never reached. */
 function isOneOfSeveral(
   members: readonly number[],
   conditions: readonly Condition[],
@@ -220,10 +220,10 @@ function isOneOfSeveral(
   );
 }
 
-/* So many tuples of ordinary values: where the server takes them all, what it refuses is rare. */
+/* Number of ordinary tuples. If the server accepts them all, rejections are rare. */
 const MOST_DRAWN = 200;
 
-/** What the columns' own recipes give, NULLs among it where they are allowed. */
+/** Returns tuples from the columns' own recipes, with NULLs if they are allowed. */
 function drawnTuples(
   members: readonly number[],
   lists: readonly (readonly (string | null)[])[],
@@ -241,10 +241,10 @@ function drawnTuples(
   );
 }
 
-/* Values of all branches together. */
+/* The most tuples of all branches together. */
 const MOST_BRANCHED = 2000;
 
-/** Ordinary values within each of the ways in which the conditions can be met, the ways taking turns. */
+/** Returns ordinary values for each way to meet the conditions, in turn. */
 function branchedTuples(
   members: readonly number[],
   conditions: readonly Condition[],
@@ -271,7 +271,7 @@ function branchedTuples(
   ).flat();
 }
 
-/** What the columns' own recipes give, boundary values among it. */
+/** Returns tuples from the columns' own recipes, with boundary values. */
 function ordinaryTuples(
   members: readonly number[],
   samples: readonly (readonly string[])[],
@@ -282,7 +282,7 @@ function ordinaryTuples(
   return Array.from({ length: longest }, (_, at) => lists.map((list) => list[at % list.length] ?? null));
 }
 
-/** All combinations where they are few; else each value with others by chance, all NULL but one, and chance. */
+/** Returns all combinations if they are few; else each value with random others, all NULL but one, random tuples. */
 function tuplesOf(lists: readonly (readonly (string | null)[])[], seed: Seed): (string | null)[][] {
   if (lists.some((list) => list.length === 0)) return [];
   const total = lists.reduce((product, list) => Math.min(product * list.length, MOST_TUPLES + 1), 1);
@@ -304,7 +304,7 @@ function tuplesOf(lists: readonly (readonly (string | null)[])[], seed: Seed): (
       for (let i = 0; i < 3; i++) add(lists.map((other, position) => (position === index ? value : any(other))));
     }
   }
-  // Values of one place in all lists: equal constants, and the same sample in columns that are compared.
+  // Values at the same place of all lists: equal constants, and the same sample in columns that are compared.
   for (let i = 0; i < Math.max(...lists.map(({ length }) => length)); i++)
     add(lists.map((list) => list[i % list.length]!));
   for (let tries = 0; tries < MOST_TUPLES * 2 && found.size < MOST_TUPLES; tries++) add(lists.map(any));
@@ -328,7 +328,7 @@ function searchSql(
         : `(${text}) IS NOT FALSE`
       : `(SELECT (${text}) FROM (SELECT ${table}.${quoteIdentifier(domainColumn)} AS value) AS d) IS NOT FALSE`,
   );
-  // An explicit cast cuts a text to length where an INSERT would refuse it.
+  // An explicit cast truncates a text that an INSERT would reject.
   const lengths = members.flatMap((member, index) => {
     const length = longestText(columns[member]!.attribute, types);
     return length === null ? [] : [`(u.c${index} IS NULL OR pg_catalog.char_length(u.c${index}) <= ${length})`];
@@ -343,7 +343,7 @@ function searchSql(
   );
 }
 
-/** The declared length of a text column or of the domain that it is of; null where there is none. */
+/** Returns the declared length of a text column or its domain; null if there is none. */
 export function longestText(
   attribute: { type: number; modifier: number },
   types: ReadonlyMap<number, Type>,
@@ -354,7 +354,7 @@ export function longestText(
   return isLimited && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
 }
 
-/* A domain's own CHECKs would end the whole batch with an error: values are read as what it is made of. */
+/* Values are read as the base type, because a CHECK of the domain would end the whole batch with an error. */
 export function plainType({ attribute }: ColumnDraft, types: ReadonlyMap<number, Type>): string {
   let type = types.get(attribute.type);
   if (type?.kind !== 'domain') return attribute.typeName;
@@ -377,7 +377,7 @@ function sampled(recipe: Recipe, columnLabel: string, context: SearchContext): s
   return ordinaryTexts(recipe, columnLabel, context, ordinals);
 }
 
-/** What a recipe writes for some ordinals. */
+/** Returns the texts of a recipe for some ordinals. */
 export function ordinaryTexts(
   recipe: Recipe,
   columnLabel: string,
@@ -398,7 +398,7 @@ export function ordinaryTexts(
   });
 }
 
-/* Numbers of few and of several digits, so that all characters of a code are seen. */
+/* Numbers of few and of several digits, so that all characters of a code occur. */
 const ORDINALS = [0, 1, 2, 5, 10, 17, 35, 36, 100, 1295, 7777, 30_000];
 
 function ordinalOf(recipe: Recipe, index: number): number {
@@ -437,7 +437,7 @@ const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
   [OID.xml, 'xml'],
 ]);
 
-/** What kind of values a type has, as far as the search for values tells them apart. */
+/** Returns the family of a type, as far as the search distinguishes them. */
 export function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family {
   const type = types.get(oid);
   switch (type?.kind) {
@@ -462,15 +462,15 @@ function labelsOf(oid: number, types: ReadonlyMap<number, Type>): readonly strin
   return type?.kind === 'enum' ? type.labels : [];
 }
 
-/* Tuples that a run draws from: enough to look varied, few enough to post to every worker. */
+/* The most tuples that a run draws from: enough for variety, few enough to post to every worker. */
 const MOST_KEPT = 250;
 
-/** True where the server takes whatever the columns' recipes give. */
+/** Returns true if the server accepts all ordinary values. */
 export function isUnneeded(search: Search, accepted: readonly number[]): boolean {
   return search.ordinary > 0 && accepted.filter((position) => position <= search.ordinary).length === search.ordinary;
 }
 
-/** The first form of which the server has accepted all samples. */
+/** Returns the first form all of whose samples the server has accepted. */
 export function formOf({ forms, ordinary }: Search, accepted: readonly number[]): UniqueRecipe | undefined {
   return forms.find((_, index) => {
     const from = ordinary + index * SAMPLES;
@@ -478,14 +478,14 @@ export function formOf({ forms, ordinary }: Search, accepted: readonly number[])
   });
 }
 
-/** Values of a unique column that the server has accepted, each once. */
+/** Returns the accepted values of a unique column, each once. */
 export function keysOf(search: Search, accepted: readonly number[]): string[] {
-  // An index may be over lower(…): of values that differ in case alone the first.
+  // An index may be over lower(…), so only the first of several values that differ in case is kept.
   const values = accepted.flatMap((position) => search.candidates[position - 1]![0] ?? []);
   return [...new Map(values.toReversed().map((value) => [value.toLowerCase(), value])).values()].reverse();
 }
 
-/** The group that a search has found; undefined where the server accepts none of the candidates. */
+/** Returns the group that a search has found; undefined if the server accepts no candidate. */
 export function groupOf(search: Search, accepted: readonly number[]): ValueGroup | undefined {
   if (accepted.length === 0) return undefined;
   const { from, count } = search.branched;

@@ -4,12 +4,12 @@ import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { DAY_YEAR_1 } from '../datum/temporal.js';
 import { numericModifier, OID } from './oid.js';
 
-/** A recipe that gives every ordinal another value, and how many ordinals it can tell apart. */
+/** A recipe with a different value for every ordinal, and the number of its ordinals. */
 export interface UniqueRecipe {
   readonly recipe: Recipe;
-  /** Values that fit the type, from the smallest possible start. */
+  /** The number of values that fit the type, from the smallest possible start. */
   readonly capacity: number;
-  /** Of a counted form, the lowest number that the type has; undefined: none below the start. */
+  /** The lowest number of the type, for a counted form; undefined: none below the start. */
   readonly least?: number;
   /**
    * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
@@ -31,7 +31,7 @@ export interface UniqueRecipe {
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 const POWERS = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/** The unique recipe of a column (`c` in expressions stands for the column), or undefined where its type has none. */
+/** Returns the unique recipe of a column, undefined if its type has none. In expressions `c` stands for the column. */
 export function uniqueRecipeFor(
   attribute: Attribute,
   types: ReadonlyMap<number, Type>,
@@ -165,10 +165,10 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
   }
 }
 
-/* Ranges of times are so long, in powers of ten of a second. */
+/* The length of time ranges, as a power of ten in seconds. */
 const SPAN_SECONDS = 3;
 
-/** Ranges one after the other, from the highest end of those that stand there. */
+/** Returns consecutive ranges that begin after the highest end of existing ones. */
 function spans(subtype: number, many: boolean, types: ReadonlyMap<number, Type>): UniqueRecipe | undefined {
   const type = types.get(subtype);
   if (type?.kind === 'domain') return spans(type.base, many, types);
@@ -204,7 +204,7 @@ function spans(subtype: number, many: boolean, types: ReadonlyMap<number, Type>)
   }
 }
 
-/** Two columns that hold the ends of such ranges, `last` the name of the higher; undefined for types that are not counted. */
+/** Returns recipes for two columns with the ends of such ranges, `last` being the higher; undefined for other types. */
 export function endsOf(
   type: number,
   last: string,
@@ -225,7 +225,7 @@ export function endsOf(
 
 const POWERS_OF_TWO: readonly number[] = Array.from({ length: 53 }, (_, index) => Number(1n << BigInt(index)));
 
-/* Room for four characters of salt, ten digits, a separator and something to read. */
+/* Room for four characters of salt, ten digits, a separator and readable text. */
 const SHORTEST_READABLE = 20;
 
 function text(max: number | null, name: string, minBytes: number): UniqueRecipe {

@@ -2,28 +2,28 @@ import type { Plan } from './plan.js';
 
 /** A step of bulk loading, the same in every lane. */
 export type Stage =
-  /** Rows of one relation, whose parents are there. */
+  /** Rows of one relation whose parents exist. */
   | { readonly kind: 'copy'; readonly relation: number }
-  /** Relations whose rows need each other, or whose keys the server alone makes: INSERTs that insert them together. */
+  /** INSERTs for relations whose rows need each other, or whose keys only the server generates. */
   | { readonly kind: 'insert'; readonly relations: readonly number[] }
-  /** A foreign key that was left NULL because its parents came later. */
+  /** Sets a foreign key that was left NULL because its parents came later. */
   | { readonly kind: 'close'; readonly relation: number; readonly foreignKey: number };
 
-/** The order in which relations are filled, and how many rows each lane gives them. */
+/** The order in which relations are filled, and how many rows each lane inserts. */
 export interface LoadPlan {
   readonly stages: readonly Stage[];
-  /** By relation and lane. */
+  /** Number of rows by relation and lane. */
   readonly quotas: readonly (readonly number[])[];
 }
 
-/** What stands in a relation beforehand. */
+/** The existing rows of a relation. */
 export interface Standing {
   readonly rows: number;
-  /** By lane: true where the lane knows rows of it, its own or pinned ones. */
+  /** By lane: true if the lane knows rows of it, its own or pinned ones. */
   readonly known: readonly boolean[];
 }
 
-/** Parents first: fills every relation up to `rows` rows. */
+/** Plans to fill every relation up to `rows` rows, parents first. */
 export function loadPlan(plan: Plan, rows: number, standing: readonly Standing[]): LoadPlan {
   const groups = inOrder(plan, circles(plan));
   const quotas = plan.relations.map(() => plan.quotas.map(() => 0));
@@ -46,15 +46,15 @@ export function loadPlan(plan: Plan, rows: number, standing: readonly Standing[]
   return { stages: [...stages, ...closings(plan, filled.flat(), standing)], quotas };
 }
 
-/** A key that children repeat and only the server knows comes back from an INSERT; COPY returns nothing. */
+/** Returns true for relations with server-made keys that children need: INSERT can return them, COPY cannot. */
 function makesKeys(plan: Plan, relation: number): boolean {
   const isReferenced = plan.relations.some(({ foreignKeys }) => foreignKeys.some(({ parent }) => parent === relation));
   const { returned, oneByOne, insertColumns } = plan.relations[relation]!;
-  // Without a column to give COPY would want all of them.
+  // Without a column list COPY would expect all columns.
   return (isReferenced && returned.length > 0) || oneByOne || insertColumns.length === 0;
 }
 
-/** Rows of a relation by lane: lanes that have room for it, and parents. */
+/** Divides the rows of a relation over the lanes that have room and parents. */
 function share(
   plan: Plan,
   relation: number,
@@ -73,12 +73,12 @@ function share(
   return isOpen.map((open, lane) => {
     if (!open) return 0;
     const part = Math.floor(missing / count) + (place++ < missing % count ? 1 : 0);
-    // A lane's ordinals are every n-th of n lanes.
+    // Each of n lanes has every n-th ordinal.
     return Math.min(part, Math.ceil((capacity - lane) / lanes));
   });
 }
 
-/** Relations in groups: those that reference each other in a circle by keys that must not be NULL stand together. */
+/** Groups relations: those in a circle of foreign keys that must not be NULL are together. */
 function circles(plan: Plan): number[][] {
   const needs = plan.relations.map(({ foreignKeys }) =>
     foreignKeys.filter(({ nullable }) => !nullable).map(({ parent }) => parent),
@@ -115,7 +115,7 @@ function circles(plan: Plan): number[][] {
   return groups;
 }
 
-/** Groups so that those a key that must not be NULL leads to come first, and others where there is a choice. */
+/** Orders groups: those referenced by keys that must not be NULL come first, and other parents if possible. */
 function inOrder(plan: Plan, groups: readonly number[][]): number[][] {
   const groupOf = new Map(groups.flatMap((group, index) => group.map((relation) => [relation, index] as const)));
   const parents = (group: readonly number[], among: (nullable: boolean) => boolean) =>
@@ -133,7 +133,7 @@ function inOrder(plan: Plan, groups: readonly number[][]): number[][] {
   while (order.length < groups.length) {
     const ready = [...groups.keys()].filter((index) => !done.has(index) && [...must[index]!].every((g) => done.has(g)));
     const complete = ready.filter((index) => [...may[index]!].every((g) => done.has(g)));
-    // All that are complete at once; where none is, the first that may leave a key open.
+    // All groups whose parents are complete; if there is none, the first that may leave a key NULL.
     for (const index of complete.length > 0 ? complete : ready.slice(0, 1)) {
       done.add(index);
       order.push(groups[index]!);
@@ -142,7 +142,7 @@ function inOrder(plan: Plan, groups: readonly number[][]): number[][] {
   return order;
 }
 
-/** Keys that may be NULL and lead to relations that were empty when their children came. */
+/** Returns nullable keys that reference relations which were empty when their children were inserted. */
 function closings(plan: Plan, order: readonly number[], standing: readonly Standing[]): Stage[] {
   const place = new Map(order.map((relation, index) => [relation, index]));
   return order.flatMap((relation) => {
@@ -155,7 +155,7 @@ function closings(plan: Plan, order: readonly number[], standing: readonly Stand
         const isKey = columns.some((column) => key.includes(column));
         return (
           nullable &&
-          // A column that another key or constraint needs cannot be written alone.
+          // A column that another key or constraint uses cannot be written alone.
           nullableColumns.length === columns.length &&
           !foreignKeys.some((other) => other.columns !== columns && other.columns.some((c) => columns.includes(c))) &&
           !isTied &&

@@ -16,7 +16,7 @@ function oneOf(...values: string[]): Recipe {
 
 const HEX: Recipe = oneOf(...'0123456789abcdef'.split('').flatMap((a) => ['0', '7', 'c', 'f'].map((b) => a + b)));
 
-/** Built-in types off the beaten track, by OID (pg_type.dat). Values of reg* types name objects that every database has. */
+/** Rarely used built-in types, by OID (pg_type.dat). Values of reg* types are objects that every database has. */
 const RECIPES: ReadonlyMap<number, Recipe> = new Map<number, Recipe>([
   [18, oneOf('a', 'b', 'x', 'Z', '0', '9')], // "char"
   [19, WORD], // name

@@ -38,23 +38,27 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
     );
     targeted = inSchemas.filter((relation) => !excluded.has(relation));
     if (targeted.length === 0 && problems.length === 0) {
-      const what = inSchemas.length === 0 ? 'holds no tables' : 'has all its tables excluded';
+      const what = inSchemas.length === 0 ? 'has no tables' : 'has only excluded tables';
       const names = schemas.map((schema) => `"${schema}"`).join(', ');
-      problems.push(source.problem(['generator', 'schema_name'], `schema ${names} ${what}; name a schema with tables`));
+      problems.push(
+        source.problem(['generator', 'schema_name'], `schema ${names} ${what}; name a schema that has tables`),
+      );
     }
   }
   for (const section of ['table_weights', 'column_overrides', 'exclude_columns_from_update'] as const) {
     for (const name of Object.keys(generator[section])) {
       const relation = find(name, ['generator', section, name]);
       if (relation !== undefined && !targeted.includes(relation)) {
-        problems.push(source.problem(['generator', section, name], `table "${name}" is not among the targeted tables`));
+        problems.push(
+          source.problem(['generator', section, name], `table "${name}" is not targeted by this configuration`),
+        );
       }
     }
   }
   return targeted;
 }
 
-/** The value that a section keyed by table holds for a relation, under its plain or qualified name. */
+/** Returns the value for a relation, by plain or qualified name, in a section keyed by table. */
 export function entryFor<Value>(section: Readonly<Record<string, Value>>, relation: Relation): Value | undefined {
   for (const name of [labelOf(relation), `${relation.schema}.${relation.name}`, relation.name]) {
     if (Object.hasOwn(section, name)) return section[name];
@@ -76,7 +80,7 @@ function findRelation(
   if (found !== undefined) return found;
   const other = catalog.others.get(name) ?? catalog.others.get(labelOf({ schema: config.schemas[0]!, name }));
   if (other !== undefined) {
-    problems.push(config.source.problem(path, `"${name}" is ${other}, not a table; name the table behind it`));
+    problems.push(config.source.problem(path, `"${name}" is ${other}, not a table; name its underlying table`));
     return undefined;
   }
   const known = inSchemas.flatMap((relation) => [relation.name, labelOf(relation)]);

@@ -5,10 +5,10 @@ import type { ColumnPlan, ForeignKeyPlan } from './plan.js';
 
 /* Each set is one prepared statement per table and connection. */
 const MOST_SETS = 4;
-/* INSERT and DELETE, which every table has beside its updates. */
+/* INSERT and DELETE, which every table has in addition to updates. */
 const OTHER_STATEMENTS = 2;
 
-/** How many sets per table let the statements of all tables be prepared at once. */
+/** Returns how many sets per table are possible so that the statements of all tables stay prepared. */
 export function setsPerTable(tables: number, maxPreparedStatements: number): number {
   return Math.max(1, Math.min(MOST_SETS, Math.floor(maxPreparedStatements / tables) - OTHER_STATEMENTS));
 }
@@ -44,7 +44,7 @@ export function updateSets(
   return [...found.values()];
 }
 
-/** Columns that are written together: those of a foreign key or of a condition, and of others that overlap them, else each alone. */
+/** Returns groups of columns that are written together: of overlapping foreign keys or conditions, else one each. */
 export function updateGroups(
   columns: readonly ColumnDraft[],
   planned: readonly ColumnPlan[],

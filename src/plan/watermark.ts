@@ -5,14 +5,14 @@ import type { Draft } from './build.js';
 import type { OrdinalColumn } from './context.js';
 import type { ColumnPlan, Plan } from './plan.js';
 
-/** One question about the rows that stand in a table; answers are texts, null where there are no rows. */
+/** A query about the existing rows of a table; answers are texts, null if there are no rows. */
 export interface Question {
   readonly ordinal: OrdinalColumn;
   /** SELECT of one row of two texts. */
   readonly sql: string;
 }
 
-/** What must be asked so that new keys start above the existing ones, one cheap question per ordinal column. */
+/** Returns the queries that make new keys start above existing ones, a cheap one per ordinal column. */
 export function watermarkQuestions(draft: Draft): Question[] {
   const questions: Question[] = [];
   for (const ordinal of draft.ordinals) {
@@ -25,7 +25,7 @@ export function watermarkQuestions(draft: Draft): Question[] {
       questions.push({ ordinal, sql: `SELECT (SELECT (${expression})::text FROM ${table} AS t), NULL::text` });
     } else if (watermark.kind === 'bands') {
       const highest = watermark.expression.replaceAll(/\bc\b/g, column);
-      // Ends of our own making: no quote is among them.
+      // The ends are generated here and contain no quotes.
       const ends = (expression: string) =>
         watermark.bands.map(
           ({ first, last }) =>
@@ -42,7 +42,7 @@ export function watermarkQuestions(draft: Draft): Question[] {
         sql: `SELECT (SELECT json_agg(DISTINCT ${column}::text)::text FROM ${table} AS t), NULL::text`,
       });
     } else if (watermark.kind === 'salt') {
-      // Whatever the last run left behind moves the ends or the count.
+      // Rows left by the last run change the ends or the count.
       const end = (order: string) =>
         `(SELECT ${column}::text FROM ${table} AS t ORDER BY ${column} ${order} NULLS LAST LIMIT 1)`;
       questions.push({
@@ -56,10 +56,10 @@ export function watermarkQuestions(draft: Draft): Question[] {
 
 export type Answer = readonly [string | null, string | null];
 
-/* With less room than this above the largest key, the largest gap below it is used. */
+/* With less room above the largest key, the largest gap below it is used. */
 const ROOM = 10_000_000;
 
-/** A question for the largest gap between whole-number keys, where a sentinel such as 2147483647 leaves no room above. */
+/** Returns a query for the largest gap between keys, if a sentinel such as 2147483647 leaves no room above. */
 export function gapQuestion(draft: Draft, question: Question, answer: Answer): string | undefined {
   const { recipe, capacity } = question.ordinal.unique;
   if (recipe.kind !== 'sequence' || recipe.form.kind !== 'integer' || answer[0] === null) return undefined;
@@ -75,7 +75,7 @@ export function gapQuestion(draft: Draft, question: Question, answer: Answer): s
   );
 }
 
-/** The plan with every sequence's start, capacity and salt; `gaps` replaces the answers of questions that had no room. */
+/** Returns the plan with the start, capacity and salt of every sequence. `gaps` replaces answers without room. */
 export function applyWatermarks(
   draft: Draft,
   questions: readonly Question[],
@@ -85,7 +85,7 @@ export function applyWatermarks(
   const capacities = draft.plan.relations.map(({ isSingle }) => (isSingle ? 1 : Number.MAX_SAFE_INTEGER));
   const columns = draft.plan.relations.map((relation) => [...relation.columns]);
   const asked = new Map(questions.map((question, index) => [question.ordinal, index]));
-  // A salt is made from all answers about a table: the highest key moves with every run, the ends of a text seldom do.
+  // The salt uses all answers about a table: the highest key changes with every run, the ends of a text seldom do.
   const answersOf: (string | null)[][] = draft.plan.relations.map(() => []);
   for (const [index, { ordinal }] of questions.entries()) answersOf[ordinal.relation]!.push(...answers[index]!);
   const relationAnswers = answersOf.map((texts) => texts.join('/'));
@@ -129,7 +129,7 @@ function move(
       };
     }
     if (recipe.kind === 'sequence' && recipe.form.kind === 'places') {
-      // Somewhere in the round, so that few of a former run's values are met.
+      // Starts at a random place, so that few values of a former run are repeated.
       const start = Math.floor(((seed.lo >>> 0) / 0x1_0000_0000) * Math.min(unique.capacity, 0x100_0000_0000));
       return { column: { ...column, recipe: { ...recipe, start } }, capacity: unique.capacity };
     }
@@ -138,7 +138,7 @@ function move(
   if (recipe.kind !== 'sequence' || answer[0] === null) return { column, capacity: unique.capacity - startOf(recipe) };
   if (recipe.form.kind === 'labels') {
     const taken = new Set(JSON.parse(answer[0]) as string[]);
-    // Taken ones at the end: their ordinals come into play when their rows are deleted.
+    // Values in use come last, so their ordinals are used only when their rows have been deleted.
     const free = recipe.form.values.filter((value) => !taken.has(value));
     const values = [...free, ...recipe.form.values.filter((value) => taken.has(value))];
     return { column: { ...column, recipe: { ...recipe, form: { ...recipe.form, values } } }, capacity: free.length };
@@ -160,12 +160,12 @@ function move(
   }
   const highest = recipe.form.kind === 'code' ? Number.parseInt(answer[0], 36) : Number(answer[0]);
   const start = Math.max(recipe.start, highest + 1);
-  // Codes that look like numbers of ours may be words: where they leave no room, start over and let retries step aside.
+  // Codes that look like generated numbers may be words: if they leave no room, start over and let retries avoid them.
   if (unique.capacity - start <= 0) return { column, capacity: unique.capacity - startOf(recipe) };
   return { column: { ...column, recipe: { ...recipe, start } }, capacity: unique.capacity - start };
 }
 
-/** What is left of a band above the highest number that stands in it, or below the lowest where that is more. */
+/** Returns the rest of a band above the highest existing number, or below the lowest if that is more. */
 function beside({ first, count }: Band, highest: string | null, lowest: string | null): Band {
   if (highest === null || lowest === null) return { first, count };
   const above = { first: Number(highest) + 1, count: first + count - Number(highest) - 1 };

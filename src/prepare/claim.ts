@@ -6,19 +6,19 @@ import type { Plan } from '../plan/plan.js';
 import { Collector } from './collector.js';
 import { probesFor } from './probes.js';
 
-/** What a run knows of the rows that stand in its tables. */
+/** What a run knows of the existing rows of its tables. */
 export interface Claimed {
   readonly claims: readonly Claims[];
   readonly rowsAtStart: RowCounts;
 }
 
-/** Rows per relation at the start; null where there are some that were not counted. */
+/** Number of rows per relation at the start; null if there are rows that were not counted. */
 export type RowCounts = readonly (number | null)[];
 
 const QUESTIONS_PER_STATEMENT = 200;
-/* Up to this many rows a table is sorted by hash; above it rows are looked up at values that the seed draws. */
+/* A table with at most so many rows is sorted by hash; in a larger one, rows are looked up at random key values. */
 const SORTED_LIMIT = 1_000_000;
-/* Above this many rows by the server's estimate, counting them is left out. */
+/* Tables with more rows by the server's estimate are not counted. */
 const COUNT_LIMIT = 1_000_000;
 
 /*
@@ -49,7 +49,7 @@ export async function claimRows(
   for (const [done, index] of order.entries()) {
     step(`claiming rows of ${plan.relations[index]!.label}, table ${done + 1} of ${order.length}`);
     const count = rowsAtStart[index];
-    // Parents of tables are known even where no rows shall be changed: children need them.
+    // Parents are claimed even if no rows may be changed, because children need them.
     const tracked = Math.min(plan.maxTrackedRows, Math.max(lanes, Math.floor(plan.maxTrackedRowsTotal / targeted)));
     const limit = Math.min(tracked, plan.relations[index]!.targeted ? perTable : Math.max(perTable, 1000));
     if (count === 0) continue;
@@ -68,7 +68,7 @@ export async function claimRows(
   return claims;
 }
 
-/* Exactly, since estimates must have no say in which rows are chosen. */
+/* The count must be exact, because estimates must not influence which rows are chosen. */
 async function isLargerThan(
   client: pg.Client,
   relation: Relation,
@@ -89,8 +89,8 @@ export interface Counted {
 }
 
 /**
- * Counts the rows of relations; of tables too large to be counted it only tells whether there are any. One that cannot be
- * read (a foreign partition whose server is away) is asked for alone, so that the others are known.
+ * Counts the rows of relations. For tables too large to be counted, finds out only whether there are any. A table that
+ * cannot be read (a foreign partition whose server is down) is queried separately, so that the others are known.
  */
 export async function countRows(
   client: pg.Client,
@@ -155,7 +155,7 @@ export function unreachableTables(plan: Plan, claimed: Claimed): number[] {
   });
 }
 
-/** Relations whose rows the run comes to know although it does not insert them: triggers make them under keys of others. */
+/** Returns the relations whose rows triggers insert with keys of other rows, so that the run knows them. */
 export function madeByTriggers(plan: Plan): ReadonlySet<number> {
   return new Set(
     plan.relations.flatMap(({ operations, companions, foreignKeys }) =>
@@ -169,7 +169,7 @@ export function madeByTriggers(plan: Plan): ReadonlySet<number> {
   );
 }
 
-/** A foreign key that must not be NULL, to a table that is not targeted and holds no rows. */
+/** A foreign key that must not be NULL and references a table that is not targeted and has no rows. */
 export interface LackingParent {
   readonly child: string;
   readonly key: string;

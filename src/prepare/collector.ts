@@ -7,7 +7,7 @@ import type { Source } from './probes.js';
 
 const BATCH = 5000;
 const INTEGER = /^-?\d+$/;
-/* Tuples remembered per key; what lies beyond is met by another try. */
+/* The most tuples remembered per key. If an INSERT conflicts with another one, it is tried again. */
 const MOST_TUPLES = 100_000;
 
 /** Reads one relation's rows into compact arrays. */
@@ -27,7 +27,7 @@ export class Collector {
   /** By foreign key: the text of the referencing columns, null where one of them is NULL. */
   private readonly parentTexts: (string | null)[][];
 
-  /** `from`: SQL of the rows to choose from, where that is not the whole table. */
+  /** `from`: SQL of the rows to choose from, if not the whole table. */
   constructor(plan: Plan, index: number, table: Relation, limit: number, from: Source | null) {
     this.plan = plan;
     this.relation = plan.relations[index]!;
@@ -54,7 +54,7 @@ export class Collector {
     }
   }
 
-  /** Tuples that stand in tracked keys, of all rows: claimed or not, they are taken. */
+  /** Reads the tuples of tracked keys of all rows, because they are in use whether their rows are claimed or not. */
   async readTuples(client: pg.Client): Promise<void> {
     for (const [position, key] of this.relation.trackedKeys.entries()) {
       const texts = key.map((column) => `t.${this.relation.columns[column]!.sql}::text`);
@@ -70,7 +70,7 @@ export class Collector {
     const { relation } = this;
     const column = (index: number) => `t.${relation.columns[index]!.sql}`;
     const keyless = relation.key.length === 0 && relation.targeted;
-    // Without a key the row's own text decides; equal rows are interchangeable.
+    // Without a key the text of the row identifies it; equal rows are interchangeable.
     const identity = keyless
       ? '(t.*)::text'
       : relation.named.map((index) => `${column(index)}::text`).join(" || ',' || ");
@@ -80,7 +80,7 @@ export class Collector {
     ];
     if (keyless) own.push('t.ctid::text AS "eg ctid"', 'hashtextextended((t.*)::text, 0)::text AS "eg hash"');
     const order = '"eg order", "eg identity"';
-    // A key may be a unique one that takes NULLs: such a row cannot be named.
+    // The key may be a unique one that allows NULLs; a row with a NULL cannot be identified.
     const keys = relation.key.map((index) => `${column(index)} IS NOT NULL`);
     const present = keys.length === 0 ? '' : ` WHERE ${keys.join(' AND ')}`;
     const limit = Number.isFinite(this.limit) ? ` LIMIT ${this.limit}` : '';
@@ -117,7 +117,7 @@ export class Collector {
     this.offsets.push(this.used);
   }
 
-  /** By named column: values that a CHECK of some child allows alone. Their rows are there for every lane. */
+  /** Returns, by named column, the only values that a CHECK of some child allows. Every lane may use their rows. */
   private wantedValues(): ReadonlyMap<number, ReadonlySet<string>> {
     const index = this.plan.relations.indexOf(this.relation);
     const wanted = new Map<number, Set<string>>();
@@ -164,7 +164,7 @@ export class Collector {
     return places;
   }
 
-  /** A named column of all rows: as numbers where it holds nothing else, in the order of its bytes otherwise. */
+  /** Returns a named column of all rows: as numbers if it has only numbers, as texts in byte order otherwise. */
   private comparable(named: number): readonly (number | string)[] {
     const texts = Array.from(this.references, (_, row) => {
       const at = row * this.width + named;
@@ -194,7 +194,7 @@ export class Collector {
       }
       return Math.floor((places[row]! * lanes) / count);
     };
-    // A table with fewer rows than lanes is left as it is where others reference it: its rows are there for everybody.
+    // A referenced table with fewer rows than lanes is not changed, so that every lane can use its rows.
     const pinned = !relation.targeted || (count < lanes && this.isReferenced());
     return {
       count,
@@ -241,7 +241,7 @@ function referenceCounts(incoming: readonly ForeignKey[], table: Relation): { co
 
 const MOST_JOINED = 8;
 
-/** Rows by the key that they reference; one that is NULL in part references nothing. */
+/** Returns SQL that counts rows by the key that they reference; a partly NULL key references nothing. */
 function counted({ referencing, columns }: ForeignKey, typed: (column: string, at: number) => string): string {
   const names = columns.map((name) => `c.${quoteIdentifier(name)}`);
   const values = names.map((name, at) => `${typed(name, at)} AS k${at}`);
@@ -249,7 +249,7 @@ function counted({ referencing, columns }: ForeignKey, typed: (column: string, a
   return `SELECT ${values.join(', ')}, count(*) AS n FROM ${quoteQualified(referencing)} AS c WHERE ${present} GROUP BY ${placesOf(columns)}`;
 }
 
-/** The same of several keys: their columns may be of other types and collations than those that they reference. */
+/** Returns the same for several keys, whose types and collations may differ from the referenced ones. */
 function countedTogether(keys: readonly ForeignKey[], table: Relation): string {
   const { referencedColumns } = keys[0]!;
   const types = referencedColumns.map((column) => table.attributes.find(({ name }) => name === column)!);
@@ -267,7 +267,7 @@ function placesOf(columns: readonly string[]): string {
   return columns.map((_, index) => String(index + 1)).join(', ');
 }
 
-/** Text of the referenced columns → index among the parent's claims; built once per (parent, columns). */
+/** Returns a map from the text of the referenced columns to the index of the parent's claim, built once per key. */
 function parentIndex(
   plan: Plan,
   claims: readonly Claims[],
@@ -289,7 +289,7 @@ function parentIndex(
       });
       index.set(texts.join('\u0000'), row);
     }
-    // A self-reference is looked up before its own claims stand.
+    // A self-reference is looked up before the table's own claims exist.
     if (claim.count > 0) indexes.set(label, index);
   }
   return index;

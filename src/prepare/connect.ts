@@ -5,7 +5,7 @@ import { SetupError } from '../config/problem.js';
 import { connect, isPrivate, NO_SERVER, type SessionOptions } from '../traffic/session.js';
 
 /**
- * A session like those of the lanes.
+ * Opens a session like those of the lanes.
  * @throws SetupError that says what to do, without a password in it.
  */
 export async function connectRehearsal(
@@ -28,7 +28,7 @@ export async function connectRehearsal(
 }
 
 /**
- * The coordinator's own session.
+ * Opens a session of the coordinator.
  * @throws SetupError that says what to do, without a password in it.
  */
 export async function connectCoordinator(
@@ -46,15 +46,15 @@ export async function connectCoordinator(
   });
 }
 
-/* How often a database that is not there yet is asked for, and how often that is said. */
+/* Intervals at which an unreachable database is tried again, and at which that is reported. */
 const RETRY_MS = 500;
 const SAY_MS = 10_000;
 
-/** The database could not be reached for as long as an outage may last. */
+/** Thrown if the database was unreachable for as long as an outage may last. */
 export class Unreachable extends SetupError {}
 
 /**
- * The first session of a run: waits for a database that is not there yet, at most as long as an outage may last, until
+ * Opens the first session of a run. Waits for an unreachable database, at most as long as an outage may last, until
  * `isOver`. `say` is told what is waited for.
  * @throws Unreachable when the time is up, SetupError at once where waiting does not help.
  */
@@ -71,7 +71,7 @@ export async function connectFirst(
       const client = await connectCoordinator(config.connection, config, runId);
       if (!isPrivate(client))
         say(
-          `the connection to ${client.host} is not encrypted; set connection.ssl: verify-full where others could listen in`,
+          `the connection to ${client.host} is not encrypted; on an untrusted network set connection.ssl: verify-full`,
         );
       return client;
     } catch (error) {
@@ -88,7 +88,7 @@ export async function connectFirst(
   }
 }
 
-/* Nobody listens, no connection is free, the server is starting or stopping. */
+/* Errors that may pass: nothing listens, no connection slot is free, the server is starting or stopping. */
 const PASSING: readonly string[] = [
   NO_SERVER,
   ...['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'],
@@ -113,7 +113,7 @@ async function connectOrAdvise(settings: ConnectionSettings, options: SessionOpt
   }
 }
 
-/** Ends every session of a run, also those whose statements are still under way. */
+/** Ends every session of a run, even while its statements are running. */
 export async function endSessions(settings: ConnectionSettings, config: Config, runId: string): Promise<void> {
   const client = await connectCoordinator(settings, config, `${runId}/stop`);
   try {
@@ -133,7 +133,7 @@ function adviceFor(error: NodeJS.ErrnoException): string {
       return 'refused: no server listens there; check host and port, or try --embedded';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `the host is not known (${message}); check host`;
+      return `the host name cannot be resolved (${message}); check host`;
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ETIMEDOUT':
@@ -141,21 +141,22 @@ function adviceFor(error: NodeJS.ErrnoException): string {
     case '28P01':
       return 'wrong password, or none given; set password, password_command, PGPASSWORD or ~/.pgpass';
     case '28000':
-      return `refused by the server's rules: ${message}; see pg_hba.conf, or set ssl:`;
+      return `the server does not allow this connection: ${message}; check pg_hba.conf on the server, or set connection.ssl`;
     case '3D000':
-      return `${message}; check database`;
+      return `${message}; check connection.database`;
     case '53300':
-      return 'the server has no free connection; raise max_connections or end others';
+      return 'the server has no free connection slot; raise max_connections, or close other connections';
     case '57P03':
       return `the server is not ready: ${message}; try again`;
     default:
       if (/timeout|terminated unexpectedly/i.test(message))
-        return 'no answer within timeouts.connect; check host, port and firewall, and behind a pooler that its pool has room for generator.connections and four more';
+        return 'no answer within generator.timeouts.connect; check host, port and firewall; with a pooler, its pool must have room for generator.connections and four more';
       if (/certificate|altnames/i.test(message))
-        return `${message}; name its authority with ssl_root_cert:, or use a weaker ssl: mode`;
+        return `${message}; name the certificate authority with connection.ssl_root_cert, or use a weaker mode of connection.ssl`;
       if (/unsupported startup parameter/i.test(message))
-        return `${message}: a pooler refuses it; set ignore_startup_parameters = options,extra_float_digits there and pool_mode = session, or connect to PostgreSQL itself`;
-      if (/SSL/i.test(message)) return `${message}; set ssl: disable, or give the server a certificate`;
+        return `${message}: the pooler rejects this startup parameter; set ignore_startup_parameters = options,extra_float_digits and pool_mode = session in the pooler, or connect to PostgreSQL directly`;
+      if (/SSL/i.test(message))
+        return `${message}; set connection.ssl: disable, or install a certificate on the server`;
       if (/password/i.test(message)) return `${message}; set password, password_command, PGPASSWORD or ~/.pgpass`;
       return message;
   }

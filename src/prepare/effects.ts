@@ -4,7 +4,7 @@ import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
 import type { Changes, Stage } from './stage.js';
 import { tryOperation, type Write } from './trial.js';
 
-/** Rows that triggers of a table change in other tables with one operation: tried with as many rows as an operation has, and with one. */
+/** Finds rows that triggers change in other tables with one operation, tried with the usual number of rows and one. */
 export async function effectsOf(
   stage: Stage,
   plan: Plan,
@@ -44,7 +44,7 @@ interface Counts {
 
 const NOTHING: Counts = { inserted: 0, deleted: 0, updated: 0 };
 
-/** By relation of the plan: rows that came or went beside those of the operation's own statements. */
+/** Returns, by relation, the rows that came or went in addition to those of the operation's own statements. */
 function beside(
   operation: Operation,
   before: Changes,
@@ -66,25 +66,25 @@ function beside(
     const inserted = now.inserted - (then?.inserted ?? 0) - own('insert');
     const deleted = now.deleted - (then?.deleted ?? 0) - own('delete');
     const updated = now.updated - (then?.updated ?? 0) - own('update');
-    // What follows a deleted row by a foreign key is no trigger's doing.
+    // Rows that follow a deleted row by a foreign key are not changed by a trigger.
     const follows = plan.relations[index]!.foreignKeys.some(
       (key) => key.parent === relation && key.follows !== 'nothing',
     );
-    // What updates a row now may insert it another time.
+    // A trigger that updates a row now may insert it the next time.
     if ((inserted !== 0 || deleted !== 0 || updated !== 0) && !(operation.kind === 'delete' && follows))
       found.set(index, { inserted, deleted, updated });
   }
   return found;
 }
 
-/** A table that gets one row with each row of another one, under its key. */
+/** A table in which a trigger inserts a row for each row of another table, with the same key. */
 export interface Companion {
   readonly relation: number;
   /** Its foreign key to that other table. */
   readonly position: number;
 }
 
-/** Whether a table that got as many rows as another one got them under the keys of those; null where it did not, or where its rows could not be named. */
+/** Returns the companion if a table's new rows have the keys of another one's; null if not, or if they have no key. */
 export async function isCompanion(
   stage: Stage,
   plan: Plan,
@@ -109,8 +109,8 @@ export async function isCompanion(
 }
 
 /**
- * Where the row of ours stands that was inserted last: under its key, under another one that a trigger gave it, or nowhere,
- * since a trigger has deleted it again.
+ * Finds the row that was inserted last: under its key, under another key that a trigger assigned, or nowhere, because a
+ * trigger has deleted it again.
  */
 export async function whereabouts(
   stage: Stage,
@@ -121,7 +121,7 @@ export async function whereabouts(
   const { key, columns, returned } = plan.relations[relation]!;
   const { live } = stage.store.keyspaces[relation]!;
   if (key.length === 0 || returned.length > 0 || live.size === 0) return 'kept';
-  // The last one is a row of the trial, whatever was claimed before.
+  // The last row is one of the trial, whatever was claimed before.
   const texts = key.map((column) => stage.store.namedText(relation, live.at(live.size - 1), column));
   if ((await rowsWith(stage, plan, relation, key, texts)) !== 0) return 'kept';
   const { deleted } = (await stage.changes()).get(oid) ?? { deleted: 0 };

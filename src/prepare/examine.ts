@@ -35,43 +35,43 @@ import { reasonsFromTriggers } from './reproducible.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
 import { withWrittenTables } from './triggered.js';
 
-/** Everything that is known before the first write. */
+/** Everything that is decided before the first write. */
 export interface Prepared extends Claimed {
   readonly catalog: Catalog;
   readonly plan: Plan;
   readonly findings: readonly Finding[];
   readonly reproducibleBecause: readonly string[];
-  /** The server before the first write. */
+  /** Identifies the server before the first write. */
   readonly incarnation: Incarnation;
-  /** Sequences that the run moves: to be settled when it has ended. */
+  /** Sequences that the run moves, and sets to their exact values when it has ended. */
   readonly sequences: readonly OwnedSequence[];
 }
 
 type Say = (level: 'info' | 'warn', text: string) => void;
 
-/** What `prepare` is given beside the configuration. */
+/** What `prepare` needs in addition to the configuration. */
 export interface Surroundings {
-  /** True where nothing is to be reserved for a run. */
+  /** True if nothing must be reserved for a run. */
   readonly dryRun: boolean;
   readonly say: Say;
-  /** Told what is being done, where it may take long. */
+  /** Receives a description of each step that may take long. */
   readonly step: (text: string) => void;
-  /** A pipelined session like a lane's, for the rehearsal; null where there is none. */
+  /** Opens a pipelined session like a lane's for the rehearsal; null if there is none. */
   readonly rehearsal: ((searchPath: string | null) => Promise<pg.Client>) | null;
 }
 
-/** All that is known of a run before it begins, whether it may begin or not. */
+/** Everything that is known about a run before it begins, even if it cannot begin. */
 export interface Examined extends Prepared {
   readonly relations: readonly Relation[];
   readonly notes: readonly ConstraintNote[];
-  /** Tables whose rows need parents that are not targeted, and of which there are none. */
+  /** Tables whose rows need parents in a table that is not targeted and has no rows. */
   readonly lacking: readonly LackingParent[];
 }
 
 /**
- * Reads the database and decides everything. Writes no row: only sequences are moved, where it is not a trial, and an
- * extension is created where `row_selection: system_rows` asks for it.
- * @throws SetupError, also for a question that the server refuses to answer: a function of the schema's own may raise.
+ * Reads the database and decides everything. It writes no row, but moves sequences (except in a dry run), and creates
+ * an extension if `row_selection: system_rows` needs it.
+ * @throws SetupError, also if the server rejects a query, for example because a function of the schema raises an error.
  */
 export async function examine(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {
   let doing = 'connecting';
@@ -83,10 +83,10 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
     return await decide(client, config, { ...surroundings, step });
   } catch (error) {
     if (error instanceof Error && /^(connection terminated|read econnreset)/i.test(error.message))
-      throw SetupError.of(config.source.file, `${doing}: the connection was lost (${error.message}); try again`);
+      throw SetupError.of(config.source.file, `${doing} failed: the connection was lost (${error.message}); try again`);
     if (!(error instanceof pg.DatabaseError)) throw error;
     const where = error.where === undefined ? '' : `, in ${error.where.split('\n')[0]}`;
-    const message = `${doing}: the server says "${error.message}" (${error.code})${where}; generator.exclude_table_list leaves the table out`;
+    const message = `${doing} failed: the server reports "${error.message}" (${error.code})${where}; to skip the table, add it to generator.exclude_table_list`;
     throw SetupError.of(config.source.file, message);
   }
 }
@@ -99,7 +99,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const seeds = seedsOf(config, say);
   const drafted = await draftWithParents(client, config, catalog, seeds, surroundings);
   const { draft, rowsAtStart, unreadable, lacking } = drafted;
-  // Nothing is asked of a table that cannot be read.
+  // A table that cannot be read is not queried.
   const rowsToRead = rowsAtStart.map((count, index) => (unreadable.has(index) ? 0 : count));
   await checkOverrides(client, draft.plan, config);
   const questions = watermarkQuestions(draft);
@@ -111,11 +111,14 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
       gaps.set(index, (await client.query({ text: sql, rowMode: 'array' })).rows[0] as unknown as Answer);
   }
   const marked = applyWatermarks(draft, questions, answers, gaps);
-  // At once, so that little can slip in between the highest key that was read and the block above it.
+  // At once, so that few other INSERTs can come between reading the highest key and reserving the block above it.
   const sequences = ownedSequences(marked, draft.relations);
   if (!dryRun && lacking.length === 0 && marked.choices.length > 0) {
     for (const reason of await reserveSequences(client, sequences)) {
-      say('warn', `a sequence cannot be moved past the run's values, so the application may meet them (${reason})`);
+      say(
+        'warn',
+        `a sequence could not be moved, so nextval() may return values that this run uses (${reason}); grant UPDATE on the sequence to the user of the run`,
+      );
     }
   }
   const { existing_rows: existing } = config.generator;
@@ -133,12 +136,12 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const reachable = withoutRowless(withoutInserts(rehearsed.plan, unreached), claims, rowsToRead);
   const plan = withWrittenTables({ ...reachable, quotas: quotasOfOwners(reachable, claims) }, draft.relations);
   const because = reasonsFromTriggers(plan, draft.relations);
-  if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by timeouts.rehearsal');
-  if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples by chance');
+  if (rehearsed.untried.length > 0) because.push('the rehearsal was cut short by generator.timeouts.rehearsal');
+  if (plan.rowSelection === 'system_rows') because.push('row_selection: system_rows samples rows at random');
   if (config.generator.identity_values === 'database' && draft.relations.some(hasIdentity))
     because.push('identity_values: database leaves keys to the server');
   if (plan.relations.some(({ defaulted }) => defaulted.length > 0))
-    because.push('defaults: all leaves values to the server');
+    because.push('defaults: all leaves some values to the server');
   return {
     catalog,
     plan,
@@ -163,13 +166,13 @@ function hasIdentity({ attributes }: Relation): boolean {
   return attributes.some(({ identity, sequence }) => identity !== 'none' || sequence !== null);
 }
 
-/** The operations that the weights ask for. */
+/** Returns the operations with a weight above 0. */
 export function wantedOperations({ operationWeights: { INSERT, UPDATE, DELETE } }: Config): OperationKind[] {
   const weights = { insert: INSERT, update: UPDATE, delete: DELETE };
   return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
 }
 
-/* A parent may need parents of its own. */
+/* The most levels of missing parents: a parent may need parents of its own. */
 const MOST_GENERATIONS = 16;
 
 interface Drafted {
@@ -179,7 +182,7 @@ interface Drafted {
   readonly lacking: readonly LackingParent[];
 }
 
-/** The draft without operations on tables that cannot be read, each with a finding that says why. */
+/** Returns the draft without operations on unreadable tables, with a finding for each of them. */
 function withoutUnreadable(draft: Draft, unreadable: Counted['unreadable']): Draft {
   let { plan } = draft;
   const findings = [...draft.findings];
@@ -189,14 +192,14 @@ function withoutUnreadable(draft: Draft, unreadable: Counted['unreadable']): Dra
       relation: plan.relations[index]!.label,
       column: null,
       prevents: OPERATION_KINDS,
-      reason: `its rows cannot be counted: the server says "${message}" (${code})`,
-      remedy: 'make it readable, or name it in generator.exclude_table_list',
+      reason: `its rows cannot be counted: the server reports "${message}" (${code})`,
+      remedy: 'make the table readable, or add it to generator.exclude_table_list',
     });
   }
   return { ...draft, plan, findings };
 }
 
-/** The draft of the plan; where `untargeted_parents: insert` is set, with the tables that lack the rows that others need. */
+/** Drafts the plan. With `untargeted_parents: insert` it includes the tables that lack rows which others need. */
 async function draftWithParents(
   client: pg.Client,
   config: Config,
@@ -205,7 +208,7 @@ async function draftWithParents(
   { dryRun, say, step }: Surroundings,
 ): Promise<Drafted> {
   const { table_rows: bounds, untargeted_parents: parents, count_rows: counting } = config.generator;
-  // Bounds on a table's rows mean all of them, so they must be known.
+  // Bounds apply to all rows of a table, so their number must be known.
   const isBounded = bounds.min > 0 || bounds.max > 0;
   const added = new Set<string>();
   for (let generation = 0; ; generation++) {
@@ -222,7 +225,7 @@ async function draftWithParents(
   }
 }
 
-/** The plan without operations on tables that have no rows and get none: drawing them would come to nothing. */
+/** Returns the plan without choices on tables that have no rows and get none, because they are never possible. */
 function withoutRowless(plan: Plan, claims: readonly Claims[], rowsAtStart: RowCounts): Plan {
   const made = madeByTriggers(plan);
   const isRowless = (index: number) =>
@@ -242,7 +245,7 @@ function withoutInserts(plan: Plan, barred: ReadonlySet<number>): Plan {
   return { ...plan, relations, choices };
 }
 
-/** The findings, each with the tables that no row can come into because of it. */
+/** Returns the findings, each with the tables that cannot get rows because of it. */
 function findingsBehind(
   findings: readonly Finding[],
   plan: Plan,
@@ -265,7 +268,7 @@ function findingsBehind(
       relation,
       column: null,
       prevents: ['insert'],
-      reason: 'has no rows and takes none, and other tables need a row of it',
+      reason: 'has no rows and cannot get any, but other tables need one of its rows',
       remedy: 'add rows to it',
       behind: behind.filter((label) => label !== relation),
     }),
@@ -273,7 +276,7 @@ function findingsBehind(
   return [...told, ...untold];
 }
 
-/** The table because of which another one gets no rows: the first on its way up that takes none. */
+/** Returns the table because of which another one gets no rows: the first one among its ancestors without INSERTs. */
 function causeOf(index: number, plan: Plan, claims: readonly Claims[], passed: Set<number>): string {
   passed.add(index);
   for (const { parent, nullable, makesParent } of plan.relations[index]!.foreignKeys) {
@@ -304,20 +307,20 @@ async function rehearsal(
   if (untried.length > 0)
     say(
       'warn',
-      `the rehearsal ended after ${limitMs / 1000} s (generator.timeouts.rehearsal); not tried: ${listed(untried)}`,
+      `the rehearsal ended after ${limitMs / 1000} s (generator.timeouts.rehearsal) without trying ${listed(untried)}`,
     );
   return rehearsed;
 }
 
 const MOST_LISTED = 8;
 
-/** Names for a message: the first ones, and how many more there are. */
+/** Returns the first names for a message, and how many more there are. */
 function listed(names: readonly string[]): string {
   const more = names.length - MOST_LISTED;
   return `${names.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Quotas over the lanes that own something; where tables hold fewer rows than there are lanes, some own nothing. */
+/** Divides quotas over the lanes that own something; if all tables have fewer rows than lanes, some own nothing. */
 function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[] {
   const useful = plan.quotas.map((_, lane) => choicesOf(shareOf(plan, claims, lane)).length > 0);
   const count = useful.filter(Boolean).length;
@@ -329,7 +332,7 @@ function quotasOfOwners(plan: Plan, claims: readonly Claims[]): readonly number[
 
 const QUESTIONS_PER_STATEMENT = 200;
 
-/** Answers to questions, many in one statement; those about empty tables are not asked. */
+/** Answers questions, many in one statement. Questions about empty tables are not asked. */
 async function ask(
   client: pg.Client,
   questions: readonly Question[],
@@ -351,18 +354,18 @@ async function ask(
 function checkServer({ server }: Catalog, config: Config, say: Say): void {
   const where = `database ${server.database}`;
   if (server.version < 140_000)
-    throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; 14 or later is`);
+    throw SetupError.of(where, `PostgreSQL ${server.versionText} is not supported; use version 14 or later`);
   if (server.encoding !== 'UTF8')
-    throw SetupError.of(where, `its encoding is ${server.encoding}; only UTF8 is supported`);
+    throw SetupError.of(where, `encoding ${server.encoding} is not supported; use a database with encoding UTF8`);
   if (server.readOnly)
     throw SetupError.of(
       where,
-      'the server is read-only (a standby, or default_transaction_read_only is on); connect to the primary',
+      'the server is read-only (it is a standby, or default_transaction_read_only is on); connect to the primary',
     );
   if (server.isReplicaRole)
     say(
       'warn',
-      'session_replication_role is replica: foreign keys are not checked, ON DELETE does nothing and ordinary triggers do not fire',
+      'session_replication_role is replica: foreign keys are not checked, ON DELETE actions do not run and ordinary triggers do not fire',
     );
   if (server.superuser && !config.embedded) {
     if (!config.generator.allow_superuser) {
@@ -371,11 +374,11 @@ function checkServer({ server }: Catalog, config: Config, say: Say): void {
         `user "${server.user}" is a superuser and generator.allow_superuser is false; connect as an ordinary user`,
       );
     }
-    say('warn', `user "${server.user}" is a superuser: privileges and row security are not exercised`);
+    say('warn', `user "${server.user}" is a superuser, so privileges and row security are not tested`);
   }
 }
 
-/** `system_rows` needs an extension; where it cannot be had the run goes on with owned rows, and says so. */
+/** Creates the extension that `system_rows` needs. If that fails, warns and continues with owned rows. */
 async function selectRows(
   client: pg.Client,
   catalog: Catalog,
@@ -389,17 +392,20 @@ async function selectRows(
     return draft;
   } catch (error) {
     const reason = error instanceof pg.DatabaseError ? error.message : String(error);
-    say('warn', `row_selection: the extension tsm_system_rows cannot be created (${reason}); rows are owned instead`);
+    say(
+      'warn',
+      `row_selection: system_rows is not possible because the extension tsm_system_rows cannot be created (${reason}); using row_selection: owned`,
+    );
     return { ...draft, plan: { ...draft.plan, rowSelection: 'owned' } };
   }
 }
 
-/** The seeds that the configuration has; what is missing is drawn, and said so that the run can be repeated. */
+/** Returns the configured seeds. A missing one is drawn and printed, so that the run can be repeated. */
 function seedsOf({ randomSeed, fakerSeed }: Config, say: Say): Seeds {
   if (randomSeed !== undefined) return { random: randomSeed, faker: fakerSeed ?? randomSeed };
   const drawn = BigInt(randomBytes(5).readUIntBE(0, 5));
   const repeat =
     fakerSeed === undefined ? `--seed ${drawn} repeats this run` : `generator.random_seed: ${drawn} repeats this run`;
-  say('info', `seed ${drawn} (drawn); ${repeat}`);
+  say('info', `using the random seed ${drawn}; ${repeat}`);
   return { random: drawn, faker: fakerSeed ?? drawn };
 }

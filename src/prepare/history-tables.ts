@@ -2,7 +2,7 @@ import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
 import type { HistoryTable } from '../history/history-file.js';
 import type { Plan } from '../plan/plan.js';
 
-/** What a history must know of the plan's tables, so that its changes can be compared without a database. */
+/** Returns what a history must know about the tables, so that its changes can be compared without a database. */
 export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
   const byLabel = new Map(catalog.relations.map((relation) => [labelOf(relation), relation]));
   const written = writtenByTriggers(catalog);
@@ -24,9 +24,9 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
       .flatMap((foreignKey) => foreignKey.columns);
     const incomparable = types.flatMap(([name, text]): [string, string][] => {
       if (keys.includes(name)) return [];
-      if (isChanged) return [[name, 'a trigger or rule may change it']];
-      if (following.includes(name)) return [[name, 'it follows a key that a trigger changes']];
-      return text === null ? [[name, 'only the server knows how it stores a value of its type']] : [];
+      if (isChanged) return [[name, 'a trigger or rule may change its value']];
+      if (following.includes(name)) return [[name, 'it references a key that a trigger changes']];
+      return text === null ? [[name, 'only the server knows how it stores values of this type']] : [];
     });
     return {
       schema: relation.schema,
@@ -40,7 +40,7 @@ export function historyTables(catalog: Catalog, plan: Plan): HistoryTable[] {
   });
 }
 
-/* Where rows have another key in the stream than in the plan, their updates cannot be told apart there. */
+/* If rows have another key in the stream than in the plan, their updates cannot be assigned to rows. */
 function streamedOf({ streamed, uniqueKeys }: Relation, key: readonly string[]): HistoryTable['streamed'] {
   if (streamed === 'nothing' || streamed === 'inserts') return streamed;
   if (streamed === 'whole rows') return 'everything';
@@ -58,11 +58,11 @@ function changesKeys({ triggers }: Relation, keys: readonly string[]): boolean {
 }
 
 function mayChangeRows({ reacts, triggers }: Relation): boolean {
-  // What reacts without triggers has rules, or partitions with triggers.
+  // A table that reacts without triggers has rules, or partitions with triggers.
   return reacts && (triggers.length === 0 || triggers.some(({ isBefore }) => isBefore));
 }
 
-/** Names of tables that triggers write; null where that cannot be read. */
+/** Returns the names of tables that triggers write; null if that cannot be determined. */
 function writtenByTriggers({ relations }: Catalog): ReadonlySet<string> | null {
   const names = new Set<string>();
   for (const { triggers } of relations)
@@ -73,7 +73,7 @@ function writtenByTriggers({ relations }: Catalog): ReadonlySet<string> | null {
   return names;
 }
 
-/** Types whose texts the server stores as they are written, or in a form that is known. */
+/** Types whose texts the server stores unchanged, or in a known form. */
 const KNOWN: Readonly<Record<string, string>> = {
   ...{ int2: 'smallint', int4: 'integer', int8: 'bigint', oid: 'oid', numeric: 'numeric', float4: 'real' },
   ...{ float8: 'double precision', bool: 'boolean', text: 'text', varchar: 'character varying', name: 'name' },
@@ -85,7 +85,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   ...{ tsrange: 'tsrange', tstzrange: 'tstzrange', cidr: 'cidr' },
 };
 
-/** A type as `format_type` writes it, domains as what they are made of and enums as text; null for one that is not known. */
+/** Returns a type in the form of `format_type`, domains as their base type and enums as text; null if unknown. */
 function typeText(catalog: Catalog, oid: number, modifier: number): string | null {
   const type = catalog.types.get(oid);
   switch (type?.kind) {
@@ -107,12 +107,12 @@ function typeText(catalog: Catalog, oid: number, modifier: number): string | nul
   }
 }
 
-/** Length or precision, from atttypmod. Source: the types' `typmodout` functions. */
+/** Returns length or precision from atttypmod. Source: the types' `typmodout` functions. */
 function modifierText(type: string, modifier: number): string {
   if (modifier < 0) return '';
   if (type === 'numeric') {
     const packed = modifier - 4;
-    // Of eleven bits, with a sign.
+    // The scale has eleven bits and a sign.
     const scale = ((packed & 0x7ff) ^ 0x400) - 0x400;
     return `(${(packed >> 16) & 0xffff},${scale})`;
   }

@@ -21,7 +21,7 @@ import type { Lesson } from './lessons.js';
 import type { Stage } from './stage.js';
 import { type Failure, tryOperation } from './trial.js';
 
-/* What constants look like that a type takes: others need not be sent. */
+/* The form of constants that a type accepts; others need not be tried. */
 const SHAPES: Partial<Readonly<Record<Family, RegExp>>> = {
   integer: /^-?\d+$/,
   number: /^-?\d+(\.\d+)?$/,
@@ -33,16 +33,16 @@ const SHAPES: Partial<Readonly<Record<Family, RegExp>>> = {
 
 const CHECK_VIOLATION = '23514';
 
-/* Bounds of what is tried for one table. */
+/* Limits on the trials for one table. */
 const MOST_TRIALS = 2000;
 const MOST_COLUMNS = 12;
 const MOST_CONSTANTS = 60;
 const MOST_STEPS = 3;
-/* Values of a format that are tried beside its first one. */
+/* Number of values of a format that are tried in addition to the first. */
 const MORE = 5;
 const MOST_VALUES = 40;
 
-/** A table whose INSERT was refused whatever ordinary values it had. */
+/** A table whose INSERT was rejected with all ordinary values. */
 interface Pupil {
   readonly stage: Stage;
   readonly plan: Plan;
@@ -51,14 +51,14 @@ interface Pupil {
   readonly relations: readonly Relation[];
   readonly types: ReadonlyMap<number, Type>;
   readonly failure: Failure;
-  /** Relations that its triggers look into. */
+  /** Relations that its triggers read. */
   readonly read: readonly number[];
 }
 
 /**
  * Tries a table's columns one after the other with NULL, with the constants that its trigger functions name, with values
- * of the tables that they read, and with formats that people write, until the INSERT passes. Where a value makes another
- * refusal of it, it stays, and the search goes on with the next column. Empty: nothing passed.
+ * of the tables that they read, and with formats that people write, until the INSERT passes. A value that
+ * leads to another error is kept, and the search continues with the next column. Empty: nothing passed.
  */
 export async function learn(pupil: Pupil): Promise<readonly Lesson[]> {
   return await new Learner(pupil).run();
@@ -98,7 +98,7 @@ class Learner {
       if (nulls !== null) return [...lessons, ...nulls];
       const before = signature(this.last);
       let progress: { readonly lesson: Lesson; readonly column: number; readonly text: string } | null = null;
-      // A value that passes is worth more than one that is refused for something else.
+      // A value that passes is preferred to one that leads to another error.
       for (const column of columns) {
         const found = await this.tryColumn(column, given, before);
         if (found?.isEnough) return [...lessons, found.lesson];
@@ -107,17 +107,17 @@ class Learner {
       if (progress === null) return [];
       lessons.push(progress.lesson);
       given.set(progress.column, progress.text);
-      // What the next step is compared with.
+      // The next step is compared with this error.
       await this.passes(given);
     }
     return [];
   }
 
-  /** Columns that may be at fault: those that the message names, those that trigger functions mention, then the rest. */
+  /** Returns columns that may be at fault: those in the message, then those in trigger functions, then the rest. */
   private columns(): number[] {
     const { plan, relation, failure, catalogRelation, types } = this.pupil;
     const { insertColumns, columns } = plan.relations[relation]!;
-    // A column that numbers the rows can take another form of values that differ.
+    // A column that numbers the rows can get another form of distinct values.
     const isText = (at: number) => familyOf(catalogRelation.attributes[at]!.type, types) === 'text';
     const eligible = insertColumns.filter(
       (at) => columns[at]!.source === 'drawn' || (columns[at]!.source === 'ordinal' && isText(at)),
@@ -145,7 +145,7 @@ class Learner {
     return trial.kind === 'passed';
   }
 
-  /** Without any value where that is allowed; of those columns, the ones that must do without. */
+  /** Tries NULL in all columns that allow it, and returns the ones that must be NULL. */
   private async tryNulls(
     columns: readonly number[],
     given: ReadonlyMap<number, string | null>,
@@ -167,7 +167,7 @@ class Learner {
     return texts.length === 1 ? `learned from trigger ${texts[0]!.trigger}` : 'learned by trial';
   }
 
-  /** A value that passes, or one that leads to another refusal. */
+  /** Returns a value that passes, or one that leads to another error. */
   private async tryColumn(
     column: number,
     given: ReadonlyMap<number, string | null>,
@@ -202,7 +202,7 @@ class Learner {
     return progress === null ? null : { ...progress, isEnough: false };
   }
 
-  /** True where the last refusal is another than before, and not for the value itself: its type or a CHECK of the table. */
+  /** Returns true if the last error differs from before and is not about the value itself (its type, or a CHECK). */
   private isAnother(before: string): boolean {
     const { sqlstate, context } = this.last;
     const isInput = sqlstate?.startsWith('22') === true && context === null;
@@ -226,7 +226,7 @@ class Learner {
     for (const format of formats) yield { words: format.name, texts: this.sampled(format), recipe: format.recipe };
   }
 
-  /** Values that rows of the tables hold which the triggers read. */
+  /** Yields values from rows of the tables that the triggers read. */
   private *fromTables(column: number): Generator<Candidate> {
     const { plan, stage, read, catalogRelation, types, relations } = this.pupil;
     const family = (attribute: Attribute) => {
@@ -249,7 +249,7 @@ class Learner {
     }
   }
 
-  /** Constants in the texts of trigger functions, and what matches their patterns. */
+  /** Yields constants in the texts of trigger functions, and values that match their patterns. */
   private *fromTexts(family: Family): Generator<Candidate> {
     const shape = SHAPES[family];
     for (const { text } of this.texts) {
@@ -278,11 +278,11 @@ class Learner {
   }
 }
 
-/** Values to try in a column: the first one decides whether the rest is tried. */
+/** Values to try in a column. The rest is tried only if the first one passes. */
 interface Candidate {
   readonly words: string;
   readonly texts: readonly string[];
-  /** What makes values like these without end. */
+  /** The recipe that generates more values like these. */
   readonly recipe?: Recipe;
   readonly reference?: Lesson;
 }
@@ -311,7 +311,7 @@ function formatsFor(attribute: Attribute, types: ReadonlyMap<number, Type>): rea
   }
 }
 
-/** A refusal without the values in it: equal for two rows that were refused for the same reason. */
+/** Returns an error without its values: equal for two rows that were rejected for the same reason. */
 function signature({ sqlstate, constraint, message, context }: Failure): string {
   const where = context?.split('\n')[0] ?? '';
   return [sqlstate, constraint, message, where].join(' ').replaceAll(/"[^"]*"|'[^']*'|[\d.]+/g, '#');

@@ -3,15 +3,15 @@ import type { Recipe } from '../datum/recipe.js';
 import type { ForeignKeyPlan, OperationKind, Plan, RelationPlan, ValueGroup } from '../plan/plan.js';
 import type { Companion } from './effects.js';
 
-/** What a column must hold so that a table takes an INSERT, and from whom that is known. */
+/** What a column must contain so that an INSERT is accepted, and how that is known. */
 export type Lesson = { readonly column: number; readonly words: string } & (
   | { readonly kind: 'recipe'; readonly recipe: Recipe }
   | { readonly kind: 'null' }
-  /** A value of another table's column, as if a foreign key led there. */
+  /** A value of another table's column, as if a foreign key referenced it. */
   | { readonly kind: 'reference'; readonly parent: number; readonly parentColumn: number }
 );
 
-/** The plan with what was learned about a table's columns. */
+/** Returns the plan with what was learned about a table's columns. */
 export function withLessons(plan: Plan, relation: number, lessons: readonly Lesson[]): Plan {
   let changed = plan.relations[relation]!;
   for (const lesson of lessons) changed = withLesson(changed, lesson);
@@ -47,7 +47,7 @@ function withLesson(relation: RelationPlan, lesson: Lesson): RelationPlan {
         follows: 'nothing',
         makesParent: false,
       };
-      // Behind the others, whose positions the claims know. Its rows are not asked who references them: they keep their key.
+      // After the others, whose positions the claims use. Its references need no counting, because rows keep their key.
       return { ...relation, columns, foreignKeys: [...relation.foreignKeys, key] };
     }
   }
@@ -58,14 +58,14 @@ function capacityOf(recipe: Recipe): number {
   return isCounted ? countOf(recipe.form.places) : Number.MAX_SAFE_INTEGER;
 }
 
-/** The group with those of its tuples in which the column is NULL; without the column where there are none. */
+/** Returns the group with only the tuples in which the column is NULL; without the column if there are none. */
 function withNull(group: ValueGroup, column: number): ValueGroup[] {
   const at = group.columns.indexOf(column);
   const tuples = at < 0 ? group.tuples : group.tuples.filter((tuple) => tuple[at] === null);
   return tuples.length > 0 ? [{ ...group, tuples }] : loosened(group, column);
 }
 
-/** The group without a column, which has a recipe of its own now: what was accepted together is tried anew by the rehearsal. */
+/** Returns the group without a column that now has its own recipe; the rehearsal tries the combinations again. */
 function loosened({ columns, own, tuples }: ValueGroup, column: number): ValueGroup[] {
   const at = columns.indexOf(column);
   const without = <Value>(values: readonly Value[]): Value[] => values.filter((_, index) => index !== at);
@@ -73,7 +73,7 @@ function loosened({ columns, own, tuples }: ValueGroup, column: number): ValueGr
   return columns.length === 1 ? [] : [{ columns: without(columns), own: without(own), tuples: tuples.map(without) }];
 }
 
-/** The plan with a key that a trigger gives every row; null where it has none that could be so. */
+/** Returns the plan with a key that a trigger assigns to every row; null if no key can be so. */
 export function withServerKey(plan: Plan, relation: number): Plan {
   const { columns, key, named, trackedKeys } = plan.relations[relation]!;
   const changed = columns.map((column, at) => (key.includes(at) ? { ...column, source: 'server' as const } : column));
@@ -87,7 +87,7 @@ export function withServerKey(plan: Plan, relation: number): Plan {
   });
 }
 
-/** The plan in which a table gets its rows with those of another one. */
+/** Returns the plan in which a table gets its rows together with those of another one. */
 export function withCompanion(plan: Plan, relation: number, companion: Companion): Plan {
   const { companions } = plan.relations[relation]!;
   const changed = withRelation(plan, relation, { companions: [...companions, companion], rekeyed: [] });
@@ -95,8 +95,8 @@ export function withCompanion(plan: Plan, relation: number, companion: Companion
 }
 
 /**
- * The plan in which a trigger of the table inserts the row that it references under its own key; null where no foreign
- * key can be so: each parent once, and named by nothing but its ordinal.
+ * Returns the plan in which a trigger of the table inserts the row that it references, with the same key; null if no
+ * foreign key can be so: it must allow each parent once, and only the ordinal may identify the parent.
  */
 export function baseByTrigger(plan: Plan, relation: number): Plan | null {
   const { foreignKeys, trackedKeys } = plan.relations[relation]!;
@@ -117,7 +117,7 @@ export function baseByTrigger(plan: Plan, relation: number): Plan | null {
   });
 }
 
-/** The plan without some operations of a table, or with them again. */
+/** Returns the plan without some operations of a table, or with them again. */
 export function withOperations(plan: Plan, relation: number, changes: Partial<Record<OperationKind, boolean>>): Plan {
   const { operations } = plan.relations[relation]!;
   const changed = withRelation(plan, relation, { operations: { ...operations, ...changes } });
@@ -127,7 +127,7 @@ export function withOperations(plan: Plan, relation: number, changes: Partial<Re
   return { ...changed, choices };
 }
 
-/** The plan with another relation in one place. */
+/** Returns the plan with changes to one relation. */
 export function withRelation(plan: Plan, relation: number, changes: Partial<RelationPlan>): Plan {
   const relations = [...plan.relations];
   relations[relation] = { ...relations[relation]!, ...changes };

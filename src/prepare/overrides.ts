@@ -4,7 +4,7 @@ import { type Problem, SetupError } from '../config/problem.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { Plan } from '../plan/plan.js';
 
-/** Lets the server read the values of overrides once, each as its column's type: what it refuses is refused beforehand. */
+/** Lets the server read the values of overrides as their column's type, so that invalid ones are found beforehand. */
 export async function checkOverrides(client: pg.Client, plan: Plan, config: Config): Promise<void> {
   const problems: Problem[] = [];
   for (const relation of plan.relations) {
@@ -18,7 +18,7 @@ export async function checkOverrides(client: pg.Client, plan: Plan, config: Conf
         problems.push(
           config.source.problem(
             path,
-            `the column is ${column.typeName}, and the server refuses a value: ${(error as Error).message}`,
+            `the column has type ${column.typeName}, and the server rejects a value: ${(error as Error).message}`,
           ),
         );
       }

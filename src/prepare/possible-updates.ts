@@ -2,7 +2,7 @@ import type { Plan } from '../plan/plan.js';
 import type { Stage } from './stage.js';
 import { type Failure, tryOperation } from './trial.js';
 
-/* Columns that are tried one by one where sets of them are refused. */
+/* The most columns that are tried one by one if sets of them are rejected. */
 const MOST_SUSPECTS = 40;
 
 interface RefusedColumns {
@@ -10,17 +10,17 @@ interface RefusedColumns {
   readonly failure: Failure;
 }
 
-/** Which columns of a table an UPDATE can change. */
+/** The columns of a table that an UPDATE can change. */
 interface Updates {
-  /** Sets of columns that are possible; null: all that the plan has. */
+  /** The possible sets of columns; null: all sets of the plan. */
   readonly sets: readonly (readonly number[])[] | null;
-  /** Why none is; null where some are, or where there was no row to try it on. */
+  /** Why no set is possible; null if some are, or if there was no row to try. */
   readonly failure: Failure | null;
-  /** Groups of columns that an UPDATE has to leave alone. */
+  /** Groups of columns that an UPDATE must not change. */
   readonly fixed: readonly RefusedColumns[];
 }
 
-/** Tries each set of columns, then each group of those that were refused: triggers may not let some of them change. */
+/** Tries each set of columns, then each group of the rejected sets, because triggers may forbid changes of some. */
 export async function tryUpdates(stage: Stage, plan: Plan, relation: number): Promise<Updates> {
   const { updateSets, updateGroups } = plan.relations[relation]!;
   if (updateSets.length === 0) {
@@ -33,7 +33,7 @@ export async function tryUpdates(stage: Stage, plan: Plan, relation: number): Pr
   const passed = new Set(updateSets.filter((set) => !failed.has(set)).flat());
   const suspects = updateGroups.filter((group) => group.some((column) => !passed.has(column))).slice(0, MOST_SUSPECTS);
   const fixed = await refusedOf(stage, relation, suspects);
-  // Where each group passes by itself, only the sets that were refused are left out.
+  // If each group passes by itself, only the rejected sets are left out.
   const barred = new Set(fixed.flatMap(({ columns }) => columns));
   const left = updateSets
     .filter((set) => barred.size > 0 || !failed.has(set))

@@ -3,13 +3,13 @@ import type { Plan } from '../plan/plan.js';
 import { seedOf, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 
-/** Rows to choose from: what stands in FROM, with its parameters. */
+/** The rows to choose from: SQL for FROM, with its parameters. */
 export interface Source {
   readonly sql: string;
   readonly values: readonly unknown[];
 }
 
-/* Looked up beyond those that are asked for: two probes may find one row. */
+/* More probes than rows wanted, because two probes may find the same row. */
 const EXTRA_PROBES = 1.25;
 
 /**

@@ -19,10 +19,10 @@ export async function prove(
   await client.query('BEGIN READ ONLY');
   try {
     for (const [index, given] of searches.entries()) {
-      step(`searching values for conditions, ${index + 1} of ${searches.length}`);
+      step(`searching for values that satisfy constraints, ${index + 1} of ${searches.length}`);
       const search = given.existing === null ? given : await withExisting(client, given, given.existing);
       const accepted: number[] = [];
-      // What is tried first must not use up the errors that the rest may make.
+      // The first candidates must not use up the errors that are allowed for the rest.
       const first = search.ordinary + search.forms.length * SAMPLES;
       await ask(client, search, 0, first, { left: MOST_ERRORS }, accepted);
       await ask(client, search, first, search.candidates.length, { left: MOST_ERRORS }, accepted);
@@ -34,7 +34,7 @@ export async function prove(
   return proofs;
 }
 
-/** Asks the server what it computes of each candidate, in a READ ONLY transaction; values that it refuses have no answer. */
+/** Asks the server what it computes from each candidate, in a READ ONLY transaction. Rejected values have no answer. */
 export async function compute(
   client: pg.Client,
   searches: readonly DistinctSearch[],
@@ -99,7 +99,7 @@ async function ask(
     for (const { i } of rows) found.push(from + Number(i));
   } catch {
     errors.left--;
-    // Errors are rare: another transaction costs less than a savepoint around every batch.
+    // Errors are rare, so a new transaction costs less than a savepoint around every batch.
     await client.query('ROLLBACK; BEGIN READ ONLY');
     if (to - from === 1) return;
     const middle = (from + to) >> 1;

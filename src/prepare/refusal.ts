@@ -2,7 +2,7 @@ import { labelOf, quoteQualified, type Relation } from '../catalog/model.js';
 import type { Finding, OperationKind } from '../plan/plan.js';
 import type { Failure } from './trial.js';
 
-/** Why an operation is not possible, in words, and what would help. */
+/** Returns why an operation is not possible, in words, and what would help. */
 export function refusalOf(
   kind: OperationKind,
   failure: Failure,
@@ -15,28 +15,28 @@ export function refusalOf(
   const missing = kind === 'delete' ? null : missingRow(failure, relation);
   if (missing !== null)
     return {
-      reason: `${kind.toUpperCase()} was tried and refused (${sqlstate})${by}: it wants ${missing.wanted}`,
-      remedy: `insert that row, and what it needs, before the run`,
+      reason: `a trial ${kind.toUpperCase()} was rejected (${sqlstate})${by}, which needs ${missing.wanted}`,
+      remedy: `insert that row, and the rows that it references, before the run`,
     };
   return {
-    reason: `${kind.toUpperCase()} was tried and refused (${sqlstate}: ${message})${by}`,
+    reason: `a trial ${kind.toUpperCase()} was rejected (${sqlstate}: ${message})${by}`,
     remedy: remedyFor(sqlstate, message, relation),
   };
 }
 
-/** The row that a trigger takes for granted: a foreign key of what it writes leads to it; null where it is something else. */
+/** Returns the row that a trigger needs, because the row that it writes references it; null for other errors. */
 function missingRow({ sqlstate, detail, table, constraint }: Failure, relation: Relation): { wanted: string } | null {
-  // In every language of the server the columns and the values come first, each in brackets.
+  // In every language of the server, columns and values come first, each in parentheses.
   const found = sqlstate === '23503' ? /\(([^()]+)\)=\((.*)\)/.exec(detail ?? '') : null;
   if (found === null) return null;
   const [, columns, values] = found;
   const key = table === relation.name ? relation.foreignKeys.find(({ name }) => name === constraint) : undefined;
   const place =
-    key === undefined ? `the row that ${constraint} of ${table} leads to` : `a row of ${labelOf(key.referenced)}`;
-  return { wanted: `${place}, for ${columns} = ${values}` };
+    key === undefined ? `the row that ${constraint} of ${table} references` : `a row of ${labelOf(key.referenced)}`;
+  return { wanted: `${place} with ${columns} = ${values}` };
 }
 
-/** The trigger in whose function a refusal was raised; null where it was in none of the table's. */
+/** Returns the trigger whose function raised an error; null if it was no trigger of the table. */
 function triggerIn(context: string | null, { triggers }: Relation): string | null {
   if (context === null) return null;
   const called = [...context.matchAll(/function ((?:"[^"]+"|[\w$.])+)\(/g)].map((match) => match[1]!);
@@ -45,15 +45,16 @@ function triggerIn(context: string | null, { triggers }: Relation): string | nul
 }
 
 const REMEDY =
-  'generator.column_overrides or exclude_table_list; generator.rehearse: false tries it in the run all the same';
+  'set generator.column_overrides or exclude the table with generator.exclude_table_list; with generator.rehearse: false the run tries it anyway';
 
 function remedyFor(sqlstate: string, message: string, relation: Relation): string {
-  // "Object not in prerequisite state": a publication wants to say which row it was.
+  // "Object not in prerequisite state": a publication needs a replica identity to identify the row.
   if (sqlstate === '55000') {
     const table = quoteQualified(relation);
-    return `give it a primary key, or ALTER TABLE ${table} REPLICA IDENTITY FULL, or take it out of the publication`;
+    return `add a primary key, run ALTER TABLE ${table} REPLICA IDENTITY FULL, or remove the table from the publication`;
   }
   const setting = sqlstate === '42704' ? /configuration parameter "([^"]+)"/.exec(message)?.[1] : undefined;
-  if (setting !== undefined) return `set it for the run's sessions: connection.settings: { ${setting}: "…" }`;
+  if (setting !== undefined)
+    return `set the parameter for the sessions of the run with connection.settings: { ${setting}: "…" }`;
   return REMEDY;
 }

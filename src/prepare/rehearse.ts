@@ -13,37 +13,37 @@ import { refusalOf } from './refusal.js';
 import { Stage } from './stage.js';
 import { type Failure, ineffective, type Trial, tryOperation, type Write } from './trial.js';
 
-/** What the rehearsal has changed: operations that are left out, recipes that were learned, rows that triggers make; and why. */
+/** The results of the rehearsal: operations left out, recipes learned, rows that triggers make, and the reasons. */
 export interface Rehearsal {
   readonly plan: Plan;
   readonly findings: readonly Finding[];
-  /** Tables that were not tried, since the time was up. */
+  /** Tables that were not tried, because time ran out. */
   readonly untried: readonly string[];
 }
 
-/** Where operations are tried, with which rows that are there, and how long. */
+/** The session, existing rows and time limit for trying operations. */
 export interface Rehearsing {
   /** Opens a pipelined session with settings like those of a lane. */
   readonly connectLike: () => Promise<pg.Client>;
   readonly claims: readonly Claims[];
-  /** Told which table is being tried. */
+  /** Receives the name of the table that is being tried. */
   readonly step: (text: string) => void;
   readonly limitMs: number;
   /** Milliseconds on a monotonic clock. */
   readonly clock: () => number;
 }
 
-/* Draws that were refused before one passed. */
+/* So many rejected draws before one passes count as many. */
 const MANY_REFUSED = 3;
 
-/* Further INSERTs of each parent, and where their draws begin. */
+/* Number of additional INSERTs of each parent, and the number of their first draw. */
 const MORE_PARENTS = 3;
 const MORE_FROM = 1000;
 
-/* More plain tables than this would cost a second, for nothing that could be found. */
+/* With more plain tables, trying them would cost more than a second and find nothing. */
 const MOST_PLAIN = 30;
 
-/** Positions of the tables to rehearse: all of a small schema, of a large one those that are not plain. */
+/** Returns the tables to rehearse: all of a small schema; of a large one, those that are not plain. */
 export function tablesToRehearse({ plan, relations, findings }: Draft, { types }: Catalog): readonly number[] {
   const remarkable = new Set(findings.map(({ relation }) => relation));
   const isPlain = (relation: Relation, { label, defaulted }: RelationPlan) =>
@@ -61,7 +61,7 @@ export function tablesToRehearse({ plan, relations, findings }: Draft, { types }
   return targeted.length - others.length > MOST_PLAIN ? others : targeted;
 }
 
-/** True for a type whose every value can be made as it is: the server's own, an enum, arrays of them. */
+/** Returns true for a type without conditions on its values: a built-in type, an enum, or arrays of them. */
 function isPlainType(oid: number, types: Catalog['types']): boolean {
   const type = types.get(oid)!;
   if (type.kind === 'array') return isPlainType(type.element, types);
@@ -69,9 +69,9 @@ function isPlainType(oid: number, types: Catalog['types']): boolean {
 }
 
 /**
- * Tries one INSERT, UPDATE and DELETE on each of the tables as the first lane would carry them out, parents first, and
- * rolls all of it back. So triggers that raise, row security and rules that swallow rows are found before the first
- * write, and rows that triggers make. What is refused is tried with other values, and with those that trigger functions name.
+ * Tries one INSERT, UPDATE and DELETE on each table as the first lane would execute them, parents first, and rolls them
+ * back. This finds operations that triggers, row security or rules reject or suppress, and rows that triggers make,
+ * before the first write. A rejected operation is tried with other values, and with values from trigger functions.
  */
 export async function rehearse(
   rehearsing: Rehearsing,
@@ -97,7 +97,7 @@ class Rehearser {
   private readonly triggered: TriggeredRows[] = [];
   private readonly choices: Plan['choices'];
   private readonly chosen: ReadonlySet<string>;
-  /** Relations whose INSERT was refused: no row of them can be had. */
+  /** Relations whose INSERT was rejected, so that they can get no rows. */
   private readonly refused = new Set<number>();
 
   constructor(
@@ -130,7 +130,7 @@ class Rehearser {
     return { plan: { ...this.plan, triggered: this.triggered }, findings: this.findings, untried };
   }
 
-  /** Once more where triggers look into tables that no foreign key leads to, which came later: those take rows now. */
+  /** Tries tables again whose triggers read tables that were rehearsed later, and that have rows now. */
   private async tryAgain(order: readonly number[], endMs: number): Promise<void> {
     const place = new Map(order.map((relation, index) => [relation, index]));
     const again = order.filter(
@@ -171,7 +171,7 @@ class Rehearser {
     return this.chosen.has(`${relation}/${kind}`) && this.plan.relations[relation]!.operations[kind];
   }
 
-  /** False where a parent that is needed has no rows and none can be had: that is said once, for the parent. */
+  /** Returns false if a required parent has no rows and can get none. That is reported once, for the parent. */
   private isPossible(relation: number): boolean {
     return this.plan.relations[relation]!.foreignKeys.every(
       ({ nullable, makesParent, parent }) =>
@@ -184,7 +184,7 @@ class Rehearser {
     return store.keyspaces[relation]!.live.size + store.pinned[relation]!.length > 0;
   }
 
-  /** Inserts rows of the tables that a table references, where this transaction has none yet. */
+  /** Inserts rows into the tables that a table references, if this transaction has none yet. */
   private async provideParents(relation: number, passed: Set<number>): Promise<void> {
     passed.add(relation);
     for (const { parent, nullable, makesParent } of this.plan.relations[relation]!.foreignKeys)
@@ -212,7 +212,7 @@ class Rehearser {
     else if (trial.kind === 'refused') this.refuse(relation, 'insert', trial.failure);
   }
 
-  /** An INSERT as it is; where it is refused with other ways to write it, the plan then being another. */
+  /** Tries an INSERT; if it is rejected, tries other ways to write it and changes the plan accordingly. */
   private async tryInserting(relation: number): Promise<Trial> {
     const wish = { relation, kind: 'insert', keeps: true } as const;
     const trial = await tryOperation(this.stage, wish);
@@ -235,7 +235,7 @@ class Rehearser {
     return trial;
   }
 
-  /** One row at a time may pass where several at once do not. */
+  /** Tries one row at a time, which may pass although several at once do not. */
   private async trySingly(relation: number): Promise<Trial | null> {
     if (this.plan.relations[relation]!.oneByOne || this.plan.rowsPerOperation.insert === 1) return null;
     const write: Write = (operation, seeds) => this.stage.rows.insert(operation, 1, seeds);
@@ -245,7 +245,7 @@ class Rehearser {
     return trial;
   }
 
-  /** Where some values are refused, one of several rows seldom is not: rows go one by one where that helps. */
+  /** Inserts rows one by one if that helps: when some values are rejected, a statement of several rows mostly fails. */
   private async preferSingly(relation: number): Promise<void> {
     const before = this.plan;
     const single = await this.trySingly(relation);
@@ -258,19 +258,20 @@ class Rehearser {
       relation: before.relations[relation]!.label,
       column: null,
       prevents: [],
-      reason: 'some values are refused, so an INSERT has one row and is tried again with other values',
-      remedy: 'generator.column_overrides with values that pass',
+      reason:
+        'the server rejects some values, so each INSERT has one row and is repeated with other values if rejected',
+      remedy: 'to avoid this, set generator.column_overrides to values that the server accepts',
     });
   }
 
-  /** The parent is there twice: a trigger of the child inserts it. */
+  /** Tries without inserting the parent, because a trigger of the child inserts it. */
   private async tryWithout(relation: number, { sqlstate }: Failure): Promise<Trial | null> {
     if (sqlstate !== UNIQUE_VIOLATION) return null;
     const changed = baseByTrigger(this.plan, relation);
     return changed === null ? null : await this.tryPlan(relation, changed);
   }
 
-  /** A trigger may want rows in a table that it reads. */
+  /** Tries after inserting rows into the tables that a trigger reads, because it may need them. */
   private async tryAfter(relation: number): Promise<Trial | null> {
     const named = this.readTables(relation).filter((table) => !this.hasRows(table));
     for (const table of named) await this.provide(table, new Set([relation]));
@@ -282,7 +283,7 @@ class Rehearser {
     return trial;
   }
 
-  /** What a trigger asks of a parent few of them may have: with more of them some rows may pass. */
+  /** Tries with more parents, because only a few of them may meet the condition of a trigger. */
   private async tryWithMoreParents(relation: number): Promise<Trial | null> {
     if (!this.relations[relation]!.reacts && !this.isReactedTo(relation)) return null;
     for (const { parent } of this.plan.relations[relation]!.foreignKeys) {
@@ -306,12 +307,12 @@ class Rehearser {
     return trial.kind === 'passed' ? trial : await this.trySingly(relation);
   }
 
-  /** True where a trigger of a parent may write rows of the table. */
+  /** Returns true if a trigger of a parent may write rows of the table. */
   private isReactedTo(relation: number): boolean {
     return this.plan.relations[relation]!.foreignKeys.some(({ parent }) => this.relations[parent]!.reacts);
   }
 
-  /** Tables of the plan that triggers of a table read or write. */
+  /** Returns the tables of the plan that triggers of a table read or write. */
   private readTables(relation: number): number[] {
     const names = new Set(
       this.relations[relation]!.triggers.filter(({ events }) => events.insert).flatMap(
@@ -336,7 +337,7 @@ class Rehearser {
     return await this.tryPlan(relation, withLessons(this.plan, relation, lessons));
   }
 
-  /** Tries the INSERT with another plan, which is kept where it passes. */
+  /** Tries the INSERT with another plan, which is kept if it passes. */
   private async tryPlan(relation: number, changed: Plan): Promise<Trial | null> {
     const before = this.plan;
     await this.use(changed, relation);
@@ -348,7 +349,7 @@ class Rehearser {
     return null;
   }
 
-  /** Defaults that the server refuses to compute are not left to it: a setting that is not there, a function that may not be called. */
+  /** Stops leaving defaults to the server that it cannot compute, for example because a setting is missing. */
   private async checkDefaults(relation: number): Promise<void> {
     const { defaulted, insertColumns } = this.plan.relations[relation]!;
     if (defaulted.length === 0) return;
@@ -360,7 +361,7 @@ class Rehearser {
     await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
   }
 
-  /** Looks at what an INSERT did beside inserting its rows. */
+  /** Finds out what an INSERT did besides inserting its rows. */
   private async observe(relation: number): Promise<void> {
     const catalogRelation = this.relations[relation]!;
     if (!catalogRelation.reacts) return;
@@ -385,7 +386,7 @@ class Rehearser {
       )
         this.triggered.push(effect);
     }
-    // The stage has been built anew: rows for what follows.
+    // The stage was built again, so the following trials need rows.
     if (!this.hasRows(relation)) await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
   }
 
@@ -412,7 +413,7 @@ class Rehearser {
       relation: label,
       column: columns.map((column) => all[column]!.name).join(', '),
       prevents: [],
-      reason: `${refusalOf('update', failure, this.relations[relation]!).reason}, so an UPDATE leaves it as it is`,
+      reason: `${refusalOf('update', failure, this.relations[relation]!).reason}, so UPDATE does not change it`,
       remedy: 'nothing to do: other columns are updated',
     };
   }

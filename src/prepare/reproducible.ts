@@ -2,12 +2,12 @@ import { labelOf, type Relation } from '../catalog/model.js';
 import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Plan } from '../plan/plan.js';
 
-/* Tables that a reason names, before the rest are counted. */
+/* The most tables or triggers that a reason names; the rest are counted. */
 const MOST_NAMED = 3;
 
 /**
- * Why the same seed may leave other rows, as far as the triggers tell: they draw from a clock, look at rows that other lanes
- * write meanwhile, or write rows whose keys depend on who comes first. Empty: nothing of the kind.
+ * Returns why triggers may make the same seed leave other rows: they use the clock or random values, read rows that
+ * other lanes change at the same time, or write rows whose keys depend on the order of writers. Empty if none does.
  */
 export function reasonsFromTriggers(plan: Plan, relations: readonly Relation[]): string[] {
   const volatile = new Map<string, string[]>();
@@ -31,15 +31,16 @@ export function reasonsFromTriggers(plan: Plan, relations: readonly Relation[]):
       else if (text.readsRows) reading.push(`${name} of ${label}`);
     }
   }
-  const reasons = [...volatile].map(([what, triggers]) => `${named('trigger', triggers)} draws from ${what}`);
+  const reasons = [...volatile].map(([what, triggers]) => `${named('trigger', triggers)} uses ${what}`);
   if (plan.quotas.length === 1) return reasons;
   if (reading.length > 0)
-    reasons.push(`${named('trigger', reading)} looks at rows that other connections may write meanwhile`);
-  if (written.length > 0) reasons.push(`triggers of several connections fill ${named('table', written)} in any order`);
+    reasons.push(`${named('trigger', reading)} reads rows that other connections may change at the same time`);
+  if (written.length > 0)
+    reasons.push(`triggers of several connections insert into ${named('table', written)} in no fixed order`);
   return reasons;
 }
 
-/** True for a column whose value depends on when the row comes, where a trigger leaves it to its default. */
+/** Returns true for a column whose default depends on the order or time of INSERTs. */
 function isFilledByTurn({ identity, sequence, default: text }: Relation['attributes'][number]): boolean {
   return identity !== 'none' || sequence !== null || (text?.includes('(') ?? false) || /current_/i.test(text ?? '');
 }

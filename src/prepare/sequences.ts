@@ -3,25 +3,25 @@ import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model
 import type { SequenceForm } from '../datum/recipe.js';
 import type { Plan } from '../plan/plan.js';
 
-/** A sequence of the database whose column we give values to. */
+/** A sequence of the database for whose column the run generates values. */
 export interface OwnedSequence {
   /** Qualified and quoted, as regclass reads it. */
   readonly name: string;
   /** Table and column, quoted. */
   readonly table: string;
   readonly column: string;
-  /** Behind the highest value that stood there before: where it goes on if the run leaves none above. */
+  /** The value after the highest existing one, where the sequence continues if the run leaves no higher value. */
   readonly start: number;
-  /** Up to here values are kept free for it. */
+  /** The last value reserved for the run. */
   readonly end: number;
-  /** True where keys may stand above it, in partitions that take no part. */
+  /** True if higher keys may exist in partitions that take no part. */
   readonly isBanded?: boolean;
 }
 
-/** Values kept free for a run without an end; a run with one reserves what it can use at most. */
+/** Number of values reserved for a run without end. Other runs reserve the most that they can use. */
 const OPEN_ENDED_BLOCK = 1_000_000_000;
 
-/** Identity and serial columns that the plan writes itself. */
+/** Returns the sequences of identity and serial columns that the plan writes itself. */
 export function ownedSequences(plan: Plan, relations: readonly Relation[]): OwnedSequence[] {
   const size = blockSize(plan);
   return plan.relations.flatMap((relation, index) =>
@@ -43,7 +43,7 @@ export function ownedSequences(plan: Plan, relations: readonly Relation[]): Owne
   );
 }
 
-/** What is kept free of a sequence for a column of this form; null where its values are none of the sequence's. */
+/** Returns the block to reserve for a column of this form; null if its values cannot collide with the sequence. */
 function blockOf(
   form: SequenceForm,
   start: number,
@@ -56,21 +56,21 @@ function blockOf(
       return form.scale === 0 ? { start, end: start + size } : null;
     case 'bands': {
       if (blockOf(form.of, 0, 0) === null) return null;
-      // The application goes on behind the highest value of all, wherever it is.
+      // The application continues after the highest value of all, wherever it is.
       const last = form.bands.reduce((high, band) => (band.first > high.first ? band : high));
       return { start: form.highest + 1, end: last.first + Math.min(last.count, size), isBanded: true };
     }
-    // Of a text column: words of ours are none of its numbers.
+    // A text column: generated texts cannot equal numbers of the sequence.
     default:
       return null;
   }
 }
 
-/** The most values that a run can use of one sequence. */
+/** Returns the most values that a run can use of one sequence. */
 function blockSize(plan: Plan): number {
   const operations = plan.quotas.reduce((sum, quota) => sum + quota, 0);
   if (plan.quotas.some((quota) => quota < 0)) return OPEN_ENDED_BLOCK;
-  // Each row may bring a parent along, lanes stride over each other, and retries use values up.
+  // Each row may need a new parent, lanes take every n-th value, and retries use values up.
   const rows = operations * Math.max(plan.rowsPerOperation.insert, plan.rowsPerOperation.update);
   return Math.min(OPEN_ENDED_BLOCK, rows * 2 * plan.quotas.length + 1000);
 }
@@ -110,7 +110,7 @@ interface Move {
   readonly move: string;
 }
 
-/* A round trip for each of thousands of sequences would take seconds; a statement for all of them, too. */
+/* With thousands of sequences, one round trip for each would take seconds, and so would one statement for all. */
 const MOVES_PER_STATEMENT = 100;
 
 /**
@@ -132,7 +132,7 @@ async function moveAll(client: pg.Client, moves: readonly Move[]): Promise<strin
     try {
       await client.query(some.map(({ move }) => move).join(' UNION ALL '));
     } catch (error) {
-      // A table that somebody has dropped meanwhile, say: the others have theirs all the same.
+      // For example a table that was dropped in the meantime; the other sequences are still moved.
       if (some.length > 1) statements.push(...some.map((move) => [move]));
       else refused.push(`${some[0]!.name}: ${(error as Error).message}`);
     }
@@ -140,7 +140,7 @@ async function moveAll(client: pg.Client, moves: readonly Move[]): Promise<strin
   return refused;
 }
 
-/** SELECT that moves a sequence to a value. `setval` refuses what lies beyond its bounds: the value is kept within them. */
+/** Returns a SELECT that moves a sequence to a value, clamped to its bounds because `setval` rejects others. */
 function moving(name: string, value: string): string {
   const sequence = `${pg.escapeLiteral(name)}::regclass`;
   return `SELECT setval(${sequence}, ${withinBounds(value)}) FROM pg_sequence AS s WHERE s.seqrelid = ${sequence}`;

@@ -11,27 +11,27 @@ import type { OperationKind, Plan } from '../plan/plan.js';
 import { LaneSession, refusedBy } from '../traffic/lane-session.js';
 
 const MOST_PREPARED = 200;
-/* Of one transaction: what it has inserted holds unique keys and locks against the application until it is rolled back. */
+/* The most trials in one transaction, because its rows hold unique keys and locks against the application. */
 const MOST_TRIALS = 300;
 const MOST_MS = 2000;
 
-/** An operation that was carried out, and how it is written again. */
+/** An operation that was executed, and how to write it again. */
 export interface Played {
   readonly relation: number;
   readonly kind: OperationKind;
   readonly attempt: number;
   readonly write: (operation: Operation) => boolean;
-  /** True where its rows are on the stage; of others the ordinals alone are used up. */
+  /** True if its rows stay on the stage; otherwise only its ordinals are used up. */
   readonly stays: boolean;
 }
 
-/** Rows that a transaction has changed so far, by the oid of the table (of a partition its root's). */
+/** The rows that a transaction has changed so far, by oid of the table (for a partition, of its root). */
 export type Changes = ReadonlyMap<
   number,
   { readonly inserted: number; readonly updated: number; readonly deleted: number }
 >;
 
-/** Where operations are tried: a session like a lane's, with a plan and the rows that the trials have made. All of it is rolled back. */
+/** A session like a lane's for trying operations, with a plan and the trials' rows. Everything is rolled back. */
 export class Stage {
   rows: OwnedRows;
   store: RowStore;
@@ -45,7 +45,7 @@ export class Stage {
   private trials = 0;
   private beganMs = 0;
   private isOpen = false;
-  /** Since the stage was empty. */
+  /** Operations executed since the stage was empty. */
   private played: Played[] = [];
 
   private constructor(client: pg.Client, plan: Plan, claims: readonly Claims[], clock: () => number) {
@@ -75,7 +75,7 @@ export class Stage {
     return new Stage(await connectLike(), plan, claims, clock);
   }
 
-  /** From here on another plan is tried, from an empty stage. */
+  /** Switches to another plan, with an empty stage. */
   async use(plan: Plan): Promise<void> {
     await this.end();
     this.compiled = new CompiledPlan(plan, this.compiled.shapes.count);
@@ -100,7 +100,7 @@ export class Stage {
     this.trials = isSpent ? 0 : trials;
   }
 
-  /** What was carried out is done again where the transaction must be another one. */
+  /** Remembers an operation, so that it can be repeated in a new transaction. */
   remember(played: Played): void {
     this.played.push(played);
   }
@@ -148,7 +148,7 @@ export class Stage {
     }
   }
 
-  /** Rows that the transaction has changed, those of rolled-back savepoints among them: only differences say something. */
+  /** Returns the rows changed by the transaction, including rolled-back savepoints; only differences are meaningful. */
   async changes(): Promise<Changes> {
     const { rows } = await this.query<{ oid: string; inserted: string; updated: string; deleted: string }>(CHANGES);
     return new Map(
@@ -159,7 +159,7 @@ export class Stage {
     );
   }
 
-  /** Texts of the one column that a question of ours answers with; none where the server refuses it. */
+  /** Returns the texts of the single column of a query; none if the server rejects it. */
   async ask(text: string, values: readonly unknown[] = []): Promise<(string | null)[]> {
     await this.query('SAVEPOINT question');
     try {
@@ -178,12 +178,12 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    // Whatever is open the server rolls back.
+    // The server rolls back whatever is open.
     await this.session.close();
   }
 }
 
-/* Only tables of users, so that thousands of catalogue tables are not asked. */
+/* User tables only, so that thousands of catalog tables are not read. */
 const CHANGES = `
 SELECT coalesce(pg_partition_root(relid)::oid, relid)::int8::text AS oid, sum(n_tup_ins)::text AS inserted, sum(n_tup_upd)::text AS updated,
        sum(n_tup_del)::text AS deleted

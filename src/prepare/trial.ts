@@ -4,28 +4,28 @@ import { operationSeeds } from '../lane/rows/compiled.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
 import type { Stage } from './stage.js';
 
-/* Other values, or another row, before an operation counts as impossible. */
+/* Number of tries, with other values or another row, before an operation counts as impossible. */
 const DRAWS = 12;
 
 /** Why an operation did not take effect. */
 export interface Failure {
-  /** Null where the row was not refused, and is not there all the same. */
+  /** Null if the row was not rejected but still does not exist. */
   readonly sqlstate: string | null;
   readonly message: string;
   readonly constraint: string | null;
   readonly detail: string | null;
-  /** The table whose row it was about: a trigger may have written to another one. */
+  /** The table of the row in question, which may be one that a trigger wrote to. */
   readonly table: string | null;
-  /** Where it was raised, as the server tells it. */
+  /** Where the error was raised, as the server reports it. */
   readonly context: string | null;
 }
 
-/** The failure of an operation that the server did not refuse. */
+/** Returns the failure of an operation that the server did not reject. */
 export function ineffective(message: string): Failure {
   return { sqlstate: null, message, constraint: null, detail: null, table: null, context: null };
 }
 
-/** What became of an operation that was tried with several values. */
+/** The result of an operation that was tried with several values. */
 export type Trial =
   | {
       readonly kind: 'passed';
@@ -34,19 +34,19 @@ export type Trial =
       readonly refused: number;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
-  /** No row or no room for it, or it met something passing: that says nothing about the table. */
+  /** There was no row or no room for it, or the error was transient, which says nothing about the table. */
   | { readonly kind: 'unknown' };
 
-/** How an operation is written, other than as the lane would; false where that is impossible. */
+/** Writes an operation differently than the lane would; returns false if that is impossible. */
 export type Write = (operation: Operation, seeds: ReturnType<typeof operationSeeds>) => boolean;
 
 interface Wish {
   readonly relation: number;
   readonly kind: OperationKind;
-  /** True where its rows stay on the stage. */
+  /** True if its rows stay on the stage. */
   readonly keeps: boolean;
   readonly draws?: number;
-  /** Number of the first draw: equal numbers give equal values. */
+  /** Number of the first draw; equal numbers give equal values. */
   readonly first?: number;
   readonly write?: Write;
 }
@@ -59,7 +59,7 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
   for (let attempt = 0; attempt < (draws ?? DRAWS); attempt++) {
     const operation = new Operation(0, relation, kind, kind);
     operation.attempt = attempt;
-    // An UPDATE must not draw what the row's INSERT has drawn.
+    // An UPDATE must not draw the same values as the row's INSERT.
     const number = relation * OPERATION_KINDS.length + OPERATION_KINDS.indexOf(kind);
     const seeds = operationSeeds(lane, number, (first ?? 0) + attempt);
     const writes = (given: Operation) =>
@@ -73,7 +73,9 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
       if (hasEffect) return { kind: 'passed', operation, effect, refused: attempt };
       return {
         kind: 'refused',
-        failure: ineffective(`${kind.toUpperCase()} has no effect: a trigger, a rule or row security keeps the row`),
+        failure: ineffective(
+          `${kind.toUpperCase()} has no effect, because a trigger, a rule or row security suppresses it`,
+        ),
       };
     }
     const reaction = reactionTo(outcome.sqlstate, kind);

@@ -2,8 +2,8 @@ import type { Relation } from '../catalog/model.js';
 import { OPERATION_KINDS, type Plan, type TriggeredRows } from '../plan/plan.js';
 
 /**
- * The plan with all that triggers may write, as their functions' texts tell: a table that the rehearsal has not seen change may
- * still be written in a run, so that its rows are counted at the end.
+ * Returns the plan with all tables that triggers may write according to their functions' texts. A table that did not
+ * change in the rehearsal may still be written in a run, so its rows are counted at the end.
  */
 export function withWrittenTables(plan: Plan, relations: readonly Relation[]): Plan {
   const known = new Set(plan.triggered.map(({ relation, of, kind }) => `${relation}/${of}/${kind}`));

@@ -73,7 +73,7 @@ export interface EventVerdict {
   readonly openTruncates: readonly string[];
 }
 
-const MISSING = 'the consumer does not carry it';
+const MISSING = 'the consumer does not have it';
 /* A partition of this size is compared in memory; its objects take several times as much. */
 const PARTITION_BYTES = 24 << 20;
 const MOST_PARTITIONS = 4000;
@@ -277,7 +277,7 @@ class Judge {
     // Of a table of which nothing arrived there is nothing to say about columns.
     if (source === undefined || target === undefined || source.size === 0 || target.size === 0) return undefined;
     if (!target.has(column)) return MISSING;
-    return source.has(column) ? undefined : 'the source does not tell it';
+    return source.has(column) ? undefined : 'the source does not have it';
   }
 
   private judgeTruncates(): void {
@@ -324,10 +324,10 @@ class Judge {
       return {
         ...nothing,
         isOpen: true,
-        notCompared: 'some events of the consumer tell commit or xid, and others do not',
+        notCompared: 'some events of the consumer have commit or xid, and others do not',
       };
     if (!byCommit && !(source.hasNumbers && target.hasNumbers))
-      return { ...nothing, notCompared: 'one of the files does not tell commit or xid of every event' };
+      return { ...nothing, notCompared: 'not every event of both files has commit or xid' };
     const [made, arrived] = byCommit ? [source.runs, target.runs] : [source.numbers, target.numbers];
     const result = compareTransactions(made, arrived, { mayRepeat: this.isRepeat, isSorted: byCommit });
     const name = (id: number) => (byCommit ? positionName(id) : `transaction ${id}`);
@@ -335,7 +335,7 @@ class Judge {
       return {
         ...nothing,
         isOpen: true,
-        notCompared: 'the consumer tells of transactions that the source does not have',
+        notCompared: 'none of the consumer’s transactions is known to the source',
       };
     const { torn, reordered } = result;
     this.count += torn.length + reordered.length;

@@ -100,7 +100,7 @@ export class Partitions {
 function noRoom(folder: string, error: unknown): SetupError {
   return SetupError.of(
     'temporary files',
-    `${folder} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}); set TMPDIR to a folder with room for twice the files`,
+    `${folder} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}); set TMPDIR to a folder with free space of twice the size of the files`,
   );
 }
 

@@ -147,7 +147,7 @@ export class StreamReader {
         if (value === undefined)
           throw SetupError.of(
             `${this.side === 0 ? 'source' : 'consumer'}:${position}`,
-            `a change of ${table} does not tell its key column ${name}`,
+            `a change of ${table} has no value for its key column ${name}`,
           );
         return value === null ? null : canonicalOf(facts?.columns[name] ?? '', value);
       }),

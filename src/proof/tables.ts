@@ -74,8 +74,8 @@ export async function pairTables(source: pg.Client, target: pg.Client, scope: Sc
     const columns = new Map<string, string>();
     for (const [column, type] of row.columns ?? []) {
       if (listed !== undefined && !listed.includes(column))
-        notCompared.push(`${name}.${column}: left out by --columns`);
-      else if (!others.has(column)) notCompared.push(`${name}.${column}: the target does not have it`);
+        notCompared.push(`${name}.${column}: excluded by --columns`);
+      else if (!others.has(column)) notCompared.push(`${name}.${column}: missing in the target`);
       else columns.set(column, type);
     }
     const key = row.key?.every((column) => columns.has(column)) ? row.key : [];

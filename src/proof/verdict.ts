@@ -145,17 +145,17 @@ function openQuestions(
   { source, target }: Sums,
 ): string[] {
   const open: string[] = [];
-  if (source === 0 && target === 0) open.push('neither file tells of a change');
+  if (source === 0 && target === 0) open.push('neither file contains a change');
   const missing = allowsMissingColumns ? [] : notCompared.filter(({ isMissing }) => isMissing);
   if (missing.length > 0) {
     const names = missing.slice(0, MOST_NAMED).map(({ table, column }) => `${table}.${column}`);
     const more = missing.length > MOST_NAMED ? ' and others' : '';
-    open.push(`the consumer does not carry ${names.join(', ')}${more} (--allow missing-columns)`);
+    open.push(`the consumer does not have ${names.join(', ')}${more} (--allow missing-columns accepts this)`);
   }
   if (openTruncates.length > 0)
-    open.push(`truncates of ${openTruncates.join(', ')} were told more often than they were made`);
+    open.push(`the consumer reports more TRUNCATEs of ${openTruncates.join(', ')} than were executed`);
   if ((needsTransactions || transactions.isOpen) && transactions.notCompared !== null)
-    open.push(`the order of transactions: ${transactions.notCompared}`);
+    open.push(`the order of transactions could not be compared: ${transactions.notCompared}`);
   return open;
 }
 
@@ -167,13 +167,15 @@ function notesOn(
   return [
     ...(notCompared === null || needsTransactions ? [] : [`transactions were not compared: ${notCompared}`]),
     ...(sums.representation > 0 && !isStrict
-      ? [`${sums.representation} changes have values in another representation (--strict makes them differences)`]
+      ? [`${sums.representation} changes have values in another representation (--strict counts them as differences)`]
       : []),
     ...(sums.unjudged > 0
-      ? [`${sums.unjudged} values could not be compared: one side did not carry them, and had not told them before`]
+      ? [
+          `${sums.unjudged} values could not be compared, because one side has them neither in the event nor in an earlier one`,
+        ]
       : []),
     ...(sums.foreign > 0 ? [`${sums.foreign} changes that the run did not make (foreign)`] : []),
-    ...Object.entries(foreign).map(([table, count]) => `${count} changes of ${table}, which the source does not cover`),
+    ...Object.entries(foreign).map(([table, count]) => `${count} changes of ${table}, which is not in the source`),
   ];
 }
 

@@ -41,7 +41,7 @@ export function coverageOf(
     explained.add(label);
   }
   const rest = [...incomplete].filter((table) => !explained.has(table));
-  if (rest.length > 0) causes.set('see the warnings of the run', new Set(rest));
+  if (rest.length > 0) causes.set('not known; see the warnings of the run', new Set(rest));
   return {
     tables: targeted.length,
     complete: targeted.length - incomplete.size,

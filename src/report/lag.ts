@@ -22,8 +22,8 @@ export interface LagText {
 
 /** For the terminal and the report alike. */
 export function lagText(result: LagResult): LagText {
-  const load = result.pattern === 'mixed' ? 'the load of the configuration' : `pattern ${result.pattern}`;
-  const begin = result.interrupted === null ? [] : [`Not complete: ${result.interrupted}.`];
+  const load = result.pattern === 'mixed' ? 'the configured load' : `the pattern ${result.pattern}`;
+  const begin = result.interrupted === null ? [] : [`Incomplete: ${result.interrupted}.`];
   const { sentences, tables } = textOf(result);
   return { sentences: [...begin, ...sentences, `Measured with ${load}.`], tables };
 }
@@ -59,13 +59,13 @@ function sourceSentence(source: Step | null): string[] {
   const wal =
     source.wal_megabytes_per_second === null
       ? ''
-      : `, ${figure(source.wal_megabytes_per_second)} MB/s of log, ${figure(source.wal_bytes_per_row ?? 0)} bytes per row`;
+      : `, ${figure(source.wal_megabytes_per_second)} MB/s of WAL, ${figure(source.wal_bytes_per_row ?? 0)} bytes per row`;
   return [
-    `As fast as it goes the source takes ${figure(source.operations_per_second)} operations/s (${figure(source.rows_per_second)} rows/s${wal}).`,
+    `At full speed the source reaches ${figure(source.operations_per_second)} operations/s (${figure(source.rows_per_second)} rows/s${wal}).`,
   ];
 }
 
-const STEP_HEADS = ['operations/s', 'rows/s', 'log MB/s', 'p50', 'p90', 'p99', 'max', 'backlog', 'most of it at', ''];
+const STEP_HEADS = ['operations/s', 'rows/s', 'WAL MB/s', 'p50', 'p90', 'p99', 'max', 'backlog', 'slowest stage', ''];
 
 /* A backlog that grows by less than this is told as none. */
 const STEADY = 0.01;
@@ -88,7 +88,7 @@ function stepTable(name: string, steps: readonly (Step & { readonly share?: numb
         ...(['p50', 'p90', 'p99', 'max'] as const).map((key) => (lag === null ? '–' : time(lag[key]))),
         slope <= Math.max(STEADY, 2 * target.backlog_slope_error) ? 'steady' : `+${slope.toFixed(2)} s/s`,
         slowest === null ? '–' : slowest.stage,
-        step.void === null ? '' : 'void',
+        step.void === null ? '' : 'does not count',
       ];
     }),
   };
@@ -104,10 +104,10 @@ function curveText({ source, steps }: CurveResult): LagText {
   return {
     sentences: [
       ...sourceSentence(source),
-      ...voided.map((step) => `The step at ${Math.round(step.share * 100)} % is void: ${step.void}.`),
+      ...voided.map((step) => `The step at ${Math.round(step.share * 100)} % does not count: ${step.void}.`),
       ...late.map(
         (step) =>
-          `When the step at ${Math.round(step.share * 100)} % began, ${step.not_caught_up.join(', ')} had not caught up with the one before.`,
+          `When the step at ${Math.round(step.share * 100)} % began, ${step.not_caught_up.join(', ')} had not caught up after the previous step.`,
       ),
     ],
     tables: targetsOf(steps).map((name) => stepTable(name, steps)),
@@ -119,10 +119,10 @@ function maxText(result: MaxResult): LagText {
   const times = confirmations === 1 ? 'once' : `${confirmations} times`;
   const answer =
     sustained === null
-      ? `No rate was sustained with ${limit}${because === null ? '' : `: ${because}`}.`
+      ? `The targets sustained no rate within ${limit}${because === null ? '' : `: ${because}`}.`
       : exceeded === null
-        ? `With ${limit} the targets sustain at least ${figure(sustained)} operations/s (seen ${times}): ${because ?? 'no limit was found'}.`
-        : `With ${limit} the targets sustain between ${figure(sustained)} and ${figure(exceeded)} operations/s (the lower one seen ${times}).`;
+        ? `Within ${limit} the targets sustain at least ${figure(sustained)} operations/s (measured ${times}): ${because ?? 'no limit was found'}.`
+        : `Within ${limit} the targets sustain between ${figure(sustained)} and ${figure(exceeded)} operations/s (the lower rate was sustained ${times}).`;
   return {
     sentences: [
       answer,
@@ -140,7 +140,7 @@ function drainText({ burst, targets }: DrainResult): LagText {
     tables: [
       {
         title: 'after the burst',
-        heads: ['target', 'lag then', 'behind', 'caught up after', 'rows/s', 'MB/s', 'headroom', 'most of it at'],
+        heads: ['target', 'lag at its end', 'behind', 'caught up after', 'rows/s', 'MB/s', 'headroom', 'slowest stage'],
         rows: Object.entries(targets).map(([name, target]) => {
           const step = burst?.targets[name];
           return [
@@ -173,12 +173,12 @@ function overheadText({ consumers }: OverheadResult): LagText {
     steps.length === 0 ? '–' : figure(steps.reduce((sum, step) => sum + step.operations_per_second, 0) / steps.length);
   return {
     sentences: Object.entries(consumers).flatMap(([name, { not_measured: refusal }]) =>
-      refusal === null ? [] : [`${name} is not measured: ${refusal}.`],
+      refusal === null ? [] : [`${name} was not measured: ${refusal}.`],
     ),
     tables: [
       {
         title: 'operations/s of the source',
-        heads: ['consumer', 'with it', 'without it', 'costs', 'response p99, times as long'],
+        heads: ['consumer', 'with it', 'without it', 'costs', 'response p99 with/without'],
         rows: Object.entries(consumers).map(([name, consumer]) => [
           name,
           rate(consumer.with),

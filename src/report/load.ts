@@ -41,7 +41,7 @@ export function loadText(summary: LoadSummary): string {
     `  ${number(summary.rows)} rows in ${seconds(summary.elapsed_seconds)}: ${number(summary.rows_per_second)} rows/s`,
     `  seeds ${summary.seeds.random}/${summary.seeds.faker}, ${summary.connections} connections`,
     '',
-    ...table([['table', '', 'loaded', 'of', 'refused', 'rows now'], ...rows], 2),
+    ...table([['table', '', 'loaded', 'of', 'rejected', 'rows now'], ...rows], 2),
   ];
   const errors = Object.entries(summary.errors);
   if (errors.length > 0)

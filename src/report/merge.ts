@@ -81,15 +81,17 @@ function check({ name, summary }: Part, first: Part, before: readonly Part[]): v
   for (const [key, what] of Object.entries(same) as [keyof typeof same, string][])
     if (summary[key] !== first.summary[key])
       throw new CannotMerge(
-        `${name}: is of another ${what} (${summary[key]}) than ${first.name} (${first.summary[key]})`,
+        `${name}: belongs to another ${what} (${summary[key]}) than ${first.name} (${first.summary[key]})`,
       );
   if (shard.of !== first.summary.shard?.of)
-    throw new CannotMerge(`${name}: is one of ${shard.of} shards, ${first.name} one of ${first.summary.shard?.of}`);
+    throw new CannotMerge(
+      `${name}: is one of ${shard.of} shards, but ${first.name} is one of ${first.summary.shard?.of}`,
+    );
   const tables = (each: Summary) => Object.keys(each.tables).join('/');
-  if (tables(summary) !== tables(first.summary))
-    throw new CannotMerge(`${name}: tells of other tables than ${first.name}`);
+  if (tables(summary) !== tables(first.summary)) throw new CannotMerge(`${name}: has other tables than ${first.name}`);
   const twin = before.find((each) => each.summary.shard?.index === shard.index);
-  if (twin !== undefined) throw new CannotMerge(`${name}: is shard ${shard.index}, and so is ${twin.name}`);
+  if (twin !== undefined)
+    throw new CannotMerge(`${name}: is shard ${shard.index}, but so is ${twin.name}; remove one of them`);
 }
 
 /** Records of counts, key by key. */

@@ -133,7 +133,7 @@ export function loadParts(figures: {
     { text: `${number(rowsPerSecond)} rows/s`, rank: 0 },
     { text: `${Math.floor((rows / total) * 100)} %`, rank: 1 },
     { text: `${number(rows)} rows`, rank: 4 },
-    { text: `refused ${number(errors)}`, rank: errors > 0 ? 0 : 3 },
+    { text: `rejected ${number(errors)}`, rank: errors > 0 ? 0 : 3 },
     { text: seconds(elapsedSeconds), rank: 5 },
   ];
   if (rowsPerSecond > 0) parts.push({ text: `${seconds(Math.max(0, total - rows) / rowsPerSecond)} left`, rank: 2 });
@@ -162,7 +162,7 @@ export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
       ? [{ text: `${number(Math.round(bytesBehind / 1e6))} MB behind`, rank: 3 }]
       : []),
     ...(keptBytes !== null && keptBytes >= MUCH_KEPT_BYTES
-      ? [{ text: `slots keep ${number(Math.round(keptBytes / 1e6))} MB`, rank: 4 }]
+      ? [{ text: `slots keep ${number(Math.round(keptBytes / 1e6))} MB of WAL`, rank: 4 }]
       : []),
     { text: total > 0 ? `${Math.floor((operations / total) * 100)} %` : `${number(operations)} done`, rank: 8 },
     { text: seconds(elapsedSeconds), rank: 7 },

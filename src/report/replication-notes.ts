@@ -10,7 +10,7 @@ export function replicationNotes({ targets }: ReplicationReading): string[] {
     const behind = waiting === null || seconds < WORTH_EXPLAINING_SECONDS ? '' : `most of its lag is at the ${waiting}`;
     return [
       ...(kind === 'slot'
-        ? [`${target}: its consumer confirms at intervals of its own, so the lag is at most what is shown`]
+        ? [`${target}: its consumer confirms only from time to time, so the real lag is at most the lag shown`]
         : []),
       ...(reason !== null ? [`${target}: ${reason}`] : behind === '' ? [] : [`${target}: ${behind}`]),
     ];

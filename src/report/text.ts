@@ -68,7 +68,7 @@ function thresholdLines({ thresholds }: Summary): string[] {
 function rateLines(summary: Summary): string[] {
   const { totals, events, rate, elapsed_seconds: elapsed } = summary;
   const rows = events.insert + events.update + events.delete;
-  const asked = rate.target === null ? '' : ` of ${figure(rate.target)} asked for`;
+  const asked = rate.target === null ? '' : ` (target ${figure(rate.target)})`;
   const operations = `${figure(perSecond(totals['operations']!, summary))} operations/s${rate.unit === 'operations' ? asked : ''}`;
   const changes = `${figure(perSecond(rows, summary))} events/s${rate.unit === 'events' ? asked : ''}`;
   return [
@@ -86,7 +86,7 @@ function outcomeLines(summary: Summary): string[] {
   return [
     ...scheduled,
     `  committed ${number(of('committed'))}, rejected ${number(of('rejected'))}, failed ${number(of('failed'))}`,
-    ...some(of('skipped'), `  skipped ${number(of('skipped'))}: their tables were blocked`),
+    ...some(of('skipped'), `  skipped ${number(of('skipped'))} (table locked, or disk full)`),
     ...some(
       of('rolled_back'),
       `  rolled back on purpose ${number(of('rolled_back'))}, in ${number(transactions.intended_rollback)} transactions`,
@@ -106,7 +106,7 @@ function pauseLines({ pauses = [] }: Summary): string[] {
   if (pauses.length === 0) return [];
   const longest = pauses.reduce((most, each) => (each.seconds > most.seconds ? each : most));
   const sum = pauses.reduce((total, each) => total + each.seconds, 0);
-  return [`  paused ${number(pauses.length)} × (${seconds(sum)} in all): ${longest.reason}`];
+  return [`  paused ${number(pauses.length)} × (${seconds(sum)} in total): ${longest.reason}`];
 }
 
 /** How many of the statements were refused, and where most of them. */
@@ -118,15 +118,15 @@ function retried({ totals, tables }: Summary): string {
   }));
   const most = byTable.reduce((worst, each) => (each.retries > worst.retries ? each : worst), { name: '', retries: 0 });
   const share = ((totals['retries']! * 100) / sent).toFixed(1);
-  return ` (${share} % of what was sent${most.retries > 0 ? `, most on ${most.name}` : ''})`;
+  return ` (${share} % of all attempts${most.retries > 0 ? `, most on ${most.name}` : ''})`;
 }
 
 function outageLines(outages: Summary['outages']): string[] {
   const lasted = outages.reduce((sum, each) => sum + each.seconds, 0);
   const longest = outages.reduce((most, each) => (each.seconds > most.seconds ? each : most));
   return [
-    `  outages ${number(outages.length)}, ${seconds(lasted)} in all`,
-    `    the longest ${seconds(longest.seconds)} from ${longest.from}`,
+    `  outages ${number(outages.length)}, ${seconds(lasted)} in total`,
+    `    longest: ${seconds(longest.seconds)}, from ${longest.from}`,
     `    (${longest.reason})`,
   ];
 }
@@ -139,10 +139,7 @@ function latencyRows(summary: Summary, isFull: boolean): string[][] {
     ['response', 'p50', 'p90', 'p99', 'p99.9', 'max'],
     ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].response)),
     ...(isFull
-      ? [
-          ['since the answer before', '', '', '', '', ''],
-          ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].service)),
-        ]
+      ? [['service', '', '', '', '', ''], ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].service))]
       : []),
   ];
 }
@@ -155,7 +152,7 @@ function replicationLines({ replication, replication_slots: slots, heartbeats_mi
     ...slotLines(slots ?? {}),
     ...(missed !== null && missed > 0
       ? [
-          `  ${missed === 1 ? '1 heartbeat' : `${number(missed)} heartbeats`} could not be written: lag was not measured then`,
+          `  ${missed === 1 ? '1 heartbeat' : `${number(missed)} heartbeats`} could not be written (lag unknown at those times)`,
         ]
       : []),
   ];
@@ -169,7 +166,7 @@ function verdictLines({ verdict, verdict_because: because, generator, indexes }:
     `  event loop p99 ${ms(loop)}`,
     ...(indexes === null
       ? []
-      : [`  indexes: ${indexes.created} created, ${indexes.dropped} dropped, ${indexes.failed} refused`]),
+      : [`  indexes: ${indexes.created} created, ${indexes.dropped} dropped, ${indexes.failed} rejected`]),
   ];
 }
 
@@ -216,8 +213,8 @@ function besideOf({ cascaded, substituted, by_trigger: byTrigger }: Summary['tab
   return [
     ...(byTrigger === 0
       ? []
-      : [byTrigger === null ? 'rows by triggers not known' : `${number(byTrigger)} rows by triggers`]),
-    ...(substituted > 0 ? [`${number(substituted)} operations became another kind`] : []),
+      : [byTrigger === null ? 'rows changed by triggers unknown' : `${number(byTrigger)} rows changed by triggers`]),
+    ...(substituted > 0 ? [`${number(substituted)} operations replaced by another kind`] : []),
     ...(['update', 'delete'] as const).flatMap((kind) =>
       cascaded[kind] > 0 ? [`${number(cascaded[kind])} rows ${kind}d by cascade`] : [],
     ),
@@ -242,8 +239,8 @@ function lastLines(summary: Summary, { files, command }: SummaryView): string[] 
     `  ${connections} connections at depth ${depth}, ${workers} ${workers === 1 ? 'worker' : 'workers'}, rows ${summary.row_selection}`,
     `  PostgreSQL ${server}`,
     `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
-    ...(files.length > 0 ? [`  written: ${files.join(', ')}`] : []),
-    ...(command === null ? [] : [`  the same again: ${command}`]),
+    ...(files.length > 0 ? [`  files written: ${files.join(', ')}`] : []),
+    ...(command === null ? [] : [`  to repeat this run: ${command}`]),
   ];
 }
 
@@ -282,7 +279,7 @@ function stageLines(replication: NonNullable<Summary['replication']>): string[] 
 }
 
 function slotLines(slots: NonNullable<Summary['replication_slots']>): string[] {
-  return Object.entries(slots).map(([slot, { max }]) => `  slot ${slot}: ${bytes(max)} of log kept at most`);
+  return Object.entries(slots).map(([slot, { max }]) => `  slot ${slot}: kept at most ${bytes(max)} of WAL`);
 }
 
 function bytes(value: number): string {
@@ -299,8 +296,7 @@ function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
         // With heartbeats that were never seen each figure is a bound from below.
         const cell = (value: number | undefined) =>
           value === undefined ? '-' : `${unseen > 0 ? '≥ ' : ''}${ms(value)}`;
-        const floorText =
-          kind === 'slot' ? '(at most: as confirmed)' : floor === null ? '' : `(told from ${ms(floor)} on)`;
+        const floorText = kind === 'slot' ? '(upper bound)' : floor === null ? '' : `(resolution ${ms(floor)})`;
         return [
           name,
           floorText,

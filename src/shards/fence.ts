@@ -61,9 +61,10 @@ export class Fence {
     try {
       const deadline = performance.now() + patienceMs;
       for (let isTold = false; !(await fence.waitForLock()); isTold = true) {
-        if (!isTold) say('info', `another process carries shard ${shard} of run ${store.runId}: waiting for its end`);
+        if (!isTold)
+          say('info', `another process is running shard ${shard} of run ${store.runId}; waiting until it ends`);
         if (performance.now() > deadline || options.isOver())
-          throw SetupError.of('--shard', `another process still carries shard ${shard} of run ${store.runId}`);
+          throw SetupError.of('--shard', `another process is still running shard ${shard} of run ${store.runId}`);
         await pause(LOOK_MS);
       }
       await endBackends(fence.client, options.sessions, options.connectTimeoutMs);
@@ -125,7 +126,7 @@ export class Fence {
     const { store, shard, say, maxOutageMs, connect } = this.options;
     this.isLost = true;
     this.lost?.hold();
-    say('warn', `the lock of shard ${shard} is lost with its connection: its lanes wait`);
+    say('warn', `the connection that holds the lock of shard ${shard} was lost; the lanes of this shard are paused`);
     const deadline = performance.now() + maxOutageMs;
     const before = processIdOf(this.client);
     for (let isOthers = false; !isOthers && !this.isOver && performance.now() < deadline; await pause(LOOK_MS)) {
@@ -137,7 +138,7 @@ export class Fence {
         if (isOthers) break;
         if (await this.tryLock()) {
           this.watch();
-          say('info', `the lock of shard ${shard} is held again: its lanes go on`);
+          say('info', `the lock of shard ${shard} was acquired again; the lanes of this shard continue`);
           this.lost?.release();
           return;
         }
@@ -150,7 +151,7 @@ export class Fence {
     }
     if (!this.isOver)
       this.lost?.stop(
-        `another process carries shard ${shard} of run ${store.runId}, or its lock could not be had again`,
+        `another process took over shard ${shard} of run ${store.runId}, or its lock could not be acquired again`,
       );
   }
 }

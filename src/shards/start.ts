@@ -62,11 +62,11 @@ export async function startTogether(
 function tooLate({ runId }: RunStore, shard: number): SetupError {
   return SetupError.of(
     '--shard',
-    `run ${runId} has started without shard ${shard}; end its other shards, and begin a new run with another --run-id`,
+    `run ${runId} has started without shard ${shard}; stop the other shards and start a new run with a new --run-id`,
   );
 }
 
 function missed(missing: readonly number[], of: number, timeoutMs: number): Missing {
-  const message = `shards ${missing.join(', ')} of ${of} have not come within ${Math.round(timeoutMs / 1000)} s (--start-timeout)`;
+  const message = `shards ${missing.join(', ')} of ${of} did not start within ${Math.round(timeoutMs / 1000)} s (--start-timeout)`;
   return new Missing([{ place: '--shard', key: '', message }]);
 }

@@ -173,7 +173,7 @@ function check(stored: StoredRun, identity: Identity, runId: string): void {
     if (stored[key] !== identity[key])
       throw SetupError.of(
         '--shard',
-        `run ${runId} was begun with another ${name}${key === 'configuration' ? '' : ` (${stored[key]}, here ${identity[key]})`}; all shards must have the same, and a new run needs another --run-id`,
+        `run ${runId} was started with another ${name}${key === 'configuration' ? '' : ` (${stored[key]} instead of ${identity[key]})`}; all shards must have the same, and a new run needs a new --run-id`,
       );
 }
 

@@ -36,6 +36,6 @@ export function readControlFile(file: string): Wish {
   }
   const read = schema.safeParse(data);
   if (!read.success)
-    throw new Error(`${file}: expected rate: NUMBER above 0 and pause: true or false, and nothing else`);
+    throw new Error(`${file}: expected only the keys rate (a number above 0) and pause (true or false)`);
   return { rate: read.data.rate ?? null, pause: read.data.pause ?? false };
 }

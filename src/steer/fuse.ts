@@ -30,9 +30,13 @@ export class Fuse {
     const reasons: string[] = [];
     for (const { slot, retainedBytes: retained, safeBytes: safe } of slots) {
       if (retainedBytes !== null && (named?.has(slot) ?? true) && retained >= retainedBytes * share)
-        reasons.push(`slot ${slot} makes the server keep ${megabytes(retained)} (limit ${megabytes(retainedBytes)})`);
+        reasons.push(
+          `slot ${slot} makes the server keep ${megabytes(retained)} of WAL (limit ${megabytes(retainedBytes)})`,
+        );
       if (safeBytes !== null && safe !== null && safe <= safeBytes / share)
-        reasons.push(`slot ${slot} is lost after another ${megabytes(safe)} (limit ${megabytes(safeBytes)})`);
+        reasons.push(
+          `slot ${slot} will be lost after another ${megabytes(safe)} of WAL (limit ${megabytes(safeBytes)})`,
+        );
     }
     for (const { target, oldestUnseenMs } of targets)
       if (lagMs !== null && oldestUnseenMs >= lagMs * share)

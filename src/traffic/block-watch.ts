@@ -4,26 +4,26 @@ import type { BlockedTables } from './blocked-tables.js';
 import type { CounterTotals } from './counters.js';
 import { destroy } from './session.js';
 
-/* How often lanes are looked at, and how often while some of them wait behind a lock: each statement costs its lane so long. */
+/* Interval between looks at the lanes; the shorter one applies while a lane waits behind a lock. */
 const LOOK_MS = 500;
 const WAITING_MS = 150;
-/* At the end of the run a look that is under way has so long. */
+/* How long a look in progress may take when the run ends. */
 const STOP_MS = 2000;
-/* A table without room is tried again so often; it has room when nothing was refused for longer. */
+/* Interval between trials on a table without disk space, and how long no trial may fail before it has space again. */
 const RETRY_MS = 1000;
 const ROOM_AFTER_MS = 3000;
 
-/** A session of ours that waits for a table which another one has locked. */
+/** A session of the run that waits for a table which another session has locked. */
 interface Waiter {
   readonly pid: number;
-  /** Of the table, or the one that its partition or index belongs to. */
+  /** The label of the table, or of the table that the locked partition or index belongs to. */
   readonly label: string;
   readonly oid: number;
   readonly blocker: number;
   readonly program: string | null;
 }
 
-/* Only locks on tables: for a row that another session has changed a lane waits, since nothing else keeps it from the table. */
+/* Only locks on tables: a lane waits for a row lock of another session, since the rest of the table stays writable. */
 const WAITERS = `SELECT w.pid, l.relation::int8::text AS oid, b.pid AS blocker, b.application_name AS program,
     quote_ident(n.nspname) || '.' || quote_ident(t.relname) AS label
   FROM pg_stat_activity AS w
@@ -36,7 +36,7 @@ const WAITERS = `SELECT w.pid, l.relation::int8::text AS oid, b.pid AS blocker, 
   JOIN pg_namespace AS n ON n.oid = t.relnamespace
   WHERE w.application_name ~ ('^' || $1 || '[0-9]+$')`;
 
-/* Those that conflict with what an INSERT, UPDATE or DELETE takes; who waits for one is in our way as well. */
+/* Lock modes that conflict with INSERT, UPDATE or DELETE. A session that waits for such a lock blocks us as well. */
 const STILL_LOCKED = `SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
   WHERE l.relation = ANY ($2::oid[]) AND NOT starts_with(a.application_name, $1)
     AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') LIMIT 1`;
@@ -64,9 +64,9 @@ export class BlockWatch {
   private timer: NodeJS.Timeout;
   private looking: Promise<void> = Promise.resolve();
   private isOver = false;
-  /** Tables that are locked, by oid; since when they are, and how they are called. */
+  /** Locked tables by oid, with the time since when they are locked and their labels. */
   private readonly locked = new Map<string, { readonly sinceMs: number; readonly label: string }>();
-  /** Relations without room: since when, and when something was refused last. */
+  /** Relations without disk space: since when, and the time of the last rejection. */
   private readonly full = new Map<number, { readonly sinceMs: number; lastMs: number }>();
 
   constructor(options: BlockWatchOptions) {
@@ -75,11 +75,11 @@ export class BlockWatch {
     this.timer = this.later(LOOK_MS);
   }
 
-  /** Looks at nothing any more. */
+  /** Stops looking. */
   async stop(): Promise<void> {
     this.isOver = true;
     clearTimeout(this.timer);
-    // A network that is silent is not waited for.
+    // Do not wait for a network that does not answer.
     const patience = new Promise((resolve) => setTimeout(resolve, STOP_MS).unref());
     await Promise.race([this.looking, patience]);
     this.forget();
@@ -98,7 +98,7 @@ export class BlockWatch {
     }, ms).unref();
   }
 
-  /* In an outage, or where no connection is free, it is tried again at the next look. */
+  /* Called in an outage, or if no connection is free; the next look tries again. */
   private forget(): void {
     if (this.client !== null) destroy(this.client);
     this.client = null;
@@ -107,7 +107,7 @@ export class BlockWatch {
   private async look(): Promise<void> {
     this.lookForRoom();
     const { blocked, totals } = this.options;
-    // One that was noted while the others were opened.
+    // A table may have been blocked while the others were opened.
     if (this.locked.size === 0) for (const relation of blocked.by('lock')) blocked.open(relation);
     if (totals.scalar('lanesStalled') === 0 && this.locked.size === 0) return;
     this.client ??= await this.options.connect();
@@ -132,7 +132,9 @@ export class BlockWatch {
     this.locked.set(String(oid), { sinceMs: performance.now(), label });
     const who = program === null || program === '' ? `process ${blocker}` : `process ${blocker}, "${program}"`;
     if (!isSaid)
-      say(`${label} is locked by another session (${who}); operations that need it are skipped until it is free`);
+      say(
+        `${label} is locked by another session (${who}); operations that need it are skipped until the lock is released`,
+      );
   }
 
   private unlocked(): void {
@@ -143,7 +145,7 @@ export class BlockWatch {
     blocked.isWaiting = false;
     for (const relation of blocked.by('lock')) blocked.open(relation);
     const skipped = totals.total('skipped').toLocaleString('en-US');
-    say(`${labels.join(', ')}: free again after ${seconds(sinceMs)} s; operations skipped so far: ${skipped}`);
+    say(`${labels.join(', ')}: no longer locked after ${seconds(sinceMs)} s; operations skipped so far: ${skipped}`);
   }
 
   private lookForRoom(): void {
@@ -154,7 +156,7 @@ export class BlockWatch {
       if (known === undefined) {
         this.full.set(relation, { sinceMs: nowMs, lastMs: nowMs });
         say(
-          `${plan.relations[relation]!.label}: the disk has no room for it (53100); its operations are skipped, and tried again every second`,
+          `${plan.relations[relation]!.label}: the server's disk is full (53100); operations on this table are skipped, and one is tried every second`,
         );
       } else if (nowMs - known.lastMs >= RETRY_MS) {
         known.lastMs = nowMs;
@@ -164,7 +166,7 @@ export class BlockWatch {
     for (const [relation, { sinceMs, lastMs }] of this.full) {
       if (blocked.has(relation) || nowMs - lastMs < ROOM_AFTER_MS) continue;
       this.full.delete(relation);
-      say(`${plan.relations[relation]!.label}: there is room again after ${seconds(sinceMs)} s`);
+      say(`${plan.relations[relation]!.label}: the disk has room again after ${seconds(sinceMs)} s`);
     }
   }
 }

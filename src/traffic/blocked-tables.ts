@@ -2,7 +2,7 @@ import type { LaneLog, LanePast } from '../history/lane-log.js';
 import type { Barrier } from '../lane/lane.js';
 import type { Operation } from '../lane/messages/operation.js';
 
-/* Words of the shared memory: tables that are blocked, whether our sessions wait behind others, and one for each relation. */
+/* Words of the shared memory: number of blocked tables, whether our sessions wait for others, a word per relation. */
 const COUNT = 0;
 const WAITING = 1;
 const RELATIONS = 2;
@@ -12,7 +12,7 @@ export type Hindrance = 'lock' | 'room';
 
 const MARKS: Readonly<Record<Hindrance, number>> = { lock: 1, room: 2 };
 
-/** Tables that others keep from being written to, as all threads see them: their operations are skipped meanwhile. */
+/** The tables that cannot be written to at the moment, shared by all threads. Operations on them are skipped. */
 export class BlockedTables {
   readonly memory: SharedArrayBuffer;
   private readonly words: Int32Array;
@@ -33,7 +33,7 @@ export class BlockedTables {
     return Atomics.load(this.words, RELATIONS + relation) !== 0;
   }
 
-  /** The relations that something keeps from being written to. */
+  /** Returns the relations that are blocked by a hindrance. */
   by(hindrance: Hindrance): number[] {
     const found: number[] = [];
     for (let at = RELATIONS; at < this.words.length; at++)
@@ -60,9 +60,12 @@ export class BlockedTables {
   }
 }
 
-/** Skips a lane's operations on blocked tables, and writes down which; while the lane repeats its course, those of the first time. */
+/**
+ * Skips a lane's operations on blocked tables and records which. A lane that repeats its course skips the operations
+ * that it skipped the first time.
+ */
 export class LaneBarrier implements Barrier {
-  /** Null once the lane goes on by itself. */
+  /** The course to repeat; null once the lane has caught up with it. */
   past: LanePast | null = null;
   private readonly blocked: BlockedTables;
   private readonly log: LaneLog;

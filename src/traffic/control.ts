@@ -12,18 +12,18 @@ const NONE_SINCE_WORD = 5; // since when no lane has been answered, in microseco
 const HELD = 12;
 const BYTES = 56;
 
-/* A schedule does not wait longer for lanes that cannot connect. */
+/* The longest time that a schedule waits for lanes that cannot connect. */
 const START_GRACE_MS = 2000;
 
-/* How soon a lane that is held looks again. */
+/* Interval at which a held lane checks whether it may continue. */
 const HELD_MS = 20;
 
-/* What STOP holds. */
+/* Values of the word STOP. */
 const GOING_ON = 0;
 const STOPPED = 1;
 const CUT = 2;
 
-/** How all lanes of a run stop and pause together, over threads: `wait_after_operations` counts operations of all. */
+/** Stops and pauses all lanes of a run together, across threads. `wait_after_operations` counts over all lanes. */
 export class Control {
   readonly memory: SharedArrayBuffer;
   private readonly words: Int32Array;
@@ -39,13 +39,13 @@ export class Control {
     this.waitMs = waitMs;
   }
 
-  /** Called once, before the workers start. */
+  /** Sets all words to their initial values. Called once, before the workers start. */
   reset(): void {
     Atomics.store(this.words, PERMITS, this.waitAfter);
     Atomics.store(this.pauses, NONE_SINCE_WORD, micros());
   }
 
-  /** No operation is begun any more; those in flight finish. */
+  /** Lets no further operation begin; operations in flight finish. */
   stop(): void {
     Atomics.compareExchange(this.words, STOP, GOING_ON, STOPPED);
   }
@@ -54,7 +54,7 @@ export class Control {
     return Atomics.load(this.words, STOP) !== GOING_ON;
   }
 
-  /** Those in flight have had their time: what comes to nothing is not sent again. */
+  /** Ends the time for operations in flight: whatever fails from now on is not sent again. */
   cut(): void {
     Atomics.store(this.words, STOP, CUT);
   }
@@ -63,7 +63,7 @@ export class Control {
     return Atomics.load(this.words, STOP) === CUT;
   }
 
-  /** Takes note of an operation that was sent; the one that uses up the count starts the pause. */
+  /** Counts an operation that was sent. The one that completes the count starts the pause. */
   operationSent(): void {
     if (this.waitAfter === 0) return;
     if (Atomics.sub(this.words, PERMITS, 1) !== 1) return;
@@ -71,13 +71,13 @@ export class Control {
     Atomics.store(this.words, PERMITS, this.waitAfter);
   }
 
-  /** A lane has its first connection; the last one of all starts the clock of the schedule, if it comes soon enough. */
+  /** Records a lane's first connection. The last of all lanes starts the clock of the schedule, if it is not late. */
   connected(lanes: number): void {
     Atomics.compareExchange(this.pauses, FIRST_WORD, 0n, micros());
     if (Atomics.add(this.words, CONNECTED, 1) === lanes - 1) this.begin();
   }
 
-  /** The clock of the schedule starts at a moment, as `performance.now()` of this process tells it. */
+  /** Sets the time at which the clock of the schedule starts, in terms of `performance.now()` of this process. */
   beginAt(ms: number): void {
     Atomics.store(this.pauses, EPOCH_WORD, BigInt(Math.round((performance.timeOrigin + ms) * 1000)));
   }
@@ -86,7 +86,7 @@ export class Control {
     Atomics.compareExchange(this.pauses, EPOCH_WORD, 0n, micros());
   }
 
-  /** Milliseconds since the clock of the schedule was started; negative before. */
+  /** Returns the milliseconds since the clock of the schedule started; negative before. */
   elapsedMs(): number {
     const first = Number(Atomics.load(this.pauses, FIRST_WORD));
     if (first > 0 && now() - first / 1000 > START_GRACE_MS) this.begin();
@@ -94,24 +94,24 @@ export class Control {
     return epoch === 0 ? -1 : now() - epoch / 1000;
   }
 
-  /** A lane is answered on its connection. */
+  /** Records that a lane gets answers on its connection. */
   up(): void {
     Atomics.add(this.words, ANSWERED, 1);
   }
 
-  /** A lane that was answered has lost its connection. */
+  /** Records that a lane which got answers has lost its connection. */
   down(): void {
     if (Atomics.sub(this.words, ANSWERED, 1) === 1) Atomics.store(this.pauses, NONE_SINCE_WORD, micros());
   }
 
-  /** Milliseconds for which no lane has been answered; 0 while one is. */
+  /** Returns the milliseconds since the last lane got an answer; 0 while at least one lane gets answers. */
   outageMs(): number {
     return Atomics.load(this.words, ANSWERED) > 0
       ? 0
       : now() - Number(Atomics.load(this.pauses, NONE_SINCE_WORD)) / 1000;
   }
 
-  /** No operation is begun until `release`, once for each `hold`; those in flight finish. */
+  /** Lets no operation begin until `release` is called once for each `hold`; operations in flight finish. */
   hold(): void {
     Atomics.add(this.words, HELD, 1);
   }
@@ -120,7 +120,7 @@ export class Control {
     Atomics.sub(this.words, HELD, 1);
   }
 
-  /** Milliseconds until operations may go on; 0: now. */
+  /** Returns the milliseconds until operations may continue; 0: now. */
   pauseMs(): number {
     if (Atomics.load(this.words, HELD) !== 0) return HELD_MS;
     if (this.waitAfter === 0) return 0;
@@ -132,7 +132,7 @@ function micros(): bigint {
   return BigInt(Math.round(now() * 1000));
 }
 
-/** Milliseconds on the one clock that all threads share. */
+/** Returns milliseconds of the clock that all threads share. */
 function now(): number {
   return performance.timeOrigin + performance.now();
 }

@@ -14,9 +14,9 @@ import type { Workers } from './workers.js';
 
 export interface TrafficOptions {
   readonly plan: Plan;
-  /** The lanes that this process carries: all of them, or those of its shard. */
+  /** The lanes that this process runs: all of them, or those of its shard. */
   readonly lanes: readonly number[];
-  /** When the first operation may begin, as `performance.now()` tells it; null: at once. */
+  /** When the first operation may begin, in terms of `performance.now()`; null: at once. */
   readonly startAtMs: number | null;
   readonly claims: readonly Claims[];
   readonly connection: ConnectionSettings;
@@ -25,7 +25,7 @@ export interface TrafficOptions {
   readonly timeouts: { readonly connect: number; readonly statement: number; readonly lock: number };
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
-  /** The server at the run's beginning. */
+  /** The server as it was when the run began. */
   readonly incarnation: Incarnation;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
@@ -33,7 +33,7 @@ export interface TrafficOptions {
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
   readonly notice: Notice;
-  /** Where the lanes' exceptions go for good; null where nobody asks for a history. */
+  /** The history file for the lanes' exceptions; null if no history is written. */
   readonly historyFile: string | null;
   /** What another process has left behind that carried the lanes before; null where nobody has. */
   readonly past: Past | null;
@@ -48,40 +48,40 @@ export interface Keeping {
   readonly take: (progress: LaneProgress) => void;
 }
 
-/** How the traffic ended, the gravest end of all lanes. */
+/** How the traffic ended: the most severe end of all lanes. */
 export type TrafficEnd =
   | { readonly kind: 'finished' }
   | { readonly kind: 'starved'; readonly lanes: number }
   | { readonly kind: 'outage' | 'refused' | 'crashed'; readonly message: string };
 
-/** Traffic under way. */
+/** Running traffic. */
 export interface Traffic {
   readonly totals: CounterTotals;
   readonly workers: number;
-  /** Those that are carried here. */
+  /** The lanes that this process runs. */
   readonly lanes: readonly number[];
-  /** No new operations; what is in flight finishes. */
+  /** Lets no further operation begin; operations in flight finish. */
   stop(): void;
-  /** No new operations until `release`, once for each `hold`; what is in flight finishes. */
+  /** Lets no operation begin until `release` is called once for each `hold`; operations in flight finish. */
   hold(): void;
   release(): void;
-  /** What is in flight has had its time: nothing is sent again. */
+  /** Ends the time for operations in flight: nothing is sent again. */
   cut(): void;
-  /** True where operations in flight were given up. */
+  /** True if operations in flight were given up. */
   readonly wasCut: boolean;
-  /** Ends the threads, whatever they do. */
+  /** Ends the threads, whatever they are doing. */
   endThreads(): Promise<void>;
   readonly ended: Promise<TrafficEnd>;
-  /** Tables that are found to be blocked are noted here. */
+  /** The shared record of blocked tables. */
   readonly blocked: BlockedTables;
-  /** Milliseconds since all lanes were connected; negative while they are not. */
+  /** Returns the milliseconds since all lanes were connected; negative before. */
   elapsedMs(): number;
-  /** The worker threads, for a test that ends one. */
+  /** The worker threads, for tests that end one. */
   readonly threads: readonly { terminate(): Promise<number> }[];
 }
 
 /**
- * How many threads carry so many lanes. `sharesCores`: the server works on this machine as well, so that one core is left
+ * Returns how many threads run so many lanes. `sharesCores`: the server runs on this machine too, so one core is left
  * to it: on two cores one thread carried 7 to 15 % more operations than two.
  */
 export function workerCount(setting: number | 'auto', lanes: number, sharesCores: boolean): number {
@@ -89,7 +89,7 @@ export function workerCount(setting: number | 'auto', lanes: number, sharesCores
   return Math.min(lanes, setting === 'auto' ? Math.max(1, sharesCores ? cores - 1 : cores) : setting);
 }
 
-/** Starts one long task per worker thread. Lanes are dealt out in turn; their number is the plan's, never the workers'. */
+/** Starts one long task per worker thread and deals out the lanes in turn. Only the plan sets their number. */
 export function startTraffic(options: TrafficOptions): Traffic {
   const { plan } = options;
   const { count: workers } = options.workers;
@@ -121,7 +121,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   };
 }
 
-/** Lanes connect and wait; a schedule begins at that moment. */
+/** Lets the lanes connect and wait until a moment, at which a schedule begins. */
 function startAt(control: Control, ms: number): void {
   control.beginAt(ms);
   control.hold();

@@ -26,7 +26,7 @@ const TABLE_FIELDS = [
 ] as const;
 export type TableField = (typeof TABLE_FIELDS)[number];
 
-/** The ends that an operation can have. */
+/** The possible outcomes of an operation. */
 export const OUTCOMES = ['committed', 'rolledBack', 'rejected', 'failed', 'skipped'] as const;
 
 const EXCEPTIONS: readonly TableField[] = [
@@ -67,12 +67,12 @@ const SCALARS = [
 ] as const;
 export type Scalar = (typeof SCALARS)[number];
 
-/* Operations of the warm-up are counted apart: the summary leaves them out, the metrics do not. */
+/* Operations of the warm-up are counted separately: the summary leaves them out, the metrics include them. */
 const LATENCIES = ['response', 'service', 'warmUpResponse', 'warmUpService'] as const;
 export type Latency = (typeof LATENCIES)[number];
 const HISTOGRAM = BUCKETS + 2; // buckets, sum in ms, maximum in ms
 
-/* Counts that one ending changes; a cascade may change more of the same few. */
+/* The most counts that the end of one operation changes; a cascade may change some of them several times. */
 const MOST_NOTES = 64;
 const UNDO_WIDTH = 2 + 2 * MOST_NOTES;
 
@@ -88,11 +88,11 @@ interface Layout {
   readonly scalars: number;
   readonly laneApplied: number;
   readonly laneSent: number;
-  /** How often a lane has told its ledger something. */
+  /** How many reports a lane has made to its ledger. */
   readonly laneTold: number;
-  /** Per lane: the number of what it is telling, how many old values are noted, and these, each with its place. */
+  /** Per lane: the number of the report being made, the count of noted old values, and these with their places. */
   readonly laneUndo: number;
-  /** Two per lane: where its pacer stands, and how many random gaps it has drawn. */
+  /** Two per lane: the position of its pacer, and the number of random gaps that it has drawn. */
   readonly lanePace: number;
   /** Two halves per lane: a digest of its exceptions. */
   readonly laneDigest: number;
@@ -186,11 +186,11 @@ function placesOfLane(layout: Layout, lane: number): readonly (readonly [place: 
   ];
 }
 
-/** One worker's block: the side that writes. */
+/** The counts of one worker, for writing. */
 export class CounterBlock {
   private readonly values: Float64Array;
   private readonly layout: Layout;
-  /** Where old values are noted now; −1: nowhere. */
+  /** Where old values are noted at the moment; −1: nowhere. */
   private undo = -1;
 
   constructor(memory: SharedArrayBuffer, relations: number, lanes: number, worker: number) {
@@ -208,7 +208,7 @@ export class CounterBlock {
    */
   begin(lane: number): void {
     const at = this.layout.laneUndo + lane * UNDO_WIDTH;
-    // In this order: a note is of use only under the number of what is being told.
+    // In this order, because a note is valid only for the report whose number is set.
     this.values[at + 1] = 0;
     this.values[at] = this.values[this.layout.laneTold + lane]! + 1;
     this.undo = at;
@@ -272,7 +272,7 @@ export class CounterBlock {
     if (ms > this.values[base + BUCKETS + 1]!) this.values[base + BUCKETS + 1] = ms;
   }
 
-  /** Counts an error; beyond 512 different (SQLSTATE, table) the last slot takes the rest. */
+  /** Counts an error. Beyond 512 different pairs of SQLSTATE and table, the last slot counts the rest. */
   addError(sqlstate: string, relation: number): void {
     const code = Number.parseInt(sqlstate, 36) + 1;
     for (let slot = 0; slot < ERROR_SLOTS; slot++) {
@@ -297,7 +297,7 @@ export class CounterBlock {
     this.values[this.layout.laneSent + lane]!++;
   }
 
-  /** How many operations had been sent, where a thread's death left that open. */
+  /** Sets how many operations had been sent, if the death of a thread left that open. */
   setLaneSent(lane: number, operations: number): void {
     this.values[this.layout.laneSent + lane] = operations;
   }
@@ -308,7 +308,7 @@ export class CounterBlock {
     this.values[at + 1] = gaps;
   }
 
-  /** Takes note of who a transaction is, so that its end can be asked for after the thread's. */
+  /** Records the id of a transaction, so that its outcome can be looked up after the death of the thread. */
   laneReceipt(lane: number, operation: number, xid: string): void {
     const at = this.layout.laneReceipt + 2 * lane;
     // Ids are below 2⁵³ for centuries.
@@ -316,7 +316,7 @@ export class CounterBlock {
     this.values[at] = operation + 1;
   }
 
-  /** Takes note of what did not go as intended in a lane: lanes with equal digests met the same in the same order. */
+  /** Adds an exception to the digest of a lane. Lanes with equal digests had the same exceptions in the same order. */
   laneException(lane: number, description: string): void {
     const at = this.layout.laneDigest + 2 * lane;
     const { hi, lo } = split({ hi: this.values[at]!, lo: this.values[at + 1]! }, description);
@@ -325,7 +325,7 @@ export class CounterBlock {
   }
 }
 
-/* Looked up at every count. */
+/* Computed once, because every count needs them. */
 const KIND_AT = placesOf(OPERATION_KINDS);
 const FIELD_AT = placesOf(TABLE_FIELDS);
 const SCALAR_AT = placesOf(SCALARS);
@@ -367,7 +367,7 @@ export class CounterTotals {
     return this.sum(tableIndex(relation, kind, field));
   }
 
-  /** Over all tables and operations. */
+  /** Returns the sum over all tables and operations. */
   total(field: TableField): number {
     let total = 0;
     for (let relation = 0; relation < this.layout.relations; relation++) {
@@ -376,7 +376,7 @@ export class CounterTotals {
     return total;
   }
 
-  /** Every field of an operation over all tables, in one pass: for whoever asks once a second. */
+  /** Returns every field of an operation over all tables, in one pass, for readers that ask once a second. */
   totals(kind: OperationKind): Readonly<Record<TableField, number>> {
     const width = TABLE_FIELDS.length;
     const sums = new Float64Array(width);
@@ -388,7 +388,7 @@ export class CounterTotals {
     return Object.fromEntries(TABLE_FIELDS.map((field, index) => [field, sums[index]!])) as Record<TableField, number>;
   }
 
-  /** Operations that have ended, however they did. */
+  /** Returns the number of operations that have ended, with any outcome. */
   operations(): number {
     return OUTCOMES.reduce((sum, outcome) => sum + this.total(outcome), 0);
   }
@@ -412,7 +412,7 @@ export class CounterTotals {
     return { counts, sumMs: this.sum(base + BUCKETS), maxMs };
   }
 
-  /** Several histograms as one: they are added, percentiles never averaged. */
+  /** Returns several histograms as one: their counts are added, never their percentiles averaged. */
   merged(latencies: readonly Latency[], kinds: readonly OperationKind[] = OPERATION_KINDS): HistogramTotals {
     const all = latencies.flatMap((latency) => kinds.map((kind) => this.histogram(latency, kind)));
     const counts = new Float64Array(BUCKETS);
@@ -461,24 +461,24 @@ export class CounterTotals {
     return { position: this.sum(at), gaps: this.sum(at + 1) };
   }
 
-  /** The last receipt of a lane; null where it has taken none. */
+  /** Returns the last receipt of a lane; null if it has none. */
   laneReceipt(lane: number): { readonly operation: number; readonly xid: string } | null {
     const at = this.layout.laneReceipt + 2 * lane;
     const number = this.sum(at);
     return number === 0 ? null : { operation: number - 1, xid: String(this.sum(at + 1)) };
   }
 
-  /** Sixteen hexadecimal digits; zeros where every operation of the lane was committed at its first attempt. */
+  /** Returns sixteen hexadecimal digits: zeros if every operation of the lane was committed at its first attempt. */
   laneDigest(lane: number): string {
     const half = (offset: number) =>
       (this.sum(this.layout.laneDigest + 2 * lane + offset) >>> 0).toString(16).padStart(8, '0');
     return half(0) + half(1);
   }
 
-  /** True where not every operation of a worker was committed at its first attempt. */
+  /** Returns true if some operation of a worker was not committed at its first attempt. */
   hasExceptions(worker: number): boolean {
     const block = this.blocks[worker]!;
-    // Those whose turn has not come are in no other count.
+    // Operations whose outcome is not yet applied are in no other count.
     if (this.scalarOf(worker, 'refusals') > 0) return true;
     for (let at = 0; at < this.layout.histograms; at += TABLE_FIELDS.length) {
       for (const field of EXCEPTIONS) if (block[at + FIELD_AT[field]]! > 0) return true;

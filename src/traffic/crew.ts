@@ -14,31 +14,31 @@ import { settleLostLanes } from './lost-lanes.js';
 import { logFileOf, type WorkerResult, type WorkerTask } from './message.js';
 import { CannotStart } from './workers.js';
 
-/* Threads that die more often have a cause that another one does not mend. */
+/* If threads die more often than this, a new thread would die as well. */
 const MOST_DEATHS = 5;
 const WITHIN_MS = 60_000;
 
-/** How a lane ended, or the thread that carried it. */
+/** How a lane ended, or the thread that ran it. */
 export type CrewEnd = LaneEnd | { readonly kind: 'crashed'; readonly message: string };
 
-/** What all threads share. */
+/** The objects that all threads share. */
 interface Shared {
   readonly control: Control;
   readonly blocked: BlockedTables;
   readonly counters: SharedArrayBuffer;
 }
 
-/** The worker threads of a run: each carries its lanes to their end, and one that dies is replaced. */
+/** The worker threads of a run. Each runs its lanes to their end; a thread that dies is replaced. */
 export class Crew {
   readonly totals: CounterTotals;
   private readonly options: TrafficOptions;
   private readonly shared: Shared;
-  /** Null where no folder can be made: then a thread that dies is not replaced. */
+  /** Null if no folder can be created; then a thread that dies is not replaced. */
   private readonly logFolder: string | null;
   private readonly removeLogs = () => {
     if (this.logFolder !== null) rmSync(this.logFolder, { recursive: true, force: true });
   };
-  /** When threads have died. */
+  /** The times at which threads died. */
   private readonly deaths: number[] = [];
   private isForced = false;
 
@@ -51,7 +51,7 @@ export class Crew {
     process.once('exit', this.removeLogs);
   }
 
-  /** Carries all lanes to their end. */
+  /** Runs all lanes to their end. */
   async carry(): Promise<readonly CrewEnd[]> {
     const { workers } = this.options;
     try {
@@ -64,7 +64,7 @@ export class Crew {
     }
   }
 
-  /** Ends the threads, whatever they do. */
+  /** Ends the threads, whatever they are doing. */
   async end(): Promise<void> {
     this.isForced = true;
     await this.options.workers.end();
@@ -158,7 +158,7 @@ export class Crew {
     };
   }
 
-  /** True where another thread can go on where this one was. */
+  /** Returns true if a new thread can continue where this one was. */
   private mayReplace({ lanes, plan }: WorkerTask, error: unknown): boolean {
     const { logFolder } = this;
     if (
@@ -176,25 +176,25 @@ export class Crew {
   }
 
   private prepareNext(task: WorkerTask, message: string): void {
-    const text = `worker thread ${task.worker} ended (${message}); another one goes on where it was`;
+    const text = `worker thread ${task.worker} died (${message}); a new thread continues its lanes where they were`;
     this.options.notice({ kind: 'server', text });
     this.mend(task).set('lanesEnded', 0);
   }
 
-  /** The others finish what they have in flight. */
+  /** Stops the run; the other threads finish what they have in flight. */
   private async giveUp(task: WorkerTask, message: string): Promise<CrewEnd> {
     this.shared.control.stop();
     this.mend(task);
     await settleLostLanes(this.options, task, this.shared.counters).catch((failure: Error) =>
       this.options.notice({
         kind: 'server',
-        text: `what worker thread ${task.worker} had in flight could not be looked up: ${failure.message}`,
+        text: `the outcome of the operations that worker thread ${task.worker} had in flight is unknown: ${failure.message}`,
       }),
     );
-    return { kind: 'crashed', message: `worker ${task.worker} ended: ${message}` };
+    return { kind: 'crashed', message: `worker thread ${task.worker} died: ${message}` };
   }
 
-  /** Does what a dead thread can no longer do: its lanes are not connected, and what they were just counting is taken back. */
+  /** Cleans up after a dead thread: marks its lanes as disconnected and undoes counts that they had not completed. */
   private mend({ plan, lanes, worker }: WorkerTask): CounterBlock {
     const { control, counters } = this.shared;
     const block = new CounterBlock(counters, plan.relations.length, plan.quotas.length, worker);

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** The server as it is when a run begins. */
+/** Identifies the server as it is when a run begins. */
 export interface Incarnation {
   /** A transaction id that nothing is older than that is written from now on. */
   readonly sinceXid: string;

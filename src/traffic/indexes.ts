@@ -4,7 +4,7 @@ import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { processIdOf } from './session.js';
 
-/** A column that can be indexed: its table, qualified and quoted, and the access method that takes its type. */
+/** A column that can be indexed: its table, qualified and quoted, and an access method that supports its type. */
 export interface IndexableColumn {
   readonly schema: string;
   readonly table: string;
@@ -13,9 +13,9 @@ export interface IndexableColumn {
 }
 
 const PREFIX = 'event_gen_idx';
-/** Indexes of ours that stand at once, before the oldest goes. */
+/** The most indexes of ours that exist at once; beyond it the oldest is dropped. */
 const MOST = 3;
-/* A drop waits for every transaction that uses the table; the run's end does not wait for a forgotten one. */
+/* A drop waits for every transaction that uses the table, but the end of the run must not wait for an abandoned one. */
 const LAST_DROP_TIMEOUT_MS = 10_000;
 
 /**
@@ -62,7 +62,7 @@ export async function indexableColumns(client: pg.Client, tables: readonly strin
   return rows;
 }
 
-/** Drops indexes that a run left which was killed: named as ours are, and no session of that run is there any more. */
+/** Drops indexes that a killed run left behind: those with our names whose run has no session any more. */
 export async function dropLeftovers(client: pg.Client): Promise<number> {
   const { rows } = await client.query<{ schema: string; name: string }>(
     `SELECT n.nspname AS schema, c.relname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -73,7 +73,7 @@ export async function dropLeftovers(client: pg.Client): Promise<number> {
   return rows.length;
 }
 
-/** What the index builder did. */
+/** How many indexes the index builder created and dropped, and how often that failed. */
 export interface IndexCounts {
   readonly created: number;
   readonly dropped: number;
@@ -85,17 +85,20 @@ interface Options {
   readonly columns: readonly IndexableColumn[];
   readonly intervalMs: number;
   readonly seed: Seed;
-  /** A session of its own, without statement time-out: a build waits for older transactions. */
+  /** Opens a separate session without statement time-out, because a build waits for older transactions. */
   readonly connectLike: () => Promise<pg.Client>;
   readonly report: (text: string) => void;
 }
 
-/** Creates an index, or drops its oldest one, at every interval. One statement at a time; a build that takes longer skips beats. */
+/**
+ * Creates an index, or drops its oldest one, at every interval. It runs one statement at a time; a build that takes
+ * longer than the interval skips beats.
+ */
 export class IndexBuilder {
   private readonly options: Options;
   private readonly stream: Stream;
   private readonly standing: { schema: string; name: string }[] = [];
-  /** Columns on which a build failed: another try would fail alike. */
+  /** Columns on which a build failed; another try would fail as well. */
   private readonly refused = new Set<IndexableColumn>();
   private client: pg.Client | null = null;
   private processId = 0;
@@ -129,7 +132,7 @@ export class IndexBuilder {
     this.timer.unref();
   }
 
-  /** Cancels a build under way and drops every index of this run; says so where one cannot be dropped in time. */
+  /** Cancels a build in progress and drops every index of this run. Reports indexes that it cannot drop in time. */
   async end(): Promise<void> {
     this.ending = true;
     clearInterval(this.timer);
@@ -145,12 +148,12 @@ export class IndexBuilder {
           await this.drop(schema, name);
         } catch (error) {
           if (!isRefusal(error)) throw error;
-          this.options.report(`index ${name} is left, the next run drops it: ${error.message}`);
+          this.options.report(`index ${name} could not be dropped (the next run drops it): ${error.message}`);
         }
       }
     } catch (error) {
       this.options.report(
-        `indexes ${PREFIX}_${this.options.runId}_… may be left, the next run drops them: ${(error as Error).message}`,
+        `indexes ${PREFIX}_${this.options.runId}_… may not have been dropped (the next run drops them): ${(error as Error).message}`,
       );
     } finally {
       await this.client?.end().catch(() => undefined);
@@ -165,9 +168,12 @@ export class IndexBuilder {
         this.standing.shift();
       } else await this.create();
     } catch (error) {
-      // Without a connection the next beat has another; a refused drop is tried again.
+      // The next beat opens a new connection if this one was lost, and tries a rejected drop again.
       if (!isRefusal(error)) this.client = null;
-      if (!this.ending) this.options.report(`index builder: ${(error as Error).message}`);
+      if (!this.ending)
+        this.options.report(
+          `enable_index_create_drop: creating or dropping an index failed: ${(error as Error).message}`,
+        );
     }
   }
 
@@ -186,13 +192,15 @@ export class IndexBuilder {
       this.created++;
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // What was begun stays behind as an invalid index.
+      // A build that failed leaves an invalid index behind.
       await client.query(dropSql(schema, name));
       this.standing.pop();
       if (this.ending) return;
       this.failed++;
       this.refused.add(chosen);
-      this.options.report(`no index on ${schema}.${table} (${column}): ${error.message}`);
+      this.options.report(
+        `cannot create an index on ${schema}.${table} (${column}), trying other columns: ${error.message}`,
+      );
     }
   }
 

@@ -21,7 +21,7 @@ import { endBackend, endBackends, resolveInDoubt } from './recovery.js';
 import { connect, isFinal, type SessionOptions, wasReadOnly } from './session.js';
 import type { StoredLog } from './stored-log.js';
 
-/** What carries a lane, beside the lane itself. */
+/** Settings of the loop that runs a lane. */
 export interface LaneSettings {
   readonly connection: ConnectionSettings;
   readonly applicationName: string;
@@ -30,21 +30,21 @@ export interface LaneSettings {
   readonly lockTimeoutMs: number;
   readonly maxOutageMs: number;
   readonly maxPreparedStatements: number;
-  /** The server at the run's beginning. */
+  /** The server as it was when the run began. */
   readonly incarnation: Incarnation;
-  /** Operations scheduled so early are counted apart. */
+  /** Operations scheduled before this are counted as warm-up. */
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
-  /** How many lanes this process carries: the last of them to connect starts the clock. */
+  /** How many lanes this process runs. The last of them to connect starts the clock. */
   readonly carriedLanes: number;
 }
 
-/** What a lane's loop is tied to. */
+/** The objects that a lane's loop works with. */
 interface Surroundings {
   readonly control: Control;
   readonly counters: CounterBlock;
   readonly notice: Notice;
-  /** Null: as fast as it goes. */
+  /** Null: as fast as possible. */
   readonly pacer: Pacer | null;
   readonly blocked: BlockedTables;
   readonly log: LaneLog;
@@ -55,41 +55,41 @@ interface Surroundings {
 /** How a lane ended. */
 export type LaneEnd =
   | { readonly kind: 'finished' }
-  /** No table had a row or room for any operation any more. */
+  /** No table had a row to change or room for a new one. */
   | { readonly kind: 'starved' }
   | { readonly kind: 'outage'; readonly message: string }
-  /** The server refuses us for good: wrong database, password, privileges. */
+  /** The server rejects the connection permanently: wrong database, password or privileges. */
   | { readonly kind: 'refused'; readonly message: string };
 
-/** The server's process that carried the lane: by its number, or by the name of its session where a thread took that along. */
+/** The server process of the lane's lost session: its process id, or `unknown` if a thread died with it. */
 type LostProcess = number | 'unknown' | null;
 
-/* Half of the pipeline is refilled at once; of a deep one, more: eight operations last the server longer than a tick takes. */
+/* The pipeline is refilled when half of it is free. In a deep one, eight operations keep the server busy for a tick. */
 const MOST_ENOUGH = 8;
-/* How often a lane looks whether all others are connected. */
+/* Interval at which a lane checks whether all others are connected. */
 const START_POLL_MS = 2;
 /* Back-off between attempts to reconnect. */
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
-/* The server cancels a statement at its time-out; a connection that says nothing so much longer is dead. */
+/* The server cancels a statement at its time-out; a connection that stays silent this much longer is dead. */
 const WATCHDOG_GRACE_MS = 10_000;
-/* A stop that is cut short ends the sessions by then. */
+/* A stop that is cut short ends the sessions within this time. */
 const MOST_CUT_SECONDS = 8;
 
-/* An answer that takes longer is worth a look at what it waits for. */
+/* If an answer takes longer, it is worth finding out what it waits for. */
 const STALLED_MS = 400;
-/* A statement that is called back has waited longer. */
+/* A statement is cancelled only if it has waited longer. */
 const WAITED_MS = 50;
 const CALLED_BACK: readonly string[] = ['55P03', '57014'];
 const NO_ROOM = '53100';
-/* Operations given up in a row after which a lane waits between them, so long. */
+/* After so many skipped operations in a row, a lane waits SKIPPING_MS between them. */
 const MOST_SKIPPED = 16;
 const SKIPPING_MS = 1000;
 
 const CANCELLED: Outcome = {
   kind: 'refused',
   sqlstate: '57014',
-  message: 'it was cancelled since the run was stopped and timeouts.stop was over',
+  message: 'cancelled because the run was stopped and timeouts.stop had passed',
   constraint: null,
   detail: null,
   table: null,
@@ -97,10 +97,10 @@ const CANCELLED: Outcome = {
   member: -1,
 };
 
-/* Behind a pooler: a statement that we have prepared is not there, or one that we have not is, so the session is not ours alone. */
+/* Signs of a pooler that shares sessions: a statement that we prepared is missing, or one exists that we did not. */
 const STATEMENT_NAMES: readonly string[] = ['26000', '42P05'];
 
-/** Carries one lane on one connection at a time: sends, receives, reconnects. Decides nothing about operations. */
+/** Runs one lane on one connection at a time: sends, receives, reconnects. The lane itself decides on operations. */
 export class LaneLoop {
   private readonly lane: Lane;
   private readonly compiled: CompiledPlan;
@@ -119,11 +119,11 @@ export class LaneLoop {
   private session: LaneSession | null = null;
   private scheduled = false;
   private previousDoneMs = 0;
-  /** Transactions sent whose answer has not come, and so many of them that the server has work until the next look. */
+  /** Transactions sent and not yet answered, and how many of them keep the server busy until the next tick. */
   private unanswered = 0;
   private readonly enough: number;
   private lastAnswerMs = 0;
-  /** Since when there has been no connection that answered. */
+  /** The time since which no connection has answered. */
   private lostSinceMs = performance.now();
   private answered = false;
   /** Set while a timer will wake the lane, and when that is. */
@@ -133,11 +133,11 @@ export class LaneLoop {
   private dueMs = 0;
   private readonly time: LaneTime;
   private wasConnected = false;
-  /** It has been told that there is no connection. */
+  /** True if the loss of the connection has been reported. */
   private isLost = false;
   private cutSeconds = 0;
   private isStopped = false;
-  /** Of the server that the lane was connected to last. */
+  /** Identifies the server that the lane was connected to last. */
   private incarnation: string;
   private end: (end: LaneEnd) => void = () => undefined;
   private readonly ended: Promise<LaneEnd>;
@@ -177,7 +177,7 @@ export class LaneLoop {
     try {
       await this.reconnect(before === null ? null : 'unknown');
       const end = await this.ended;
-      // It waits for no connection any more.
+      // The lane no longer waits for a connection.
       if (this.isLost && end.kind !== 'outage') this.notice({ kind: 'connected', lane: this.lane.number });
       return end;
     } finally {
@@ -187,7 +187,7 @@ export class LaneLoop {
       const session = this.session;
       if (session !== null) this.storeLog(session);
       this.disconnected();
-      // It holds up no outage of the others.
+      // An outage of the other lanes must not wait for this one.
       this.unanswer();
       this.counters.add('lanesEnded', 1);
       // Another process may have to go on from here.
@@ -196,12 +196,12 @@ export class LaneLoop {
     }
   }
 
-  /** Looks at the stop flag and at the pause, where nothing else would wake the lane. */
+  /** Checks the stop flag and the pause; called periodically, since nothing else may wake the lane. */
   wake(): void {
     this.schedule();
   }
 
-  /** Brings the counts of what the lane's time goes to up to date; true where an answer is long in coming. */
+  /** Updates the counts of how the lane spends its time. Returns true if an answer is overdue. */
   sample(): boolean {
     const nowMs = performance.now();
     this.time.bringUpToDate(nowMs);
@@ -220,7 +220,7 @@ export class LaneLoop {
   }
 
   /**
-   * Refills the pipeline: everything that may be sent now goes out in one write. While enough of it is still under way
+   * Refills the pipeline: sends everything that may be sent now in one write. While enough is still in flight
    * the server has work, and waiting makes the next write a larger one: a write costs more than an operation.
    */
   private tick(): void {
@@ -247,7 +247,7 @@ export class LaneLoop {
         }
         if (step.delayMs === 0) this.send(step.transaction);
         else {
-          // After a reconnection everything pending has been sent anyway.
+          // After reconnecting, everything pending has already been sent.
           setTimeout(() => {
             if (this.session === session) this.send(step.transaction);
           }, step.delayMs);
@@ -269,7 +269,7 @@ export class LaneLoop {
     return this.pacer !== null && !this.pacer.isUnlimited;
   }
 
-  /** True where the schedule says to wait; then something will wake the lane in time. */
+  /** True if the next operation is not due yet; then a timer wakes the lane in time. */
   private isEarly(): boolean {
     const { pacer, control } = this;
     if (pacer === null || this.lane.ending) return false;
@@ -300,7 +300,7 @@ export class LaneLoop {
 
   private wakeIn(ms: number): void {
     const wakeMs = performance.now() + Math.min(ms, 1000);
-    // A rate that is raised brings the next operation forward.
+    // A higher rate makes the next operation due earlier.
     if (this.waking !== undefined && wakeMs >= this.wakeMs) return;
     clearTimeout(this.waking);
     this.wakeMs = wakeMs;
@@ -316,18 +316,18 @@ export class LaneLoop {
   private pausing(): boolean {
     const pauseMs = this.control.pauseMs();
     if (pauseMs <= 0) {
-      // On a schedule it may still be too early, which is a pause as well.
+      // On a schedule the next operation may not be due yet, which counts as a pause as well.
       if (!this.isPaced) this.time.end('pausedMs', performance.now());
       return false;
     }
     this.time.begin('pausedMs', performance.now());
-    // What is due meanwhile is not forgotten, also where the run ends before the pause does.
+    // Operations that fall due during the pause are counted, even if the run ends before the pause.
     this.giveUpArrivals();
     this.wakeIn(pauseMs);
     return true;
   }
 
-  /** Takes note of an operation that was given up; false where that goes on, and there is nothing else to do just now. */
+  /** Counts a skipped operation. Returns false if many were skipped in a row, so the lane should wait. */
   private skip(): boolean {
     this.counters.laneSent(this.lane.number);
     this.control.operationSent();
@@ -342,7 +342,7 @@ export class LaneLoop {
 
   private send(transaction: Transaction): void {
     const { session } = this;
-    // While the connection is away, recovery sends what is pending.
+    // While there is no connection, recovery sends what is pending.
     if (session === null) return;
     const nowMs = performance.now();
     transaction.sentMs = nowMs;
@@ -394,7 +394,7 @@ export class LaneLoop {
     });
   }
 
-  /** The moment at which a transaction's first operation was due, on this thread's clock; without a schedule, now. */
+  /** Returns when a transaction's first operation was due, on this thread's clock; without a schedule, now. */
   private scheduledMs(transaction: Transaction, nowMs: number): number {
     if (this.pacer === null) return nowMs;
     const scheduledMs = nowMs - (this.control.elapsedMs() - this.dueMs);
@@ -408,7 +408,7 @@ export class LaneLoop {
     this.counters.lanePace(this.lane.number, position, gaps);
   }
 
-  /** Takes note of an outcome, and tells the lane. */
+  /** Counts an outcome and passes it to the lane. */
   private conclude(transaction: Transaction, outcome: Outcome): void {
     const exception = exceptionOf(transaction, outcome);
     if (exception !== null) this.log.add(exception);
@@ -447,7 +447,7 @@ export class LaneLoop {
     this.schedule();
   }
 
-  /** What a refusal says about its table: that there is no room for it, or that others have locked what it needs. */
+  /** Records what a rejection says about its table: the disk is full, or another session holds a lock. */
   private noteBlocked({ members }: Transaction, outcome: Outcome & { kind: 'refused' }, waitedMs: number): void {
     const relation = members[outcome.member]?.operation.relation;
     if (relation === undefined) return;
@@ -460,10 +460,10 @@ export class LaneLoop {
     const { session } = this;
     if (this.control.isCut) {
       this.schedule();
-      // Not even the end of its session has come through.
+      // Not even the end of its session was received.
       if (++this.cutSeconds > MOST_CUT_SECONDS) session?.destroy();
     }
-    // On a schedule arrivals are given up while nothing is answered, too.
+    // On a schedule, arrivals are dropped while there are no answers, too.
     if (this.control.stopped || this.pacer !== null) this.schedule();
     if (session === null || this.settings.statementTimeoutMs === 0) return;
     const waitingForAnswer = this.lane.pending.some((transaction) => transaction.outcome === null);
@@ -472,7 +472,7 @@ export class LaneLoop {
     if (waitingForAnswer && silentMs > this.settings.statementTimeoutMs + WATCHDOG_GRACE_MS) session.destroy();
   }
 
-  /** Connects, after a loss with what was in doubt resolved first; gives up beyond `maxOutageMs`. */
+  /** Connects; after a loss, resolves what was in doubt first. Gives up after `maxOutageMs`. */
   private async reconnect(lostProcessId: LostProcess): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       this.giveUpArrivals();
@@ -486,7 +486,7 @@ export class LaneLoop {
       }
       try {
         if (this.isOutage) {
-          this.giveUp({ kind: 'outage', message: 'connections were lost again before they answered' });
+          this.giveUp({ kind: 'outage', message: 'new connections were lost before the server answered on them' });
           return;
         }
         if (lostProcessId !== null) await this.resolve(lostProcessId);
@@ -537,13 +537,13 @@ export class LaneLoop {
     }
   }
 
-  /** True where neither this lane nor another one has been answered for as long as an outage may last. */
+  /** True if no lane has got an answer for as long as an outage may last. */
   private get isOutage(): boolean {
     const { maxOutageMs } = this.settings;
     return performance.now() - this.lostSinceMs > maxOutageMs && this.control.outageMs() > maxOutageMs;
   }
 
-  /** On a schedule, what is due while there is no connection is not done later. */
+  /** Drops the scheduled operations that fell due without a connection. */
   private giveUpArrivals(): void {
     const { pacer, control } = this;
     const elapsedMs = control.elapsedMs();
@@ -556,26 +556,26 @@ export class LaneLoop {
     if (pacer.due(elapsedMs / 1000) === Number.POSITIVE_INFINITY) this.stopLane(false);
   }
 
-  /** Looks up once what was in flight; what had no effect has failed, since it is not sent again. */
+  /** Looks up once what was in flight. Operations without effect count as failed, since they are not sent again. */
   private async endCut(lostProcessId: LostProcess): Promise<void> {
     try {
       if (lostProcessId !== null) await this.resolve(lostProcessId);
       for (const transaction of this.lane.pending)
         if (transaction.outcome === null) this.conclude(transaction, CANCELLED);
     } catch {
-      // Without a server nothing can be looked up: it stays unknown.
+      // Without a server the outcome cannot be looked up and stays unknown.
     }
     this.giveUp({ kind: 'finished' });
   }
 
-  /** What was sent and not answered may have been committed or not: it is said to be unknown. */
+  /** Ends the lane. The outcome of what was sent and not answered is counted as unknown. */
   private giveUp(end: LaneEnd): void {
     this.counters.add('inDoubtUnknown', this.lane.abandon());
     this.end(end);
   }
 
   private disconnected(): void {
-    // Time without a connection is neither the server's nor the configuration's.
+    // Time without a connection is counted neither as work of the server nor as waiting.
     const nowMs = performance.now();
     this.time.end('inFlightMs', nowMs);
     this.time.end('pausedMs', nowMs);
@@ -637,13 +637,13 @@ export class LaneLoop {
     }
   }
 
-  /** Says where the server may have lost what it had acknowledged. */
+  /** Warns if the server may have lost acknowledged commits. */
   private async compareServers(client: pg.Client): Promise<void> {
     const { name } = await readIncarnation(client);
     if (name === this.incarnation) return;
     this.incarnation = name;
     this.counters.set('lostCommits', 1);
-    const text = `lane ${this.lane.number}: the server has crashed with asynchronous commits, or another one has taken over: what was acknowledged last may be lost`;
+    const text = `lane ${this.lane.number}: the server crashed with synchronous_commit=off, or another server took over, so the last acknowledged commits may be lost`;
     this.notice({ kind: 'server', text });
   }
 

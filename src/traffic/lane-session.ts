@@ -30,7 +30,7 @@ interface Prepared {
 
 const FIRST_USES = 8;
 
-/** Something to be looked up. */
+/** A query that looks something up. */
 interface Question {
   readonly text: string;
   readonly values: readonly (string | null)[];
@@ -42,28 +42,28 @@ interface Question {
  */
 export class LaneSession {
   readonly client: pg.Client;
-  /** By shape; in order of last use. */
+  /** Prepared statements by shape, in order of last use. */
   private readonly prepared = new Map<number, Prepared>();
   private readonly prepareErrors = new Map<number, pg.DatabaseError>();
-  /** Names whose preparation is not answered yet. */
+  /** Names of statements whose preparation has not been answered yet. */
   private readonly preparing = new Map<string, number>();
   private readonly maxPrepared: number;
-  /* No other session's, of this run or another: behind a pooler that lends sessions out, a name could be taken for theirs. */
+  /* Unique to this session: behind a pooler that shares sessions, a name could refer to another session's statement. */
   private readonly namePrefix = randomBytes(5).toString('hex');
   private nextName = 1;
   private lost = false;
   private readonly onLost: (reason: string) => void;
   private readonly onReceipt: (transaction: Transaction) => void;
-  /** Prepared statements that are not used any more, to be closed. */
+  /** Prepared statements that are no longer used and must be closed. */
   private readonly outdated: string[] = [];
-  /** What has to wait to be sent; null: nothing has. */
+  /** Messages that must wait to be sent; null if nothing waits. */
   private held: (() => void)[] | null = null;
-  /** True while a transaction waits for its receipt: whatever else were sent would become part of it. */
+  /** True while a transaction waits for its receipt: anything else sent now would become part of it. */
   private awaitsReceipt = false;
-  /** Blocks that are not answered: where one fails, ROLLBACK must be sent. */
+  /** Number of unanswered blocks: if one fails, ROLLBACK must be sent. */
   private blocks = 0;
 
-  /** `onReceipt` is told of a receipt before the transaction's end is sent. */
+  /** `onReceipt` receives a receipt before the end of its transaction is sent. */
   constructor(
     client: pg.Client,
     maxPrepared: number,
@@ -74,7 +74,7 @@ export class LaneSession {
     this.onLost = onLost;
     this.onReceipt = onReceipt;
     client.on('error', (error) => this.lose(error.message));
-    client.on('end', () => this.lose('the server closed it'));
+    client.on('end', () => this.lose('the server closed the connection'));
   }
 
   get processId(): number {
@@ -97,7 +97,7 @@ export class LaneSession {
     this.wire.stream.uncork();
   }
 
-  /** Sends a transaction; `settled` is called once with its outcome, or never where the connection is lost. */
+  /** Sends a transaction. `settled` is called once with its outcome, or never if the connection is lost. */
   send(transaction: Transaction, settled: (outcome: Outcome) => void): void {
     const again = () => this.send(transaction, settled);
     if (this.held !== null) this.held.push(again);
@@ -107,7 +107,7 @@ export class LaneSession {
     else this.sendAlone(transaction, settled);
   }
 
-  /** Asks something beside the transactions; `answered` is told null where the server refuses to say. */
+  /** Runs a query beside the transactions. `answered` receives null if the server rejects it. */
   ask(question: Question, answered: (rows: string[][] | null) => void): void {
     if (this.held !== null) {
       this.held.push(() => this.ask(question, answered));
@@ -118,7 +118,7 @@ export class LaneSession {
       ({ rows }) => answered(rows as unknown as string[][]),
       (error: Error) => {
         if (!isServerError(error)) this.lose(error.message);
-        // A block before it has failed, and is rolled back behind it.
+        // An earlier block has failed, and its ROLLBACK follows this query.
         else if (error.code === IN_FAILED_TRANSACTION) this.ask(question, answered);
         else answered(null);
       },
@@ -150,7 +150,7 @@ export class LaneSession {
   }
 
   /**
-   * Sends all of a transaction but what commits it, which follows when the server has said who the transaction is and
+   * Sends a transaction without its COMMIT. The COMMIT follows when the server has returned the transaction's id and
    * what it did.
    */
   private sendForReceipt(transaction: Transaction, settled: (outcome: Outcome) => void): void {
@@ -177,14 +177,14 @@ export class LaneSession {
     this.submit(query);
   }
 
-  /** What had to wait may be sent. */
+  /** Sends what had to wait. */
   private release(): void {
     const held = this.held ?? [];
     this.held = null;
     for (const send of held) send();
   }
 
-  /** A query that executes a transaction step by step, and what is done about its end. */
+  /** Returns a query that executes a transaction step by step and handles its end. */
   private carry(
     transaction: Transaction,
     parts: Pick<Parts, 'bytes' | 'receipt'> & { readonly executions: readonly Execution[] },
@@ -197,11 +197,11 @@ export class LaneSession {
       if (error === null) settled({ kind: 'committed', effects: query.effects });
       else if (!isServerError(error)) this.lose(error.message);
       else if (isBlock && error.code === IN_FAILED_TRANSACTION && query.executed === 0) {
-        // A block before this one has failed and its ROLLBACK is under way: nothing of this one was executed.
+        // An earlier block has failed and its ROLLBACK is in flight, so nothing of this block was executed.
         if (this.held === null) this.send(transaction, settled);
         else this.held.unshift(() => this.send(transaction, settled));
       } else {
-        // A refused BEGIN opens nothing, a refused COMMIT leaves nothing open.
+        // A rejected BEGIN opens no block, and a rejected COMMIT leaves none open.
         if (isBlock && query.executed > 0 && query.executed < executions.length - 1) this.rollBack();
         settled(refusedBy(this.causeOf(transaction, error), executions[query.executed]?.member ?? -1));
       }
@@ -212,7 +212,7 @@ export class LaneSession {
 
   private submitTransaction(query: TransactionQuery): void {
     this.submit(query);
-    // Behind it: a transaction of many statements may have needed one and made room for another.
+    // After the transaction, because its own statements may have used the ones that are closed.
     this.closeOutdated();
   }
 
@@ -239,7 +239,7 @@ export class LaneSession {
     bytes.write(this.nameOf(shape), nameOffset(from), STATEMENT_NAME_LENGTH, 'latin1');
   }
 
-  /** Ends a block that has failed. What was to be prepared behind it is not: whoever needs it is sent again. */
+  /** Ends a failed block. Statements prepared after it do not exist; transactions that need them are sent again. */
   private rollBack(): void {
     for (const [name, shape] of this.preparing)
       if (this.prepared.get(shape)?.name === name) this.prepared.delete(shape);
@@ -251,7 +251,7 @@ export class LaneSession {
     );
   }
 
-  /** Ends the connection without waiting for anything that is under way. */
+  /** Ends the connection without waiting for anything in flight. */
   destroy(): void {
     this.wire.stream.destroy();
   }
@@ -264,12 +264,12 @@ export class LaneSession {
   private lose(reason: string): void {
     if (this.lost) return;
     this.lost = true;
-    // It may be in order, and of no use.
+    // The connection may work, but it cannot be used.
     this.destroy();
     this.onLost(reason);
   }
 
-  /** A statement is not there, or its block is aborted, because preparing it failed: then that failure is the reason. */
+  /** If a statement is missing or its block aborted because preparing it failed, returns that failure as the cause. */
   private causeOf({ members }: Transaction, error: pg.DatabaseError): pg.DatabaseError {
     if (error.code !== '26000' && error.code !== IN_FAILED_TRANSACTION) return error;
     for (const { operation } of members) {
@@ -289,7 +289,7 @@ export class LaneSession {
       this.outdated.push(prepared.name);
       return this.prepare(shape, prepared.uses * 2);
     }
-    // Only where something may have to go is the order of last use worth its price.
+    // Keeping the order of last use costs time, so it is done only if statements may have to be closed.
     if (this.prepared.size >= this.maxPrepared) {
       this.prepared.delete(shape.id);
       this.prepared.set(shape.id, prepared);
@@ -301,11 +301,11 @@ export class LaneSession {
   private prepare(shape: Shape, uses: number): string {
     this.prepared.delete(shape.id);
     if (this.prepared.size >= this.maxPrepared) this.forgetOldest();
-    // A name is never used twice: one that is closed in the pipeline's past could meet its own successor.
+    // A name is never used twice: the Close of an old statement could otherwise meet its successor in the pipeline.
     const name =
       this.namePrefix + (this.nextName++).toString(36).padStart(STATEMENT_NAME_LENGTH - this.namePrefix.length, '0');
     this.prepared.set(shape.id, { name, uses, usesLeft: uses });
-    // Its own Sync: a refusal of the transaction before it must not swallow it.
+    // With its own Sync, so that a failure of the transaction before it does not skip it.
     const prepare = new ControlQuery(
       (wire) => {
         wire.parse({ name: name, text: shape.sql, types: [] });
@@ -313,7 +313,7 @@ export class LaneSession {
       },
       (error) => {
         this.preparing.delete(name);
-        // Until then it is the reason of all that were sent under a name that is not there.
+        // Until then it is the cause for all executions that were sent under the missing name.
         if (error === null) this.prepareErrors.delete(shape.id);
         if (error !== null && isServerError(error) && error.code !== IN_FAILED_TRANSACTION)
           this.prepareErrors.set(shape.id, error);
@@ -342,7 +342,7 @@ export class LaneSession {
   }
 }
 
-/* A message may repeat a whole value. */
+/* Messages are cut, because they may repeat a whole value. */
 const MOST_CHARACTERS = 500;
 
 function shortened(text: string): string {

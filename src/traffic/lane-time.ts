@@ -3,10 +3,10 @@ import type { CounterBlock } from './counters.js';
 const STATES = ['laneMs', 'inFlightMs', 'pausedMs'] as const;
 type State = (typeof STATES)[number];
 
-/** What a lane's time goes to. States that last are counted up to now whenever they are asked for: a run is read while it is on. */
+/** How a lane spends its time. A state that lasts is counted up to the present when it is read during the run. */
 export class LaneTime {
   private readonly counters: CounterBlock;
-  /** In the order of STATES; 0: the lane is not in it. */
+  /** When the lane entered each state, in the order of STATES; 0: it is not in that state. */
   private readonly sinceMs = [0, 0, 0];
 
   constructor(counters: CounterBlock) {
@@ -24,7 +24,7 @@ export class LaneTime {
     this.sinceMs[index] = 0;
   }
 
-  /** Counts what has passed, without ending anything. */
+  /** Counts the time that has passed, without ending a state. */
   bringUpToDate(nowMs: number): void {
     for (const state of STATES) {
       const index = STATES.indexOf(state);

@@ -3,7 +3,7 @@ import type { Operation } from '../lane/messages/operation.js';
 import type { OperationKind } from '../plan/plan.js';
 import type { CounterBlock } from './counters.js';
 
-/** A statement that was refused, or a kind of operation that is set aside; shown once per kind. */
+/** A rejected statement, or a kind of operation that is skipped from now on; shown once per kind. */
 export interface Refusal {
   readonly kind: 'error' | 'quarantine';
   readonly sqlstate: string;
@@ -11,11 +11,11 @@ export interface Refusal {
   readonly text: string;
 }
 
-/** Something that a lane tells beside its counts. */
+/** What a lane reports in addition to its counts. */
 export type Told =
   | Refusal
   | { readonly kind: 'server'; readonly text: string }
-  /** A lane has lost its connection, or cannot get one. */
+  /** A lane lost its connection, or cannot get one. */
   | { readonly kind: 'lost'; readonly lane: number; readonly reason: string }
   | { readonly kind: 'connected'; readonly lane: number };
 
@@ -28,7 +28,7 @@ const ENDS = {
 } as const;
 const RETRY_FIELDS = { values: 'retriesValues', transient: 'retriesTransient', vacant: 'retriesVacant' } as const;
 
-/** Counts what a lane tells. One writer per block: lanes of one thread share it. */
+/** Counts what a lane reports. The lanes of one thread share a block, which has only them as writers. */
 export class CountingLedger implements Ledger {
   private readonly counters: CounterBlock;
   private readonly notice: Notice;
@@ -56,7 +56,7 @@ export class CountingLedger implements Ledger {
       if (operation.isConflict) counters.add('conflicts', 1);
       if (kind !== operation.drawn) counters.addTable(relation, operation.drawn, 'substituted', 1);
       for (const [index, statement] of operation.statements.entries()) {
-        // It only prepares the one behind it.
+        // It only prepares the next one.
         if (statement.rows === 0) continue;
         const rows = rowsBy[index]!;
         counters.addTable(statement.relation, statement.kind, 'rows', rows);
@@ -116,7 +116,7 @@ export class CountingLedger implements Ledger {
       kind: 'quarantine',
       sqlstate,
       relation,
-      text: `${kind.toUpperCase()} is left out from here on, since it is refused (${sqlstate}: ${message})`,
+      text: `${kind.toUpperCase()} is skipped from now on, because the server keeps rejecting it (${sqlstate}: ${message})`,
     });
   }
 
@@ -132,7 +132,7 @@ export class CountingLedger implements Ledger {
   }
 }
 
-/* Which of several refusals a cascading DELETE meets first depends on the order in which rows lie, not on the lane. */
+/* Which of several errors a cascading DELETE meets first depends on the physical order of rows, not on the lane. */
 function reported(operation: Operation, sqlstate: string): string {
   return operation.kind === 'delete' ? 'refused' : sqlstate;
 }

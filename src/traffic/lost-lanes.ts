@@ -37,7 +37,7 @@ export async function settleLostLanes(
       options.timeouts.connect,
     );
     const compiled = new CompiledPlan(plan);
-    // Asked before anything is counted here: what had no effect is counted as failed.
+    // Read before anything is counted here, because operations without effect are counted as failed.
     const isUncertain = totals.hasExceptions(task.worker) || plan.rowSelection === 'system_rows';
     for (const lane of task.lanes) {
       const applied = totals.laneApplied(lane);
@@ -59,7 +59,7 @@ export async function settleLostLanes(
         counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
         for (const [index, member] of transaction.members.entries()) {
           const { operation } = member;
-          // The thread may have died while it counted the transaction's members.
+          // The thread may have died while counting the members of the transaction.
           if (operation.number < applied) continue;
           if (outcome?.kind !== 'committed')
             ledger.finished(operation, { kind: 'failed', sqlstate: '08006', message: '' });
@@ -75,7 +75,7 @@ export async function settleLostLanes(
   }
 }
 
-/** Receipts as far as they matter: the last one, and those before it, whose transactions had been answered when it came. */
+/** Restores receipts: the last one, and earlier ones, whose transactions had been answered when the last one came. */
 function restoreReceipts(pending: readonly Transaction[], last: { operation: number; xid: string } | null): void {
   for (const transaction of pending) {
     const { number } = transaction.members[0]!.operation;
@@ -85,7 +85,7 @@ function restoreReceipts(pending: readonly Transaction[], last: { operation: num
   }
 }
 
-/** The transactions that a lane had in flight when it had applied so many operations, all of them as intended. */
+/** Returns the transactions that a lane had in flight after so many operations, if all of them went as intended. */
 function replay(
   compiled: CompiledPlan,
   number: number,

@@ -15,14 +15,14 @@ export interface WorkerTask {
   readonly runId: string;
   readonly counters: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
-  /** Of tables that others keep from being written to. */
+  /** The shared record of tables that cannot be written to at the moment. */
   readonly blocked: SharedArrayBuffer;
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
-  /** Where the logs of the lanes lie; null where there is no place for them. */
+  /** The folder of the lanes' logs; null if it could not be created. */
   readonly logFolder: string | null;
-  /** Where exceptions go for good; null where nobody asks for a history. */
+  /** The history file for exceptions; null if no history is written. */
   readonly historyFile: string | null;
   /** Who has carried the lanes before; null where nobody has. A process leaves less behind than a thread: how far it got is not known exactly. */
   readonly before: 'thread' | 'process' | null;
@@ -36,12 +36,12 @@ export interface WorkerResult {
   readonly ends: readonly { readonly lane: number; readonly end: LaneEnd }[];
 }
 
-/** The log of a lane, in the folder of its run. */
+/** Returns the path of a lane's log in the folder of its run. */
 export function logFileOf(folder: string, lane: number): string {
   return path.join(folder, `lane-${lane}.log`);
 }
 
-/** `application_name` of the session that carries a lane. */
+/** Returns the `application_name` of a lane's session. */
 export function applicationName(runId: string, lane: number): string {
   return `eventgen/${runId}/${lane}`;
 }

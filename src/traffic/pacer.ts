@@ -2,18 +2,18 @@ import type { Stream } from '../random/stream.js';
 import { type RateShape, Schedule, type Timetable } from './schedule.js';
 import { SteeredSchedule } from './steering.js';
 
-/** How arrivals are spread and what becomes of those that are missed. Plain data, posted to every worker. */
+/** How arrivals are spread over time, and what happens to missed ones. Plain data that is posted to every worker. */
 export interface Pacing {
   readonly shape: RateShape;
   readonly arrival: 'constant' | 'poisson';
   readonly unit: 'operations' | 'events';
-  /** A backlog of arrivals is kept for so many seconds; Infinity: all of it. */
+  /** Missed arrivals are kept for so many seconds; Infinity: for ever. */
   readonly backlogSeconds: number;
-  /** Where the rate is decided while the traffic is on; null where `shape` says it beforehand. */
+  /** Memory of the rate if it is decided during the run; null if `shape` fixes it beforehand. */
   readonly steering: SharedArrayBuffer | null;
 }
 
-/** The schedule of a pacing, as each thread makes its own. */
+/** Makes the schedule of a pacing; each thread has its own. */
 function timetableOf({ shape, steering }: Pacing): Timetable {
   return steering === null ? new Schedule(shape) : new SteeredSchedule(shape.end, steering);
 }
@@ -27,9 +27,9 @@ export class Pacer {
   private readonly pacing: Pacing;
   private readonly lanes: number;
   private readonly stream: Stream;
-  /** Where the next arrival stands in the integral of the whole rate. */
+  /** The position of the next arrival in the integral of the total rate. */
   private position: number;
-  /** Of what was sent, for arrivals that are given up: how many events an operation has. */
+  /** Operations sent; with the events sent they give the events per operation, for arrivals that are dropped. */
   private sentOperations = 0;
   private sentEvents = 0;
   private gaps = 0;
@@ -42,12 +42,12 @@ export class Pacer {
     this.position = pacing.arrival === 'poisson' ? this.gap(1) : lane;
   }
 
-  /** Where it stands, for another one to go on from there. */
+  /** The position, from which another pacer can continue. */
   get state(): { readonly position: number; readonly gaps: number } {
     return { position: this.position, gaps: this.gaps };
   }
 
-  /** Goes on where another pacer of the same lane stood. */
+  /** Continues from the position of another pacer of the same lane. */
   resume({ position, gaps }: { readonly position: number; readonly gaps: number }): void {
     while (this.gaps < gaps) this.gap(1);
     this.position = position;
@@ -58,14 +58,14 @@ export class Pacer {
     return this.schedule.isUnlimited;
   }
 
-  /** When the next operation is due; Infinity where none is any more. */
+  /** Returns when the next operation is due; Infinity if there is none. */
   due(nowSeconds: number): number {
     const { end } = this.schedule;
     const due = this.isUnlimited ? nowSeconds : this.schedule.timeOf(this.position);
     return due >= end && nowSeconds >= end ? Number.POSITIVE_INFINITY : due;
   }
 
-  /** The operation that was due is sent; the next one is due when its `events` have had their time. */
+  /** Records that the due operation was sent. The next one is due when the time for its `events` has passed. */
   take(events: number): void {
     this.sentOperations++;
     this.sentEvents += events;
@@ -73,7 +73,7 @@ export class Pacer {
     this.position += this.gap(this.pacing.unit === 'events' ? Math.max(1, events) : 1);
   }
 
-  /** Gives up arrivals that were due longer ago than the backlog reaches; returns how many. */
+  /** Drops arrivals that have been due for longer than the backlog allows. Returns how many. */
   giveUp(nowSeconds: number): number {
     const { backlogSeconds, unit } = this.pacing;
     if (nowSeconds <= backlogSeconds || this.isUnlimited) return 0;

@@ -5,12 +5,12 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
 import { learnSecret } from '../config/secrets.js';
 
-/* A token may be good for minutes only; many sessions that connect at once need but one. */
+/* A token may be valid for minutes only, and sessions that connect at the same time can share one. */
 const COMMAND_HOLDS_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 30_000;
 const MOST_BYTES = 65_536;
 
-/** By command: what it printed last, and when. */
+/** The last output of each command, with its time. */
 const PRINTED = new Map<string, { readonly password: Promise<string>; readonly atMs: number }>();
 
 /**
@@ -28,7 +28,7 @@ async function printedBy(command: readonly string[], settings: ConnectionSetting
   const key = command.join('\0');
   const before = PRINTED.get(key);
   if (before !== undefined && performance.now() - before.atMs < COMMAND_HOLDS_MS) return await before.password;
-  // In a run of days one failure is no reason to end: the last password may still be good.
+  // One failure is no reason to end a run of days: the last password may still be valid.
   const password = ask(command, settings).catch((error: unknown) => {
     PRINTED.delete(key);
     if (before === undefined) throw error;
@@ -39,7 +39,7 @@ async function printedBy(command: readonly string[], settings: ConnectionSetting
   return await password;
 }
 
-/** The server has refused what a command printed: it is asked again. False where there is no command. */
+/** Forgets the password that a command printed, since the server rejected it. Returns false if there is no command. */
 export function forgetPassword({ passwordCommand }: ConnectionSettings): boolean {
   if (passwordCommand === undefined) return false;
   PRINTED.delete(passwordCommand.join('\0'));
@@ -59,7 +59,8 @@ async function ask(
     child.stdin?.end();
   });
   const password = printed.split(/\r?\n/, 1)[0]!;
-  if (password === '') throw refused(`"${program}" printed nothing; its first line is the password`);
+  if (password === '')
+    throw refused(`"${program}" printed nothing; expected the password on the first line of its output`);
   learnSecret(password, [user, database, host]);
   return password;
 }
@@ -71,7 +72,7 @@ function failed(
 ): SetupError {
   const said = errors.trim().split('\n', 1)[0]!;
   const why = said === '' ? '' : `: ${said}`;
-  if (error.code === 'ENOENT') return refused(`there is no program "${program}"`);
+  if (error.code === 'ENOENT') return refused(`program "${program}" was not found`);
   if (error.killed === true) return refused(`"${program}" did not end within ${COMMAND_TIMEOUT_MS / 1000} s`);
   return refused(
     `"${program}" ended with ${typeof error.code === 'number' ? `exit code ${error.code}` : error.code}${why}`,
@@ -82,7 +83,7 @@ function refused(message: string): SetupError {
   return SetupError.of('connection', `password_command: ${message}`);
 }
 
-/** As libpq does it: a file that others can read is not used. */
+/** Reads a password file. Like libpq, ignores a file that other users can read. */
 async function fromFile({ host, port, database, user }: ConnectionSettings): Promise<string> {
   const file = process.env['PGPASSFILE'] ?? `${process.env['HOME'] ?? '.'}/.pgpass`;
   const mode = statSync(file, { throwIfNoEntry: false })?.mode;

@@ -1,12 +1,12 @@
 import pg from 'pg';
 import { SetupError } from '../config/problem.js';
 
-/* A pooler that has no free server lets a session wait. */
+/* How long to wait for a pooler that may have no free server connection. */
 const PROBE_MS = 2000;
-/* Sessions that hold a server each while the first one is asked again. */
+/* Number of sessions that each hold a server connection while the first session is queried again. */
 const MOST_HOLDERS = 4;
 
-/** What answers a session. */
+/** The server process behind a session, and its state. */
 export interface Backend {
   readonly processId: number;
   readonly isReadOnly: boolean;
@@ -16,7 +16,7 @@ export interface Backend {
 const QUESTION =
   "SELECT pg_backend_pid() AS pid, current_setting('transaction_read_only') AS read_only, pg_is_in_recovery() AS standby";
 
-/** The server's process that answers a session, asked of it now. */
+/** Queries which server process answers a session now. */
 export async function backendOf(client: pg.Client, timeoutMs: number): Promise<Backend> {
   const question = { text: QUESTION, query_timeout: timeoutMs } as pg.QueryConfig;
   const { rows } = await client.query<{ pid: number; read_only: string; standby: boolean }>(question);
@@ -44,7 +44,7 @@ export async function checkOwnServer(
       holders.push(holder);
       const lent = await lendingTo(holder);
       if (lent === processId || !(await answers(isStillOurs))) throw sharedSessions('transaction');
-      // There is no server for others, and the session is answered all the same.
+      // The pooler has no server connection for others, but still answers this session.
       if (lent === 'none') return;
     }
   } finally {
@@ -52,13 +52,13 @@ export async function checkOwnServer(
   }
 }
 
-/** The process that carries a transaction which a session begins and leaves open; `none` where it waits for one. */
+/** Begins a transaction in a session and leaves it open. Returns its server process; `none` if it waits for one. */
 async function lendingTo(holder: pg.Client): Promise<number | 'none'> {
   try {
     await holder.query({ text: 'BEGIN', query_timeout: PROBE_MS } as pg.QueryConfig);
     return (await backendOf(holder, PROBE_MS)).processId;
   } catch (error) {
-    // The server itself refuses no BEGIN.
+    // PostgreSQL itself never rejects a BEGIN.
     if (error instanceof pg.DatabaseError && /statement pooling/i.test(error.message))
       throw sharedSessions('statement');
     if (!isTimeout(error)) throw error;
@@ -66,26 +66,26 @@ async function lendingTo(holder: pg.Client): Promise<number | 'none'> {
   }
 }
 
-/* A session that waits for a server while others hold all of them has none of its own. */
+/* If a session waits while others hold all server connections, it has none of its own. */
 async function answers(question: () => Promise<boolean>): Promise<boolean> {
   try {
     return await question();
   } catch (error) {
-    // What is lost says nothing about the pooler.
+    // A lost connection says nothing about the pooler.
     if (!isTimeout(error)) throw error;
     return false;
   }
 }
 
-/** As pg says that a `query_timeout` is over. */
+/** Returns true for the error of pg after a `query_timeout`. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout';
 }
 
-/** What to do where sessions are lent out by a pooler. */
+/** Returns the error for a pooler that shares sessions, with what to do. */
 export function sharedSessions(mode: 'transaction' | 'statement'): SetupError {
   return SetupError.of(
     'connection',
-    `a pooler in ${mode} mode stands between: it lends sessions to others, so that settings and prepared statements get mixed up; connect to PostgreSQL itself, or set pool_mode = session for this user or database`,
+    `the connection goes through a pooler in ${mode} mode, which shares sessions between clients and so mixes up their settings and prepared statements; connect to PostgreSQL directly, or set pool_mode = session for this user or database`,
   );
 }

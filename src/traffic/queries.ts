@@ -5,7 +5,7 @@ import type { Effect } from '../lane/messages/outcome.js';
 import { CONTROL } from '../lane/messages/shape.js';
 import type { Execution } from '../lane/messages/transaction.js';
 
-/** The wire, as pg's client hands it to a query that it submits. */
+/** The connection as pg's client passes it to a submitted query. */
 export interface Wire {
   query(text: string): void;
   readonly stream: { write(bytes: Buffer): boolean; cork(): void; uncork(): void; destroy(): void };
@@ -18,10 +18,10 @@ interface DataRow {
   readonly fields: (string | null)[];
 }
 
-/* The server has become a standby or was set to read-only: nothing can be done there, as in an outage. */
+/* The server became a standby or was set to read-only: nothing can be written, as in an outage. */
 const READ_ONLY = '25006';
 
-/** True for an answer about a statement; anything else is the end of what the connection is good for. */
+/** Returns true for an error of a statement. After any other error the connection is unusable. */
 export function isServerError(error: Error): error is pg.DatabaseError {
   return (
     error instanceof pg.DatabaseError &&
@@ -34,7 +34,7 @@ export function isServerError(error: Error): error is pg.DatabaseError {
 /** The messages of a statement without parameters, and a Sync. */
 export const BARE = written((sink) => endBind(sink, beginBind(sink, 0)));
 export const SYNC = written(endSync);
-/** Asks for the answers so far, without ending anything. */
+/** A Flush message: requests the answers so far without ending the transaction. */
 export const FLUSH = Buffer.from([0x48, 0, 0, 0, 4]);
 
 function written(write: (sink: BindSink) => void): Buffer {
@@ -69,7 +69,7 @@ export class ControlQuery extends QueryBase {
   }
 
   handleCommandComplete(): void {
-    // Of a ROLLBACK.
+    // The result of a ROLLBACK.
   }
 
   handleError(error: Error): void {
@@ -82,32 +82,32 @@ export class ControlQuery extends QueryBase {
   }
 }
 
-/** What a transaction's query is made of. */
+/** The parts of a transaction's query. */
 export interface Parts {
   readonly bytes: Buffer;
   readonly members: number;
-  /** Null for an operation that commits alone, without a receipt. */
+  /** Null for a single operation that commits by itself, without a receipt. */
   readonly executions: readonly Execution[] | null;
   readonly receipt: ReceiptParts | null;
 }
 
 interface ReceiptParts {
-  /** What is sent when the receipt has been taken. */
+  /** The bytes to send after the receipt was taken. */
   readonly rest: Buffer;
   readonly taken: (xid: string) => void;
-  /** What ends the transaction has been sent. */
+  /** Called when the end of the transaction was sent. */
   readonly endSent: () => void;
 }
 
-/** A whole transaction in one Sync: its bytes are ready, and nothing is built from its answer but row counts. */
+/** Sends a whole transaction with one Sync. Its bytes are ready, and only row counts are read from the answer. */
 export class TransactionQuery extends QueryBase {
   /** By member. */
   readonly effects: readonly Collected[];
-  /** How many statements were carried out; where one is refused, its index. */
+  /** The number of executed statements; if one is rejected, its index. */
   executed = 0;
   private readonly bytes: Buffer;
   private readonly executions: readonly Execution[] | null;
-  /** Null where none is asked for, or waited for any more. */
+  /** Null if no receipt is requested, or none is awaited any more. */
   private receipt: ReceiptParts | null;
   private xid = '';
   private wire: Wire | undefined;
@@ -132,7 +132,7 @@ export class TransactionQuery extends QueryBase {
   }
 
   handleRowDescription(): void {
-    // Not asked for.
+    // Not requested.
   }
 
   handleDataRow(message: DataRow): void {
@@ -160,7 +160,7 @@ export class TransactionQuery extends QueryBase {
     }
   }
 
-  /** Where the answer to the statement under way belongs; null for one of the transaction's own. */
+  /** Where the answer to the current statement belongs; null for a statement of the transaction itself. */
   private effectNow(): Collected | null {
     if (this.executions === null) return this.effects[0]!;
     const execution = this.executions[this.executed];
@@ -168,7 +168,7 @@ export class TransactionQuery extends QueryBase {
   }
 
   handlePortalSuspended(): void {
-    // Execute asks for all rows.
+    // Execute requests all rows, so no portal is suspended.
   }
 
   handleEmptyQuery(): void {
@@ -178,7 +178,7 @@ export class TransactionQuery extends QueryBase {
   handleError(error: Error): void {
     if (this.failed) return;
     this.failed = true;
-    // The server reads on from the next Sync.
+    // The server continues at the next Sync.
     const isWaiting = this.receipt !== null && isServerError(error);
     if (isWaiting) this.wire!.stream.write(SYNC);
     this.done(error);
@@ -193,7 +193,7 @@ export class TransactionQuery extends QueryBase {
     const { endSent } = this.receipt!;
     this.receipt = null;
     const { stream } = this.wire!;
-    // What waited goes out in the same write.
+    // Messages that waited are sent in the same write.
     stream.cork();
     if (rest !== null) stream.write(rest);
     endSent();

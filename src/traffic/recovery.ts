@@ -5,12 +5,12 @@ import type { Transaction } from '../lane/messages/transaction.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
 import { type Look, lookFor, placeOf } from './evidence.js';
 
-/** What became of a transaction whose answer was lost. */
+/** The outcome of a transaction whose answer was lost. */
 export interface Resolution {
   readonly transaction: Transaction;
-  /** Its outcome, or null where it had no effect and is to be sent again. */
+  /** Its outcome; null if it had no effect and must be sent again. */
   readonly outcome: Outcome | null;
-  /** False where neither could be proved. */
+  /** False if neither could be proved. */
   readonly proved: boolean;
 }
 
@@ -29,14 +29,15 @@ export async function endBackend(
   for (;;) {
     const { rowCount } = await client.query(text, [processId, applicationName]);
     if ((rowCount ?? 0) === 0) return;
-    if (performance.now() > deadline) throw new Error(`backend ${processId} did not end within ${timeoutMs} ms`);
+    if (performance.now() > deadline)
+      throw new Error(`server process ${processId} did not end within ${timeoutMs} ms after pg_terminate_backend`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
 /**
  * Ends all backends of ours with these names, and waits until they have left.
- * @throws Error where they have not within so long.
+ * @throws Error if they have not left in time.
  */
 export async function endBackends(client: pg.Client, names: readonly string[], timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
@@ -45,7 +46,7 @@ export async function endBackends(client: pg.Client, names: readonly string[], t
     const { rowCount } = await client.query(text, [names]);
     if ((rowCount ?? 0) === 0) return;
     if (performance.now() > deadline)
-      throw new Error(`backends of ${names.join(', ')} did not end within ${timeoutMs} ms`);
+      throw new Error(`the sessions ${names.join(', ')} did not end within ${timeoutMs} ms after pg_terminate_backend`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -66,9 +67,9 @@ export async function resolveInDoubt(
   const resolutions: Resolution[] = [];
   let laterIsDone = false;
   const taken = new Set<Operation>();
-  // What was sent again went out after its successors.
+  // A transaction that was sent again was sent after its successors.
   for (const transaction of [...pending].reverse().sort((a, b) => b.sentMs - a.sentMs)) {
-    // A row with its key may be the one that took the key over.
+    // A row with this key may be another one that took over the key.
     const isTakenOver = transaction.members.some(
       ({ operation: { takenBy } }) => takenBy !== null && taken.has(takenBy),
     );
@@ -87,7 +88,7 @@ export async function resolveInDoubt(
     resolutions.push({
       transaction,
       outcome: done ? { kind: 'committed', effects: effectsOf(transaction, proof) } : null,
-      // That it was executed does not tell how many rows a sample held.
+      // That it was executed does not say how many rows a sample had.
       proved: proof.kind !== 'unknown' || (laterIsDone && transaction.receipt !== null),
     });
   }
@@ -118,7 +119,7 @@ async function proveByReceipt(
   if (receipt === null) return { kind: hasReceipts ? 'not done' : 'unknown' };
   switch (receipt.xid === null ? 'committed' : await statusOf(client, receipt.xid)) {
     case 'committed':
-      // A server that has crashed may give the id of a transaction that it has lost to another one.
+      // After a crash the server may reuse the id of a transaction that it lost.
       return (await leftItsRows(client, compiled, transaction))
         ? { kind: 'done', effects: receipt.effects }
         : { kind: 'not done' };
@@ -129,7 +130,7 @@ async function proveByReceipt(
   }
 }
 
-/** False where one of the rows that a transaction has written without a key of ours is not where its receipt says. */
+/** Returns false if a row that a transaction wrote without a key of ours is not where its receipt says. */
 async function leftItsRows(client: pg.Client, compiled: CompiledPlan, transaction: Transaction): Promise<boolean> {
   for (const [index, member] of transaction.members.entries()) {
     if (!transaction.lasts(member)) continue;
@@ -145,7 +146,7 @@ async function leftItsRows(client: pg.Client, compiled: CompiledPlan, transactio
   return true;
 }
 
-/** What became of a transaction by its id; null where the server does not know any more. */
+/** Returns the status of a transaction by its id; null if the server no longer knows it. */
 export async function statusOf(client: pg.Client, xid: string): Promise<string | null> {
   try {
     const text = 'SELECT pg_xact_status($1::xid8) AS status';
@@ -169,7 +170,7 @@ async function proveByRows(client: pg.Client, transaction: Transaction, look: Lo
   if (lasting.length === 0) return { kind: 'not done' };
   const returned = new Map<Statement, (string | null)[][]>();
   let known: 'nothing' | 'hints' | 'proof' = 'nothing';
-  // A row that a later statement writes again shows that one's values.
+  // A row that a later statement writes again has that statement's values.
   const seen = new Set<string>();
   for (const { bytes, statement } of lasting.reverse()) {
     const rowOf = (slot: number) => `${statement.relation}/${slot}`;

@@ -1,13 +1,13 @@
-/** The load that is asked for, as the `traffic` section has it; times in seconds. */
+/** The target load of the `traffic` section; times in seconds. */
 export interface RateShape {
   readonly stages: readonly {
-    /** Infinity: to the end of the run. */
+    /** Infinity: until the end of the run. */
     readonly duration: number;
     readonly rate: number;
-    /** Linear from the rate before it (0 at the start) instead of at once. */
+    /** True if the rate changes linearly from the previous one (0 at the start) instead of at once. */
     readonly ramp: boolean;
   }[];
-  /** On top of the stages, each for `duration` from `offset` on, and again after every `every` (Infinity: once). */
+  /** Added to the stages: each lasts `duration` from `offset` on, and repeats every `every` (Infinity: once). */
   readonly spikes: readonly {
     readonly rate: number;
     readonly duration: number;
@@ -18,26 +18,26 @@ export interface RateShape {
   readonly end: number;
 }
 
-/** When arrivals are due, in seconds since the start of the traffic. */
+/** Says when arrivals are due, in seconds since the start of the traffic. */
 export interface Timetable {
   /** No arrivals from here on. */
   readonly end: number;
-  /** True while nothing is scheduled and operations follow each other as fast as they are answered. */
+  /** True while nothing is scheduled, so that each operation follows as soon as an earlier one is answered. */
   readonly isUnlimited: boolean;
-  /** Per second. */
+  /** Arrivals per second. */
   rateAt(seconds: number): number;
-  /** Arrivals due before a moment. */
+  /** Returns the number of arrivals that are due before a moment. */
   arrivals(seconds: number): number;
-  /** The moment at which so many arrivals have been due; Infinity where that never comes. */
+  /** Returns when so many arrivals have been due; Infinity if never. */
   timeOf(position: number): number;
 }
 
-/** A stretch of time on which the rate is a straight line. */
+/** A period in which the rate is linear. */
 interface Segment {
   readonly from: number;
   readonly rate: number;
   readonly slope: number;
-  /** Arrivals before it. */
+  /** Number of arrivals before it. */
   readonly before: number;
 }
 
@@ -49,7 +49,7 @@ export class Schedule implements Timetable {
   readonly end: number;
   readonly isUnlimited = false;
   private readonly shape: RateShape;
-  /** As far as they were needed; the last one's end is `reached`. */
+  /** The segments computed so far; the last one ends at `reached`. */
   private readonly segments: Segment[] = [];
   private reached = 0;
   private total = 0;
@@ -80,7 +80,7 @@ export class Schedule implements Timetable {
     }
     const { from, rate, slope, before } = this.segments[this.last((each) => each.before <= position)]!;
     const missing = position - before;
-    // The root of the quadratic in the form that loses no digits, and holds for a slope of 0.
+    // The root of the quadratic, in the form that loses no digits and is valid for a slope of 0.
     const root = Math.sqrt(Math.max(0, rate * rate + 2 * slope * missing));
     return missing < TINY ? from : from + (2 * missing) / (rate + root);
   }
@@ -104,7 +104,7 @@ export class Schedule implements Timetable {
     this.reached = end;
   }
 
-  /** The line on which the rate lies from a moment on. */
+  /** Returns the linear rate that applies from a moment on. */
   private lineAt(seconds: number): { from: number; rate: number; slope: number } {
     let began = 0;
     let before = 0;
@@ -125,7 +125,7 @@ export class Schedule implements Timetable {
     return { from: seconds, rate: line.rate + spikes.reduce((sum, { rate }) => sum + rate, 0), slope: line.slope };
   }
 
-  /** The next moment after this one at which the line changes. */
+  /** Returns the next moment at which the linear rate changes. */
   private nextBreak(seconds: number): number {
     const breaks: number[] = [];
     let began = 0;
@@ -143,9 +143,9 @@ export class Schedule implements Timetable {
   }
 }
 
-/* Below it two moments (in seconds), or two arrivals, are one: sums of durations are not exact. */
+/* Moments (in seconds), or arrivals, that differ by less are equal, because sums of durations are not exact. */
 const TINY = 1e-9;
-/* So that a rate without end has segments with ends. */
+/* A rate without end is divided into segments of this length. */
 const LONGEST_SEGMENT = 86_400;
 
 function within({ rate, slope }: Segment, seconds: number): number {

@@ -1,15 +1,15 @@
 import type pg from 'pg';
 
-/* A changed key or a new column raises no error by itself: it is looked for. */
+/* The catalog is polled, because a changed key or a new column raises no error by itself. */
 const INTERVAL_MS = 10_000;
-/* At the end of the run a look has so long. */
+/* How long the last look may take at the end of the run. */
 const LAST_LOOK_MS = 5000;
 const MOST_NAMED = 6;
 
-/** By relation: what it consists of, in words; null: there is no such table. */
+/** The parts of each relation, in words; null: the table does not exist. */
 type Shape = ReadonlyMap<string, ReadonlySet<string> | null>;
 
-/* Names and definitions as the catalog has them, of tables and of the enums that they use. Indexes of a run are not the schema's. */
+/* Names and definitions from the catalog, of tables and the enums that they use, without indexes made by a run. */
 const PARTS = `
 WITH target AS (SELECT name, to_regclass(name) AS oid FROM unnest($1::text[]) AS given (name))
 SELECT target.name, target.oid IS NULL AS gone, part.words
@@ -34,11 +34,11 @@ export interface SchemaWatchOptions {
   readonly tables: readonly string[];
   readonly connect: () => Promise<pg.Client>;
   readonly say: (text: string) => void;
-  /** Told when none of the tables is left. */
+  /** Called when none of the tables exists any more. */
   readonly allGone: () => void;
 }
 
-/** Notices that others change the schema while a run is on, and says what. */
+/** Notices and reports schema changes by others during a run. */
 export class SchemaWatch {
   private readonly options: SchemaWatchOptions;
   private readonly changed = new Set<string>();
@@ -52,7 +52,7 @@ export class SchemaWatch {
     this.looking = this.look();
   }
 
-  /** Takes a last look, where the server can be reached. Returns the tables that were changed, and those of them that are gone. */
+  /** Takes a last look if the server is reachable. Returns the changed tables, and which of them no longer exist. */
   async end(isReachable: boolean): Promise<{ readonly changed: readonly string[]; readonly gone: readonly string[] }> {
     this.isOver = true;
     clearTimeout(this.timer);
@@ -64,7 +64,7 @@ export class SchemaWatch {
     return { changed: [...this.changed], gone };
   }
 
-  /** Looks now: a statement was refused in a way that a changed schema would explain. */
+  /** Looks now, because a statement was rejected in a way that a changed schema would explain. */
   hurry(): void {
     if (this.isOver || this.timer === undefined) return;
     clearTimeout(this.timer);
@@ -73,7 +73,7 @@ export class SchemaWatch {
   }
 
   private async look(): Promise<void> {
-    // In an outage nothing can be seen; later it can.
+    // During an outage the catalog cannot be read; a later look reads it.
     await this.compare().catch(() => undefined);
     if (!this.isOver) this.timer = setTimeout(() => this.hurry(), INTERVAL_MS).unref();
   }
@@ -92,7 +92,7 @@ export class SchemaWatch {
     if (differences.length === 0) return;
     const rest = differences.length - MOST_NAMED;
     this.options.say(
-      `the schema was changed: ${differences.slice(0, MOST_NAMED).join('; ')}${rest > 0 ? `; and ${rest} more tables` : ''}; operations that are not possible any more are left out`,
+      `the schema has changed: ${differences.slice(0, MOST_NAMED).join('; ')}${rest > 0 ? `; and ${rest} more tables` : ''}; operations that are no longer possible are skipped`,
     );
     if ([...shape.values()].every((parts) => parts === null)) this.options.allGone();
   }
@@ -118,8 +118,8 @@ export class SchemaWatch {
 
 function differenceOf(before: ReadonlySet<string> | null, after: ReadonlySet<string> | null): string | null {
   if (before === null && after === null) return null;
-  if (after === null) return 'it is gone';
-  if (before === null) return 'it is there again';
+  if (after === null) return 'the table no longer exists';
+  if (before === null) return 'the table exists again';
   const lost = [...before].filter((part) => !after.has(part)).map((part) => `${part} is gone`);
   const gained = [...after].filter((part) => !before.has(part)).map((part) => `${part} is new`);
   const all = [...lost, ...gained];

@@ -6,17 +6,17 @@ import { SetupError } from '../config/problem.js';
 import { forgetPassword, passwordOf } from './password.js';
 import { type Backend, backendOf, checkOwnServer } from './pooler.js';
 
-/** How our sessions behave, beside where they connect to. */
+/** Options of a session, apart from where it connects to. */
 export interface SessionOptions {
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
-  /** 0: the server's own setting stays. */
+  /** 0: the server's setting applies. */
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
-  /** Of its transactions; the server's own setting where it is left out. */
+  /** Isolation level of its transactions; by default the server's setting. */
   readonly isolation?: string;
   readonly pipeline: boolean;
-  /** No settings at the start, for servers that are only read: poolers and other makes refuse some. */
+  /** True for servers that are only read: no settings are sent at the start, because poolers and others reject some. */
   readonly plain?: boolean;
   /** A session that reads the server's replication stream; a pooler has none. */
   readonly replication?: boolean;
@@ -39,36 +39,36 @@ const SETTINGS: Readonly<Record<string, string>> = {
   array_nulls: 'on',
 };
 
-/** By session: the server's process behind it, which a pooler does not tell, and what it was at the start. */
+/** The server process behind each session, which a pooler does not reveal, and its state at the start. */
 const BACKENDS = new WeakMap<pg.Client, Backend>();
 
-/** The number of the server's process that carries a session: what pg_stat_activity knows it by. */
+/** Returns the process id of a session's backend, as in pg_stat_activity. */
 export function processIdOf(client: pg.Client): number {
   return BACKENDS.get(client)?.processId ?? ownNumber(client);
 }
 
-/** True where a pooler stands between: it tells a session another process than the one that answers. */
+/** Returns true if the session goes through a pooler, which reports another process id than the one that answers. */
 export function isPooled(client: pg.Client): boolean {
   return processIdOf(client) !== ownNumber(client);
 }
 
-/** True where the server took no writes when the session began. */
+/** Returns true if the server was read-only when the session began. */
 export function wasReadOnly(client: pg.Client): boolean {
   return BACKENDS.get(client)?.isReadOnly ?? false;
 }
 
-/** Ends a session at once, whatever it waits for. */
+/** Ends a session at once, whatever it is waiting for. */
 export function destroy(client: pg.Client): void {
   client.end().catch(() => undefined);
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
-/* As it was told at the start: by the server, or by a pooler, whose number is its own. */
+/* The process id reported at the start: by the server, or a made-up one by a pooler. */
 function ownNumber(client: pg.Client): number {
   return (client as unknown as { processID: number }).processID;
 }
 
-/** By place: poolers that give every session a server of its own. */
+/** Checked places whose pooler, if there is one, gives every session a server connection of its own. */
 const CHECKED = new Map<string, Promise<void>>();
 
 /**
@@ -83,21 +83,21 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
     try {
       return await connectTo({ ...settings, ...place }, options, settings.targetSessionAttrs ?? 'any');
     } catch (error) {
-      // A password is as wrong at the next one.
+      // A wrong password is wrong on the next host as well.
       if (places.length === 1 || error instanceof SetupError || isFinal(error)) throw error;
       const { message, code } = error as NodeJS.ErrnoException;
       refusals.push(`${place.host}:${place.port} ${message || code}`);
       if (index === places.length - 1)
-        throw Object.assign(new Error(`no server will do: ${refusals.join('; ')}`), { code: NO_SERVER });
+        throw Object.assign(new Error(`no server is suitable: ${refusals.join('; ')}`), { code: NO_SERVER });
     }
   }
-  throw new Error('there is no place to connect to');
+  throw new Error('no host is configured');
 }
 
-/** The code of the error that is thrown where none of several servers will do now. */
+/** The code of the error that is thrown if none of several servers is suitable now. */
 export const NO_SERVER = 'NO_SERVER';
 
-/** True for a refusal that waiting does not change: a wrong password, database or privilege, or a pooler that shares sessions out. */
+/** Returns true for errors that waiting does not cure: a wrong password, database or privilege, or a sharing pooler. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof SetupError) return true;
   const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
@@ -157,13 +157,13 @@ async function checkPooler(
   if (check === undefined) {
     check = checkOwnServer(client, processId, () => open(settings, holder));
     CHECKED.set(place, check);
-    // What could not be found out is asked again.
+    // A check that failed is repeated the next time.
     check.catch(() => CHECKED.delete(place));
   }
   await check;
 }
 
-/** Opens a session; where a password that a command has printed is refused, with one that it prints now. */
+/** Opens a session. If the server rejects a password printed by a command, runs the command again. */
 async function open(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
   try {
     return await openPreferring(settings, options);
@@ -173,7 +173,7 @@ async function open(settings: ConnectionSettings, options: SessionOptions): Prom
   }
 }
 
-/** Without encryption where `prefer` finds that the server has none, or takes such sessions only. */
+/** Opens a session; with ssl `prefer`, falls back to no encryption if the server does not support or accept it. */
 async function openPreferring(settings: ConnectionSettings, options: SessionOptions): Promise<pg.Client> {
   if (settings.ssl !== 'prefer') return await openAs(settings, options, sslOptions(settings));
   try {
@@ -185,10 +185,10 @@ async function openPreferring(settings: ConnectionSettings, options: SessionOpti
   }
 }
 
-/* As pg says that the server has no certificate. */
+/* The message of pg for a server without SSL. */
 const NO_SSL = 'The server does not support SSL connections';
 
-/** True where what is sent and received is encrypted, or stays on this machine. */
+/** Returns true if the connection is encrypted or stays on this machine. */
 export function isPrivate(client: pg.Client): boolean {
   const { stream } = (client as unknown as { connection: { stream: { encrypted?: boolean } } }).connection;
   return stream.encrypted === true || isLoopback(client.host);
@@ -237,7 +237,7 @@ function sessionSettings(
   };
 }
 
-/* At the start they hold before the first statement and cost no round trip. */
+/* Settings in the startup message apply before the first statement and cost no round trip. */
 function startUpOptions(settings: Readonly<Record<string, string>>): string {
   return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)

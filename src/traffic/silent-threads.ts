@@ -1,9 +1,9 @@
 import type { CounterTotals } from './counters.js';
 
-/* A thread counts its own time twice a second. */
+/* A thread that has not counted its time for so long is silent; it normally does so twice a second. */
 const SILENT_MS = 10_000;
 
-/** Finds threads that are busy with something for so long that they answer nothing. */
+/** Finds threads that have been too busy to answer. */
 export class SilentThreads {
   private readonly totals: CounterTotals;
   private readonly seen: { ms: number; atMs: number; readonly lanes: number }[];
@@ -18,13 +18,13 @@ export class SilentThreads {
     }));
   }
 
-  /** Which thread has not answered, and for how long, in words; null where all of them do. To be asked now and then. */
+  /** Returns which thread has not answered and for how long, in words; null if all answer. Call it periodically. */
   find(): string | null {
     const nowMs = performance.now();
     let found: string | null = null;
     for (const [worker, seen] of this.seen.entries()) {
       const ms = this.totals.scalarOf(worker, 'threadMs');
-      // One that has carried its lanes to their end is silent for good.
+      // A thread whose lanes have ended stays silent.
       const isOver = this.totals.scalarOf(worker, 'lanesEnded') >= seen.lanes;
       if (ms !== seen.ms || isOver) {
         seen.ms = ms;

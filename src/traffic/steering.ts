@@ -1,17 +1,17 @@
 import type { Timetable } from './schedule.js';
 
-/** A stretch of time at one rate, with the arrivals before it. */
+/** A period with one rate, and the number of arrivals before it. */
 interface Stretch {
   readonly from: number;
-  /** Per second; Infinity: as fast as it goes, which are no arrivals at all. */
+  /** Arrivals per second; Infinity: as fast as possible, without scheduled arrivals. */
   readonly rate: number;
   readonly before: number;
 }
 
-/* The memory: how many stretches there have been, then the last of them, three doubles each. */
+/* Layout of the memory: the number of periods so far, then the last of them, three doubles each. */
 const HEADER_BYTES = 8;
 const FIELDS = 3;
-/* A backlog reaches back over a few changes at most. */
+/* Enough, because a backlog spans only a few changes. */
 const KEPT = 256;
 
 /**
@@ -26,7 +26,7 @@ export class SteeredSchedule implements Timetable {
   private stretches: Stretch[] = [];
   private known = 0;
 
-  /** `end`: seconds after which there are no arrivals. `memory`: of the schedule that is steered elsewhere. */
+  /** `end`: seconds after which there are no arrivals. `memory`: shared with the thread that steers. */
   constructor(end: number, memory = new SharedArrayBuffer(HEADER_BYTES + KEPT * FIELDS * 8)) {
     this.end = end;
     this.memory = memory;
@@ -34,7 +34,7 @@ export class SteeredSchedule implements Timetable {
     this.fields = new Float64Array(memory, HEADER_BYTES);
   }
 
-  /** From `seconds` on, so many arrivals per second; Infinity: as fast as it goes, 0: none. Called by one thread alone. */
+  /** Sets the arrivals per second from `seconds` on; Infinity: as fast as possible, 0: none. One thread calls it. */
   steer(seconds: number, rate: number): void {
     const from = Math.max(seconds, this.last?.from ?? 0);
     const stretch: Stretch = { from, rate, before: this.arrivals(from) };
@@ -43,7 +43,7 @@ export class SteeredSchedule implements Timetable {
     this.refresh();
   }
 
-  /** Whether the rate has been changed since this was asked last. */
+  /** True if the rate has changed since this was last read. */
   get hasChanged(): boolean {
     return this.refresh();
   }
@@ -69,7 +69,7 @@ export class SteeredSchedule implements Timetable {
     return rate === Number.POSITIVE_INFINITY ? before : before + rate * (until - from);
   }
 
-  /** An arrival that the last rate does not reach before the end, or never, is far away: the rate may still change. */
+  /** Returns FAR for an arrival that the current rate does not reach before the end: the rate may still change. */
   timeOf(position: number): number {
     this.refresh();
     const { last } = this;
@@ -85,7 +85,7 @@ export class SteeredSchedule implements Timetable {
     return this.stretches[this.stretches.length - 1];
   }
 
-  /* Written before it is counted, so that what is counted can be read; what was written over is too old to matter. */
+  /* A period is written before it is counted, so counted ones are readable. Overwritten ones are too old to matter. */
   private refresh(): boolean {
     const count = Atomics.load(this.count, 0);
     if (count === this.known) return false;
@@ -99,5 +99,5 @@ export class SteeredSchedule implements Timetable {
   }
 }
 
-/* In seconds: a century. */
+/* A century, in seconds. */
 const FAR = 3e9;

@@ -1,18 +1,18 @@
 import type { CounterTotals } from './counters.js';
 
-/** What a run's time went to, as shares from 0 to 1. */
+/** How the time of a run was spent, as shares from 0 to 1. */
 export interface Utilisation {
-  /** Of the busiest worker thread: time in which its event loop was not idle. */
+  /** Share of time in which the event loop of the busiest worker thread was not idle. */
   readonly worker: number;
-  /** Of all worker threads: time on a core. */
+  /** Share of time that worker threads spent on a core. */
   readonly worker_cpu: number;
-  /** Of all connections: time in which something was under way. */
+  /** Share of time in which connections had something in flight. */
   readonly connections: number;
-  /** Of all connections: time in which the configuration made them wait. */
+  /** Share of time in which the configuration made connections wait. */
   readonly waiting: number;
 }
 
-/** What time has gone to since the start of a run. */
+/** How time was spent since the start of a run. */
 export interface Usage {
   readonly seconds: number;
   readonly cpuSeconds: number;
@@ -38,7 +38,7 @@ export function readUsage(totals: CounterTotals, workers: number, time: Pick<Usa
   };
 }
 
-/** Shares of the time from one reading to another; `before` null: from the start. */
+/** Returns the shares of time between two readings; `before` null: since the start. */
 export function utilisationBetween(before: Usage | null, after: Usage): Utilisation {
   const passed = (key: 'seconds' | 'cpuSeconds' | 'laneMs' | 'inFlightMs' | 'pausedMs') =>
     after[key] - (before?.[key] ?? 0);
@@ -55,12 +55,12 @@ export function utilisationBetween(before: Usage | null, after: Usage): Utilisat
   };
 }
 
-/** What the figures belong to. */
+/** The run that the figures belong to. */
 export interface Run {
   readonly workers: number;
   readonly connections: number;
   readonly elapsedSeconds: number;
-  /** Operations of a schedule that were dropped or late: the rate that was asked for was not kept. */
+  /** Scheduled operations that were dropped or late, so that the target rate was not kept. */
   readonly missed: number;
 }
 
@@ -69,7 +69,7 @@ export type Limit = (typeof LIMITS)[number];
 
 export interface Verdict {
   readonly limit: Limit;
-  /** What the limit means, and what would move it. */
+  /** What the limit means, and what would raise it. */
   readonly advice: string;
 }
 
@@ -79,17 +79,17 @@ export interface Verdict {
  */
 const SATURATED = 0.9;
 const ON_A_CORE = 0.55;
-/* Connections that wait for the configuration for so much of the time are held back by it. */
+/* If connections wait this share of the time because of the configuration, the configuration is the limit. */
 const HELD_BACK = 0.5;
 
-/* Threads compile and fill their pools for so long: what limits a shorter run says little about a long one. */
+/* Threads compile and fill their pools at first, so the limit of a shorter run says little about a long one. */
 const SHORTEST_SECONDS = 3;
 
-/** What limited a run. The generator is named where a thread is at its limit, whatever the server does. */
+/** Returns what limited a run: the generator, if a thread is saturated, whatever the server does. */
 export function verdictOf(utilisation: Utilisation, run: Run): Verdict {
   const verdict = limitOf(utilisation, run);
   if (run.elapsedSeconds >= SHORTEST_SECONDS || verdict.limit === 'rate-bound') return verdict;
-  return { ...verdict, advice: 'a run this short tells little, since most of it is the start' };
+  return { ...verdict, advice: 'the run was too short for a reliable verdict, because most of it was startup' };
 }
 
 function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run): Verdict {
@@ -98,25 +98,25 @@ function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run
   if (waiting >= HELD_BACK && missed === 0)
     return {
       limit: 'rate-bound',
-      advice: `connections waited ${percent(waiting)} of the time because the configuration says so`,
+      advice: `the schedule is the limit: connections were idle ${percent(waiting)} of the time`,
     };
   if ((worker >= SATURATED && cpu >= ON_A_CORE) || worker > busy) {
     const change =
       workers < connections
-        ? `raise workers (${workers} now)`
-        : 'simplify column_overrides, or spread the run over more machines';
+        ? `raise generator.workers (now ${workers})`
+        : 'simplify generator.column_overrides, or spread the run over more machines';
     return {
       limit: 'generator-bound',
-      advice: `a worker thread was busy ${percent(worker)} of the time: ${change}`,
+      advice: `a worker thread was busy ${percent(worker)} of the time; ${change}`,
     };
   }
   if (waiting >= HELD_BACK)
     return {
       limit: 'server-bound',
-      advice: `${missed} operations of the schedule were dropped or late, although connections waited ${percent(waiting)} of the time: the server was too slow at times`,
+      advice: `the server was too slow at times: ${missed} operations of the schedule were dropped or late, although connections were idle ${percent(waiting)} of the time`,
     };
   return {
     limit: 'server-bound',
-    advice: `connections had work ${percent(busy)} of the time while the generator's threads were busy ${percent(worker)}`,
+    advice: `connections waited for the server ${percent(busy)} of the time, while the generator's threads were busy ${percent(worker)}`,
   };
 }

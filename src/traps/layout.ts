@@ -35,7 +35,10 @@ export async function layOutTraps(
     "SELECT FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'eventgen/%/traps'",
   );
   if (others !== null && others > 0)
-    throw SetupError.of('traffic.traps', `another run springs traps in this database, on the same tables of ${schema}`);
+    throw SetupError.of(
+      'traffic.traps',
+      `another run uses the trap tables in schema ${schema} of this database; wait until it ends`,
+    );
   const refused = new Map<TrapName, string>();
   for (const name of names) {
     const { needs } = trapOf(name);
@@ -56,7 +59,7 @@ export async function layOutTraps(
   } catch (error) {
     throw SetupError.of(
       'traffic.traps',
-      `their tables in ${schema} cannot be made: ${(error as Error).message}; grant CREATE on the database, or make the schema and give it to the user of the run`,
+      `the trap tables in schema ${schema} cannot be created: ${(error as Error).message}; grant CREATE on the database, or create the schema and make the user of the run its owner`,
     );
   }
   return { possible, refused };
@@ -79,6 +82,6 @@ export async function expectTrapTables(
   if (rows.length === 0) return;
   throw SetupError.of(
     `replication target ${target}`,
-    `lacks tables of traffic.traps, at which its subscription would stop. Create them there, and REFRESH the subscription: ${trapDefinitions(schema, names).join('; ')};`,
+    `lacks the tables of traffic.traps, so its subscription would stop. Create them there, and REFRESH the subscription: ${trapDefinitions(schema, names).join('; ')};`,
   );
 }

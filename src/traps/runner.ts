@@ -93,7 +93,8 @@ export class TrapRunner {
       if (most === undefined || n <= most) {
         this.times.set(name, n);
         await this.spring(name, n);
-        if (n === most) this.options.report(`trap ${name} has been sprung ${n} times, as often as its table allows`);
+        if (n === most)
+          this.options.report(`trap ${name} has run ${n} times, the most that its table allows; it stops here`);
       }
       await this.rest(this.options.intervalMs);
       while (this.isHeld() && !this.isOver) await this.rest(HELD_MS);
@@ -123,7 +124,7 @@ export class TrapRunner {
       else {
         if (outcome === 'unknown') counts.unknown++;
         else counts.refused++;
-        report(`trap ${name}: ${outcome === 'unknown' ? 'what became of a transaction is not known' : outcome}`);
+        report(`trap ${name}: ${outcome === 'unknown' ? 'the outcome of a transaction is unknown' : outcome}`);
         return;
       }
     }
@@ -174,7 +175,7 @@ export class TrapRunner {
         );
         const status = rows[0]?.status;
         if (status === 'committed') return 'committed';
-        if (status === 'aborted') return 'the connection was lost before it was committed';
+        if (status === 'aborted') return 'the connection was lost before the commit';
         if (status === null) return 'unknown';
       } catch {
         this.lose();

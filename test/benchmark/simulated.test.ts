@@ -180,7 +180,9 @@ describe('a step', () => {
     expect((await measure(load, 500, 100, 2000)).void).toContain('of 500 operations/s were reached');
     expect((await measure(load, 50, 100, 2000)).void).toBeNull();
     load.pausedBecause = 'replication.fuse';
-    expect((await measure(load, 50, 100, 2000)).void).toBe('the load was paused meanwhile: replication.fuse');
+    expect((await measure(load, 50, 100, 2000)).void).toBe(
+      'the load was paused during the measurement: replication.fuse',
+    );
   });
 
   it('tells a slope, and how sure it is', () => {

@@ -24,7 +24,7 @@ it.each(['owned', 'system_rows'])(
     expect(code).toBe(0);
     expect(summary.totals['rejected']).toBe(0);
     expect(summary.reproducible).toBe(false);
-    expect(summary.reproducible_because).toContain('defaults: all leaves values to the server');
+    expect(summary.reproducible_because).toContain('defaults: all leaves some values to the server');
     for (const table of ['parent', 'child']) {
       const { rows } = await database.client.query<{ marked: number; rows: number; ours: number }>(marked(table));
       expect(rows[0]!.ours).toBe(rows[0]!.marked);

@@ -74,14 +74,16 @@ describe('what is typed first', () => {
   it('options alone: run', () => {
     const { status, stderr } = cli(['-c', 'missing.yaml']);
     expect(status).toBe(1);
-    expect(stderr).toContain('missing.yaml: there is no such file');
+    expect(stderr).toContain('missing.yaml: the file does not exist');
   });
 
   it('--embedded in an empty folder: a run of the demo', () => {
     const { status, stdout } = cli(['run', '--embedded', '--iterations', '200', '--seed', '5', '--no-metrics']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\nFinished: all operations done \(exit code 0\)\n\n {2}200 operations, /);
-    expect(stdout).toContain('the same again: event-generator run --iterations 200 --embedded --no-metrics --seed 5\n');
+    expect(stdout).toContain(
+      'to repeat this run: event-generator run --iterations 200 --embedded --no-metrics --seed 5\n',
+    );
   });
 });
 
@@ -185,7 +187,9 @@ describe('compare', () => {
     // The other way round it is better.
     expect(cli(['compare', 'b.json', 'a.json'], { cwd: folder }).status).toBe(0);
     expect(compare('b.json', '--tolerance', 'latency=100000%').status).toBe(0);
-    expect(compare('b.json', '--tolerance', 'speed=1%').stderr).toContain('KIND=PERCENTAGE with rate, latency');
+    expect(compare('b.json', '--tolerance', 'speed=1%').stderr).toContain(
+      'KIND=PERCENTAGE where KIND is one of rate, latency',
+    );
     write('ended.json', (copy) => ({ ...copy, exit: { code: 3, reason: 'away' } }));
     expect(compare('ended.json')).toMatchObject({
       status: 4,

@@ -29,7 +29,7 @@ it('builds and drops indexes of every kind beside the traffic, refuses no row by
   }
   run.kill('SIGTERM');
   const { code, summary, stderr } = await run.ended;
-  expect(stderr).toContain('1 indexes that a run left behind are dropped');
+  expect(stderr).toContain('dropped 1 indexes that an earlier run left behind');
   expect(code).toBe(0);
   expect(summary.totals).toMatchObject({ rejected: 0, failed: 0 });
   expect(Object.keys(summary.errors)).toEqual([]);
@@ -86,7 +86,7 @@ it('says beforehand that the user owns nothing to index', async () => {
   const yaml = configFor(database, SETTINGS).replace('user: postgres', `user: reader_${process.pid}`);
   const { code, stderr } = await runCli(yaml);
   expect(code).toBe(1);
-  expect(stderr).toContain(`user "reader_${process.pid}" owns no targeted table`);
+  expect(stderr).toContain(`user "reader_${process.pid}" does not own any targeted table`);
   expect(await count(database, 'a')).toBe(1);
   await database.client.query(`REVOKE ALL ON a FROM reader_${process.pid}; DROP ROLE reader_${process.pid}`);
   await database.drop();

@@ -88,7 +88,7 @@ describe('load', () => {
         '3000',
       ]);
       expect(stderr).toContain('public.single: room for 1 of 3000 rows');
-      expect(summary.exit).toEqual({ code: 0, reason: 'every table holds 3000 rows, or as many as it has room for' });
+      expect(summary.exit).toEqual({ code: 0, reason: 'every table has 3000 rows, or as many as it has room for' });
       expect(code).toBe(0);
       hashes.push(await rowsOf(database, summary));
       for (const [table, { rows_expected: rows, refused }] of Object.entries(summary.tables)) {
@@ -152,14 +152,14 @@ describe('load', () => {
         expect(existsSync(`${file}.load`)).toBe(true);
         if (signal === 'SIGINT') {
           expect(stopped.code).toBe(0);
-          expect(stopped.summary.exit.reason).toContain('the same command goes on from there');
+          expect(stopped.summary.exit.reason).toContain('run the same command again to continue');
         } else expect(stopped.code).toBeNull();
       }
       const other = await load(yaml(database), ['--rows', '30000'], { file });
       expect(other.code).toBe(1);
-      expect(other.stderr).toContain('with --rows 8000: repeat it as it was');
+      expect(other.stderr).toContain('with --rows 8000; repeat that command');
       const last = await load(yaml(database), ['--rows', '8000'], { file });
-      expect(last.stderr).toContain('going on with the load');
+      expect(last.stderr).toContain('continuing the interrupted load');
       expect(last.code).toBe(0);
       expect(existsSync(`${file}.load`)).toBe(false);
       expect(await rowsOf(database, last.summary)).toEqual(await whole(yaml));
@@ -195,7 +195,7 @@ describe('load', () => {
     ]);
     expect(code).toBe(2);
     expect(summary.exit.reason).toMatch(/^not filled: public\.never \(0 of \d+ rows\)$/);
-    expect(stderr).toContain('public.never: left as it is: not this one (23514)');
+    expect(stderr).toContain('public.never: no more rows are loaded into it: not this one (23514)');
     expect(summary.tables['public.a']).toMatchObject({ rows: 10_000, rows_expected: 10_000 });
     expect(summary.tables['public.a']!.refused).toBeGreaterThanOrEqual(10);
     expect(summary.tables['public.b']).toMatchObject({ rows: 10_000, refused: 0 });
@@ -251,7 +251,9 @@ describe('load', () => {
       running: (kill: (signal: NodeJS.Signals) => void) =>
         void whenFilled(database, 'a', 1600).then(() => kill('SIGINT')),
     };
-    expect((await load(yaml, options, interrupted)).summary.exit.reason).toContain('goes on from there');
+    expect((await load(yaml, options, interrupted)).summary.exit.reason).toContain(
+      'run the same command again to continue',
+    );
     const { code, summary } = await load(yaml, options, { file });
     expect(code).toBe(0);
     expect(summary.tables['public.a']).toMatchObject({ rows: 60_000, rows_expected: 60_000 });
@@ -261,7 +263,7 @@ describe('load', () => {
     await database.client.query('TRUNCATE a');
     const gone = await load(yaml, options, { file });
     expect(gone.code).toBe(1);
-    expect(gone.stderr).toMatch(/public\.a holds 0 rows where the interrupted load left \d+/);
+    expect(gone.stderr).toMatch(/public\.a has 0 rows, but the interrupted load left \d+/);
     await database.drop();
   });
 

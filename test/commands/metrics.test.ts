@@ -9,7 +9,7 @@ it('keeps the final figures for a last scrape, as text and as OpenMetrics', asyn
   const database = await createDatabase(TABLE);
   const yaml = configFor(database, 'random_seed: 1\nnum_iterations: 700').replace('{ enabled: false }', '{ port: 0 }');
   const run = startCli(yaml, ['--metrics-linger', '60s']);
-  await run.saw('/metrics stays for 60 s');
+  await run.saw('/metrics stays available for 60 s');
   const port = run.stderr().match(/:(\d+)\/metrics/)![1]!;
   const scrape = async (accept: string) => {
     const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { accept } });

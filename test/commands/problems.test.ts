@@ -18,7 +18,7 @@ describe('what is wrong is said before the first write', () => {
       /there is no schema "publik" in database "t_\d+_\d+" \(did you mean "public"\?\)/,
     ],
     ['a view', 'manual_table_list: [v]', /"v" is a view, not a table/],
-    ['an empty schema', 'schema_name: nothing', /schema "nothing" holds no tables/],
+    ['an empty schema', 'schema_name: nothing', /schema "nothing" has no tables/],
     [
       'weights for an unknown table',
       'table_weights: { eg_userz: 2 }',
@@ -33,7 +33,7 @@ describe('what is wrong is said before the first write', () => {
     [
       'an override that the column cannot hold',
       'column_overrides: { eg_orders: { qty: { type: constant, value: abc } } }',
-      /column_overrides\.eg_orders\.qty: the column is integer, and the server refuses a value: invalid input syntax/,
+      /column_overrides\.eg_orders\.qty: the column has type integer, and the server rejects a value: invalid input syntax/,
     ],
     [
       'an unknown faker method',
@@ -66,7 +66,9 @@ describe('what is wrong is said before the first write', () => {
     expect(unreachable.stderr).toMatch(/waiting for the database, 1 s at most \(generator.max_outage_seconds\)/);
     expect(unreachable.stderr).toMatch(/connection to u@127\.0\.0\.1:1\/d: refused: no server listens there/);
     expect(unreachable.stderr + unreachable.stdout).not.toContain('hunter2');
-    expect((await at('ssl: require')).stderr).toMatch(/set ssl: disable, or give the server a certificate/);
+    expect((await at('ssl: require')).stderr).toMatch(
+      /set connection\.ssl: disable, or install a certificate on the server/,
+    );
     const missing = await runCli(
       `connection: { host: 127.0.0.1, port: ${database.port}, database: nope, user: postgres }\nmetrics: { enabled: false }\n`,
     );
@@ -82,7 +84,7 @@ describe('what is wrong is said before the first write', () => {
     const denied = await runCli(as(role));
     expect(denied.code).toBe(1);
     expect(denied.stderr).toContain(
-      `error: user "${role}": privileges are missing on public.eg_orders, public.eg_users; run:\n  GRANT UPDATE, DELETE ON "public"."eg_orders", "public"."eg_users" TO "${role}";\n`,
+      `error: user "${role}": lacks privileges on public.eg_orders, public.eg_users; run:\n  GRANT UPDATE, DELETE ON "public"."eg_orders", "public"."eg_users" TO "${role}";\n`,
     );
     await database.client.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`);
     const readOnly = await runCli(as('postgres'));
@@ -106,7 +108,7 @@ describe('what is wrong is said before the first write', () => {
     expect(denied.code).toBe(1);
     const [problem, ...grants] = denied.stderr.trim().split('\n');
     expect(problem).toBe(
-      `error: user "${role}": privileges are missing on public.parent, other."The Child" (public.parent to reference its rows, other."The Child" to see which rows of public.hub it references); run:`,
+      `error: user "${role}": lacks privileges on public.parent, other."The Child" (public.parent to reference its rows, other."The Child" to see which rows of public.hub it references); run:`,
     );
     expect(grants.map((line) => line.trim()).sort()).toEqual(
       selection === 'owned'
@@ -135,7 +137,7 @@ describe('what is wrong is said before the first write', () => {
     const { code, stderr } = await runCli(configFor(database, DEMO).replace('{ enabled: false }', `{ port: ${port} }`));
     server.close();
     expect(code).toBe(1);
-    expect(stderr).toContain(`port ${port} on 127.0.0.1 is taken`);
+    expect(stderr).toContain(`port ${port} on 127.0.0.1 is in use`);
     expect(await count(database, 'eg_users')).toBe(1000);
   });
 
@@ -143,7 +145,7 @@ describe('what is wrong is said before the first write', () => {
     const database = await tables(`CREATE TABLE a (id int PRIMARY KEY);
       CREATE TABLE c (id int PRIMARY KEY, v int NOT NULL, w int NOT NULL, CONSTRAINT never CHECK (v < w AND w < v)); CREATE TABLE d (id int) PARTITION BY RANGE (id)`);
     const { stderr } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 20'));
-    expect(stderr).toMatch(/public\.c: no values were found that meet never/);
+    expect(stderr).toMatch(/public\.c: found no values that satisfy never/);
     expect(stderr).toMatch(/public\.d: has no partition, so no INSERT/);
   });
 

@@ -11,11 +11,11 @@ it('does not write to what protect names, unless that is named as well', async (
   const yaml = `${configFor(database, DEMO)}protect: ["${database.name.slice(0, 3)}*"]\n`;
   const refused = await runCli(yaml);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toContain(`--yes-write-to ${database.name} allows it for this run`);
+  expect(refused.stderr).toContain(`--yes-write-to ${database.name} allows writing to it in this run`);
   expect((await runCli(yaml, ['--dry-run'])).code).toBe(0);
   const other = await runCli(yaml, ['--yes-write-to', 'another']);
   expect(other.code).toBe(1);
-  expect(other.stderr).toContain('"another" is neither the database nor its host');
+  expect(other.stderr).toContain('"another" is neither the database nor a host of the connection');
   expect(await count(database, 'eg_users')).toBe(before);
   expect((await runCli(yaml, ['--yes-write-to', database.name])).code).toBe(0);
   expect(await count(database, 'eg_users')).not.toBe(before);
@@ -30,7 +30,7 @@ it('warns where a name sounds like a production system', async () => {
     const name = `${database.name}${suffix}`;
     await database.client.query(`CREATE DATABASE ${name}`);
     const { stderr } = await runCli(configFor({ ...database, name }, 'num_iterations: 10'));
-    expect(stderr.includes(`"${name}" sounds like a production system`)).toBe(warns);
+    expect(stderr.includes(`writing to "${name}", whose name looks like a production system`)).toBe(warns);
     await database.client.query(`DROP DATABASE ${name} WITH (FORCE)`);
   }
 });

@@ -162,7 +162,7 @@ it('a run that is stopped leaves each lane at a prefix, and --until repeats it',
     // The database is another one now, and so is the plan: said before the first write.
     const late = await runCli(configFor(again, endless), ['--until', file]);
     expect(late.code).toBe(1);
-    expect(late.stderr).toContain('the plan is another one');
+    expect(late.stderr).toContain('the plan differs from the plan of that run');
     await again.drop();
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -88,7 +88,7 @@ describe('a run', () => {
     expect(code).toBe(0);
     expect(summary.row_selection).toBe('system_rows');
     expect(summary.reproducible).toBe(false);
-    expect(stderr).not.toContain('owned instead');
+    expect(stderr).not.toContain('using row_selection: owned');
     expect(summary.totals).toMatchObject({ committed: 2000, rejected: 0 });
     for (const table of TABLES)
       expect(summary.tables[`public.${table}`]!.rows_expected).toBe(await count(database, table));

@@ -167,7 +167,7 @@ describe('a password that stands elsewhere', () => {
     expect(code).toBe(1);
     expect(said).toContain('expected a text');
     const both = await call(`{ ${server()}, user: keeper, password: a, password_command: ["true"] }`);
-    expect(both.said).toContain('stands beside a password; give one of them');
+    expect(both.said).toContain('cannot be combined with a password; remove one of them');
   });
 
   it('is looked up in a file that only its owner can read', async () => {

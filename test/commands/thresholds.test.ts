@@ -49,11 +49,13 @@ it('exits with 4 and names what was not met, with its value', async () => {
     configFor(database, 'random_seed: 1\nnum_iterations: 20', 'thresholds: ["error_ratio < 1", "coverage >= 1"]\n'),
   );
   expect(few.code).toBe(4);
-  expect(few.summary.exit.reason).toBe('not met: error_ratio < 1 (only 20 operations, 100 are needed to judge it)');
+  expect(few.summary.exit.reason).toBe(
+    'not met: error_ratio < 1 (only 20 operations; at least 100 are needed to judge it)',
+  );
   const wrong = await runCli(configFor(database, settings, 'thresholds: ["eror_ratio < 1", "late_ratio < 1"]\n'));
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toMatch(
-    /thresholds\.0: unknown figure "eror_ratio".*\n.*thresholds\.1: late_ratio means something only on a schedule/,
+    /thresholds\.0: unknown figure "eror_ratio".*\n.*thresholds\.1: late_ratio needs a schedule/,
   );
   await database.drop();
 });

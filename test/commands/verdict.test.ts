@@ -21,7 +21,7 @@ it('server-bound: every statement takes its time there', async () => {
   expect(summary.verdict).toBe('server-bound');
   expect(summary.verdict_because!.connections).toBeGreaterThan(0.8);
   expect(summary.verdict_because!.worker).toBeLessThan(0.5);
-  expect(stdout).toMatch(/server-bound: connections had work \d+ % of the time/);
+  expect(stdout).toMatch(/server-bound: connections waited for the server \d+ % of the time/);
   await database.drop();
 });
 
@@ -41,6 +41,6 @@ it('generator-bound: one thread makes more than the server needs time for', asyn
     ),
   );
   expect(summary.verdict, JSON.stringify(summary.verdict_because)).toBe('generator-bound');
-  expect(summary.verdict_because!.advice).toContain('raise workers (1 now)');
+  expect(summary.verdict_because!.advice).toContain('raise generator.workers (now 1)');
   await database.drop();
 });

@@ -66,7 +66,7 @@ generator:
   it.each([
     ['not YAML', 'generator: [1, 2', /^c\.yaml:1:\d+: not valid YAML/],
     ['a tab as indentation', 'generator:\n\tnum_iterations: 3\n', /^c\.yaml:2:1: a tab is used for indentation/],
-    ['a duplicate key', generator('num_iterations: 3', 'num_iterations: 4'), /^c\.yaml:3:3: this key stands twice/],
+    ['a duplicate key', generator('num_iterations: 3', 'num_iterations: 4'), /^c\.yaml:3:3: this key occurs twice/],
     [
       'an unknown key',
       generator('num_iteration: 3'),
@@ -136,7 +136,7 @@ generator:
     [
       'a rate beside stages',
       'traffic: { rate: 5, stages: [{ rate: 1, duration: 1s }] }\n',
-      /^c\.yaml:1:12: traffic\.rate: stands beside stages/,
+      /^c\.yaml:1:12: traffic\.rate: cannot be combined with stages/,
     ],
     [
       'stages without an end',
@@ -146,15 +146,15 @@ generator:
     [
       'a spike longer than its period',
       'traffic: { rate: 5, spikes: [{ rate: 1, duration: 10s, every: 5s }] }\n',
-      /^c\.yaml:1:\d+: traffic\.spikes\.0\.duration: is longer than the period: 10 s every 5 s/,
+      /^c\.yaml:1:\d+: traffic\.spikes\.0\.duration: is longer than every: a spike of 10 s every 5 s/,
     ],
-    ['spikes on nothing', 'traffic: { spikes: [{ rate: 1, duration: 1s }] }\n', /come on top of a rate/],
+    ['spikes on nothing', 'traffic: { spikes: [{ rate: 1, duration: 1s }] }\n', /need a base rate/],
     ['a stage of no time', 'traffic: { stages: [{ rate: 1, duration: 0s }] }\n', /expected a duration above 0/],
-    ['arrivals without a rate', 'traffic: { arrival: poisson }\n', /means something only on a schedule/],
+    ['arrivals without a rate', 'traffic: { arrival: poisson }\n', /has an effect only on a schedule/],
     [
       'savepoints with one statement',
       generator('transaction: { savepoint_ratio: 0.5 }'),
-      /generator\.transaction\.savepoint_ratio: divides a transaction of several statements/,
+      /generator\.transaction\.savepoint_ratio: needs transactions of several statements/,
     ],
     [
       'a transaction of no statements',
@@ -169,12 +169,12 @@ generator:
     [
       'an exponent without its law',
       generator('skew: { exponent: 2 }'),
-      /generator\.skew\.exponent: means something only with distribution: zipf/,
+      /generator\.skew\.exponent: has an effect only with distribution: zipf/,
     ],
     [
       'conflicts among sampled rows',
       generator('row_selection: system_rows\n  force_conflicts: { enabled: true }'),
-      /generator\.force_conflicts: needs rows that the run owns/,
+      /generator\.force_conflicts: needs row_selection: owned/,
     ],
     [
       'a default that is none',
@@ -285,7 +285,7 @@ generator:
   });
 
   it('that is missing is named', () => {
-    expect(() => loadConfig('no-such.yaml', [], {})).toThrow(/no-such\.yaml: there is no such file/);
+    expect(() => loadConfig('no-such.yaml', [], {})).toThrow(/no-such\.yaml: the file does not exist/);
   });
 });
 

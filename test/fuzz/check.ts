@@ -112,7 +112,9 @@ async function run(
   }
   if (seconds > MOST_SECONDS / 2) faults.push(`run: took ${seconds.toFixed(0)} s`);
   const announced = (table: string, kind: string) =>
-    stderr.split('\n').some((line) => line.includes(table) && new RegExp(`no [A-Z, ]*${kind}|behind it`).test(line));
+    stderr
+      .split('\n')
+      .some((line) => line.includes(table) && new RegExp(`no [A-Z, ]*${kind}|this also blocks`).test(line));
   for (const [table, entry] of Object.entries(summary.tables)) {
     const isFed = entry.insert.rows > 0;
     if (!isFed && !announced(table, 'INSERT'))
@@ -162,7 +164,7 @@ async function load(server: Server, { client, database, folder }: Surroundings):
     const count = await countOf(client, table);
     const isAnnounced = `${stderr}\n${stdout}`
       .split('\n')
-      .some((line) => line.includes(table) && /no [A-Z, ]*INSERT|behind it|room for/.test(line));
+      .some((line) => line.includes(table) && /no [A-Z, ]*INSERT|this also blocks|room for/.test(line));
     if (count < ROWS && !isAnnounced) faults.push(`load: ${table} has ${count} of ${ROWS} rows (exit code ${code})`);
   }
   return faults;

@@ -127,7 +127,7 @@ describe('the benchmark', () => {
     const { pauses, replication } = summary;
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /the load is paused: replication.fuse: slot slow makes the server keep \d+ MB \(limit 20 MB\)/,
+      /the load is paused: replication.fuse: slot slow makes the server keep \d+ MB of WAL \(limit 20 MB\)/,
     );
     expect(stdout).toMatch(/paused 1 × .*slot slow/);
     expect(pauses).toHaveLength(1);
@@ -142,11 +142,7 @@ describe('the benchmark', () => {
       expect(stderr).toContain(message);
       expect(code).toBe(1);
     };
-    await refused(
-      config(''),
-      ['lag', 'curve'],
-      'lag curve: measures replication.targets, and the configuration names none',
-    );
+    await refused(config(''), ['lag', 'curve'], 'lag curve: has nothing to measure: add a standby');
     await refused(config('{ name: x, kind: slot, slot: gone }'), ['run'], 'there is no replication slot "gone"');
     await refused(
       config('{ name: x, kind: command, command: [echo, "7"] }'),

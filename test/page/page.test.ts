@@ -132,7 +132,7 @@ describe.skipIf(!hasChromium)('in a browser', () => {
       expect(facts).toContain(`operations${summary.totals['operations']!.toLocaleString('en-US')}`);
       expect(facts).toContain(summary.plan_fingerprint);
       expect(JSON.parse((await page.textContent('details pre'))!)).toEqual(JSON.parse(JSON.stringify(summary)));
-      expect(await page.textContent('main')).toContain('2 of 2 tables with every operation');
+      expect(await page.textContent('main')).toContain('2 of 2 tables take every operation');
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
       expect(await violations(page)).toEqual([]);
       expect(wrong).toEqual([]);

@@ -183,8 +183,8 @@ describe('a capture beside a run', () => {
     await capture.end();
     const verdict = await verifyEvents(recorded(history, true), optionsFor(events));
     expect(verdict.differences).toEqual([]);
-    expect(verdict.headline).toMatch(/^Not decided: the history ends in mid-run/);
-    expect((await runCommand(['history', history])).stdout).toContain('ended by force, or still running');
+    expect(verdict.headline).toMatch(/^Not decided: the history ends in the middle of the run/);
+    expect((await runCommand(['history', history])).stdout).toContain('the run was killed, or is still running');
     await database.drop();
   });
 });
@@ -297,7 +297,7 @@ describe('a capture', () => {
       open(database, path.join(folder, 'x.jsonl'), { connection: { ...settings, user: 'plain_user' } }),
     ).rejects.toThrow(/needs the REPLICATION attribute/);
     await expect(open(database, path.join(folder, 'x.jsonl'), { schemas: ['nowhere'] })).rejects.toThrow(
-      /there is no table to capture in nowhere/,
+      /schema nowhere has no table that can be captured/,
     );
     await database.client.query('DROP OWNED BY plain_user; DROP ROLE plain_user');
     // A slot waits for whoever has a transaction open.
@@ -326,7 +326,7 @@ describe('a capture', () => {
     await database.client.query('INSERT INTO t VALUES (1)');
     const facts = () => JSON.parse(readFileSync(factsFileOf(file), 'utf8')) as CaptureFacts;
     // What stands there until it has ended.
-    expect(facts()).toMatchObject({ complete: false, reason: 'it was ended by force, or is still running' });
+    expect(facts()).toMatchObject({ complete: false, reason: 'it was killed, or is still running' });
     await killReaders(database.client);
     for (let tries = 0; tries < 100 && capture.failed === null; tries++) {
       await database.client
@@ -336,7 +336,7 @@ describe('a capture', () => {
     }
     expect(capture.failed).toMatch(/does not exist/);
     expect(await capture.end()).toMatchObject({ complete: false, reason: expect.stringMatching(/does not exist/) });
-    expect((await captured(file)).undecided.join()).toContain('the capture is not complete');
+    expect((await captured(file)).undecided.join()).toContain('the capture is incomplete');
     await database.drop();
   });
 
@@ -356,7 +356,7 @@ describe('a capture', () => {
     const named = await runCommand(again);
     expect([named.code, named.stderr]).toEqual([
       0,
-      expect.stringMatching(/has left the slot eventgen_[0-9a-f]+ behind/),
+      expect.stringMatching(/an earlier capture left the replication slot eventgen_[0-9a-f]+ behind/),
     ]);
     expect(await leftOnServer(database.client)).toBe(2);
     const dropped = await runCommand([...again, '--drop-leftovers']);

@@ -137,16 +137,16 @@ it('cannot decide where a consumer never tells of a column, of what its capture 
       return { ...line, new: row };
     }),
   );
-  expect((await verdictOf()).headline).toMatch(/^Not decided: the consumer does not carry (shop|other)\.items\.note/);
+  expect((await verdictOf()).headline).toMatch(/^Not decided: the consumer does not have (shop|other)\.items\.note/);
   expect((await verdictOf({ allow: ['missing-columns'] })).verdict).toBe('equal');
   write(lines.map((line, at) => (at === 9 ? { ...line, commit: null as never, xid: null as never } : line)));
-  expect((await verdictOf()).headline).toMatch(/^Not decided: .*some events of the consumer tell commit or xid/);
+  expect((await verdictOf()).headline).toMatch(/^Not decided: .*some events of the consumer have commit or xid/);
   write(lines);
   const whole = readFileSync(file);
   writeFileSync(file, whole.subarray(0, whole.length - 30));
   const cut = await verdictOf();
   expect(cut.undecided.join()).toMatch(
-    /the last line of the capture is cut off.*holds \d+ changes, and .*meta.json says \d+/,
+    /the last line of the capture is cut off.*contains \d+ changes, but .*meta.json says \d+/,
   );
   writeFileSync(file, whole);
 });
@@ -177,5 +177,5 @@ it('reads a packed file, standard input and what a command rewrites, and says wh
   writeFileSync(renamed, 'not json\n');
   await refused(['--events', renamed, ...against], 'renamed.jsonl:1: is not a JSON object');
   writeFileSync(renamed, '{"history":1,"plan":"xx"}\n');
-  await refused(['--events', file, '--history', renamed], 'renamed.jsonl:1: the plan in it cannot be read');
+  await refused(['--events', file, '--history', renamed], 'renamed.jsonl:1: contains a plan that cannot be read');
 });

@@ -16,7 +16,7 @@ function recording() {
 it('tells when an outage begins and when all lanes are connected again, and lists it', () => {
   const { said, outages } = recording();
   vi.advanceTimersByTime(2000);
-  outages.lost(1, 'the server closed it');
+  outages.lost(1, 'the server closed the connection');
   outages.lost(2, 'reset');
   vi.advanceTimersByTime(1500);
   outages.connected(1);
@@ -24,10 +24,10 @@ it('tells when an outage begins and when all lanes are connected again, and list
   expect(outages.spans()).toEqual([{ from: 2, to: 3.5 }]);
   outages.connected(2);
   expect(said).toEqual([
-    '1 of 4 lanes lost the connection to the database and reconnect: the server closed it',
+    '1 of 4 lanes lost the connection to the database and reconnect: the server closed the connection',
     'all lanes are connected again after 1.5 s; 2 had lost their connection',
   ]);
-  expect(outages.list()).toMatchObject([{ seconds: 1.5, lanes: 2, reason: 'the server closed it' }]);
+  expect(outages.list()).toMatchObject([{ seconds: 1.5, lanes: 2, reason: 'the server closed the connection' }]);
 });
 
 it('tells of outages that come one after the other once in ten seconds, with their number', () => {

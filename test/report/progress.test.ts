@@ -44,7 +44,9 @@ describe('progress', () => {
 
   it('says how far a load is and how long it will take', () => {
     const figures = { rowsPerSecond: 100_000, rows: 250_000, total: 1_000_000, errors: 3, elapsedSeconds: 2.5 };
-    expect(plainLine(loadParts(figures))).toBe('100,000 rows/s · 25 % · 250,000 rows · refused 3 · 2.5 s · 7.5 s left');
+    expect(plainLine(loadParts(figures))).toBe(
+      '100,000 rows/s · 25 % · 250,000 rows · rejected 3 · 2.5 s · 7.5 s left',
+    );
     expect(plainLine(loadParts({ ...figures, rowsPerSecond: 0 }))).not.toContain('left');
   });
 

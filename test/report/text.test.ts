@@ -74,8 +74,8 @@ const SUMMARY: Summary = {
     { condition: 'error_ratio < 0.0001', value: 0.000667, passed: false, unjudged: null },
     { condition: 'coverage >= 1', value: null, passed: false, unjudged: 'nothing was measured' },
   ],
-  coverage: { tables: 13, complete: 12, left_out: [{ cause: 'no row can come in', tables: ['public.lost'] }] },
-  outages: [{ from: '2026-01-01T00:00:10.000Z', seconds: 2.5, lanes: 4, reason: 'the server closed it' }],
+  coverage: { tables: 13, complete: 12, left_out: [{ cause: 'cannot insert', tables: ['public.lost'] }] },
+  outages: [{ from: '2026-01-01T00:00:10.000Z', seconds: 2.5, lanes: 4, reason: 'the server closed the connection' }],
   indexes: null,
   replication: null,
   replication_slots: null,
@@ -96,14 +96,14 @@ it('tells what matters most first, within 60 columns', () => {
       ✗ coverage >= 1: nothing was measured
 
       3,000 operations, 7,007 events in 00:01:01
-      50 operations/s of 50 asked for, 117 events/s
+      50 operations/s (target 50), 117 events/s
 
       dropped 12, late 3
       committed 2,998, rejected 2, failed 0
-      retries 30 (1.0 % of what was sent, most on public.orders)
-      outages 1, 2.5 s in all
-        the longest 2.5 s from 2026-01-01T00:00:10.000Z
-        (the server closed it)
+      retries 30 (1.0 % of all attempts, most on public.orders)
+      outages 1, 2.5 s in total
+        longest: 2.5 s, from 2026-01-01T00:00:10.000Z
+        (the server closed the connection)
       reconnects 1
       in doubt 4, resolved 4
 
@@ -116,7 +116,7 @@ it('tells what matters most first, within 60 columns', () => {
       event loop p99 12.0 ms
 
       12 of 13 tables take every operation; the rest:
-        public.lost: no row can come in
+        public.lost: cannot insert
 
       table      inserted  updated  deleted  rejected  rows now
       public.t0     4,000    4,000    1,000         2     3,000
@@ -129,9 +129,9 @@ it('tells what matters most first, within 60 columns', () => {
       public.t7     4,000    4,000    1,000         2     3,000
       public.t8     4,000    4,000    1,000         2     3,000
       public.t9     4,000    4,000    1,000         2     3,000
-        public.t0: 3 operations became another kind, 7 rows deleted by cascade
-        public.t1: 3 operations became another kind, 7 rows deleted by cascade
-        public.t2: 3 operations became another kind, 7 rows deleted by cascade
+        public.t0: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t1: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t2: 3 operations replaced by another kind, 7 rows deleted by cascade
       … 2 more with --full, or in the summary file
 
       errors
@@ -140,8 +140,8 @@ it('tells what matters most first, within 60 columns', () => {
       4 connections at depth 8, 2 workers, rows owned
       PostgreSQL 18.4
       seeds 5/5, reproducible
-      written: s.json
-      the same again: event-generator run --seed 5
+      files written: s.json
+      to repeat this run: event-generator run --seed 5
     "
   `);
   // But for what others have named.
@@ -153,6 +153,6 @@ it('shows all tables and the other latency with --full, and one line with --quie
   const text = summaryText(SUMMARY, { ...VIEW, isFull: true });
   for (let at = 0; at < 11; at++) expect(text).toContain(`public.t${at} `);
   expect(text).not.toContain('more with --full');
-  expect(text).toContain('since the answer before');
+  expect(text).toContain('\n  service');
   expect(firstLine(SUMMARY)).toBe('Ended: not met: error_ratio < 0.0001 (0.0007) (exit code 4)\n');
 });

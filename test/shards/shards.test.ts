@@ -80,13 +80,13 @@ describe('the shards of a run', () => {
         code: 1,
         stderr: expect.stringContaining(message) as string,
       });
-    await refused([files[0]!, files[0]!], 'is shard 1, and so is');
-    await refused([], 'name the summaries of the shards');
+    await refused([files[0]!, files[0]!], 'is shard 1, but so is');
+    await refused([], 'expected the summaries of the shards');
     const single = path.join(folder, 'single.json');
     writeFileSync(single, JSON.stringify(alone.summary));
     await refused([files[0]!, single], 'is not the summary of a shard');
     writeFileSync(single, JSON.stringify({ ...ran[1]!.summary, run_id: 'another' }));
-    await refused([files[0]!, single], 'is of another run (another)');
+    await refused([files[0]!, single], 'belongs to another run (another)');
 
     // A run that is over is not joined, nor one of another configuration.
     const again = await runCli(yaml(three), shardOptions(2, 3, 'equal'));
@@ -113,12 +113,12 @@ describe('the shards of a run', () => {
     const early = await runCli(config, [...shardOptions(1, 2, 'late'), '--start-timeout', '2s']);
     expect(early).toMatchObject({
       code: 3,
-      stderr: expect.stringContaining('shards 2 of 2 have not come within 2 s') as string,
+      stderr: expect.stringContaining('shards 2 of 2 did not start within 2 s') as string,
     });
     const other = await runCli(yaml(database, ', insert_rows: 9'), shardOptions(2, 2, 'late'));
     expect(other).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('run late was begun with another configuration') as string,
+      stderr: expect.stringContaining('run late was started with another configuration') as string,
     });
     // One that is told to stop while it waits is not started with, and ends nothing of the others.
     const [waiting, stopped] = [1, 2].map((index) => startCli(config, shardOptions(index, 3, 'stopped')));
@@ -127,7 +127,7 @@ describe('the shards of a run', () => {
     stopped!.kill('SIGINT');
     expect((await stopped!.ended).code).toBe(2);
     const third = await runCli(config, [...shardOptions(3, 3, 'stopped'), '--start-timeout', '2s']);
-    expect(third).toMatchObject({ code: 3, stderr: expect.stringContaining('shards 2 of 3 have not come') as string });
+    expect(third).toMatchObject({ code: 3, stderr: expect.stringContaining('shards 2 of 3 did not start') as string });
     waiting!.kill('SIGINT');
     expect((await waiting!.ended).code).toBe(2);
     // It had not begun: a process that is started again takes its place.
@@ -160,7 +160,7 @@ describe('the shards of a run', () => {
     await first!.saw('is held again');
     // Another process that is to carry a shard waits for the end of the first, and then goes on where it was.
     const twin = startCli(config, [...shardOptions(2, 2, 'fenced'), '--start-timeout', '30s']);
-    await twin.saw('another process carries shard 2');
+    await twin.saw('another process is running shard 2');
     await cut(2);
     const ends = await Promise.all([first!.ended, second!.ended, twin.ended]);
     expect(ends[0].code).toBe(0);
@@ -244,9 +244,9 @@ describe('--shard', () => {
     ['0/3', {}, 'expected i/n'],
     ['4/3', {}, 'expected i/n'],
     ['1', {}, 'expected i/n'],
-    ['auto', {}, 'none of JOB_COMPLETION_INDEX'],
+    ['auto', {}, 'none of the variables JOB_COMPLETION_INDEX'],
     ['auto', { CI_NODE_INDEX: '1' }, 'CI_NODE_TOTAL is not'],
-    ['auto', { CI_NODE_INDEX: 'x', CI_NODE_TOTAL: '2' }, 'not both whole numbers'],
+    ['auto', { CI_NODE_INDEX: 'x', CI_NODE_TOTAL: '2' }, 'must be whole numbers'],
     ['auto', { JOB_COMPLETION_INDEX: '3', EVENTGEN_SHARDS: '3' }, 'expected i/n'],
   ])('refuses %s with %j', (text, environment, message) => {
     expect(() => shardOf(text, environment as Record<string, string>)).toThrow(message);
@@ -256,7 +256,7 @@ describe('--shard', () => {
     expect(shardedRunId('mine', { GITHUB_RUN_ID: '7' })).toBe('mine');
     expect(shardedRunId(undefined, { GITHUB_RUN_ID: '7', GITHUB_RUN_ATTEMPT: '2' })).toBe('7-2');
     expect(shardedRunId(undefined, { AWS_BATCH_JOB_ID: 'abc:1' })).toBe('abc');
-    expect(() => shardedRunId(undefined, {})).toThrow('--run-id: is needed');
+    expect(() => shardedRunId(undefined, {})).toThrow('--run-id: is required');
     expect(() => shardedRunId('a/b', {})).toThrow('expected up to 40 letters');
   });
 });

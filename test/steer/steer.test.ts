@@ -69,7 +69,7 @@ describe('the fuse', () => {
   it('blows at its limit and is whole again below 80 % of it', () => {
     const fuse = new Fuse(limits);
     expect(fuse.look(reading(99e6))).toBeNull();
-    expect(fuse.look(reading(100e6))).toBe('slot debezium makes the server keep 95 MB (limit 95 MB)');
+    expect(fuse.look(reading(100e6))).toBe('slot debezium makes the server keep 95 MB of WAL (limit 95 MB)');
     expect(fuse.look(reading(85e6))).not.toBeNull();
     expect(fuse.look(reading(79e6))).toBeNull();
     expect(fuse.look(reading(85e6))).toBeNull();
@@ -77,7 +77,7 @@ describe('the fuse', () => {
 
   it('counts what is left before a slot is lost, and a lag', () => {
     expect(new Fuse(limits).look(reading(0, { safeBytes: 49e6 }))).toContain(
-      'slot debezium is lost after another 47 MB',
+      'slot debezium will be lost after another 47 MB of WAL',
     );
     expect(new Fuse(limits).look(reading(0, { lagMs: 61_000 }))).toBe(
       'target warehouse is 61.0 s behind (limit 60.0 s)',

@@ -159,5 +159,7 @@ it('threads that cannot start are told, and nothing waits for them', async () =>
   const { traffic } = await start('num_iterations: 300', startWorkers(2, 'no such entry' as 'traffic'));
   const end = await traffic.ended;
   expect(end.kind).toBe('crashed');
-  expect('message' in end && end.message).toMatch(/^worker \d ended: its thread could not start: .*no such entry/);
+  expect('message' in end && end.message).toMatch(
+    /^worker thread \d died: the thread could not start: .*no such entry/,
+  );
 });

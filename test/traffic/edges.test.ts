@@ -187,11 +187,11 @@ it('a stop has an end although statements wait for others, with exact counts', a
   run.kill('SIGTERM');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
-  expect(stderr).toContain('have not finished within 1 s (generator.timeouts.stop): they are cancelled');
+  expect(stderr).toContain('did not finish within 1 s (generator.timeouts.stop) and are being cancelled');
   await holder.end();
   expect(summary.totals['in_doubt_unknown']).toBe(0);
   expect(summary.totals['failed']).toBeGreaterThan(0);
-  expect(summary.reproducible_because).toEqual(['operations in flight were cancelled when timeouts.stop was over']);
+  expect(summary.reproducible_because).toEqual(['operations in flight were cancelled after timeouts.stop']);
   await expectExactCounts(database, summary);
 });
 
@@ -210,12 +210,12 @@ it('a table that others have locked does not stop the others', async () => {
   expect(await count(database, 'apart')).toBeGreaterThan(before + 100);
   await locker.query('ROLLBACK');
   await locker.end();
-  await run.saw('free again after');
+  await run.saw('no longer locked after');
   await busy(database);
   run.kill('SIGTERM');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
-  expect(stderr).toMatch(/"migration"\); operations that need it are skipped until it is free/);
+  expect(stderr).toMatch(/"migration"\); operations that need it are skipped until the lock is released/);
   expect(stderr.match(/is locked by/g)).toHaveLength(1);
   const { operations, committed, skipped } = summary.totals;
   expect(summary.totals).toMatchObject({ rejected: 0, failed: 0, in_doubt_unknown: 0 });
@@ -237,10 +237,10 @@ it('a table without room on the disk does not stop the others', async () => {
   const run = startCli(configFor(database, `${DEMO}\nnum_iterations: -1`));
   await busy(database);
   await database.client.query('UPDATE gate SET shut = true');
-  await run.saw('public.eg_orders: the disk has no room for it');
+  await run.saw("public.eg_orders: the server's disk is full");
   await busy(database);
   await database.client.query('UPDATE gate SET shut = false');
-  await run.saw('there is room again');
+  await run.saw('the disk has room again');
   run.kill('SIGTERM');
   const { code, summary } = await run.ended;
   expect(code).toBe(0);
@@ -260,7 +260,7 @@ it('the end of a schedule has an end although statements wait for others', async
   await holder.query('SELECT pg_advisory_lock(1)');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
-  expect(stderr).toContain('have not finished within 1 s');
+  expect(stderr).toContain('did not finish within 1 s');
   await holder.end();
   expect(summary.exit.reason).toBe('duration reached');
   await expectExactCounts(database, summary);

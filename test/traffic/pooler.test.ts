@@ -37,7 +37,7 @@ describe.skipIf(!hasPgbouncer())('through pgbouncer', () => {
         for (const session of sessions) await session.end();
       }
       const { code, stderr } = await runCli(configFor({ ...database, port }, SETTINGS));
-      expect(stderr).toContain(`a pooler in ${mode} mode stands between`);
+      expect(stderr).toContain(`the connection goes through a pooler in ${mode} mode`);
       expect(stderr).toContain('pool_mode = session');
       expect(code).toBe(1);
     });
@@ -50,7 +50,7 @@ describe.skipIf(!hasPgbouncer())('through pgbouncer', () => {
       const others = await Promise.all([1, 2].map(() => connectTo(port, database.name)));
       for (const other of others) await other.query('BEGIN');
       const { code, stderr } = await runCli(configFor({ ...database, port }, SETTINGS));
-      expect(stderr).toContain('a pooler in transaction mode stands between');
+      expect(stderr).toContain('the connection goes through a pooler in transaction mode');
       expect(code).toBe(1);
       for (const other of others) await other.end();
     });
@@ -70,7 +70,7 @@ describe.skipIf(!hasPgbouncer())('through pgbouncer', () => {
     await through(database.port, { ...IGNORED, pool_mode: 'session', default_pool_size: '1' }, async ({ port }) => {
       const { code, stderr } = await runCli(configFor({ ...database, port }, `${SETTINGS}\ntimeouts: { connect: 2s }`));
       expect(code).toBe(1);
-      expect(stderr).toContain('its pool has room');
+      expect(stderr).toContain('its pool must have room');
     });
   });
 

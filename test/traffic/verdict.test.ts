@@ -13,7 +13,7 @@ it('names the generator where a thread is at its limit and on a core, and what t
   const busy = { worker: 0.97, worker_cpu: 0.9, connections: 0.99, waiting: 0 };
   expect(verdictOf(busy, RUN)).toEqual({
     limit: 'generator-bound',
-    advice: 'a worker thread was busy 97 % of the time: raise workers (2 now)',
+    advice: 'a worker thread was busy 97 % of the time; raise generator.workers (now 2)',
   });
   expect(verdictOf(busy, { ...RUN, workers: 4 }).advice).toContain('more machines');
   // A loop that runs on while its thread waits for a core says that the cores are taken, not that the generator is slow.
@@ -36,5 +36,5 @@ it('says so where a run was too short to tell', () => {
     { worker: 0.97, worker_cpu: 0.9, connections: 0.99, waiting: 0 },
     { ...RUN, elapsedSeconds: 1 },
   );
-  expect(short.advice).toContain('a run this short tells little');
+  expect(short.advice).toContain('the run was too short for a reliable verdict');
 });

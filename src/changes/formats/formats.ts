@@ -42,7 +42,7 @@ export class EventFile {
         if (this.format === null)
           throw SetupError.of(
             `${this.file}:${line.number}`,
-            `this format is not known; formats are ${FORMAT_NAMES.join(', ')}; --map COMMAND rewrites any other`,
+            `the format of this line is unknown; known formats are ${FORMAT_NAMES.join(', ')}; --map COMMAND can convert any other`,
           );
         read = this.format.begin(this.typesOf);
       }

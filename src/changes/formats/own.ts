@@ -15,7 +15,7 @@ export const OWN: EventFormat = {
   begin: () => (line) => {
     const { op, schema, table, key, new: row, old, unchanged, xid, commit } = line;
     if (!CHANGE_KINDS.includes(op as ChangeKind) || typeof table !== 'string')
-      throw new Error('op (insert, update, delete or truncate) and table are needed');
+      throw new Error('needs the members op (insert, update, delete or truncate) and table');
     const event = eventOf({
       op: op as ChangeKind,
       schema: typeof schema === 'string' ? schema : 'public',

@@ -18,19 +18,19 @@ export interface ContentsOptions {
   readonly rate: number;
   readonly rechecks: number;
   readonly isStrict: boolean;
-  /** Where finished tables are noted, so that an interrupted comparison goes on. */
+  /** The file that records finished tables, so that an interrupted comparison can continue. */
   readonly resumeFile: string | undefined;
   readonly step: (text: string) => void;
 }
 
-/** A configuration that holds no more than where to connect. `option` says where the URL stands. */
+/** Returns a configuration with only the connection. `option` is the option with the URL. */
 export function configFromUrl(url: string, option: string, environment: NodeJS.ProcessEnv): Config {
   return parseConfig(option, JSON.stringify({ connection: { url } }), [], environment);
 }
 
 /**
  * Compares the contents of two databases.
- * @throws SetupError where one of them cannot be reached, or has not what is asked for.
+ * @throws SetupError if one of them cannot be reached, or lacks a requested table.
  */
 export async function verifyContents(options: ContentsOptions, environment: NodeJS.ProcessEnv): Promise<Verdict> {
   const source = await connectReader(options.source, '--source', environment);
@@ -60,7 +60,7 @@ async function connectReader(url: string, option: string, environment: NodeJS.Pr
 
 /**
  * Compares the contents of two databases over sessions with pinned settings.
- * @throws SetupError where the source has not what is asked for.
+ * @throws SetupError if the source lacks a requested table.
  */
 export async function compareContents(
   source: pg.Client,
@@ -99,7 +99,7 @@ export async function compareContents(
   return verdictOf(results, { ...pairing, undecided, isStrict: options.isStrict });
 }
 
-/** What is asked, so that an answer to another question is not taken for this one's. */
+/** Identifies the comparison, so that results of another one are not used. */
 async function questionOf(
   source: pg.Client,
   target: pg.Client,
@@ -110,13 +110,13 @@ async function questionOf(
   return JSON.stringify([place(source), place(target), { ...scope, ...names }, isStrict]);
 }
 
-/** Tables that were found equal, in a file: an interrupted comparison goes on behind them. What differs is looked at again. */
+/** A file of tables that were found equal, which a continued comparison skips. Different ones are compared again. */
 class Progress {
   private readonly file: string | undefined;
   private readonly question: string;
   private readonly results: Record<string, TableResult> = {};
 
-  /** @throws SetupError where the file is none of ours, or about something else. */
+  /** @throws SetupError if the file was not written by this program, or belongs to another comparison. */
   constructor(file: string | undefined, question: string) {
     this.file = file;
     this.question = question;
@@ -125,10 +125,13 @@ class Progress {
     try {
       stored = JSON.parse(readFileSync(file, 'utf8'));
     } catch (error) {
-      throw SetupError.of('--resume', `${file} cannot be read (${(error as Error).message}); remove it to begin anew`);
+      throw SetupError.of('--resume', `${file} cannot be read (${(error as Error).message}); remove it to start over`);
     }
     if (stored?.question !== question || stored.results === undefined)
-      throw SetupError.of('--resume', `${file} is about other databases or options; remove it to begin anew`);
+      throw SetupError.of(
+        '--resume',
+        `${file} belongs to a comparison of other databases or with other options; remove it to start over`,
+      );
     this.results = stored.results;
   }
 
@@ -143,7 +146,7 @@ class Progress {
     writeOutput(this.file, `${JSON.stringify({ question: this.question, results: this.results })}\n`);
   }
 
-  /** All has been compared: the next time begins anew. */
+  /** Removes the file when everything has been compared. */
   end(): void {
     if (this.file !== undefined) rmSync(this.file, { force: true });
   }
@@ -162,8 +165,8 @@ function verdictOf(
   const representation = sum((each) => each.representation);
   const parts = [
     [sum((each) => each.missing), 'rows missing'],
-    [sum((each) => each.extra), 'rows that the source does not have'],
-    [sum((each) => each.different), 'rows with other values'],
+    [sum((each) => each.extra), 'extra rows'],
+    [sum((each) => each.different), 'rows with different values'],
     [found.missing.length, 'tables missing'],
     [found.isStrict ? representation : 0, 'rows in another representation'],
   ] as const;
@@ -173,11 +176,14 @@ function verdictOf(
     ...found.undecided,
     ...results
       .filter((each) => each.unsettled > 0)
-      .map((each) => `${each.unsettled} rows of ${each.table} still change at the last look`),
-    // Where all rows that were looked at are the same in other words, the rest may hold anything.
+      .map((each) => `${each.unsettled} rows of ${each.table} were still changing at the last comparison`),
+    // If all compared rows differ only in representation, the rest may still have other values.
     ...results
       .filter((each) => each.isAtLeast && each.missing + each.extra + each.different === 0)
-      .map((each) => `more rows of ${each.table} differ than are looked at, those that were in representation alone`),
+      .map(
+        (each) =>
+          `too many rows of ${each.table} differ to compare them all; those that were compared differ only in representation`,
+      ),
     ...(results.length === 0 && found.missing.length === 0 ? ['there is no table to compare'] : []),
   ];
   const isAtLeast = results.some((each) => each.isAtLeast);
@@ -200,9 +206,9 @@ function verdictOf(
     not_compared: found.notCompared,
     notes: [
       ...(representation > 0 && !found.isStrict
-        ? [`${representation} rows have values in another representation (--strict makes them differences)`]
+        ? [`${representation} rows have values in another representation (--strict counts them as differences)`]
         : []),
-      ...(unsettled > 0 ? ['stop the load, or raise --rechecks, for a verdict on rows that still change'] : []),
+      ...(unsettled > 0 ? ['to decide on rows that are still changing, stop the load or raise --rechecks'] : []),
     ],
   };
 }

@@ -10,7 +10,7 @@ import { compareEvents, type EventVerdict } from '../../proof/events.js';
 import type { TableFacts, ToldEvent } from '../../proof/told.js';
 import { eventVerdict, type Verdict } from '../../proof/verdict.js';
 
-/** What may differ although nothing was lost. */
+/** Differences that can be accepted, because nothing was lost. */
 export const ALLOWANCES = ['compaction', 'key-pairs', 'move-pairs', 'missing-columns'] as const;
 export type Allowance = (typeof ALLOWANCES)[number];
 
@@ -20,17 +20,17 @@ export interface EventOptions {
   readonly format: string | undefined;
   readonly map: string | undefined;
   readonly delivery: 'exactly-once' | 'at-least-once';
-  /** Undefined: of transactions where both sides tell of them, else of keys. */
+  /** Undefined: by transaction if both sides contain transactions, else by key. */
   readonly order: 'transaction' | 'key' | 'none' | undefined;
   readonly allow: readonly Allowance[];
   readonly isStrict: boolean;
-  /** Names of schemas and tables in the consumer's file, by those of the source. */
+  /** Names of schemas and tables in the consumer's file, by name in the source. */
   readonly renamed: ReadonlyMap<string, string>;
-  /** Where there is room for what does not fit in memory. */
+  /** The folder for data that does not fit into memory. */
   readonly folder: string;
 }
 
-/** What `verify` assumes where nothing else is asked for. */
+/** The default options of `verify`. */
 export const PLAIN: Omit<EventOptions, 'events' | 'folder'> = {
   format: undefined,
   map: undefined,
@@ -41,25 +41,25 @@ export const PLAIN: Omit<EventOptions, 'events' | 'folder'> = {
   renamed: new Map(),
 };
 
-/** The changes that a consumer's file is held against. */
+/** The changes that a consumer's file is compared with. */
 export interface Truth {
   readonly events: AsyncIterable<ToldEvent> | Iterable<ToldEvent>;
   readonly facts: ReadonlyMap<string, TableFacts>;
-  /** Bytes, roughly. */
+  /** Approximate size in bytes. */
   readonly size: number;
   readonly undecided: readonly string[];
   readonly notes: readonly string[];
-  /** False where it tells no order between keys, as a history does. */
+  /** False if it has no order between keys, like a history. */
   readonly ordersTransactions: boolean;
-  /** True for changes of a table that it need not know of. */
+  /** Returns true for changes of a table that it need not contain. */
   readonly isForeign: (table: string, found: EventClass) => boolean;
-  /** What is open when all has been read: the source's last line was cut off, triggers may have made changes. */
+  /** Returns what is undecided after reading: a cut-off last line, changes that triggers may have made. */
   readonly afterwards: (found: EventVerdict) => readonly string[];
 }
 
 /**
- * Holds a consumer's events against a source's.
- * @throws SetupError where a file cannot be read or a line is not understood.
+ * Compares a consumer's events with a source's.
+ * @throws SetupError if a file cannot be read or a line is invalid.
  */
 export async function verifyEvents(truth: Truth, options: EventOptions): Promise<Verdict> {
   const { events: file, delivery, order = 'transaction', allow } = options;
@@ -72,7 +72,7 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
     facts: truth.facts,
     isForeign: truth.isForeign,
     size: truth.size + sizeOf(file),
-    // Of a compacted stream no transaction is whole.
+    // A compacted stream has no whole transactions.
     order: order === 'transaction' && (!truth.ordersTransactions || allow.includes('compaction')) ? 'key' : order,
     folder: options.folder,
     delivery,
@@ -87,7 +87,9 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
   const undecided = [
     ...truth.undecided,
     ...(asksTransactions && !truth.ordersTransactions
-      ? ['the order of transactions: a history knows the order within each key alone; use --against a capture']
+      ? [
+          'the order of transactions, because a history knows the order within each key only; use --against with a capture',
+        ]
       : []),
   ];
   const verdict = eventVerdict(
@@ -102,7 +104,7 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
   );
   const notes = [
     ...truth.notes,
-    ...(consumed.tornLine === null ? [] : [`${file}:${consumed.tornLine}: the last line is cut off and left out`]),
+    ...(consumed.tornLine === null ? [] : [`${file}:${consumed.tornLine}: the last line is cut off and was ignored`]),
   ];
   return { ...verdict, notes: [...verdict.notes, ...notes] };
 }
@@ -120,8 +122,8 @@ async function* told(file: EventFile, original: ReadonlyMap<string, string>): As
 }
 
 /**
- * A capture as the truth. Types and keys stand in the file beside it; where that is missing, keys are taken from the events.
- * @throws SetupError where it is none.
+ * Returns a capture as the truth. Types and keys come from the file beside it; without that, keys come from the events.
+ * @throws SetupError if it is not a capture.
  */
 export async function captured(file: string): Promise<Truth> {
   const factsFile = factsFileOf(file);
@@ -129,9 +131,9 @@ export async function captured(file: string): Promise<Truth> {
   const facts = existsSync(factsFile) ? readFacts(factsFile) : null;
   const notes =
     facts === null
-      ? [`${factsFile} is missing: values are compared as texts, and whether the capture is complete is not known`]
+      ? [`${factsFile} is missing, so values are compared as text and it is not known whether the capture is complete`]
       : facts.not_covered.map(
-          ({ table, operations, reason }) => `not covered by the capture: ${operations} of ${table}: ${reason}`,
+          ({ table, operations, reason }) => `${table}: not in the capture (${operations}): ${reason}`,
         );
   const source = new EventFile(file, linesOf(file), () => undefined, 'own');
   const countsOf = (each: Readonly<Record<string, number>>) =>
@@ -149,9 +151,7 @@ export async function captured(file: string): Promise<Truth> {
     facts: facts === null ? await factsIn(file) : new Map(Object.entries(facts.tables)),
     size: statSync(file).size,
     undecided:
-      facts === null || facts.complete
-        ? []
-        : [`the capture is not complete: ${facts.reason ?? 'it was ended by force'}`],
+      facts === null || facts.complete ? [] : [`the capture is incomplete: ${facts.reason ?? 'it was killed'}`],
     notes,
     ordersTransactions: true,
     isForeign: () => false,
@@ -159,12 +159,12 @@ export async function captured(file: string): Promise<Truth> {
       ...(source.tornLine === null ? [] : [`${file}:${source.tornLine}: the last line of the capture is cut off`]),
       ...(expected === null || expected === read || facts?.complete === false
         ? []
-        : [`${file} holds ${read} changes, and ${factsFile} says ${expected}`]),
+        : [`${file} contains ${read} changes, but ${factsFile} says ${expected}`]),
     ],
   };
 }
 
-/** Keys and columns of the tables in a file of our own format. */
+/** Reads keys and columns of the tables from a file of our own format. */
 async function factsIn(file: string): Promise<ReadonlyMap<string, TableFacts>> {
   const found = new Map<string, { key: readonly string[] | null; columns: Record<string, string> }>();
   for await (const { event } of eventsIn(new EventFile(file, linesOf(file), () => undefined, 'own'))) {
@@ -184,10 +184,10 @@ function readFacts(file: string): CaptureFacts {
   try {
     const facts = JSON.parse(readFileSync(file, 'utf8')) as CaptureFacts | null;
     if (facts?.v !== 1 || typeof facts.tables !== 'object' || !Array.isArray(facts.not_covered))
-      throw new Error('its members are others');
+      throw new Error('unexpected members');
     return facts;
   } catch (error) {
-    throw SetupError.of(path.basename(file), `is not a file that capture wrote (${(error as Error).message})`);
+    throw SetupError.of(path.basename(file), `was not written by capture (${(error as Error).message})`);
   }
 }
 
@@ -198,7 +198,7 @@ async function* eventsIn(source: EventFile): AsyncGenerator<ToldEvent> {
 const UNKNOWN_SIZE = 16 * 2 ** 30;
 
 function sizeOf(file: string): number {
-  // Packed texts are a tenth of themselves; of standard input nothing is known.
+  // Packed texts have about a tenth of their size; the size of standard input is unknown.
   const size = file === '-' || !existsSync(file) ? UNKNOWN_SIZE : statSync(file).size;
   return file.endsWith('.gz') ? size * 10 : size;
 }

@@ -12,7 +12,7 @@ import { eventVerdict, type Verdict } from '../../proof/verdict.js';
 import { configFromUrl } from './contents.js';
 import type { Truth } from './events.js';
 
-/* Of an operation's changes as they lie on disk. */
+/* Approximate size of an operation's changes on disk. */
 const BYTES_PER_OPERATION = 1500;
 
 /**
@@ -32,22 +32,24 @@ export function recorded(file: string, isStreamed: boolean): Truth {
     facts: historyFacts(history),
     size: operations * BYTES_PER_OPERATION,
     undecided: [
-      ...(history.end === null ? ['the history ends in mid-run: what was in flight then is not known'] : []),
-      ...(history.isComplete ? [] : ['the history is not complete: its file took no more']),
-      ...(history.lostCommits ? ['the server may have lost what it had acknowledged'] : []),
-      ...(unknown > 0 ? [`what became of ${unknown} transactions could not be found out by the run`] : []),
+      ...(history.end === null
+        ? ['the history ends in the middle of the run, so the outcome of the operations in flight is unknown']
+        : []),
+      ...(history.isComplete ? [] : ['the history is incomplete, because its file could no longer be written']),
+      ...(history.lostCommits ? ['the server may have lost acknowledged commits'] : []),
+      ...(unknown > 0 ? [`the outcome of ${unknown} transactions is unknown`] : []),
     ],
     notes: notesOn(history, isStreamed),
     ordersTransactions: false,
-    // What triggers may have made cannot be told from what was made up.
+    // Changes that triggers may have made cannot be distinguished from false ones.
     afterwards: ({ tables }) =>
       history.end === null
         ? []
         : Object.entries(tables).flatMap(([table, counts]) => {
             const count = touched.has(table) ? counts.unknown_change + counts.doubled : 0;
-            return count === 0 ? [] : [`${count} further changes of ${table}, which its triggers may have made`];
+            return count === 0 ? [] : [`${count} more changes of ${table}, which may come from its triggers`];
           }),
-    // Of a run that was ended by force the last changes are not in the history.
+    // The history of a killed run lacks its last changes.
     isForeign: (table, found) =>
       found === 'unknown_key' ||
       (found === 'unknown_change' && (touched.has(table) || history.end === null)) ||
@@ -55,7 +57,7 @@ export function recorded(file: string, isStreamed: boolean): Truth {
   };
 }
 
-/** `isStreamed`: without those that no stream can tell. */
+/** Yields the changes to compare. `isStreamed`: without changes that no stream contains. */
 function* comparableEvents(history: History, isStreamed: boolean): Generator<ToldEvent> {
   const tables = new Map(history.header.tables.map((table) => [`${table.schema}.${table.table}`, table]));
   for (const told of historyEvents(history)) {
@@ -73,15 +75,15 @@ function notesOn({ header }: History, isStreamed: boolean): string[] {
     if (!isStreamed || streamed === 'everything') return [];
     return streamed === 'inserts'
       ? [
-          `updates and deletes of ${name} are not compared: its replica identity is not the key that the run knows its rows by`,
+          `updates and deletes of ${name} are not compared: its replica identity differs from the key by which the run identifies rows`,
         ]
-      : [`changes of ${name} are not compared: it is unlogged, and in no stream`];
+      : [`changes of ${name} are not compared: the table is unlogged, so no stream contains them`];
   });
 }
 
 /**
- * Compares what a run must have left with what a database holds, where the source is gone.
- * @throws SetupError where the database cannot be reached.
+ * Compares the rows that a run must have left with a database, for when the source no longer exists.
+ * @throws SetupError if the database cannot be reached.
  */
 export async function verifyExpected(
   historyFile: string,
@@ -109,10 +111,7 @@ export async function verifyExpected(
       allowsKeyPairs: true,
       allowsMovePairs: true,
     });
-    const undecided = [
-      ...truth.undecided,
-      ...missing.map((table) => `the target has no table ${table} that can be read`),
-    ];
+    const undecided = [...truth.undecided, ...missing.map((table) => `the target has no readable table ${table}`)];
     const rules = { isStrict, isForeign: truth.isForeign, needsTransactions: false, allowsMissingColumns: false };
     const verdict = eventVerdict(found, rules, undecided);
     return {
@@ -137,20 +136,20 @@ export interface ExpectedOptions {
 
 function headlineOf({ verdict, headline, tables }: Verdict): string {
   const rows = Object.values(tables).reduce((sum, { matched = 0 }) => sum + matched, 0);
-  return verdict === 'equal' ? `Equal: the ${rows} rows that the run has left are there as it left them.` : headline;
+  return verdict === 'equal' ? `Equal: all ${rows} rows are as the run left them.` : headline;
 }
 
-/** What a history holds, for people. */
+/** Describes in words what a history contains. */
 export function historyText(history: History, file: string): string {
   const { header, plan, exceptions, operations, end, lostCommits } = history;
   const counts = new Map<string, number>();
   for (const [kind] of exceptions.flat()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const total = operations.reduce((sum, each) => sum + each, 0);
   const lines = [
-    `${file}: run ${header.runId}, begun ${header.startedAt}, version ${header.version}`,
+    `${file}: run ${header.runId}, started ${header.startedAt}, version ${header.version}`,
     `  seeds ${plan.randomSeed}/${plan.fakerSeed}, generator_version ${plan.generatorVersion}, plan ${header.planFingerprint}`,
     `  ${plan.relations.length} tables, ${plan.quotas.length} lanes, ${total} operations`,
-    `  ${end === null ? 'ended by force, or still running' : `ended: ${end}`}${lostCommits ? '; the server may have lost commits' : ''}`,
+    `  ${end === null ? 'the run was killed, or is still running' : `ended: ${end}`}${lostCommits ? '; the server may have lost commits' : ''}`,
     ...[...counts].map(([kind, count]) => `  ${count} ${KINDS[kind] ?? kind}`),
   ];
   return `${lines.join('\n')}\n`;
@@ -158,7 +157,7 @@ export function historyText(history: History, file: string): string {
 
 const KINDS: Readonly<Record<string, string>> = {
   r: 'refusals',
-  t: 'answers with texts or row counts of the server',
+  t: 'answers with texts or row counts from the server',
   q: 'receipts',
   s: 'operations skipped',
   u: 'transactions of unknown outcome',

@@ -10,7 +10,7 @@ import { compareContents } from './contents.js';
 
 export interface RoundOptions {
   readonly config: Config;
-  /** Names of the plan's tables as PostgreSQL has them: schema.table. */
+  /** Names of the plan's tables as schema.table, unquoted. */
   readonly tables: readonly string[];
   readonly runId: string;
   readonly traffic: Traffic;
@@ -19,7 +19,7 @@ export interface RoundOptions {
   readonly stop: () => void;
 }
 
-/* What is in flight when the lanes are held has this long. */
+/* Time limit for operations in flight when the lanes are held. */
 const SETTLE_MS = 30_000;
 const POLL_MS = 30;
 const RECHECKS = 10;
@@ -46,7 +46,7 @@ export class VerifyRounds {
     this.timer.unref();
   }
 
-  /** A last round, when the traffic is over. */
+  /** Runs a last round after the traffic. */
   async end(): Promise<readonly VerificationRound[]> {
     clearInterval(this.timer);
     await this.current;
@@ -54,7 +54,7 @@ export class VerifyRounds {
     return this.rounds;
   }
 
-  /** No further rounds; one that is under way finishes. */
+  /** Starts no further round; one in progress finishes. */
   async stop(): Promise<void> {
     clearInterval(this.timer);
     await this.current;

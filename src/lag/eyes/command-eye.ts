@@ -61,7 +61,7 @@ export class CommandEye implements Eye {
         reject(error);
       };
       const { signal } = this.closing;
-      const abort = () => end(new Error(`${program} is not waited for any longer`));
+      const abort = () => end(new Error(`${program} was stopped because the run has ended`));
       signal.addEventListener('abort', abort, { once: true });
       const timer = setTimeout(() => end(new Error(`${program} took longer than ${timeoutMs / 1000} s`)), timeoutMs);
       const read = { out: '', err: '' };

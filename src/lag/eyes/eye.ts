@@ -42,7 +42,10 @@ export const QUERY_TIMEOUT_MS = 5000;
 export async function answered<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${QUERY_TIMEOUT_MS / 1000} s`)), QUERY_TIMEOUT_MS);
+    timer = setTimeout(
+      () => reject(new Error(`the target did not answer within ${QUERY_TIMEOUT_MS / 1000} s`)),
+      QUERY_TIMEOUT_MS,
+    );
   });
   try {
     return await Promise.race([answer, late]);

@@ -41,7 +41,7 @@ export async function expectTarget(eye: Eye, target: ReplicationTarget, opening:
     if (await eye.exists()) return;
     throw failure(
       target,
-      `there is no replication slot "${eye.slot}" on the server of connection; SELECT slot_name FROM pg_replication_slots lists them`,
+      `there is no replication slot "${eye.slot}" on the source server (connection:); SELECT slot_name FROM pg_replication_slots lists its slots`,
     );
   }
   if (eye instanceof CommandEye) {
@@ -49,7 +49,7 @@ export async function expectTarget(eye: Eye, target: ReplicationTarget, opening:
     if (newest > 0)
       throw failure(
         target,
-        `its command printed ${newest} before the first heartbeat of this run was written; it must ask for the rows whose run is $EVENTGEN_RUN_ID alone`,
+        `its command printed ${newest} before the first heartbeat of this run was written; it must read only rows whose run is $EVENTGEN_RUN_ID`,
       );
   }
   if (eye instanceof ServerEye) await expectServer(eye, eye.target, opening);
@@ -78,10 +78,13 @@ async function expectServer(eye: ServerEye, target: ServerTarget, opening: Openi
     if (performance.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const text = `${missing} has not arrived there within ${ARRIVAL_TIMEOUT_MS / 1000} s`;
+  const text = `${missing} did not arrive within ${ARRIVAL_TIMEOUT_MS / 1000} s`;
   if (target.kind === 'heartbeat' && missing.startsWith('the table'))
-    throw failure(target, `${text}: let what replicates bring it along, or create it: ${heartbeatDefinition(schema)}`);
-  report('warn', `replication target ${target.name}: ${text}; its lag counts from now on`);
+    throw failure(
+      target,
+      `${text}; include it in the replication, or create it on the target: ${heartbeatDefinition(schema)}`,
+    );
+  report('warn', `replication target ${target.name}: ${text}; its lag is measured from now on`);
 }
 
 /* What the kind promises, asked of the target itself. */
@@ -89,7 +92,7 @@ async function expectKind({ client }: ServerEye, target: ServerTarget, schema: s
   if (target.kind === 'physical') {
     const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
     if (!rows[0]!.standby)
-      throw failure(target, 'is no standby (pg_is_in_recovery() is false); use kind: logical, or kind: heartbeat');
+      throw failure(target, 'is not a standby (pg_is_in_recovery() is false); use kind: logical or kind: heartbeat');
   }
   if (target.kind === 'logical') {
     const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1)::text AS found', [
@@ -100,8 +103,8 @@ async function expectKind({ client }: ServerEye, target: ServerTarget, schema: s
     const create = rows[0]!.found === null ? `${heartbeatDefinition(schema)} ` : '';
     throw failure(
       target,
-      `no subscription brings ${heartbeatTable(schema)} there. On the server of the traffic, unless its publication is FOR ALL TABLES: ` +
-        `ALTER PUBLICATION name ADD TABLE ${heartbeatTable(schema)}; on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
+      `has no subscription for ${heartbeatTable(schema)}. Run on the source, unless the publication is FOR ALL TABLES: ` +
+        `ALTER PUBLICATION name ADD TABLE ${heartbeatTable(schema)}; and on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
     );
   }
 }

@@ -72,11 +72,11 @@ export class ServerEye implements Eye {
     return {
       positions: positions.flatMap(([position, lsn]) => (lsn == null ? [] : { position, lsn })),
       reason: row.paused
-        ? 'replay is paused there (SELECT pg_wal_replay_resume() lets it go on)'
+        ? 'replay is paused on the standby (SELECT pg_wal_replay_resume() resumes it)'
         : row.delay !== '0'
-          ? `recovery_min_apply_delay is ${row.delay} there`
+          ? `recovery_min_apply_delay is ${row.delay} on the standby`
           : row.receiver === null
-            ? 'no WAL receiver is connected to the source'
+            ? 'the standby has no WAL receiver connected to the source'
             : null,
       // Between two records it waits for more log; its delay and its conflicts are waits of another kind.
       isApplying: row.startup === null ? null : !/^RecoveryWal|^RecoveryRetrieve/.test(row.waits ?? ''),
@@ -88,7 +88,7 @@ export class ServerEye implements Eye {
   private async ofSubscriber(): Promise<Standing> {
     const { rows } = await this.client.query<SubscriberRow>(SUBSCRIBER, [heartbeatTable(this.options.schema)]);
     const [row] = rows;
-    if (row === undefined) return { ...NOTHING, reason: 'no subscription brings the heartbeats there any more' };
+    if (row === undefined) return { ...NOTHING, reason: 'the target no longer has a subscription for the heartbeats' };
     const slot = this.options.source.reading?.slots.find((each) => each.slot === row.slot);
     const sender = this.options.source.reading?.senders.find(({ processId }) => processId === slot?.processId);
     const positions = [
@@ -99,11 +99,11 @@ export class ServerEye implements Eye {
     return {
       positions: positions.flatMap(([position, lsn]) => (lsn == null ? [] : { position, lsn })),
       reason: !row.enabled
-        ? `the subscription ${row.name} is disabled there (ALTER SUBSCRIPTION ${row.name} ENABLE lets it go on)`
+        ? `the subscription ${row.name} is disabled (ALTER SUBSCRIPTION ${row.name} ENABLE resumes it)`
         : slot?.lost != null
           ? `its slot ${row.slot} is lost: ${slot.lost}`
           : row.worker === null
-            ? 'its apply worker does not run (the log of the target says why)'
+            ? 'its apply worker is not running (see the server log of the target)'
             : null,
       isApplying: row.kind === null ? null : row.waits !== 'LogicalApplyMain',
       processId: row.worker,

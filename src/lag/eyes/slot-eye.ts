@@ -68,9 +68,9 @@ export class SlotEye implements Eye {
       positions: positions.flatMap(([position, lsn]) => (lsn == null ? [] : { position, lsn })),
       reason:
         source.reading !== null && slot === undefined
-          ? `the slot ${target.slot} is gone`
+          ? `the replication slot ${target.slot} no longer exists`
           : slot?.lost != null
-            ? `the slot ${target.slot} is lost: ${slot.lost}`
+            ? `the replication slot ${target.slot} is lost: ${slot.lost}`
             : slot !== undefined && slot.processId === null
               ? `no consumer is connected to the slot ${target.slot}${slot.inactiveSince === null ? '' : ` since ${slot.inactiveSince}`}`
               : null,

@@ -1,8 +1,8 @@
 import type { Choice, OperationKind } from '../../plan/plan.js';
 
-/* Draws that wait are looked at from the longest waiting on, so many at a time. */
+/* So many waiting draws are looked at, beginning with the one that has waited longest. */
 const LOOKED_AT = 4;
-/* Of a lane's operations, how many may be done ahead of their turn without being repaid yet. */
+/* The share of a lane's operations that may be done ahead of their turn and not be repaid yet. */
 const MOST_AHEAD = 0.1;
 
 /**
@@ -10,7 +10,7 @@ const MOST_AHEAD = 0.1;
  * done when the INSERT that took its place is drawn: so parents come first, and the mix stays what the weights say.
  */
 export class Ahead {
-  /** By relation: INSERTs done ahead of their turn and not repaid yet. */
+  /** By relation: number of INSERTs done ahead of their turn and not repaid yet. */
   private readonly counts: Int32Array;
   /** Draws that gave up their turn, the longest waiting first. */
   private readonly waiting: Choice[] = [];
@@ -27,30 +27,30 @@ export class Ahead {
     return this.waiting.length < this.most;
   }
 
-  /** A draw has given its turn to an INSERT on a relation. */
+  /** Records that a draw has given its turn to an INSERT on a relation. */
   lend(choice: Choice, relation: number): void {
     this.waiting.push(choice);
     this.counts[relation]!++;
   }
 
-  /** What may take the turn of an INSERT drawn on a relation; empty where it took none before. */
+  /** Returns the draws that may take the turn of an INSERT drawn on a relation; none if it is owed to none. */
   candidates(relation: number): readonly Choice[] {
     return this.counts[relation]! > 0 ? this.waiting.slice(0, LOOKED_AT) : NOBODY;
   }
 
-  /** A draw that waited took the turn of an INSERT on a relation. */
+  /** Records that a waiting draw took the turn of an INSERT on a relation. */
   repay(choice: Choice, relation: number): void {
     this.waiting.splice(this.waiting.indexOf(choice), 1);
     this.counts[relation]!--;
   }
 
-  /** An operation on a relation has been set aside: what waits for it waits no longer. */
+  /** Drops the draws that wait for a kind of operation on a relation, because that kind is no longer tried. */
   giveUp(relation: number, kind: OperationKind): void {
     const left = this.waiting.filter((choice) => choice.relation !== relation || choice.operation !== kind);
     this.waiting.splice(0, this.waiting.length, ...left);
   }
 
-  /** The turn of an INSERT on one relation went to one on another, which brings what waits nearer. */
+  /** Records that an INSERT on one relation gave its turn to one on another, which brings the waiting draw nearer. */
   pass(from: number, to: number): void {
     this.counts[from]!--;
     this.counts[to]!++;

@@ -6,19 +6,19 @@ import { Ahead } from './ahead.js';
 import type { Grouping } from './grouping.js';
 import type { Mix } from './mix.js';
 
-/* Other choices that are drawn before all are tried in order. */
+/* How many other choices are drawn at random before all are tried in order. */
 const REDRAWS = 16;
-/* Tables on the way from one that lacks parents to one that a row can be inserted into now. */
+/* The most tables between one that lacks parents and one that a row can be inserted into now. */
 const MOST_GENERATIONS = 64;
 
-/* What becomes of an INSERT on a table without room, and of one that lacks parents for now; of others on a table without rows. */
+/* What replaces an INSERT on a full table, an INSERT that lacks parents for now, and other kinds on an empty table. */
 const WITHOUT_ROOM: readonly OperationKind[] = ['delete', 'update'];
 const MEANWHILE: readonly OperationKind[] = ['update', 'delete'];
 const WITHOUT_ROWS: readonly OperationKind[] = ['insert'];
 
 /*
- * After so many operations in a row that were refused for good, further ones of their kind have few attempts, and only
- * some of their draws are carried out: what cannot be done takes the time of what can.
+ * After so many operations in a row that were finally rejected, further ones of their kind have few attempts, and only
+ * some of their draws are executed: trying the impossible costs the time of what is possible.
  */
 const WEARY_AFTER = 3;
 const WEARY_ATTEMPTS = 4;
@@ -27,16 +27,16 @@ const MOST_PASSED_OVER = 16;
 /** What an operation is chosen among: the transaction that is being put together, and what is in flight. */
 export interface Surroundings {
   readonly grouping: Grouping;
-  /** True where rows may come back soon: then one that must be this one is worth waiting for. */
+  /** True if rows in flight may come back soon, so that an operation that needs a certain row should wait. */
   readonly mayWait: boolean;
-  /** True where something in flight touches the relation. */
+  /** Returns true if something in flight touches the relation. */
   isUnderWay(relation: number): boolean;
-  /** True where something in flight inserts rows of the relation. */
+  /** Returns true if something in flight inserts rows of the relation. */
   isComing(relation: number): boolean;
 }
 
 /**
- * Decides which operation comes next: what the mix draws, or what it becomes where that is not possible. What was drawn
+ * Decides which operation comes next: what the mix draws, or a replacement if that is not possible. What was drawn
  * and not done is owed, and made up for by a later draw on the same table.
  */
 export class Chooser {
@@ -46,16 +46,16 @@ export class Chooser {
   private readonly seeds: OperationSeeds;
   /** Relation × 3 + kind of every choice. */
   private readonly chosen: ReadonlySet<number>;
-  /** By relation and kind: operations drawn where they were not possible, to be made up for. */
+  /** By relation and kind: number of operations that were drawn but not possible, to be made up for. */
   private readonly owed: Record<OperationKind, number>[];
-  /** By relation and kind: refusals in a row, and draws that are passed over because of them. */
+  /** By relation and kind: rejections in a row, and draws that were passed over because of them. */
   private readonly refusals: Record<OperationKind, number>[];
   private readonly passing: Record<OperationKind, number>[];
   private readonly ahead: Ahead;
   /** By relation: the one whose rows an INSERT without further rows lacked, −1 where it lacked none, and when that was. */
   private readonly lacked: Int32Array;
   private readonly lackedAt: Float64Array;
-  /** The operation that was tried last wants a row that is in flight. */
+  /** True if the operation that was tried last needs a row that is in flight. */
   private isBusy = false;
 
   /** `quota`: the lane's operations, −1 where there is no limit. */
@@ -74,7 +74,7 @@ export class Chooser {
     this.lackedAt = new Float64Array(relations.length);
   }
 
-  /** The operation of a number, written; `wait` where it wants rows that are in flight, null where none is possible. */
+  /** Returns the written operation of a number; `wait` if it needs rows in flight, null if none is possible. */
   choose(number: number, surroundings: Surroundings): Operation | 'wait' | null {
     const { mayWait } = surroundings;
     const second = this.redeem(number);
@@ -102,7 +102,7 @@ export class Chooser {
     return null;
   }
 
-  /** An operation that nothing can be done for; it was drawn as this. */
+  /** Returns an empty operation for a draw that nothing can be done for. */
   nothing(number: number): Operation {
     const { relation, operation } = this.mix.draw(number);
     return new Operation(number, relation, operation, operation);
@@ -113,7 +113,7 @@ export class Chooser {
     this.passing[relation]![kind] = 0;
   }
 
-  /** Attempts that an operation has: few where those before it on the same table came to nothing. */
+  /** Returns how many attempts an operation has: few if the ones before it on the same table failed. */
   attemptsFor({ relation, kind }: Operation): number {
     const most = this.compiled.plan.maxRetries[kind];
     return this.refusals[relation]![kind] >= WEARY_AFTER ? Math.min(most, WEARY_ATTEMPTS) : most;
@@ -123,14 +123,14 @@ export class Chooser {
     return this.passing[relation]![operation] > 0;
   }
 
-  /** True where a draw is passed over, since the last operations of its kind were all refused. */
+  /** Returns true if a draw is passed over, because the last operations of its kind were all rejected. */
   private passesOver(choice: Choice): boolean {
     if (!this.rests(choice)) return false;
     this.passing[choice.relation]![choice.operation]--;
     return true;
   }
 
-  /** Returns true where the operation's kind is set aside on its table from now on; `isFinal`: another try would not help. */
+  /** Returns true if this kind of operation is no longer tried on its table. `isFinal`: another try would not help. */
   refused({ relation, kind }: Operation, isFinal: boolean): boolean {
     const { quarantineAfter } = this.compiled.plan;
     const refusals = this.refusals[relation]!;
@@ -144,7 +144,7 @@ export class Chooser {
     return isLast;
   }
 
-  /** It was sent, and turned out to have no row. */
+  /** Records that an operation was sent and found no row. */
   owe({ relation, kind }: Operation): void {
     this.owed[relation]![kind]++;
   }
@@ -153,13 +153,13 @@ export class Chooser {
     return this.isChosen(relation, 'insert') && !this.isSetAside(relation, 'insert');
   }
 
-  /** True where an UPDATE or DELETE has no row yet, but something in flight on its table may bring or free one. */
+  /** Returns true if an UPDATE or DELETE has no row yet, but something in flight on its table may bring or free one. */
   private comesSoon({ relation, operation }: Choice, { isUnderWay }: Surroundings): boolean {
     if (operation === 'insert' || this.isSetAside(relation, operation)) return false;
     return !this.rows.possible(relation, operation) && isUnderWay(relation);
   }
 
-  /** The second half of a conflict; null where there is none to come, or no row for it any more. */
+  /** Returns the second half of a conflict; null if none is due, or its row is gone. */
   private redeem(number: number): Operation | null {
     const { promised } = this.rows;
     if (promised === null) return null;
@@ -168,7 +168,7 @@ export class Chooser {
     return this.rows.redeem(operation, this.seedsOf(operation)) ? operation : null;
   }
 
-  /** An operation that frees a unique value, and takes it where it does not leave that to the next one. */
+  /** Returns an operation that frees a unique value, and also takes it unless the next operation does. */
   private tryConflict(number: number, { relation }: Choice, grouping: Grouping): Operation | null {
     const seeds = operationSeeds(this.seeds, number, 0);
     const form = this.rows.conflictFor(relation, seeds, grouping.isSingle);
@@ -194,7 +194,7 @@ export class Chooser {
     if (kind === 'insert') {
       const parents = this.insertAhead(number, choice, surroundings);
       if (parents !== null) return parents;
-      // Rows that it lacks come by INSERTs of their own: until then it is owed.
+      // The rows that it lacks come from separate INSERTs; until then the operation is owed.
       const lacked = this.lacked[choice.relation]!;
       const meanwhile =
         lacked >= 0 && this.mayInsert(lacked) ? this.tryInstead(number, choice, MEANWHILE, grouping) : null;
@@ -208,7 +208,7 @@ export class Chooser {
     return this.tryInstead(number, choice, kind === 'insert' ? WITHOUT_ROOM : WITHOUT_ROWS, grouping);
   }
 
-  /** The operation with what is there; null where that is not possible. An INSERT may lack parents: then `lacked` says so. */
+  /** Returns the operation with existing rows; null if impossible. If an INSERT lacks parents, `lacked` says so. */
   private carryOut(number: number, choice: Choice, kind: OperationKind, grouping: Grouping): Operation | null {
     const { relation } = choice;
     if (kind === 'insert' && this.stillLacks(relation)) return null;
@@ -232,15 +232,15 @@ export class Chooser {
     if (lacking >= 0) this.lackedAt[relation] = this.rows.version(relation) + this.rows.version(lacking);
   }
 
-  /** True where nothing has come since an INSERT of the relation lacked parents. */
+  /** Returns true if no row has come since an INSERT of the relation lacked parents. */
   private stillLacks(relation: number): boolean {
     const lacking = this.lacked[relation]!;
     return lacking >= 0 && this.lackedAt[relation] === this.rows.version(relation) + this.rows.version(lacking);
   }
 
   /**
-   * An INSERT that brings what was drawn nearer: of the parent that it lacks, or of the one that this lacks, and so on.
-   * `wait` where such rows are in flight; null where there is none, or where too many have been done ahead of their turn.
+   * Returns an INSERT that makes the drawn operation possible: of the parent that it lacks, or of that one's parent,
+   * and so on. `wait` if such rows are in flight; null if there is none, or if too many were done ahead of their turn.
    */
   private insertAhead(number: number, choice: Choice, surroundings: Surroundings): Operation | 'wait' | null {
     if (!this.ahead.hasRoom) return null;
@@ -266,7 +266,7 @@ export class Chooser {
     return null;
   }
 
-  /** What waits for its turn takes that of an INSERT that was done ahead of it; null where nothing can. */
+  /** Lets a waiting draw take the turn of an INSERT that was done ahead of it; null if none can. */
   private repay(number: number, { relation }: Choice, surroundings: Surroundings): Operation | null {
     for (const choice of this.ahead.candidates(relation)) {
       const kind = this.kindFor(choice);
@@ -284,7 +284,7 @@ export class Chooser {
     return null;
   }
 
-  /** Another kind of operation on the same table, the first that is possible. */
+  /** Returns another kind of operation on the same table: the first that is possible. */
   private tryInstead(
     number: number,
     choice: Choice,
@@ -302,8 +302,8 @@ export class Chooser {
   }
 
   /**
-   * What a draw becomes: an INSERT drawn makes up for an operation that is owed; an UPDATE or DELETE without a row
-   * becomes an INSERT; an INSERT without room becomes what there are rows for.
+   * Returns the kind that a draw becomes. An INSERT makes up for an operation that is owed. An UPDATE or DELETE without
+   * a row becomes an INSERT. An INSERT without room becomes a kind that there are rows for.
    */
   private kindFor(choice: Choice): OperationKind | null {
     const { relation, operation } = choice;
@@ -321,7 +321,7 @@ export class Chooser {
     return this.mayInsert(relation) && can('insert') ? 'insert' : null;
   }
 
-  /** Keeps the books of what was drawn and not done, and of what was made up for. */
+  /** Records what was drawn and not done, and what was made up for. */
   private account(choice: Choice, kind: OperationKind): void {
     if (kind === choice.operation) return;
     const owed = this.owed[choice.relation]!;
@@ -333,7 +333,7 @@ export class Chooser {
     return this.chosen.has(relation * 3 + OPERATION_KINDS.indexOf(kind));
   }
 
-  /** Where nothing is possible: true where nothing will be any more, since what would bring rows has been set aside. */
+  /** If nothing is possible: true if that is permanent, because no operation that would bring rows is tried. */
   get isSpent(): boolean {
     const { all } = this.mix;
     const isAside = ({ relation, operation }: Choice) => this.isSetAside(relation, operation);

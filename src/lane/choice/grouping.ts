@@ -4,10 +4,10 @@ import { Stream } from '../../random/stream.js';
 import type { Operation } from '../messages/operation.js';
 import { type Member, Transaction } from '../messages/transaction.js';
 
-/* Of the savepoints: rolled back, so that both ends of one are seen alike. */
+/* The share of savepoints that are rolled back; the others are released. */
 const ROLLED_BACK = 0.5;
 
-/** Puts a lane's operations together to transactions. */
+/** Groups a lane's operations into transactions. */
 export class Grouping {
   private readonly plan: TransactionPlan;
   private readonly seed: Seed;
@@ -23,17 +23,17 @@ export class Grouping {
     this.isBlock = plan.statements > 1 || plan.rollbackRatio > 0;
   }
 
-  /** True where every operation commits alone. */
+  /** True if every operation commits by itself. */
   get isSingle(): boolean {
     return !this.isBlock;
   }
 
-  /** Operations of the transaction that is being put together. */
+  /** The operations of the transaction that is being grouped. */
   get open(): readonly Operation[] {
     return this.operations;
   }
 
-  /** True where an operation of the open transaction inserts rows of the relation. */
+  /** Returns true if an operation of the open transaction inserts rows of the relation. */
   brings(relation: number): boolean {
     return this.operations.some(({ statements }) =>
       statements.some((statement) => statement.relation === relation && statement.kind === 'insert'),
@@ -44,13 +44,13 @@ export class Grouping {
     this.operations.push(operation);
   }
 
-  /** True where the transaction is to be sent; `ending`: there are no further operations to come. */
+  /** Returns true if the transaction must be sent. `ending`: no further operations will come. */
   isFull(ending: boolean): boolean {
     const { length } = this.operations;
     return length > 0 && (ending || this.isCut || length >= this.plan.statements);
   }
 
-  /** Nothing further is possible while the open transaction holds its rows: it is sent as it is. False where there is none. */
+  /** Ends the open transaction, because nothing else is possible while it holds its rows. False if there is none. */
   cutShort(): boolean {
     this.isCut = this.operations.length > 0;
     return this.isCut;

@@ -30,7 +30,7 @@ export class Mix {
   private readonly label: Seed;
   private readonly shift: Seed;
   private readonly strata = new Uint16Array(BLOCK);
-  /** Which draws of the block are those of the lane's own tables. */
+  /** The draws of the block that go to the lane's own tables. */
   private readonly turns = new Uint16Array(BLOCK);
   private readonly stream = new Stream();
   private block = -1;
@@ -46,7 +46,7 @@ export class Mix {
     this.shift = split(turn.seed, 'mix');
   }
 
-  /** The draw of an operation number; equal for equal numbers. */
+  /** Returns the draw of an operation number; equal for equal numbers. */
   draw(number: number): Choice {
     const block = Math.floor(number / BLOCK);
     if (block !== this.block) {
@@ -67,7 +67,7 @@ export class Mix {
     return common[indexAt(this.common, (stratum + (within % 1)) / BLOCK)]!;
   }
 
-  /** The n-th other choice of an operation number, for when the draw is not possible. */
+  /** Returns the n-th alternative of an operation number, for a draw that is not possible. */
   redraw(number: number, attempt: number): Choice {
     this.stream.restart(this.seed, this.label, number);
     for (let i = 0; i < attempt * 3; i++) this.stream.next();
@@ -78,7 +78,7 @@ export class Mix {
   }
 }
 
-/** The number's lowest 32 bits mirrored at the point: 0, ½, ¼, ¾, ⅛ … Every beginning of the sequence fills [0, 1) evenly. */
+/** Returns the lowest 32 bits mirrored at the binary point: 0, ½, ¼, ¾, ⅛ … Every prefix fills [0, 1) evenly. */
 function radicalInverse(index: number): number {
   let bits = index | 0;
   bits = (bits >>> 16) | (bits << 16);

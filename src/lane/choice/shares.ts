@@ -5,21 +5,21 @@ import { type ClaimSet, PINNED } from '../rows/claims.js';
 export interface Share {
   /** Choices that every lane has, with the same weights among themselves. */
   readonly common: readonly Choice[];
-  /** Choices on tables of few rows of which the lane holds some, and the part of its draws that is theirs. */
+  /** Choices on tables of few rows of which the lane owns some, and the share of its draws that they get. */
   readonly own: readonly Choice[];
   readonly ownPart: number;
 }
 
 const MOST_OWN = 0.9;
 
-/** Both kinds of choices; empty: the lane owns none of the tables. */
+/** Returns both kinds of choices; empty if the lane owns none of the tables. */
 export function choicesOf({ common, own }: Share): readonly Choice[] {
   return [...common, ...own];
 }
 
 /**
- * What a lane draws from. A table with room for fewer rows than there are lanes belongs to some of them: these draw it
- * so much more often, and the rest so much less, that over all lanes the mix follows the weights.
+ * Returns what a lane draws from. A table with room for fewer rows than there are lanes belongs to some of them. These
+ * draw it more often and the others less, so that over all lanes the mix follows the weights.
  */
 export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
   const lanes = plan.quotas.length;
@@ -36,11 +36,11 @@ export function shareOf(plan: Plan, claims: ClaimSet, lane: number): Share {
     .map((choice) => ({ ...choice, weight: weightHere(choice) }))
     .filter(({ weight }) => weight > 0);
   const part = own.reduce((sum, { weight }) => sum + weight, 0);
-  // A share beyond all that the lane does cannot be had. Something is left for other tables: their rows may be needed.
+  // The share is bounded by all that the lane does, less something for other tables whose rows may be needed.
   return { common, own, ownPart: common.length === 0 && own.length > 0 ? 1 : Math.min(part, MOST_OWN) };
 }
 
-/** By relation: the lanes that can have rows of it, where not all can: of few rows, and of tables that need a row of such a one. */
+/** By relation: the lanes that can own its rows, if not all can: tables of few rows, and tables that reference them. */
 function ownersOfFew(plan: Plan, claims: ClaimSet): Map<number, ReadonlySet<number>> {
   const lanes = plan.quotas.length;
   const owners = new Map<number, ReadonlySet<number>>();
@@ -53,7 +53,7 @@ function ownersOfFew(plan: Plan, claims: ClaimSet): Map<number, ReadonlySet<numb
   for (let changed = true; changed; ) {
     changed = false;
     for (const [relation, { foreignKeys, targeted }] of plan.relations.entries()) {
-      // Rows that are there may be changed by whoever has them.
+      // Existing rows may be changed by the lanes that own them.
       if (!targeted || claims[relation]!.count > 0) continue;
       for (const { parent, nullable, makesParent } of foreignKeys) {
         const few = owners.get(parent);
@@ -92,7 +92,7 @@ function ownersByDemand(plan: Plan, claims: ClaimSet, relation: number): Readonl
   return null;
 }
 
-/** Lanes that can ever hold a row of a table of few rows. */
+/** Returns the lanes that can ever own a row of a table of few rows. */
 function ownersOf(plan: Plan, claims: ClaimSet, relation: number): ReadonlySet<number> {
   const owners = new Set<number>();
   for (let ordinal = 0; ordinal < plan.relations[relation]!.capacity; ordinal++) owners.add(ordinal);

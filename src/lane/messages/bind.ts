@@ -6,7 +6,7 @@ const NAME_OFFSET = 6;
 const UNNAMED = '0'.repeat(STATEMENT_NAME_LENGTH);
 const EXECUTE = [0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0];
 
-/** Where a session writes the statement's name into a Bind message that begins at `from`. */
+/** Returns where a session writes the statement's name into a Bind message that begins at `from`. */
 export function nameOffset(from: number): number {
   return from + NAME_OFFSET;
 }
@@ -33,7 +33,7 @@ export function endBind(sink: BindSink, from: number): void {
   for (const byte of EXECUTE) sink.byte(byte);
 }
 
-/** Appends a Sync: everything since the last one commits, or is undone, together. */
+/** Appends a Sync: everything since the last one commits or rolls back together. */
 export function endSync(sink: BindSink): void {
   sink.reserve(64);
   for (const byte of SYNC) sink.byte(byte);
@@ -41,7 +41,7 @@ export function endSync(sink: BindSink): void {
 
 const SYNC = [0x53, 0, 0, 0, 4];
 
-/** The parameters of a statement as texts, null for NULL: what --dry-run, golden transcripts and recovery read. */
+/** Returns the parameters of a statement as texts, null for NULL, for --dry-run, golden transcripts and recovery. */
 export function parametersOf(bytes: Buffer, { from }: { readonly from: number }): (string | null)[] {
   let at = from + NAME_OFFSET + STATEMENT_NAME_LENGTH + 1 + 2;
   const count = bytes.readUInt16BE(at);

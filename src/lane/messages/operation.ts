@@ -10,13 +10,13 @@ export interface RowRef {
 
 /** Rows that the server changes because a row that they reference is deleted. */
 export interface Cascade {
-  /** Deleted with it, beside the row itself. */
+  /** Rows that are deleted with it, without the row itself. */
   readonly deleted: readonly RowRef[];
-  /** Their foreign key at `position` becomes NULL. */
+  /** Rows whose foreign key at `position` becomes NULL. */
   readonly nulled: readonly (RowRef & { readonly position: number })[];
 }
 
-/** Of a row that takes none along. */
+/** The cascade of a row that changes no others. */
 export const NO_CASCADE: Cascade = { deleted: [], nulled: [] };
 
 /** One statement within an operation's bytes. */
@@ -24,25 +24,25 @@ export interface Statement {
   readonly shape: Shape;
   readonly relation: number;
   readonly kind: OperationKind;
-  /** Rows that it means to change. */
+  /** The number of rows that it is meant to change. */
   readonly rows: number;
-  /** Columns that it gives values to, in the order of its parameters, for each row; empty where rows are sampled. */
+  /** Columns that it writes, in the order of its parameters, for each row; empty if rows are sampled. */
   readonly written: readonly number[];
-  /** Slots of those rows, in the keyspace of the relation; empty where rows are sampled. */
+  /** Slots of those rows in the keyspace of the relation; empty if rows are sampled. */
   readonly slots: readonly number[];
   /** True for the operation's own statements, false for parents inserted on the way. */
   readonly own: boolean;
-  /** Rows of other tables that the same INSERT inserts, because they and its own reference each other. */
+  /** Rows of other tables that the same INSERT inserts, because they and its rows reference each other. */
   readonly also: readonly { readonly relation: number; readonly slots: readonly number[] }[];
-  /** Relations that get a row with each of its rows, by triggers. */
+  /** Relations in which triggers insert a row for each of its rows. */
   readonly brings: readonly number[];
-  /** Slot of what the row becomes where an UPDATE gives it another key; −1 elsewhere. */
+  /** Slot of the new row if an UPDATE changes the key; −1 otherwise. */
   readonly successor: number;
-  /** True for an INSERT of a row whose key another row has had before. */
+  /** True for an INSERT of a key that another row had before. */
   readonly reusesKey: boolean;
-  /** What a DELETE takes along; null elsewhere. */
+  /** Rows that a DELETE changes by cascade; null for other kinds. */
   readonly cascade: Cascade | null;
-  /** Where its messages begin and end in the operation's bytes. */
+  /** Where its messages begin in the operation's bytes, and where they end. */
   readonly from: number;
   readonly to: number;
 }
@@ -77,7 +77,7 @@ export class Blocks {
     operation.bytes = block.subarray(0, length);
   }
 
-  /** The operation is final: its bytes are not looked at any more. */
+  /** Takes back the block of a final operation, whose bytes are no longer read. */
   release(operation: Operation): void {
     if (operation.block !== null && operation.block.length <= LARGEST_BLOCK) this.free.push(operation.block);
     operation.block = null;
@@ -85,7 +85,7 @@ export class Blocks {
   }
 }
 
-/** A change of a foreign key that an UPDATE means: the row's new parent, as `Keyspace.parents` writes it. */
+/** A change of a foreign key by an UPDATE: the row's new parent, in the form of `Keyspace.parents`. */
 export interface Relink {
   readonly relation: number;
   readonly slot: number;
@@ -101,29 +101,29 @@ export class Operation {
   /** Its number within its lane, from 0. */
   readonly number: number;
   readonly relation: number;
-  /** What is carried out, and what the mix drew: they differ where an operation is owed. */
+  /** The kind that is executed, and the kind that the mix drew: they differ if an operation is owed. */
   readonly kind: OperationKind;
   readonly drawn: OperationKind;
   attempt = 0;
-  /** The operation whose unique value this one takes; null where it takes none, or has seen how that one ended. */
+  /** The operation whose unique value this one takes; null if it takes none, or that one's outcome is applied. */
   after: Operation | null = null;
-  /** The one that inserts a row with the key that this one frees. */
+  /** The operation that inserts a row with the key that this one frees. */
   takenBy: Operation | null = null;
-  /** False while it is to do with the parents that are there; where it may bring some along, it is bounded in how many. */
+  /** True if it may insert missing parents, up to a bound; false if it must use existing ones. */
   mayBring = true;
-  /** Rows of other tables that it has brought along, and tables that turned out to have none to bring. */
+  /** Number of parents that it has inserted, and the tables in which it could not insert any. */
   brought = 0;
   readonly unavailable = new Set<number>();
-  /** True where it completes a conflict. */
+  /** True if it completes a conflict. */
   isConflict = false;
   statements: Statement[] = [];
   relinks: Relink[] = [];
   /** The statements' messages, and a Sync at the end. */
   bytes: Buffer = EMPTY;
-  /** Where `bytes` lies, to be used again when the outcome is final. */
+  /** The block that holds `bytes`, reused when the outcome is final. */
   block: Buffer | null = null;
 
-  /** Operations of the same transaction that were generated before it. */
+  /** Earlier operations of the same transaction. */
   readonly beside: readonly Operation[];
 
   constructor(
@@ -140,9 +140,9 @@ export class Operation {
     this.drawn = drawn;
   }
 
-  /** Adds a statement; what it does not mention it does not do. */
+  /** Adds a statement; members that are left out have no effect. */
   add(statement: Pick<Statement, 'shape' | 'relation' | 'kind' | 'rows' | 'from' | 'to'> & Partial<Statement>): void {
-    // Each property by name: two spreads took a sixth of a thread at full speed.
+    // Each property is named, because two spreads took a sixth of a thread's time at full speed.
     this.statements.push({
       shape: statement.shape,
       relation: statement.relation,
@@ -161,7 +161,7 @@ export class Operation {
     });
   }
 
-  /** Forgets the last attempt's statements, before another is generated. */
+  /** Removes the statements of the last attempt, before the next one is generated. */
   reset(): void {
     this.statements = [];
     this.relinks = [];

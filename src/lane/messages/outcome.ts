@@ -8,10 +8,10 @@ export interface Effect {
   readonly returned: readonly (readonly (readonly (string | null)[])[] | null)[];
 }
 
-/* No text of PostgreSQL's holds this character. */
+/* No text of PostgreSQL can contain this character. */
 const UNTOLD = '\0';
 
-/** Stands for what the server would have told, where a lane is played without one. */
+/** Returns a placeholder for what the server would return, if a lane is played without a server. */
 export function untold(what: string): string {
   return `${UNTOLD}${what}`;
 }
@@ -20,7 +20,7 @@ export function isUntold(text: string | null): boolean {
   return text?.startsWith(UNTOLD) ?? false;
 }
 
-/** What happened to a transaction. A refused statement is data, not an exception. */
+/** The outcome of a transaction. A rejected statement is data, not an exception. */
 export type Outcome =
   /** It ended as intended, by COMMIT or by ROLLBACK. */
   | { readonly kind: 'committed' /** By member. */; readonly effects: readonly Effect[] }
@@ -29,22 +29,22 @@ export type Outcome =
       readonly sqlstate: string;
       readonly message: string;
       readonly constraint: string | null;
-      /** The values in question, and the table that they were for, as the server tells them. */
+      /** The values in question and their table, as the server reports them. */
       readonly detail: string | null;
       readonly table: string | null;
-      /** Where it was raised: the calls that led there, as the server tells them; null where nothing was called. */
+      /** The calls that led to the error, as the server reports them; null if there were none. */
       readonly context: string | null;
-      /** Index of the member that was refused; −1: the end of a block. */
+      /** Index of the rejected member; −1: the end of a block. */
       readonly member: number;
     };
 
-/** What the lane does about a refusal: SQLSTATE decides, never the message's text. */
+/** How the lane reacts to an error. The SQLSTATE decides, never the text of the message. */
 export type Reaction =
-  /** New values, new try, up to the operation's limit. */
+  /** Tries again with new values, up to the operation's limit. */
   | 'redraw'
-  /** The same values again, after a pause. */
+  /** Sends the same values again, after a pause. */
   | 'replay'
-  /** Final. */
+  /** Counts the operation as rejected. */
   | 'reject';
 
 /**
@@ -71,7 +71,7 @@ const RAISED = /^(09|27|44|P0)/;
 /** Replays of one transaction before it is given up as failed: a lock that is never released must not hang a run. */
 export const MAX_REPLAYS = 20;
 
-/** Pause before the n-th replay (from 1), in milliseconds: 1, 2, 4 … 500. */
+/** Returns the pause before the n-th replay (from 1), in milliseconds: 1, 2, 4 … 500. */
 export function replayDelayMs(replay: number): number {
   return Math.min(500, 1 << Math.min(replay - 1, 9));
 }

@@ -5,23 +5,23 @@ export interface Shape {
   readonly id: number;
   readonly sql: string;
   readonly parameters: number;
-  /** Columns that it returns of each row, beside the last one of `reportsMove`. */
+  /** Number of columns that it returns for each row, without the last one of `reportsMove`. */
   readonly returned: number;
-  /** True where the rows could not tell whether it took effect, since others may look like those that it writes: see `Transaction`. */
+  /** True if its rows cannot prove that it took effect, because others may look the same: see `Transaction`. */
   readonly needsReceipt: boolean;
-  /** True where a last column says whether the row moved to another partition. */
+  /** True if it returns a last column that says whether the row moved to another partition. */
   readonly reportsMove: boolean;
-  /** True where it finds rows that are there: how it does so best depends on how many there are. */
+  /** True if it looks up existing rows: the best plan for that depends on how many there are. */
   readonly finds: boolean;
 }
 
-/** A tie to one version of a row without a key: where it lies, and what it holds. */
+/** A hash of all columns; with ctid it identifies one version of a row without a key. */
 const rowHash = (alias: string) => `hashtextextended((${alias}.*)::text, 0)`;
 const ROW_NAME = ['t.ctid::text', `${rowHash('t')}::text`];
 /* A subquery in RETURNING still sees the row where it was. */
 const MOVED = '(t.tableoid <> (SELECT before.tableoid FROM ';
 
-/** A statement's text, and what it returns of each row. */
+/** The text of a statement, and what it returns for each row. */
 interface Text {
   readonly sql: string;
   readonly parameters: number;
@@ -38,10 +38,10 @@ export class Shapes {
   /** By relation: by set and number of rows, deletes as the set −1. */
   private readonly together: Map<string, Shape>[];
   private readonly others = new Map<string, Shape>();
-  /** The number of the next one. */
+  /** The number of the next shape. */
   count: number;
 
-  /** `first`: the number of the first one, where one session carries the statements of several plans. */
+  /** `first`: the number of the first shape, for sessions that execute the statements of several plans. */
   constructor(plan: Plan, first = 0) {
     this.count = first;
     this.relations = plan.relations;
@@ -51,7 +51,7 @@ export class Shapes {
     this.together = plan.relations.map(() => new Map());
   }
 
-  /** `columns`: those of the plan, or fewer, whose others the server fills. */
+  /** `columns`: the inserted columns of the plan, or some of them if the server fills the others. */
   insert(relation: number, rows: number, columns: readonly number[]): Shape {
     const plan = this.relations[relation]!;
     const build = () => {
@@ -66,7 +66,7 @@ export class Shapes {
     return known[rows];
   }
 
-  /** One statement for rows that reference each other: foreign keys are checked at its end. */
+  /** Returns one statement for rows that reference each other, because foreign keys are checked at its end. */
   insertTogether(
     others: readonly { readonly relation: number; readonly rows: number }[],
     relation: number,
@@ -149,7 +149,7 @@ export class Shapes {
     return shape;
   }
 
-  /** A shape of any other text, for statements that a strategy builds itself. */
+  /** Returns a shape with another text, for statements that a strategy builds itself. */
   other(key: string, build: () => Text, needsReceipt: boolean): Shape {
     let shape = this.others.get(key);
     if (shape === undefined) {
@@ -167,7 +167,7 @@ export class Shapes {
       sql: returned.length === 0 ? sql : `${sql} RETURNING ${returned.join(', ')}`,
       parameters,
       returned: returned.length - (reportsMove ? 1 : 0),
-      // Where the row was before, nobody knows any more.
+      // The former place of the row is no longer known.
       needsReceipt: needsReceipt || reportsMove,
       reportsMove,
       finds: !sql.startsWith('INSERT'),
@@ -175,18 +175,18 @@ export class Shapes {
   }
 }
 
-/** True where what an INSERT of these columns has written can be found: by a key that it writes, or by the rows' mark. */
+/** Returns true if rows that an INSERT of these columns wrote can be found: by their key or their mark. */
 function isFound({ key, columns, mark }: RelationPlan, written: readonly number[]): boolean {
   if (mark >= 0) return written.includes(mark);
   return key.length > 0 && key.every((column) => columns[column]!.source !== 'server' && written.includes(column));
 }
 
-/** True where the row that an UPDATE of these columns has written can be found: by the key that it keeps, or by its new mark. */
+/** Returns true if a row that an UPDATE of these columns wrote can be found: by its unchanged key or its new mark. */
 function isKept({ key, mark }: RelationPlan, written: readonly number[]): boolean {
   return key.length > 0 || written.includes(mark);
 }
 
-/** What begins, divides and ends a transaction of several operations; numbered below every shape of a plan. */
+/** Statements that begin, divide and end a transaction of several operations; numbered below all shapes of a plan. */
 export const CONTROL = {
   begin: control(-1, 'BEGIN'),
   commit: control(-2, 'COMMIT'),
@@ -220,11 +220,11 @@ function insertSql(plan: RelationPlan, rows: number, columns: readonly number[],
   return `INSERT INTO ${plan.sql} AS t (${names.join(', ')})${overriding} VALUES ${values.join(', ')}`;
 }
 
-/** An UPDATE of one row; where it writes a column of the partition key it returns whether the row moved. */
+/** Returns an UPDATE of one row. If it writes a column of the partition key, it returns whether the row moved. */
 function updateSql(plan: RelationPlan, columns: readonly number[]): Text {
   const parameters = new Parameters();
   const assignments = columns.map((column) => `${plan.columns[column]!.sql} = ${parameters.next()}`);
-  // The row is named twice by the same parameters.
+  // The same parameters identify the row twice.
   const same: Parameters = Object.assign(new Parameters(), parameters);
   const returned = plan.key.length === 0 ? nameOf(plan) : [];
   const sql = `UPDATE ${plan.rows} AS t SET ${assignments.join(', ')} WHERE ${whereRow(plan, parameters)}`;
@@ -233,7 +233,7 @@ function updateSql(plan: RelationPlan, columns: readonly number[]): Text {
   return { sql, parameters: parameters.count, returned };
 }
 
-/** An UPDATE of rows that keep their partition. */
+/** Returns an UPDATE of rows that keep their partition. */
 function updateTogetherSql(plan: RelationPlan, columns: readonly number[], rows: number): Text {
   const { listed, parameters, names } = listRows(plan, [...columns, ...plan.key], rows);
   const assignments = columns.map((column, index) => `${plan.columns[column]!.sql} = v.${names[index]!}`);
@@ -246,12 +246,12 @@ function deleteTogetherSql(plan: RelationPlan, rows: number): Text {
   return { sql: `DELETE FROM ${plan.rows} AS t USING ${listed} WHERE ${whereListed(plan, names)}`, parameters };
 }
 
-/** The condition that `t` is the row whose key stands in these columns of `v`. */
+/** Returns the condition that `t` is the row whose key is in these columns of `v`. */
 export function whereListed(plan: RelationPlan, names: readonly string[]): string {
   return plan.key.map((column, index) => `t.${plan.columns[column]!.sql} = v.${names[index]!}`).join(' AND ');
 }
 
-/* From here on a list is announced as shorter than it is. */
+/* From this length on, the planner is made to expect a shorter list. */
 const LONG_LIST = 16;
 
 /**
@@ -279,18 +279,18 @@ export function listRows(
   };
 }
 
-/* A key is compared with what its column has made of the same text: it is cut and rounded likewise. */
+/* A key is cast to the type of its column, so that it is cut and rounded like the stored value. */
 function typeInList({ key, columns }: RelationPlan, column: number): string {
   const { typeName, bareType } = columns[column]!;
   return key.includes(column) ? typeName : (bareType ?? typeName);
 }
 
-/** What the server must tell of a new row, `t`: its place and hash, or the columns that it makes. */
+/** Returns what the server must return for a new row `t`: its place and hash, or the columns that it generates. */
 export function nameOf(plan: RelationPlan): string[] {
   return plan.key.length === 0 ? [...ROW_NAME] : plan.returned.map((column) => `t.${plan.columns[column]!.sql}::text`);
 }
 
-/** The condition that names one row: its key, or its place and hash where the table has no key. */
+/** Returns the condition that identifies one row: by its key, or by place and hash if the table has no key. */
 export function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'): string {
   if (plan.key.length === 0)
     return `${alias}.ctid = ${parameters.next()}::tid AND ${rowHash(alias)} = ${parameters.next()}::bigint`;
@@ -299,18 +299,18 @@ export function whereRow(plan: RelationPlan, parameters: Parameters, alias = 't'
     .join(' AND ');
 }
 
-/* The protocol counts them in 16 bits. */
+/* The protocol counts parameters in 16 bits. */
 const MOST_PARAMETERS = 65_535;
 
-/* Beyond this more rows make a statement no faster, and its plan takes more of each session's memory. */
+/* More rows would not make a statement faster, but its plan would take more memory of each session. */
 const MOST_TOGETHER = 128;
 
-/** The most rows that one UPDATE or DELETE changes, where each of them has so many parameters. */
+/** Returns the most rows that one UPDATE or DELETE changes, if each of them has so many parameters. */
 export function maxRowsTogether(parameters: number): number {
   return Math.min(MOST_TOGETHER, Math.floor(MOST_PARAMETERS / parameters));
 }
 
-/** The most rows that one INSERT of a relation can hold: 65,535 parameters is the protocol's limit, beyond it they wrap silently. */
+/** Returns the most rows of one INSERT. Beyond the protocol's limit of 65,535 the parameter count wraps silently. */
 export function maxRowsPerInsert(plan: RelationPlan): number {
   return plan.insertColumns.length === 0 ? 1 : Math.max(1, Math.floor(MOST_PARAMETERS / plan.insertColumns.length));
 }

@@ -8,19 +8,19 @@ export interface Member {
   readonly savepoint: 'none' | 'released' | 'rolled back';
 }
 
-/** Something that a transaction executes: a statement of one of its members, or what begins, divides and ends it. */
+/** A statement that a transaction executes: of one of its members, or one that begins, divides or ends it. */
 export interface Execution {
   readonly shape: Shape;
-  /** Index of the member; −1 for the transaction's own. */
+  /** Index of the member; −1 for a statement of the transaction itself. */
   readonly member: number;
   readonly statement: Statement | null;
 }
 
-/** Who a transaction is to the server, and what it did: with that its end can be asked for when its answer is lost. */
+/** The id of a transaction and what it did, with which its outcome can be looked up if the answer is lost. */
 export interface Receipt {
-  /** Decimal digits of its id; null where it is known to have been committed. */
+  /** Its id in decimal digits; null if it is known to be committed. */
   readonly xid: string | null;
-  /** By member. */
+  /** Effects by member. */
   readonly effects: readonly Effect[];
 }
 
@@ -29,24 +29,24 @@ export interface Receipt {
  * operation needs no BEGIN, its Sync commits it; several stand in a block, whose messages travel together as well.
  */
 export class Transaction {
-  /** That of its first operation. */
+  /** The number of its first operation. */
   readonly number: number;
   readonly isBlock: boolean;
-  /** True where ROLLBACK ends it, on purpose. */
+  /** True if it ends with ROLLBACK, on purpose. */
   readonly rollsBack: boolean;
   replays = 0;
-  /** Outcomes that it has had. */
+  /** Number of outcomes that it has had. */
   outcomes = 0;
-  /** Times that it was sent. */
+  /** Number of times that it was sent. */
   sends = 0;
-  /** Its last refusal came from COMMIT: deferred constraints are checked after each member, to see whose they are. */
+  /** True after a failed COMMIT: deferred constraints are then checked after each member, to find the one at fault. */
   checksEach = false;
   outcome: Outcome | null = null;
-  /** An answer that has come and is not settled yet, since it leaves something to ask. */
+  /** An answer that was received but not settled yet, because a query about it is still open. */
   answer: Outcome | null = null;
-  /** What the server has said of it before its COMMIT was sent; null where it has not, or was not asked. */
+  /** The receipt, which is taken before COMMIT is sent; null if there is none. */
   receipt: Receipt | null = null;
-  /** Milliseconds on the thread's clock. */
+  /** When it was due, in milliseconds of the thread's clock. */
   scheduledMs = 0;
   sentMs = 0;
   private content: readonly Member[];
@@ -58,7 +58,7 @@ export class Transaction {
     this.rollsBack = rollsBack;
   }
 
-  /** An operation that commits alone. */
+  /** Returns the transaction of an operation that commits by itself. */
   static of(operation: Operation): Transaction {
     return new Transaction([{ operation, savepoint: 'none' }], false);
   }
@@ -67,12 +67,12 @@ export class Transaction {
     return this.content;
   }
 
-  /** A member was refused for good; the others are carried out without it. */
+  /** Removes a member that was finally rejected; the others are executed without it. */
   remove(member: Member): void {
     this.content = this.content.filter((each) => each !== member);
   }
 
-  /** True for a member whose effect stays when the transaction ends as intended. */
+  /** Returns true for a member whose effect remains when the transaction ends as intended. */
   lasts({ savepoint }: Member): boolean {
     return !this.rollsBack && savepoint !== 'rolled back';
   }
@@ -89,7 +89,7 @@ export class Transaction {
     return false;
   }
 
-  /** What it executes, in order. Where its COMMIT waits for a receipt, that is asked for last, or last before the end of a block. */
+  /** Returns what it executes, in order. A receipt is requested last, or last before the end of a block. */
   executions(): Execution[] {
     const done: Execution[] = this.isBlock ? [own(CONTROL.begin)] : [];
     for (const [index, { operation, savepoint }] of this.content.entries()) {
@@ -107,7 +107,7 @@ export class Transaction {
     return done;
   }
 
-  /** The outcome where every statement does what it means to. */
+  /** Returns the outcome if every statement has its intended effect. */
   intended(): Outcome & { readonly kind: 'committed' } {
     return { kind: 'committed', effects: this.content.map(({ operation }) => intendedEffect(operation)) };
   }

@@ -1,4 +1,4 @@
-/** The lane of rows that any lane may reference and none may change. */
+/** Stands for "no lane": any lane may reference the row, and none may change it. */
 export const PINNED = 0xffff;
 
 /**
@@ -7,23 +7,23 @@ export const PINNED = 0xffff;
  */
 export interface Claims {
   readonly count: number;
-  /** Columns per row: the relation's named columns, or ctid and hash where it has no key. */
+  /** Number of texts per row: the relation's named columns, or ctid and hash if it has no key. */
   readonly width: number;
   readonly bytes: Uint8Array;
   /** count × width + 1 offsets. */
   readonly offsets: Uint32Array;
   readonly lanes: Uint16Array;
-  /** Rows of any table that reference a row, as counted at the start. */
+  /** By row: number of rows of any table that reference it, counted at the start. */
   readonly references: Uint32Array;
-  /** Tuples of tracked keys that stood in the table at the start, as `tupleOf` writes them. */
+  /** Tuples of tracked keys that the table had at the start, in the form of `tupleOf`. */
   readonly standing: readonly string[];
-  /** Rows of the table that belong to no lane, as far as they were counted. */
+  /** Number of rows of the table that belong to no lane, as far as counted. */
   readonly unowned: number;
-  /** By foreign key of the relation: index of the parent within the parent's claims, −1 where unknown or NULL. */
+  /** By foreign key of the relation: index of the parent in the parent's claims, −1 if unknown or NULL. */
   readonly parents: readonly Int32Array[];
 }
 
-/** Stands for NULL among a claim's texts: no text of PostgreSQL holds this character. */
+/** Stands for NULL in the texts of a claim; no text of PostgreSQL can contain this character. */
 export const NULL_TEXT = '\u0000';
 
 /**
@@ -51,7 +51,7 @@ export function noClaims(foreignKeys: number): Claims {
   };
 }
 
-/** True where a claimed row holds a text in a column, by its place among those that are known of each row. */
+/** Returns true if some claimed row has a text in a column, given by its position among the known columns. */
 export function isClaimed({ count, width, bytes, offsets }: Claims, named: number, text: string): boolean {
   const wanted = Buffer.from(text);
   for (let row = 0; row < count && named >= 0; row++) {

@@ -16,7 +16,7 @@ export interface OperationSeeds {
   readonly faker: Seed;
 }
 
-/** A plan made ready to run: closures, streams and statements, shared by all lanes of a thread. */
+/** A plan prepared for execution: closures, streams and statements that all lanes of a thread share. */
 export class CompiledPlan {
   readonly plan: Plan;
   readonly shapes: Shapes;
@@ -24,21 +24,21 @@ export class CompiledPlan {
   readonly random: Seed;
   private readonly faker: Seed;
 
-  /** `firstShape`: the number of its first statement, where one session carries those of several plans. */
+  /** `firstShape`: the number of its first statement, for sessions that execute the statements of several plans. */
   constructor(plan: Plan, firstShape = 0) {
     this.plan = plan;
     this.shapes = new Shapes(plan, firstShape);
     this.random = seedOf(BigInt(plan.randomSeed));
     this.faker = split(seedOf(BigInt(plan.fakerSeed)), 'faker');
     const writers = new Writers(new Pools(this.faker));
-    // One for all columns: it is restarted for every value.
+    // One stream for all columns, restarted for every value.
     const stream = new Stream();
     this.relations = plan.relations.map(
       (relation) => new CompiledRelation(relation, writers, this.random, this.faker, stream),
     );
   }
 
-  /** Rows of an operation. */
+  /** Returns the number of rows of an operation. */
   rowsPer(relation: number, kind: OperationKind): number {
     return this.plan.relations[relation]!.oneByOne ? 1 : this.plan.rowsPerOperation[kind];
   }
@@ -48,7 +48,7 @@ export class CompiledPlan {
   }
 }
 
-/** Streams of an operation: split from (lane, operation number, attempt), never from what went before. */
+/** Returns the seeds of an operation, which depend on lane, operation number and attempt only, never on history. */
 export function operationSeeds(lane: OperationSeeds, number: number, attempt: number): OperationSeeds {
   return {
     random: splitNumber(splitNumber(lane.random, number), attempt),
@@ -61,26 +61,26 @@ export class CompiledRelation {
   readonly columns: readonly CompiledColumn[];
   /** By column: its foreign keys, the first one first. */
   readonly foreignKeysOf: readonly (readonly number[])[];
-  /** By column: its position among the named columns, −1 elsewhere. */
+  /** By column: its position among the named columns; −1 if it is not named. */
   readonly namedIndex: readonly number[];
 
-  /** The column whose values are listed and handed out one by one, −1 where there is none. */
+  /** The column whose values come from a list, one by one; −1 if there is none. */
   readonly listedColumn: number;
 
-  /** By column: its group and its place there; null where it is in none. */
+  /** By column: its group and its position there; null if it is in none. */
   private readonly places: readonly ({ readonly group: number; readonly at: number } | null)[];
   private readonly groupLabels: readonly Seed[];
   private readonly defaultsLabel: Seed;
   private readonly withoutDefaults: readonly number[];
   private readonly stream: Stream;
 
-  /** True where updates of unique columns take ordinals of their own. */
+  /** True if updates of unique columns take ordinals of their own. */
   readonly updatesApart: boolean;
-  /** By foreign key: the tracked key that takes each parent once, since it is of the foreign key's columns alone; −1 elsewhere. */
+  /** By foreign key: the tracked key on just its columns, which allows each parent once; −1 if there is none. */
   readonly soleKeys: readonly number[];
-  /** Relations that get a row with each row of this one, by triggers. */
+  /** Relations in which triggers insert a row for each row of this one. */
   readonly brings: readonly number[];
-  /** True where nothing but its ordinal and its draws decides on a row's values. */
+  /** True if the values of a row depend only on its ordinal and its draws. */
   readonly isIndependent: boolean;
 
   constructor(plan: RelationPlan, writers: Writers, random: Seed, faker: Seed, stream: Stream) {
@@ -134,21 +134,21 @@ export class CompiledRelation {
     });
   }
 
-  /** Columns that an INSERT gives values to: all of them, or those whose default the server does not compute. */
+  /** Returns the columns that an INSERT writes: all, or those whose default is not left to the server. */
   insertedColumns(seeds: OperationSeeds): readonly number[] {
     if (this.plan.defaulted.length === 0) return this.plan.insertColumns;
     this.stream.restart(seeds.random, this.defaultsLabel, 0);
     return this.stream.chance(LEFT_TO_SERVER) ? this.withoutDefaults : this.plan.insertColumns;
   }
 
-  /** What a column's group gives it: a text or NULL; undefined where the column has a source of its own. */
+  /** Returns the value that a column gets from its group, a text or NULL; undefined if it has a source of its own. */
   cellOf(column: number, picks: readonly number[]): string | null | undefined {
     const place = this.places[column]!;
     if (place === null || this.plan.groups[place.group]!.own[place.at]!) return undefined;
     return this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at]!;
   }
 
-  /** True for a row that meets the conditions between its columns; `read` gives a column's text. */
+  /** Returns true for a row that meets the conditions between its columns. `read` returns a column's text. */
   meetsGuards(guards: readonly Guard[], read: (column: number) => string | null): boolean {
     return guards.every(({ condition, columns, comparisons }) => {
       const at = (name: string) => columns.findIndex((column) => this.plan.columns[column]!.name === name);
@@ -162,7 +162,7 @@ export class CompiledRelation {
     });
   }
 
-  /** Whether the groups want a foreign key to be NULL, or to have a parent; undefined where they do not care. */
+  /** Returns whether the groups require a foreign key to be NULL or to have a parent; undefined if neither. */
   presenceOf(foreignKey: ForeignKeyPlan, picks: readonly number[]): 'null' | 'present' | undefined {
     let presence: 'null' | 'present' | undefined;
     for (const column of foreignKey.columns) {
@@ -175,7 +175,7 @@ export class CompiledRelation {
   }
 }
 
-/* Of the INSERTs into a table with computed defaults, where they are asked for. */
+/* Share of INSERTs that leave computed defaults to the server, if that is configured. */
 const LEFT_TO_SERVER = 0.125;
 
 const NO_PICKS: readonly number[] = [];
@@ -183,9 +183,9 @@ const NO_PICKS: readonly number[] = [];
 export class CompiledColumn {
   readonly plan: ColumnPlan;
   private readonly writers: Writers;
-  /** Compiled on first use: most columns of a plan of thousands of tables see few rows. */
+  /** Compiled on first use, because most columns of a plan with thousands of tables get few rows. */
   private writer: Writer | undefined;
-  /* Copies of what is read for every value, so that it lies together. */
+  /* Copies of members that are read for every value, so that they are close together in memory. */
   private readonly isNull: boolean;
   private readonly isOrdinal: boolean;
   private readonly isPlain: boolean;
@@ -212,7 +212,7 @@ export class CompiledColumn {
     this.stream = stream;
   }
 
-  /** Writes what the column has by itself: by the row's ordinal, or by its draw. */
+  /** Writes the column's own value: from the row's ordinal, or from its draw. */
   writeOwn(seeds: OperationSeeds, draw: number, ordinal: number, sink: TupleSink): void {
     if (this.isOrdinal) this.writeOrdinal(ordinal, sink);
     else this.writeDrawn(seeds, draw, ordinal, sink);
@@ -243,7 +243,7 @@ export class CompiledColumn {
     return this.writer;
   }
 
-  /** Writes the value that belongs to an ordinal: the same one whenever it is asked for. */
+  /** Writes the value of an ordinal, which is always the same. */
   writeOrdinal(ordinal: number, sink: TupleSink): void {
     const { stream } = this;
     stream.restart(this.root, this.label, ordinal);

@@ -3,12 +3,12 @@ import { AgeList, DenseSet, grown } from './slots.js';
 const NO_HANDLES = new Float64Array(0);
 const NO_COUNTS = new Int32Array(0);
 
-/** Among the texts that are kept of a row: NULL, which is no text. */
+/** Stands for NULL among the kept texts of a row. */
 export const KEPT_NULL = Buffer.alloc(0);
 
-/** No parent: NULL, or a row that the lane does not know. */
+/** The key has no known parent: it is NULL, or references a row that the lane does not know. */
 export const NO_PARENT = -1;
-/** A pinned row is written as PINNED_BASE − its index among the claims. */
+/** A pinned row is represented by PINNED_BASE − its index among the claims. */
 export const PINNED_BASE = -2;
 
 /**
@@ -23,21 +23,21 @@ export class Keyspace {
   readonly idle = new DenseSet();
   /** Idle rows that nothing references. */
   readonly removable = new DenseSet();
-  /** Idle rows that are referenced only by rows that a DELETE takes along: CASCADE or SET NULL. */
+  /** Idle rows whose references all follow a DELETE: by CASCADE or SET NULL. */
   readonly cascading = new DenseSet();
-  /** Live rows, the longest untouched first. */
+  /** Live rows, least recently used first. */
   readonly age = new AgeList();
   /** By slot: the row's ordinal, or −1 − its index among the claims. */
   private handles: Float64Array<ArrayBuffer> = NO_HANDLES;
-  /** By slot: references that keep the row from being deleted. */
+  /** By slot: number of references that prevent the row's deletion. */
   private obstacles: Int32Array<ArrayBuffer> = NO_COUNTS;
-  /** By slot: references that follow the row's deletion. */
+  /** By slot: number of references that follow the row's deletion by CASCADE or SET NULL. */
   private followers: Int32Array<ArrayBuffer> = NO_COUNTS;
-  /** By slot: UPDATEs in flight that will reference the row. */
+  /** By slot: number of UPDATEs in flight that will reference the row. */
   private holds: Int32Array<ArrayBuffer> = NO_COUNTS;
   /** By foreign key, by slot: the parent's slot, NO_PARENT, or a pinned row. */
   private readonly parents: Int32Array<ArrayBuffer>[];
-  /** By slot: texts of kept columns, and tuples of tracked keys; undefined where the relation has none. */
+  /** By slot: texts of kept columns and tuples of tracked keys; undefined if the relation has none. */
   readonly kept: (readonly (Buffer | undefined)[] | undefined)[] = [];
   readonly tuples: (readonly string[] | undefined)[] = [];
   private readonly free: number[] = [];
@@ -47,7 +47,7 @@ export class Keyspace {
     this.parents = Array.from({ length: foreignKeys }, () => NO_COUNTS);
   }
 
-  /** A slot for a row that is about to be inserted: in no choice yet. */
+  /** Returns a slot for a row that is about to be inserted. The row cannot be chosen yet. */
   allocate(handle: number): number {
     const slot = this.free.pop() ?? this.slots++;
     if (slot >= this.handles.length) this.grow();
@@ -59,12 +59,12 @@ export class Keyspace {
     return slot;
   }
 
-  /** Rows that are there, come, or are about to go. */
+  /** The number of rows that exist, are being inserted or are being deleted. */
   get size(): number {
     return this.slots - this.free.length;
   }
 
-  /** Slots that were ever used: a row's slot is its rank as long as it lives. */
+  /** The number of slots that were ever used. A row's slot is its rank for its whole life. */
   get span(): number {
     return this.slots;
   }
@@ -73,19 +73,19 @@ export class Keyspace {
     return this.handles[slot]!;
   }
 
-  /** The row exists: it may be referenced and written. */
+  /** Records that a row exists: it may be referenced and written. */
   enter(slot: number): void {
     this.live.add(slot);
     this.release(slot);
   }
 
-  /** A transaction writes the row: nothing else may, until it is released. */
+  /** Reserves a row for a transaction that writes it, until `release`. */
   take(slot: number): void {
     this.idle.remove(slot);
     this.classify(slot);
   }
 
-  /** The transaction that wrote the row is over: it is the last one touched. */
+  /** Ends the reservation of a row and makes it the most recently used one. */
   release(slot: number): void {
     if (!this.live.has(slot)) return;
     this.age.touch(slot);
@@ -93,14 +93,14 @@ export class Keyspace {
     this.classify(slot);
   }
 
-  /** The row is to be deleted: it leaves every choice; `enter` brings it back if the DELETE is refused. */
+  /** Removes a row that is about to be deleted from every choice. `enter` restores it if the DELETE is rejected. */
   leave(slot: number): void {
     this.live.remove(slot);
     this.age.remove(slot);
     this.take(slot);
   }
 
-  /** The row is gone, or was never inserted: its slot is used again. */
+  /** Frees the slot of a row that was deleted or never inserted. */
   forget(slot: number): void {
     this.leave(slot);
     this.kept[slot] = undefined;
@@ -108,25 +108,25 @@ export class Keyspace {
     this.free.push(slot);
   }
 
-  /** References that keep the row from being deleted come (or go). */
+  /** Adds (or removes) references that prevent the row's deletion. */
   addObstacles(slot: number, count: number): void {
     this.obstacles[slot] = this.obstacles[slot]! + count;
     this.classify(slot);
   }
 
-  /** References that follow the row's deletion come (or go). */
+  /** Adds (or removes) references that follow the row's deletion. */
   addFollowers(slot: number, count: number): void {
     this.followers[slot] = this.followers[slot]! + count;
     this.classify(slot);
   }
 
-  /** An UPDATE in flight will reference the row (or will not any more): it can neither be deleted nor forgotten. */
+  /** Adds (or removes) an UPDATE in flight that will reference the row. Until then it is not deleted or forgotten. */
   hold(slot: number, amount: 1 | -1): void {
     this.holds[slot] = this.holds[slot]! + amount;
     this.addObstacles(slot, amount);
   }
 
-  /** True where nothing in flight touches the row, so that it can be forgotten. */
+  /** Returns true if nothing in flight touches the row, so that it can be forgotten. */
   mayForget(slot: number): boolean {
     return this.idle.has(slot) && this.holds[slot] === 0;
   }

@@ -9,19 +9,19 @@ import { keyOf, type Required, type RowStore } from './row-store.js';
 /** A foreign key that a row needs a parent for. */
 export interface ParentChoice {
   readonly relation: number;
-  /** Of the foreign key, among the relation's. */
+  /** Position of the foreign key among the relation's. */
   readonly position: number;
   readonly foreignKey: ForeignKeyPlan;
-  /** True where the key must have a parent. */
+  /** True if the key must have a parent. */
   readonly isNeeded: boolean;
   /** Number of the draw within the operation. */
   readonly draw: number;
   readonly required: Required;
-  /** Not by chance, but the n-th of all candidates, round and round; null: by chance. */
+  /** Takes the n-th of all candidates, cyclically; null: a random one. */
   readonly turn: number | null;
 }
 
-/* Picks of a parent: a claimed row may hold NULL where it would be referenced. */
+/* Tries to pick a parent, because a claimed row may be NULL in a referenced column. */
 const PICKS = 16;
 
 export const NOTHING_REQUIRED: Required = new Map();
@@ -38,7 +38,7 @@ export class Parents {
     this.store = store;
   }
 
-  /** Columns of the parent whose values are settled already: by an overlapping foreign key, or by a child that needs them. */
+  /** Returns the parent's columns whose values are already fixed, by an overlapping foreign key or by a child. */
   requiredOf(
     compiled: CompiledRelation,
     foreignKey: ForeignKeyPlan,
@@ -56,7 +56,7 @@ export class Parents {
     return required ?? NOTHING_REQUIRED;
   }
 
-  /** What is required, and the value that a CHECK wants of the parent: one of several, by chance among those that are there. */
+  /** Returns the required values, and one that a CHECK demands of the parent, chosen at random among existing ones. */
   private wanted({ foreignKey, required }: ParentChoice): Required | null {
     const { only, parent } = foreignKey;
     if (only === null) return required;
@@ -81,7 +81,7 @@ export class Parents {
     return undefined;
   }
 
-  /** A row to reference; null where there is none that fits, or where the key is left NULL. */
+  /** Returns a row to reference; null if none fits, or if the key is left NULL. */
   chooseParent(choice: ParentChoice, seeds: OperationSeeds): number | null {
     const { foreignKey } = choice;
     const live = this.store.unused[choice.relation]![choice.position] ?? this.store.keyspaces[foreignKey.parent]!.live;
@@ -111,14 +111,14 @@ export class Parents {
     return turn === null ? this.stream.below(count) : turn % count;
   }
 
-  /** Rows that a relation's foreign key may reference, at least 1. */
+  /** Returns the number of rows that a relation's foreign key may reference, at least 1. */
   countFor(relation: number, position: number): number {
     const { parent } = this.compiled.relations[relation]!.plan.foreignKeys[position]!;
     const live = this.store.unused[relation]![position] ?? this.store.keyspaces[parent]!.live;
     return Math.max(1, live.size + this.store.pinned[parent]!.length);
   }
 
-  /** A DELETE of the parent's table wants a row that nothing references: the last one is spared where there are others. */
+  /** Returns true for the last row that a DELETE on the parent's table could use; others are referenced instead. */
   private isLastRemovable(relation: number, row: number): boolean {
     const { removable } = this.store.keyspaces[relation]!;
     return removable.size === 1 && removable.at(0) === row && this.compiled.relations[relation]!.plan.operations.delete;
@@ -137,7 +137,7 @@ export class Parents {
     return this.compiled.relations[relation]!.plan.columns[foreignKey.nullableColumns[0]!]!.nullRatio;
   }
 
-  /** The first parent that covers the column gives its value; without one it is NULL, or free where NULL is not allowed. */
+  /** Writes a column from the first parent that covers it; without one, NULL, or any value if NULL is not allowed. */
   writeForeign(
     compiled: CompiledRelation,
     column: number,

@@ -6,15 +6,15 @@ import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
 import { ChildLists, DenseSet } from './slots.js';
 import { ValueIndex } from './value-index.js';
 
-/** Texts that a row must carry in some columns, because a child needs a parent of just these. */
+/** Texts that a row must have in some columns, because a child needs a parent with these values. */
 export type Required = ReadonlyMap<number, string>;
 
-/* Tables of at most so many possible rows (a smallint, an enum) use keys again; others count on. */
+/* Tables of at most so many possible rows (a smallint, an enum) reuse keys; others always take new ones. */
 const REUSED_CAPACITY = 100_000;
 
-/* Rows looked at to find one that can be forgotten, each time a row comes in. */
+/* Number of rows that are examined to find one to forget, each time a row is added. */
 const FORGET_TRIES = 8;
-/* Of rows that are not kept track of any more, beside those of rows that are. */
+/* Limit, per tracked row, for tuples of rows that are no longer tracked. */
 const TUPLES_PER_ROW = 4;
 
 /** A foreign key seen from the table that it references. */
@@ -35,33 +35,33 @@ export class RowStore {
   readonly keyspaces: readonly Keyspace[];
   /** By relation: indexes of pinned claims. */
   readonly pinned: readonly Int32Array[];
-  /** By relation: tuples of tracked keys that live rows hold, or rows in flight. */
+  /** By relation: tuples of tracked keys that live rows or rows in flight use. */
   readonly tuplesInUse: readonly Set<string>[];
   /** By relation: the foreign keys that reference it. */
   readonly incoming: readonly IncomingKey[][];
-  /** By relation and foreign key: own rows that may still be referenced where each of them may be once; null elsewhere. */
+  /** By relation and foreign key: own rows that are not referenced yet, if each may be only once; null otherwise. */
   readonly unused: readonly (readonly (DenseSet | null)[])[];
-  /** By relation: raised whenever rows come or go, so that what failed for want of them is worth another try. */
+  /** By relation: changes whenever rows come or go, so that operations that lacked rows are tried again. */
   readonly versions: Float64Array;
   private readonly compiled: CompiledPlan;
   private readonly claims: ClaimSet;
   /** By relation and foreign key: which rows reference which. */
   private readonly children: readonly (readonly ChildLists[])[];
-  /** By relation: the next ordinal for an INSERT, and for an UPDATE of a unique column. */
+  /** By relation: the next ordinal for an INSERT, and the next one for an UPDATE of a unique column. */
   private readonly nextOrdinal: number[];
   private readonly nextUpdateOrdinal: number[];
-  /** By relation: ordinals of deleted rows, where the relation's are few. */
+  /** By relation: ordinals of deleted rows, if the relation has few ordinals. */
   private readonly freed: readonly number[][];
   private readonly closed = new Set<number>();
-  /** By relation: rows that the lane made and has lost track of. */
+  /** By relation: number of rows that the lane inserted and no longer tracks. */
   private readonly disowned: number[];
-  /** By relation: how many rows the lane keeps at least and at most, its share of table_rows. */
+  /** By relation: the lane's share of table_rows, the least and the most rows that it keeps. */
   private readonly bounds: readonly { readonly min: number; readonly max: number }[];
-  /** The lane's share of max_tracked_rows and max_tracked_rows_total, and rows tracked now. */
+  /** The lane's shares of max_tracked_rows and max_tracked_rows_total, and the number of rows tracked now. */
   private readonly mostPerRelation: number;
   private readonly mostInAll: number;
   private tracked = 0;
-  /** By relation: indexes over named columns, for parents that must agree with others. */
+  /** By relation: indexes over named columns, to find parents that must agree with others. */
   private readonly indexes: readonly ValueIndex[][];
   private readonly scratch = new BindSink();
 
@@ -82,7 +82,7 @@ export class RowStore {
       }
     }
     this.nextOrdinal = compiled.relations.map(({ plan }, relation) =>
-      // The one row that there is room for is there.
+      // The only row that there is room for exists already.
       plan.isSingle && (claims[relation]!.count > 0 || claims[relation]!.unowned > 0) ? plan.capacity : lane,
     );
     this.nextUpdateOrdinal = compiled.relations.map(() => lane + this.lanes);
@@ -105,7 +105,7 @@ export class RowStore {
         slots[relation]![index] = this.keyspaces[relation]!.allocate(-1 - index);
     }
     for (const [relation, claim] of claims.entries()) this.adopt(relation, claim, slots);
-    // Known only now: which of them nothing references by a key that takes each parent once.
+    // Only now is it known which of them are unreferenced by a key that allows each parent once.
     for (const [relation, { live }] of this.keyspaces.entries())
       for (const { relation: child, position } of this.incoming[relation]!)
         if (this.unused[child]![position] !== null)
@@ -118,7 +118,7 @@ export class RowStore {
     for (const index of indexesOf(claim, this.lane)) {
       const slot = slots[relation]![index]!;
       for (const [position, foreignKey] of foreignKeys.entries()) {
-        // A reference that the rehearsal has learned is behind those that claims know.
+        // References that the rehearsal has learned follow those that the claims contain.
         const parentIndex = claim.parents[position]?.[index] ?? NO_PARENT;
         if (parentIndex < 0) continue;
         const parentClaims = this.claims[foreignKey.parent]!;
@@ -126,11 +126,11 @@ export class RowStore {
         else if (parentClaims.lanes[parentIndex] === this.lane) {
           const parent = slots[foreignKey.parent]![parentIndex]!;
           this.link(relation, position, slot, parent);
-          // It was counted among all that reference the parent.
+          // It is already counted among the references to the parent.
           this.keyspaces[foreignKey.parent]!.addObstacles(parent, -1);
         }
       }
-      // Rows outside the lane's own may be among them; then the count never falls to zero and the row is never deleted.
+      // They may include rows that the lane does not own; then the count stays above zero and the row is never deleted.
       keyspace.addObstacles(slot, claim.references[index]!);
       if (key.length === 0) keyspace.kept[slot] = [0, 1].map((column) => Buffer.from(textOf(claim, index, column)));
       keyspace.enter(slot);
@@ -152,36 +152,36 @@ export class RowStore {
     for (const tuple of tuples) this.tuplesInUse[relation]!.add(tuple);
   }
 
-  /** True while one more row of the relation can be kept track of without another being given up. */
+  /** Returns true if another row of the relation can be tracked without dropping one. */
   maySee(relation: number): boolean {
     return this.keyspaces[relation]!.live.size < this.mostPerRelation && this.tracked < this.mostInAll;
   }
 
-  /** True while the lane may add so many rows to the relation without going beyond its share of `table_rows.max`. */
+  /** Returns true if the lane may add so many rows to the relation within its share of `table_rows.max`. */
   mayGain(relation: number, count: number): boolean {
     const { max } = this.bounds[relation]!;
     return this.keyspaces[relation]!.size + this.disowned[relation]! + Math.min(count, Math.max(1, max)) <= max;
   }
 
-  /** True while the lane may delete so many rows of the relation without going below its share of `table_rows.min`. */
+  /** Returns true if the lane may delete so many rows of the relation within its share of `table_rows.min`. */
   mayLose(relation: number, count = 1): boolean {
     const { min } = this.bounds[relation]!;
     return min === 0 || this.keyspaces[relation]!.live.size + this.disowned[relation]! - count >= min;
   }
 
-  /** True where the lane knows rows of the relation, its own or pinned ones. */
+  /** Returns true if the lane knows rows of the relation, its own or pinned ones. */
   hasRows(relation: number): boolean {
     return this.keyspaces[relation]!.live.size + this.pinned[relation]!.length > 0;
   }
 
-  /** True while the relation has ordinals left. */
+  /** Returns true if the relation has ordinals left. */
   hasRoom(relation: number): boolean {
     return (
       this.nextOrdinal[relation]! < this.compiled.relations[relation]!.plan.capacity || this.freed[relation]!.length > 0
     );
   }
 
-  /** The next ordinal; on a table of small capacity one that a deleted row has given back, when all have been used. */
+  /** Returns the next ordinal; on a small table whose ordinals are all used, one of a deleted row. */
   takeOrdinal(relation: number): number {
     const { plan, updatesApart } = this.compiled.relations[relation]!;
     const ordinal = this.nextOrdinal[relation]!;
@@ -201,13 +201,13 @@ export class RowStore {
     return ordinal;
   }
 
-  /** True while there are ordinals left for an UPDATE. */
+  /** Returns true if there are ordinals left for an UPDATE. */
   hasUpdateRoom(relation: number): boolean {
     const { plan, updatesApart } = this.compiled.relations[relation]!;
     return updatesApart ? this.nextUpdateOrdinal[relation]! < plan.capacity : this.hasRoom(relation);
   }
 
-  /** An ordinal that no statement has carried is free again. */
+  /** Frees an ordinal that no statement has sent. */
   giveBack(relation: number, ordinal: number): void {
     const { plan, updatesApart } = this.compiled.relations[relation]!;
     const stride = this.lanes * (updatesApart ? 2 : 1);
@@ -215,17 +215,17 @@ export class RowStore {
     else if (plan.capacity <= REUSED_CAPACITY) this.freed[relation]!.push(ordinal);
   }
 
-  /** The parent is taken where a foreign key may reference it once. */
+  /** Marks a parent as used, if a foreign key may reference it only once. */
   use(relation: number, position: number, parent: number): void {
     if (parent >= 0) this.unused[relation]![position]?.remove(parent);
   }
 
-  /** True where a row that the lane knows references the parent by this key. */
+  /** Returns true if a row that the lane knows references the parent by this key. */
   isReferenced(relation: number, position: number, parent: number): boolean {
     return this.children[relation]![position]!.firstOf(parent) >= 0;
   }
 
-  /** INSERTs of the relation have been set aside: no row of it is brought along any more. */
+  /** Records that INSERTs of the relation are no longer tried: no operation inserts its rows as parents any more. */
   close(relation: number): void {
     this.closed.add(relation);
   }
@@ -234,7 +234,7 @@ export class RowStore {
     return this.closed.has(relation);
   }
 
-  /** The parent is free again, where it is there and nothing references it by this key. */
+  /** Frees a parent again, if it exists and nothing references it by this key. */
   private reuse(relation: number, position: number, parent: number): void {
     const unused = this.unused[relation]![position];
     if (!unused || parent < 0) return;
@@ -243,7 +243,7 @@ export class RowStore {
       unused.add(parent);
   }
 
-  /** The index over some named columns of a relation; filled when it is first asked for, kept from then on. */
+  /** Returns the index over some named columns of a relation. It is filled on first use and kept up to date. */
   indexFor(relation: number, columns: readonly number[]): ValueIndex {
     let index = this.indexes[relation]!.find((candidate) => candidate.columns.join() === columns.join());
     if (index === undefined) {
@@ -261,7 +261,7 @@ export class RowStore {
     return keyOf(columns.map((column) => this.namedText(relation, row, column)));
   }
 
-  /** The row may be referenced from now on. Where more rows are tracked than may be, the longest untouched are given up. */
+  /** Lets a row be referenced. If too many rows are tracked, the least recently used ones are dropped. */
   enter(relation: number, slot: number): void {
     const { live, age } = this.keyspaces[relation]!;
     this.keyspaces[relation]!.enter(slot);
@@ -273,19 +273,19 @@ export class RowStore {
     for (let tries = 0; tries < FORGET_TRIES; tries++) {
       if (live.size <= mostPerRelation && (this.tracked <= mostInAll || live.size <= 1)) return;
       const { oldest } = age;
-      // What something in flight touches is as new as it gets.
+      // Rows that something in flight touches count as just used.
       if (oldest !== slot && this.keyspaces[relation]!.mayForget(oldest)) this.disown(relation, oldest);
       else age.touch(oldest);
     }
   }
 
-  /** A row that was inserted is there, and with it those that triggers have made for it. */
+  /** Adds an inserted row, and the rows that triggers made for it. */
   arrive(relation: number, slot: number): void {
     this.enter(relation, slot);
     this.bringOthers(relation, slot);
   }
 
-  /** Rows that triggers make with a row: the one that it references, and one under its key in each companion. */
+  /** Adds the rows that triggers make with a row: the one that it references, and one with its key per companion. */
   bringOthers(relation: number, slot: number): void {
     const { foreignKeys, companions } = this.compiled.relations[relation]!.plan;
     for (const [position, { makesParent, parent }] of foreignKeys.entries())
@@ -302,7 +302,7 @@ export class RowStore {
     }
   }
 
-  /** Forgets which parents a row of a bulk load was drafted with; `isThere` false: they may be referenced again. */
+  /** Forgets which parents a row of a bulk load has; `isThere` false: they may be referenced again. */
   letGoOfParents(relation: number, slot: number, isThere: boolean): void {
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
     for (const [position, { makesParent }] of foreignKeys.entries()) {
@@ -313,7 +313,7 @@ export class RowStore {
     }
   }
 
-  /** The INSERT of a row came to nothing, and with it what a trigger would have made. `reusable`: its ordinal may come again. */
+  /** Removes a row whose INSERT failed, with the rows of its triggers. `reusable`: its ordinal may be used again. */
   failToArrive(relation: number, slot: number, reusable: boolean): void {
     const giveUp = (of: number, row: number) => (reusable ? this.retire(of, row) : this.drop(of, row));
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
@@ -324,7 +324,7 @@ export class RowStore {
     for (const { of, row } of made) if (row >= 0) giveUp(of, row);
   }
 
-  /** The row may not be referenced any more. */
+  /** Lets a row no longer be referenced. */
   leave(relation: number, slot: number): void {
     for (const index of this.indexes[relation]!) index.remove(this.indexKey(relation, slot, index.columns), slot);
     this.keyspaces[relation]!.leave(slot);
@@ -333,7 +333,7 @@ export class RowStore {
     for (const { relation: child, position } of this.incoming[relation]!) this.use(child, position, slot);
   }
 
-  /** The row was deleted: where ordinals are few, its own can be used again. */
+  /** Frees the ordinal of a deleted row, if ordinals are few. */
   retire(relation: number, slot: number): void {
     const handle = this.keyspaces[relation]!.handle(slot);
     const { plan, listedColumn } = this.compiled.relations[relation]!;
@@ -346,14 +346,14 @@ export class RowStore {
     this.drop(relation, slot);
   }
 
-  /** The ordinal of the value that an existing row holds in a column of listed values. */
+  /** Returns the ordinal of the value that an existing row has in a column of listed values. */
   private listedOrdinal(relation: number, slot: number, column: number): number {
     const { recipe } = this.compiled.relations[relation]!.plan.columns[column]!;
     if (recipe.kind !== 'sequence' || recipe.form.kind !== 'labels') return -1;
     return recipe.form.values.indexOf(this.namedText(relation, slot, column));
   }
 
-  /** The row is not there: parents lose a reference, tuples become free. */
+  /** Removes a row that no longer exists: its parents lose a reference, its tuples become free. */
   drop(relation: number, slot: number): void {
     const keyspace = this.keyspaces[relation]!;
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
@@ -365,12 +365,12 @@ export class RowStore {
       }
     }
     for (const tuple of keyspace.tuples[slot] ?? []) this.tuplesInUse[relation]!.delete(tuple);
-    // Still live where it vanished from outside: indexes must let go of it before its texts are forgotten.
+    // It is still live if another session deleted it: indexes must drop it before its texts are forgotten.
     if (keyspace.live.has(slot)) this.leave(relation, slot);
     keyspace.forget(slot);
   }
 
-  /** The row is there, and is not kept track of any more: what it references can never be deleted. */
+  /** Stops tracking a row that still exists. What it references can never be deleted. */
   disown(relation: number, slot: number): void {
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
     const parents = foreignKeys.map((_, position) => this.keyspaces[relation]!.parent(position, slot));
@@ -379,11 +379,11 @@ export class RowStore {
       if (row >= 0 && !(parent === relation && row === slot)) this.keyspaces[parent]!.addObstacles(row, 1);
     }
     this.disowned[relation]!++;
-    // Its tuples stay taken as it stays in the table, as far as memory is bounded.
+    // Its tuples stay in use, because the row stays in the table; only the memory for them is bounded.
     if (this.tuplesInUse[relation]!.size < this.mostPerRelation * TUPLES_PER_ROW)
       this.keyspaces[relation]!.tuples[slot] = undefined;
     this.drop(relation, slot);
-    // It references them all the same.
+    // It still references them.
     for (const [position, parent] of parents.entries()) this.use(relation, position, parent);
   }
 
@@ -402,7 +402,7 @@ export class RowStore {
     this.reuse(relation, position, parent);
   }
 
-  /** A transaction in flight ties a row to a parent: until its outcome is known the parent must stay. */
+  /** Keeps a parent that a transaction in flight ties a row to, until the outcome is known. */
   hold(relation: number, position: number, slot: number, parent: number, amount: 1 | -1): void {
     const parentRelation = this.compiled.relations[relation]!.plan.foreignKeys[position]!.parent;
     if (parent >= 0 && !(parentRelation === relation && parent === slot))
@@ -425,7 +425,7 @@ export class RowStore {
     return true;
   }
 
-  /** Writes a named column of a row: derived from its ordinal, copied from the claims, or kept. */
+  /** Writes a named column of a row: computed from its ordinal, copied from the claims, or from the kept texts. */
   writeNamed(relation: number, row: number, column: number, sink: TupleSink): void {
     const compiled = this.compiled.relations[relation]!;
     const handle = row <= PINNED_BASE ? -1 - (PINNED_BASE - row) : this.keyspaces[relation]!.handle(row);
@@ -450,7 +450,7 @@ export class RowStore {
     }
   }
 
-  /** True where a row has no value in a column that a key wants to reference: such a row cannot be a parent. */
+  /** Returns true if a row is NULL in a column that a key references: such a row cannot be a parent. */
   lacks(relation: number, row: number, columns: readonly number[]): boolean {
     const keyspace = this.keyspaces[relation]!;
     if (row >= 0 && keyspace.handle(row) >= 0) {
@@ -461,7 +461,7 @@ export class RowStore {
     return columns.some((column) => this.namedText(relation, row, column) === NULL_TEXT);
   }
 
-  /** False for a row of a circle that is drafted and not written yet, where only writing it settles the column. */
+  /** Returns false for a drafted row of a circle whose column is determined only when the row is written. */
   knows(relation: number, row: number, column: number): boolean {
     const keyspace = this.keyspaces[relation]!;
     const isDerived = this.compiled.relations[relation]!.plan.columns[column]!.source === 'ordinal';
@@ -474,7 +474,7 @@ export class RowStore {
     return lastText(this.scratch) ?? '';
   }
 
-  /** Writes what names a row in WHERE: its key, or its place and hash. */
+  /** Writes what identifies a row in WHERE: its key, or its place and hash. */
   writeRowName(relation: number, slot: number, sink: BindSink): void {
     const { plan } = this.compiled.relations[relation]!;
     if (plan.key.length > 0) {
@@ -489,12 +489,12 @@ export class RowStore {
   }
 }
 
-/** The key of an index. */
+/** Returns the key of an index entry. */
 export function keyOf(texts: readonly string[]): string {
   return texts.join('\u0000');
 }
 
-/** The text of the single value that stands in a sink, null for NULL. */
+/** Returns the text of the single value in a sink, null for NULL. */
 export function lastText(sink: BindSink): string | null {
   return sink.bytes.readInt32BE(0) < 0 ? null : sink.bytes.toString('utf8', 4, sink.offset);
 }

@@ -1,4 +1,4 @@
-/* What arrays begin with: a plan of thousands of tables has many of which few are used. */
+/* Arrays start empty, because a plan of thousands of tables has many arrays and uses few. */
 const NO_SLOTS: Int32Array<ArrayBuffer> = new Int32Array(0);
 
 /** A set of small whole numbers with constant-time insert, remove and choice by position. Its order is part of reproducibility. */
@@ -23,7 +23,7 @@ export class DenseSet {
     this.positions[value] = this.size++;
   }
 
-  /** The last item takes the removed one's place. */
+  /** Removes a value. The last item takes its place. */
   remove(value: number): void {
     if (!this.has(value)) return;
     const position = this.positions[value]!;
@@ -43,12 +43,12 @@ export class AgeList {
   private oldestSlot = NONE;
   private newestSlot = NONE;
 
-  /** The longest untouched slot, −1 where there is none. */
+  /** The least recently used slot; −1 if there is none. */
   get oldest(): number {
     return this.oldestSlot;
   }
 
-  /** The slot becomes the newest. */
+  /** Makes a slot the most recently used one. */
   touch(slot: number): void {
     if (this.newestSlot === slot) return;
     this.remove(slot);
@@ -85,12 +85,12 @@ export class ChildLists {
   private next = NO_SLOTS;
   private previous = NO_SLOTS;
 
-  /** The newest child of a parent, −1 where there is none. */
+  /** Returns the newest child of a parent; −1 if there is none. */
   firstOf(parent: number): number {
     return parent < this.first.length ? this.first[parent]! : NONE;
   }
 
-  /** The child after this one. */
+  /** Returns the next child after this one. */
   after(child: number): number {
     return this.next[child]!;
   }
@@ -121,7 +121,7 @@ export class ChildLists {
 
 const FEWEST = 16;
 
-/** The array with room for `index`; new places hold `fill`. */
+/** Returns the array, or a larger copy with room for `index` whose new places hold `fill`. */
 export function grown(array: Int32Array<ArrayBuffer>, index: number, fill: number): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(Math.max(array.length * 2, index + 1, FEWEST)).fill(fill);
   larger.set(array);

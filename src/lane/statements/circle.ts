@@ -3,12 +3,12 @@ import type { CompiledPlan } from '../rows/compiled.js';
 import type { Required, RowStore } from '../rows/row-store.js';
 import type { InsertContext, RowDraft } from './draft.js';
 
-/** Rows that wait for a row they reference: that is being drafted further out, and they go into one statement with it. */
+/** Rows that reference a row which is still being drafted further out; one statement inserts all of them. */
 interface Waiting {
   readonly relation: number;
   readonly rows: readonly RowDraft[];
   readonly context: InsertContext;
-  /** Depth of the outermost draft that they need. */
+  /** The depth of the outermost draft that they reference. */
   readonly until: number;
 }
 
@@ -19,7 +19,7 @@ interface Waiting {
 export class Circle {
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
-  /** By depth: the row that is being drafted. */
+  /** The row being drafted at each depth. */
   private readonly drafts: { relation: number; draft: RowDraft }[] = [];
   private readonly waiting: Waiting[] = [];
 
@@ -28,15 +28,15 @@ export class Circle {
     this.store = store;
   }
 
-  /** Takes note of the row that is being drafted at a depth. Returns a mark for `dropSince`. */
+  /** Records the row being drafted at a depth. Returns a mark for `dropSince`. */
   begin(depth: number, relation: number, draft: RowDraft): number {
-    // Setting a length costs more than all the rest here.
+    // Setting the length would cost more than everything else here.
     if (this.drafts.length > depth + 1) this.drafts.length = depth + 1;
     this.drafts[depth] = { relation, draft };
     return this.waiting.length;
   }
 
-  /** An unwritten row to reference; null where there is none whose key is known before it is written. */
+  /** Returns an unwritten row to reference; null if there is none whose key is known beforehand. */
   parentFor(foreignKey: ForeignKeyPlan, required: Required, depth: number): number | null {
     const { columns } = this.compiled.relations[foreignKey.parent]!.plan;
     if (required.size > 0) return null;
@@ -44,7 +44,7 @@ export class Circle {
     for (let at = depth; at >= 0; at--) {
       const { relation, draft } = this.drafts[at]!;
       if (relation !== foreignKey.parent) continue;
-      // A row that is its own parent repeats what another column of it holds.
+      // A row that is its own parent repeats the value of another column.
       const isKnown = (column: number) =>
         columns[column]!.source === 'ordinal' ||
         (at === depth &&
@@ -55,7 +55,7 @@ export class Circle {
     return null;
   }
 
-  /** Lets rows wait that reference a draft further out, directly or through others that wait; false where they need none. */
+  /** Defers rows that reference a draft further out, directly or through other deferred rows. False if none does. */
   wait(relation: number, rows: readonly RowDraft[], context: InsertContext): boolean {
     const until = this.neededDepth(relation, rows);
     if (until >= context.depth) return false;
@@ -81,12 +81,12 @@ export class Circle {
     return needed;
   }
 
-  /** All rows that wait, to be written now. */
+  /** Returns all deferred rows, to be written now. */
   take(): readonly Waiting[] {
     return this.waiting.splice(0);
   }
 
-  /** The row that rows since a mark have waited for will not come. True where there were any. */
+  /** Drops rows deferred since a mark, because the row that they need will not come. Returns true if there were any. */
   dropSince(mark: number): boolean {
     const dropped = this.waiting.splice(mark);
     for (const { relation, rows } of dropped) for (const { slot } of rows) this.store.drop(relation, slot);

@@ -10,17 +10,17 @@ import type { Deletions } from './deletions.js';
 import type { Inserts } from './inserts.js';
 import type { Updates } from './updates.js';
 
-/** How a unique value goes from one row to another. */
+/** How a unique value moves from one row to another. */
 export interface ConflictForm {
   readonly free: 'delete' | 'update';
   readonly take: 'insert' | 'update';
-  /** In one operation, in two that follow each other, or two rows exchange theirs. */
+  /** In one operation, in two consecutive ones, or by two rows that exchange their values. */
   readonly how: 'together' | 'apart' | 'swapped';
   /** Index among the relation's conflict keys; −1: its primary key. */
   readonly key: number;
 }
 
-/** A value that an operation has freed and the next one takes. */
+/** A value that one operation has freed and the next one takes. */
 interface Freed {
   readonly relation: number;
   readonly form: ConflictForm;
@@ -33,17 +33,17 @@ interface Freed {
 type Texts = ReadonlyMap<number, string | null>;
 
 interface Known {
-  /** Of the row that stood in the slot. */
+  /** The handle of the row that was in the slot. */
   readonly handle: number;
   readonly texts: Map<number, string | null>;
 }
 
-/* Rows of a relation whose unique values are remembered, the last ones written. */
+/* Number of rows per relation whose unique values are remembered: those written last. */
 const MOST_KNOWN = 512;
 const PICKS = 16;
 
 /**
- * Frees a unique value on one row and has another row take it right after: what breaks an applier that does not keep to
+ * Frees a unique value on one row and lets another row take it right after. This breaks appliers that do not keep to
  * the source's order. Both rows are the lane's own, so the source never refuses it.
  */
 export class Conflicts {
@@ -63,12 +63,12 @@ export class Conflicts {
     this.known = compiled.relations.map(() => new Map());
   }
 
-  /** A way for this relation, by chance; null where none is possible now. */
+  /** Returns a random form for this relation; null if none is possible now. */
   formFor(relation: number, seeds: OperationSeeds, mayPart: boolean): ConflictForm | null {
     const { conflictKeys, reusesKey, operations } = this.compiled.relations[relation]!.plan;
     const forms: ConflictForm[] = [];
     for (const free of this.plan.free) {
-      // What the rehearsal found impossible is not tried here either; table_rows holds as well.
+      // Operations that the rehearsal found impossible are not tried here either, and table_rows applies.
       if (!operations[free] || (free === 'delete' && !this.store.mayLose(relation))) continue;
       for (const take of this.plan.take) {
         if (!operations[take]) continue;
@@ -85,7 +85,7 @@ export class Conflicts {
     return forms[this.stream.below(forms.length)]!;
   }
 
-  /** Writes the operation that frees a value, and takes it where that is one operation; false where no row is at hand. */
+  /** Writes the operation that frees a value, and takes it if one operation does both. False if no row is available. */
   write(operation: Operation, form: ConflictForm, seeds: OperationSeeds): boolean {
     const { relation } = operation;
     this.stream.restart(seeds.random, ROWS, 0);
@@ -113,12 +113,12 @@ export class Conflicts {
     return true;
   }
 
-  /** What the next operation has to take; null where nothing was freed for it. */
+  /** What the next operation must take; null if nothing was freed for it. */
   get promised(): { readonly relation: number; readonly kind: OperationKind } | null {
     return this.freed === null ? null : { relation: this.freed.relation, kind: this.freed.form.take };
   }
 
-  /** Writes the operation that takes what the one before has freed. */
+  /** Writes the operation that takes the value which the previous one freed. */
   redeem(operation: Operation, seeds: OperationSeeds): boolean {
     const freed = this.freed!;
     this.freed = null;
@@ -154,7 +154,7 @@ export class Conflicts {
     );
   }
 
-  /** A row at hand whose value is known, or any that could take one; −1 where there is none. */
+  /** Returns an idle row whose value is known, or one that could take a value; −1 if there is none. */
   private pick(relation: number, form: ConflictForm, from: DenseSet, other: number): number {
     for (let pick = 0; pick < PICKS && from.size > 0; pick++) {
       const slot = from.at(this.stream.below(from.size));
@@ -163,7 +163,7 @@ export class Conflicts {
     return -1;
   }
 
-  /** What another row must hold to meet this one in the index; null where that is not known, or NULL, which meets nothing. */
+  /** Returns the values that would conflict with this row in the index; null if unknown, or if it has a NULL. */
   private textsOf(relation: number, slot: number, { key }: ConflictForm): Texts | null {
     const { plan } = this.compiled.relations[relation]!;
     if (key < 0) {
@@ -182,13 +182,13 @@ export class Conflicts {
     return texts;
   }
 
-  /** Remembers what a statement that took effect wrote. */
+  /** Remembers the values that a statement has written. */
   learn(statement: Statement, bytes: Buffer): void {
     const { conflictKeys } = this.compiled.relations[statement.relation]!.plan;
     if (conflictKeys.length === 0 || statement.kind === 'delete' || statement.also.length > 0) return;
     const { written } = statement;
     const { key } = this.compiled.relations[statement.relation]!.plan;
-    // An UPDATE names its rows behind what it writes.
+    // In an UPDATE the parameters that identify rows follow those that are written.
     const width = written.length + (statement.kind === 'update' ? key.length : 0);
     if (!written.some((column) => conflictKeys.some((key) => key.written.includes(column)))) return;
     const values = parametersOf(bytes, statement);

@@ -7,9 +7,9 @@ import type { CompiledPlan, OperationSeeds } from '../rows/compiled.js';
 import type { RowStore } from '../rows/row-store.js';
 import { type BatchOf, RowBatch } from './row-batch.js';
 
-/* A row that takes others along is deleted on purpose this often where rows without any are at hand. */
+/* The share of deletions that choose a row with a cascade although rows without one are available. */
 const CASCADE_SHARE = 0.25;
-/* Rows that one DELETE may take along, and picks before another way is tried. */
+/* The most rows that one DELETE may change by cascade, and the most picks before another way is tried. */
 const MOST_FOLLOWERS = 256;
 const PICKS = 8;
 
@@ -36,7 +36,7 @@ export class Deletions {
     return (removable.size > 0 || cascading.size > 0) && this.store.mayLose(relation);
   }
 
-  /** Writes the statements of so many rows; false where no row can be deleted. */
+  /** Writes the statements of so many rows; returns false if no row can be deleted. */
   write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
     const { relation } = operation;
     for (let row = 0; row < count && this.possible(relation); row++) {
@@ -45,7 +45,7 @@ export class Deletions {
       if (picked === null) break;
       const { slot, cascade } = picked;
       const batch = count > 1 ? this.batches[relation]! : null;
-      // What a row takes along is counted with it.
+      // The rows of its cascade are counted with it.
       if (batch === null || cascade !== NO_CASCADE) this.writeRow(operation, slot, cascade);
       else this.addRow(operation, batch, slot);
     }
@@ -53,7 +53,7 @@ export class Deletions {
     return operation.statements.length > 0;
   }
 
-  /** Writes the statement of one row, which nothing references but what it takes along. */
+  /** Writes the statement of one row whose references all belong to its cascade. */
   writeRow(operation: Operation, slot: number, cascade: Cascade = NO_CASCADE): void {
     const { relation } = operation;
     this.store.leave(relation, slot);
@@ -97,7 +97,7 @@ export class Deletions {
     return { slot: removable.at(stream.below(removable.size)), cascade: NO_CASCADE };
   }
 
-  /** What the deletion of a row takes along; null where something stands in its way, now or for good. */
+  /** Returns the cascade of a row's deletion; null if something prevents it, now or permanently. */
   private followers(root: RowRef): Cascade | null {
     const seen = new Set([nameOf(root)]);
     const doomed: RowRef[] = [root];
@@ -118,7 +118,7 @@ export class Deletions {
         }
       }
     }
-    // A row that is both deleted and set to NULL makes one event or two: which one is the server's order to tell.
+    // For a row that is both deleted and set to NULL, the server's order decides whether there are one or two events.
     const isUnclear = (row: RowRef) => seen.has(nameOf(row)) || !this.store.keyspaces[row.relation]!.idle.has(row.slot);
     if (nulled.some(isUnclear)) return null;
     const deleted = doomed.slice(1);
@@ -132,11 +132,11 @@ export class Deletions {
     return true;
   }
 
-  /** The server has deleted the row and what followed it. */
+  /** Removes a row that the server has deleted, with its cascade. */
   applied(relation: number, slot: number, cascade: Cascade): void {
     for (const row of cascade.nulled) {
       this.store.unlink(row.relation, row.position, row.slot);
-      // Where a row is known by its place and content, both are others now.
+      // If a row is identified by place and content, both have changed.
       if (this.compiled.relations[row.relation]!.plan.key.length === 0) this.store.disown(row.relation, row.slot);
       else this.store.keyspaces[row.relation]!.release(row.slot);
     }
@@ -144,7 +144,7 @@ export class Deletions {
     this.store.retire(relation, slot);
   }
 
-  /** The row is still there, and with it what would have followed. */
+  /** Restores a row that was not deleted, with its cascade. */
   undone(relation: number, slot: number, cascade: Cascade): void {
     this.store.enter(relation, slot);
     for (const row of cascade.deleted) this.store.enter(row.relation, row.slot);

@@ -9,13 +9,13 @@ import { lastText, type Required, type RowStore } from '../rows/row-store.js';
 import type { Circle } from './circle.js';
 import type { InsertContext, RowDraft } from './draft.js';
 
-/* Tries of one row: by chance, and then one combination of parents after the other; in bulk, where most of them may be taken, more of these. */
+/* Tries of one row: at random, then all combinations of parents in turn; more in bulk, where most may be used. */
 const CHANCE_TRIES = 16;
 const TURN_TRIES = 64;
 const BULK_TURN_TRIES = 1024;
-/* New parents that are tried for one row, one at a time. */
+/* The most new parents that are tried for one row, one at a time. */
 const NEW_TRIES = 3;
-/* Draws of one row's further tries are numbered from here, far beyond any row of an operation. */
+/* Distance between the draw numbers of a row's tries, far beyond the number of rows of an operation. */
 const TRY_STRIDE = 0x10_0000;
 
 /** A parent that a row lacks. */
@@ -26,31 +26,31 @@ export interface WantedParent {
   readonly required: Required;
 }
 
-/** Where parents come from that are not there. */
+/** Provides parents that do not exist yet. */
 export interface ParentSource {
-  /** One that the operation has inserted already. */
+  /** Returns a parent that the operation has already inserted. */
   inFlight(wanted: WantedParent, context: InsertContext): number | null;
-  /** One that is inserted for the purpose. */
+  /** Inserts a parent for the purpose. */
   insert(wanted: WantedParent, context: InsertContext): number | null;
 }
 
 /** How one try chooses parents. */
 interface Way {
-  /** Combinations of existing rows are taken in turn, and this is the one; null: by chance. */
+  /** The number of the combination of existing rows; null: a random one. */
   readonly turn: number | null;
-  /** Foreign key whose parent is one that the operation inserts or has inserted; −1: none in particular. */
+  /** The foreign key whose parent the operation inserts or has inserted; −1: none in particular. */
   readonly position: number;
   readonly parent: 'there' | 'in flight' | 'new';
 }
 
 const BY_CHANCE: Way = { turn: null, position: -1, parent: 'there' };
-/* By chance, and what is missing is inserted. */
+/* Random parents; missing ones are inserted. */
 const WITH_MISSING: Way = { turn: null, position: -1, parent: 'new' };
 
-/** What a try came to: a parent is missing, or a tuple is taken, or forbidden by a condition. */
+/** The result of a try: drafted, a parent is missing, or a tuple is taken or forbidden by a condition. */
 type Try = 'drafted' | 'no parent' | 'taken';
 
-/** Drafts rows that the lane will own (parents, tuples of groups and keys, conditions) and writes what was drafted. */
+/** Drafts rows that the lane will own (parents, tuples of groups and keys, conditions), and writes the drafts. */
 export class Drafts {
   /**
    * After a draft that came to nothing: the relation of which a further row would help; −1 where no single one would, or
@@ -61,12 +61,12 @@ export class Drafts {
   private readonly store: RowStore;
   private readonly parents: Parents;
   private readonly circle: Circle;
-  /** Null in bulk: all parents are there beforehand. */
+  /** Null in bulk loads, where all parents exist beforehand. */
   private readonly missing: ParentSource | null;
   private readonly scratch = new BindSink();
-  /** By relation: combinations of parents tried one after the other, where chance meets taken ones too often. */
+  /** By relation: the next combination of parents, tried in turn if random ones are used too often. */
   private readonly turns: number[];
-  /** By relation: foreign keys whose parent decides on a tracked key or a condition. */
+  /** By relation: foreign keys whose parent determines a tracked key or a condition. */
   private readonly deciding: readonly (readonly number[])[];
 
   constructor(
@@ -86,7 +86,7 @@ export class Drafts {
     });
   }
 
-  /** A row of the relation, not written yet; null where it is impossible, and then `lacking` tells what would help. */
+  /** Returns an unwritten row of the relation; null if impossible, and then `lacking` says what would help. */
   draftRow(relation: number, row: number, context: InsertContext): RowDraft | null {
     const keyspace = this.store.keyspaces[relation]!;
     const ordinal = this.store.takeOrdinal(relation);
@@ -105,7 +105,7 @@ export class Drafts {
         if (this.missing !== null) this.store.link(relation, position, draft.slot, parent);
         else {
           this.store.use(relation, position, parent);
-          // Until the row is there or refused; in bulk rows are not tied to their parents for good.
+          // Tied until the row exists or is rejected; in bulk loads rows are not tied to their parents permanently.
           if (this.store.unused[relation]![position] || draft.made.includes(position))
             keyspace.setParent(position, draft.slot, parent);
         }
@@ -115,7 +115,7 @@ export class Drafts {
     this.circle.dropSince(mark);
     this.unmake(relation, draft);
     keyspace.forget(draft.slot);
-    // Where nothing but the ordinal decides on a tuple that is taken, the next one must be another.
+    // If only the ordinal determines a tuple that is taken, the next ordinal gives another one.
     const isParentsFault = this.deciding[relation]!.length > 0 && !this.isDecidedByOrdinal(relation);
     if (end === 'no parent' || isParentsFault) this.store.giveBack(relation, ordinal);
     return null;
@@ -137,7 +137,7 @@ export class Drafts {
     for (let tries = 0; tries < CHANCE_TRIES; tries++) {
       last = tryNext(BY_CHANCE);
       if (last === 'drafted') return last;
-      // Another tuple of the groups may do without the parent, and other parents may agree with each other.
+      // Another tuple of the groups may not need the parent, or other parents may agree with each other.
       if (last === 'no parent' && this.lacking >= 0 && plan.groups.length === 0) break;
     }
     if (last === 'taken' || this.lacking < 0) {
@@ -173,20 +173,20 @@ export class Drafts {
     return trackedKeys.some((key) => key.some((column) => columns[column]!.recipe.kind === 'template'));
   }
 
-  /** How many combinations of existing parents there are. */
+  /** Returns the number of combinations of existing parents. */
   private combinations(relation: number): number {
     const { foreignKeys } = this.compiled.relations[relation]!.plan;
     const limit = BULK_TURN_TRIES;
     return foreignKeys.reduce((product, _, at) => Math.min(limit, product * this.parents.countFor(relation, at)), 1);
   }
 
-  /** Foreign keys that decide on tuples, those to the fewest rows first. */
+  /** Returns the foreign keys that determine tuples, those with the fewest possible parents first. */
   private byScarcity(relation: number): number[] {
     const count = (position: number) => this.parents.countFor(relation, position);
     return [...this.deciding[relation]!].sort((a, b) => count(a) - count(b) || a - b);
   }
 
-  /** With rows that the operation has inserted, then with new ones: one foreign key at a time. */
+  /** Returns the ways with rows that the operation has inserted, then with new ones, one foreign key at a time. */
   private waysWithNew(relation: number): Way[] {
     const keys = this.byScarcity(relation);
     return [
@@ -235,7 +235,7 @@ export class Drafts {
     return true;
   }
 
-  /** Takes an ordinal of the parent's for the row that a trigger will insert there; false where there is none left. */
+  /** Takes an ordinal for the parent that a trigger will insert; returns false if none is left. */
   private make({ parent }: ForeignKeyPlan, position: number, draft: RowDraft): boolean {
     this.lacking = -1;
     if (!this.store.hasRoom(parent)) return false;
@@ -254,7 +254,7 @@ export class Drafts {
     }
   }
 
-  /** True where parents chosen before give values to all columns that could be left NULL. */
+  /** Returns true if parents chosen earlier determine all columns that could be left NULL. */
   private isSettled(
     compiled: CompiledRelation,
     { nullableColumns }: ForeignKeyPlan,
@@ -282,7 +282,7 @@ export class Drafts {
     return compiled.meetsGuards(guards, (column) => this.columnText(compiled, column, draft, context));
   }
 
-  /** Reserves the row's tuples of tracked keys; false where one of them is taken. */
+  /** Reserves the row's tuples of tracked keys; returns false if one of them is taken. */
   private track(relation: number, draft: RowDraft, context: InsertContext): boolean {
     const compiled = this.compiled.relations[relation]!;
     const { plan } = compiled;
@@ -293,13 +293,13 @@ export class Drafts {
       if (texts.includes(null)) continue;
       const tuple = tupleOf(index, texts as string[]);
       if (inUse.has(tuple)) {
-        // Held by a row that the lane does not know: the parent would be offered again and again.
+        // A row that the lane does not know has it, so the parent would be offered again and again.
         for (const [position, parent] of draft.parents.entries()) {
           if (compiled.soleKeys[position] === index) this.store.use(relation, position, parent);
         }
         return false;
       }
-      // Where no part of the tuple names a row that is the lane's own, lanes share the tuples out by their hash.
+      // If no part of the tuple refers to a row of the lane's own, lanes divide the tuples by their hash.
       const owned = plan.foreignKeys.some(
         ({ columns }, position) => draft.parents[position]! >= 0 && columns.every((column) => key.includes(column)),
       );
@@ -342,7 +342,7 @@ export class Drafts {
     this.store.keyspaces[relation]!.kept[draft.slot] = texts;
   }
 
-  /** Writes a column, and keeps its text where the row must be named by it. */
+  /** Writes a column, and keeps its text if it identifies the row. */
   writeKept(compiled: CompiledRelation, column: number, { draft, context, sink, texts }: Writing): void {
     const named = compiled.namedIndex[column]!;
     if (texts === undefined || named < 0 || compiled.plan.columns[column]!.source === 'ordinal') {
@@ -354,7 +354,7 @@ export class Drafts {
     texts[named] = text === null ? KEPT_NULL : Buffer.from(text);
   }
 
-  /** The row's own column that a referencing one repeats, where the row is its own parent; −1 elsewhere. */
+  /** Returns the column that a referencing one repeats, if the row is its own parent; −1 otherwise. */
   private ownColumn(compiled: CompiledRelation, column: number, draft: RowDraft): number {
     for (const position of compiled.foreignKeysOf[column]!) {
       const { parent, columns, parentColumns } = compiled.plan.foreignKeys[position]!;
@@ -405,17 +405,17 @@ export class Drafts {
   }
 }
 
-/** What is required of a parent, and one of the values that a condition of the child allows there. */
+/** Returns the requirements on a parent, with one of the values that a condition of the child allows. */
 function withOnly(required: Required, { only }: ForeignKeyPlan, draw: number): Required {
   if (only === null || required.has(only.parentColumn)) return required;
   return new Map([...required, [only.parentColumn, only.values[draw % only.values.length]!]]);
 }
 
-/** What a column of a row is written with. */
+/** What is needed to write a column of a row. */
 export interface Writing {
   readonly draft: RowDraft;
   readonly context: InsertContext;
   readonly sink: TupleSink;
-  /** Texts that the row is named by, by their place among the named columns; undefined where it needs none. */
+  /** Texts that identify the row, by position among the named columns; undefined if it needs none. */
   readonly texts: (Buffer | undefined)[] | undefined;
 }

@@ -10,13 +10,13 @@ import { Circle } from './circle.js';
 import type { InsertContext, RowDraft } from './draft.js';
 import { Drafts, type ParentSource, type WantedParent } from './drafts.js';
 
-/* Rows that one operation brings along, and how deep they may lie. */
+/* The most parents that one operation inserts, and how many levels deep. */
 const MOST_BROUGHT = 64;
 const NESTED_PARENTS = 64;
-/* Rows of one operation that come to nothing before the rest are not tried. */
+/* The most rows of one operation that may fail before the rest is given up. */
 const MOST_FAILED = 2;
 
-/** Writes INSERTs of rows that the lane will own, and of parents that they lack before them. */
+/** Writes INSERTs of rows that the lane will own, preceded by INSERTs of missing parents. */
 export class Inserts implements ParentSource {
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
@@ -32,12 +32,12 @@ export class Inserts implements ParentSource {
     this.drafts = new Drafts(compiled, { store, parents, circle: this.circle }, this);
   }
 
-  /** After a `write` that came to nothing: the relation of which a further row would help; −1 where no single one would. */
+  /** After a failed `write`: the relation of which another row would help; −1 if no single one would. */
   get lacking(): number {
     return this.drafts.lacking;
   }
 
-  /** Writes the rows of an operation; false where it is impossible, or where it lacks parents and may bring none along. */
+  /** Writes the rows of an operation; returns false if impossible, or if it lacks parents and may insert none. */
   write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
     const needed = this.compiled.relations[operation.relation]!.plan.needs.find((need) => !this.store.hasRows(need));
     this.drafts.lacking = needed ?? -1;
@@ -47,7 +47,7 @@ export class Inserts implements ParentSource {
     return length > 0 && (operation.mayBring || length === count || this.drafts.lacking < 0);
   }
 
-  /** Writes a row with some texts given, and as the row of an ordinal that another one had, where that is given; false where it is impossible. */
+  /** Writes a row with given texts, optionally with the ordinal of another row; returns false if impossible. */
   writeWith(
     operation: Operation,
     texts: ReadonlyMap<number, string | null>,
@@ -66,14 +66,14 @@ export class Inserts implements ParentSource {
     return this.insertRows(operation.relation, 1, context).length > 0;
   }
 
-  /** Writes an UPDATE that makes a row another one, key and all, as an INSERT would have made it; false where it is impossible. */
+  /** Writes an UPDATE that gives a row a new key and new values, as an INSERT would; returns false if impossible. */
   writeSuccessor(operation: Operation, relation: number, slot: number, row: number, seeds: OperationSeeds): boolean {
     if (!this.store.hasRoom(relation)) return false;
-    // Its key goes: nothing may reference it from now on, the new row least of all.
+    // Its key disappears, so nothing may reference it from now on, least of all the new row.
     this.store.leave(relation, slot);
     const context: InsertContext = { operation, seeds, own: true, depth: 0, required: NOTHING_REQUIRED };
     const draft = this.drafts.draftRow(relation, row, context);
-    // An UPDATE takes no rows of a circle along.
+    // An UPDATE cannot insert rows of a circle.
     const takesOthers = this.circle.dropSince(0);
     if (draft === null || takesOthers) {
       if (draft !== null) this.store.drop(relation, draft.slot);
@@ -106,7 +106,7 @@ export class Inserts implements ParentSource {
     return true;
   }
 
-  /** Inserts rows of a relation, parents that are missing before them. Returns their slots, none where it is impossible. */
+  /** Inserts rows of a relation after their missing parents. Returns their slots, none if that is impossible. */
   private insertRows(relation: number, count: number, context: InsertContext): number[] {
     const compiled = this.compiled.relations[relation]!;
     if (!compiled.plan.operations.insert) return [];
@@ -127,7 +127,7 @@ export class Inserts implements ParentSource {
     return rows.map((row) => row.slot);
   }
 
-  /** A parent that this very operation has inserted, the newest first: its other rows need no second one. */
+  /** Returns a parent that this operation has inserted, the newest first, so that its rows share one. */
   inFlight({ relation, position, foreignKey, required }: WantedParent, { operation }: InsertContext): number | null {
     const { statements } = operation!;
     const takesEachOnce = this.store.unused[relation]![position] !== null;
@@ -144,19 +144,19 @@ export class Inserts implements ParentSource {
     return null;
   }
 
-  /** A new parent, with parents of its own where those are missing; null where there is none to be had within the bounds. */
+  /** Inserts a new parent, with its own missing parents; null if that is impossible within the bounds. */
   insert({ foreignKey, required }: WantedParent, context: InsertContext): number | null {
     const operation = context.operation!;
     if (context.depth >= NESTED_PARENTS || operation.brought >= MOST_BROUGHT) return null;
     const { parent } = foreignKey;
     if (this.store.isClosed(parent) || (required.size === 0 && operation.unavailable.has(parent))) return null;
     const { columns } = this.compiled.relations[parent]!.plan;
-    // An ordinal's text cannot be chosen, nor can a server's.
+    // The text of an ordinal, or of the server, cannot be chosen.
     for (const column of required.keys()) {
       const { source } = columns[column]!;
       if (source === 'ordinal' || source === 'server') return null;
     }
-    // RETURNING answers too late for a statement of the same operation.
+    // The answer of RETURNING comes too late for a statement of the same operation.
     if (foreignKey.parentColumns.some((column) => columns[column]!.source === 'server')) return null;
     const nested = {
       operation,
@@ -204,7 +204,7 @@ export class Inserts implements ParentSource {
   }
 }
 
-/** Parents draw from streams of their own, so that they do not repeat the operation's draws. */
+/** Returns separate seeds for parents, so that they do not repeat the operation's draws. */
 function nestedSeeds(seeds: OperationSeeds, statement: number): OperationSeeds {
   return { random: split(seeds.random, `parent/${statement}`), faker: split(seeds.faker, `parent/${statement}`) };
 }

@@ -11,18 +11,18 @@ export interface BatchOf {
   readonly written: readonly number[];
   /** Parameters of each row. */
   readonly width: number;
-  /** True where nothing decides on what is written but the draws of each column. */
+  /** True if only the draws of each column determine what is written. */
   readonly isDrawn: boolean;
-  /** Rows that an operation has as a rule. */
+  /** The usual number of rows of an operation. */
   readonly usual: number;
-  /** The statement for so many rows, from 1. */
+  /** Returns the statement for so many rows, from 1. */
   readonly shape: (rows: number) => Shape;
 }
 
-/* A power of two. */
+/* Must be a power of two. */
 const MOST_ROWS = 128;
 
-/* A message beyond this takes the server's memory twice over, and keeps other lanes waiting. */
+/* A larger message takes twice its size of server memory, and keeps other lanes waiting. */
 const MOST_BYTES = 8 << 20;
 
 /**
@@ -37,13 +37,13 @@ export class RowBatch {
   private readonly ends: number[] = [];
   private of: BatchOf | null = null;
 
-  /** Begins a row; rows that have something else in common are written before it. */
+  /** Begins a row. Rows with something else in common are written first. */
   begin(operation: Operation, of: BatchOf, sink: BindSink): void {
     if (this.of !== null && this.of !== of) this.flush(operation, sink);
     this.of = of;
   }
 
-  /** The row that was begun is complete. */
+  /** Completes the row that was begun. */
   end(slot: number): void {
     this.slots.push(slot);
     this.ends.push(this.cells.offset);
@@ -53,7 +53,7 @@ export class RowBatch {
     return this.slots.includes(slot);
   }
 
-  /** Writes what was gathered. */
+  /** Writes the gathered rows. */
   flush(operation: Operation, sink: BindSink): void {
     const { of, slots, cells } = this;
     if (of === null) return;

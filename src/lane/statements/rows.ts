@@ -4,7 +4,7 @@ import type { Effect } from '../messages/outcome.js';
 import type { OperationSeeds } from '../rows/compiled.js';
 import type { ConflictForm } from './conflicts.js';
 
-/** `busy`: a row that must be this one is in flight, and comes back with an outcome. */
+/** `busy`: the operation needs a certain row that is in flight and comes back with an outcome. */
 export type Generated = 'written' | 'impossible' | 'busy';
 
 /**
@@ -12,29 +12,29 @@ export type Generated = 'written' | 'impossible' | 'busy';
  * says whether it can be done, writes the statements and learns from the outcome.
  */
 export interface Rows {
-  /** Cheap answer to "is there a row for it, or room?". */
+  /** Returns cheaply whether there is a row for it, or room. */
   possible(relation: number, kind: OperationKind): boolean;
-  /** After an INSERT was impossible: the relation of which a further row would help; −1 where no single one would. */
+  /** After an impossible INSERT: the relation of which another row would help; −1 if no single one would. */
   readonly lacking: number;
-  /** Changes whenever rows of the relation come or go: what failed for want of them is worth another try then. */
+  /** A number that changes when rows of the relation come or go; then operations that lacked rows are tried again. */
   version(relation: number): number;
-  /** INSERTs of the relation have been set aside: no other operation brings rows of it along. */
+  /** Records that INSERTs of the relation are no longer tried: no operation inserts its rows as parents. */
   close(relation: number): void;
-  /** Writes the operation's statements. Where it does not, nothing has been taken. */
+  /** Writes the operation's statements. If it cannot, nothing stays reserved. */
   generate(operation: Operation, seeds: OperationSeeds): Generated;
-  /** How a unique value could go from one row to another now; null where that is not asked for, or not possible. `mayPart`: over two operations. */
+  /** Returns how a unique value could move between rows now; null if it cannot. `mayPart`: in two operations. */
   conflictFor(relation: number, seeds: OperationSeeds, mayPart: boolean): ConflictForm | null;
-  /** Writes an operation that does so, or its first half. */
+  /** Writes an operation that moves a unique value, or its first half. */
   conflict(operation: Operation, form: ConflictForm, seeds: OperationSeeds): boolean;
-  /** The second half that must come next, after a first one. */
+  /** The second half that must come next. */
   readonly promised: { readonly relation: number; readonly kind: OperationKind } | null;
   redeem(operation: Operation, seeds: OperationSeeds): boolean;
-  /** The operation took effect. */
+  /** Records that the operation took effect. */
   applied(operation: Operation, effect: Effect): void;
-  /** This attempt had no effect and is over. `reusable`: its values were not at fault and may come again. */
+  /** Records that an attempt had no effect. `reusable`: its values were not at fault and may be used again. */
   undone(operation: Operation, reusable: boolean): void;
-  /** The texts of a row's key; none where rows are sampled. */
+  /** Returns the texts of a row's key; none if rows are sampled. */
   keyOf(row: RowRef): readonly (string | null)[];
-  /** The operation is final and counted: nothing of it is needed any more. */
+  /** Releases an operation that is final and counted. */
   finished(operation: Operation): void;
 }

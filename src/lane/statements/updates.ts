@@ -12,22 +12,22 @@ import { lastText, type RowStore } from '../rows/row-store.js';
 import type { Inserts } from './inserts.js';
 import { type BatchOf, RowBatch } from './row-batch.js';
 
-/** One row to update, and what with. */
+/** A row to update, and its new values. */
 export interface RowUpdate {
   readonly slot: number;
   readonly columns: readonly number[];
   readonly shape: Shape;
   /** Number of the draw within the operation. */
   readonly row: number;
-  /** Texts that are given; other columns draw theirs. */
+  /** Given texts; other columns draw theirs. */
   readonly texts: ReadonlyMap<number, string | null>;
-  /** What it shares a statement with; null: it has one of its own. */
+  /** The batch of the row; null if it has a statement of its own. */
   readonly batch: BatchOf | null;
 }
 
 /** Writes UPDATEs of rows that the lane owns. */
 export class Updates {
-  /** The last write wanted a row that is in flight: it comes back with an outcome. */
+  /** True if the last write needed a row in flight, which comes back with an outcome. */
   isBusy = false;
   private readonly compiled: CompiledPlan;
   private readonly store: RowStore;
@@ -39,7 +39,7 @@ export class Updates {
   /** By relation and set: what its rows have in common; null where each has a statement of its own. */
   private readonly batches: readonly (readonly (BatchOf | null)[])[];
   private readonly stream = new Stream();
-  /** Null: rows are chosen with the same chance. */
+  /** Null: all rows are chosen with equal probability. */
   private readonly zipf: Zipf | null;
 
   constructor(
@@ -59,7 +59,7 @@ export class Updates {
     );
   }
 
-  /** Writes the statements of so many rows; false where none can be updated, or `isBusy`. */
+  /** Writes the statements of so many rows; returns false if none can be updated, or `isBusy`. */
   write(operation: Operation, most: number, seeds: OperationSeeds): boolean {
     this.isBusy = false;
     const { relation } = operation;
@@ -83,12 +83,12 @@ export class Updates {
         if (this.writeRow(operation, { slot, columns, shape, row, texts: NO_TEXTS, batch }, seeds)) break;
       }
     }
-    // Also where it is busy: what was taken is given back statement by statement.
+    // Even if it is busy, so that what was taken is returned statement by statement.
     this.batch.flush(operation, this.sink);
     return !this.isBusy && operation.statements.length > 0;
   }
 
-  /** Writes the statement of one row, by chance, that changes just these columns; false where that is impossible. */
+  /** Writes a statement that changes only these columns of a random row; returns false if that is impossible. */
   writeColumns(operation: Operation, columns: readonly number[], seeds: OperationSeeds): boolean {
     const { relation } = operation;
     const { idle } = this.store.keyspaces[relation]!;
@@ -116,7 +116,7 @@ export class Updates {
     return idle.size > 0 ? idle.at(this.stream.below(idle.size)) : -1;
   }
 
-  /** Rows that nothing references become others: where all columns are keys, or a key decides on the partition. */
+  /** Gives unreferenced rows a new key, if all columns are keys, or a key determines the partition. */
   private rekey(operation: Operation, most: number, seeds: OperationSeeds): boolean {
     const { relation } = operation;
     const { removable } = this.store.keyspaces[relation]!;
@@ -130,7 +130,7 @@ export class Updates {
     return done;
   }
 
-  /** Writes one row's statement, or adds it to a batch; false where a column has no value, and nothing has been taken. */
+  /** Writes one row's statement or adds it to a batch; returns false and reserves nothing if a column has no value. */
   writeRow(operation: Operation, update: RowUpdate, seeds: OperationSeeds): boolean {
     const { slot, columns: set, shape, row, texts, batch } = update;
     const { relation } = operation;
@@ -181,7 +181,7 @@ export class Updates {
       } else column.writeDrawn(seeds, row, ordinal, sink);
     };
     if (plan.guards.length > 0) {
-      // Columns of a guard are in one group, so that all of them are written or none.
+      // Columns of a guard are in one group, so all of them are written or none.
       const guards = plan.guards.filter(({ columns }) => set.includes(columns[0]!));
       const read = (index: number) => {
         this.scratch.clear();
@@ -221,7 +221,7 @@ export class Updates {
     return true;
   }
 
-  /** A row of which the greater part of updates is made, and nothing has to be found for it. */
+  /** Adds a row whose values are only drawn, the fast path of most updates. */
   private addDrawn(operation: Operation, batch: BatchOf, { slot, row }: RowUpdate, seeds: OperationSeeds): void {
     const { relation, written } = batch;
     const { columns } = this.compiled.relations[relation]!;
@@ -234,7 +234,7 @@ export class Updates {
   }
 }
 
-/* A row that moves to another partition is told of by itself. */
+/* A row that may move to another partition needs a statement of its own, which reports the move. */
 function batchOf(compiled: CompiledPlan, relation: number, set: number): BatchOf | null {
   const { shapes } = compiled;
   const { plan } = compiled.relations[relation]!;
@@ -262,17 +262,17 @@ function isDrawn({ plan }: CompiledRelation, written: readonly number[]): boolea
 
 const NO_TEXTS: RowUpdate['texts'] = new Map();
 
-/** True for a row that the operation or its transaction has taken already. */
+/** Returns true for a row that the operation or its transaction has already taken. */
 function isTaken(operation: Operation, slot: number): boolean {
   return [operation, ...operation.beside].some(({ statements }) =>
     statements.some((statement) => statement.relation === operation.relation && statement.slots.includes(slot)),
   );
 }
 
-/* Ranks drawn to find a row that lives: many may have been deleted. */
+/* The most ranks drawn to find a live row, because many may have been deleted. */
 const RANKED_PICKS = 64;
 
-/* Of the UPDATEs on a table where rows can be re-keyed beside ordinary changes. */
+/* The share of UPDATEs that change the key, on a table that also has ordinary ones. */
 const REKEYED = 0.125;
 
 const UPDATE_LABEL = split({ hi: 0, lo: 0 }, 'update rows');

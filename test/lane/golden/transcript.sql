@@ -22,22 +22,22 @@ INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5,
   -- "2020-06-21 03:55:23.900797+00", "{\"n\":326858,\"name\":\"Rodrigo Abbott\",\"active\":true,\"score\":-59.4,\"tags\":[\"venio\",\"benevolentia\",\"ambitus\"]}", "2012-01-08 14:19:16.185463+00", "{\"n\":780566,\"name\":\"Liza Erdman\",\"active\":false,\"score\":-93.1,\"tags\":[\"atrox\",\"bardus\"]}", NULL, "{\"n\":889965,\"name\":\"Deshawn Windler\",\"active\":true,\"score\":84.3,\"tags\":[\"commodo\"]}", "2007-07-02 13:43:17.741164+00", "{\"n\":487750,\"name\":\"Della Wunsch\",\"active\":true,\"score\":66.9,\"tags\":[\"consectetur\",\"aer\"],\"address\":{\"city\":\"Fort Franciscabury\",\"zip\":null}}"
 -- lane 0, operation 7: update on public.notes
 UPDATE "public"."notes" AS t SET "at" = $1 WHERE t.ctid = $2::tid AND hashtextextended((t.*)::text, 0) = $3::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "2022-11-13 23:15:28.299393+00", (told by the server after operation 6, statement 1, row 4), (told by the server after operation 6, statement 1, row 4)
+  -- "2022-11-13 23:15:28.299393+00", (returned by the server for operation 6, statement 1, row 4), (returned by the server for operation 6, statement 1, row 4)
 UPDATE "public"."notes" AS t SET "at" = $1 WHERE t.ctid = $2::tid AND hashtextextended((t.*)::text, 0) = $3::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "2022-01-03 16:05:27.300429+00", (told by the server after operation 6, statement 1, row 3), (told by the server after operation 6, statement 1, row 3)
+  -- "2022-01-03 16:05:27.300429+00", (returned by the server for operation 6, statement 1, row 3), (returned by the server for operation 6, statement 1, row 3)
 -- lane 0, operation 8: update on public.notes
 UPDATE "public"."notes" AS t SET "body" = $1 WHERE t.ctid = $2::tid AND hashtextextended((t.*)::text, 0) = $3::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "{\"n\":532336,\"name\":\"Urban Schuppe\",\"active\":false,\"score\":-9.4,\"tags\":[],\"address\":{\"city\":\"Treutelview\",\"zip\":null}}", (told by the server after operation 6, statement 1, row 1), (told by the server after operation 6, statement 1, row 1)
+  -- "{\"n\":532336,\"name\":\"Urban Schuppe\",\"active\":false,\"score\":-9.4,\"tags\":[],\"address\":{\"city\":\"Treutelview\",\"zip\":null}}", (returned by the server for operation 6, statement 1, row 1), (returned by the server for operation 6, statement 1, row 1)
 UPDATE "public"."notes" AS t SET "body" = $1 WHERE t.ctid = $2::tid AND hashtextextended((t.*)::text, 0) = $3::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "{\"n\":226523,\"name\":\"Nicklaus McCullough\",\"active\":true,\"score\":9.4,\"tags\":[]}", (told by the server after operation 6, statement 1, row 2), (told by the server after operation 6, statement 1, row 2)
+  -- "{\"n\":226523,\"name\":\"Nicklaus McCullough\",\"active\":true,\"score\":9.4,\"tags\":[]}", (returned by the server for operation 6, statement 1, row 2), (returned by the server for operation 6, statement 1, row 2)
 -- lane 0, operation 9: update on public.visits
 UPDATE "public"."visits" AS t SET "at" = $1, "page" = $2 WHERE t.ctid = $3::tid AND hashtextextended((t.*)::text, 0) = $4::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "2015-07-14 23:38:20.609968+00", "dolor atque-2", (told by the server after operation 3, statement 1, row 2), (told by the server after operation 3, statement 1, row 2)
+  -- "2015-07-14 23:38:20.609968+00", "dolor atque-2", (returned by the server for operation 3, statement 1, row 2), (returned by the server for operation 3, statement 1, row 2)
 UPDATE "public"."visits" AS t SET "at" = $1, "page" = $2 WHERE t.ctid = $3::tid AND hashtextextended((t.*)::text, 0) = $4::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "2011-05-26 00:55:23.245948+00", "esse nesciunt uxor-6", (told by the server after operation 3, statement 1, row 3), (told by the server after operation 3, statement 1, row 3)
+  -- "2011-05-26 00:55:23.245948+00", "esse nesciunt uxor-6", (returned by the server for operation 3, statement 1, row 3), (returned by the server for operation 3, statement 1, row 3)
 -- lane 0, operation 10: delete on public.visits
 DELETE FROM "public"."visits" AS t WHERE t.ctid = $1::tid AND hashtextextended((t.*)::text, 0) = $2::bigint
-  -- (told by the server after operation 3, statement 1, row 1), (told by the server after operation 3, statement 1, row 1)
+  -- (returned by the server for operation 3, statement 1, row 1), (returned by the server for operation 3, statement 1, row 1)
 -- lane 0, operation 11: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
   -- "23", "vincenzo_schiller63.16gtcj@example.org", "bad", "2025-07-14", "{\"Baby\",\"Outdoors\"}", "27", "edwina.kutch.20gtcj@example.org", "bad", "2022-09-01", "{}", "31", "oliver57.24gtcj@example.org", "bad", "2018-10-07", "{\"Movies\",\"Automotive\",\"Beauty\",\"Grocery\"}", "35", "ulises_dickinson.28gtcj@example.org", "bad", "2025-02-02", "{\"Books\",\"Sports\",\"Outdoors\",\"Shoes\"}"
@@ -64,14 +64,14 @@ INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, 
   -- "16", "2", "Royal Kshlerin", "-0.70", "4", "4", "Thomas Hahn", "89.61", "4", "6", "Jonathon Kemmer", "53.31", "5", "8", "Bailee Hegmann", "3.74"
 -- lane 1, operation 7: update on public.visits
 UPDATE "public"."visits" AS t SET "page" = $1, "seconds" = $2 WHERE t.ctid = $3::tid AND hashtextextended((t.*)::text, 0) = $4::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "dens modi comitatus-3", "-9.518664e5", (told by the server after operation 5, statement 1, row 1), (told by the server after operation 5, statement 1, row 1)
+  -- "dens modi comitatus-3", "-9.518664e5", (returned by the server for operation 5, statement 1, row 1), (returned by the server for operation 5, statement 1, row 1)
 UPDATE "public"."visits" AS t SET "page" = $1, "seconds" = $2 WHERE t.ctid = $3::tid AND hashtextextended((t.*)::text, 0) = $4::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "dapifer delicate celebrer-7", "2.977801e27", (told by the server after operation 5, statement 1, row 3), (told by the server after operation 5, statement 1, row 3)
+  -- "dapifer delicate celebrer-7", "2.977801e27", (returned by the server for operation 5, statement 1, row 3), (returned by the server for operation 5, statement 1, row 3)
 -- lane 1, operation 8: update on public.visits
 UPDATE "public"."visits" AS t SET "at" = $1, "page" = $2, "seconds" = $3 WHERE t.ctid = $4::tid AND hashtextextended((t.*)::text, 0) = $5::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "2008-09-16 23:48:58.096328+00", "vilitas-11", "4.620907e0", (told by the server after operation 5, statement 1, row 4), (told by the server after operation 5, statement 1, row 4)
+  -- "2008-09-16 23:48:58.096328+00", "vilitas-11", "4.620907e0", (returned by the server for operation 5, statement 1, row 4), (returned by the server for operation 5, statement 1, row 4)
 UPDATE "public"."visits" AS t SET "at" = $1, "page" = $2, "seconds" = $3 WHERE t.ctid = $4::tid AND hashtextextended((t.*)::text, 0) = $5::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
-  -- "2020-05-31 21:17:38.380248+00", "ambulo uterque ambitus-15", "8.085557e17", (told by the server after operation 5, statement 1, row 2), (told by the server after operation 5, statement 1, row 2)
+  -- "2020-05-31 21:17:38.380248+00", "ambulo uterque ambitus-15", "8.085557e17", (returned by the server for operation 5, statement 1, row 2), (returned by the server for operation 5, statement 1, row 2)
 -- lane 1, operation 9: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- "2011-03-03 19:19:54.835695+00", "{\"n\":447146,\"name\":\"Ike Crooks\",\"active\":true,\"score\":-32,\"tags\":[\"deorsum\"],\"address\":{\"city\":\"Destineebury\",\"zip\":null}}", "2020-10-03 04:00:17.529286+00", "{\"n\":171524,\"name\":\"Linnie Farrell-Bergstrom\",\"active\":false,\"score\":40,\"tags\":[],\"address\":{\"city\":\"East Ike\",\"zip\":null}}", "2021-04-24 08:00:58.882879+00", "{\"n\":111900,\"name\":\"Vinnie Halvorson\",\"active\":true,\"score\":-56.3,\"tags\":[\"sono\"],\"address\":{\"city\":\"Morissettehaven\",\"zip\":null}}", "2015-06-26 17:17:36.774991+00", "{\"n\":778058,\"name\":\"Marco Schmitt\",\"active\":true,\"score\":-72.7,\"tags\":[\"arcus\",\"aetas\"]}"
