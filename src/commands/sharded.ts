@@ -24,7 +24,6 @@ import {
   startsIn,
 } from '../shards/store.js';
 import type { Keeping } from '../traffic/coordinator.js';
-import { readIncarnation } from '../traffic/incarnation.js';
 import type { Past } from '../traffic/lane-progress.js';
 import { applicationName } from '../traffic/message.js';
 import { EXIT } from './exit.js';
@@ -130,10 +129,7 @@ export class ShardedRun {
     const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
     return sharedPlan(client, store, identity, {
       prepare,
-      look: async () => ({
-        catalog: await introspect(client, config.schemas),
-        incarnation: await readIncarnation(client),
-      }),
+      look: () => introspect(client, config.schemas),
       isOver: () => isOver() || performance.now() > deadline,
     });
   }

@@ -139,7 +139,10 @@ function latencyRows(summary: Summary, isFull: boolean): string[][] {
     ['response', 'p50', 'p90', 'p99', 'p99.9', 'max'],
     ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].response)),
     ...(isFull
-      ? [['service', '', '', '', '', ''], ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].service))]
+      ? [
+          ['since the answer before', '', '', '', '', ''],
+          ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].service)),
+        ]
       : []),
   ];
 }
@@ -213,7 +216,7 @@ function besideOf({ cascaded, substituted, by_trigger: byTrigger }: Summary['tab
   return [
     ...(byTrigger === 0
       ? []
-      : [byTrigger === null ? 'rows changed by triggers unknown' : `${number(byTrigger)} rows changed by triggers`]),
+      : [byTrigger === null ? 'rows made by triggers unknown' : `${number(byTrigger)} rows made by triggers`]),
     ...(substituted > 0 ? [`${number(substituted)} operations replaced by another kind`] : []),
     ...(['update', 'delete'] as const).flatMap((kind) =>
       cascaded[kind] > 0 ? [`${number(cascaded[kind])} rows ${kind}d by cascade`] : [],

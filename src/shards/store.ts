@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type pg from 'pg';
-import { quoteIdentifier } from '../catalog/model.js';
+import { type Catalog, quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
 import { type Decided, decodeDecided, encodeDecided, schemaFingerprint } from '../prepare/decided.js';
 import type { Prepared } from '../prepare/examine.js';
@@ -104,7 +104,7 @@ export async function sharedPlan(
     /** Reads the database and decides everything. */
     readonly prepare: () => Promise<Prepared>;
     /** Reads what a plan of others is compared and told with. */
-    readonly look: () => Promise<Pick<Prepared, 'catalog' | 'incarnation'>>;
+    readonly look: () => Promise<Catalog>;
     /** True where others are waited for no longer. */
     readonly isOver: () => boolean;
   },
@@ -117,10 +117,10 @@ export async function sharedPlan(
     const [stored] = rows;
     if (stored !== undefined) {
       check(stored, identity, runId);
-      const seen = await work.look();
-      if (stored.schema_fingerprint !== schemaFingerprint(seen.catalog))
+      const catalog = await work.look();
+      if (stored.schema_fingerprint !== schemaFingerprint(catalog))
         throw SetupError.of('--shard', `run ${runId} was planned for another schema: it has been changed since`);
-      return { ...seen, ...unpack(stored.plan, runId) };
+      return { catalog, ...unpack(stored.plan, runId) };
     }
     const prepared = await work.prepare();
     await client.query(
@@ -178,11 +178,13 @@ function check(stored: StoredRun, identity: Identity, runId: string): void {
 }
 
 function pack(prepared: Prepared): Buffer {
-  return gzipSync(JSON.stringify(encodeDecided(prepared)));
+  return gzipSync(JSON.stringify({ ...encodeDecided(prepared), incarnation: prepared.incarnation }));
 }
 
-function unpack(packed: Buffer, runId: string): Decided {
-  return decodeDecided(JSON.parse(gunzipSync(packed).toString()), `run ${runId}`);
+/* The server is the one before the first write of any shard: a shard that is restarted looks for rows that it wrote before. */
+function unpack(packed: Buffer, runId: string): Decided & Pick<Prepared, 'incarnation'> {
+  const stored = JSON.parse(gunzipSync(packed).toString()) as Pick<Prepared, 'incarnation'>;
+  return { ...decodeDecided(stored, `run ${runId}`), incarnation: stored.incarnation };
 }
 
 /** How far a shard has come. */

@@ -221,7 +221,7 @@ export class CounterBlock {
 
   /** Returns a copy of the block. Between two ticks of its thread it is whole: no lane is in the middle of telling something. */
   snapshot(): Float64Array<ArrayBuffer> {
-    return this.values.slice() as Float64Array<ArrayBuffer>;
+    return this.values.slice();
   }
 
   /** Takes back what a lane was telling when its thread died. */

@@ -112,7 +112,7 @@ export class Crew {
       } finally {
         // What was posted before the end may not have been read yet.
         for (let left = receiveMessageOnPort(port1); left !== undefined; left = receiveMessageOnPort(port1))
-          this.hear((left as { message: Told | LaneProgress }).message);
+          this.hear(left.message);
         port1.close();
       }
     }

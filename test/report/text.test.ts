@@ -153,6 +153,6 @@ it('shows all tables and the other latency with --full, and one line with --quie
   const text = summaryText(SUMMARY, { ...VIEW, isFull: true });
   for (let at = 0; at < 11; at++) expect(text).toContain(`public.t${at} `);
   expect(text).not.toContain('more with --full');
-  expect(text).toContain('\n  service');
+  expect(text).toContain('since the answer before');
   expect(firstLine(SUMMARY)).toBe('Ended: not met: error_ratio < 0.0001 (0.0007) (exit code 4)\n');
 });
