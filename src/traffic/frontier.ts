@@ -18,8 +18,8 @@ interface Trace {
   readonly kind: Statement['kind'];
   /** Names of the rows that it has written. */
   readonly rows: readonly string[];
-  /** True where the trace may be an older one: of a row that had the same key. */
-  readonly mayBeOlder: boolean;
+  /** The trace proves something only if this step was executed: before it, the table looked the same. −1: always. */
+  readonly needs: number;
 }
 
 interface Step {
@@ -33,6 +33,8 @@ interface Step {
 type Verdict = 'done' | 'hint' | 'not done' | 'unclear';
 
 const EXECUTED: readonly Verdict[] = ['done', 'hint'];
+
+const UNKNOWN = { end: Number.POSITIVE_INFINITY, executed: 0 };
 
 /**
  * Finds out how far a process came that ended without saying so. Its progress tells where a lane was up to a second before.
@@ -50,9 +52,9 @@ export class Frontier {
   private isOver = false;
   /** By relation and slot: how many rows have been in the slot since the progress. */
   private readonly lives = new Map<string, number>();
-  /** Rows that were inserted since the progress, and those that were deleted or got another key. */
-  private readonly born = new Set<string>();
-  private readonly gone = new Set<string>();
+  /** By row: the step that inserted it since the progress, and the one that deleted it or gave it another key. */
+  private readonly born = new Map<string, number>();
+  private readonly gone = new Map<string, number>();
   /** By row: the steps that change it, in order. */
   private readonly changes = new Map<string, number[]>();
 
@@ -67,14 +69,21 @@ export class Frontier {
   }
 
   /**
-   * Returns the number of the first transaction behind all that were executed; Infinity where the lane had done all that it has
-   * to do. Up to `depth` transactions behind it may have been in flight: they are in doubt as after a lost connection.
+   * Returns the number of the first transaction that is in doubt, as after a lost connection: it and up to `depth` of those behind it
+   * may have been executed without their exceptions in the log. Whatever comes before it was executed, and the log is whole.
+   * Infinity if the lane has done nothing since the progress, and has nothing left to do.
    */
   async find(client: pg.Client, depth: number): Promise<number> {
-    let end = await this.firstMissing(client, depth);
-    // What lies before it and is covered by steps that were not executed, either, becomes clear without these.
-    while (end > 0 && !EXECUTED.includes(await this.judge(client, end - 1, end))) end--;
-    return this.steps[end]?.number ?? Number.POSITIVE_INFINITY;
+    const missing = await this.firstMissing(client, depth);
+    // Behind one that has failed others were in flight.
+    const most = Math.min(this.steps.length, missing + depth);
+    let end = most;
+    // What is covered by steps that were not executed, either, becomes clear without these.
+    while (end > 0 && !EXECUTED.includes(await this.judge(client, end - 1, { end, executed: 0 }))) end--;
+    for (let at = end; at < most; at++)
+      if (EXECUTED.includes(await this.judge(client, at, { end: at + 1, executed: end }))) end = at + 1;
+    // An exception goes out in front of whatever is sent when its turn has come, which is so many transactions later.
+    return this.steps[Math.max(0, end - depth)]?.number ?? Number.POSITIVE_INFINITY;
   }
 
   private async firstMissing(client: pg.Client, depth: number): Promise<number> {
@@ -125,28 +134,27 @@ export class Frontier {
     const { relation, kind, slots, also, successor, cascade } = statement;
     const own = slots.map((slot) => ({ relation, slot }));
     // Before its rows get names: of an INSERT they are new ones.
-    if (kind === 'insert') for (const row of [...own, ...rowsOf(also)]) this.bear(row);
-    if (successor >= 0) this.bear({ relation, slot: successor });
+    if (kind === 'insert') for (const row of [...own, ...rowsOf(also)]) this.bear(row, at);
+    if (successor >= 0) this.bear({ relation, slot: successor }, at);
     const changed = [...own, ...(cascade?.deleted ?? []), ...(cascade?.nulled ?? [])];
     for (const row of changed) this.note(row, at);
     const witness = successor >= 0 ? { relation, slot: successor } : own[0];
     if (successor >= 0) this.note({ relation, slot: successor }, at);
-    const mayBeOlder =
-      kind === 'delete'
-        ? own.some((row) => this.born.has(this.nameOf(row)))
-        : witness !== undefined && this.gone.has(this.nameOf(witness));
+    // What is absent may not have come yet, and what is there may not have gone yet.
+    const [rows, before] = kind === 'delete' ? [own, this.born] : [witness === undefined ? [] : [witness], this.gone];
+    const needs = Math.max(-1, ...rows.map((row) => before.get(this.nameOf(row)) ?? -1));
     const isGone = kind === 'delete' || successor >= 0;
-    for (const row of [...(isGone ? own : []), ...(cascade?.deleted ?? [])]) this.gone.add(this.nameOf(row));
+    for (const row of [...(isGone ? own : []), ...(cascade?.deleted ?? [])]) this.gone.set(this.nameOf(row), at);
     if (transaction.needsReceipt || witness === undefined || operation.takenBy !== null) return [];
     const { bytes } = operation;
     if (kind === 'update' && successor < 0)
       return own.flatMap((row) => {
         const look = lookFor(this.compiled, bytes, statement, this.sinceXid, (slot) => slot !== row.slot);
-        return look === null ? [] : { look, kind, rows: [this.nameOf(row)], mayBeOlder };
+        return look === null ? [] : { look, kind, rows: [this.nameOf(row)], needs };
       });
     const look = lookFor(this.compiled, bytes, statement, this.sinceXid, () => false);
     if (look === null) return [];
-    return [{ look, kind, rows: (kind === 'delete' ? own : [witness]).map((row) => this.nameOf(row)), mayBeOlder }];
+    return [{ look, kind, rows: rows.map((row) => this.nameOf(row)), needs }];
   }
 
   private note(row: RowRef, at: number): void {
@@ -156,10 +164,10 @@ export class Frontier {
     else found.push(at);
   }
 
-  private bear(row: RowRef): void {
+  private bear(row: RowRef, at: number): void {
     const place = placeOf(row);
     this.lives.set(place, (this.lives.get(place) ?? 0) + 1);
-    this.born.add(this.nameOf(row));
+    this.born.set(this.nameOf(row), at);
   }
 
   /** A row's name: by its key; without one, a slot that is used again is another row. */
@@ -171,19 +179,19 @@ export class Frontier {
     return `${place}//${this.lives.get(place) ?? 0}`;
   }
 
-  /** `end`: steps from there on were not executed. */
-  private async judge(client: pg.Client, at: number, end = Number.POSITIVE_INFINITY): Promise<Verdict> {
+  /** `end`: steps from there on were not executed; `executed`: those before it were. */
+  private async judge(client: pg.Client, at: number, { end, executed } = UNKNOWN): Promise<Verdict> {
     const step = this.steps[at]!;
     if (step.isKnown) return 'done';
     let verdict: Verdict = 'unclear';
-    for (const { look, kind, rows, mayBeOlder } of step.traces) {
+    for (const { look, kind, rows, needs } of step.traces) {
       if (rows.some((row) => this.changes.get(row)?.some((change) => change > at && change < end))) continue;
       const { rowCount } = await client.query({ text: look.text, values: [...look.values] });
       const found = rowCount ?? 0;
       const isMissing = kind === 'delete' ? found > 0 : found < look.rows;
       // A transaction is done as a whole or not at all.
       if (isMissing && look.missing === 'proof') return 'not done';
-      if (isMissing || mayBeOlder) continue;
+      if (isMissing || needs >= executed) continue;
       if (look.found === 'proof') verdict = 'done';
       else if (verdict === 'unclear') verdict = 'hint';
     }
