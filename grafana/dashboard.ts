@@ -20,7 +20,7 @@ import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-s
 /* The dashboard as typed code; `npm run dashboard` writes grafana/event-generator.json from it. */
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
-const RUN = 'run_id=~"$run"';
+const RUN = 'run_id=~"$run",shard=~"$shard"';
 const TABLE = `${RUN},table=~"$table"`;
 const WINDOW = '[$__rate_interval]';
 
@@ -110,7 +110,7 @@ const OVERVIEW: readonly Builder<Panel>[] = [
       decimals: 0,
     },
     curve('achieved', `sum(eventgen_achieved_rate{${RUN}})`),
-    curve('target', `max(eventgen_target_rate{${RUN}})`),
+    curve('target', `sum(eventgen_target_rate{${RUN}})`),
   ),
   stat(
     'Events',
@@ -181,7 +181,7 @@ const TRAFFIC: readonly Builder<Panel>[] = [
   graph(
     'Schedule',
     { unit: 'ops', description: 'The rate asked for and the one achieved; late and dropped arrivals.' },
-    curve('target', `max(eventgen_target_rate{${RUN}})`),
+    curve('target', `sum(eventgen_target_rate{${RUN}})`),
     curve('achieved', `sum(eventgen_achieved_rate{${RUN}})`),
     curve('late', `sum(${perSecond(`eventgen_late_operations_total{${RUN}}`)})`),
     curve('dropped', `sum(${perSecond(`eventgen_dropped_operations_total{${RUN}}`)})`),
@@ -314,6 +314,7 @@ export function dashboard(): Dashboard {
     .tooltip(DashboardCursorSync.Crosshair)
     .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
     .withVariable(choice('run', 'Run', 'label_values(eventgen_info, run_id)'))
+    .withVariable(choice('shard', 'Shard', 'label_values(eventgen_info{run_id=~"$run"}, shard)'))
     .withVariable(choice('table', 'Table', `label_values(eventgen_operations_total{${RUN}}, table)`))
     .withVariable(
       new CustomVariableBuilder('quantile')

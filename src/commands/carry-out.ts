@@ -19,6 +19,7 @@ import { BlockWatch } from '../traffic/block-watch.js';
 import { startTraffic, type Traffic, type TrafficEnd } from '../traffic/coordinator.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import type { Pacing } from '../traffic/pacer.js';
+import { partOf } from '../traffic/schedule.js';
 import { SchemaWatch } from '../traffic/schema-watch.js';
 import type { Workers } from '../traffic/workers.js';
 import type { TrapRunner } from '../traps/runner.js';
@@ -91,7 +92,8 @@ export async function carryOut(job: Job): Promise<Done> {
   const { stop, benchmark } = watched;
   const facts = factsOf(job, startedAt, traffic);
   // A benchmark sets the rate itself, so there is no target rate.
-  const schedule = benchmark === null ? paced.timetable : null;
+  const share = traffic.lanes.length / job.prepared.plan.quotas.length;
+  const schedule = benchmark === null && paced.timetable !== null ? partOf(paced.timetable, share) : null;
   const observed = observe(job, { ...watched, traffic, schedule, facts, startMs, notices });
   const toSummary = { job, traffic, notices, schedule, startedAt };
   stops.onFirst((signal) => {

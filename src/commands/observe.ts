@@ -20,7 +20,7 @@ import type { VerifyRounds } from './verify/rounds.js';
 
 /** Starts everything that shows a run while it is running: metrics, live line, page, history. */
 export function observe(
-  { config, prepared, runId, progress, stops, endpoint, page, probe }: Job,
+  { config, prepared, runId, progress, stops, endpoint, page, probe, shard }: Job,
   running: {
     readonly traffic: Traffic;
     readonly schedule: Timetable | null;
@@ -72,6 +72,7 @@ export function observe(
     totals,
     workers,
     runId,
+    shard: shard?.shard.index ?? null,
     version: VERSION,
     serverVersion: facts.server_version,
     tableLabelLimit: config.metrics.table_label_limit,

@@ -20,14 +20,14 @@ const PUSH_TIMEOUT_MS = 10_000;
 export async function publish(
   { gateway, lingerMs }: Publishing,
   registries: Registries,
-  runId: string,
+  run: { readonly run_id: string; readonly shard?: string },
   progress: Progress,
   stops: StopSignals,
 ): Promise<void> {
   if (gateway !== undefined) {
     try {
       const client = new Pushgateway(gateway, { timeout: PUSH_TIMEOUT_MS }, registries.text);
-      await client.pushAdd({ jobName: 'event-generator', groupings: { run_id: runId } });
+      await client.pushAdd({ jobName: 'event-generator', groupings: run });
       progress.message('info', `metrics pushed to ${gateway}`);
     } catch (error) {
       progress.message('warn', `the metrics could not be pushed to ${gateway}: ${(error as Error).message}`);

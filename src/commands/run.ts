@@ -355,7 +355,8 @@ class Session {
     if ((await this.sharded?.finish(summary)) !== false) await settle(config, prepared, runId, progress);
     this.tell(summary);
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(this.summaryText(summary)));
-    await publish(options.publishing, registries, runId, progress, stops);
+    const shard = this.sharded === null ? {} : { shard: String(this.sharded.shard.index) };
+    await publish(options.publishing, registries, { run_id: runId, ...shard }, progress, stops);
     return summary.exit.code;
   }
 

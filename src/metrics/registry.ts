@@ -13,6 +13,8 @@ export interface MetricsSource {
   readonly totals: CounterTotals;
   readonly workers: number;
   readonly runId: string;
+  /** Number of the shard, from 1; null if one process carries all lanes. */
+  readonly shard: number | null;
   readonly version: string;
   readonly serverVersion: string;
   readonly tableLabelLimit: number;
@@ -65,7 +67,7 @@ const BOUNDS_SECONDS: readonly number[] = [
 function createRegistry(source: MetricsSource, contentType: ContentType): Registry {
   const registry = new Registry();
   registry.setContentType(contentType as typeof Registry.PROMETHEUS_CONTENT_TYPE);
-  const run = { run_id: source.runId };
+  const run = { run_id: source.runId, ...(source.shard === null ? {} : { shard: String(source.shard) }) };
   collectDefaultMetrics({ register: registry, labels: run });
   // Gauges by the name of a counter; the same figures stand under names without the suffix, by type.
   for (const kind of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${kind}_total`);

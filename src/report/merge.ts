@@ -161,18 +161,18 @@ function countsOf(parts: readonly Histogram[]): { readonly counts: Float64Array;
   return { counts, max };
 }
 
-/** Every shard's target is that of the whole schedule; with shards missing nobody asked for what the rest has done. */
+/** The target of the whole is known only if no shard is missing. */
 function rateOf(summaries: readonly Summary[], operations: number, isComplete: boolean): Summary['rate'] {
-  const { unit, target, seconds } = summaries
-    .map(({ rate }) => rate)
-    .reduce((longest, each) => (each.seconds > longest.seconds ? each : longest));
+  const rates = summaries.map(({ rate }) => rate);
+  const { unit, seconds } = rates.reduce((longest, each) => (each.seconds > longest.seconds ? each : longest));
+  const targets = rates.flatMap(({ target }) => target ?? []);
   const events = summaries.reduce(
     (sum, { events: { insert, update, delete: gone } }) => sum + insert + update + gone,
     0,
   );
   const done = unit === 'events' ? events : operations;
   return {
-    target: isComplete ? target : null,
+    target: isComplete && targets.length > 0 ? round(targets.reduce((sum, target) => sum + target, 0)) : null,
     achieved: seconds > 0 ? round(done / seconds) : 0,
     unit,
     seconds,

@@ -32,6 +32,22 @@ export interface Timetable {
   timeOf(position: number): number;
 }
 
+/** Returns the part of a schedule that a share of the lanes has to carry out. Its arrivals are due when those of the whole are. */
+export function partOf(whole: Timetable, share: number): Timetable {
+  if (share === 1) return whole;
+  return {
+    get end() {
+      return whole.end;
+    },
+    get isUnlimited() {
+      return whole.isUnlimited;
+    },
+    rateAt: (seconds) => whole.rateAt(seconds) * share,
+    arrivals: (seconds) => whole.arrivals(seconds) * share,
+    timeOf: (position) => whole.timeOf(position / share),
+  };
+}
+
 /** A period in which the rate is linear. */
 interface Segment {
   readonly from: number;

@@ -36,6 +36,7 @@ function queries(): [string, string][] {
         .replaceAll('$__rate_interval', '8s')
         .replaceAll('$quantile', '0.99')
         .replaceAll('$run', '.*')
+        .replaceAll('$shard', '.*')
         .replaceAll('$table', '.*'),
     ]),
   );

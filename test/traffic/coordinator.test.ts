@@ -63,6 +63,7 @@ describe('counts', () => {
       totals: traffic.totals,
       workers: 2,
       runId: 'r1',
+      shard: 2,
       version: '0',
       serverVersion: '18',
       tableLabelLimit: 200,
@@ -79,11 +80,11 @@ describe('counts', () => {
     };
     let operations = 0;
     for (const [relation, { label }] of plan.relations.entries()) {
-      const rows = (kind: string) => value(`eventgen_rows_total{operation="${kind}",table="${label}",run_id="r1"}`)!;
+      const rows = (kind: string) => value(`eventgen_rows_total{operation="${kind}",table="${label}",run_id="r1",shard="2"}`)!;
       expect(rowsAtStart[relation]! + rows('insert') - rows('delete')).toBe(await count(database, label));
       for (const kind of OPERATION_KINDS) {
         const committed = value(
-          `eventgen_operations_total{operation="${kind}",outcome="committed",table="${label}",run_id="r1"}`,
+          `eventgen_operations_total{operation="${kind}",outcome="committed",table="${label}",run_id="r1",shard="2"}`,
         )!;
         expect(committed).toBe(traffic.totals.table(relation, kind, 'committed'));
         operations += committed;
@@ -91,11 +92,11 @@ describe('counts', () => {
     }
     expect(operations).toBe(3000);
     const histogram = OPERATION_KINDS.map(
-      (kind) => value(`eventgen_response_seconds_count{operation="${kind}",run_id="r1"}`)!,
+      (kind) => value(`eventgen_response_seconds_count{operation="${kind}",run_id="r1",shard="2"}`)!,
     );
     expect(histogram.reduce((sum, n) => sum + n, 0)).toBe(3000);
-    expect(value('eventgen_response_seconds_bucket{operation="insert",le="+Inf",run_id="r1"}')).toBe(histogram[0]);
-    expect(value('eventgen_reconnects_total{run_id="r1"}')).toBe(0);
+    expect(value('eventgen_response_seconds_bucket{operation="insert",le="+Inf",run_id="r1",shard="2"}')).toBe(histogram[0]);
+    expect(value('eventgen_reconnects_total{run_id="r1",shard="2"}')).toBe(0);
   });
 
   it.each([
