@@ -1,30 +1,25 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { HistoryLines } from '../src/history/history-file.js';
 import { type LaneHistory, LaneLog, LanePast, readExceptions } from '../src/history/lane-log.js';
-import { RepeatingLedger, repeat } from '../src/history/repeat.js';
-import { barrierOf } from '../src/history/replay.js';
+import { RepeatingLedger } from '../src/history/repeat.js';
 import { Lane } from '../src/lane/lane.js';
-import { eventsOf } from '../src/lane/messages/operation.js';
-import { SILENT } from '../src/lane/play.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { split } from '../src/random/seed.js';
 import { Stream } from '../src/random/stream.js';
 import { BlockedTables, LaneBarrier } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
-import { Frontier } from '../src/traffic/frontier.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
 import { type LaneProgress, ProgressTeller } from '../src/traffic/lane-progress.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
-import { connect } from '../src/traffic/session.js';
 import { SteeredSchedule } from '../src/traffic/steering.js';
 import { StoredLog } from '../src/traffic/stored-log.js';
+import { takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
 
 const SAMPLE_MS = 500;
 const RESOLUTION_MS = 10;
-const RETRY_MS = 500;
 
 /** Piscina's entry: carries the lanes of one worker to their end. No decisions are taken here. */
 export default async function carryLanes(task: WorkerTask): Promise<WorkerResult> {
@@ -51,7 +46,9 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
     const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, task.plan.quotas.length, arrivals);
     const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
-    return { number, lane, past, barrier, pacer, log, stored, loop };
+    const rest = { claims: task.claims, counters, totals, isOver: () => control.stopped };
+    const inherited = past === null ? null : { ...rest, lane, past, compiled, barrier, pacer, log, settings };
+    return { number, inherited, log, stored, loop };
   });
   const teller = task.storeExceptions === null ? null : progressTeller(task, counters, lanes);
   const sampling = sampleThread(counters, () => {
@@ -65,10 +62,10 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   }, 50);
   try {
     const ends = await Promise.all(
-      lanes.map(async ({ loop, ...carried }) => {
-        const { number, past } = carried;
+      lanes.map(async ({ number, inherited, loop }) => {
         try {
-          if (past !== null) await takeUp(task, compiled, past, carried, { counters, totals, control });
+          if (inherited !== null && task.before === 'process') await takeUpFromProcess(inherited);
+          else if (inherited !== null) takeUpFromThread(inherited);
         } catch (error) {
           // Another thread would not find it out, either.
           return { lane: number, end: { kind: 'outage' as const, message: (error as Error).message } };
@@ -84,75 +81,6 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     for (const { log } of lanes) log.close();
     history?.close();
     task.notices.close();
-  }
-}
-
-interface Carried {
-  readonly number: number;
-  readonly lane: Lane;
-  readonly barrier: LaneBarrier;
-  readonly pacer: Pacer | null;
-}
-
-interface Counts {
-  readonly counters: CounterBlock;
-  readonly totals: CounterTotals;
-  readonly control: Control;
-}
-
-/** Brings a lane to where its last carrier was. */
-async function takeUp(
-  task: WorkerTask,
-  compiled: CompiledPlan,
-  past: LanePast,
-  { number, lane, barrier, pacer }: Carried,
-  { counters, totals, control }: Counts,
-): Promise<void> {
-  const counts = { sent: totals.laneSent(number), applied: totals.laneApplied(number) };
-  const before =
-    task.before === 'process' ? await frontierOf(task, compiled, number, past, counts.applied, control) : null;
-  // Before its first operation it stood where a new one does.
-  const pace = totals.lanePace(number);
-  if (pace.gaps > 0) pacer?.resume(pace);
-  barrier.past = past;
-  const begun = repeat(lane, past, before === null ? counts : { before }, (transaction, operations) => {
-    // What was sent after the last progress had taken its place in the schedule as well.
-    if (operations < counts.sent) return;
-    for (const member of transaction.members) pacer?.take(transaction.lasts(member) ? eventsOf(member.operation) : 0);
-  });
-  barrier.past = null;
-  counters.setLaneSent(number, begun);
-}
-
-/** The first transaction of a lane that the process before has not executed. */
-async function frontierOf(
-  { plan, claims, settings, runId }: WorkerTask,
-  compiled: CompiledPlan,
-  number: number,
-  past: LanePast,
-  applied: number,
-  control: Control,
-): Promise<number> {
-  const options = {
-    applicationName: `${applicationName(runId, number)}/recovery`,
-    connectTimeoutMs: settings.connectTimeoutMs,
-    statementTimeoutMs: settings.statementTimeoutMs,
-    lockTimeoutMs: settings.lockTimeoutMs,
-    pipeline: false,
-  };
-  for (const startMs = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
-    try {
-      const client = await connect(settings.connection, options);
-      try {
-        const scout = new Lane(compiled, number, claims, SILENT, barrierOf(past));
-        const frontier = new Frontier(scout, compiled, past, applied, settings.incarnation.sinceXid);
-        return await frontier.find(client, plan.pipelineDepth);
-      } finally {
-        await client.end().catch(() => undefined);
-      }
-    } catch (error) {
-      if (control.stopped || performance.now() - startMs > settings.maxOutageMs) throw error;
-    }
   }
 }
 

@@ -36,6 +36,16 @@ const EXECUTED: readonly Verdict[] = ['done', 'hint'];
 
 const UNKNOWN = { end: Number.POSITIVE_INFINITY, executed: 0 };
 
+/** How far a lane came, by numbers of transactions; Infinity if it has nothing to do there. */
+export interface Found {
+  /** Everything before this one was executed, and the log holds its exceptions. */
+  readonly before: number;
+  /** From this one on nothing was executed. Exceptions of those between the two may not be in the log. */
+  readonly end: number;
+  /** Those between the two that failed. */
+  readonly failed: ReadonlySet<number>;
+}
+
 /**
  * Finds out how far a process came that ended without saying so. Its progress tells where a lane was up to a second before.
  * From there the lane is played on, with every transaction as it was intended, and its effects are looked up: what is
@@ -68,12 +78,8 @@ export class Frontier {
     this.course = replay(lane, past);
   }
 
-  /**
-   * Returns the number of the first transaction that is in doubt, as after a lost connection: it and up to `depth` of those behind it
-   * may have been executed without their exceptions in the log. Whatever comes before it was executed, and the log is whole.
-   * Infinity if the lane has done nothing since the progress, and has nothing left to do.
-   */
-  async find(client: pg.Client, depth: number): Promise<number> {
+  /** Looks for it. `depth`: how many transactions were in flight at most. */
+  async find(client: pg.Client, depth: number): Promise<Found> {
     const missing = await this.firstMissing(client, depth);
     // Behind one that has failed others were in flight.
     const most = Math.min(this.steps.length, missing + depth);
@@ -83,7 +89,12 @@ export class Frontier {
     for (let at = end; at < most; at++)
       if (EXECUTED.includes(await this.judge(client, at, { end: at + 1, executed: end }))) end = at + 1;
     // An exception goes out in front of whatever is sent when its turn has come, which is so many transactions later.
-    return this.steps[Math.max(0, end - depth)]?.number ?? Number.POSITIVE_INFINITY;
+    const before = Math.max(0, end - depth);
+    const failed = new Set<number>();
+    for (let at = before; at < end; at++)
+      if ((await this.judge(client, at, { end, executed: end })) === 'not done') failed.add(this.steps[at]!.number);
+    const numberOf = (at: number) => this.steps[at]?.number ?? Number.POSITIVE_INFINITY;
+    return { before: numberOf(before), end: numberOf(end), failed };
   }
 
   private async firstMissing(client: pg.Client, depth: number): Promise<number> {

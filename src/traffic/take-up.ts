@@ -1,0 +1,200 @@
+import type pg from 'pg';
+import { exceptionOf, type LaneLog, type LanePast } from '../history/lane-log.js';
+import { repeat } from '../history/repeat.js';
+import { barrierOf } from '../history/replay.js';
+import { Lane } from '../lane/lane.js';
+import { eventsOf } from '../lane/messages/operation.js';
+import type { Outcome } from '../lane/messages/outcome.js';
+import type { Transaction } from '../lane/messages/transaction.js';
+import { SILENT } from '../lane/play.js';
+import type { ClaimSet } from '../lane/rows/claims.js';
+import type { CompiledPlan } from '../lane/rows/compiled.js';
+import type { LaneBarrier } from './blocked-tables.js';
+import type { CounterBlock, CounterTotals } from './counters.js';
+import { type Found, Frontier } from './frontier.js';
+import type { LaneSettings } from './lane-loop.js';
+import { LaneSession } from './lane-session.js';
+import type { Pacer } from './pacer.js';
+import { resolveInDoubt } from './recovery.js';
+import { connect } from './session.js';
+
+/** A lane that somebody else has carried before, and what it is carried with from now on. */
+export interface Inherited {
+  readonly lane: Lane;
+  readonly past: LanePast;
+  readonly compiled: CompiledPlan;
+  readonly claims: ClaimSet;
+  readonly barrier: LaneBarrier;
+  readonly pacer: Pacer | null;
+  readonly log: LaneLog;
+  readonly counters: CounterBlock;
+  readonly totals: CounterTotals;
+  readonly settings: LaneSettings;
+  /** True when the run is to end: then the server is waited for no longer. */
+  readonly isOver: () => boolean;
+}
+
+const RETRY_MS = 500;
+
+/** Brings a lane to where a thread of this process has carried it: its counts are exact. */
+export function takeUpFromThread(inherited: Inherited): void {
+  const { lane, past, barrier, counters, totals } = inherited;
+  const { number } = lane;
+  resumePace(inherited);
+  barrier.past = past;
+  const counts = { sent: totals.laneSent(number), applied: totals.laneApplied(number) };
+  counters.setLaneSent(number, repeat(lane, past, counts));
+  barrier.past = null;
+}
+
+/**
+ * Brings a lane to where another process has carried it. Its counts are those of a moment before its end, so the database tells
+ * how far it came.
+ * @throws Error if the server cannot be asked for as long as an outage may last.
+ */
+export async function takeUpFromProcess(inherited: Inherited): Promise<void> {
+  const { lane, past, barrier, counters, totals } = inherited;
+  const { number } = lane;
+  const sent = totals.laneSent(number);
+  const found = await asking(inherited, (client) => frontierOf(inherited, client));
+  resumePace(inherited);
+  barrier.past = past;
+  // What was sent after the last progress had taken its place in the schedule as well.
+  const began = (transaction: Transaction, begun: number) => {
+    if (begun >= sent) takePlace(inherited, transaction);
+  };
+  let begun = repeat(lane, past, found, began);
+  const ours = new Set<Transaction>();
+  const isOpen = ({ number: each, outcome }: Transaction) => each < found.end && outcome === null;
+  while (lane.pending.some(isOpen)) {
+    await settle(inherited, lane.pending.filter(isOpen), found, ours);
+    begun += goOn(lane, (transaction) => takePlace(inherited, transaction));
+  }
+  barrier.past = null;
+  counters.setLaneSent(number, begun);
+}
+
+async function frontierOf(
+  { lane, past, compiled, claims, totals, settings }: Inherited,
+  client: pg.Client,
+): Promise<Found> {
+  const scout = new Lane(compiled, lane.number, claims, SILENT, barrierOf(past));
+  const applied = totals.laneApplied(lane.number);
+  const frontier = new Frontier(scout, compiled, past, applied, settings.incarnation.sinceXid);
+  return frontier.find(client, compiled.plan.pipelineDepth);
+}
+
+/* Before its first operation it stood where a new one does. */
+function resumePace({ lane, totals, pacer }: Inherited): void {
+  const pace = totals.lanePace(lane.number);
+  if (pace.gaps > 0) pacer?.resume(pace);
+}
+
+function takePlace({ pacer }: Inherited, transaction: Transaction): void {
+  for (const member of transaction.members) pacer?.take(transaction.lasts(member) ? eventsOf(member.operation) : 0);
+}
+
+/** Generates as far as the lane goes, without sending anything. Returns the number of operations that were begun. */
+function goOn(lane: Lane, began: (transaction: Transaction) => void): number {
+  let begun = 0;
+  for (let step = lane.next(); step.kind === 'send' || step.kind === 'skipped'; step = lane.next()) {
+    if (step.kind === 'skipped') {
+      begun++;
+      continue;
+    }
+    const { transaction } = step;
+    transaction.sentMs = performance.now();
+    if (transaction.sends++ > 0) continue;
+    begun += transaction.members.length;
+    began(transaction);
+  }
+  return begun;
+}
+
+/**
+ * Settles transactions that were executed, or failed. Those that failed are sent again, and from then on they are `ours`. Of those that were
+ * executed the tables tell what the server has made for them; the rows of some were changed again meanwhile, which nothing depends on.
+ */
+async function settle(
+  inherited: Inherited,
+  pending: readonly Transaction[],
+  { failed }: Found,
+  ours: Set<Transaction>,
+): Promise<void> {
+  const { past, compiled, settings, counters } = inherited;
+  const unknown = pending.filter((transaction) => !ours.has(transaction) && past.outcomeOf(transaction) === null);
+  const resolutions = await asking(inherited, (client) =>
+    resolveInDoubt(client, compiled, unknown, settings.incarnation.sinceXid, false),
+  );
+  const found = new Map(resolutions.map((resolution) => [resolution.transaction, resolution]));
+  for (const transaction of pending) {
+    const known = ours.has(transaction) ? null : past.outcomeOf(transaction);
+    if (known !== null) {
+      inherited.lane.settle(transaction, known);
+      continue;
+    }
+    const resolution = found.get(transaction);
+    if (resolution === undefined || failed.has(transaction.number)) {
+      if (resolution !== undefined) counters.add('inDoubtReplayed', 1);
+      ours.add(transaction);
+      conclude(inherited, transaction, await sendAgain(inherited, transaction));
+    } else {
+      const { outcome, proved } = resolution;
+      const isProved = proved || !transaction.needsReceipt;
+      counters.add(isProved ? 'inDoubtCommitted' : 'inDoubtUnknown', 1);
+      conclude(inherited, transaction, outcome ?? transaction.intended());
+    }
+  }
+}
+
+function conclude({ lane, log }: Inherited, transaction: Transaction, outcome: Outcome): void {
+  const exception = exceptionOf(transaction, outcome);
+  if (exception !== null) log.add(exception);
+  lane.settle(transaction, outcome);
+}
+
+async function sendAgain({ settings, compiled, log }: Inherited, transaction: Transaction): Promise<Outcome> {
+  const client = await connect(settings.connection, sessionOptions(settings, compiled, true));
+  try {
+    return await new Promise<Outcome>((resolve, reject) => {
+      const session = new LaneSession(client, settings.maxPreparedStatements, {
+        onLost: (reason) => reject(new Error(reason)),
+        onReceipt: ({ number, outcomes, receipt }) => log.add(['q', number, outcomes, receipt!.xid!, receipt!.effects]),
+      });
+      session.send(transaction, resolve);
+    });
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Asks the server, again and again while it is away. */
+async function asking<Answer>(
+  { settings, compiled, isOver }: Inherited,
+  ask: (client: pg.Client) => Promise<Answer>,
+): Promise<Answer> {
+  for (const startMs = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
+    try {
+      const client = await connect(settings.connection, sessionOptions(settings, compiled, false));
+      try {
+        return await ask(client);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    } catch (error) {
+      if (isOver() || performance.now() - startMs > settings.maxOutageMs) throw error;
+    }
+  }
+}
+
+function sessionOptions(settings: LaneSettings, { plan }: CompiledPlan, pipeline: boolean) {
+  const { applicationName, connectTimeoutMs, statementTimeoutMs, lockTimeoutMs } = settings;
+  return {
+    applicationName: pipeline ? applicationName : `${applicationName}/recovery`,
+    connectTimeoutMs,
+    statementTimeoutMs,
+    lockTimeoutMs,
+    isolation: plan.transaction.isolation,
+    pipeline,
+  };
+}
