@@ -33,7 +33,7 @@ export async function startDemo(
     await createDemo(client);
     // A subscription includes only tables that exist when it is created.
     const replication = replicas ? config.replication : null;
-    if (replication !== null) await client.query(heartbeatDefinition(replication.schema));
+    if (replication !== null) await client.query(heartbeatDefinition(replication.schema, replication.tables));
     if (replication !== null && config.traps !== null)
       for (const definition of trapDefinitions(config.traps.schema, config.traps.weights.keys()))
         await client.query(definition);
@@ -73,7 +73,7 @@ function startReplica(
   if (kind === 'physical') return startStandby(primary);
   return startSubscriber(primary, async (client) => {
     await createDemoTables(client);
-    await client.query(heartbeatDefinition(replication!.schema));
+    await client.query(heartbeatDefinition(replication!.schema, replication!.tables));
     for (const definition of traps === null ? [] : trapDefinitions(traps.schema, traps.weights.keys()))
       await client.query(definition);
   });

@@ -71,9 +71,11 @@ async function statementsFor(client: pg.Client, config: Config, catalog: Catalog
     ...(replication === null
       ? []
       : [
-          heartbeatDefinition(replication.schema),
+          heartbeatDefinition(replication.schema, replication.tables),
           `GRANT USAGE ON SCHEMA ${quoteIdentifier(replication.schema)}${to}`,
-          `GRANT SELECT, INSERT, UPDATE, DELETE ON ${heartbeatTable(replication.schema)}${to}`,
+          ...[null, ...replication.tables].map(
+            (beside) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${heartbeatTable(replication.schema, beside)}${to}`,
+          ),
           `GRANT pg_monitor${to}`,
         ]),
   ];

@@ -190,7 +190,8 @@ export class LagBenchmark implements Load {
     const { probe, config } = this.job;
     const reading = probe.read().targets.find((each) => each.target === target);
     const processId = reading?.processes[which] ?? null;
-    const server = config.replication!.targets.find(({ name }) => name === target)!;
+    // One of a table stands for its target.
+    const server = config.replication!.targets.find(({ name }) => target === name || target.startsWith(`${name}/`))!;
     const connection = which === 'sender' ? config.connection : isServer(server) ? server.connection : null;
     const isHere = connection !== null && placesIn(connection).every(({ host }) => isLoopback(host));
     return processId === null || !isHere ? null : cpuSecondsOf(processId);

@@ -48,9 +48,13 @@ export interface ReplicationConfig {
   readonly targets: readonly ReplicationTarget[];
   /** Schema of the heartbeat's table, on the server of the traffic and on each target. */
   readonly schema: string;
+  /** Tables beside which heartbeats are written as well, each in a table of its own. */
+  readonly tables: readonly string[];
   readonly intervalMs: number;
   readonly fuse: FuseConfig;
 }
+
+const MOST_NAME_BYTES = 63 - 'heartbeat_'.length;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -80,13 +84,25 @@ export function resolveReplication(
         `"${replication.heartbeat.schema}" is a schema of the traffic, which would change the heartbeats; name another schema`,
       ),
     );
-  if (replication.heartbeat.tables.length > 0)
-    problems.push(
-      source.problem(
-        ['replication', 'heartbeat', 'tables'],
-        'is not supported in this version; lag is measured per target, not per table',
-      ),
-    );
+  const { tables } = replication.heartbeat;
+  for (const [index, table] of tables.entries()) {
+    const same = tables.findIndex((each) => each.replaceAll('.', '_') === table.replaceAll('.', '_'));
+    if (same < index)
+      problems.push(
+        source.problem(
+          ['replication', 'heartbeat', 'tables', index],
+          `"${table}" would have the same heartbeat table as "${tables[same]}"`,
+        ),
+      );
+    // The server cuts longer names.
+    if (Buffer.byteLength(table) > MOST_NAME_BYTES)
+      problems.push(
+        source.problem(
+          ['replication', 'heartbeat', 'tables', index],
+          `"${table}" is too long: with heartbeat_ in front, a name has at most 63 bytes`,
+        ),
+      );
+  }
   const names = new Set<string>();
   const targets = replication.targets.flatMap((target, index): ReplicationTarget[] => {
     const path = ['replication', 'targets', index];
@@ -112,6 +128,7 @@ export function resolveReplication(
   return {
     targets,
     schema: replication.heartbeat.schema,
+    tables,
     intervalMs: replication.heartbeat.interval,
     fuse: {
       retainedBytes: retained === 0 ? null : retained,

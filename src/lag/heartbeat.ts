@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { connect } from '../traffic/session.js';
 import { readSource, type Source } from './source.js';
-import { clearHeartbeat, heartbeatTable, type Place } from './table.js';
+import { clearHeartbeat, heartbeatStatement, type Place } from './table.js';
 import { parseLsn } from './wal.js';
 
 /** Who wants to know of heartbeats: one listener per target. */
@@ -92,7 +92,7 @@ export class Heartbeat {
   }
 
   private beat(): void {
-    const { runId, schema, listeners, now } = this.options;
+    const { runId, schema, tables, listeners, now } = this.options;
     if (this.unanswered === 0) this.answeredMs = now();
     // A connection may be gone without a sign. What its backend still carries out cannot turn the sequence back.
     else if (now() - this.answeredMs > STUCK_MS) this.lost();
@@ -108,10 +108,12 @@ export class Heartbeat {
     client
       .query<{ lsn?: string }>({
         name: this.hasLog === true ? 'heartbeat_located' : 'heartbeat',
-        // Whatever happened to the row, it is there again. Its commit record comes right behind the position that is returned.
-        text: `INSERT INTO ${heartbeatTable(schema)} AS h (run, sequence, written_at) VALUES ($1, $2, clock_timestamp())
-               ON CONFLICT (run) DO UPDATE SET sequence = greatest(h.sequence, excluded.sequence), written_at = excluded.written_at
-               ${this.hasLog === true ? 'RETURNING pg_catalog.pg_current_wal_insert_lsn()::text AS lsn' : ''}`,
+        // Its commit record comes right behind the position that is returned.
+        text: heartbeatStatement(
+          schema,
+          tables,
+          this.hasLog === true ? 'RETURNING pg_catalog.pg_current_wal_insert_lsn()::text AS lsn' : '',
+        ),
         values: [runId, sequence],
       })
       .then(

@@ -6,7 +6,7 @@ import { isServer, type ReplicationConfig, type ReplicationTarget } from '../con
 import type { HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { Eye } from './eyes/eye.js';
-import { expectTarget, openEye } from './eyes/open.js';
+import { expectTarget, openEye, watchedIn } from './eyes/open.js';
 import { connectHeartbeat, destroy, Heartbeat } from './heartbeat.js';
 import type { Stage } from './ladder.js';
 import { type SlotReading, Source, type SourceReading } from './source.js';
@@ -75,13 +75,15 @@ export class ReplicationProbe {
     const now = () => performance.now();
     this.source = source;
     this.sessions = sessions;
-    this.names = replication.targets.map(({ name }) => name);
-    this.targets = replication.targets.map(
-      (target) => new Target({ target, report, now, source, open: () => openEye(target, source, options) }),
+    const watched = watchedIn(replication);
+    this.names = watched.map(({ target }) => target.name);
+    this.targets = watched.map(
+      (each) => new Target({ target: each.target, report, now, source, open: () => openEye(each, source, options) }),
     );
     this.heartbeat = new Heartbeat({
       runId,
       schema: replication.schema,
+      tables: replication.tables,
       connection: options.connection,
       intervalMs: replication.intervalMs,
       connectTimeoutMs: options.connectTimeoutMs,
@@ -97,7 +99,7 @@ export class ReplicationProbe {
    */
   static async open(options: ProbeOptions): Promise<ReplicationProbe> {
     const { replication, runId } = options;
-    const place = { runId, schema: replication.schema };
+    const place = { runId, schema: replication.schema, tables: replication.tables };
     const heartbeat = await connectHeartbeat({ ...options, ...place }).catch((error: Error) => {
       throw SetupError.of(
         'replication.heartbeat',
@@ -105,19 +107,20 @@ export class ReplicationProbe {
       );
     });
     const source = new Source();
+    const watched = watchedIn(replication);
     const eyes: Eye[] = [];
     try {
       await layOutHeartbeat(heartbeat, place);
       const opened = await Promise.allSettled(
-        replication.targets.map(async (target) => {
-          const eye = await openEye(target, source, options);
+        watched.map(async (each) => {
+          const eye = await openEye(each, source, options);
           eyes.push(eye);
-          await expectTarget(eye, target, options);
+          await expectTarget(eye, each, options);
           return eye;
         }),
       );
       const problems = opened.flatMap((each, index): readonly Problem[] =>
-        each.status === 'fulfilled' ? [] : problemsOf(each.reason as Error, replication.targets[index]!),
+        each.status === 'fulfilled' ? [] : problemsOf(each.reason as Error, watched[index]!.target),
       );
       if (problems.length > 0) throw new SetupError(problems);
       const inOrder = opened.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));

@@ -275,4 +275,55 @@ replication:
     expect(stderr).toMatch(/config\.yaml:7:\d+.*a duration above 0/);
     expect(stderr).toMatch(/config\.yaml:2:\d+.*expected one of p50/);
   });
+
+  it('is told per table, for a target that applies tables apart', async () => {
+    const definition = heartbeatDefinition('event_generator', ['a']);
+    await client.query(`${definition};
+      CREATE PUBLICATION all_beats FOR TABLE event_generator.heartbeat; CREATE PUBLICATION a_beats FOR TABLE a, event_generator.heartbeat_a`);
+    const admin = await connectTo(subscriber.settings.port, 'postgres');
+    await admin.query('CREATE DATABASE apart');
+    const apart = await connectTo(subscriber.settings.port, 'apart');
+    const source = `host=127.0.0.1 port=${primary.settings.port} dbname=postgres user=postgres`;
+    try {
+      await apart.query(`${TABLE}; ${definition}`);
+      for (const name of ['all', 'a'])
+        await apart.query(
+          `CREATE SUBSCRIPTION ${name}_sub CONNECTION '${source}' PUBLICATION ${name}_beats WITH (copy_data = false)`,
+        );
+      const run = startCli(
+        config(
+          [{ name: 'apart', kind: 'logical', port: subscriber.settings.port }],
+          'traffic: { rate: 50, duration: 4s }',
+        ).replace(
+          '} }\n  heartbeat: { interval: 20ms }',
+          ', database: apart } }\n  heartbeat: { interval: 20ms, tables: [a] }',
+        ),
+      );
+      await run.saw('replication lag of apart');
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      await apart.query('ALTER SUBSCRIPTION a_sub DISABLE');
+      const { code, summary, stderr } = await run.ended;
+      expect({ code, stderr }).toEqual({ code: 0, stderr });
+      const { apart: whole, 'apart/a': table } = summary.replication!;
+      expect(whole).toMatchObject({ kind: 'logical', unseen: 0, reason: null });
+      expect(table!.heartbeats).toBeGreaterThan(20);
+      expect(table!.unseen).toBeGreaterThan(20);
+      expect(table!.reason).toContain('the subscription a_sub is disabled');
+      const missing = await runCli(
+        config([{ name: 'apart', kind: 'logical', port: subscriber.settings.port }]).replace(
+          'interval: 20ms',
+          'interval: 20ms, tables: [nothing]',
+        ),
+      );
+      expect(missing).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('there is no table nothing') as string,
+      });
+    } finally {
+      for (const name of ['all', 'a']) await apart.query(`DROP SUBSCRIPTION IF EXISTS ${name}_sub`);
+      await apart.end();
+      await admin.query('DROP DATABASE apart WITH (FORCE)');
+      await admin.end();
+    }
+  });
 });

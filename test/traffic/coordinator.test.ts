@@ -80,7 +80,8 @@ describe('counts', () => {
     };
     let operations = 0;
     for (const [relation, { label }] of plan.relations.entries()) {
-      const rows = (kind: string) => value(`eventgen_rows_total{operation="${kind}",table="${label}",run_id="r1",shard="2"}`)!;
+      const rows = (kind: string) =>
+        value(`eventgen_rows_total{operation="${kind}",table="${label}",run_id="r1",shard="2"}`)!;
       expect(rowsAtStart[relation]! + rows('insert') - rows('delete')).toBe(await count(database, label));
       for (const kind of OPERATION_KINDS) {
         const committed = value(
@@ -95,7 +96,9 @@ describe('counts', () => {
       (kind) => value(`eventgen_response_seconds_count{operation="${kind}",run_id="r1",shard="2"}`)!,
     );
     expect(histogram.reduce((sum, n) => sum + n, 0)).toBe(3000);
-    expect(value('eventgen_response_seconds_bucket{operation="insert",le="+Inf",run_id="r1",shard="2"}')).toBe(histogram[0]);
+    expect(value('eventgen_response_seconds_bucket{operation="insert",le="+Inf",run_id="r1",shard="2"}')).toBe(
+      histogram[0],
+    );
     expect(value('eventgen_reconnects_total{run_id="r1",shard="2"}')).toBe(0);
   });
 

@@ -41,11 +41,11 @@ export class CommandEye implements Eye {
 
   /** Without a shell: what stands in the configuration is a program and its arguments. */
   private run(timeoutMs: number): Promise<string> {
-    const { target, runId, schema } = this.options;
+    const { target, runId, schema, beside } = this.options;
     const [program, ...rest] = target.command as [string, ...string[]];
     return new Promise((resolve, reject) => {
       const child = spawn(program, rest, {
-        env: { ...process.env, EVENTGEN_RUN_ID: runId, EVENTGEN_HEARTBEAT_TABLE: heartbeatTable(schema) },
+        env: { ...process.env, EVENTGEN_RUN_ID: runId, EVENTGEN_HEARTBEAT_TABLE: heartbeatTable(schema, beside) },
         stdio: ['ignore', 'pipe', 'pipe'],
         // A group of its own: what it has started ends with it.
         detached: true,

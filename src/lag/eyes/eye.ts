@@ -4,7 +4,10 @@ import type { Place } from '../table.js';
 import type { Lsn } from '../wal.js';
 
 /** What an eye is opened with. */
-export interface EyeOptions<Target extends ReplicationTarget = ReplicationTarget> extends Place {
+export interface EyeOptions<Target extends ReplicationTarget = ReplicationTarget>
+  extends Pick<Place, 'runId' | 'schema'> {
+  /** The table whose heartbeats it looks for; null: those that stand for all tables. */
+  readonly beside: string | null;
   readonly target: Target;
   readonly source: Source;
   readonly connectTimeoutMs: number;

@@ -8,6 +8,23 @@ import type { Eye } from './eye.js';
 import { ServerEye, subscriptionSlot } from './server-eye.js';
 import { SlotEye } from './slot-eye.js';
 
+/** A target, and which heartbeats are looked for there. */
+export interface Watched<Target extends ReplicationTarget = ReplicationTarget> {
+  readonly target: Target;
+  /** The table beside which they are written; null: those that stand for all tables. */
+  readonly beside: string | null;
+}
+
+/** Returns what is looked at: every target, and each of its tables that has heartbeats of its own. A slot knows no tables. */
+export function watchedIn({ targets, tables }: ReplicationConfig): Watched[] {
+  return targets.flatMap((target): Watched[] => [
+    { target, beside: null },
+    ...(target.kind === 'slot'
+      ? []
+      : tables.map((table) => ({ target: { ...target, name: `${target.name}/${table}` }, beside: table }))),
+  ]);
+}
+
 /** What all targets of a run are looked at with. */
 export interface Opening {
   readonly replication: ReplicationConfig;
@@ -19,9 +36,9 @@ export interface Opening {
 }
 
 /** An eye for a target, by its kind. */
-export async function openEye(target: ReplicationTarget, source: Source, opening: Opening): Promise<Eye> {
+export async function openEye({ target, beside }: Watched, source: Source, opening: Opening): Promise<Eye> {
   const { replication, connection, runId, connectTimeoutMs } = opening;
-  const options = { runId, schema: replication.schema, source, connectTimeoutMs };
+  const options = { runId, schema: replication.schema, beside, source, connectTimeoutMs };
   switch (target.kind) {
     case 'slot':
       return SlotEye.open({ ...options, target }, connection);
@@ -36,7 +53,8 @@ export async function openEye(target: ReplicationTarget, source: Source, opening
  * Looks whether a target is what its configuration says.
  * @throws SetupError where it is not, with what to do there; Error where it cannot be asked.
  */
-export async function expectTarget(eye: Eye, target: ReplicationTarget, opening: Opening): Promise<void> {
+export async function expectTarget(eye: Eye, watched: Watched, opening: Opening): Promise<void> {
+  const { target } = watched;
   if (eye instanceof SlotEye) {
     if (await eye.exists()) return;
     throw failure(
@@ -52,59 +70,62 @@ export async function expectTarget(eye: Eye, target: ReplicationTarget, opening:
         `its command printed ${newest} before the first heartbeat of this run was written; it must read only rows whose run is $EVENTGEN_RUN_ID`,
       );
   }
-  if (eye instanceof ServerEye) await expectServer(eye, eye.target, opening);
+  if (eye instanceof ServerEye) await expectServer(eye, { target: eye.target, beside: watched.beside }, opening);
 }
 
 const ARRIVAL_TIMEOUT_MS = 10_000;
 
 /* The table must be there; that its row has not arrived yet may be the very lag that is to be measured. */
-async function expectServer(eye: ServerEye, target: ServerTarget, opening: Opening): Promise<void> {
+async function expectServer(
+  eye: ServerEye,
+  { target, beside }: Watched<ServerTarget>,
+  opening: Opening,
+): Promise<void> {
   const { replication, runId, report } = opening;
-  const { schema } = replication;
-  await expectKind(eye, target, schema);
+  const table = heartbeatTable(replication.schema, beside);
+  const definition = heartbeatDefinition(replication.schema, replication.tables);
+  await expectKind(eye, target, { table, definition });
   const deadline = performance.now() + ARRIVAL_TIMEOUT_MS;
   let missing = '';
   for (;;) {
     try {
-      const { rowCount } = await eye.client.query(`SELECT FROM ${heartbeatTable(schema)} WHERE run = $1`, [runId]);
+      const { rowCount } = await eye.client.query(`SELECT FROM ${table} WHERE run = $1`, [runId]);
       if (rowCount === 1) return;
       missing = 'the row of this run';
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
-      if (code !== '42P01' && code !== '3F000')
-        throw failure(target, `${heartbeatTable(schema)} cannot be read: ${message}`);
-      missing = `the table ${heartbeatTable(schema)}`;
+      if (code !== '42P01' && code !== '3F000') throw failure(target, `${table} cannot be read: ${message}`);
+      missing = `the table ${table}`;
     }
     if (performance.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const text = `${missing} did not arrive within ${ARRIVAL_TIMEOUT_MS / 1000} s`;
   if (target.kind === 'heartbeat' && missing.startsWith('the table'))
-    throw failure(
-      target,
-      `${text}; include it in the replication, or create it on the target: ${heartbeatDefinition(schema)}`,
-    );
+    throw failure(target, `${text}; include it in the replication, or create it on the target: ${definition}`);
   report('warn', `replication target ${target.name}: ${text}; its lag is measured from now on`);
 }
 
 /* What the kind promises, asked of the target itself. */
-async function expectKind({ client }: ServerEye, target: ServerTarget, schema: string): Promise<void> {
+async function expectKind(
+  { client }: ServerEye,
+  target: ServerTarget,
+  { table, definition }: { table: string; definition: string },
+): Promise<void> {
   if (target.kind === 'physical') {
     const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
     if (!rows[0]!.standby)
       throw failure(target, 'is not a standby (pg_is_in_recovery() is false); use kind: logical or kind: heartbeat');
   }
   if (target.kind === 'logical') {
-    const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1)::text AS found', [
-      heartbeatTable(schema),
-    ]);
-    const slot = await subscriptionSlot(client, schema);
+    const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1)::text AS found', [table]);
+    const slot = await subscriptionSlot(client, table);
     if (rows[0]!.found !== null && slot !== null) return;
-    const create = rows[0]!.found === null ? `${heartbeatDefinition(schema)} ` : '';
+    const create = rows[0]!.found === null ? `${definition} ` : '';
     throw failure(
       target,
-      `has no subscription for ${heartbeatTable(schema)}. Run on the source, unless the publication is FOR ALL TABLES: ` +
-        `ALTER PUBLICATION name ADD TABLE ${heartbeatTable(schema)}; and on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
+      `has no subscription for ${table}. Run on the source, unless the publication is FOR ALL TABLES: ` +
+        `ALTER PUBLICATION name ADD TABLE ${table}; and on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
     );
   }
 }

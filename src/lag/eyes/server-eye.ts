@@ -17,7 +17,7 @@ export class ServerEye implements Eye {
   private constructor(client: pg.Client, options: EyeOptions<ServerTarget>) {
     this.client = client;
     this.options = options;
-    this.text = `SELECT sequence FROM ${heartbeatTable(options.schema)} WHERE run = $1`;
+    this.text = `SELECT sequence FROM ${heartbeatTable(options.schema, options.beside)} WHERE run = $1`;
   }
 
   /** Only what every server that speaks PostgreSQL's protocol takes is asked of it. */
@@ -86,7 +86,9 @@ export class ServerEye implements Eye {
   }
 
   private async ofSubscriber(): Promise<Standing> {
-    const { rows } = await this.client.query<SubscriberRow>(SUBSCRIBER, [heartbeatTable(this.options.schema)]);
+    const { rows } = await this.client.query<SubscriberRow>(SUBSCRIBER, [
+      heartbeatTable(this.options.schema, this.options.beside),
+    ]);
     const [row] = rows;
     if (row === undefined) return { ...NOTHING, reason: 'the target no longer has a subscription for the heartbeats' };
     const slot = this.options.source.reading?.slots.find((each) => each.slot === row.slot);
@@ -159,8 +161,8 @@ LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = w.pid
 ORDER BY s.oid, (pg_catalog.to_jsonb(w) ->> 'leader_pid') IS NOT NULL LIMIT 1`;
 
 /** The subscription that brings the heartbeats has this slot; null where there is none. */
-export async function subscriptionSlot(client: pg.Client, schema: string): Promise<string | null> {
-  const { rows } = await client.query<SubscriberRow>(SUBSCRIBER, [heartbeatTable(schema)]);
+export async function subscriptionSlot(client: pg.Client, heartbeats: string): Promise<string | null> {
+  const { rows } = await client.query<SubscriberRow>(SUBSCRIBER, [heartbeats]);
   return rows[0]?.slot ?? null;
 }
 
