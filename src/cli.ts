@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import completion from '@bomb.sh/tab/commander';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import type { LagLimit } from './benchmark/max.js';
@@ -235,12 +236,12 @@ program
   .option('--seed <n>', 'sets random_seed and faker_seed', seed)
   .option('--embedded', 'start a private PostgreSQL with the demo tables')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.insert_rows=10', setting)
-  .option('--dry-run', 'show plan and sample SQL, write nothing')
-  .option('--explain <lane:n>', 'show operation n of a lane, both from 0; writes nothing', place)
+  .option('--dry-run', 'show the plan and sample SQL; write nothing')
+  .option('--explain <lane:n>', 'show operation n of a lane (both count from 0); write nothing', place)
   .option('--plan-out <file>', 'write the plan as JSON')
-  .option('--plan <file>', 'begin with a plan that --plan-out has written, instead of making one from the database')
-  .option('--until <file>', 'stop each lane where the run of this summary or history stopped')
-  .option('--yes-write-to <name>', 'the database or host that is meant, although it is protected')
+  .option('--plan <file>', 'begin with a plan that --plan-out wrote instead of making one from the database')
+  .option('--until <file>', 'stop each lane where the run that wrote this summary or history stopped')
+  .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--report <file>', 'write a report: one HTML file with charts, the summary and the configuration')
   .option('--capture <file>', 'write the change events of the source, read from its logical replication stream')
@@ -721,6 +722,12 @@ program
   .action((a: string, b: string, { tolerance: tolerances, json }: { tolerance: Tolerances; json?: true }) => {
     process.exitCode = compare({ files: [a, b], tolerances, json: json === true });
   });
+
+// It adds the command that prints a shell's script, and the one that the script asks.
+completion(program, { completionCommandName: 'completion' });
+program.commands
+  .find((command) => command.name() === 'completion')!
+  .description('print a script that completes commands and options in a shell: bash, zsh, fish or powershell');
 
 // Whoever reads may be gone: what cannot be shown is not shown, and the work goes on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

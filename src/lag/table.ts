@@ -11,7 +11,7 @@ export interface Place {
 }
 
 /** Returns the name of a heartbeat table without its schema. `beside`: the table that it stands beside; null: the one that stands for all. */
-export function heartbeatName(beside: string | null): string {
+function heartbeatName(beside: string | null): string {
   return beside === null ? 'heartbeat' : `heartbeat_${beside.replaceAll('.', '_')}`;
 }
 

@@ -44,6 +44,15 @@ describe('what is typed first', () => {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 
+  it('half a word: a shell completes it', () => {
+    const script = cli(['completion', 'bash']).stdout;
+    expect(spawnSync('bash', ['-n'], { input: script, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    expect(script).toContain('event-generator complete --');
+    expect(cli(['complete', '--', 'va']).stdout).toMatch(/^validate\t/);
+    expect(cli(['complete', '--', 'run', '--log-format', '']).stdout).toMatch(/^text\t\njson\t\n/);
+    expect(cli(['completion', 'tcsh']).status).toBe(1);
+  });
+
   it('an unknown command or option: what was meant', () => {
     expect(cli(['rum'])).toMatchObject({
       status: 1,
