@@ -85,7 +85,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const startedAt = new Date(Math.round(performance.timeOrigin + startMs));
   const cpuBefore = process.cpuUsage();
   const { config, progress, stops, probe } = job;
-  const paced = pacingOf(config, job.lag === null ? null : backlogSecondsOf(job.lag));
+  const paced = pacingOf(config, job.prepared.plan.randomSeed, job.lag === null ? null : backlogSecondsOf(job.lag));
   const notices = new Notices(job.prepared, progress, startMs, () => watched.schema.hurry());
   const traffic = begin(job, paced.pacing, notices);
   const watched = watch(job, traffic, paced, notices, startMs);

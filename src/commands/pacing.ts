@@ -1,4 +1,5 @@
 import type { Config } from '../config/load.js';
+import { type Seed, seedOf, split, splitNumber } from '../random/seed.js';
 import type { Pacing } from '../traffic/pacer.js';
 import type { RateShape, Timetable } from '../traffic/schedule.js';
 import { Schedule } from '../traffic/schedule.js';
@@ -20,8 +21,8 @@ export interface RunPacing {
 }
 
 /** `benchmarkBacklog`: where a benchmark decides on the rate, for so many seconds late arrivals are kept; null where none does. */
-export function pacingOf({ traffic }: Config, benchmarkBacklog: number | null): RunPacing {
-  const shape = shapeOf(traffic);
+export function pacingOf({ traffic }: Config, randomSeed: string, benchmarkBacklog: number | null): RunPacing {
+  const shape = shapeOf(traffic, split(seedOf(BigInt(randomSeed)), 'spikes'));
   const planned = shape === null ? null : new Schedule(shape);
   const end = Math.min(seconds(traffic.duration), planned?.end ?? Number.POSITIVE_INFINITY);
   const steered =
@@ -43,18 +44,20 @@ export function pacingOf({ traffic }: Config, benchmarkBacklog: number | null): 
   };
 }
 
-function shapeOf({ rate, stages, spikes, duration }: Config['traffic']): RateShape | null {
+function shapeOf({ rate, stages, spikes, duration }: Config['traffic'], seed: Seed): RateShape | null {
   if (rate === undefined && stages.length === 0) return null;
   return {
     stages:
       rate !== undefined
         ? [{ rate, duration: Number.POSITIVE_INFINITY, ramp: false }]
         : stages.map((stage) => ({ ...stage, duration: seconds(stage.duration) })),
-    spikes: spikes.map((spike) => ({
+    spikes: spikes.map((spike, index) => ({
       rate: spike.rate,
       duration: spike.duration / 1000,
       every: seconds(spike.every),
       offset: spike.offset / 1000,
+      replaces: spike.mode === 'replace',
+      ...(spike.jitter > 0 ? { jitter: { share: spike.jitter, seed: splitNumber(seed, index) } } : {}),
     })),
     end: seconds(duration),
   };

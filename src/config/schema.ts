@@ -296,6 +296,8 @@ const traffic = z.strictObject({
         duration: positiveDuration(),
         every: positiveDuration().optional(),
         offset: duration(0),
+        mode: z.enum(['add', 'replace'], expected('add or replace')).default('add'),
+        jitter: ratio().default(0),
       }),
       expected('a list of spikes'),
     )

@@ -1,3 +1,18 @@
+import { type Seed, splitNumber } from '../random/seed.js';
+import { Stream } from '../random/stream.js';
+
+/** A load that comes for a while: it lasts `duration` from `offset` on, and repeats every `every` (Infinity: once). */
+interface Spike {
+  readonly rate: number;
+  readonly duration: number;
+  readonly every: number;
+  readonly offset: number;
+  /** True if it takes the place of the stages' rate instead of being added to it. */
+  readonly replaces?: boolean;
+  /** Each occurrence has a rate of its own, which differs from `rate` by up to this share; drawn from `seed`. */
+  readonly jitter?: { readonly share: number; readonly seed: Seed };
+}
+
 /** The target load of the `traffic` section; times in seconds. */
 export interface RateShape {
   readonly stages: readonly {
@@ -7,13 +22,7 @@ export interface RateShape {
     /** True if the rate changes linearly from the previous one (0 at the start) instead of at once. */
     readonly ramp: boolean;
   }[];
-  /** Added to the stages: each lasts `duration` from `offset` on, and repeats every `every` (Infinity: once). */
-  readonly spikes: readonly {
-    readonly rate: number;
-    readonly duration: number;
-    readonly every: number;
-    readonly offset: number;
-  }[];
+  readonly spikes: readonly Spike[];
   /** No arrivals from here on; Infinity: until stopped. */
   readonly end: number;
 }
@@ -138,7 +147,10 @@ export class Schedule implements Timetable {
       if (seconds < offset) return false;
       return (Number.isFinite(every) ? (seconds - offset) % every : seconds - offset) < duration - TINY;
     });
-    return { from: seconds, rate: line.rate + spikes.reduce((sum, { rate }) => sum + rate, 0), slope: line.slope };
+    const added = spikes.reduce((sum, spike) => sum + rateOf(spike, seconds), 0);
+    return spikes.some(({ replaces }) => replaces)
+      ? { from: seconds, rate: added, slope: 0 }
+      : { from: seconds, rate: line.rate + added, slope: line.slope };
   }
 
   /** Returns the next moment at which the linear rate changes. */
@@ -166,4 +178,12 @@ const LONGEST_SEGMENT = 86_400;
 
 function within({ rate, slope }: Segment, seconds: number): number {
   return rate * seconds + (slope * seconds * seconds) / 2;
+}
+
+/* The rate of the occurrence that a moment lies in. */
+function rateOf({ rate, every, offset, jitter }: Spike, seconds: number): number {
+  if (jitter === undefined) return rate;
+  const occurrence = Number.isFinite(every) ? Math.floor((seconds - offset) / every + TINY) : 0;
+  const draw = Stream.of(splitNumber(jitter.seed, occurrence)).fraction();
+  return rate * (1 + jitter.share * (2 * draw - 1));
 }

@@ -27,6 +27,7 @@ const shapes = fc.record({
       duration: fc.double({ min: 0.1, max: 5, noNaN: true }),
       every: fc.double({ min: 5, max: 100, noNaN: true }),
       offset: fc.double({ min: 0, max: 50, noNaN: true }),
+      replaces: fc.boolean(),
     }),
     { maxLength: 2 },
   ),
@@ -67,6 +68,23 @@ describe('a schedule', () => {
     expect(schedule.arrivals(20)).toBeCloseTo(2000 + 4000, 5);
     const once = new Schedule({ ...constant(100), spikes: [{ ...spike, every: FOREVER }] });
     expect(once.arrivals(20)).toBeCloseTo(2000 + 2000, 5);
+    const instead = new Schedule({ ...constant(100), spikes: [{ ...spike, replaces: true }] });
+    expect([2.9, 3, 4.9, 5].map((at) => instead.rateAt(at))).toEqual([100, 1000, 1000, 100]);
+    expect(instead.arrivals(20)).toBeCloseTo(1600 + 4000, 5);
+  });
+
+  it('has spikes whose rates scatter, the same for the same seed', () => {
+    const spike = { rate: 1000, duration: 2, every: 10, offset: 3 };
+    const rates = (hi: number) => {
+      const jitter = { share: 0.2, seed: { hi, lo: 2 } };
+      const schedule = new Schedule({ ...constant(100), spikes: [{ ...spike, jitter }] });
+      return Array.from({ length: 50 }, (_, occurrence) => schedule.rateAt(10 * occurrence + 4) - 100);
+    };
+    expect(rates(1)).toEqual(rates(1));
+    expect(rates(1)).not.toEqual(rates(3));
+    expect(Math.min(...rates(1))).toBeGreaterThanOrEqual(800);
+    expect(Math.max(...rates(1))).toBeLessThanOrEqual(1200);
+    expect(Math.max(...rates(1)) - Math.min(...rates(1))).toBeGreaterThan(300);
   });
 
   it('is one function and its inverse, and never runs backwards', () => {
