@@ -35,8 +35,8 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const exceptions = task.before !== null && file !== null ? readExceptions(file) : null;
     const past = exceptions === null ? null : LanePast.of(exceptions);
     const stored = task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number);
-    // A thread takes along what it had not sent yet.
-    if (task.before === 'thread') stored?.write((exceptions ?? []).map((exception) => JSON.stringify(exception)));
+    // A thread that died may not have sent all of it.
+    if (task.hasDied) stored?.write((exceptions ?? []).map((exception) => JSON.stringify(exception)));
     const log = new LaneLog(file, history === null ? stored : laneHistory(history, number, counters, notice));
     const barrier = new LaneBarrier(blocked, log);
     const counting = new CountingLedger(counters, number, notice);
@@ -50,7 +50,7 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const inherited = past === null ? null : { ...rest, lane, past, compiled, barrier, pacer, log, settings };
     return { number, inherited, log, stored, loop };
   });
-  const teller = task.storeExceptions === null ? null : progressTeller(task, counters, lanes);
+  const teller = task.storeExceptions === null ? null : progressTeller(task, counters, totals, lanes);
   const sampling = sampleThread(counters, () => {
     let stalled = 0;
     for (const { loop } of lanes) if (loop.sample()) stalled++;
@@ -87,6 +87,7 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
 function progressTeller(
   { worker, notices }: WorkerTask,
   counters: CounterBlock,
+  totals: CounterTotals,
   lanes: readonly { readonly log: LaneLog; readonly stored: StoredLog | null }[],
 ): ProgressTeller {
   const told = lanes.flatMap(({ log, stored }) => (stored === null ? [] : { log, stored }));
@@ -94,7 +95,7 @@ function progressTeller(
     told,
     () => counters.snapshot(),
     (snapshot) => {
-      const progress: LaneProgress = { kind: 'progress', block: worker, counters: snapshot };
+      const progress: LaneProgress = { kind: 'progress', block: worker, of: totals.blockCount, counters: snapshot };
       notices.postMessage(progress, snapshot === null ? [] : [snapshot.buffer]);
     },
   );

@@ -48,10 +48,7 @@ export function explain(plan: Plan, claims: ClaimSet, place: Place, pasts?: read
   for (const found of sendsOf(plan, claims, place, pasts?.[lane]))
     described = describe(plan, claims, place, found, pasts);
   if (described === undefined)
-    throw SetupError.of(
-      where,
-      'the lane skipped this operation, because no table had a row to change or room for a new one',
-    );
+    throw SetupError.of(where, 'this operation failed, because no table had a row to change or room for a new one');
   return described;
 }
 
@@ -71,8 +68,8 @@ function describe(
         : `The outcomes of lane ${lane}'s earlier operations are taken from the history.`
     }`,
     known === 0
-      ? 'The plan holds no existing rows: it depends on no database contents.'
-      : `The plan holds ${known} existing rows: it is that of a run only on the database as it was before that run (or from its --plan-out file).`,
+      ? 'The plan contains no existing rows, so it does not depend on the contents of the database.'
+      : `The plan contains ${known} existing rows. It is the plan of a run only if the database is as it was before that run, or if --plan reads the plan of that run.`,
     '',
     `lane ${lane}, operation ${operation}: ${describeKind(done)} on ${plan.relations[done.relation]!.label}`,
   ];

@@ -16,7 +16,8 @@ import { writeOutput } from './output-file.js';
 /** A plan in a file, with what it was made for. */
 export interface PlanFile {
   readonly decided: Decided;
-  readonly identity: Identity;
+  /** Undefined in the file of an earlier version. */
+  readonly identity: Identity | undefined;
   /** The file's name. */
   readonly from: string;
 }
@@ -33,12 +34,18 @@ export function writePlanFile(file: string, config: Config, prepared: Prepared):
 
 /** @throws SetupError where the file cannot be read, or belongs to another version's generator. */
 export function readPlanFile(file: string): PlanFile {
+  let text: string;
   let encoded: unknown;
   try {
-    encoded = JSON.parse(readFileSync(file, 'utf8'));
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw SetupError.of(file, `cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  try {
+    encoded = JSON.parse(text);
   } catch (error) {
     throw SetupError.of(file, `is not a plan file (${(error as Error).message})`);
   }
   const decided = decodeDecided(encoded, file);
-  return { decided, identity: (encoded as { identity: Identity }).identity, from: file };
+  return { decided, identity: (encoded as { identity?: Identity }).identity, from: file };
 }

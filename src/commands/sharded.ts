@@ -121,9 +121,9 @@ export class ShardedRun {
     const lanes = lanesOf(shard, generator.connections);
     if (this.fence.isResumed) {
       this.past = await readPast(client, store, shard.index, lanes);
-      progress.message('info', `shard ${shard.index} of run ${runId} goes on where the process before this one was`);
+      progress.message('info', `shard ${shard.index} of run ${runId} continues where its previous process stopped`);
     }
-    this.keeper = new ProgressKeeper(() => this.fence!.session, store, shard.index);
+    this.keeper = new ProgressKeeper(() => this.fence!.session, store, shard.index, this.fence.incarnation);
     progress.step('waiting for the plan of the run');
     const deadline = performance.now() + options.startTimeoutMs;
     const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
@@ -143,9 +143,14 @@ export class ShardedRun {
     const { progress, store, options } = this;
     const { shard, startTimeoutMs: timeoutMs, startAt } = options;
     const fence = this.fence!;
-    if (fence.isResumed) {
+    if (fence.isResumed || fence.incarnation > 1) {
       const ms = await startsIn(fence.session, store);
-      return performance.now() + (ms ?? 0);
+      // The process before was ready, so that the others have started with it.
+      if (fence.isResumed || (ms !== null && ms < 0)) {
+        if (this.isFirst) this.tellPaused(null);
+        await noteBegun(fence.session, store, shard.index);
+        return performance.now() + (ms ?? 0);
+      }
     }
     const startAtMs = await startTogether(() => fence.session, store, {
       shard: shard.index,
@@ -203,7 +208,7 @@ export class ShardedRun {
     const isFinal = !RESUMABLE.includes(code);
     try {
       await this.keeper!.settle();
-      const isLast = await noteFinished(session, store, {
+      const { isOurs, isLast } = await noteFinished(session, store, {
         shard: shard.index,
         of: shard.of,
         incarnation,
@@ -211,7 +216,8 @@ export class ShardedRun {
         isFinal,
         summary: JSON.stringify(summary),
       });
-      if (isFinal) await forgetProgress(session, store, shard.index, lanesOf(shard, this.config.generator.connections));
+      if (isFinal && isOurs)
+        await forgetProgress(session, store, shard.index, lanesOf(shard, this.config.generator.connections));
       return isLast;
     } catch (error) {
       progress.message(

@@ -8,6 +8,7 @@ import {
   type FileConfig,
   fileSchema,
   type GeneratorConfig,
+  mostOf,
   OPERATIONS,
   type OperationName,
   type TrapName,
@@ -322,7 +323,7 @@ function checkRelations({ generator, traffic, replication }: FileConfig, source:
         source.problem(['generator', key], 'needs row_selection: owned; remove row_selection, or set it to owned'),
       );
   const { transaction } = generator;
-  if (transaction.savepoint_ratio > 0 && transaction.statements === 1)
+  if (transaction.savepoint_ratio > 0 && mostOf(transaction.statements) === 1)
     problems.push(
       source.problem(
         ['generator', 'transaction', 'savepoint_ratio'],

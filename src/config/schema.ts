@@ -21,6 +21,19 @@ const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => {
     max === Number.MAX_SAFE_INTEGER ? `a whole number of ${min} or more` : `a whole number from ${min} to ${max}`;
   return z.number(expected(what)).int(expected(what)).min(min, expected(what)).max(max, expected(what));
 };
+/** A number, or the bounds that it is drawn between. */
+const countOrRange = (max: number) => {
+  const what = `a whole number from 1 to ${max}, or { min: A, max: B } between them`;
+  return z.union(
+    [
+      integer(1, max),
+      z
+        .strictObject({ min: integer(1, max), max: integer(1, max) })
+        .refine(({ min, max: most }) => min <= most, expected('min of at most max')),
+    ],
+    expected(what),
+  );
+};
 const weight = () => z.number(expected('a weight of 0 or more')).min(0, expected('a weight of 0 or more'));
 const names = (what: string) => z.array(text(what), expected(`a list of ${what}s`));
 const durationValue = () =>
@@ -155,9 +168,9 @@ const generator = z.strictObject({
     .min(1, expected('at least one of INSERT, UPDATE and DELETE'))
     .default([...OPERATIONS]),
   operation_weights: operationWeights.optional(),
-  insert_rows: integer(1, 100_000).default(4),
-  update_rows: integer(1, 10_000).default(2),
-  delete_rows: integer(1, 10_000).default(1),
+  insert_rows: countOrRange(100_000).default(4),
+  update_rows: countOrRange(10_000).default(2),
+  delete_rows: countOrRange(10_000).default(1),
   insert_max_retries: integer(0).default(50),
   update_max_retries: integer(0).default(3),
   random_seed: seed.optional(),
@@ -211,7 +224,7 @@ const generator = z.strictObject({
   rehearse: flag().default(true),
   transaction: z
     .strictObject({
-      statements: integer(1, 10_000).default(1),
+      statements: countOrRange(10_000).default(1),
       savepoint_ratio: ratio().default(0),
       rollback_ratio: ratio().default(0),
       isolation: z
@@ -389,6 +402,14 @@ export const fileSchema = z.strictObject({
 });
 
 export type FileConfig = z.output<typeof fileSchema>;
+/** A number, or the bounds that it is drawn between. */
+export type CountOrRange = number | { readonly min: number; readonly max: number };
+
+/** Returns the upper bound. */
+export function mostOf(count: CountOrRange): number {
+  return typeof count === 'number' ? count : count.max;
+}
+
 export type GeneratorConfig = FileConfig['generator'];
 export type ConnectionConfig = FileConfig['connection'];
 export type TargetConfig = FileConfig['replication']['targets'][number];

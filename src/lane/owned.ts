@@ -116,7 +116,7 @@ export class OwnedRows implements Rows {
   }
 
   private generateKind(operation: Operation, seeds: OperationSeeds): boolean {
-    const rows = this.compiled.rowsPer(operation.relation, operation.kind);
+    const rows = this.compiled.rowsFor(operation.relation, operation.kind, seeds);
     switch (operation.kind) {
       case 'insert':
         return this.inserts.write(operation, rows, seeds);

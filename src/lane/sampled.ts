@@ -46,7 +46,7 @@ export class SampledRows implements Rows {
   generate(operation: Operation, seeds: OperationSeeds): Generated {
     operation.reset();
     this.sink.clear();
-    const rows = this.compiled.rowsPer(operation.relation, operation.kind);
+    const rows = this.compiled.rowsFor(operation.relation, operation.kind, seeds);
     switch (operation.kind) {
       case 'insert':
         // The first try relies on existing parents; if one is missing, the next try inserts them.

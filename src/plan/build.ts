@@ -2,6 +2,7 @@ import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
+import { type CountOrRange, type GeneratorConfig, mostOf } from '../config/schema.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { seedOf } from '../random/seed.js';
@@ -95,7 +96,12 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     pipelineDepth: generator.pipeline_depth,
     searchPath: catalog.server.searchPath,
     rowSelection: rowSelection(config),
-    rowsPerOperation: { insert: generator.insert_rows, update: generator.update_rows, delete: generator.delete_rows },
+    rowsPerOperation: {
+      insert: mostOf(generator.insert_rows),
+      update: mostOf(generator.update_rows),
+      delete: mostOf(generator.delete_rows),
+    },
+    ...fewest(generator),
     maxRetries: {
       insert: generator.insert_max_retries,
       update: generator.update_max_retries,
@@ -103,7 +109,10 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     },
     quarantineAfter: generator.error_budget.quarantine_after,
     transaction: {
-      statements: generator.transaction.statements,
+      statements: mostOf(generator.transaction.statements),
+      ...(typeof generator.transaction.statements === 'number'
+        ? {}
+        : { fewestStatements: generator.transaction.statements.min }),
       savepointRatio: generator.transaction.savepoint_ratio,
       rollbackRatio: generator.transaction.rollback_ratio,
       isolation: generator.transaction.isolation,
@@ -204,4 +213,11 @@ function chooseFrom(
       return weight > 0 ? [{ relation, operation, weight }] : [];
     }),
   );
+}
+
+/* Left out if every operation has as many rows as the next, so that such a plan is what it has always been. */
+function fewest({ insert_rows, update_rows, delete_rows }: GeneratorConfig): Pick<Plan, 'fewestRows'> {
+  if ([insert_rows, update_rows, delete_rows].every((rows) => typeof rows === 'number')) return {};
+  const least = (rows: CountOrRange) => (typeof rows === 'number' ? rows : rows.min);
+  return { fewestRows: { insert: least(insert_rows), update: least(update_rows), delete: least(delete_rows) } };
 }

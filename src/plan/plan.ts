@@ -18,7 +18,10 @@ export interface Plan {
   /** The search_path of lanes, because functions of the application may rely on it; null: the role's default. */
   readonly searchPath: string | null;
   readonly rowSelection: 'owned' | 'system_rows';
+  /** Rows of an operation; where `fewestRows` is given, its upper bound. */
   readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
+  /** Lower bound of the rows of an operation, which are drawn for each. */
+  readonly fewestRows?: Readonly<Record<OperationKind, number>>;
   readonly maxRetries: Readonly<Record<OperationKind, number>>;
   readonly quarantineAfter: number;
   readonly transaction: TransactionPlan;
@@ -64,8 +67,10 @@ export interface ConflictKey {
 
 /** How operations are grouped into transactions. */
 export interface TransactionPlan {
-  /** Number of operations that commit together. */
+  /** Number of operations that commit together; where `fewestStatements` is given, its upper bound. */
   readonly statements: number;
+  /** Lower bound of that number, which is drawn for each transaction. */
+  readonly fewestStatements?: number;
   /** Share of the operations after a transaction's first that have a savepoint; every second one is rolled back. */
   readonly savepointRatio: number;
   /** Share of the transactions that are rolled back as a whole. */

@@ -59,9 +59,11 @@ export function decodeDecided(encoded: unknown, from: string): Decided {
 export async function prepareDecided(
   client: pg.Client,
   config: Config,
-  { decided, identity, from }: { decided: Decided; identity: Identity; from: string },
+  { decided, identity, from }: { decided: Decided; identity: Identity | undefined; from: string },
   { dryRun, say }: Pick<Surroundings, 'dryRun' | 'say'>,
 ): Promise<Prepared> {
+  if (identity === undefined || decided.rowsAtStart === undefined)
+    throw SetupError.of(from, `the file has a plan, but not all that a run needs; ${MAKE_ANEW}`);
   const catalog = await introspect(client, config.schemas);
   const now = { version: VERSION, configuration: configurationFingerprint(config), schema: schemaFingerprint(catalog) };
   for (const [key, name] of Object.entries(MADE_FOR) as [keyof Identity, string][])

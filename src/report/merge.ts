@@ -29,6 +29,7 @@ export function mergeSummaries(parts: readonly Part[]): Summary {
   const missing = Array.from({ length: of }, (_, index) => index + 1).filter((index) => !present.has(index));
   const sum = (value: (summary: Summary) => number) => summaries.reduce((total, each) => total + value(each), 0);
   const most = (value: (summary: Summary) => number) => Math.max(...summaries.map(value));
+  const stopped = summaries.flatMap(({ exit, shard }) => (RESUMABLE.includes(exit.code) ? shard!.index : []));
   const seconds = most(({ elapsed_seconds: elapsed }) => elapsed);
   const { shard: _shard, ...base } = lead;
   const pauses = summaries.flatMap((each) => each.pauses ?? []);
@@ -39,11 +40,12 @@ export function mergeSummaries(parts: readonly Part[]): Summary {
     started_at: summaries.map(({ started_at: at }) => at).sort()[0]!,
     elapsed_seconds: seconds,
     workers: sum(({ workers }) => workers),
-    reproducible: missing.length === 0 && summaries.every(({ reproducible }) => reproducible),
+    reproducible: missing.length + stopped.length === 0 && summaries.every(({ reproducible }) => reproducible),
     reproducible_because: [
       ...new Set([
         ...summaries.flatMap(({ reproducible_because: because }) => because),
         ...(missing.length === 0 ? [] : [`shards ${missing.join(', ')} of ${of} are missing`]),
+        ...(stopped.length === 0 ? [] : [`shards ${stopped.join(', ')} of ${of} are not complete`]),
       ]),
     ],
     lanes: lead.lanes.map(
@@ -165,19 +167,24 @@ function countsOf(parts: readonly Histogram[]): { readonly counts: Float64Array;
 function rateOf(summaries: readonly Summary[], operations: number, isComplete: boolean): Summary['rate'] {
   const rates = summaries.map(({ rate }) => rate);
   const { unit, seconds } = rates.reduce((longest, each) => (each.seconds > longest.seconds ? each : longest));
-  const targets = rates.flatMap(({ target }) => target ?? []);
+  // What was due of each, over its own time.
+  const due = rates.flatMap(({ target, seconds: each }) => (target === null ? [] : target * each));
   const events = summaries.reduce(
     (sum, { events: { insert, update, delete: gone } }) => sum + insert + update + gone,
     0,
   );
   const done = unit === 'events' ? events : operations;
   return {
-    target: isComplete && targets.length > 0 ? round(targets.reduce((sum, target) => sum + target, 0)) : null,
+    target:
+      isComplete && due.length > 0 && seconds > 0 ? round(due.reduce((sum, each) => sum + each, 0) / seconds) : null,
     achieved: seconds > 0 ? round(done / seconds) : 0,
     unit,
     seconds,
   };
 }
+
+/* Such a shard has not done its part yet. */
+const RESUMABLE: readonly number[] = [2, 3];
 
 /* What holds one shard back holds back the run; the server is named last, since all share it. */
 const GRAVITY: readonly Summary['verdict'][] = ['generator-bound', 'server-bound', 'rate-bound'];
@@ -238,8 +245,12 @@ function exitOf(
   of: number,
 ): Summary['exit'] {
   const failed = summaries.find(({ exit }) => exit.code !== 0);
-  if (failed !== undefined)
-    return { code: failed.exit.code, reason: `shard ${failed.shard!.index} of ${of}: ${failed.exit.reason}` };
+  if (failed !== undefined) {
+    const { code, reason } = failed.exit;
+    const others = missing.length > 0 ? `; the summaries of shards ${missing.join(', ')} are missing` : '';
+    const what = RESUMABLE.includes(code) ? 'incomplete: ' : '';
+    return { code, reason: `${what}shard ${failed.shard!.index} of ${of}: ${reason}${others}` };
+  }
   if (missing.length > 0)
     return { code: 4, reason: `incomplete: the summaries of shards ${missing.join(', ')} of ${of} are missing` };
   const missed = missedText(thresholds);

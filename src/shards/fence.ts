@@ -47,7 +47,10 @@ export class Fence {
   private isOver = false;
   /** True while there is no session. */
   private isLost = false;
-  private lost: { hold: () => void; release: () => void; stop: (reason: string) => void } | null = null;
+  private lanes: Lanes | null = null;
+  /** What the lanes are told as soon as there are some: to wait, or to stop and why. */
+  private holds = false;
+  private stopped: string | null = null;
 
   private constructor(options: FenceOptions, client: pg.Client) {
     this.options = options;
@@ -67,12 +70,15 @@ export class Fence {
           throw SetupError.of('--shard', `another process is still running shard ${shard} of run ${store.runId}`);
         await pause(LOOK_MS);
       }
-      await endBackends(fence.client, options.sessions, options.connectTimeoutMs);
       const before = (await readShards(fence.client, store)).find((each) => each.shard === shard);
       if (before?.isFinished === true)
         throw new Taken(`shard ${shard} of run ${store.runId} has finished; a new run needs another --run-id`);
       fence.isResumed = before?.hasBegun === true;
+      // First of all: what the process before still writes about the shard counts no longer.
       fence.incarnation = await nextIncarnation(fence.client, store, shard);
+      await endBackends(fence.client, options.sessions, options.connectTimeoutMs).catch((error: Error) => {
+        throw SetupError.of('--shard', `${error.message}; they belong to the process that ran the shard before`);
+      });
       fence.watch();
       return fence;
     } catch (error) {
@@ -82,8 +88,11 @@ export class Fence {
   }
 
   /** What is done when the lock is lost: lanes are held until it is held again, or stopped. */
-  guard(lanes: { hold: () => void; release: () => void; stop: (reason: string) => void }): void {
-    this.lost = lanes;
+  guard(lanes: Lanes): void {
+    this.lanes = lanes;
+    // It may have been lost before there were any.
+    if (this.holds) lanes.hold();
+    if (this.stopped !== null) lanes.stop(this.stopped);
   }
 
   async end(): Promise<void> {
@@ -125,7 +134,7 @@ export class Fence {
   private async regain(): Promise<void> {
     const { store, shard, say, maxOutageMs, connect } = this.options;
     this.isLost = true;
-    this.lost?.hold();
+    this.hold();
     say('warn', `the connection that holds the lock of shard ${shard} was lost; the lanes of this shard are paused`);
     const deadline = performance.now() + maxOutageMs;
     const before = processIdOf(this.client);
@@ -133,13 +142,14 @@ export class Fence {
       try {
         if (this.isLost) this.client = await connect();
         this.isLost = false;
+        const isOurs = await this.tryLock();
         const now = (await readShards(this.client, store)).find((each) => each.shard === shard);
         isOthers = now?.incarnation !== this.incarnation;
         if (isOthers) break;
-        if (await this.tryLock()) {
+        if (isOurs) {
           this.watch();
           say('info', `the lock of shard ${shard} was acquired again; the lanes of this shard continue`);
-          this.lost?.release();
+          this.release();
           return;
         }
         // The server may not know yet that the connection is gone, and keep the lock for it.
@@ -150,10 +160,33 @@ export class Fence {
       }
     }
     if (!this.isOver)
-      this.lost?.stop(
+      this.stop(
         `another process took over shard ${shard} of run ${store.runId}, or its lock could not be acquired again`,
       );
   }
+
+  private hold(): void {
+    if (this.holds) return;
+    this.holds = true;
+    this.lanes?.hold();
+  }
+
+  private release(): void {
+    this.holds = false;
+    this.lanes?.release();
+  }
+
+  private stop(reason: string): void {
+    this.stopped = reason;
+    this.lanes?.stop(reason);
+  }
+}
+
+/** What the fence does with the lanes of its shard. */
+interface Lanes {
+  readonly hold: () => void;
+  readonly release: () => void;
+  readonly stop: (reason: string) => void;
 }
 
 function pause(ms: number): Promise<void> {

@@ -8,6 +8,7 @@ import type { LaneProgress, Past } from '../traffic/lane-progress.js';
 import type { RunStore } from './store.js';
 
 const logs = (schema: string) => `${quoteIdentifier(schema)}.run_log`;
+const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
 const progresses = (schema: string) => `${quoteIdentifier(schema)}.run_progress`;
 
 /** Tables that hold what another process needs to go on with a shard. */
@@ -23,12 +24,17 @@ export function progressTables(schema: string): { readonly names: readonly strin
   };
 }
 
+/* A server that says nothing is not waited for. */
+const SETTLE_MS = 5000;
+
 /* Blocks of counters are mostly zeros: the fastest compression takes nearly all of them away. */
 const LEVEL = 1;
 
 /** Keeps a shard's progress in the database, for the process that takes its place when this one is gone. */
 export class ProgressKeeper implements Keeping {
   readonly storeExceptions: string;
+  /** Holds until another process carries the shard: what this one writes then is of no use. */
+  private readonly isOurs: string;
   private readonly store: RunStore;
   private readonly shard: number;
   private readonly session: () => pg.Client;
@@ -39,16 +45,19 @@ export class ProgressKeeper implements Keeping {
   private writing: Promise<void> | null = null;
 
   /** `session` gives the session to write with: it may be another one after a lost connection. */
-  constructor(session: () => pg.Client, store: RunStore, shard: number) {
+  constructor(session: () => pg.Client, store: RunStore, shard: number, incarnation: number) {
     this.session = session;
     this.store = store;
     this.shard = shard;
-    this.storeExceptions = `INSERT INTO ${logs(store.schema)} (run_id, lane, lines) VALUES ($1, $2::int, $3)`;
+    this.isOurs = `EXISTS (SELECT FROM ${shards(store.schema)} AS s WHERE s.run_id = $1 AND s.shard = ${shard} AND s.incarnation = ${incarnation})`;
+    this.storeExceptions = `INSERT INTO ${logs(store.schema)} (run_id, lane, lines) SELECT $1::text, $2::int, $3::text WHERE ${this.isOurs}`;
   }
 
-  readonly take = ({ block, counters }: LaneProgress): void => {
+  readonly take = ({ block, of, counters }: LaneProgress): void => {
     if (counters === null) this.isWhole = false;
     else this.blocks.set(block, counters);
+    // Until all have told, what the process before has left stands.
+    if (this.blocks.size < of && this.isWhole) return;
     this.hasNews = true;
     this.writing ??= this.write().finally(() => {
       this.writing = null;
@@ -57,7 +66,7 @@ export class ProgressKeeper implements Keeping {
 
   /** Resolves when what was taken is written, or could not be. */
   async settle(): Promise<void> {
-    await this.writing;
+    await Promise.race([this.writing, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
   }
 
   /* While one write is under way, the latest of what comes waits for the next. Without a server the older progress stands. */
@@ -68,7 +77,7 @@ export class ProgressKeeper implements Keeping {
       const blocks = [...this.blocks].sort(([a], [b]) => a - b).map(([, counters]) => counters);
       const bytes = blocks.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength));
       const packed = this.isWhole ? gzipSync(Buffer.concat(bytes), { level: LEVEL }) : null;
-      const text = `INSERT INTO ${progresses(schema)} (run_id, shard, told_at, blocks, counters) VALUES ($1, $2, clock_timestamp(), $3, $4)
+      const text = `INSERT INTO ${progresses(schema)} (run_id, shard, told_at, blocks, counters) SELECT $1::text, $2::int, clock_timestamp(), $3::int, $4::bytea WHERE ${this.isOurs}
         ON CONFLICT (run_id, shard) DO UPDATE SET told_at = excluded.told_at, blocks = excluded.blocks, counters = excluded.counters`;
       await this.session()
         .query(text, [runId, this.shard, blocks.length, packed])

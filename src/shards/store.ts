@@ -279,26 +279,26 @@ export async function pausedBecause(client: pg.Client, { schema, runId }: RunSto
 
 /**
  * Leaves a shard's summary. `isFinal`: false where another process may go on with the shard. Nothing is left where another one
- * does already. Returns true where it was the last of the run to finish.
+ * does already. Returns whether the shard is still this process's, and whether it was the last of the run to finish.
  */
 export async function noteFinished(
   client: pg.Client,
   { schema, runId }: RunStore,
   end: { shard: number; of: number; incarnation: number; exitCode: number; isFinal: boolean; summary: string },
-): Promise<boolean> {
+): Promise<{ readonly isOurs: boolean; readonly isLast: boolean }> {
   const { shard, of, incarnation, exitCode, isFinal, summary } = end;
   return underLock(
     client,
     runId,
     () => false,
     async () => {
-      await client.query(
+      const { rowCount } = await client.query(
         `UPDATE ${shards(schema)} SET finished_at = CASE WHEN $5 THEN clock_timestamp() END, exit_code = $3, summary = $4
        WHERE run_id = $1 AND shard = $2 AND incarnation = $6`,
         [runId, shard, exitCode, summary, isFinal, incarnation],
       );
       const finished = (await readShards(client, { schema, runId })).filter(({ isFinished }) => isFinished);
-      return finished.length === of;
+      return { isOurs: rowCount === 1, isLast: finished.length === of };
     },
   );
 }

@@ -120,6 +120,10 @@ export class Control {
     Atomics.sub(this.words, HELD, 1);
   }
 
+  get isHeld(): boolean {
+    return Atomics.load(this.words, HELD) !== 0;
+  }
+
   /** Returns the milliseconds until operations may continue; 0: now. */
   pauseMs(): number {
     if (Atomics.load(this.words, HELD) !== 0) return HELD_MS;

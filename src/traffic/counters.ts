@@ -363,6 +363,10 @@ export class CounterTotals {
     );
   }
 
+  get blockCount(): number {
+    return this.blocks.length;
+  }
+
   table(relation: number, kind: OperationKind, field: TableField): number {
     return this.sum(tableIndex(relation, kind, field));
   }

@@ -81,9 +81,10 @@ export class Crew {
       const index = lanes.indexOf(lane);
       return index < 0 ? undefined : this.workerOf(index);
     });
-    for (let block = workers.count; block < workers.count + past.counters.length; block++) {
+    const of = this.totals.blockCount;
+    for (let block = workers.count; block < of; block++) {
       const counters = new CounterBlock(this.shared.counters, size.relations, size.lanes, block).snapshot();
-      keeping?.take({ kind: 'progress', block, counters });
+      keeping?.take({ kind: 'progress', block, of, counters });
     }
   }
 
@@ -94,11 +95,13 @@ export class Crew {
 
   private async carryLanes(worker: number): Promise<readonly CrewEnd[]> {
     const { past } = this.options;
-    for (let before: WorkerTask['before'] = past === null ? null : 'process'; ; before = 'thread') {
+    for (let hasDied = false; ; hasDied = true) {
+      // A thread may have died before it had found out how far the process before had come: then the next one finds it out.
+      const before = past !== null ? 'process' : hasDied ? 'thread' : null;
       const { port1, port2 } = new MessageChannel();
       port1.on('message', (message: Told | LaneProgress) => this.hear(message));
       port1.unref();
-      const task = this.taskOf(worker, before, port2);
+      const task = { ...this.taskOf(worker, port2), before, hasDied } as const;
       try {
         const result = (await this.options.workers.run(task, port2)) as WorkerResult;
         for (const { end } of result.ends)
@@ -123,7 +126,7 @@ export class Crew {
     else this.options.notice(message);
   }
 
-  private taskOf(worker: number, before: WorkerTask['before'], notices: MessagePort): WorkerTask {
+  private taskOf(worker: number, notices: MessagePort): Omit<WorkerTask, 'before' | 'hasDied'> {
     const { options, shared } = this;
     const { plan, timeouts } = options;
     return {
@@ -152,7 +155,6 @@ export class Crew {
       pacing: options.pacing,
       logFolder: this.logFolder,
       historyFile: options.historyFile,
-      before,
       storeExceptions: options.keeping?.storeExceptions ?? null,
       notices,
     };

@@ -6,6 +6,7 @@ import type { RowRef, Statement } from '../lane/messages/operation.js';
 import type { Member, Transaction } from '../lane/messages/transaction.js';
 import type { CompiledPlan } from '../lane/rows/compiled.js';
 import { type Look, lookFor } from './evidence.js';
+import { statusOf } from './recovery.js';
 
 /* Transactions that are generated beyond the one that is judged: rows that one of these changes tell nothing about it. */
 const AHEAD = 2000;
@@ -26,6 +27,8 @@ interface Step {
   readonly number: number;
   /** True where the log tells its outcome. */
   readonly isKnown: boolean;
+  /** Its id, where the log has its receipt. */
+  readonly xid: string | null;
   readonly traces: readonly Trace[];
 }
 
@@ -98,10 +101,14 @@ export class Frontier {
   }
 
   private async firstMissing(client: pg.Client, depth: number): Promise<number> {
+    let executed = -1;
     for (let at = 0; ; at++) {
       this.playTo(at + AHEAD);
-      if (at >= this.steps.length) return at;
-      if ((await this.judge(client, at)) !== 'not done') continue;
+      // Some statements leave no traces: a lane that has only these would go on for ever.
+      if (at >= this.steps.length || at - executed > AHEAD) return at;
+      const verdict = await this.judge(client, at);
+      if (EXECUTED.includes(verdict)) executed = at;
+      if (verdict !== 'not done') continue;
       const beyond = await this.doneBeyond(client, at + depth);
       if (beyond === null) return at;
       at = beyond;
@@ -138,7 +145,8 @@ export class Frontier {
     const traces = lasting.flatMap((member) =>
       member.operation.statements.flatMap((statement) => this.traceOf(transaction, member, statement, at)),
     );
-    this.steps.push({ number: transaction.number, isKnown: known !== null, traces });
+    const xid = this.past.receiptOf(transaction)?.xid ?? null;
+    this.steps.push({ number: transaction.number, isKnown: known !== null, xid, traces });
   }
 
   private traceOf(transaction: Transaction, { operation }: Member, statement: Statement, at: number): Trace[] {
@@ -194,6 +202,10 @@ export class Frontier {
   private async judge(client: pg.Client, at: number, { end, executed } = UNKNOWN): Promise<Verdict> {
     const step = this.steps[at]!;
     if (step.isKnown) return 'done';
+    if (step.xid !== null) {
+      const status = await statusOf(client, step.xid);
+      if (status !== null) return status === 'committed' ? 'done' : 'not done';
+    }
     let verdict: Verdict = 'unclear';
     for (const { look, kind, rows, needs } of step.traces) {
       if (rows.some((row) => this.changes.get(row)?.some((change) => change > at && change < end))) continue;

@@ -80,6 +80,7 @@ const MOST_CUT_SECONDS = 8;
 const STALLED_MS = 400;
 /* A statement is cancelled only if it has waited longer. */
 const WAITED_MS = 50;
+const HELD_LOOK_MS = 50;
 const CALLED_BACK: readonly string[] = ['55P03', '57014'];
 const NO_ROOM = '53100';
 /* After so many skipped operations in a row, a lane waits SKIPPING_MS between them. */
@@ -169,6 +170,8 @@ export class LaneLoop {
   /** Runs the lane to its end. `before`: who has carried it before, and is gone; null: nobody. */
   async run(before: 'thread' | 'process' | null): Promise<LaneEnd> {
     this.isInherited = before === 'process';
+    // To take it up may have taken long.
+    this.lostSinceMs = performance.now();
     const startMs = performance.now();
     this.time.begin('laneMs', startMs);
     // What was in flight when its carrier died: when it was due is not known here.
@@ -484,6 +487,11 @@ export class LaneLoop {
         await this.endCut(lostProcessId);
         return;
       }
+      // Another process may carry the lane by now: what is pending is its business.
+      if (this.stored !== null && this.control.isHeld) {
+        await new Promise((resolve) => setTimeout(resolve, HELD_LOOK_MS));
+        continue;
+      }
       try {
         if (this.isOutage) {
           this.giveUp({ kind: 'outage', message: 'new connections were lost before the server answered on them' });
@@ -503,7 +511,7 @@ export class LaneLoop {
             const { xid, effects } = receipt!;
             this.counters.laneReceipt(this.lane.number, number, xid!);
             this.log.add(['q', number, outcomes, xid!, effects]);
-            this.log.flush();
+            this.storeLog(session);
           },
         });
         if (this.isLost) this.notice({ kind: 'connected', lane: this.lane.number });

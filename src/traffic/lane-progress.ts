@@ -7,8 +7,9 @@ import type { StoredLog } from './stored-log.js';
  */
 export interface LaneProgress {
   readonly kind: 'progress';
-  /** Number of the block. */
+  /** Number of the block, and how many blocks there are. */
   readonly block: number;
+  readonly of: number;
   /** The worker's block of counters; null where the exceptions of a lane have been given up. */
   readonly counters: Float64Array<ArrayBuffer> | null;
 }

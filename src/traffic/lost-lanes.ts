@@ -38,7 +38,8 @@ export async function settleLostLanes(
     );
     const compiled = new CompiledPlan(plan);
     // Read before anything is counted here, because operations without effect are counted as failed.
-    const isUncertain = totals.hasExceptions(task.worker) || plan.rowSelection === 'system_rows';
+    const isUncertain =
+      totals.hasExceptions(task.worker) || plan.rowSelection === 'system_rows' || options.past !== null;
     for (const lane of task.lanes) {
       const applied = totals.laneApplied(lane);
       const inFlight = totals.laneSent(lane) - applied;

@@ -26,6 +26,8 @@ export interface WorkerTask {
   readonly historyFile: string | null;
   /** Who has carried the lanes before; null where nobody has. A process leaves less behind than a thread: how far it got is not known exactly. */
   readonly before: 'thread' | 'process' | null;
+  /** True if a thread of this process carried the lanes before, and died. */
+  readonly hasDied: boolean;
   /** Stores `$3`, exceptions of lane `$2` of run `$1`, so that another process can go on; null where none could. */
   readonly storeExceptions: string | null;
   readonly notices: MessagePort;

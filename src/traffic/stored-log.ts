@@ -3,8 +3,9 @@ import type { LaneSession } from './lane-session.js';
 
 /* Of one lane. Beyond this its log is given up: a database under test is not the place for it. */
 const MOST_BYTES = 64 << 20;
-/* Refusals in a row after which the table must be taken for gone. */
-const MOST_REFUSALS = 5;
+/* The server may refuse for a while, for example while its disk is full; after so many refusals in a row the log is given up. */
+const MOST_REFUSALS = 60;
+const RETRY_MS = 1000;
 const SETTLE_MS = 2000;
 
 /**
@@ -19,6 +20,7 @@ export class StoredLog implements LaneHistory {
   private underWay: string[] = [];
   private bytes = 0;
   private refusals = 0;
+  private notBeforeMs = 0;
   private written = 0;
   private confirmed = 0;
 
@@ -50,7 +52,7 @@ export class StoredLog implements LaneHistory {
 
   /** Sends what waits, in front of whatever is sent next. */
   send(session: LaneSession): void {
-    if (this.waiting.length === 0 || !this.isWhole) return;
+    if (this.waiting.length === 0 || !this.isWhole || performance.now() < this.notBeforeMs) return;
     const lines = this.waiting;
     this.waiting = [];
     this.underWay.push(...lines);
@@ -63,6 +65,7 @@ export class StoredLog implements LaneHistory {
         return;
       }
       this.refusals++;
+      this.notBeforeMs = performance.now() + RETRY_MS;
       this.waiting.unshift(...lines);
     });
   }

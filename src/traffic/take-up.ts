@@ -140,9 +140,11 @@ async function settle(
       conclude(inherited, transaction, await sendAgain(inherited, transaction));
     } else {
       const { outcome, proved } = resolution;
-      const isProved = proved || !transaction.needsReceipt;
+      const receipt = past.receiptOf(transaction);
+      const isProved = proved || receipt !== null || !transaction.needsReceipt;
       counters.add(isProved ? 'inDoubtCommitted' : 'inDoubtUnknown', 1);
-      conclude(inherited, transaction, outcome ?? transaction.intended());
+      const told: Outcome = receipt === null ? transaction.intended() : { kind: 'committed', effects: receipt.effects };
+      conclude(inherited, transaction, outcome ?? told);
     }
   }
 }

@@ -157,7 +157,7 @@ describe('the shards of a run', () => {
       );
     // Nobody else wants it: it is held again.
     await cut(1);
-    await first!.saw('is held again');
+    await first!.saw('was acquired again');
     // Another process that is to carry a shard waits for the end of the first, and then goes on where it was.
     const twin = startCli(config, [...shardOptions(2, 2, 'fenced'), '--start-timeout', '30s']);
     await twin.saw('another process is running shard 2');
@@ -170,8 +170,8 @@ describe('the shards of a run', () => {
       expect(three).toMatchObject({ code: 1, stderr: expect.stringContaining('has finished') as string });
     else {
       expect(two.code).toBe(2);
-      expect(two.stderr + two.stdout).toContain('another process carries shard 2');
-      expect(three).toMatchObject({ code: 0, stderr: expect.stringContaining('goes on where the process') as string });
+      expect(two.stderr + two.stdout).toContain('another process took over shard 2');
+      expect(three).toMatchObject({ code: 0, stderr: expect.stringContaining('continues where its previous process') as string });
     }
   });
 
@@ -200,7 +200,7 @@ describe('the shards of a run', () => {
     killed.kill('SIGKILL');
     await killed.ended;
     const drained = startCli(config(two), shardOptions(2, 2, 'killed'));
-    await drained.saw('goes on where the process');
+    await drained.saw('continues where its previous process');
     // What it has taken over, and what it has done itself.
     await told();
     await told();

@@ -6,6 +6,7 @@ import { type Member, Transaction } from '../messages/transaction.js';
 
 /* The share of savepoints that are rolled back; the others are released. */
 const ROLLED_BACK = 0.5;
+const SIZES = split({ hi: 0, lo: 0 }, 'transaction sizes');
 
 /** Groups a lane's operations into transactions. */
 export class Grouping {
@@ -16,6 +17,8 @@ export class Grouping {
   private operations: Operation[] = [];
   private isCut = false;
   private closed = 0;
+  /** Operations of the open transaction, when it is full. */
+  private size = 1;
 
   constructor(plan: TransactionPlan, lane: Seed) {
     this.plan = plan;
@@ -41,19 +44,27 @@ export class Grouping {
   }
 
   add(operation: Operation): void {
+    if (this.operations.length === 0) this.size = this.draw();
     this.operations.push(operation);
   }
 
   /** Returns true if the transaction must be sent. `ending`: no further operations will come. */
   isFull(ending: boolean): boolean {
     const { length } = this.operations;
-    return length > 0 && (ending || this.isCut || length >= this.plan.statements);
+    return length > 0 && (ending || this.isCut || length >= this.size);
   }
 
   /** Ends the open transaction, because nothing else is possible while it holds its rows. False if there is none. */
   cutShort(): boolean {
     this.isCut = this.operations.length > 0;
     return this.isCut;
+  }
+
+  private draw(): number {
+    const { statements: most, fewestStatements: fewest } = this.plan;
+    if (fewest === undefined || fewest >= most) return most;
+    this.stream.restart(this.seed, SIZES, this.closed);
+    return fewest + this.stream.below(most - fewest + 1);
   }
 
   close(): Transaction {

@@ -17,12 +17,15 @@ export interface OperationSeeds {
 }
 
 /** A plan prepared for execution: closures, streams and statements that all lanes of a thread share. */
+const ROWS = split({ hi: 0, lo: 0 }, 'rows per operation');
+
 export class CompiledPlan {
   readonly plan: Plan;
   readonly shapes: Shapes;
   readonly relations: readonly CompiledRelation[];
   readonly random: Seed;
   private readonly faker: Seed;
+  private readonly sizes = new Stream();
 
   /** `firstShape`: the number of its first statement, for sessions that execute the statements of several plans. */
   constructor(plan: Plan, firstShape = 0) {
@@ -38,7 +41,16 @@ export class CompiledPlan {
     );
   }
 
-  /** Returns the number of rows of an operation. */
+  /** Returns the number of rows of an operation, drawn between the bounds if there are two. */
+  rowsFor(relation: number, kind: OperationKind, seeds: OperationSeeds): number {
+    const most = this.rowsPer(relation, kind);
+    const { fewestRows } = this.plan;
+    if (fewestRows === undefined || fewestRows[kind] >= most) return most;
+    this.sizes.restart(seeds.random, ROWS, 0);
+    return fewestRows[kind] + this.sizes.below(most - fewestRows[kind] + 1);
+  }
+
+  /** Returns the most rows that an operation has. */
   rowsPer(relation: number, kind: OperationKind): number {
     return this.plan.relations[relation]!.oneByOne ? 1 : this.plan.rowsPerOperation[kind];
   }
