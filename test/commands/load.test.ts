@@ -87,7 +87,7 @@ describe('load', () => {
         '--rows',
         '3000',
       ]);
-      expect(stderr).toContain('public.single: room for 1 of 3000 rows');
+      expect(stderr).toContain('public.single: has room for only 1 of 3000 rows');
       expect(summary.exit).toEqual({ code: 0, reason: 'every table has 3000 rows, or as many as it has room for' });
       expect(code).toBe(0);
       hashes.push(await rowsOf(database, summary));
@@ -194,7 +194,7 @@ describe('load', () => {
       '10000',
     ]);
     expect(code).toBe(2);
-    expect(summary.exit.reason).toMatch(/^not filled: public\.never \(0 of \d+ rows\)$/);
+    expect(summary.exit.reason).toMatch(/^these tables are not full: public\.never \(0 of \d+ rows\)$/);
     expect(stderr).toContain('public.never: no more rows are loaded into it: not this one (23514)');
     expect(summary.tables['public.a']).toMatchObject({ rows: 10_000, rows_expected: 10_000 });
     expect(summary.tables['public.a']!.refused).toBeGreaterThanOrEqual(10);
