@@ -169,13 +169,15 @@ it('a run that is stopped leaves each lane at a prefix, and --until repeats it',
   }
 });
 
+const SHORT = CONFIG.replace('num_iterations: 20000', 'num_iterations: 2000');
+
 it('a run that begins with a plan file is the run that makes its own, and refuses a plan that does not fit', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-plan-'));
   try {
     const [file, bad] = [path.join(folder, 'plan.json'), path.join(folder, 'bad.json')];
     const [one, two] = [await demo(), await demo()];
-    const alone = await runCli(configFor(one, CONFIG), []);
-    const planned = configFor(two, CONFIG);
+    const alone = await runCli(configFor(one, SHORT), []);
+    const planned = configFor(two, SHORT);
     expect((await runCli(planned, ['--dry-run', '--plan-out', file])).code).toBe(0);
     const other = await runCli(planned, ['--plan', file, '--set', 'generator.insert_rows=7']);
     expect(other).toMatchObject({

@@ -171,13 +171,16 @@ describe('the shards of a run', () => {
     else {
       expect(two.code).toBe(2);
       expect(two.stderr + two.stdout).toContain('another process took over shard 2');
-      expect(three).toMatchObject({ code: 0, stderr: expect.stringContaining('continues where its previous process') as string });
+      expect(three).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining('continues where its previous process') as string,
+      });
     }
   });
 
   it('go on where they were when their process was ended, by force or not', async () => {
     const [one, two] = [await demo(), await demo()];
-    const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 24000');
+    const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 16000');
     const alone = await runCli(config(one), ['--quiet']);
     const first = startCli(config(two), shardOptions(1, 2, 'killed'));
     const killed = startCli(config(two), shardOptions(2, 2, 'killed'));
