@@ -10,14 +10,14 @@ export interface Place {
   readonly tables: readonly string[];
 }
 
-/** Returns the name of a heartbeat table without its schema. `beside`: the table that it stands beside; null: the one that stands for all. */
+/** Returns the name of a heartbeat table without its schema, quoted where needed. `beside`: the table that it stands beside; null: the one that stands for all. */
 function heartbeatName(beside: string | null): string {
-  return beside === null ? 'heartbeat' : `heartbeat_${beside.replaceAll('.', '_')}`;
+  return beside === null ? 'heartbeat' : quoteIdentifier(`heartbeat_${beside.replaceAll('.', '_')}`);
 }
 
 /** Returns a heartbeat table, quoted. It has a row per run. */
 export function heartbeatTable(schema: string, beside: string | null = null): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(heartbeatName(beside))}`;
+  return `${quoteIdentifier(schema)}.${heartbeatName(beside)}`;
 }
 
 /** Returns the SQL that creates the heartbeat tables, on whatever server. */

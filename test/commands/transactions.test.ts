@@ -185,3 +185,30 @@ it('prepares what a transaction needs, also where that is more than may stay pre
   expect(summary.totals['retries']).toBe(0);
   await database.drop();
 });
+
+it('sizes between bounds: of operations and of transactions, the same again for the same seed', async () => {
+  const settings = `random_seed: 5
+num_iterations: 1500
+operation_weights: [4, 2, 1]
+insert_rows: { min: 2, max: 8 }
+update_rows: { min: 1, max: 3 }
+transaction: { statements: { min: 1, max: 7 } }`;
+  const tables = 'CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text)';
+  const [one, two] = [await createDatabase(tables), await createDatabase(tables)];
+  const [first, second] = [await runCli(configFor(one, settings)), await runCli(configFor(two, settings))];
+  const summary = await checked(one, first);
+  const each = (kind: 'insert' | 'update') => {
+    const counts = Object.values(summary.tables).map((table) => table[kind]);
+    return (
+      counts.reduce((sum, { rows }) => sum + rows, 0) / counts.reduce((sum, { operations }) => sum + operations, 0)
+    );
+  };
+  expect(Math.abs(each('insert') - 5)).toBeLessThan(0.3);
+  expect(Math.abs(each('update') - 2)).toBeLessThan(0.2);
+  expect(Math.abs(summary.totals.committed! / summary.transactions.committed - 4)).toBeLessThan(0.4);
+  expect(second.summary.tables).toEqual(summary.tables);
+  expect(await contentHash(two, ['a', 'b'])).toEqual(await contentHash(one, ['a', 'b']));
+  const refused = await runCli(configFor(one, 'insert_rows: { min: 3, max: 2 }'));
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('insert_rows') as string });
+  for (const database of [one, two]) await database.drop();
+});

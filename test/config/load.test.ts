@@ -86,7 +86,7 @@ generator:
     [
       'a fractional count',
       generator('update_rows: 1.5'),
-      'c.yaml:2:3: generator.update_rows: expected a whole number from 1 to 10000, got 1.5',
+      'c.yaml:2:3: generator.update_rows: expected a whole number from 1 to 10000, or { min: A, max: B } between them, got 1.5',
     ],
     [
       'a negative weight',
