@@ -68,7 +68,7 @@ export async function takeUpFromProcess(inherited: Inherited): Promise<void> {
   const isOpen = ({ number: each, outcome }: Transaction) => each < found.end && outcome === null;
   while (lane.pending.some(isOpen)) {
     await settle(inherited, lane.pending.filter(isOpen), found, ours);
-    begun += goOn(lane, (transaction) => takePlace(inherited, transaction));
+    begun = goOn(lane, begun, began);
   }
   barrier.past = null;
   counters.setLaneSent(number, begun);
@@ -94,9 +94,9 @@ function takePlace({ pacer }: Inherited, transaction: Transaction): void {
   for (const member of transaction.members) pacer?.take(transaction.lasts(member) ? eventsOf(member.operation) : 0);
 }
 
-/** Generates as far as the lane goes, without sending anything. Returns the number of operations that were begun. */
-function goOn(lane: Lane, began: (transaction: Transaction) => void): number {
-  let begun = 0;
+/** Generates as far as the lane goes, without sending anything. Returns the number of operations that were begun, with those before. */
+function goOn(lane: Lane, before: number, began: (transaction: Transaction, begun: number) => void): number {
+  let begun = before;
   for (let step = lane.next(); step.kind === 'send' || step.kind === 'skipped'; step = lane.next()) {
     if (step.kind === 'skipped') {
       begun++;
@@ -105,8 +105,8 @@ function goOn(lane: Lane, began: (transaction: Transaction) => void): number {
     const { transaction } = step;
     transaction.sentMs = performance.now();
     if (transaction.sends++ > 0) continue;
+    began(transaction, begun);
     begun += transaction.members.length;
-    began(transaction);
   }
   return begun;
 }
