@@ -20,7 +20,7 @@ it.each([
   ['response_seconds < 1', /expected one of p50/],
   ['response_seconds p98 < 1', /expected one of p50/],
   ['response_seconds upsert p99 < 1', /expected one of p50/],
-  ['error_ratio p99 < 1', /error_ratio has no "p99"/],
+  ['error_ratio p99 < 1', /error_ratio does not take "p99"; remove it/],
   ['error_ratio = 1', /expected a comparison/],
   ['error_ratio < one', /expected a comparison/],
   ['', /unknown figure ""/],
