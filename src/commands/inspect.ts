@@ -90,7 +90,7 @@ const INSERT: readonly OperationKind[] = ['insert'];
 
 function reportOf(
   { plan, relations, findings, notes, lacking, rowsAtStart }: Examined,
-  wanted: readonly OperationKind[],
+  wanted: (label: string) => readonly OperationKind[],
 ): Report {
   const made = madeByTriggers(plan);
   const tables = plan.relations.flatMap((relation, index): TableReport[] => {
@@ -140,7 +140,7 @@ function reportOf(
       },
     ];
   });
-  const covered = tables.every(({ operations }) => wanted.every((kind) => operations[kind]));
+  const covered = tables.every(({ operations, table }) => wanted(table).every((kind) => operations[kind]));
   return { schema_version: 1, covered, tables };
 }
 

@@ -164,6 +164,7 @@ function forLoading(config: Config): Config {
   return {
     ...config,
     operationWeights: { INSERT: 1, UPDATE: 0, DELETE: 0 },
+    tableOperationWeights: {},
     generator: {
       ...config.generator,
       num_iterations: -1,

@@ -5,9 +5,11 @@ import { didYouMean } from './nearest.js';
 import { type Problem, SetupError } from './problem.js';
 import { type ReplicationConfig, resolveReplication } from './replication.js';
 import {
+  type ColumnOverride,
   type FileConfig,
   fileSchema,
   type GeneratorConfig,
+  type JsonTemplate,
   mostOf,
   OPERATIONS,
   type OperationName,
@@ -21,13 +23,17 @@ import { resolveVerification, type VerificationConfig } from './verification.js'
 export const DEFAULT_FILE = 'event-generator.yaml';
 
 /** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
+export type OperationWeights = Readonly<Record<OperationName, number>>;
+
 export interface Config {
   readonly connection: ConnectionSettings;
   readonly embedded: boolean;
   readonly generator: GeneratorConfig;
   /** Schemas in the order given. */
   readonly schemas: readonly string[];
-  readonly operationWeights: Readonly<Record<OperationName, number>>;
+  readonly operationWeights: OperationWeights;
+  /** Of tables with weights of their own, by their names in the file. */
+  readonly tableOperationWeights: Readonly<Record<string, OperationWeights>>;
   /** Undefined where no seed was given: the run is then not reproducible. */
   readonly randomSeed: bigint | undefined;
   readonly fakerSeed: bigint | undefined;
@@ -102,6 +108,7 @@ export function parseConfig(
   const replication = resolveReplication(config, connection, environment, source, problems);
   const verification = resolveVerification(config, source, problems);
   const operationWeights = resolveWeights(config.generator, source, problems);
+  const tableOperationWeights = resolveTableWeights(config.generator, operationWeights, source, problems);
   const thresholds = resolveThresholds(config, source, problems);
   checkRelations(config, source, problems);
   if (problems.length > 0) throw new SetupError(problems.sort((a, b) => lineOf(a.place) - lineOf(b.place)));
@@ -113,6 +120,7 @@ export function parseConfig(
     generator,
     schemas: typeof generator.schema_name === 'string' ? [generator.schema_name] : generator.schema_name,
     operationWeights,
+    tableOperationWeights,
     randomSeed: generator.random_seed,
     fakerSeed: generator.faker_seed ?? generator.random_seed,
     traffic: config.traffic,
@@ -241,6 +249,37 @@ function knownKeysAt(path: readonly PropertyKey[]): string[] {
   return schema?.def?.keyType?.options ?? Object.keys(schema?.shape ?? {});
 }
 
+/** Returns the weights of tables with an entry of their own; what an entry leaves out is as for all tables. */
+function resolveTableWeights(
+  { operations, operation_weights: given }: GeneratorConfig,
+  common: OperationWeights,
+  source: Source,
+  problems: Problem[],
+): Record<string, OperationWeights> {
+  const tables = given === undefined || Array.isArray(given) ? {} : (given.tables ?? {});
+  return Object.fromEntries(
+    Object.entries(tables).map(([table, own]) => {
+      const path = ['generator', 'operation_weights', 'tables', table];
+      for (const name of OPERATIONS)
+        if ((own[name] ?? 0) > 0 && !operations.includes(name))
+          problems.push(
+            source.problem(
+              [...path, name],
+              `${name} has a weight but is not among operations: [${operations.join(', ')}]`,
+            ),
+          );
+      const weights = Object.fromEntries(
+        OPERATIONS.map((name) => [name, own[name] ?? common[name]]),
+      ) as OperationWeights;
+      if (OPERATIONS.every((name) => weights[name] === 0))
+        problems.push(
+          source.problem(path, 'all weights are 0; to leave the table alone, set its weight in table_weights to 0'),
+        );
+      return [table, weights];
+    }),
+  );
+}
+
 function resolveWeights(
   generator: GeneratorConfig,
   source: Source,
@@ -344,22 +383,39 @@ function checkRelations({ generator, traffic, replication }: FileConfig, source:
   for (const [table, columns] of Object.entries(generator.column_overrides)) {
     for (const [column, override] of Object.entries(columns)) {
       const path = ['generator', 'column_overrides', table, column];
-      const report = (message: string) => problems.push(source.problem(path, message));
-      if (override.type === 'int_range' && override.min > override.max)
-        report(`min ${override.min} is above max ${override.max}`);
-      if ((override.type === 'date_range' || override.type === 'timestamp_range') && override.min > override.max) {
-        report(`min "${override.min}" is after max "${override.max}"`);
-      }
-      if (override.type === 'choice' && override.weights !== undefined) {
-        if (override.weights.length !== override.values.length) {
-          report(
-            `expected one weight for each of the ${override.values.length} values, got ${override.weights.length}`,
-          );
-        } else if (override.weights.every((value) => value === 0))
-          report('all weights are 0; give one of them a weight above 0');
-      }
+      checkOverride(override, (message) => problems.push(source.problem(path, message)));
     }
   }
+}
+
+/** What the keys of an override say together. */
+function checkOverride(override: ColumnOverride, report: (message: string) => void): void {
+  switch (override.type) {
+    case 'int_range':
+    case 'decimal_range':
+      if (override.min > override.max) report(`min ${override.min} is above max ${override.max}`);
+      return;
+    case 'date_range':
+    case 'timestamp_range':
+      if (override.min > override.max) report(`min "${override.min}" is after max "${override.max}"`);
+      return;
+    case 'choice': {
+      const { values, weights } = override;
+      if (weights === undefined) return;
+      if (weights.length !== values.length)
+        report(`expected one weight for each of the ${values.length} values, got ${weights.length}`);
+      else if (weights.every((value) => value === 0)) report('all weights are 0; give one of them a weight above 0');
+      return;
+    }
+    case 'json':
+      for (const each of overridesWithin(override.value)) checkOverride(each, report);
+  }
+}
+
+function overridesWithin(value: JsonTemplate): ColumnOverride[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (Object.hasOwn(value, '$override')) return [(value as { $override: ColumnOverride }).$override];
+  return Object.values(value).flatMap(overridesWithin);
 }
 
 function resolveThresholds(config: FileConfig, source: Source, problems: Problem[]): Threshold[] {

@@ -103,50 +103,86 @@ const connection = z.strictObject({
 });
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null()], expected('a single value'));
+
+/** A JSON value whose texts are templates; `$override` stands for a value of its own. */
+export type JsonTemplate =
+  | string
+  | number
+  | boolean
+  | bigint
+  | null
+  | readonly JsonTemplate[]
+  | { readonly $override: ColumnOverride }
+  | { readonly [key: string]: JsonTemplate };
+
+type Problems = z.core.ParsePayload['issues'];
+
+/** Reads what stands in a JSON template; the path is where a problem is reported, below the template itself. */
+function readTemplate(value: unknown, path: readonly PropertyKey[], issues: Problems): JsonTemplate {
+  if (Array.isArray(value)) return value.map((each, index) => readTemplate(each, [...path, index], issues));
+  if (typeof value !== 'object' || value === null) return value as JsonTemplate;
+  if (!Object.hasOwn(value, '$override'))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [key, readTemplate(each, [...path, key], issues)]),
+    );
+  const { $override: own, ...others } = value as { $override: unknown };
+  if (Object.keys(others).length > 0)
+    issues.push({ code: 'custom', message: 'expected $override alone in its map', path: [...path], input: value });
+  const read = override.safeParse(own);
+  for (const issue of read.error?.issues ?? [])
+    issues.push({ ...issue, path: [...path, '$override', ...issue.path], input: own } as Problems[number]);
+  return read.success ? { $override: read.data } : null;
+}
+
+const jsonTemplate = z.unknown().transform((value, { issues }): JsonTemplate => readTemplate(value, [], issues));
+
+const ofType = <T extends string, S extends z.ZodRawShape>(type: T, keys: S) =>
+  z.strictObject({ type: z.literal(type), null_ratio: ratio().optional(), ...keys });
+const decimal = () => z.number(expected('a number'));
 const override = z.discriminatedUnion(
   'type',
   [
-    z.strictObject({
-      type: z.literal('choice'),
+    ofType('choice', {
       values: z.array(scalar, expected('a list of values')).min(1, expected('at least one value')),
       weights: z.array(weight(), expected('a list of weights')).optional(),
     }),
-    z.strictObject({
-      type: z.literal('int_range'),
-      min: integer(Number.MIN_SAFE_INTEGER),
-      max: integer(Number.MIN_SAFE_INTEGER),
-    }),
-    z.strictObject({
-      type: z.literal('date_range'),
-      min: text('a date such as 2024-01-31'),
-      max: text('a date such as 2024-01-31'),
-    }),
-    z.strictObject({
-      type: z.literal('timestamp_range'),
+    ofType('int_range', { min: integer(Number.MIN_SAFE_INTEGER), max: integer(Number.MIN_SAFE_INTEGER) }),
+    ofType('decimal_range', { min: decimal(), max: decimal(), scale: integer(0, 15).optional() }),
+    ofType('date_range', { min: text('a date such as 2024-01-31'), max: text('a date such as 2024-01-31') }),
+    ofType('timestamp_range', {
       min: text('a timestamp such as 2024-01-31 12:00:00'),
       max: text('a timestamp such as 2024-01-31 12:00:00'),
     }),
-    z.strictObject({ type: z.literal('faker'), method: text('a faker method such as person.fullName') }),
-    z.strictObject({
-      type: z.literal('template'),
-      template: text('a template such as "{{person.firstName}}-{{ordinal}}"'),
-    }),
+    ofType('faker', { method: text('a faker method such as person.fullName') }),
+    ofType('template', { template: text('a template such as "{{person.firstName}}-{{ordinal}}"') }),
+    ofType('pattern', { pattern: text('a regular expression such as "[A-Z]{3}-\\d{4}"') }),
+    ofType('json', { value: jsonTemplate }),
     z.strictObject({ type: z.literal('null') }),
-    z.strictObject({ type: z.literal('constant'), value: scalar }),
+    ofType('constant', { value: scalar }),
   ],
   expected(
-    'type: choice, int_range, date_range, timestamp_range, faker, template, null or constant, with its own keys',
+    'type: choice, int_range, decimal_range, date_range, timestamp_range, faker, template, pattern, json, null or constant, with its own keys',
   ),
 );
 export type ColumnOverride = z.output<typeof override>;
 
+const weightPerOperation = { INSERT: weight().optional(), UPDATE: weight().optional(), DELETE: weight().optional() };
 const operationWeights = z.union(
   [
     z.array(weight(), expected('a list of weights')),
-    z.strictObject({ INSERT: weight().optional(), UPDATE: weight().optional(), DELETE: weight().optional() }),
+    z.strictObject({
+      ...weightPerOperation,
+      tables: z
+        .record(
+          z.string(),
+          z.strictObject(weightPerOperation, expected('a map such as { INSERT: 1, UPDATE: 9 }')),
+          expected('a map from table to weights'),
+        )
+        .optional(),
+    }),
   ],
   expected(
-    'a list of weights in the order of operations, or a map { INSERT: 3, UPDATE: 2, DELETE: 1 }, each weight 0 or more',
+    'a list of weights in the order of operations, or a map { INSERT: 3, UPDATE: 2, DELETE: 1, tables: { … } }, each weight 0 or more',
   ),
 );
 

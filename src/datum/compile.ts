@@ -111,6 +111,8 @@ function compile(recipe: Recipe, pools: Pools): Writer {
       return formatWriter(recipe.parts.map((part) => (typeof part === 'string' ? part : compile(part, pools))));
     case 'repeat':
       return repeatWriter(compile(recipe.element, pools), recipe);
+    case 'jsonText':
+      return jsonTextWriter(compile(recipe.of, pools));
     case 'span':
       return spanWriter(recipe.of, recipe.scale);
     case 'row':
@@ -153,6 +155,7 @@ const NULL_ELEMENT_SHARE = 1 / 16;
 const MAX_ELEMENTS = 6;
 const SCRATCH_BYTES = 256;
 const QUOTE = 34;
+const BACKSLASH = 92;
 
 function arrayWriter(element: Writer, recipe: Recipe & { kind: 'array' }): Writer {
   const { quote, minBytes } = recipe;
@@ -194,7 +197,7 @@ function putQuoted(scratch: Sink, sink: Sink): void {
   sink.byte(QUOTE);
   for (let i = 0; i < scratch.offset; i++) {
     const byte = scratch.bytes[i]!;
-    if (byte === QUOTE || byte === 92) sink.byte(92);
+    if (byte === QUOTE || byte === BACKSLASH) sink.byte(BACKSLASH);
     sink.byte(byte);
   }
   sink.byte(QUOTE);
@@ -227,6 +230,28 @@ function repeatWriter(element: Writer, { separator, min, max }: Recipe & { kind:
       element(stream, sink, ordinal);
     }
   };
+}
+
+function jsonTextWriter(element: Writer): Writer {
+  const scratch = new Sink(SCRATCH_BYTES);
+  return (stream, sink, ordinal) => {
+    scratch.clear();
+    scratch.reserve(SCRATCH_BYTES);
+    element(stream, scratch, ordinal);
+    const { bytes, offset } = scratch;
+    if (bytes.subarray(0, offset).some(isEscapedInJson)) {
+      sink.text(JSON.stringify(bytes.toString('utf8', 0, offset)));
+      return;
+    }
+    sink.reserve(offset + 64);
+    sink.byte(QUOTE);
+    sink.put(bytes, 0, offset);
+    sink.byte(QUOTE);
+  };
+}
+
+function isEscapedInJson(byte: number): boolean {
+  return byte < 32 || byte === QUOTE || byte === BACKSLASH;
 }
 
 const EMPTY_SHARE = 1 / 32;

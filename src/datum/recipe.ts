@@ -70,6 +70,8 @@ export type Recipe =
       readonly of: 'integer' | 'decimal' | 'date' | 'timestamp' | 'timestamptz';
       readonly scale: number;
     }
+  /** What another recipe writes, as a JSON text: between double quotes and escaped. */
+  | { readonly kind: 'jsonText'; readonly of: Recipe }
   /** A row of fields; null: the field is always NULL. */
   | { readonly kind: 'row'; readonly fields: readonly (Recipe | null)[] }
   /** A different value for every ordinal: what unique columns use. */
@@ -131,6 +133,8 @@ export function usesFakerSeed(recipe: Recipe): boolean {
     case 'array':
     case 'repeat':
       return usesFakerSeed(recipe.element);
+    case 'jsonText':
+      return usesFakerSeed(recipe.of);
     case 'format':
       return recipe.parts.some((part) => typeof part !== 'string' && usesFakerSeed(part));
     case 'mixture':

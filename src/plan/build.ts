@@ -11,11 +11,11 @@ import type { Context, OrdinalColumn } from './context.js';
 import { withModestCounters } from './counters.js';
 import { withDemandedKeys } from './demands.js';
 import type { DistinctSearch } from './distinct.js';
-import type { Choice, ConflictPlan, Finding, Plan, RelationPlan } from './plan.js';
+import { type Choice, type ConflictPlan, type Finding, OPERATION_KINDS, type Plan, type RelationPlan } from './plan.js';
 import { checkPrivileges, referencedBeside } from './privileges.js';
 import { planRelation } from './relation.js';
 import type { Search } from './search.js';
-import { entryFor, targetedRelations } from './target.js';
+import { entryFor, operationWeightsOf, targetedRelations } from './target.js';
 import { setsPerTable } from './update-sets.js';
 
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
@@ -200,19 +200,18 @@ function chooseFrom(
   config: Config,
   parents: ReadonlySet<string>,
 ): Choice[] {
-  const weights = {
-    insert: config.operationWeights.INSERT,
-    update: config.operationWeights.UPDATE,
-    delete: config.operationWeights.DELETE,
-  };
-  return plans.flatMap((plan, relation) =>
-    (['insert', 'update', 'delete'] as const).flatMap((operation) => {
-      if (parents.has(plan.label)) return [];
-      const tableWeight = entryFor(config.generator.table_weights, relations[relation]!) ?? 1;
-      const weight = plan.operations[operation] ? tableWeight * weights[operation] : 0;
+  const { INSERT, UPDATE, DELETE } = config.operationWeights;
+  return plans.flatMap((plan, relation) => {
+    if (parents.has(plan.label)) return [];
+    const tableWeight = entryFor(config.generator.table_weights, relations[relation]!) ?? 1;
+    const weights = operationWeightsOf(config, plan.label);
+    // Weights of its own leave a table its share of all operations.
+    const share = (INSERT + UPDATE + DELETE) / (weights.insert + weights.update + weights.delete);
+    return OPERATION_KINDS.flatMap((operation) => {
+      const weight = plan.operations[operation] ? tableWeight * weights[operation] * share : 0;
       return weight > 0 ? [{ relation, operation, weight }] : [];
-    }),
-  );
+    });
+  });
 }
 
 /* Left out if every operation has as many rows as the next, so that such a plan is what it has always been. */

@@ -12,11 +12,10 @@ import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
 import type { ColumnOverride } from '../config/schema.js';
 import type { Restriction } from '../constraint/restriction.js';
-import { isFakerMethod } from '../datum/pool.js';
 import type { Recipe } from '../datum/recipe.js';
-import { parseMicros } from '../datum/temporal.js';
 import { narrowRecipe } from './narrow.js';
 import { OID } from './oid.js';
+import { nullRatioOf, overrideRecipe } from './override.js';
 import type { ColumnPlan } from './plan.js';
 import { recipeForType } from './recipe-for.js';
 import { entryFor } from './target.js';
@@ -123,8 +122,7 @@ function draftColumn(
   }
   if (override !== undefined) {
     const recipe = overrideRecipe(override, attribute, catalog.types, report);
-    if (override.type === 'null' && attribute.notNull) report('the column is NOT NULL; use another type of override');
-    return draft({ source: 'drawn', recipe, nullRatio: override.type === 'null' ? 1 : 0, overridden: true });
+    return draft({ source: 'drawn', recipe, nullRatio: nullRatioOf(override), overridden: true });
   }
   const fromServer = attribute.identity !== 'none' || attribute.sequence !== null;
   if (fromServer && generator.identity_values === 'database') return server();
@@ -177,83 +175,10 @@ function withDefault(edges: readonly string[], attribute: Attribute): readonly s
 
 const NULL: Recipe = { kind: 'null' };
 
+const TEXTS: ReadonlySet<number> = new Set([OID.text, OID.varchar, OID.bpchar]);
+
 /** Returns true for a domain that does not allow NULL, by itself or through its base domain. */
 export function isNotNullDomain(oid: number, types: ReadonlyMap<number, Type>): boolean {
   const type = types.get(oid);
   return type?.kind === 'domain' && (type.notNull || isNotNullDomain(type.base, types));
-}
-
-function baseTypeOid(oid: number, types: ReadonlyMap<number, Type>): number {
-  const type = types.get(oid);
-  return type?.kind === 'domain' ? baseTypeOid(type.base, types) : oid;
-}
-
-const NUMBERS: ReadonlySet<number> = new Set([
-  OID.int2,
-  OID.int4,
-  OID.int8,
-  OID.numeric,
-  OID.float4,
-  OID.float8,
-  OID.money,
-]);
-const TEXTS: ReadonlySet<number> = new Set([OID.text, OID.varchar, OID.bpchar]);
-
-function overrideRecipe(
-  override: ColumnOverride,
-  attribute: Attribute,
-  types: ReadonlyMap<number, Type>,
-  report: (message: string) => void,
-): Recipe {
-  const oid = baseTypeOid(attribute.type, types);
-  const max = TEXTS.has(oid) && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
-  const onlyFor = (fits: boolean, what: string) => {
-    if (!fits) report(`${override.type} needs a column of ${what}, but "${attribute.name}" is ${attribute.typeName}`);
-  };
-  switch (override.type) {
-    case 'choice': {
-      let sum = 0;
-      const cumulative = override.values.map((_, index) => (sum += override.weights?.[index] ?? 1));
-      if (override.values.includes(null)) report('choice does not accept null; use null_ratio or type: null');
-      return { kind: 'choice', values: override.values.map(String), cumulative };
-    }
-    case 'int_range':
-      onlyFor(NUMBERS.has(oid) || TEXTS.has(oid), 'a number or text type');
-      return { kind: 'integer', min: override.min, max: override.max, spread: 'uniform' };
-    case 'date_range':
-    case 'timestamp_range': {
-      const minMicros = parseMicros(override.min);
-      const maxMicros = parseMicros(override.max);
-      if (minMicros === undefined || maxMicros === undefined) {
-        report(
-          `expected dates or timestamps such as 2024-01-31 or 2024-01-31 12:00:00, got "${override.min}" and "${override.max}"`,
-        );
-        return NULL;
-      }
-      onlyFor(
-        ([OID.date, OID.timestamp, OID.timestamptz] as number[]).includes(oid) || TEXTS.has(oid),
-        'a date, timestamp or text type',
-      );
-      const range = { kind: 'between', minMicros, maxMicros } as const;
-      return override.type === 'date_range'
-        ? { kind: 'date', range }
-        : { kind: 'timestamp', zone: oid === OID.timestamptz, range };
-    }
-    case 'faker':
-      if (!isFakerMethod(override.method))
-        report(`faker has no method "${override.method}"; see the API of @faker-js/faker, for example person.fullName`);
-      return { kind: 'faker', method: override.method, max };
-    case 'template':
-      for (const [, name] of override.template.matchAll(/\{\{\s*([^}]*?)\s*\}\}/g)) {
-        if (name !== 'ordinal' && !isFakerMethod(name!))
-          report(`faker has no method "${name}"; a template may contain {{ordinal}} and {{module.method}}`);
-      }
-      return { kind: 'template', template: override.template, max };
-    case 'null':
-      return NULL;
-    case 'constant': {
-      if (override.value === null) return NULL;
-      return { kind: 'choice', values: [String(override.value)], cumulative: [1] };
-    }
-  }
 }

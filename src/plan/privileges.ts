@@ -8,7 +8,8 @@ import {
 } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
-import type { Plan } from './plan.js';
+import { OPERATION_KINDS, type Plan } from './plan.js';
+import { operationWeightsOf } from './target.js';
 
 type Privilege = 'select' | 'insert' | 'update' | 'delete';
 
@@ -42,12 +43,13 @@ export function referencedBeside(written: readonly Relation[], catalog: Catalog)
 /** Returns the minimal privileges that a run needs on tables. */
 export function neededPrivileges(
   { targeted, filled, referenced }: Roles,
-  { operationWeights: weights }: Config,
+  config: Config,
   rowSelection: Plan['rowSelection'],
 ): Need[] {
-  const written = (['insert', 'update', 'delete'] as const).filter(
-    (privilege) => weights[privilege.toUpperCase() as keyof typeof weights] > 0,
-  );
+  const writtenIn = (relation: Relation) => {
+    const weights = operationWeightsOf(config, labelOf(relation));
+    return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
+  };
   // A sampled parent is locked, which needs the UPDATE privilege.
   const read: Privilege[] = rowSelection === 'system_rows' ? ['select', 'update'] : ['select'];
   const on = (relation: Relation, privileges: readonly Privilege[], purpose: string): Need => ({
@@ -64,7 +66,7 @@ export function neededPrivileges(
       .map((key) => [labelOf(key.referencing), key]),
   );
   return [
-    ...targeted.map((relation) => on(relation, ['select', ...written], '')),
+    ...targeted.map((relation) => on(relation, ['select', ...writtenIn(relation)], '')),
     ...filled.map((relation) =>
       on(relation, [...new Set<Privilege>([...read, 'insert'])], 'to insert rows that others need'),
     ),

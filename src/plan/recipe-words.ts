@@ -86,6 +86,8 @@ function recipeInWords(recipe: Recipe): string {
       return recipe.parts.map((part) => (typeof part === 'string' ? part : `‹${recipeInWords(part)}›`)).join('');
     case 'repeat':
       return `${recipe.min} to ${recipe.max} times ‹${recipeInWords(recipe.element)}›`;
+    case 'jsonText':
+      return `"${recipeInWords(recipe.of)}"`;
     case 'span':
       return `ranges of ${recipe.of}`;
     case 'row':

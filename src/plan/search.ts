@@ -381,7 +381,7 @@ function sampled(recipe: Recipe, columnLabel: string, context: SearchContext): s
 export function ordinaryTexts(
   recipe: Recipe,
   columnLabel: string,
-  { writers, seed }: SearchContext,
+  { writers, seed }: Pick<SearchContext, 'writers' | 'seed'>,
   ordinals: readonly number[],
 ): string[] {
   if (recipe.kind === 'null') return [];

@@ -2,6 +2,7 @@ import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
 import { didYouMean } from '../config/nearest.js';
 import type { Problem } from '../config/problem.js';
+import type { OperationKind } from './plan.js';
 
 /**
  * The relations that a configuration targets, in the catalog's order. Names may be plain or schema-qualified; a plain
@@ -45,14 +46,18 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
       );
     }
   }
-  for (const section of ['table_weights', 'column_overrides', 'exclude_columns_from_update'] as const) {
-    for (const name of Object.keys(generator[section])) {
-      const relation = find(name, ['generator', section, name]);
-      if (relation !== undefined && !targeted.includes(relation)) {
-        problems.push(
-          source.problem(['generator', section, name], `table "${name}" is not targeted by this configuration`),
-        );
-      }
+  const sections: [readonly string[], object][] = [
+    [['table_weights'], generator.table_weights],
+    [['column_overrides'], generator.column_overrides],
+    [['exclude_columns_from_update'], generator.exclude_columns_from_update],
+    [['operation_weights', 'tables'], config.tableOperationWeights],
+  ];
+  for (const [section, entries] of sections) {
+    for (const name of Object.keys(entries)) {
+      const path = ['generator', ...section, name];
+      const relation = find(name, path);
+      if (relation !== undefined && !targeted.includes(relation))
+        problems.push(source.problem(path, `table "${name}" is not targeted by this configuration`));
     }
   }
   return targeted;
@@ -64,6 +69,22 @@ export function entryFor<Value>(section: Readonly<Record<string, Value>>, relati
     if (Object.hasOwn(section, name)) return section[name];
   }
   return undefined;
+}
+
+/** Returns the names by which a section keyed by table may name a table: its label, and without the schema and quotes. */
+export function namesOf(label: string): string[] {
+  const bare = label.slice(label.indexOf('.') + 1);
+  return [label, label.replaceAll('"', ''), bare, bare.replaceAll('"', '')];
+}
+
+/** Returns the weights of the operations on a table: its own if it has some, else those of all tables. */
+export function operationWeightsOf(
+  { operationWeights, tableOperationWeights: own }: Config,
+  label: string,
+): Readonly<Record<OperationKind, number>> {
+  const name = namesOf(label).find((each) => Object.hasOwn(own, each));
+  const { INSERT, UPDATE, DELETE } = name === undefined ? operationWeights : own[name]!;
+  return { insert: INSERT, update: UPDATE, delete: DELETE };
 }
 
 function findRelation(

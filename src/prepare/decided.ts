@@ -25,9 +25,14 @@ export interface Identity {
 }
 
 /** Returns a fingerprint of everything in a configuration that decides what is written, or when. */
-export function configurationFingerprint({ generator, operationWeights, traffic }: Config): string {
+export function configurationFingerprint({
+  generator,
+  operationWeights,
+  tableOperationWeights,
+  traffic,
+}: Config): string {
   const { workers: _workers, timeouts: _timeouts, ...decisive } = generator;
-  return fingerprint([decisive, operationWeights, traffic]);
+  return fingerprint([decisive, operationWeights, tableOperationWeights, traffic]);
 }
 
 /** Returns a fingerprint of the tables, their columns and types. */

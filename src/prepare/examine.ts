@@ -14,7 +14,9 @@ import { withoutPresentKeys } from '../plan/demands.js';
 import { applyDistinct } from '../plan/distinct.js';
 import { applySearches } from '../plan/groups.js';
 import { type Finding, OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
+import { operationWeightsOf } from '../plan/target.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
+import { seedOf } from '../random/seed.js';
 import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
 import {
   type Claimed,
@@ -101,7 +103,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const { draft, rowsAtStart, unreadable, lacking } = drafted;
   // A table that cannot be read is not queried.
   const rowsToRead = rowsAtStart.map((count, index) => (unreadable.has(index) ? 0 : count));
-  await checkOverrides(client, draft.plan, config);
+  await checkOverrides(client, draft.plan, config, seedOf(seeds.faker));
   const questions = watermarkQuestions(draft);
   const answers = await ask(client, questions, ({ ordinal }) => rowsToRead[ordinal.relation] !== 0);
   const gaps = new Map<number, Answer>();
@@ -166,10 +168,12 @@ function hasIdentity({ attributes }: Relation): boolean {
   return attributes.some(({ identity, sequence }) => identity !== 'none' || sequence !== null);
 }
 
-/** Returns the operations with a weight above 0. */
-export function wantedOperations({ operationWeights: { INSERT, UPDATE, DELETE } }: Config): OperationKind[] {
-  const weights = { insert: INSERT, update: UPDATE, delete: DELETE };
-  return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
+/** Returns what tells, for a table, the operations with a weight above 0. */
+export function wantedOperations(config: Config): (label: string) => readonly OperationKind[] {
+  return (label) => {
+    const weights = operationWeightsOf(config, label);
+    return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
+  };
 }
 
 /* The most levels of missing parents: a parent may need parents of its own. */

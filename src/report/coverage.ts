@@ -14,19 +14,19 @@ export interface CoverageSummary {
 export function coverageOf(
   plan: Plan,
   findings: readonly Finding[],
-  wanted: readonly OperationKind[],
+  wanted: (label: string) => readonly OperationKind[],
   quarantined: ReadonlyMap<string, string> = new Map(),
 ): CoverageSummary {
   const targeted = plan.relations.filter((relation) => relation.targeted);
   const incomplete = new Set(
     targeted
-      .filter(({ operations, label }) => quarantined.has(label) || !wanted.every((kind) => operations[kind]))
+      .filter(({ operations, label }) => quarantined.has(label) || !wanted(label).every((kind) => operations[kind]))
       .map(({ label }) => label),
   );
   const causes = new Map<string, Set<string>>();
   const explained = new Set<string>();
   for (const { relation, column, prevents, reason, behind = [] } of findings) {
-    if (!prevents.some((kind) => wanted.includes(kind))) continue;
+    if (!prevents.some((kind) => wanted(relation).includes(kind))) continue;
     const cause = behind.length > 0 ? `${relation}: ${reason}` : `${column === null ? '' : `${column}: `}${reason}`;
     const tables = causes.get(cause) ?? new Set();
     for (const table of [relation, ...behind]) {
