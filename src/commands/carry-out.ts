@@ -108,6 +108,7 @@ export async function carryOut(job: Job): Promise<Done> {
       exit,
       thresholds: [],
       cpuSeconds: secondsOf(process.cpuUsage(cpuBefore)),
+      usageAtStart: observed.recorder.usageAtStart,
       isCutShort: true,
       changes: { changed: [], gone: [] },
       rowsAtEnd: new Map(),
@@ -132,6 +133,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const { plan } = job.prepared;
   const isThrough = observed.total >= 0 && traffic.totals.operations() >= observed.total;
   const { verification, lag, changes } = atEnd;
+  const phases = observed.recorder.phaseVerdicts();
   const summary = summaryOf(toSummary, {
     ...atEnd,
     elapsedSeconds,
@@ -149,6 +151,8 @@ export async function carryOut(job: Job): Promise<Done> {
     }),
     thresholds,
     cpuSeconds,
+    usageAtStart: observed.recorder.usageAtStart,
+    verdict_phases: phases.length === 0 ? undefined : phases,
     isCutShort: false,
     rowsAtEnd: await job.countRows(triggeredRelations(plan)),
   });

@@ -48,6 +48,8 @@ interface Report {
   /** True if every operation with a weight above 0 is possible on every targeted table. */
   readonly covered: boolean;
   readonly tables: readonly TableReport[];
+  /** Number of tables whose operations were tried and rolled back; null without --rehearse. */
+  readonly rehearsed: number | null;
 }
 
 /** Reports what a run would do per table and column, what it cannot do, and why. Only reads. Returns the exit code. */
@@ -89,7 +91,7 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
 const INSERT: readonly OperationKind[] = ['insert'];
 
 function reportOf(
-  { plan, relations, findings, notes, lacking, rowsAtStart }: Examined,
+  { plan, relations, findings, notes, lacking, rowsAtStart, rehearsed }: Examined,
   wanted: (label: string) => readonly OperationKind[],
 ): Report {
   const made = madeByTriggers(plan);
@@ -141,17 +143,23 @@ function reportOf(
     ];
   });
   const covered = tables.every(({ operations, table }) => wanted(table).every((kind) => operations[kind]));
-  return { schema_version: 1, covered, tables };
+  return { schema_version: 1, covered, rehearsed, tables };
 }
 
-function reportText({ tables, covered }: Report): string {
+function reportText({ tables, covered, rehearsed }: Report): string {
   const lines = tables.flatMap((table) => [...tableText(table), '']);
   const partly = tables.filter(({ operations }) => !(operations.insert && operations.update && operations.delete));
   const nothing = partly.filter(({ operations }) => !operations.insert && !operations.update && !operations.delete);
   lines.push(
     `${tables.length} tables: ${tables.length - partly.length} take every operation, ${partly.length - nothing.length} some, ${nothing.length} none. ${covered ? 'Every operation with a weight above 0 runs.' : 'Lines that begin with ! say what is missing and why.'}`,
+    ...(rehearsed === null ? [] : [rehearsedText(rehearsed, tables.length)]),
   );
   return `${lines.join('\n')}\n`;
+}
+
+function rehearsedText(tried: number, tables: number): string {
+  const what = `the operations of ${tried} of ${tables} tables were tried and rolled back`;
+  return `Rehearsed: ${what}.${tried < tables ? ' The others are plain, or time ran out.' : ''}`;
 }
 
 function tableText({

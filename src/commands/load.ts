@@ -134,6 +134,7 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     });
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
+    progress.ended(summary.exit);
     return summary.exit.code;
   } catch (error) {
     const isStopped = error instanceof Stopped;

@@ -5,7 +5,10 @@ import type { Notice, Refusal } from '../traffic/ledger.js';
 
 /** Shows each notice of the workers once, and keeps examples for the summary. */
 export class Notices {
+  /** By SQLSTATE, the first message of the server. */
   readonly examples = new Map<string, string>();
+  /** The same by SQLSTATE and index of the table, as `exampleOf` reads them. */
+  private readonly byTable = new Map<string, string>();
   readonly quarantined = new Map<string, string>();
   private readonly prepared: Prepared;
   private readonly progress: Progress;
@@ -39,10 +42,17 @@ export class Notices {
     }
   };
 
+  /** Returns the first message of the server for a SQLSTATE and a table; empty if there was none. */
+  exampleOf(sqlstate: string, relation: number): string {
+    return this.byTable.get(`${sqlstate}/${relation}`) ?? '';
+  }
+
   private takeRefusal({ kind, sqlstate, relation, text }: Refusal): void {
     const label = this.prepared.plan.relations[relation]?.label ?? '';
     if (kind === 'error' && sqlstate !== '') {
       if (!this.examples.has(sqlstate)) this.examples.set(sqlstate, `${label}: ${text}`);
+      const key = `${sqlstate}/${relation}`;
+      if (!this.byTable.has(key)) this.byTable.set(key, text);
       return;
     }
     if (kind === 'quarantine') {

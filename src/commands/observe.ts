@@ -62,6 +62,8 @@ export function observe(
     ...source,
     connections: traffic.lanes.length,
     isScheduled: schedule !== null,
+    trafficSeconds,
+    phaseAt: (seconds) => schedule?.phaseAt(seconds) ?? null,
     observe: (point, moment) => {
       last = { point, moment };
       page?.tick(point);

@@ -345,6 +345,7 @@ class Session {
         history?.end(sofar.exit.reason);
         this.tell(sofar);
         this.report(config, prepared, seen, sofar);
+        progress.ended(sofar.exit);
       },
     });
     history?.end(ofTraffic.exit.reason);
@@ -357,6 +358,7 @@ class Session {
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(this.summaryText(summary)));
     const shard = this.sharded === null ? {} : { shard: String(this.sharded.shard.index) };
     await publish(options.publishing, registries, { run_id: runId, ...shard }, progress, stops);
+    progress.ended(summary.exit);
     return summary.exit.code;
   }
 

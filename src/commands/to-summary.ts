@@ -4,6 +4,7 @@ import type { Plan } from '../plan/plan.js';
 import { schemaFingerprint } from '../prepare/decided.js';
 import { wantedOperations } from '../prepare/examine.js';
 import { coverageOf } from '../report/coverage.js';
+import { refusedTables } from '../report/refusals.js';
 import { type Summary, type SummarySource, summarise } from '../report/summary.js';
 import type { Traffic } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
@@ -21,13 +22,22 @@ export interface ToSummary {
   readonly startedAt: Date;
 }
 
-type Extra = { readonly [Key in 'verification' | 'pauses' | 'lag' | 'traps']?: Summary[Key] | undefined };
+type Extra = {
+  readonly [Key in 'verification' | 'pauses' | 'lag' | 'traps' | 'verdict_phases']?: Summary[Key] | undefined;
+};
 
 /** What is known only when the traffic is over. */
 export type AtEnd = Extra &
   Pick<
     SummarySource,
-    'elapsedSeconds' | 'exit' | 'thresholds' | 'cpuSeconds' | 'isCutShort' | 'rowsAtEnd' | 'replication'
+    | 'elapsedSeconds'
+    | 'exit'
+    | 'thresholds'
+    | 'cpuSeconds'
+    | 'usageAtStart'
+    | 'isCutShort'
+    | 'rowsAtEnd'
+    | 'replication'
   > & {
     /** Since all lanes were connected. */
     readonly trafficSeconds: number;
@@ -43,7 +53,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('the run was ended by a second signal');
   else if (traffic.wasCut) because.push('operations in flight were cancelled after timeouts.stop');
-  const { changes, verification, pauses, lag, traps, trafficSeconds: seconds, ...rest } = atEnd;
+  const { changes, trafficSeconds: seconds, verification, pauses, lag, traps, verdict_phases, ...rest } = atEnd;
   if (changes.changed.length > 0)
     because.push(`the schema of ${changes.changed.join(', ')} was changed during the run`);
   const summary = summarise({
@@ -71,7 +81,9 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
       schedule === null ? null : { unit: config.traffic.rate_unit, seconds, arrivals: schedule.arrivals(seconds) },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
-  const extra = { verification, pauses, lag, traps };
+  const refused = refusedTables(plan, totals, (sqlstate, relation) => notices.exampleOf(sqlstate, relation));
+  const refused_tables = refused.length === 0 ? undefined : refused;
+  const extra = { refused_tables, verification, pauses, lag, traps, verdict_phases };
   return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
 }
 

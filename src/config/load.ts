@@ -23,7 +23,7 @@ import { resolveVerification, type VerificationConfig } from './verification.js'
 export const DEFAULT_FILE = 'event-generator.yaml';
 
 /** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
-export type OperationWeights = Readonly<Record<OperationName, number>>;
+type OperationWeights = Readonly<Record<OperationName, number>>;
 
 export interface Config {
   readonly connection: ConnectionSettings;
@@ -409,6 +409,9 @@ function checkOverride(override: ColumnOverride, report: (message: string) => vo
     }
     case 'json':
       for (const each of overridesWithin(override.value)) checkOverride(each, report);
+      return;
+    default:
+      return;
   }
 }
 

@@ -4,7 +4,7 @@ import { Grouping } from './choice/grouping.js';
 import { Mix } from './choice/mix.js';
 import { shareOf } from './choice/shares.js';
 import { Operation, type RowRef } from './messages/operation.js';
-import { type Effect, MAX_REPLAYS, type Outcome, reactionTo, replayDelayMs } from './messages/outcome.js';
+import { type Effect, MAX_REPLAYS, messageOf, type Outcome, reactionTo, replayDelayMs } from './messages/outcome.js';
 import { type Member, Transaction } from './messages/transaction.js';
 import { OwnedRows } from './owned.js';
 import type { ClaimSet } from './rows/claims.js';
@@ -271,7 +271,8 @@ export class Lane {
     }
     const member = members[outcome.member] ?? members[members.length - 1]!;
     const { operation } = member;
-    const { sqlstate, message } = outcome;
+    const { sqlstate } = outcome;
+    const message = messageOf(outcome);
     if (WAITED.includes(sqlstate) && this.barrier.bars(operation, transaction.outcomes))
       return this.skip(transaction, member);
     switch (reactionTo(sqlstate, operation.kind)) {
@@ -358,7 +359,9 @@ export class Lane {
     this.count(operation, kind, outcome);
   }
 
-  private count(operation: Operation, kind: 'rejected' | 'failed', { sqlstate, message, context }: Refused): void {
+  private count(operation: Operation, kind: 'rejected' | 'failed', outcome: Refused): void {
+    const { sqlstate, context } = outcome;
+    const message = messageOf(outcome);
     // An error raised by a function may depend on the row, so the next row may succeed.
     const isLast = this.chooser.refused(operation, context === null && GONE.includes(sqlstate));
     this.finish(operation, { kind, sqlstate, message });

@@ -3,6 +3,7 @@ import type { ColumnOverride, JsonTemplate } from '../config/schema.js';
 import { isFakerMethod } from '../datum/pool.js';
 import type { Recipe } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';
+import { POWERS_OF_TEN } from '../datum/writer.js';
 import { numericModifier, OID } from './oid.js';
 import { patternRecipe } from './pattern.js';
 
@@ -142,7 +143,7 @@ function decimalRecipe(
     wanted ?? Math.max(DEFAULT_SCALE, digitsAfterPoint(min), digitsAfterPoint(max)),
     place.scale ?? MOST_DIGITS,
   );
-  const unit = 10 ** scale;
+  const unit = POWERS_OF_TEN[scale]!;
   const bounds = { min: Math.ceil(min * unit - ROUNDING), max: Math.floor(max * unit + ROUNDING) };
   if (!Number.isSafeInteger(bounds.min) || !Number.isSafeInteger(bounds.max))
     report(`numbers up to ${Math.max(Math.abs(min), Math.abs(max))} with ${scale} decimals are too large; lower scale`);

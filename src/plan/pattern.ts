@@ -73,7 +73,7 @@ function oneCharacter(characters: readonly string[], raw: string): Recipe {
     : { kind: 'choice', values: characters, cumulative: characters.map((_, index) => index + 1) };
 }
 
-type Characters = AST.CharacterSet | AST.CharacterClass | AST.CharacterClassElement | AST.ClassStringDisjunction;
+type Characters = AST.CharacterSet | AST.CharacterClass | AST.CharacterClassElement;
 
 function charactersOf(element: Characters): string[] {
   switch (element.type) {
@@ -92,6 +92,8 @@ function charactersOf(element: Characters): string[] {
         ? PRINTABLE.filter((character) => !named.includes(character))
         : [...named];
     }
+    default:
+      break;
   }
   throw new Error(`"${element.raw}" is not supported in a pattern`);
 }

@@ -66,6 +66,8 @@ export interface Surroundings {
 export interface Examined extends Prepared {
   readonly relations: readonly Relation[];
   readonly notes: readonly ConstraintNote[];
+  /** Number of tables whose operations were tried and rolled back; null without a rehearsal. */
+  readonly rehearsed: number | null;
   /** Tables whose rows need parents in a table that is not targeted and has no rows. */
   readonly lacking: readonly LackingParent[];
 }
@@ -155,6 +157,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
       claims,
     ),
     notes: draft.notes,
+    rehearsed: surroundings.rehearsal === null ? null : rehearsed.tried,
     relations: draft.relations,
     lacking,
     reproducibleBecause: because,
@@ -297,7 +300,7 @@ async function rehearsal(
 ): Promise<Rehearsal> {
   const { plan } = draft;
   const tables = isRefused ? [] : tablesToRehearse(draft, catalog);
-  if (connectLike === null || tables.length === 0) return { plan, findings: [], untried: [] };
+  if (connectLike === null || tables.length === 0) return { plan, findings: [], untried: [], tried: 0 };
   const limitMs = config.generator.timeouts.rehearsal;
   const rehearsing = {
     connectLike: () => connectLike(plan.searchPath),

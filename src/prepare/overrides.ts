@@ -3,6 +3,7 @@ import type { Config } from '../config/load.js';
 import { type Problem, SetupError } from '../config/problem.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
+import { POWERS_OF_TEN } from '../datum/writer.js';
 import type { ColumnPlan, Plan } from '../plan/plan.js';
 import { ordinaryTexts } from '../plan/search.js';
 import { namesOf } from '../plan/target.js';
@@ -58,7 +59,7 @@ function longestOf({ typeName }: ColumnPlan): number {
 }
 
 function scaledText(units: number, scale: number): string {
-  return (units / 10 ** scale).toFixed(scale);
+  return (units / POWERS_OF_TEN[scale]!).toFixed(scale);
 }
 
 function overridePath(config: Config, label: string, column: string): string[] | undefined {

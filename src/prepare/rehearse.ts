@@ -19,6 +19,8 @@ export interface Rehearsal {
   readonly findings: readonly Finding[];
   /** Tables that were not tried, because time ran out. */
   readonly untried: readonly string[];
+  /** Number of tables that were tried. */
+  readonly tried: number;
 }
 
 /** The session, existing rows and time limit for trying operations. */
@@ -127,7 +129,7 @@ class Rehearser {
     }
     await this.tryAgain(order.slice(0, done), endMs);
     const untried = order.slice(done).map((index) => this.plan.relations[index]!.label);
-    return { plan: { ...this.plan, triggered: this.triggered }, findings: this.findings, untried };
+    return { plan: { ...this.plan, triggered: this.triggered }, findings: this.findings, untried, tried: done };
   }
 
   /** Tries tables again whose triggers read tables that were rehearsed later, and that have rows now. */

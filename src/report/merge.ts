@@ -2,6 +2,8 @@ import { parseThreshold } from '../config/threshold.js';
 import type { OperationKind } from '../plan/plan.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import { BUCKETS, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
+import { mergePhases } from './phases.js';
+import { mergeRefused } from './refusals.js';
 import { countedPercentiles, type LatencySummary, round, type Summary, type TableSummary } from './summary.js';
 import { type Figures, look, missedText, type ThresholdResult } from './thresholds.js';
 
@@ -33,10 +35,14 @@ export function mergeSummaries(parts: readonly Part[]): Summary {
   const seconds = most(({ elapsed_seconds: elapsed }) => elapsed);
   const { shard: _shard, ...base } = lead;
   const pauses = summaries.flatMap((each) => each.pauses ?? []);
+  const phases = mergePhases(summaries.map((each) => each.verdict_phases ?? []));
+  const refused = mergeRefused(summaries.map((each) => each.refused_tables ?? []));
   const totals = added(summaries.map((each) => each.totals));
   const merged: Summary = {
     ...base,
     ...(pauses.length === 0 ? {} : { pauses }),
+    ...(phases.length === 0 ? {} : { verdict_phases: phases }),
+    ...(refused.length === 0 ? {} : { refused_tables: refused }),
     started_at: summaries.map(({ started_at: at }) => at).sort()[0]!,
     elapsed_seconds: seconds,
     workers: sum(({ workers }) => workers),

@@ -49,8 +49,15 @@ export class Progress {
     if (this.json) {
       const line = { time: new Date().toISOString(), level, message: text };
       this.output.write(`${publicJson(line)}\n`);
-    } else this.output.write(`${this.mark(level)}${shown(text)}\n`);
+    } else this.output.write(`${this.clock()}${this.mark(level)}${shown(text)}\n`);
     if (live !== '') this.rewrite(live);
+  }
+
+  /** Says in the JSON log why a command ended with an exit code above 0; for people the result says so. */
+  ended({ code, reason }: { readonly code: number; readonly reason: string }): void {
+    if (!this.json || code === 0) return;
+    const line = { time: new Date().toISOString(), level: 'error', message: reason, exitCode: code };
+    this.output.write(`${publicJson(line)}\n`);
   }
 
   /** Something that may take long, before there is anything to measure; until the next step, `start` or `stop`. */
@@ -96,7 +103,7 @@ export class Progress {
     if (this.json) {
       const line = { time: new Date().toISOString(), level: 'info', message: 'progress', ...reading.figures };
       this.output.write(`${JSON.stringify(line)}\n`);
-    } else if (!this.live) this.output.write(`${plainLine(reading)}\n`);
+    } else if (!this.live) this.output.write(`${this.clock()}${plainLine(reading)}\n`);
     else {
       const columns = this.output.columns ?? 80;
       // A terminal of no columns shows nothing; a line that fits never wraps, so it can be rewritten in place.
@@ -109,6 +116,12 @@ export class Progress {
   private rewrite(line: string): void {
     this.output.write(`\r${line}\u001b[K`);
     this.shown = line;
+  }
+
+  /* In a file or a pipe, what happens during a run has the time of day. */
+  private clock(): string {
+    const isRunning = this.timer !== null && this.current === null;
+    return this.live || !isRunning ? '' : `${new Date().toTimeString().slice(0, 8)} `;
   }
 
   private mark(level: 'info' | 'warn' | 'error'): string {

@@ -6,10 +6,19 @@ import { OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js'
 import type { CounterTotals, HistogramTotals, Latency } from '../traffic/counters.js';
 import { type Percentiles, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
 import type { IndexCounts } from '../traffic/indexes.js';
-import { type Limit, readUsage, type Utilisation, utilisationBetween, verdictOf } from '../traffic/verdict.js';
+import {
+  type Limit,
+  readUsage,
+  type Usage,
+  type Utilisation,
+  utilisationBetween,
+  verdictOf,
+} from '../traffic/verdict.js';
 import type { TrapCounts } from '../traps/runner.js';
 import type { CoverageSummary } from './coverage.js';
 import type { Outage } from './outages.js';
+import type { PhaseVerdict } from './phases.js';
+import type { RefusedTable } from './refusals.js';
 import { rowCountsOf } from './row-counts.js';
 import type { ThresholdResult } from './thresholds.js';
 
@@ -43,6 +52,8 @@ export interface SummarySource {
   /** Label of a table → why an operation on it was set aside. */
   readonly quarantined: ReadonlyMap<string, string>;
   readonly cpuSeconds: number;
+  /** How time was spent before the traffic began, which the verdict is not about; null: nothing is left out. */
+  readonly usageAtStart: Usage | null;
   readonly maxRssBytes: number;
   readonly thresholds: readonly ThresholdResult[];
   readonly coverage: CoverageSummary;
@@ -122,6 +133,10 @@ export interface Summary {
   readonly traps?: Readonly<Record<string, TrapCounts>>;
   /** When the fuse or the control file paused the load. Left out where it never was. */
   readonly pauses?: readonly PauseRecord[];
+  /** Tables that refused more than a tenth of their statements, the worst first. Left out where there were none. */
+  readonly refused_tables?: readonly RefusedTable[];
+  /** What limited the run in each phase of its schedule. Left out where there is only one. */
+  readonly verdict_phases?: readonly PhaseVerdict[];
   /** Rounds of `verify:`. Left out where none was asked for. */
   readonly verification?: readonly VerificationRound[];
   /** What became of `run --capture`: changes by table and kind. Left out where none was asked for. */
@@ -204,7 +219,7 @@ export function summarise(source: SummarySource): Summary {
     seconds: source.elapsedSeconds,
     cpuSeconds: source.cpuSeconds,
   });
-  const utilisation = utilisationBetween(null, usage);
+  const utilisation = utilisationBetween(source.usageAtStart, usage);
   const verdict =
     operations === 0
       ? null

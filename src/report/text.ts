@@ -1,6 +1,9 @@
 import { OPERATION_KINDS } from '../plan/plan.js';
 import type { Percentiles } from '../traffic/histogram.js';
+import { LIMITS } from '../traffic/verdict.js';
 import { lagText } from './lag.js';
+import type { PhaseVerdict } from './phases.js';
+import { type RefusedTable, sqlstateName } from './refusals.js';
 import { perSecond, type Summary } from './summary.js';
 
 /* Of the tables that changed most. */
@@ -92,6 +95,7 @@ function outcomeLines(summary: Summary): string[] {
       `  rolled back on purpose ${number(of('rolled_back'))}, in ${number(transactions.intended_rollback)} transactions`,
     ),
     ...some(of('retries'), `  retries ${number(of('retries'))}${retried(summary)}`),
+    ...refusedLines(summary.refused_tables ?? []),
     ...(outages.length > 0 ? outageLines(outages) : []),
     ...some(of('reconnects'), `  reconnects ${number(of('reconnects'))}`),
     ...some(
@@ -119,6 +123,18 @@ function retried({ totals, tables }: Summary): string {
   const most = byTable.reduce((worst, each) => (each.retries > worst.retries ? each : worst), { name: '', retries: 0 });
   const share = ((totals['retries']! * 100) / sent).toFixed(1);
   return ` (${share} % of all attempts${most.retries > 0 ? `, most on ${most.name}` : ''})`;
+}
+
+function refusedLines(tables: readonly RefusedTable[]): string[] {
+  const lines = tables
+    .slice(0, MOST_BESIDE)
+    .flatMap(({ table: name, share, sqlstate, name: condition, ...rest }) => [
+      `    ${name}: ${Math.round(share * 100)} % of its statements refused, mostly ${sqlstate}${condition === null ? '' : ` ${condition}`}`,
+      ...(rest.example === '' ? [] : [`      ${rest.example}`]),
+      `      remedy: ${rest.remedy}`,
+    ]);
+  const more = tables.length - MOST_BESIDE;
+  return more > 0 ? [...lines, `    … ${more} more tables in the summary file`] : lines;
 }
 
 function outageLines(outages: Summary['outages']): string[] {
@@ -161,10 +177,23 @@ function replicationLines({ replication, replication_slots: slots, heartbeats_mi
   ];
 }
 
-function verdictLines({ verdict, verdict_because: because, generator, indexes }: Summary): string[] {
+/** Phases in which something else than the schedule was the limit. */
+function phaseLines(phases: readonly PhaseVerdict[]): string[] {
+  return phases.flatMap(({ phase, seconds: lasted, limits }) =>
+    LIMITS.flatMap((limit) =>
+      limit === 'rate-bound' || limits[limit] === 0
+        ? []
+        : [`    ${limit} in ${phase}: ${figure(limits[limit])} of ${seconds(lasted)}`],
+    ),
+  );
+}
+
+function verdictLines(summary: Summary): string[] {
+  const { verdict, verdict_because: because, verdict_phases: phases = [], generator, indexes } = summary;
   const { cpu_micros_per_operation: cpu, event_loop_p99_seconds: loop, max_rss_bytes: memory } = generator;
   return [
     ...(verdict === null ? [] : [`  ${verdict}: ${because!.advice}`]),
+    ...phaseLines(phases),
     `  generator: ${cpu === null ? '-' : figure(cpu)} µs of CPU per operation, ${number(Math.round(memory / 1e6))} MB`,
     `  event loop p99 ${ms(loop)}`,
     ...(indexes === null
@@ -231,9 +260,14 @@ function errorLines({ errors }: Summary): string[] {
     '  errors',
     ...entries.map(
       ([sqlstate, { count, example }]) =>
-        `    ${sqlstate} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`,
+        `    ${sqlstate}${nameAfter(sqlstate)} × ${number(count)}${example === '' ? '' : `, for example: ${example}`}`,
     ),
   ];
+}
+
+function nameAfter(sqlstate: string): string {
+  const name = sqlstateName(sqlstate);
+  return name === null ? '' : ` ${name}`;
 }
 
 function lastLines(summary: Summary, { files, command }: SummaryView): string[] {

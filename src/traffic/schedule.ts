@@ -39,6 +39,8 @@ export interface Timetable {
   arrivals(seconds: number): number;
   /** Returns when so many arrivals have been due; Infinity if never. */
   timeOf(position: number): number;
+  /** Returns the name of the phase that a moment lies in; null outside, and if the schedule has only one phase. */
+  phaseAt(seconds: number): string | null;
 }
 
 /** Returns the part of a schedule that a share of the lanes has to carry out. Its arrivals are due when those of the whole are. */
@@ -54,6 +56,7 @@ export function partOf(whole: Timetable, share: number): Timetable {
     rateAt: (seconds) => whole.rateAt(seconds) * share,
     arrivals: (seconds) => whole.arrivals(seconds) * share,
     timeOf: (position) => whole.timeOf(position / share),
+    phaseAt: (seconds) => whole.phaseAt(seconds),
   };
 }
 
@@ -110,6 +113,19 @@ export class Schedule implements Timetable {
     return missing < TINY ? from : from + (2 * missing) / (rate + root);
   }
 
+  phaseAt(seconds: number): string | null {
+    const { stages, spikes } = this.shape;
+    if (stages.length + spikes.length < 2 || seconds < 0 || seconds >= this.end) return null;
+    if (spikes.some((spike) => isOn(spike, seconds))) return 'the spikes';
+    if (stages.length === 1) return 'the time between spikes';
+    let end = 0;
+    const stage = stages.findIndex(({ duration }) => {
+      end += duration;
+      return seconds < end;
+    });
+    return stage < 0 ? null : `stage ${stage + 1}`;
+  }
+
   private last(holds: (segment: Segment) => boolean): number {
     let low = 0;
     let high = this.segments.length;
@@ -143,10 +159,7 @@ export class Schedule implements Timetable {
       began += duration;
       before = rate;
     }
-    const spikes = this.shape.spikes.filter(({ duration, every, offset }) => {
-      if (seconds < offset) return false;
-      return (Number.isFinite(every) ? (seconds - offset) % every : seconds - offset) < duration - TINY;
-    });
+    const spikes = this.shape.spikes.filter((spike) => isOn(spike, seconds));
     const added = spikes.reduce((sum, spike) => sum + rateOf(spike, seconds), 0);
     return spikes.some(({ replaces }) => replaces)
       ? { from: seconds, rate: added, slope: 0 }
@@ -178,6 +191,11 @@ const LONGEST_SEGMENT = 86_400;
 
 function within({ rate, slope }: Segment, seconds: number): number {
   return rate * seconds + (slope * seconds * seconds) / 2;
+}
+
+function isOn({ duration, every, offset }: Spike, seconds: number): boolean {
+  if (seconds < offset) return false;
+  return (Number.isFinite(every) ? (seconds - offset) % every : seconds - offset) < duration - TINY;
 }
 
 /* The rate of the occurrence that a moment lies in. */

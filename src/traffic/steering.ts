@@ -53,6 +53,11 @@ export class SteeredSchedule implements Timetable {
     return this.last?.rate === Number.POSITIVE_INFINITY;
   }
 
+  /** A rate that is steered has no phases. */
+  phaseAt(): null {
+    return null;
+  }
+
   rateAt(seconds: number): number {
     this.refresh();
     if (seconds >= this.end) return 0;

@@ -82,6 +82,7 @@ it('rehearses only where it is asked to', async () => {
   expect(inspect(database, settings).status).toBe(0);
   const rehearsed = inspect(database, settings, '--rehearse');
   expect(rehearsed.status).toBe(4);
+  expect(rehearsed.stdout).toMatch(/Rehearsed: the operations of 1 of 1 tables were tried and rolled back\./);
   expect(rehearsed.stdout).toContain('! a trial INSERT was rejected (P0001: never) by trigger t, so no INSERT');
 });
 

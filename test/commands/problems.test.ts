@@ -153,7 +153,12 @@ describe('what is wrong is said before the first write', () => {
     const database = await demo();
     const { code, stdout } = await runCli(configFor(database, DEMO), ['--dry-run']);
     expect(code).toBe(0);
-    expect(stdout).toContain('INSERT INTO "public"."eg_users"');
+    expect(stdout).toMatch(/^A dry run: nothing is written\.$/m);
+    expect(stdout).toMatch(/public\.eg_users: INSERT 3, UPDATE 2, DELETE 1 \(weights\); 1000 existing rows may change/);
+    expect(stdout).toMatch(/email character varying\(80\) +unique text: email/);
+    for (const operation of ['INSERT INTO', 'UPDATE', 'DELETE FROM'])
+      expect(stdout.split(`  ${operation} "public"."eg_users"`).length).toBe(2);
+    expect(stdout).toMatch(/… \d+ more values/);
     expect(await count(database, 'eg_users')).toBe(1000);
   });
 });

@@ -44,3 +44,21 @@ it('generator-bound: one thread makes more than the server needs time for', asyn
   expect(summary.verdict_because!.advice).toContain('raise generator.workers (now 1)');
   await database.drop();
 });
+
+it('names a table that refuses many statements, the function that does, and what helps', async () => {
+  const database =
+    await createDatabase(`CREATE TABLE picky (id int PRIMARY KEY, n int NOT NULL); CREATE TABLE easy (id int PRIMARY KEY);
+    CREATE FUNCTION no_odd() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.n % 2 <> 0 THEN RAISE ''odd numbers are refused''; END IF; RETURN NEW; END';
+    CREATE TRIGGER no_odd BEFORE INSERT ON picky FOR EACH ROW EXECUTE FUNCTION no_odd();`);
+  const settings = 'random_seed: 1\nnum_iterations: 400\ninsert_rows: 1\noperations: [INSERT]';
+  const { summary, stdout } = await runCli(configFor(database, settings));
+  const [picky, ...others] = summary.refused_tables!;
+  expect(others).toEqual([]);
+  expect(picky).toMatchObject({ table: 'public.picky', sqlstate: 'P0001', name: 'raise_exception' });
+  expect(picky!.share).toBeGreaterThan(0.3);
+  expect(picky!.example).toContain('odd numbers are refused, raised in function no_odd()');
+  expect(stdout).toMatch(/public\.picky: \d\d % of its statements refused, mostly P0001 raise_exception/);
+  expect(stdout).toMatch(/remedy: set generator\.column_overrides for the columns that the trigger examines/);
+  expect(stdout).toMatch(/P0001 raise_exception × \d+, for example/);
+  await database.drop();
+});

@@ -135,7 +135,7 @@ it('tells what matters most first, within 60 columns', () => {
       … 2 more with --full, or in the summary file
 
       errors
-        23503 × 2, for example: violates foreign key constraint
+        23503 foreign_key_violation × 2, for example: violates foreign key constraint
 
       4 connections at depth 8, 2 workers, rows owned
       PostgreSQL 18.4

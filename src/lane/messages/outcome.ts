@@ -38,6 +38,12 @@ export type Outcome =
       readonly member: number;
     };
 
+/** Returns the server's message, with the function that raised it, which is hard to find otherwise. */
+export function messageOf({ message, context }: Outcome & { kind: 'refused' }): string {
+  const raised = /PL\/\w+ function ([^\n]+?)(?: line \d+| while|$)/m.exec(context ?? '')?.[1];
+  return raised === undefined ? message : `${message}, raised in function ${raised}`;
+}
+
 /** How the lane reacts to an error. The SQLSTATE decides, never the text of the message. */
 export type Reaction =
   /** Tries again with new values, up to the operation's limit. */
