@@ -15,9 +15,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 const installed = modified('node_modules/.package-lock.json');
 if (installed < Math.max(modified('package.json'), modified('package-lock.json'))) {
   step('Installing', process.platform === 'win32' ? 'npm.cmd' : 'npm', [
-    // Not `npm ci`: a lock file written where a registry lacks other platforms' optional packages would be refused.
-    'install',
-    '--no-save',
+    'ci',
     '--no-audit',
     '--no-fund',
     '--loglevel=error',

@@ -286,4 +286,24 @@ describe('the package', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
     expect(scripts['prepack']).toBe(scripts['build']);
   });
+
+  it('has a lock file with the optional packages of every platform, and no download addresses', () => {
+    const text = readFileSync('package-lock.json', 'utf8');
+    const { packages } = JSON.parse(text) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const missing = Object.entries(packages).flatMap(([at, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => !foldersAbove(at).some((folder) => packages[`${folder}node_modules/${name}`] !== undefined))
+        .map((name) => `${name} of ${at}`),
+    );
+    expect(missing).toEqual([]);
+    expect(text).not.toContain('"resolved"');
+  });
 });
+
+/** Returns the folders in which Node.js looks for packages that a package needs, each with a slash at its end. */
+function foldersAbove(place: string): string[] {
+  const parts = place === '' ? [] : place.split('/node_modules/');
+  return ['', ...parts.map((_, index) => `${parts.slice(0, index + 1).join('/node_modules/')}/`)];
+}
