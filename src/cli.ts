@@ -424,6 +424,9 @@ interface LoadFlags {
   readonly journal?: string;
   readonly yesWriteTo?: string;
   readonly summary?: string;
+  readonly report?: string;
+  readonly metricsPort?: number;
+  readonly metrics: boolean;
   readonly quiet?: true;
   readonly logFormat: string;
 }
@@ -444,6 +447,9 @@ program
   )
   .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
+  .option('--report <file>', 'write a report: one HTML file with charts, tables and the configuration')
+  .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
+  .option('--no-metrics', 'turn off the live page and /metrics')
   .option('--quiet', 'show warnings only')
   .addOption(
     new Option('--log-format <format>', 'format of progress and result').choices(['text', 'json']).default('text'),
@@ -452,11 +458,12 @@ program
     process.exitCode = await load(
       {
         file: flags.config,
-        overrides: overridesOf({ ...flags, metrics: true }),
+        overrides: overridesOf(flags),
         rows: flags.rows,
         journalFile: flags.journal,
         writeTo: flags.yesWriteTo,
         summaryFile: flags.summary,
+        reportFile: flags.report,
         quiet: flags.quiet === true,
         json: flags.logFormat === 'json',
       },

@@ -369,6 +369,7 @@ function secondsOf({ user, system }: NodeJS.CpuUsage): number {
 function factsOf({ config, prepared, runId }: Job, startedAt: Date, { workers }: Traffic): RunFacts {
   const { plan, catalog } = prepared;
   return {
+    command: 'run',
     version: VERSION,
     run_id: runId,
     started_at: startedAt.toISOString(),

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import { type LoadJob, startLoading } from '../bulk/coordinator.js';
+import { type Loading, type LoadJob, startLoading } from '../bulk/coordinator.js';
 import { type Entry, Journal } from '../bulk/journal.js';
 import type { LoadEnd } from '../bulk/load-session.js';
-import type { ConnectionSettings } from '../config/connection.js';
+import { type ConnectionSettings, describeConnection } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -11,6 +11,8 @@ import { publicJson } from '../config/secrets.js';
 import { decodePlan, encodePlan } from '../history/stored-plan.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
+import type { RunFacts } from '../page/data.js';
+import type { LivePage } from '../page/live.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
 import { madeByTriggers, type RowCounts } from '../prepare/claim.js';
@@ -28,6 +30,8 @@ import { endBackends } from '../traffic/recovery.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
+import { LoadObserver } from './observe-load.js';
+import { openPage, type Watched } from './open-page.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { checkProtection } from './protection.js';
 import { Stopped, StopSignals } from './stop-signals.js';
@@ -42,6 +46,7 @@ export interface LoadCommandOptions {
   readonly summaryFile: string | undefined;
   readonly quiet: boolean;
   readonly json: boolean;
+  readonly reportFile: string | undefined;
 }
 
 /* Backends of a killed load end at their next write. */
@@ -64,78 +69,17 @@ interface Job extends LoadJob {
   readonly rowsAtStart: RowCounts;
   readonly sequences: readonly OwnedSequence[];
   readonly past: readonly Entry[];
+  readonly serverVersion: string;
 }
 
 /** Fills tables by COPY: YAML → catalog → plan → rows. Returns the exit code. */
 export async function load(options: LoadCommandOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
-  const stops = new StopSignals();
-  let servers: DemoServers | undefined;
-  let workers: Workers | undefined;
+  const command = new LoadCommand(options, progress);
   try {
-    checkOutput('--summary', options.summaryFile);
-    const written = forLoading(loadConfig(options.file, options.overrides, environment));
-    checkProtection(written, options.writeTo, (text) => progress.message('warn', text));
-    const runId = randomBytes(4).toString('hex');
-    if (written.embedded)
-      servers = await startDemo(written, runId, {
-        say: (text) => progress.message('info', text),
-        replicas: false,
-      });
-    const config = servers?.config ?? written;
-    const { connection } = config;
-    const journal = new Journal(options.journalFile ?? `${options.file}.load`);
-    const { generator } = config;
-    workers = startWorkers(workerCount(generator.workers, generator.connections, false), 'load');
-    const job = await stops.interruptible(decide(options, config, runId, { journal, progress, stops }), () =>
-      endSessions(connection, config, runId),
-    );
-    progress.stop();
-    const startMs = performance.now();
-    const loading = startLoading({
-      ...job,
-      connection,
-      settings: {
-        connectTimeoutMs: generator.timeouts.connect,
-        statementTimeoutMs: generator.timeouts.statement,
-        lockTimeoutMs: generator.timeouts.lock,
-        maxOutageMs: generator.max_outage_seconds * 1000,
-      },
-      runId,
-      workers,
-      // A private server ends with the load, so there is nothing to continue.
-      journalFile: config.embedded ? null : journal.file,
-      notice: ({ kind, relation, text }) => {
-        if (kind === 'quarantine')
-          progress.message('warn', `${job.plan.relations[relation]!.label}: no more rows are loaded into it: ${text}`);
-      },
-    });
-    stops.onFirst((signal) => {
-      progress.message(
-        'info',
-        `${signal}: stopping; batches in progress are committed first (a second signal ends at once)`,
-      );
-      loading.stop();
-    });
-    progress.start(new LoadMeter(loading.totals, rowsWanted(job)));
-    const end = await loading.ended;
-    progress.stop();
-    // An interrupted load continues with the reserved values, so they stay reserved.
-    if (end.kind === 'finished') {
-      await settle(connection, config, job, runId, progress);
-      journal.remove();
-    }
-    const summary = summarise(job, loading.totals, end, {
-      seconds: (performance.now() - startMs) / 1000,
-      rows: options.rows,
-      maxErrorRatio: generator.error_budget.max_error_ratio,
-      signal: stops.signal,
-      journal: journal.file,
-    });
-    if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
-    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
-    progress.ended(summary.exit);
-    return summary.exit.code;
+    const config = await command.open(environment);
+    const job = await command.prepare(config);
+    return await command.carryOut(config, job);
   } catch (error) {
     const isStopped = error instanceof Stopped;
     if (!isStopped && !(error instanceof SetupError)) throw error;
@@ -144,10 +88,121 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     progress.message(isStopped ? 'info' : 'error', error.message);
     return code;
   } finally {
+    await command.close();
+  }
+}
+
+/** The resources of a load: servers, threads, the port of its page. */
+class LoadCommand {
+  private readonly options: LoadCommandOptions;
+  private readonly progress: Progress;
+  private readonly stops = new StopSignals();
+  private readonly runId = randomBytes(4).toString('hex');
+  private readonly journal: Journal;
+  private readonly examples = new Map<string, string>();
+  private servers: DemoServers | undefined;
+  private workers: Workers | undefined;
+  private watched: Watched | null = null;
+
+  constructor(options: LoadCommandOptions, progress: Progress) {
+    this.options = options;
+    this.progress = progress;
+    this.journal = new Journal(options.journalFile ?? `${options.file}.load`);
+  }
+
+  /** Reads the configuration, and does what it requires before the database is read. */
+  async open(environment: NodeJS.ProcessEnv): Promise<Config> {
+    const { options, progress, runId } = this;
+    checkOutput('--summary', options.summaryFile);
+    checkOutput('--report', options.reportFile);
+    const written = forLoading(loadConfig(options.file, options.overrides, environment));
+    checkProtection(written, options.writeTo, (text) => progress.message('warn', text));
+    this.watched = await openPage(written, progress);
+    if (!written.embedded) return written;
+    const say = (text: string) => progress.message('info', text);
+    this.servers = await startDemo(written, runId, { say, replicas: false });
+    return this.servers.config;
+  }
+
+  /** Decides what to load; a signal ends it. */
+  async prepare(config: Config): Promise<Job> {
+    const { options, runId, journal, progress, stops, watched } = this;
+    const { workers, connections } = config.generator;
+    // The threads load their code in the meantime.
+    this.workers = startWorkers(workerCount(workers, connections, false), 'load');
+    const deciding = decide(options, config, runId, { journal, progress, stops, page: watched?.page ?? null });
+    const job = await stops.interruptible(deciding, () => endSessions(config.connection, config, runId));
     progress.stop();
-    stops.release();
-    await workers?.end();
-    await servers?.stop();
+    return job;
+  }
+
+  /** Loads the rows and reports the results. Returns the exit code. */
+  async carryOut(config: Config, job: Job): Promise<number> {
+    const { options, progress, stops, runId, journal, watched, examples } = this;
+    const startMs = performance.now();
+    const loading = this.start(config, job);
+    stops.onFirst((signal) => {
+      progress.message(
+        'info',
+        `${signal}: stopping; batches in progress are committed first (a second signal ends at once)`,
+      );
+      loading.stop();
+    });
+    const wanted = rowsWanted(job);
+    const facts = factsOf(config, job, runId, this.workers!.count);
+    const observer = new LoadObserver({ config, plan: job.plan, facts, loading, wanted, watched, startMs, examples });
+    progress.start(new LoadMeter(loading.totals, wanted));
+    const end = await loading.ended;
+    progress.stop();
+    // An interrupted load continues with the reserved values, so they stay reserved.
+    if (end.kind === 'finished') {
+      await settle(config.connection, config, job, runId, progress);
+      journal.remove();
+    }
+    const summary = summarise(job, loading.totals, end, {
+      seconds: (performance.now() - startMs) / 1000,
+      rows: options.rows,
+      maxErrorRatio: config.generator.error_budget.max_error_ratio,
+      signal: stops.signal,
+      journal: journal.file,
+    });
+    const report = await observer.end(summary);
+    if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
+    if (options.reportFile !== undefined) writeOutput(options.reportFile, report);
+    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
+    progress.ended(summary.exit);
+    return summary.exit.code;
+  }
+
+  private start({ connection, generator, embedded }: Config, job: Job): Loading {
+    const { progress, examples } = this;
+    return startLoading({
+      ...job,
+      connection,
+      settings: {
+        connectTimeoutMs: generator.timeouts.connect,
+        statementTimeoutMs: generator.timeouts.statement,
+        lockTimeoutMs: generator.timeouts.lock,
+        maxOutageMs: generator.max_outage_seconds * 1000,
+      },
+      runId: this.runId,
+      workers: this.workers!,
+      // A private server ends with the load, so there is nothing to continue.
+      journalFile: embedded ? null : this.journal.file,
+      notice: ({ kind, sqlstate, relation, text }) => {
+        const label = job.plan.relations[relation]?.label ?? '';
+        if (!examples.has(sqlstate)) examples.set(sqlstate, `${label}: ${text}`);
+        if (kind === 'quarantine') progress.message('warn', `${label}: no more rows are loaded into it: ${text}`);
+      },
+    });
+  }
+
+  async close(): Promise<void> {
+    this.progress.stop();
+    this.stops.release();
+    await this.workers?.end();
+    await this.watched?.endpoint.close();
+    await this.servers?.stop();
   }
 }
 
@@ -182,21 +237,32 @@ async function decide(
   { rows }: LoadCommandOptions,
   config: Config,
   runId: string,
-  { journal, progress, stops }: { journal: Journal; progress: Progress; stops: StopSignals },
+  {
+    journal,
+    progress,
+    stops,
+    page,
+  }: { journal: Journal; progress: Progress; stops: StopSignals; page: LivePage | null },
 ): Promise<Job> {
   const client = await connectFirst(config, runId, {
     say: (text) => progress.message('warn', text),
     isOver: () => stops.signal !== null,
   });
   try {
-    const { rows: names } = await client.query<{ name: string }>('SELECT current_database() AS name');
-    const database = names[0]!.name;
+    const { rows: found } = await client.query<{ database: string; serverVersion: string }>(
+      `SELECT current_database() AS database, current_setting('server_version') AS "serverVersion"`,
+    );
+    const { database, serverVersion } = found[0]!;
     const settings = settingsOf(config);
-    if (journal.exists && !config.embedded) return await goOn(client, journal, { rows, database, settings }, progress);
+    if (journal.exists && !config.embedded)
+      return { ...(await goOn(client, journal, { rows, database, settings }, progress)), serverVersion };
     const prepared = await prepare(client, config, {
       dryRun: false,
       say: (level, text) => progress.message(level, text),
-      step: (text) => progress.step(text),
+      step: (text) => {
+        progress.step(text);
+        page?.prepare(text);
+      },
       rehearsal: config.generator.rehearse ? (path) => connectRehearsal(config.connection, config, runId, path) : null,
     });
     const { plan, claims, rowsAtStart, sequences } = prepared;
@@ -210,7 +276,7 @@ async function decide(
           `${label}: has room for only ${wanted} of ${missing} rows${capacity < missing ? '' : ' (too few parent rows)'}`,
         );
     }
-    const job = { plan, claims, load, rowsAtStart, sequences };
+    const job = { plan, claims, load, rowsAtStart, sequences, serverVersion };
     const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
     if (!config.embedded) journal.begin(header);
     return { ...job, past: [] };
@@ -232,7 +298,7 @@ async function goOn(
   journal: Journal,
   now: Pick<Header, 'rows' | 'database' | 'settings'>,
   progress: Progress,
-): Promise<Job> {
+): Promise<Omit<Job, 'serverVersion'>> {
   const { header: first, entries } = journal.read();
   const header = first as Header;
   for (const key of ['rows', 'database', 'settings'] as const) {
@@ -310,6 +376,23 @@ function standingOf(plan: Plan, claims: ClaimSet, rowsAtStart: RowCounts): Stand
       known: plan.quotas.map((_, lane) => lanes.some((each) => each === lane || each === PINNED)),
     };
   });
+}
+
+function factsOf({ connection }: Config, { plan, serverVersion }: Job, runId: string, workers: number): RunFacts {
+  return {
+    command: 'load',
+    version: VERSION,
+    run_id: runId,
+    started_at: new Date().toISOString(),
+    database: describeConnection(connection),
+    server_version: serverVersion,
+    random_seed: plan.randomSeed,
+    faker_seed: plan.fakerSeed,
+    connections: plan.quotas.length,
+    workers,
+    pipeline_depth: plan.pipelineDepth,
+    row_selection: plan.rowSelection,
+  };
 }
 
 function rowsWanted({ load }: Job): number {

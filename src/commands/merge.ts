@@ -34,7 +34,7 @@ export async function merge(options: MergeOptions, environment: NodeJS.ProcessEn
     process.stdout.write(
       options.json
         ? `${publicJson(merged)}\n`
-        : shown(summaryText(merged, { isFull: options.full, files, command: null })),
+        : shown(summaryText(merged, { isFull: options.full, files, command: null, next: [] })),
     );
     return merged.exit.code;
   } catch (error) {

@@ -9,10 +9,10 @@ import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { shardedRunId, shardOf } from '../config/shard.js';
 import { readHistory } from '../history/history-file.js';
-import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
+import type { Endpoint } from '../metrics/endpoint.js';
 import { VERSION } from '../package.js';
 import type { Coverage } from '../page/data.js';
-import { LivePage } from '../page/live.js';
+import type { LivePage } from '../page/live.js';
 import { reportHtml } from '../page/report.js';
 import { refused } from '../page/status.js';
 import { countRows } from '../prepare/claim.js';
@@ -26,7 +26,7 @@ import { coverageOf } from '../report/coverage.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
 import type { Summary } from '../report/summary.js';
-import { firstLine, summaryText } from '../report/text.js';
+import { firstLine, type SummaryView, summaryText } from '../report/text.js';
 import { Taken } from '../shards/fence.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
@@ -39,6 +39,7 @@ import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { explain, type Place } from './explain.js';
 import { HistoryWriter } from './history-writer.js';
 import { checkLag, type LagOptions, overridesOfLag, resumeLeftovers } from './lag.js';
+import { openPage } from './open-page.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { type PlanFile, readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
@@ -187,16 +188,9 @@ class Session {
       checkOutput('--history', options.historyFile);
     }
     if (!isTrial) checkProtection(config, options.writeTo, (text) => progress.message('warn', text));
-    const { enabled, host, port, allowed_hosts: allowedHosts } = config.metrics;
-    if (enabled && !isTrial) {
-      // A configured port must not be replaced by another one.
-      const mayMove = config.source.valueAt(['metrics', 'port']) === undefined;
-      this.endpoint = await openEndpoint({ host, port, mayMove }, allowedHosts);
-      this.page = new LivePage(this.endpoint);
-      const address = `http://${host}:${this.endpoint.port}`;
-      progress.message('info', `live page on ${address}/`);
-      progress.message('info', `metrics on ${address}/metrics`);
-    }
+    const watched = isTrial ? null : await openPage(config, progress);
+    this.endpoint = watched?.endpoint;
+    this.page = watched?.page;
     if (!config.embedded) return config;
     const say = (text: string) => progress.message('info', text);
     this.servers = await startDemo(config, this.runId, { say, replicas: !isTrial });
@@ -386,7 +380,8 @@ class Session {
       options.captureFile,
       options.historyFile,
     ].filter((file) => file !== undefined);
-    return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary) });
+    const next = this.config?.embedded === true && options.lag === null ? nextSteps(process.env) : [];
+    return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary), next });
   }
 
   /** Writes the summary; if its file can no longer be written, to standard output. */
@@ -472,6 +467,16 @@ class Session {
 
 function sharesCores(connection: ConnectionSettings): boolean {
   return placesIn(connection).every(({ host }) => isLoopback(host));
+}
+
+/** Returns what to do after a first run on the demo tables, as it is typed in a clone or with the package installed. */
+function nextSteps({ npm_lifecycle_event: script }: NodeJS.ProcessEnv): SummaryView['next'] {
+  const program = script === 'start' ? 'node dist/src/cli.js' : 'event-generator';
+  return [
+    ...(script === 'start' ? [['npm run demo', 'a minute of load to watch in the browser'] as const] : []),
+    [`${program} init postgresql://USER@HOST/DATABASE > my.yaml`, 'writes a configuration for your own database'],
+    [`${program} run -c my.yaml`, 'runs it; inspect -c my.yaml shows beforehand what it would do'],
+  ];
 }
 
 /** Returns the command that repeats the run; null if none does, or if it would show a secret. */

@@ -5,8 +5,9 @@ import type { Summary } from '../report/summary.js';
  * What the page and the report show. Plain data: the page gets it as JSON, the report holds it in itself.
  */
 
-/** What a run is; does not change while it runs. */
+/** What a run or a load is; does not change while it runs. */
 export interface RunFacts {
+  readonly command: 'run' | 'load';
   readonly version: string;
   readonly run_id: string;
   readonly started_at: string;

@@ -20,6 +20,8 @@ export interface SummaryView {
   readonly files: readonly string[];
   /** What repeats the run; null where nothing does. */
   readonly command: string | null;
+  /** Commands that a new user may want next, each with its purpose; mostly none. */
+  readonly next: readonly (readonly [command: string, purpose: string])[];
 }
 
 /** How a run ended and why. */
@@ -270,7 +272,7 @@ function nameAfter(sqlstate: string): string {
   return name === null ? '' : ` ${name}`;
 }
 
-function lastLines(summary: Summary, { files, command }: SummaryView): string[] {
+function lastLines(summary: Summary, { files, command, next }: SummaryView): string[] {
   const { seeds, connections, pipeline_depth: depth, workers, server_version: server } = summary;
   return [
     `  ${connections} connections at depth ${depth}, ${workers} ${workers === 1 ? 'worker' : 'workers'}, rows ${summary.row_selection}`,
@@ -278,6 +280,8 @@ function lastLines(summary: Summary, { files, command }: SummaryView): string[] 
     `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
     ...(files.length > 0 ? [`  files written: ${files.join(', ')}`] : []),
     ...(command === null ? [] : [`  to repeat this run: ${command}`]),
+    ...(next.length === 0 ? [] : ['', '  next:']),
+    ...next.flatMap(([each, purpose]) => [`    ${each}`, `      ${purpose}`]),
   ];
 }
 

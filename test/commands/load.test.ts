@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { PageData } from '../../src/page/data.js';
 import type { LoadSummary } from '../../src/report/load.js';
 import {
   CLI,
@@ -341,3 +342,56 @@ async function whenFilled(database: Database, table: string, rows: number): Prom
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+it('can be watched while it runs, and writes a report', async () => {
+  const database = await createDatabase('CREATE TABLE wide (id int PRIMARY KEY, a text, b text, c jsonb, d uuid)');
+  const report = path.join(folder, 'load.html');
+  const file = path.join(folder, 'watched.yaml');
+  writeFileSync(file, configFor(database, SETTINGS));
+  const child = spawn(
+    process.execPath,
+    [
+      CLI,
+      'load',
+      '-c',
+      file,
+      '--rows',
+      '150000',
+      '--report',
+      report,
+      '--set',
+      'metrics.enabled=true',
+      '--metrics-port',
+      '0',
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  let stderr = '';
+  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+  child.stdout.resume();
+  let seen = { rows: 0, events: 0, phase: '' };
+  for (let tries = 0; tries < 400 && seen.rows === 0; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const address = /live page on (\S+)\//.exec(stderr)?.[1];
+    if (address === undefined) continue;
+    const ask = async (at: string) => await (await fetch(`${address}${at}`)).text();
+    const metrics = await ask('/metrics').catch(() => '');
+    const rows = Number(
+      /^eventgen_rows_total\{operation="insert",table="public\.wide".*\} (\d+)$/m.exec(metrics)?.[1] ?? 0,
+    );
+    if (rows === 0) continue;
+    const { run, status } = JSON.parse(await ask('/state')) as PageData;
+    expect(run?.command).toBe('load');
+    seen = { rows, events: status.tables[0]!.insert, phase: status.phase };
+  }
+  expect(seen.rows).toBeGreaterThan(0);
+  expect(seen.events).toBeGreaterThan(0);
+  expect(seen.phase).toBe('loading');
+  expect(await ended).toBe(0);
+  const html = readFileSync(report, 'utf8');
+  expect(html).toContain('"command":"load"');
+  expect(html).toContain('"inserted":');
+  expect(html).toContain('"exit":{"code":0,"reason":"every table has 150000 rows');
+  await database.drop();
+});

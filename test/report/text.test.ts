@@ -83,7 +83,7 @@ const SUMMARY: Summary = {
   generator: { cpu_seconds: 0.3, cpu_micros_per_operation: 100, event_loop_p99_seconds: 0.012, max_rss_bytes: 1e8 },
 };
 
-const VIEW = { isFull: false, files: ['s.json'], command: 'event-generator run --seed 5' };
+const VIEW = { isFull: false, files: ['s.json'], command: 'event-generator run --seed 5', next: [] };
 
 it('tells what matters most first, within 60 columns', () => {
   const text = summaryText(SUMMARY, VIEW);
