@@ -15,12 +15,15 @@ import type { Progress } from '../report/progress.js';
 import { triggeredRelations } from '../report/row-counts.js';
 import type { Point } from '../report/series.js';
 import type { Summary } from '../report/summary.js';
+import { disturbancesOf, type Trends, trendsOf } from '../report/trends.js';
 import { BlockWatch } from '../traffic/block-watch.js';
 import { startTraffic, type Traffic, type TrafficEnd } from '../traffic/coordinator.js';
 import type { IndexBuilder } from '../traffic/indexes.js';
 import type { Pacing } from '../traffic/pacer.js';
+import type { Timetable } from '../traffic/schedule.js';
 import { partOf } from '../traffic/schedule.js';
 import { SchemaWatch } from '../traffic/schema-watch.js';
+import { TableSizes } from '../traffic/table-sizes.js';
 import type { Workers } from '../traffic/workers.js';
 import type { TrapRunner } from '../traps/runner.js';
 import { BoundedStop } from './bounded-stop.js';
@@ -88,7 +91,8 @@ export async function carryOut(job: Job): Promise<Done> {
   const paced = pacingOf(config, job.prepared.plan.randomSeed, job.lag === null ? null : backlogSecondsOf(job.lag));
   const notices = new Notices(job.prepared, progress, startMs, () => watched.schema.hurry());
   const traffic = begin(job, paced.pacing, notices);
-  const watched = watch(job, traffic, paced, notices, startMs);
+  const trends = () => trendsSoFar(job, observed.recorder.points(), schedule, notices, watched.control);
+  const watched = watch(job, traffic, paced, notices, { startMs, trends });
   const { stop, benchmark } = watched;
   const facts = factsOf(job, startedAt, traffic);
   // A benchmark sets the rate itself, so there is no target rate.
@@ -134,6 +138,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const isThrough = observed.total >= 0 && traffic.totals.operations() >= observed.total;
   const { verification, lag, changes } = atEnd;
   const phases = observed.recorder.phaseVerdicts();
+  const trended = trends();
   const summary = summaryOf(toSummary, {
     ...atEnd,
     elapsedSeconds,
@@ -153,6 +158,7 @@ export async function carryOut(job: Job): Promise<Done> {
     cpuSeconds,
     usageAtStart: observed.recorder.usageAtStart,
     verdict_phases: phases.length === 0 ? undefined : phases,
+    trends: Object.keys(trended).length === 0 ? undefined : trended,
     isCutShort: false,
     rowsAtEnd: await job.countRows(triggeredRelations(plan)),
   });
@@ -194,15 +200,22 @@ function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
 }
 
 /** Starts everything that watches the traffic and may change or end it. */
-function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, startMs: number) {
+function watch(
+  job: Job,
+  traffic: Traffic,
+  paced: RunPacing,
+  notices: Notices,
+  { startMs, trends }: { readonly startMs: number; readonly trends: () => Trends },
+) {
   const { config, prepared, runId, progress, probe } = job;
   const { plan } = prepared;
   const say = (text: string) => progress.message('warn', text);
   const connect = () => connectCoordinator(config.connection, config, runId);
   const stop = new BoundedStop(traffic, { config, runId, say });
   const why: { timeUp: string | null; endedBy: string | null } = { timeUp: null, endedBy: null };
+  const tables = plan.relations.filter(({ targeted }) => targeted).map(({ label }) => label);
   const schema = new SchemaWatch({
-    tables: plan.relations.filter(({ targeted }) => targeted).map(({ label }) => label),
+    tables,
     connect,
     say,
     allGone: () => stop.begin(),
@@ -243,6 +256,7 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
   const thresholds = new ThresholdWatch(config, traffic, {
     startMs,
     probe,
+    trends,
     coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
     abort: (condition) => {
       // The other shards continue, so this one ends before it has done its part.
@@ -250,9 +264,11 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
       stop.begin();
     },
   });
+  const sizes = new TableSizes(tables, connect);
   return {
     stop,
     schema,
+    sizes,
     blocks,
     control,
     thresholds,
@@ -271,11 +287,29 @@ function watch(job: Job, traffic: Traffic, paced: RunPacing, notices: Notices, s
       clearInterval(following);
       control.end();
       thresholds.stop();
+      sizes.end();
     },
   };
 }
 
 type Watched = ReturnType<typeof watch>;
+
+/** Returns how figures have changed over the quiet times of the run so far. */
+function trendsSoFar(
+  { config }: Job,
+  points: readonly Point[],
+  schedule: Timetable | null,
+  notices: Notices,
+  control: LoadControl,
+): Trends {
+  const pauses = control.pauses.map(({ after_seconds: from, seconds }) => ({ from, to: from + seconds }));
+  const warmUp = { from: 0, to: config.traffic.warm_up / 1000 };
+  const known = [warmUp, ...notices.outages.spans(), ...pauses];
+  return trendsOf(
+    points,
+    disturbancesOf(points, (seconds) => schedule?.phaseAt(seconds) ?? null, known),
+  );
+}
 
 /* What ends the traffic by the clock. A schedule ends by itself, with the arrivals before its end carried out; what was due before
    and may still be caught up with is done by then, or never. */

@@ -41,7 +41,7 @@ export class LoadObserver {
     const { totals } = loading;
     const { workers } = facts;
     const seconds = () => (performance.now() - startMs) / 1000;
-    this.source = { totals, workers, seconds, arrivals: () => 0, replication: () => null };
+    this.source = { totals, workers, seconds, arrivals: () => 0, replication: () => null, tableBytes: () => 0 };
     this.counted = { plan, totals, examples: observed.examples, outages: () => [] };
     this.recorder = new Recorder({
       ...this.source,

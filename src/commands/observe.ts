@@ -11,6 +11,7 @@ import type { Summary } from '../report/summary.js';
 import type { Traffic } from '../traffic/coordinator.js';
 import type { Timetable } from '../traffic/schedule.js';
 import { SilentThreads } from '../traffic/silent-threads.js';
+import type { TableSizes } from '../traffic/table-sizes.js';
 import type { Job } from './carry-out.js';
 import type { LagBenchmark } from './lag.js';
 import type { LoadControl } from './load-control.js';
@@ -30,9 +31,10 @@ export function observe(
     readonly facts: RunFacts;
     readonly startMs: number;
     readonly notices: Notices;
+    readonly sizes: TableSizes;
   },
 ) {
-  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices } = running;
+  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices, sizes } = running;
   const { plan } = prepared;
   const { totals, workers } = traffic;
   const quotas = traffic.lanes.map((lane) => plan.quotas[lane]!);
@@ -54,6 +56,7 @@ export function observe(
     seconds: () => (performance.now() - startMs) / 1000,
     arrivals: () => schedule?.arrivals(trafficSeconds()) ?? 0,
     replication,
+    tableBytes: () => sizes.bytes,
   };
   const metered = { moment: () => readMoment(source), total, end, elapsedSeconds: trafficSeconds, phase };
   const counted = { plan, totals, examples: notices.examples, outages: () => notices.outages.spans() };

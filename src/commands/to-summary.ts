@@ -23,7 +23,9 @@ export interface ToSummary {
 }
 
 type Extra = {
-  readonly [Key in 'verification' | 'pauses' | 'lag' | 'traps' | 'verdict_phases']?: Summary[Key] | undefined;
+  readonly [Key in 'verification' | 'pauses' | 'lag' | 'traps' | 'verdict_phases' | 'trends']?:
+    | Summary[Key]
+    | undefined;
 };
 
 /** What is known only when the traffic is over. */
@@ -53,7 +55,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('the run was ended by a second signal');
   else if (traffic.wasCut) because.push('operations in flight were cancelled after timeouts.stop');
-  const { changes, trafficSeconds: seconds, verification, pauses, lag, traps, verdict_phases, ...rest } = atEnd;
+  const { changes, trafficSeconds: seconds, verification, pauses, lag, traps, verdict_phases, trends, ...rest } = atEnd;
   if (changes.changed.length > 0)
     because.push(`the schema of ${changes.changed.join(', ')} was changed during the run`);
   const summary = summarise({
@@ -83,7 +85,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   });
   const refused = refusedTables(plan, totals, (sqlstate, relation) => notices.exampleOf(sqlstate, relation));
   const refused_tables = refused.length === 0 ? undefined : refused;
-  const extra = { refused_tables, verification, pauses, lag, traps, verdict_phases };
+  const extra = { refused_tables, verification, pauses, lag, traps, verdict_phases, trends };
   return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
 }
 

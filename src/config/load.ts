@@ -434,11 +434,15 @@ function resolveThresholds(config: FileConfig, source: Source, problems: Problem
     if (typeof threshold === 'string') return report(threshold);
     if (!isScheduled && (threshold.figure === 'dropped_ratio' || threshold.figure === 'late_ratio'))
       return report(`${threshold.figure} needs a schedule: set traffic.rate or traffic.stages`);
-    if (threshold.figure === 'replication_lag_seconds' && config.replication.targets.length === 0)
-      return report('replication_lag_seconds needs a target to measure: set replication.targets');
+    const figure = threshold.figure === 'slope' ? threshold.of : threshold.figure;
+    if (REPLICATED.test(figure) && config.replication.targets.length === 0)
+      return report(`${figure} needs a target to measure: set replication.targets`);
     return [threshold];
   });
 }
+
+/* Figures that only replication targets have. */
+const REPLICATED = /^(replication_lag_seconds|retained_bytes)/;
 
 /** True where something says when operations are due. */
 function hasSchedule({ rate, stages, hold_lag: holdLag, control_file: file }: FileConfig['traffic']): boolean {

@@ -6,6 +6,7 @@ import { mergePhases } from './phases.js';
 import { mergeRefused } from './refusals.js';
 import { countedPercentiles, type LatencySummary, round, type Summary, type TableSummary } from './summary.js';
 import { type Figures, look, missedText, type ThresholdResult } from './thresholds.js';
+import { steepest } from './trends.js';
 
 /** Summaries that are not those of the shards of one run; says which one is wrong, and why. */
 export class CannotMerge extends Error {}
@@ -222,7 +223,7 @@ function judged(merged: Summary, thresholds: readonly ThresholdResult[]): Thresh
 
 function figuresOfSummary({ totals, events, elapsed_seconds: seconds, ...summary }: Summary): Figures {
   const of = (name: string) => totals[name] ?? 0;
-  const { coverage, replication, latency_seconds: latencies } = summary;
+  const { coverage, replication, latency_seconds: latencies, trends = {} } = summary;
   return {
     operations: of('operations'),
     rejected: of('rejected'),
@@ -239,6 +240,7 @@ function figuresOfSummary({ totals, events, elapsed_seconds: seconds, ...summary
       const { counts, max } = countsOf(kinds.map((kind) => latencies[kind][latency]));
       return percentiles(counts, max * 1000)?.[percentile] ?? null;
     },
+    slope: (figure) => steepest(trends, figure),
     lags: (percentile) => Object.values(replication ?? {}).map(({ lag_seconds: lag }) => lag?.[percentile] ?? null),
   };
 }

@@ -19,7 +19,7 @@ export const COUNTS = [
 export type Count = (typeof COUNTS)[number];
 
 /** What goes up and down; of several moments the highest counts. */
-export const GAUGES = ['rssBytes', 'eventLoopSeconds'] as const;
+export const GAUGES = ['rssBytes', 'eventLoopSeconds', 'tableBytes'] as const;
 export type Gauge = (typeof GAUGES)[number];
 
 /** A replication target at one moment. */
@@ -53,9 +53,11 @@ export interface MomentSource {
   readonly seconds: () => number;
   readonly arrivals: () => number;
   readonly replication: () => ReplicationReading | null;
+  /** Size of the tables that are written, in bytes; 0 while it is not known. */
+  readonly tableBytes: () => number;
 }
 
-export function readMoment({ totals, workers, seconds, arrivals, replication }: MomentSource): Moment {
+export function readMoment({ totals, workers, seconds, arrivals, replication, tableBytes }: MomentSource): Moment {
   const [inserts, updates, deletes] = [totals.totals('insert'), totals.totals('update'), totals.totals('delete')];
   const all = [inserts, updates, deletes];
   const sum = (...fields: (keyof typeof inserts)[]) =>
@@ -80,7 +82,11 @@ export function readMoment({ totals, workers, seconds, arrivals, replication }: 
       arrivals: arrivals(),
       cpuSeconds: (user + system) / 1e6,
     },
-    gauges: { rssBytes: process.memoryUsage.rss(), eventLoopSeconds: Math.max(0, ...delays) / 1000 },
+    gauges: {
+      rssBytes: process.memoryUsage.rss(),
+      eventLoopSeconds: Math.max(0, ...delays) / 1000,
+      tableBytes: tableBytes(),
+    },
     response: totals.merged(['response', 'warmUpResponse']).counts,
     service: totals.merged(['service', 'warmUpService']).counts,
     slots: Object.fromEntries((replicated?.slots ?? []).map(({ slot, retainedBytes }) => [slot, retainedBytes])),

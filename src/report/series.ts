@@ -40,6 +40,8 @@ export interface Point {
   readonly service_p99: number | null;
   readonly cpu_cores: number;
   readonly memory_bytes: number;
+  /** Size of the tables that are written; null while it is not known. */
+  readonly table_bytes: number | null;
   readonly event_loop: number;
   readonly lag: Readonly<Record<string, TargetPoint>>;
   /** Log kept for replication slots, in bytes. */
@@ -187,6 +189,7 @@ function pointOf(interval: Interval, isScheduled: boolean): Point {
     service_p99: quantile(service, 0.99),
     cpu_cores: rate('cpuSeconds'),
     memory_bytes: gauges.rssBytes,
+    table_bytes: gauges.tableBytes === 0 ? null : gauges.tableBytes,
     event_loop: digits(gauges.eventLoopSeconds),
     slots,
     lag: Object.fromEntries(

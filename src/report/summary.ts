@@ -21,6 +21,7 @@ import type { PhaseVerdict } from './phases.js';
 import type { RefusedTable } from './refusals.js';
 import { rowCountsOf } from './row-counts.js';
 import type { ThresholdResult } from './thresholds.js';
+import type { Trends } from './trends.js';
 
 /** What the summary is made from, when a run has ended in whatever way. */
 export interface SummarySource {
@@ -137,6 +138,8 @@ export interface Summary {
   readonly refused_tables?: readonly RefusedTable[];
   /** What limited the run in each phase of its schedule. Left out where there is only one. */
   readonly verdict_phases?: readonly PhaseVerdict[];
+  /** How figures have changed, by their names. Left out for runs of less than an hour. */
+  readonly trends?: Trends;
   /** Rounds of `verify:`. Left out where none was asked for. */
   readonly verification?: readonly VerificationRound[];
   /** What became of `run --capture`: changes by table and kind. Left out where none was asked for. */

@@ -41,6 +41,7 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     verificationLines(summary),
     trapLines(summary),
     verdictLines(summary),
+    trendLines(summary),
     coverageLines(summary),
     tableLines(summary, view.isFull),
     errorLines(summary),
@@ -202,6 +203,23 @@ function verdictLines(summary: Summary): string[] {
       ? []
       : [`  indexes: ${indexes.created} created, ${indexes.dropped} dropped, ${indexes.failed} rejected`]),
   ];
+}
+
+/** How the run changed over the hours, a line per figure. */
+function trendLines({ trends = {}, elapsed_seconds: elapsed }: Summary): string[] {
+  const entries = Object.entries(trends);
+  if (entries.length === 0) return [];
+  return table([
+    [`trend over ${seconds(elapsed)}`, ''],
+    ...entries.map(([name, { verdict, per_hour: slope }]) => [
+      name,
+      verdict === 'steady' ? 'steady' : `${verdict} by ${perHour(name, Math.abs(slope))}`,
+    ]),
+  ]);
+}
+
+function perHour(name: string, change: number): string {
+  return `${name.includes('_bytes') ? bytes(change) : ms(change)}/h`;
 }
 
 /** Said where something is left out: a run that does not reach all tables must not look as if it did. */

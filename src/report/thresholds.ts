@@ -1,7 +1,9 @@
-import type { Threshold } from '../config/threshold.js';
+import type { SlopeFigure, Threshold } from '../config/threshold.js';
 import type { OperationKind } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
+import { SHORTEST_SECONDS } from './trend.js';
+import { steepest, type Trends } from './trends.js';
 
 /** A condition and how it came out; `value` is null where there was nothing to measure. */
 export interface ThresholdResult {
@@ -18,6 +20,8 @@ export interface Measured {
   readonly elapsedSeconds: number;
   /** Per replication target. */
   readonly lags: readonly HistogramTotals[];
+  /** How figures have changed so far; empty in runs of less than an hour. */
+  readonly trends: Trends;
   /** Share of the tables that take every operation that is asked for. */
   readonly coverage: number;
 }
@@ -40,11 +44,13 @@ export interface Figures {
     operation: OperationKind | null,
     percentile: keyof Percentiles,
   ) => number | null;
+  /** Change per hour; null without a trend. */
+  readonly slope: (figure: SlopeFigure) => number | null;
   /** Of each target; null where none of its heartbeats was measured. */
   readonly lags: (percentile: keyof Percentiles) => readonly (number | null)[];
 }
 
-export function figuresOf({ totals, elapsedSeconds, lags, coverage }: Measured): Figures {
+export function figuresOf({ totals, elapsedSeconds, lags, coverage, trends }: Measured): Figures {
   return {
     operations: totals.operations(),
     rejected: totals.total('rejected'),
@@ -60,6 +66,7 @@ export function figuresOf({ totals, elapsedSeconds, lags, coverage }: Measured):
       const { counts, maxMs } = totals.merged([latency], operation === null ? undefined : [operation]);
       return percentiles(counts, maxMs)?.[percentile] ?? null;
     },
+    slope: (figure) => steepest(trends, figure),
     lags: (percentile) => lags.map(({ counts, maxMs }) => percentiles(counts, maxMs)?.[percentile] ?? null),
   };
 }
@@ -74,7 +81,9 @@ export function look(threshold: Threshold, figures: Figures): ThresholdResult {
   const { operations } = figures;
   const unjudged =
     value === null
-      ? 'nothing was measured'
+      ? figure === 'slope'
+        ? `a slope needs ${SHORTEST_SECONDS / 3600} hour of a run that is mostly undisturbed`
+        : 'nothing was measured'
       : figure !== 'coverage' && operations < FEWEST_OPERATIONS
         ? `only ${operations} operations; at least ${FEWEST_OPERATIONS} are needed to judge it`
         : null;
@@ -114,6 +123,8 @@ function figureOf(threshold: Threshold, figures: Figures): number | null {
       return figures.latency('service', threshold.operation, threshold.percentile);
     case 'replication_lag_seconds':
       return worst(figures.lags(threshold.percentile));
+    case 'slope':
+      return figures.slope(threshold.of);
     case 'error_ratio':
       return share(figures.rejected + figures.failed, operations);
     case 'dropped_ratio':

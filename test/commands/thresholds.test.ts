@@ -10,6 +10,8 @@ it.each([
     '  service_seconds   DELETE max >= 1e-3',
     { figure: 'service_seconds', percentile: 'max', operation: 'delete', bound: 0.001 },
   ],
+  ['slope( replication_lag_seconds  p99 ) < 0.1/h', { figure: 'slope', of: 'replication_lag_seconds p99', bound: 0.1 }],
+  ['slope(table_bytes) <= 2MB/h', { figure: 'slope', of: 'table_bytes', comparison: '<=', bound: 2 * 1024 ** 2 }],
   ['error_ratio <= 0', { figure: 'error_ratio', comparison: '<=', bound: 0 }],
 ])('reads "%s"', (text, expected) => {
   expect(parseThreshold(text, false)).toMatchObject(expected);
@@ -22,6 +24,9 @@ it.each([
   ['response_seconds upsert p99 < 1', /expected one of p50/],
   ['error_ratio p99 < 1', /error_ratio does not take "p99"; remove it/],
   ['error_ratio = 1', /expected a comparison/],
+  ['slope(memory_bytes) < 1MB', /expected slope\(FIGURE\), a comparison, and a change per hour/],
+  ['slope(memory_byte) < 1MB/h', /slope is not known for "memory_byte" \(did you mean "memory_bytes"\?\)/],
+  ['slope(response_seconds p99) < 1MB/h', /expected a number before \/h, got "1MB"/],
   ['error_ratio < one', /expected a comparison/],
   ['', /unknown figure ""/],
   ['replication_lag_seconds insert p99 < 2', /expected one of p50/],

@@ -30,7 +30,7 @@ function moments(seconds: number, slowSecond: number, step: number): Generator<M
           arrivals: second * 100,
           cpuSeconds: second / 4,
         },
-        gauges: { rssBytes: second === slowSecond ? 9e8 : 2e8, eventLoopSeconds: 0.001 },
+        gauges: { rssBytes: second === slowSecond ? 9e8 : 2e8, eventLoopSeconds: 0.001, tableBytes: 1e6 * second },
         response: response.slice(),
         service: service.slice(),
         slots: { standby: second === slowSecond ? 5e9 : 1e6 },
