@@ -10,6 +10,17 @@ import { examine } from '../prepare/examine.js';
 import { Progress } from '../report/progress.js';
 import { escaped } from '../report/shown.js';
 import { EXIT } from './exit.js';
+import { type ProposedOverride, proposeOverrides } from './propose-overrides.js';
+import {
+  type Activity,
+  type Batches,
+  readActivity,
+  readBatches,
+  readSessionSettings,
+  readSkew,
+  type SessionSetting,
+  type Skew,
+} from './usage.js';
 
 export interface InitOptions {
   /** Undefined: the PG* variables of the environment are used. */
@@ -30,24 +41,13 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
           describeConnection(connected.connection),
           'has no tables yet: create the schema first, then run init again',
         );
-      const activity = await readActivity(client, schemas);
-      const batches = await readBatches(client);
-      const { relations, plan, findings } = await examine(client, configFor(url, schemas, environment), {
-        dryRun: true,
-        say: () => undefined,
-        step: (text) => progress.step(text),
-        rehearsal: null,
-      });
+      const config = configFor(url, schemas, environment);
+      const found = await read(client, schemas, connected.connection, config, (text) => progress.step(text));
       progress.stop();
-      const targeted = relations.filter((_, index) => plan.relations[index]!.targeted);
-      process.stdout.write(
-        escaped(
-          configurationText({ connection: connected.connection, schemas, targeted, activity, batches, findings }),
-        ),
-      );
+      process.stdout.write(escaped(configurationText(found)));
       progress.message(
         'info',
-        `${targeted.length} tables in ${schemas.join(', ')}. Next: event-generator validate -c FILE, then inspect -c FILE, then run -c FILE`,
+        `${found.targeted.length} tables in ${schemas.join(', ')}. Next: event-generator validate -c FILE, then inspect -c FILE, then run -c FILE`,
       );
       return EXIT.finished;
     } finally {
@@ -61,6 +61,26 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
   } finally {
     progress.stop();
   }
+}
+
+/** Reads everything that the configuration is made from. */
+async function read(
+  client: pg.Client,
+  schemas: readonly string[],
+  connection: ConnectionSettings,
+  config: Config,
+  step: (text: string) => void,
+): Promise<Found> {
+  step('reading statistics');
+  const activity = await readActivity(client, schemas);
+  const batches = await readBatches(client);
+  const skew = await readSkew(client, schemas);
+  const settings = await readSessionSettings(client, schemas);
+  const surroundings = { dryRun: true, say: () => undefined, step, rehearsal: null };
+  const { relations, plan, findings } = await examine(client, config, surroundings);
+  const targeted = relations.filter((_, index) => plan.relations[index]!.targeted);
+  const overrides = await proposeOverrides(client, relations, findings);
+  return { connection, schemas, targeted, activity, batches, skew, settings, findings, overrides };
 }
 
 function configFor(url: string | undefined, schemas: readonly string[], environment: NodeJS.ProcessEnv): Config {
@@ -82,63 +102,16 @@ async function readSchemas(client: pg.Client): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** The changes of a table since the server's statistics were reset. */
-interface Activity {
-  readonly label: string;
-  readonly size: string;
-  readonly inserted: number;
-  readonly updated: number;
-  readonly deleted: number;
-}
-
-async function readActivity(client: pg.Client, schemas: readonly string[]): Promise<ReadonlyMap<string, Activity>> {
-  // The figures of a partitioned table are those of its partitions.
-  const { rows } = await client.query<Record<keyof Activity, string>>(
-    `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS label, pg_size_pretty(sum(pg_total_relation_size(part.oid))) AS size,
-       coalesce(sum(s.n_tup_ins), 0) AS inserted, coalesce(sum(s.n_tup_upd), 0) AS updated, coalesce(sum(s.n_tup_del), 0) AS deleted
-     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AS part (oid)
-     LEFT JOIN pg_stat_user_tables AS s ON s.relid = part.oid
-     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($1) GROUP BY n.nspname, c.relname`,
-    [schemas],
-  );
-  return new Map(
-    rows.map(({ label, size, inserted, updated, deleted }) => [
-      label,
-      { label, size, inserted: Number(inserted), updated: Number(updated), deleted: Number(deleted) },
-    ]),
-  );
-}
-
-/** Rows per statement, by operation, from pg_stat_statements; null if it is not available. */
-type Batches = Readonly<Record<'insert' | 'update' | 'delete', number>> | null;
-
-async function readBatches(client: pg.Client): Promise<Batches> {
-  try {
-    const { rows } = await client.query<{ kind: 'insert' | 'update' | 'delete'; rows: string; calls: string }>(`
-      SELECT lower(substring(query from '^\\s*(\\w+)')) AS kind, sum(rows) AS rows, sum(calls) AS calls FROM pg_stat_statements
-      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query ~* '^\\s*(insert|update|delete)\\M' GROUP BY 1`);
-    if (rows.length === 0) return null;
-    const of = (kind: string) => {
-      const found = rows.find((row) => row.kind === kind);
-      return found === undefined
-        ? 1
-        : Math.min(1000, Math.max(1, Math.round(Number(found.rows) / Number(found.calls))));
-    };
-    return { insert: of('insert'), update: of('update'), delete: of('delete') };
-  } catch {
-    // It is not installed, not loaded, or not readable for this user.
-    return null;
-  }
-}
-
 interface Found {
   readonly connection: ConnectionSettings;
   readonly schemas: readonly string[];
   readonly targeted: readonly Relation[];
   readonly activity: ReadonlyMap<string, Activity>;
   readonly batches: Batches;
+  readonly skew: Skew | null;
+  readonly settings: readonly SessionSetting[];
   readonly findings: readonly Finding[];
+  readonly overrides: readonly ProposedOverride[];
 }
 
 function configurationText(found: Found): string {
@@ -158,6 +131,7 @@ function configurationText(found: Found): string {
     '',
     'connection:',
     ...connectionLines(found.connection),
+    ...settingLines(found.settings),
     '',
     'generator:',
     `  schema_name: ${schemas.length === 1 ? name(schemas[0]!) : `[${schemas.map(name).join(', ')}]`}`,
@@ -166,11 +140,13 @@ function configurationText(found: Found): string {
     '  num_iterations: 2000                 # operations in total; -1: until stopped',
     ...mixLines(changes, hasActivity),
     ...batchLines(batches),
+    ...skewLines(found.skew),
     '  random_seed: 12345                   # the same seed repeats the run',
     '  connections: 4                       # concurrent connections',
     '  existing_rows: 10000                 # existing rows per table that a run may change; 0: none; all: all of them',
     ...weightLines(found, hasActivity),
     ...findingLines(found.findings),
+    ...overrideLines(found.overrides),
     '',
     '# traffic: { rate: 500, duration: 10m }   # a fixed rate instead of full speed; duration replaces num_iterations',
     '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 if one is not met',
@@ -265,7 +241,43 @@ function findingLines(findings: readonly Finding[]): string[] {
     '  # What to look at before a run:',
     ...lines,
     ...(more > 0 ? [`  #   … and ${more} more: event-generator inspect -c FILE`] : []),
-    '  # column_overrides:                  # table → column → { type: choice | int_range | faker | template | constant | … }',
+  ];
+}
+
+/** Returns the settings that code of the schema reads; one without a value is given one, because reading it fails. */
+function settingLines(settings: readonly SessionSetting[]): string[] {
+  if (settings.length === 0) return [];
+  return [
+    '  # Parameters that triggers, defaults, constraints or policies read from the session. Check the values.',
+    '  settings:',
+    ...settings.map(({ name: parameter, value, reader }) => {
+      const known = value === null ? '' : ', the value is that of a new session';
+      return `    ${parameter}: ${JSON.stringify(value ?? '1')}   # read by ${oneLine(reader)}${known}`;
+    }),
+  ];
+}
+
+function skewLines(skew: Skew | null): string[] {
+  if (skew === null) return [];
+  return [
+    `  # According to pg_stats, few rows are used often: ${skew.column} follows Zipf's law with this exponent.`,
+    `  skew: { distribution: zipf, exponent: ${skew.exponent} }`,
+  ];
+}
+
+/* Commented out, because only the user knows whether the values are right. */
+function overrideLines(overrides: readonly ProposedOverride[]): string[] {
+  if (overrides.length === 0) return [];
+  const tables = [...new Set(overrides.map(({ table }) => table))];
+  return [
+    '  # Proposed for the columns above; see docs/configuration.md for all types of overrides.',
+    '  # column_overrides:',
+    ...tables.flatMap((table) => [
+      `  #   ${name(table)}:`,
+      ...overrides
+        .filter((each) => each.table === table)
+        .map(({ column, override }) => `  #     ${name(column)}: ${oneLine(override)}`),
+    ]),
   ];
 }
 

@@ -47,12 +47,15 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
       }
     }
     barred.add(search.relation);
+    const all = draft.plan.relations[search.relation]!.columns;
+    const columns = search.columns.map((column) => all[column]!.name);
     findings.push({
       relation: search.label,
       column: null,
+      columns,
       prevents: ['insert'],
       reason: `found no values that satisfy ${[...new Set(search.conditions)].join(', ')} (tried ${search.candidates.length})`,
-      remedy: `set generator.column_overrides for ${search.columns.map((column) => draft.plan.relations[search.relation]!.columns[column]!.name).join(', ')}`,
+      remedy: `set generator.column_overrides for ${columns.join(', ')}`,
     });
   }
   const relations = draft.plan.relations.map((relation, index) => ({

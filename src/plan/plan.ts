@@ -238,6 +238,8 @@ export interface IncomingKey {
 export interface Finding {
   readonly relation: string;
   readonly column: string | null;
+  /** The columns whose values are at fault together; absent if it is one column, or not about values. */
+  readonly columns?: readonly string[];
   /** Operations that it makes impossible; empty: none. */
   readonly prevents: readonly OperationKind[];
   readonly reason: string;

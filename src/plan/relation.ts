@@ -381,7 +381,8 @@ function constraintFindings(
   const unread = [...new Set([...unsolved.map(({ name }) => name), ...exclusions])];
   if (unread.length > 0) {
     const reason = `the server may reject values because of ${unread.join(', ')}, which this version cannot take into account`;
-    findings.push({ relation: label, column: null, prevents: [], reason, remedy });
+    const columns = [...new Set(unsolved.flatMap(({ expression }) => columnsOf(expression)))];
+    findings.push({ relation: label, column: null, columns, prevents: [], reason, remedy });
   }
   const leftOut = relation.partitioning?.leftOut ?? 0;
   if (leftOut > 0) {

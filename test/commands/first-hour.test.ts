@@ -261,6 +261,52 @@ describe('init', () => {
     }
   });
 
+  it('proposes the skew, the session settings and the overrides that the database asks for', async () => {
+    const database = await tables(`CREATE TABLE customer (id int PRIMARY KEY);
+      INSERT INTO customer SELECT generate_series(1, 200);
+      CREATE TABLE purchase (id int PRIMARY KEY, customer int NOT NULL REFERENCES customer, tenant text NOT NULL DEFAULT current_setting('app.tenant'));
+      INSERT INTO purchase SELECT row_number() OVER (), c, 't' FROM generate_series(1, 200) AS c, generate_series(1, 6000 / c);
+      CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM current_setting(''app.user_id'')::int; RETURN NEW; END';
+      CREATE TRIGGER stamp BEFORE INSERT ON purchase FOR EACH ROW EXECUTE FUNCTION stamp();
+      CREATE FUNCTION odd(n int, s text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT n % 7919 = 13 AND s = ''x'' || n';
+      CREATE TABLE strange (id int PRIMARY KEY, n int NOT NULL, s text NOT NULL, CHECK (odd(n, s))); ANALYZE`);
+    const { status, stdout } = cli(['init', `postgresql://postgres@127.0.0.1:${database.port}/${database.name}`]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/app\.tenant: "1" +# read by default of public\.purchase\.tenant/);
+    expect(stdout).toMatch(/app\.user_id: "1" +# read by trigger stamp on public\.purchase/);
+    expect(stdout).toMatch(/public\.purchase\.customer follows Zipf's law/);
+    expect(Number(/exponent: ([\d.]+)/.exec(stdout)?.[1])).toBeCloseTo(1, 0);
+    expect(stdout).toMatch(
+      /# column_overrides:\n +# +public\.strange:\n +# +"n": \{ type: int_range, min: 1, max: 1000 \}\n +# +s: \{ type: pattern/,
+    );
+    // What is proposed in comments is valid once they are removed.
+    const folder = emptyFolder();
+    const uncommented = stdout.replaceAll(/^ {2}# ( {0,4}(?:column_overrides:$|[\w."]+:(?: \{.*\})?$))/gm, '  $1');
+    writeFileSync(path.join(folder, 'my.yaml'), uncommented);
+    const valid = cli(['validate', '-c', 'my.yaml'], { cwd: folder });
+    expect(valid.stderr).not.toContain('error');
+    expect(valid.status).toBe(0);
+    const run = cli(
+      [
+        'run',
+        '-c',
+        'my.yaml',
+        '--iterations',
+        '200',
+        '--no-metrics',
+        '--set',
+        'generator.exclude_table_list=[strange]',
+        '--set',
+        'generator.table_weights={}',
+        '--set',
+        'generator.column_overrides={}',
+      ],
+      { cwd: folder },
+    );
+    expect(run.stderr).not.toContain('42704');
+    expect(run.status).toBe(0);
+  });
+
   it('says what is missing', async () => {
     const database = await createDatabase('SELECT 1');
     const { status, stderr } = cli(['init', `postgresql://postgres@127.0.0.1:${database.port}/${database.name}`]);
