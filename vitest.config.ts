@@ -15,6 +15,7 @@ const LONGEST = [
   'shards',
   'schedule',
   'coordinator',
+  'chaos',
   'secrets',
   'claim',
   'capture',

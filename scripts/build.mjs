@@ -16,6 +16,7 @@ await build({
   absWorkingDir: root,
   entryPoints: [
     'src/cli.ts',
+    'test/chaos/chaos.ts',
     'test/fuzz/fuzz.ts',
     ...['workers', 'bench'].flatMap((folder) => sources(folder).map((file) => `${folder}/${file}`)),
     'grafana/write.ts',

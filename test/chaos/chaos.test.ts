@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest';
+import { reproducibleShare, storm } from './storm.js';
+
+it('a minute of faults leaves true counts, and the rows of a run in peace', async () => {
+  const told: string[] = [];
+  const outcomes = await storm({ seed: 3, minutes: 1, most: 100, animal: null, fault: null }, (text) =>
+    told.push(text),
+  );
+  const text = told.join('\n');
+  expect(outcomes.length, text).toBeGreaterThan(1);
+  expect(
+    outcomes.flatMap(({ wrong }) => wrong),
+    text,
+  ).toEqual([]);
+  expect(
+    outcomes.flatMap(({ struck }) => struck),
+    text,
+  ).not.toEqual([]);
+  expect(reproducibleShare(outcomes), text).toBeGreaterThanOrEqual(0.8);
+}, 240_000);
