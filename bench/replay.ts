@@ -67,7 +67,7 @@ function replayLane({ bytes, startUp, ends }: Lane, port: number, depth: number,
       const to = Math.min(ends.length, answered + depth);
       if (to <= sent) return;
       began();
-      socket.write(bytes.subarray(sent === 0 ? startUp.length : ends[sent - 1]!, ends[to - 1]!));
+      socket.write(bytes.subarray(sent === 0 ? startUp.length : ends[sent - 1]!, ends[to - 1]));
       sent = to;
     };
     socket.write(startUp);

@@ -1,10 +1,8 @@
 import { labelOf } from '../catalog/model.js';
-import { describeConnection } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import type { ReplicationProbe } from '../lag/probe.js';
 import type { Endpoint } from '../metrics/endpoint.js';
 import type { Registries } from '../metrics/registry.js';
-import { VERSION } from '../package.js';
 import type { RunFacts, Status } from '../page/data.js';
 import type { LivePage } from '../page/live.js';
 import type { Plan } from '../plan/plan.js';
@@ -28,6 +26,7 @@ import type { Workers } from '../traffic/workers.js';
 import type { TrapRunner } from '../traps/runner.js';
 import { BoundedStop } from './bounded-stop.js';
 import { exitOf } from './exit.js';
+import { factsOf } from './facts.js';
 import type { HistoryWriter } from './history-writer.js';
 import { backlogSecondsOf, LagBenchmark, type LagOptions } from './lag.js';
 import { LoadControl } from './load-control.js';
@@ -94,7 +93,14 @@ export async function carryOut(job: Job): Promise<Done> {
   const trends = () => trendsSoFar(job, observed.recorder.points(), schedule, notices, watched.control);
   const watched = watch(job, traffic, paced, notices, { startMs, trends });
   const { stop, benchmark } = watched;
-  const facts = factsOf(job, startedAt, traffic);
+  const facts = factsOf(job.prepared.plan, {
+    command: 'run',
+    run_id: job.runId,
+    started_at: startedAt.toISOString(),
+    connection: config.connection,
+    server_version: job.prepared.catalog.server.versionText,
+    workers: traffic.workers,
+  });
   // A benchmark sets the rate itself, so there is no target rate.
   const share = traffic.lanes.length / job.prepared.plan.quotas.length;
   const schedule = benchmark === null && paced.timetable !== null ? partOf(paced.timetable, share) : null;
@@ -398,22 +404,4 @@ function targetedTables({ catalog, plan }: Prepared): string[] {
 
 function secondsOf({ user, system }: NodeJS.CpuUsage): number {
   return (user + system) / 1e6;
-}
-
-function factsOf({ config, prepared, runId }: Job, startedAt: Date, { workers }: Traffic): RunFacts {
-  const { plan, catalog } = prepared;
-  return {
-    command: 'run',
-    version: VERSION,
-    run_id: runId,
-    started_at: startedAt.toISOString(),
-    database: describeConnection(config.connection),
-    server_version: catalog.server.versionText,
-    random_seed: plan.randomSeed,
-    faker_seed: plan.fakerSeed,
-    connections: plan.quotas.length,
-    workers,
-    pipeline_depth: plan.pipelineDepth,
-    row_selection: plan.rowSelection,
-  };
 }

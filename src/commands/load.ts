@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { type Loading, type LoadJob, startLoading } from '../bulk/coordinator.js';
 import { type Entry, Journal } from '../bulk/journal.js';
 import type { LoadEnd } from '../bulk/load-session.js';
-import { type ConnectionSettings, describeConnection } from '../config/connection.js';
+import type { ConnectionSettings } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -11,7 +11,6 @@ import { publicJson } from '../config/secrets.js';
 import { decodePlan, encodePlan } from '../history/stored-plan.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import { VERSION } from '../package.js';
-import type { RunFacts } from '../page/data.js';
 import type { LivePage } from '../page/live.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
@@ -30,6 +29,7 @@ import { endBackends } from '../traffic/recovery.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
+import { factsOf } from './facts.js';
 import { LoadObserver } from './observe-load.js';
 import { openPage, type Watched } from './open-page.js';
 import { checkOutput, writeOutput } from './output-file.js';
@@ -149,7 +149,14 @@ class LoadCommand {
       loading.stop();
     });
     const wanted = rowsWanted(job);
-    const facts = factsOf(config, job, runId, this.workers!.count);
+    const facts = factsOf(job.plan, {
+      command: 'load',
+      run_id: runId,
+      started_at: new Date().toISOString(),
+      connection: config.connection,
+      server_version: job.serverVersion,
+      workers: this.workers!.count,
+    });
     const observer = new LoadObserver({ config, plan: job.plan, facts, loading, wanted, watched, startMs, examples });
     progress.start(new LoadMeter(loading.totals, wanted));
     const end = await loading.ended;
@@ -376,23 +383,6 @@ function standingOf(plan: Plan, claims: ClaimSet, rowsAtStart: RowCounts): Stand
       known: plan.quotas.map((_, lane) => lanes.some((each) => each === lane || each === PINNED)),
     };
   });
-}
-
-function factsOf({ connection }: Config, { plan, serverVersion }: Job, runId: string, workers: number): RunFacts {
-  return {
-    command: 'load',
-    version: VERSION,
-    run_id: runId,
-    started_at: new Date().toISOString(),
-    database: describeConnection(connection),
-    server_version: serverVersion,
-    random_seed: plan.randomSeed,
-    faker_seed: plan.fakerSeed,
-    connections: plan.quotas.length,
-    workers,
-    pipeline_depth: plan.pipelineDepth,
-    row_selection: plan.rowSelection,
-  };
 }
 
 function rowsWanted({ load }: Job): number {

@@ -248,6 +248,10 @@ async function watch(site: Site, name: string, slot: string): Promise<void> {
   });
 }
 
+/* Of UPDATEs that changed nothing, on tables of few values. */
+const MOST_UNSEEN = 40;
+const UNSEEN_SHARE = 0.01;
+
 /* Messages of the logical replication protocol. */
 const KINDS = { I: 'insert', U: 'update', D: 'delete' } as const;
 
@@ -266,9 +270,12 @@ async function againstSlot(site: Site, name: string, slot: string, { events, tab
       if (known !== undefined) seen[known] += n;
     }
   });
-  return (['insert', 'update', 'delete'] as const).flatMap((kind) =>
-    seen[kind] === events[kind] ? [] : [`${kind}: a slot saw ${seen[kind]} rows, the summary says ${events[kind]}`],
-  );
+  return (['insert', 'update', 'delete'] as const).flatMap((kind) => {
+    const missing = events[kind] - seen[kind];
+    // After lost answers, nothing tells an UPDATE to the values that were there before from one that did not happen (docs/faults.md).
+    const isKnown = kind === 'update' && missing > 0 && missing <= Math.min(MOST_UNSEEN, events.update * UNSEEN_SHARE);
+    return missing === 0 || isKnown ? [] : [`${kind}: a slot saw ${seen[kind]} rows, the summary says ${events[kind]}`];
+  });
 }
 
 /** The rows, against those that the same run leaves where nothing goes wrong. */
