@@ -4,6 +4,14 @@ import type { Point } from '../src/report/series.js';
 import { element, setText } from './dom.js';
 import { bytes, clock, duration, rate } from './format.js';
 
+/** A time that is marked in every chart, in seconds since the start of the run. */
+interface Span {
+  readonly kind: 'outage' | 'stage' | 'spike' | 'pause';
+  readonly from: number;
+  readonly to: number;
+  readonly label: string;
+}
+
 interface Curve {
   readonly label: string;
   /** Name of a colour in page.css. */
@@ -24,6 +32,8 @@ interface ChartKind {
 
 /** What a run has beside what every run has. */
 interface Measured {
+  /** A load has rows, but no operations. */
+  readonly command: 'run' | 'load';
   readonly targets: readonly string[];
   readonly slots: readonly string[];
   /** What the schedule counts; null without one. */
@@ -31,7 +41,7 @@ interface Measured {
 }
 
 /** The charts of a run; those of replication where it was measured. */
-export function chartKinds({ targets, slots, unit }: Measured): ChartKind[] {
+export function chartKinds({ command, targets, slots, unit }: Measured): ChartKind[] {
   const lagOf = (target: string, dashed: boolean, value: (lag: Point['lag'][string]) => number | null, label: string) =>
     ({
       label: `${target} ${label}`,
@@ -94,6 +104,26 @@ export function chartKinds({ targets, slots, unit }: Measured): ChartKind[] {
       ],
     },
   ];
+  if (command === 'load')
+    return [
+      {
+        title: 'Rows per second',
+        format: rate,
+        leastTop: 1,
+        curves: [{ label: 'loaded', colour: 'insert', value: (point) => point.inserted }],
+      },
+      ...GENERATOR,
+    ];
+  if (unit !== null)
+    kinds.push({
+      title: 'Dropped and late per second',
+      format: rate,
+      leastTop: 1,
+      curves: [
+        { label: 'late', colour: 'middle', value: (point) => point.late },
+        { label: 'dropped', colour: 'bad', value: (point) => point.dropped },
+      ],
+    });
   if (targets.length > 0) {
     kinds.push(
       {
@@ -122,25 +152,31 @@ export function chartKinds({ targets, slots, unit }: Measured): ChartKind[] {
         value: (point) => point.slots[slot] ?? null,
       })),
     });
-  kinds.push(
-    {
-      title: 'Generator: processor cores',
-      format: rate,
-      curves: [{ label: 'cores', colour: 'first', value: (point) => point.cpu_cores }],
-    },
-    {
-      title: 'Generator: memory',
-      format: bytes,
-      curves: [{ label: 'memory', colour: 'first', value: (point) => point.memory_bytes }],
-    },
-    {
-      title: 'Generator: event loop delay',
-      format: duration,
-      curves: [{ label: 'p99 of the slowest thread', colour: 'first', value: (point) => point.event_loop }],
-    },
-  );
-  return kinds;
+  return [...kinds, ...GENERATOR];
 }
+
+const GENERATOR: readonly ChartKind[] = [
+  {
+    title: 'Generator: processor cores',
+    format: rate,
+    curves: [{ label: 'cores', colour: 'first', value: (point) => point.cpu_cores }],
+  },
+  {
+    title: 'Generator: memory',
+    format: bytes,
+    curves: [{ label: 'memory', colour: 'first', value: (point) => point.memory_bytes }],
+  },
+  {
+    title: 'Generator: event loop delay',
+    format: duration,
+    curves: [{ label: 'p99 of the slowest thread', colour: 'first', value: (point) => point.event_loop }],
+  },
+];
+
+/* Seconds between ticks: whole seconds, minutes, hours and days. */
+const TICKS: readonly number[] = [
+  1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800,
+];
 
 const TARGET: Curve = { label: 'target', colour: 'quiet', dashed: true, value: (point) => point.target };
 const HEIGHT = 200;
@@ -152,7 +188,7 @@ export class Chart {
   private readonly plot: uPlot;
   private readonly reading: HTMLElement;
   private points: readonly Point[] = [];
-  private outages: Status['outages'] = [];
+  private spans: readonly Span[] = [];
 
   constructor(kind: ChartKind) {
     this.kind = kind;
@@ -171,9 +207,9 @@ export class Chart {
     this.figure.addEventListener('keydown', (event) => this.move(event));
   }
 
-  show(points: readonly Point[], outages: Status['outages']): void {
+  show(points: readonly Point[], { outages, marks }: Pick<Status, 'outages' | 'marks'>): void {
     this.points = points;
-    this.outages = outages;
+    this.spans = [...marks, ...outages.map((outage): Span => ({ ...outage, kind: 'outage', label: '' }))];
     this.plot.setData(this.columns());
   }
 
@@ -209,14 +245,14 @@ export class Chart {
             : { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: kind.leastTop ?? 0, mode: 2 } } },
       },
       axes: [
-        { ...axis, values: (_: uPlot, ticks: number[]) => ticks.map(clock) },
+        { ...axis, incrs: [...TICKS], values: (_: uPlot, ticks: number[]) => ticks.map(clock) },
         {
           ...axis,
           size: 70,
           values: (_: uPlot, ticks: (number | null)[]) => ticks.map((tick) => (tick === null ? '' : kind.format(tick))),
         },
       ],
-      hooks: { drawClear: [(plot) => this.shadeOutages(plot)] },
+      hooks: { drawClear: [(plot) => this.mark(plot)] },
       series: [
         { label: 'at', value: (plot: uPlot, value: number | null) => clock(value ?? latest(plot, 0) ?? 0) },
         ...kind.curves.map(({ label, colour: name, dashed }) => ({
@@ -224,7 +260,7 @@ export class Chart {
           stroke: () => colour(name),
           width: 1.5,
           ...(dashed === true ? { dash: [5, 4] } : {}),
-          points: { show: true, size: 4, filter: alone },
+          points: { show: isSparse, size: 4, filter: alone },
           value: (plot: uPlot, value: number | null, series: number, index: number | null) =>
             kind.format(index === null ? latest(plot, series) : value),
         })),
@@ -232,16 +268,27 @@ export class Chart {
     };
   }
 
-  /* Behind the curves: the time in which lanes had no connection. */
-  private shadeOutages(plot: uPlot): void {
+  /* Behind the curves: outages, spikes and pauses shaded, a line with its name where a stage begins. */
+  private mark(plot: uPlot): void {
     const { ctx, bbox } = plot;
     const [first, last] = [bbox.left, bbox.left + bbox.width];
     ctx.save();
-    ctx.fillStyle = colour('outage');
-    for (const { from, to } of this.outages) {
-      const left = Math.max(first, plot.valToPos(from, 'x', true));
+    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textBaseline = 'top';
+    for (const { kind, from, to, label } of this.spans) {
+      const left = plot.valToPos(from, 'x', true);
       const right = Math.min(last, plot.valToPos(to, 'x', true));
-      if (right >= first && left <= last) ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height);
+      if (right < first || left > last) continue;
+      if (kind !== 'stage') {
+        ctx.fillStyle = colour(kind);
+        ctx.fillRect(Math.max(first, left), bbox.top, Math.max(2, right - Math.max(first, left)), bbox.height);
+        continue;
+      }
+      ctx.fillStyle = colour('text-quiet');
+      if (left >= first) ctx.fillRect(left, bbox.top, devicePixelRatio, bbox.height);
+      const name = label.split(':')[0]!;
+      if (right - Math.max(first, left) > ctx.measureText(name).width + 8)
+        ctx.fillText(name, Math.max(first, left) + 4, bbox.top + 2);
     }
     ctx.restore();
   }
@@ -267,8 +314,16 @@ export class Chart {
   }
 }
 
+/* Circles on more points would hide the curve. */
+const MOST_CIRCLES = 60;
+
+function isSparse(plot: uPlot): boolean {
+  return plot.data[0].length <= MOST_CIRCLES;
+}
+
 /* A point between gaps has no line to either side: it is drawn as such. */
 function alone(plot: uPlot, series: number): number[] | null {
+  if (isSparse(plot)) return null;
   const values = plot.data[series]!;
   const isMissing = (index: number) => (values[index] ?? null) === null;
   const found = [...values.keys()].filter((index) => !isMissing(index) && isMissing(index - 1) && isMissing(index + 1));

@@ -3,7 +3,7 @@ import type { Point } from '../src/report/series.js';
 import { Chart, chartKinds } from './charts.js';
 import { element } from './dom.js';
 import './page.css';
-import { errorTexts, Header, Lines, reportSections, Tables, Tiles } from './view.js';
+import { errorTexts, Header, Lines, markTexts, reportSections, Tables, Tiles, thresholdTexts } from './view.js';
 
 /* The same page twice: live, with data from the run that serves it, and as a report that holds its data in itself. */
 
@@ -20,6 +20,10 @@ class Page {
   private readonly tiles = new Tiles();
   private readonly tables = new Tables();
   private readonly lists = [
+    new Lines('Thresholds', 'thresholds', thresholdTexts, ({ thresholds }) =>
+      thresholds.map(({ passed }) => (passed ? 'met' : 'missed')),
+    ),
+    new Lines('Stages, spikes and pauses', 'marks', markTexts),
     new Lines('Replication', 'replication', ({ replication_notes: notes }) => notes),
     new Lines('Verification', 'verification', ({ verification }) => verification),
     new Lines('Errors', 'errors', errorTexts),
@@ -71,20 +75,24 @@ class Page {
   private draw(): void {
     const { status, run } = this.data;
     this.header.show(status, run, this.isConnected);
-    this.tiles.show(status);
+    this.tiles.show(status, run?.command ?? 'run');
     this.tables.show(status);
     for (const list of this.lists) list.show(status);
     const targets = Object.keys(status.oldest_unseen);
     const slots = Object.keys(this.points[this.points.length - 1]?.slots ?? {});
     // Which charts there are is known once the run has begun.
-    const kinds = `${status.target?.unit}/${targets.join('/')}/${slots.join('/')}`;
+    const kinds = `${run?.command}/${status.target?.unit}/${targets.join('/')}/${slots.join('/')}`;
     if (this.drawn !== kinds && (run !== null || this.points.length > 0)) {
       this.drawn = kinds;
-      this.charts = chartKinds({ targets, slots, unit: status.target?.unit ?? null }).map((kind) => new Chart(kind));
+      this.charts = chartKinds({
+        command: run?.command ?? 'run',
+        targets,
+        slots,
+        unit: status.target?.unit ?? null,
+      }).map((kind) => new Chart(kind));
       this.grid.replaceChildren(...this.charts.map(({ figure }) => figure));
     }
-    if (document.visibilityState === 'visible')
-      for (const chart of this.charts) chart.show(this.points, status.outages);
+    if (document.visibilityState === 'visible') for (const chart of this.charts) chart.show(this.points, status);
   }
 }
 

@@ -9,8 +9,13 @@ export class Tiles {
   readonly list = element('dl', { class: 'tiles' });
   private readonly values = new Map<string, { value: HTMLElement; note: HTMLElement }>();
 
-  show(status: Status): void {
+  show(status: Status, command: RunFacts['command']): void {
     const { target, verdict, oldest_unseen: unseen } = status;
+    if (command === 'load') {
+      this.set('rows/s', rate(status.events_per_second), 'loaded');
+      this.set('rejected', count(status.totals['rejected'] ?? 0), 'rows');
+      return;
+    }
     const asked = target === null ? '' : `target ${rate(target.per_second)}`;
     const free = target === null ? 'at full speed' : '';
     this.set('operations/s', rate(status.operations_per_second), target?.unit === 'operations' ? asked : free);
@@ -20,6 +25,9 @@ export class Tiles {
       percent(status.error_ratio),
       `${count((status.totals['rejected'] ?? 0) + (status.totals['failed'] ?? 0))} operations`,
     );
+    if (target !== null)
+      this.set('dropped', count(status.totals['dropped'] ?? 0), `${count(status.totals['late'] ?? 0)} late`);
+    this.set('retries', count(status.totals['retries'] ?? 0), 'statements sent again');
     this.set('response p99', duration(status.response_p99), '');
     this.set('limit', verdict?.limit ?? '–', verdict?.advice ?? '');
     const targets = Object.entries(unseen);
@@ -167,22 +175,49 @@ export class Lines {
   private readonly list: HTMLElement;
   private readonly lines: (status: Status) => readonly string[];
 
-  constructor(title: string, id: string, lines: (status: Status) => readonly string[]) {
+  private readonly kinds: (status: Status) => readonly string[];
+
+  /** `kinds`: of each line, what page.css colours it by. */
+  constructor(
+    title: string,
+    id: string,
+    lines: (status: Status) => readonly string[],
+    kinds: (status: Status) => readonly string[] = () => [],
+  ) {
     this.list = element('ul', { id });
     this.lines = lines;
+    this.kinds = kinds;
     this.section = element('section', {}, element('h2', {}, title), this.list);
   }
 
   show(status: Status): void {
     const texts = this.lines(status);
+    const kinds = this.kinds(status);
     this.section.hidden = texts.length === 0;
     while (this.list.children.length > texts.length) this.list.lastElementChild!.remove();
     for (const [index, text] of texts.entries()) {
       const item = this.list.children[index] as HTMLElement | undefined;
       if (item === undefined) this.list.append(element('li', {}, text));
       else setText(item, text);
+      const kind = kinds[index];
+      if (kind !== undefined) (this.list.children[index] as HTMLElement).dataset['kind'] = kind;
     }
   }
+}
+
+/** Conditions with their values so far. */
+export function thresholdTexts({ thresholds }: Status): string[] {
+  return thresholds.map(
+    ({ condition, value, passed, unjudged }) =>
+      `${passed ? '✓' : '✗'} ${condition}: ${unjudged ?? Number(value!.toPrecision(3))}`,
+  );
+}
+
+const MOST_MARKS = 12;
+
+/** What charts mark, with its times: the latest. */
+export function markTexts({ marks }: Status): string[] {
+  return marks.slice(-MOST_MARKS).map(({ from, to, label }) => `${clock(from)} to ${clock(to)} ${label}`);
 }
 
 /** What the server refused, by SQLSTATE. */

@@ -42,7 +42,7 @@ export class LoadObserver {
     const { workers } = facts;
     const seconds = () => (performance.now() - startMs) / 1000;
     this.source = { totals, workers, seconds, arrivals: () => 0, replication: () => null, tableBytes: () => 0 };
-    this.counted = { plan, totals, examples: observed.examples, outages: () => [] };
+    this.counted = { plan, totals, examples: observed.examples, outages: () => [], marks: () => [] };
     this.recorder = new Recorder({
       ...this.source,
       connections: plan.quotas.length,
@@ -97,6 +97,7 @@ export class LoadObserver {
       unit: 'operations',
       replication: null,
       rounds: [],
+      thresholds: [],
     });
   }
 

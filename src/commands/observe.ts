@@ -2,7 +2,8 @@ import type { Config } from '../config/load.js';
 import { Registries } from '../metrics/registry.js';
 import { VERSION } from '../package.js';
 import type { RunFacts, Status } from '../page/data.js';
-import { ended as endedStatus, running as runningStatus } from '../page/status.js';
+import { marksOf } from '../page/marks.js';
+import { type Counted, ended as endedStatus, running as runningStatus } from '../page/status.js';
 import { remainingSeconds, TrafficMeter } from '../report/meter.js';
 import { type Moment, readMoment } from '../report/moment.js';
 import { Recorder } from '../report/recorder.js';
@@ -17,6 +18,7 @@ import type { LagBenchmark } from './lag.js';
 import type { LoadControl } from './load-control.js';
 import type { Notices } from './notices.js';
 import type { StopSignals } from './stop-signals.js';
+import type { ThresholdWatch } from './threshold-watch.js';
 import type { VerifyRounds } from './verify/rounds.js';
 
 /** Starts everything that shows a run while it is running: metrics, live line, page, history. */
@@ -32,9 +34,10 @@ export function observe(
     readonly startMs: number;
     readonly notices: Notices;
     readonly sizes: TableSizes;
+    readonly thresholds: ThresholdWatch;
   },
 ) {
-  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices, sizes } = running;
+  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices, sizes, thresholds } = running;
   const { plan } = prepared;
   const { totals, workers } = traffic;
   const quotas = traffic.lanes.map((lane) => plan.quotas[lane]!);
@@ -59,7 +62,16 @@ export function observe(
     tableBytes: () => sizes.bytes,
   };
   const metered = { moment: () => readMoment(source), total, end, elapsedSeconds: trafficSeconds, phase };
-  const counted = { plan, totals, examples: notices.examples, outages: () => notices.outages.spans() };
+  const counted: Counted = {
+    plan,
+    totals,
+    examples: notices.examples,
+    outages: () => notices.outages.spans(),
+    marks: () => {
+      const until = source.seconds();
+      return marksOf(config.traffic, control.pauses, { offset: until - trafficSeconds(), until });
+    },
+  };
   let last: { readonly point: Point; readonly moment: Moment } | null = null;
   const recorder = new Recorder({
     ...source,
@@ -106,6 +118,7 @@ export function observe(
       unit,
       replication: replication(),
       rounds: rounds?.rounds ?? [],
+      thresholds: thresholds.results(moment.seconds),
     });
   };
   page?.begin(facts, () => recorder.points(), status);

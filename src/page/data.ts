@@ -1,5 +1,7 @@
 import type { Point } from '../report/series.js';
 import type { Summary } from '../report/summary.js';
+import type { ThresholdResult } from '../report/thresholds.js';
+import type { Mark } from './marks.js';
 
 /*
  * What the page and the report show. Plain data: the page gets it as JSON, the report holds it in itself.
@@ -68,6 +70,10 @@ export interface Status {
   readonly errors: readonly { readonly sqlstate: string; readonly count: number; readonly example: string }[];
   /** Times in which lanes had no connection, in seconds since the start of the run. */
   readonly outages: readonly { readonly from: number; readonly to: number }[];
+  /** Stages, spikes and pauses so far. */
+  readonly marks: readonly Mark[];
+  /** Conditions that the run must meet, as they stand now. */
+  readonly thresholds: readonly ThresholdResult[];
 }
 
 /** What the plan covers, for the report. */

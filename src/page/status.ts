@@ -30,6 +30,8 @@ export function preparing(phase: string, elapsedSeconds: number): Status {
     tables_in_all: 0,
     errors: [],
     outages: [],
+    marks: [],
+    thresholds: [],
   };
 }
 
@@ -46,6 +48,8 @@ export interface Counted {
   readonly examples: ReadonlyMap<string, string>;
   /** Times without a connection. */
   readonly outages: () => Status['outages'];
+  /** Stages, spikes and pauses so far. */
+  readonly marks: () => Status['marks'];
 }
 
 /** A run that is on: rates and latencies are those of the last second, counts those since its start. */
@@ -60,6 +64,7 @@ export function running(
     readonly unit: 'operations' | 'events';
     readonly replication: ReplicationReading | null;
     readonly rounds: readonly VerificationRound[];
+    readonly thresholds: Status['thresholds'];
   },
 ): Status {
   const { counts, targets } = moment;
@@ -78,6 +83,7 @@ export function running(
     oldest_unseen: Object.fromEntries(targets.map((target) => [target.target, target.oldestUnseenSeconds])),
     replication_notes: now.replication === null ? [] : replicationNotes(now.replication),
     verification: now.rounds.map(roundText),
+    thresholds: now.thresholds,
     ...countsOf(counted),
   };
 }
@@ -108,6 +114,7 @@ export function ended(counted: Counted, summary: Summary): Status {
       reason === null ? [] : `${name}: ${reason}`,
     ),
     verification: (summary.verification ?? []).map(roundText),
+    thresholds: summary.thresholds,
     ...countsOf(counted),
   };
 }
@@ -117,9 +124,14 @@ function roundText({ target, after_seconds: after, headline }: VerificationRound
 }
 
 function totalsOf(totals: CounterTotals): Record<string, number> {
-  return Object.fromEntries(
-    (['committed', 'rejected', 'failed'] as const).map((field) => [field, totals.total(field)]),
-  );
+  return Object.fromEntries([
+    ...(['committed', 'rejected', 'failed'] as const).map((field) => [field, totals.total(field)] as const),
+    ...(['dropped', 'late'] as const).map((field) => [field, totals.scalar(field)] as const),
+    [
+      'retries',
+      totals.total('retriesValues') + totals.total('retriesTransient') + totals.total('retriesVacant'),
+    ] as const,
+  ]);
 }
 
 const MOST_TABLES = 50;
@@ -129,7 +141,8 @@ function countsOf({
   totals,
   examples,
   outages,
-}: Counted): Pick<Status, 'tables' | 'tables_in_all' | 'errors' | 'outages'> {
+  marks,
+}: Counted): Pick<Status, 'tables' | 'tables_in_all' | 'errors' | 'outages' | 'marks'> {
   const tables: TableStatus[] = [];
   for (const [relation, { label, targeted }] of plan.relations.entries()) {
     if (!targeted) continue;
@@ -154,6 +167,7 @@ function countsOf({
     tables: [...tables].sort((a, b) => changed(b) - changed(a)).slice(0, MOST_TABLES),
     tables_in_all: tables.length,
     outages: outages(),
+    marks: marks(),
     errors: [...bySqlstate].map(([sqlstate, count]) => ({ sqlstate, count, example: examples.get(sqlstate) ?? '' })),
   };
 }

@@ -34,6 +34,10 @@ export interface Point {
   readonly target: number | null;
   readonly errors: number;
   readonly retries: number;
+  /** Arrivals of the schedule that were given up. */
+  readonly dropped: number;
+  /** Operations that finished later than `late_after`. */
+  readonly late: number;
   readonly response_p50: number | null;
   readonly response_p95: number | null;
   readonly response_p99: number | null;
@@ -183,6 +187,8 @@ function pointOf(interval: Interval, isScheduled: boolean): Point {
     target: isScheduled ? rate('arrivals') : null,
     errors: rate('errors'),
     retries: rate('retries'),
+    dropped: rate('dropped'),
+    late: rate('late'),
     response_p50: quantile(response, 0.5),
     response_p95: quantile(response, 0.95),
     response_p99: quantile(response, 0.99),

@@ -73,7 +73,7 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     expect(await page.textContent('.state')).toBe('running');
     // Threads are busy with their own start at first.
     await expect.poll(() => tile(page, 'limit'), { timeout: 20_000 }).toBe('rate-bound');
-    await expect.poll(() => inked(page), { timeout: 10_000 }).toEqual(Array.from({ length: 7 }, () => true));
+    await expect.poll(() => inked(page), { timeout: 10_000 }).toEqual(Array.from({ length: 8 }, () => true));
     // What is shown is never older than a second and the time that drawing takes.
     const startedAt = Date.parse((await page.textContent('header .facts'))!.match(/started (\S+)/)![1]!);
     const behind: number[] = [];
@@ -117,17 +117,32 @@ describe.skipIf(!hasChromium)('in a browser', () => {
 
   it('the report holds everything, opened from disk, wide and narrow, light and dark', async () => {
     const file = path.join(folder, 'report.html');
-    const { code, summary } = await runCli(yaml('traffic: { rate: 300, duration: 4s }\n'), ['--report', file]);
+    const { code, summary } = await runCli(
+      yaml(
+        'traffic: { stages: [{ duration: 2s, rate: 200 }, { duration: 2s, rate: 400 }], spikes: [{ rate: 300, duration: 500ms, offset: 1s }] }\nthresholds: ["error_ratio < 0.5"]\n',
+      ),
+      ['--report', file],
+    );
     expect(code).toBe(0);
     for (const [width, scheme] of [
+      [1920, 'dark'],
       [1280, 'light'],
       [480, 'dark'],
     ] as const) {
       const { page, wrong, requests } = await open(pathToFileURL(file).href, width, scheme);
-      expect(await inked(page)).toEqual(Array.from({ length: 7 }, () => true));
+      expect(await inked(page)).toEqual(Array.from({ length: 8 }, () => true));
       expect(await tableRows(page)).toEqual(rowsOf(summary));
       expect(Number(await tile(page, 'operations/s'))).toBeCloseTo(summary.rate.achieved, -1);
-      expect(await page.textContent('.state')).toContain('duration reached');
+      expect(await page.textContent('.state')).toContain('finished: ');
+      expect(await page.textContent('#thresholds li[data-kind=met]')).toBe('✓ error_ratio < 0.5: 0');
+      const marks = await page.$$eval('#marks li', (found) => found.map((each) => each.textContent));
+      expect(marks).toEqual([
+        expect.stringMatching(/^0:0[01] to 0:0[23] stage 1: 200\/s$/),
+        expect.stringMatching(/^0:0[23] to 0:0[45] stage 2: 400\/s$/),
+        expect.stringMatching(/^0:0[12] to 0:0[12] spike: 300\/s$/),
+      ]);
+      expect(await tile(page, 'dropped')).toBe('0');
+      expect(await tile(page, 'retries')).toBe('0');
       const facts = await page.textContent('#summary');
       expect(facts).toContain(`operations${summary.totals['operations']!.toLocaleString('en-US')}`);
       expect(facts).toContain(summary.plan_fingerprint);

@@ -14,6 +14,8 @@ const EMPTY_POINT: Omit<Point, 'time'> = {
   target: null,
   errors: 0,
   retries: 0,
+  dropped: 0,
+  late: 0,
   response_p50: null,
   response_p95: null,
   response_p99: null,
