@@ -2,9 +2,12 @@ import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import { BigValueColorMode, BigValueGraphMode, BigValueTextMode } from '@grafana/grafana-foundation-sdk/common';
 import type { Dashboard, Panel } from '@grafana/grafana-foundation-sdk/dashboard';
 import {
+  AnnotationQueryBuilder,
   CustomVariableBuilder,
   DashboardBuilder,
   DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
   DatasourceVariableBuilder,
   QueryVariableBuilder,
   RowBuilder,
@@ -32,6 +35,8 @@ interface Curve {
 
 const curve = (legend: string, expr: string): Curve => ({ legend, expr });
 const perSecond = (series: string) => `rate(${series}${WINDOW})`;
+/* More curves than these cannot be told apart. */
+const top = (expr: string) => `topk(10, ${expr})`;
 const quantile = (share: string, metric: string, by: string, labels = RUN) =>
   `histogram_quantile(${share}, sum by (le${by}) (${perSecond(`${metric}_bucket{${labels}}`)}))`;
 
@@ -161,10 +166,10 @@ const OVERVIEW: readonly Builder<Panel>[] = [
 const TRAFFIC: readonly Builder<Panel>[] = [
   graph(
     'Operations by table and kind',
-    { unit: 'ops', description: 'Committed operations per second.' },
+    { unit: 'ops', description: 'Committed operations per second; the ten highest.' },
     curve(
       '{{table}} {{operation}}',
-      `sum by (table, operation) (${perSecond(`eventgen_operations_total{${TABLE},outcome="committed"}`)})`,
+      top(`sum by (table, operation) (${perSecond(`eventgen_operations_total{${TABLE},outcome="committed"}`)})`),
     ),
   ),
   graph(
@@ -219,8 +224,8 @@ const LATENCY: readonly Builder<Panel>[] = [
 const REFUSALS: readonly Builder<Panel>[] = [
   graph(
     'Errors by SQLSTATE',
-    { unit: 'ops', description: 'Statements that the server refused.' },
-    curve('{{sqlstate}} {{table}}', `sum by (sqlstate, table) (${perSecond(`eventgen_errors_total{${TABLE}}`)})`),
+    { unit: 'ops', description: 'Statements that the server refused; the ten most frequent.' },
+    curve('{{sqlstate}} {{table}}', top(`sum by (sqlstate, table) (${perSecond(`eventgen_errors_total{${TABLE}}`)})`)),
   ),
   graph(
     'Retries',
@@ -241,12 +246,18 @@ const REFUSALS: readonly Builder<Panel>[] = [
   ),
   graph(
     'Set aside',
-    {
-      unit: 'short',
-      description: 'Operations on tables that lanes gave up, and operations still to come (-1: no such end).',
-    },
+    { unit: 'short', description: 'Operations on tables that lanes gave up.' },
     curve('quarantined', `sum(eventgen_quarantined_tables{${RUN}})`),
+  ),
+  graph(
+    'Operations still to come',
+    { unit: 'short', description: 'Until the end of the run (-1: their number is not limited).' },
     curve('remaining', `sum(eventgen_iterations_remaining{${RUN}})`),
+  ),
+  graph(
+    'Time still to come',
+    { unit: 's', description: 'Until the planned end of the run (-1: none is planned).' },
+    curve('remaining', `max(eventgen_remaining_seconds{${RUN}})`),
   ),
 ];
 
@@ -268,12 +279,13 @@ const REPLICATION: readonly Builder<Panel>[] = [
   ),
   graph(
     'Log kept for slots',
-    {
-      unit: 'bytes',
-      description: 'What the server must keep until a slot’s consumer has it; and which targets answer.',
-    },
+    { unit: 'bytes', description: 'What the server must keep until a slot’s consumer has it.' },
     curve('{{slot}}', `max by (slot) (eventgen_replication_slot_retained_bytes{${RUN}})`),
-    curve('{{target}} answers', `min by (target) (eventgen_replication_target_up{${RUN}})`),
+  ),
+  graph(
+    'Targets that answer',
+    { unit: 'short', description: '1 where a target answers, 0 where it does not.' },
+    curve('{{target}}', `min by (target) (eventgen_replication_target_up{${RUN}})`),
   ),
 ];
 
@@ -312,6 +324,45 @@ export function dashboard(): Dashboard {
     .time({ from: 'now-15m', to: 'now' })
     .timezone('browser')
     .tooltip(DashboardCursorSync.Crosshair)
+    .links([
+      new DashboardLinkBuilder('Live page')
+        .type(DashboardLinkType.Link)
+        .url('http://127.0.0.1:9464/')
+        .tooltip('The page of the run itself, on the machine where it runs')
+        .targetBlank(true),
+      new DashboardLinkBuilder('Documentation')
+        .type(DashboardLinkType.Link)
+        .url('http://127.0.0.1:9464/docs')
+        .tooltip('What the metrics mean, and what to do when an alert fires')
+        .targetBlank(true),
+    ])
+    .annotation(
+      annotation(
+        'Start of a run',
+        'green',
+        `eventgen_info{${RUN}} unless eventgen_info{${RUN}} offset 15s`,
+        'run {{run_id}}',
+      ),
+    )
+    .annotation(
+      annotation(
+        'End of a run',
+        'red',
+        `eventgen_info{${RUN}} offset 15s unless eventgen_info{${RUN}}`,
+        'run {{run_id}}',
+      ),
+    )
+    .annotation(
+      annotation(
+        'Stages and spikes',
+        'blue',
+        `eventgen_phase{${RUN}} unless eventgen_phase{${RUN}} offset 15s`,
+        '{{phase}}',
+      ),
+    )
+    .annotation(
+      annotation('Outages', 'orange', `eventgen_lanes{${RUN},state="disconnected"} > 0`, 'lanes without a connection'),
+    )
     .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
     .withVariable(choice('run', 'Run', 'label_values(eventgen_info, run_id)'))
     .withVariable(choice('shard', 'Shard', 'label_values(eventgen_info{run_id=~"$run"}, shard)'))
@@ -335,6 +386,19 @@ export function dashboard(): Dashboard {
     for (const panel of panels) builder.withPanel(panel);
   }
   return builder.build();
+}
+
+function annotation(name: string, colour: string, expr: string, text: string): AnnotationQueryBuilder {
+  return new AnnotationQueryBuilder()
+    .name(name)
+    .datasource(DATASOURCE)
+    .enable(true)
+    .iconColor(colour)
+    .expr(expr)
+    .useValueForTime(false)
+    .step('5s')
+    .titleFormat(name)
+    .textFormat(text);
 }
 
 function choice(name: string, label: string, query: string): QueryVariableBuilder {

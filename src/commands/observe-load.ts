@@ -123,6 +123,8 @@ export class LoadObserver {
       serverVersion: facts.server_version,
       tableLabelLimit: config.metrics.table_label_limit,
       remaining: () => this.rowsLeft(),
+      remainingSeconds: () => this.remainingSeconds(this.last?.moment ?? readMoment(this.source)) ?? -1,
+      phase: () => 'loading',
       replication: () => null,
       limit: () => null,
       achievedRate: () => this.last?.point.inserted ?? 0,

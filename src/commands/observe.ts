@@ -94,6 +94,11 @@ export function observe(
     serverVersion: facts.server_version,
     tableLabelLimit: config.metrics.table_label_limit,
     remaining: () => (total < 0 ? -1 : total - totals.operations()),
+    remainingSeconds: () => {
+      if (stops.signal !== null) return 0;
+      return remainingSeconds(metered, last?.moment ?? readMoment(source)) ?? -1;
+    },
+    phase: () => phaseName(stops, trafficSeconds(), config, schedule),
     replication,
     limit: () => recorder.limit(),
     achievedRate: () => {
@@ -135,6 +140,14 @@ export function observe(
 /* An unlimited rate is not a target rate. */
 function finite(rate: number): number {
   return Number.isFinite(rate) ? rate : 0;
+}
+
+/* Of a closed set of names, as labels must be. */
+function phaseName(stops: StopSignals, seconds: number, { traffic }: Config, schedule: Timetable | null): string {
+  if (stops.signal !== null) return 'stopping';
+  if (seconds < 0) return 'connecting';
+  if (seconds * 1000 < traffic.warm_up) return 'warm-up';
+  return schedule?.phaseAt(seconds) ?? 'traffic';
 }
 
 function pausedPhase({ pausedBecause: reason }: LoadControl): string | null {

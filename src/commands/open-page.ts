@@ -1,5 +1,6 @@
 import type { Config } from '../config/load.js';
 import { type Endpoint, openEndpoint } from '../metrics/endpoint.js';
+import { serveDocuments } from '../page/documents.js';
 import { LivePage } from '../page/live.js';
 import type { Progress } from '../report/progress.js';
 
@@ -22,5 +23,6 @@ export async function openPage({ metrics, source }: Config, progress: Progress):
   const address = `http://${host}:${endpoint.port}`;
   progress.message('info', `live page on ${address}/`);
   progress.message('info', `metrics on ${address}/metrics`);
+  serveDocuments(endpoint);
   return { endpoint, page: new LivePage(endpoint) };
 }

@@ -20,6 +20,10 @@ export interface MetricsSource {
   readonly tableLabelLimit: number;
   /** Operations still to come; −1: until stopped. */
   remaining(): number;
+  /** Seconds until the end as planned: 0 once the run stops, −1 where none is planned. */
+  remainingSeconds(): number;
+  /** What the run is at: traffic, warm-up, stopping, or a phase of its schedule. */
+  phase(): string;
   /** Operations (or events) per second that the schedule asks for now; 0 where there is none. */
   targetRate(): number;
   /** In the same unit, in the last second; operations where there is no schedule. */
@@ -200,6 +204,15 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
     'Operations left until the end of the run; -1 if their number is not limited.',
     () => [{ labels: {}, value: source.remaining() }],
   );
+  add(
+    'gauge',
+    'eventgen_remaining_seconds',
+    'Seconds until the planned end of the run; 0 while it stops, -1 if no end is planned.',
+    () => [{ labels: {}, value: source.remainingSeconds() }],
+  );
+  add('gauge', 'eventgen_phase', 'Always 1; the label is what the run is at.', () => [
+    { labels: { phase: source.phase() }, value: 1 },
+  ]);
   add(
     'gauge',
     'eventgen_lanes',

@@ -161,6 +161,42 @@ replication:
     expect([...there].filter((name) => !used.has(name))).toEqual([]);
   });
 
+  it('alerts when a run dies long before its end, and not when it ends by its plan', () => {
+    const file = path.join(folder, 'down.yml');
+    const series = (remaining: string) => `
+      - interval: 15s
+        input_series:
+          - { series: 'up{job="event-generator", instance="i"}', values: '1x20 0x20' }
+          - { series: 'eventgen_remaining_seconds{job="event-generator", instance="i", run_id="r"}', values: '${remaining}' }
+        alert_rule_test:
+          - eval_time: 8m
+            alertname: EventGeneratorDown`;
+    const fires = `
+            exp_alerts: [{ exp_labels: { severity: warning, job: event-generator, instance: i, run_id: r }, exp_annotations: {
+              summary: 'Run r at i no longer answers, long before its end.',
+              description: 'The process was killed, lost its machine, or was stopped. Its summary says why if it could write one.',
+              runbook: 'docs/watching.md#eventgeneratordown' } }]`;
+    writeFileSync(
+      file,
+      `rule_files: [${path.resolve('grafana/alerts.yml')}]\ntests:${series('900-15x20 stale')}${fires}${series('-1x20 stale')}${fires}${series('300-15x20 stale')}\n            exp_alerts: []${series('-1x19 0 stale')}\n            exp_alerts: []\n`,
+    );
+    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
+    expect(`${status} ${stdout}${stderr}`).toMatch(/^0 .*SUCCESS/s);
+  });
+
+  it('has for every alert a summary, a description and a section of the runbook', () => {
+    const runbook = readFileSync('docs/watching.md', 'utf8');
+    const { groups } = parse(ALERTS) as {
+      groups: { rules: { alert: string; annotations: Record<string, string> }[] }[];
+    };
+    for (const { alert, annotations } of groups.flatMap(({ rules }) => rules)) {
+      expect(annotations['summary'], alert).toBeTruthy();
+      expect(annotations['description'], alert).toBeTruthy();
+      expect(annotations['runbook']).toBe(`docs/watching.md#${alert.toLowerCase()}`);
+      expect(runbook).toContain(`### ${alert}\n`);
+    }
+  });
+
   it('passes promtool: metrics, configuration, rules', () => {
     const check = (what: string, ...rest: string[]) =>
       spawnSync('promtool', ['check', what, ...rest], { input: what === 'metrics' ? metrics : '', encoding: 'utf8' });

@@ -67,6 +67,8 @@ describe('counts', () => {
       version: '0',
       serverVersion: '18',
       tableLabelLimit: 200,
+      remainingSeconds: () => 60,
+      phase: () => 'traffic',
       remaining: () => 0,
       targetRate: () => 0,
       achievedRate: () => 0,
