@@ -161,7 +161,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
