@@ -30,6 +30,13 @@ function tableDefinition(schema: string, beside: string | null): string {
   return `CREATE TABLE IF NOT EXISTS ${heartbeatTable(schema, beside)} (run text PRIMARY KEY, sequence bigint NOT NULL, written_at timestamptz NOT NULL)`;
 }
 
+/** Returns what the user of a session needs to write heartbeats. */
+function grants({ user = '' }: pg.Client, schema: string, beside: string | null): string {
+  const role = quoteIdentifier(user);
+  const tables = [...new Set([heartbeatTable(schema, null), heartbeatTable(schema, beside)])].join(', ');
+  return `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${tables} TO ${role};`;
+}
+
 /** Returns a statement that writes a heartbeat of run `$1` with the number `$2` to all its tables, in one transaction. */
 export function heartbeatStatement(schema: string, tables: readonly string[], returning: string): string {
   // Whatever happened to the row, it is there again.
@@ -75,7 +82,7 @@ async function layOutTable(client: pg.Client, { runId, schema }: Place, beside: 
     throw SetupError.of(
       'replication.heartbeat',
       `the table ${table} cannot be created or written: ${(error as Error).message}; ` +
-        `grant CREATE on the database, set replication.heartbeat.schema to a schema of your own, or create the table once: ${heartbeatDefinition(schema, beside === null ? [] : [beside])}`,
+        `grant CREATE on the database, set replication.heartbeat.schema to a schema of your own, or let its owner run: ${heartbeatDefinition(schema, beside === null ? [] : [beside])} ${grants(client, schema, beside)}`,
     );
   }
 }

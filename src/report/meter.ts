@@ -34,6 +34,8 @@ interface Figures {
   readonly p99Seconds: number | null;
   /** Of the target that lags most; null where replication is not measured. */
   readonly lagSeconds: number | null;
+  /** Its name. */
+  readonly lagTarget: string | null;
   /** Log that the server keeps for the slot that holds it up most; null where there is none. */
   readonly keptBytes: number | null;
   /** Log that the target which is furthest behind still has to take; null where it is not known. */
@@ -59,7 +61,14 @@ export class TrafficMeter implements Meter {
     this.before = now;
     const behind = Object.values(point.lag).flatMap(({ bytes }) => bytes ?? []);
     const kept = Object.values(point.slots);
-    const lags = Object.values(point.lag).map(({ p99, oldest_unseen: oldest }) => Math.max(oldest, p99 ?? 0));
+    const lags = Object.entries(point.lag).map(([target, { p99, oldest_unseen: oldest }]) => ({
+      target,
+      seconds: Math.max(oldest, p99 ?? 0),
+    }));
+    const worst = lags.reduce<(typeof lags)[number] | null>(
+      (most, each) => (each.seconds > (most?.seconds ?? -1) ? each : most),
+      null,
+    );
     const figures: Figures = {
       phase: phase(),
       operationsPerSecond: Math.round(point.operations),
@@ -68,7 +77,8 @@ export class TrafficMeter implements Meter {
       total,
       errors: now.counts.errors,
       p99Seconds: point.response_p99,
-      lagSeconds: lags.length === 0 ? null : Math.max(...lags),
+      lagSeconds: worst?.seconds ?? null,
+      lagTarget: worst?.target ?? null,
       keptBytes: kept.length === 0 ? null : Math.max(...kept),
       bytesBehind: behind.length === 0 ? null : Math.max(...behind),
       elapsedSeconds: now.seconds,
@@ -146,8 +156,8 @@ const WORTH_SAYING_BYTES = 1e6;
 const MUCH_KEPT_BYTES = 100e6;
 
 export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
-  const { phase, operations, total, errors, lagSeconds, bytesBehind, keptBytes, elapsedSeconds, remainingSeconds } =
-    figures;
+  const { phase, operations, total, errors, bytesBehind, keptBytes, elapsedSeconds, remainingSeconds } = figures;
+  const { lagSeconds, lagTarget } = figures;
   const share = remainingSeconds === null ? null : elapsedSeconds / (elapsedSeconds + remainingSeconds);
   const parts: Part[] = [
     ...(phase === null ? [] : [{ text: phase, rank: 3 }]),
@@ -157,7 +167,7 @@ export function trafficParts(figures: Figures): Omit<Reading, 'figures'> {
     { text: `errors ${number(errors)}`, rank: errors > 0 ? 0 : 4 },
     ...(lagSeconds === null
       ? []
-      : [{ text: `lag ${lagSeconds < 10 ? ms(lagSeconds) : seconds(lagSeconds)}`, rank: 1 }]),
+      : [{ text: `lag of ${lagTarget} ${lagSeconds < 10 ? ms(lagSeconds) : seconds(lagSeconds)}`, rank: 1 }]),
     ...(bytesBehind !== null && bytesBehind >= WORTH_SAYING_BYTES
       ? [{ text: `${number(Math.round(bytesBehind / 1e6))} MB behind`, rank: 3 }]
       : []),

@@ -13,6 +13,7 @@ const FIGURES = {
   errors: 0,
   p99Seconds: 0.0042,
   lagSeconds: null,
+  lagTarget: null,
   bytesBehind: null,
   keptBytes: null,
   elapsedSeconds: 10,
@@ -24,19 +25,26 @@ describe('progress', () => {
     expect(plainLine(trafficParts(FIGURES))).toBe(
       '12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 0 · 25 % · 10.0 s · 30.0 s left',
     );
-    const endless = { ...FIGURES, total: -1, remainingSeconds: null, lagSeconds: 0.0008, phase: 'warm-up' };
+    const endless = {
+      ...FIGURES,
+      total: -1,
+      remainingSeconds: null,
+      lagSeconds: 0.0008,
+      lagTarget: 'standby',
+      phase: 'warm-up',
+    };
     expect(plainLine(trafficParts(endless))).toBe(
-      'warm-up · 12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 0 · lag 0.80 ms · 5,000 done · 10.0 s',
+      'warm-up · 12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 0 · lag of standby 0.80 ms · 5,000 done · 10.0 s',
     );
   });
 
   it('leaves out what matters least where a terminal is narrow, and fills what is left with a bar', () => {
-    const reading = trafficParts({ ...FIGURES, lagSeconds: 75, errors: 7 });
+    const reading = trafficParts({ ...FIGURES, lagSeconds: 75, lagTarget: 'dr', errors: 7 });
     const at = (columns: number) => fittingLine(reading, columns);
-    expect(at(59)).toBe('12,345 op/s · p99 4.20 ms · errors 7 · lag 00:01:15');
+    expect(at(65)).toBe('12,345 op/s · p99 4.20 ms · errors 7 · lag of dr 00:01:15');
     expect(at(30)).toBe('12,345 op/s · errors 7');
-    expect(at(120)).toBe(
-      '12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 7 · lag 00:01:15 · 25 % · 10.0 s · 30.0 s left ██████░░░░░░░░░░░░░░░░░░',
+    expect(at(126)).toBe(
+      '12,345 op/s · 30,000 ev/s · p99 4.20 ms · errors 7 · lag of dr 00:01:15 · 25 % · 10.0 s · 30.0 s left ██████░░░░░░░░░░░░░░░░░░',
     );
     for (let columns = 1; columns < 140; columns++) expect(at(columns).length).toBeLessThanOrEqual(columns);
     expect(fittingLine({ ...reading, share: null }, 140)).not.toContain('░');
