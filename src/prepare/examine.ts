@@ -31,6 +31,7 @@ import {
 } from './claim.js';
 import { withOperations } from './lessons.js';
 import { checkOverrides } from './overrides.js';
+import { foreignTriggers } from './ownership.js';
 import { compute, prove } from './prove.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
 import { reasonsFromTriggers } from './reproducible.js';
@@ -103,6 +104,9 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   const seeds = seedsOf(config, say);
   const drafted = await draftWithParents(client, config, catalog, seeds, surroundings);
   const { draft, rowsAtStart, unreadable, lacking } = drafted;
+  const targeted = draft.relations.filter((_, index) => draft.plan.relations[index]!.targeted);
+  const trusted = await foreignTriggers(client, targeted, catalog.server.user);
+  if (trusted !== null) say('warn', trusted);
   // A table that cannot be read is not queried.
   const rowsToRead = rowsAtStart.map((count, index) => (unreadable.has(index) ? 0 : count));
   await checkOverrides(client, draft.plan, config, seedOf(seeds.faker));

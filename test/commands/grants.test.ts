@@ -49,3 +49,16 @@ it('prints what a role needs, and no more is needed', async () => {
   expect(await count(database, 'log.audit')).toBeGreaterThan(0);
   await database.client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
 });
+
+it('warns where triggers of other roles run with the rights of the user', async () => {
+  const database = await tables(`CREATE TABLE mine (id int PRIMARY KEY); CREATE TABLE theirs (id int PRIMARY KEY);
+    CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER noop BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION noop(); CREATE TRIGGER noop BEFORE INSERT ON theirs FOR EACH ROW EXECUTE FUNCTION noop();`);
+  const role = `o_${database.name}`;
+  await database.client.query(`CREATE ROLE ${role}; ALTER TABLE theirs OWNER TO ${role}`);
+  const { stderr } = await runCli(configFor(database, 'random_seed: 1\nnum_iterations: 50'));
+  expect(stderr).toContain(
+    `warning: triggers on tables of other roles run with the rights of user "postgres": theirs (of ${role})`,
+  );
+  await database.client.query(`DROP TABLE theirs; DROP ROLE ${role}`);
+});
