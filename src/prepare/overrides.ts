@@ -24,7 +24,7 @@ export async function checkOverrides(client: pg.Client, plan: Plan, config: Conf
       const path = overridePath(config, relation.label, column.name);
       const values = path === undefined ? [] : valuesOf(column, context);
       if (path === undefined || values.length === 0) continue;
-      const tooLong = values.find((value) => value.length > longestOf(column));
+      const tooLong = values.find((value) => [...value].length > longestOf(column));
       if (tooLong !== undefined)
         problems.push(
           config.source.problem(path, `the column has type ${column.typeName}, and the value "${tooLong}" is longer`),

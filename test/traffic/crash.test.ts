@@ -4,7 +4,7 @@ import { createDemo } from '../../src/server/demo.js';
 import { configFor, connectTo, contentHash, count, createDatabase, startCli } from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
-const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 9\nnum_iterations: 15000';
+const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 9\nnum_iterations: 10000';
 /* Rows that look alike: only the server knows which ones are whose. */
 const ALIKE = 'CREATE TABLE flags (x bool, y bool); CREATE TABLE marked (at timestamptz, who text)';
 
@@ -22,7 +22,7 @@ it('a crash of the server in the middle changes neither rows nor counts', async 
       for (let crash = 0; crash < crashes; crash++) await crashSoon(database.port, database.name);
       const { code, summary } = await run.ended;
       expect(code).toBe(0);
-      expect(summary.totals).toMatchObject({ operations: 15_000, committed: 15_000, in_doubt_unknown: 0 });
+      expect(summary.totals).toMatchObject({ operations: 10_000, committed: 10_000, in_doubt_unknown: 0 });
       if (crashes > 0) expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(4);
       const client = await connectTo(database.port, database.name);
       const tables = [...TABLES, 'flags', 'marked'];
@@ -48,7 +48,7 @@ it('says that counts are not exact where a crash may have lost what was acknowle
     await crashSoon(database.port, database.name);
     const { code, summary, stderr } = await run.ended;
     expect(code).toBe(0);
-    expect(summary.totals['operations']).toBe(15_000);
+    expect(summary.totals['operations']).toBe(10_000);
     expect(stderr).toContain('the server crashed with synchronous_commit=off');
     expect(summary.reproducible).toBe(false);
     expect(summary.reproducible_because.join()).toContain('may have lost acknowledged commits');
@@ -71,7 +71,7 @@ it('an outage beyond max_outage_seconds ends with exit code 3 and claims no coun
       `CREATE TRIGGER slow AFTER INSERT OR UPDATE OR DELETE ON ${table} EXECUTE FUNCTION slow()`,
     );
   }
-  const run = startCli(configFor(database, `${CONFIG.replace('15000', '-1')}\nmax_outage_seconds: 1`));
+  const run = startCli(configFor(database, `${CONFIG.replace('10000', '-1')}\nmax_outage_seconds: 1`));
   for (let rows = 0; rows < 1050; ) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     rows = await count(database, 'eg_users');
