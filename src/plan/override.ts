@@ -40,9 +40,10 @@ export function overrideRecipe(
     max: isText && attribute.modifier >= 4 ? attribute.modifier - 4 : null,
     scale: scaleOf(oid, attribute.modifier),
   };
-  if (attribute.notNull && (override.type === 'null' || nullRatioOf(override) > 0))
+  const nullRatio = nullRatioOf(override);
+  if (attribute.notNull && nullRatio > 0)
     report(
-      override.type === 'null'
+      nullRatio === 1
         ? 'the column is NOT NULL; use another type of override'
         : 'the column is NOT NULL; remove null_ratio',
     );
@@ -51,7 +52,8 @@ export function overrideRecipe(
 
 /** Returns the share of NULLs that an override asks for. */
 export function nullRatioOf(override: ColumnOverride): number {
-  return override.type === 'null' ? 1 : (override.null_ratio ?? 0);
+  if (override.type === 'null' || (override.type === 'constant' && override.value === null)) return 1;
+  return override.null_ratio ?? 0;
 }
 
 function baseTypeOid(oid: number, types: ReadonlyMap<number, Type>): number {

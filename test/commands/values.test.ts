@@ -5,7 +5,7 @@ const { tables } = databasesPerTest();
 
 it('draws the values of overrides from ranges, patterns and templates', async () => {
   const database = await tables(
-    'CREATE TABLE o (id int PRIMARY KEY, price numeric(8,2), ratio float8, code varchar(8) NOT NULL, note text, doc jsonb)',
+    'CREATE TABLE o (id int PRIMARY KEY, price numeric(8,2), ratio float8, code varchar(8) NOT NULL, note text, gone text, short varchar(3), doc jsonb)',
   );
   const settings = `random_seed: 5
 num_iterations: 600
@@ -17,6 +17,8 @@ column_overrides:
     ratio: { type: decimal_range, min: -0.001, max: 0.001, scale: 4 }
     code: { type: pattern, pattern: "^(AB|X[0-9a-f])-\\\\d{2,4}[^a-z]?$" }
     note: { type: faker, method: lorem.word, null_ratio: 0.5 }
+    gone: { type: constant, value: null }
+    short: { type: choice, values: ['😀😀😀'] }
     doc:
       type: json
       value:
@@ -31,7 +33,7 @@ column_overrides:
   const { code, stderr } = await runCli(configFor(database, settings));
   expect(code, stderr).toBe(0);
   const { rows } = await database.client.query(`SELECT count(*)::int AS n, count(DISTINCT price)::int AS prices,
-    bool_and(price BETWEEN 1.5 AND 9.99) AND bool_and(ratio BETWEEN -0.001 AND 0.001) AS within,
+    bool_and(gone IS NULL AND short = '😀😀😀') AS others, bool_and(price BETWEEN 1.5 AND 9.99) AND bool_and(ratio BETWEEN -0.001 AND 0.001) AS within,
     bool_and(code ~ '^(AB|X[0-9a-f])-\\d{2,4}[^a-z]?$') AS matching, count(DISTINCT left(code, 2))::int AS starts,
     avg((note IS NULL)::int)::float AS nulls,
     bool_and((doc->>'age')::int BETWEEN 18 AND 99 AND jsonb_typeof(doc->'price') = 'number' AND doc->>'quote' LIKE 'say "hi" %'
@@ -39,7 +41,7 @@ column_overrides:
     count(DISTINCT doc->'state')::int AS states FROM o`);
   const found = rows[0] as Record<string, number | boolean>;
   expect(found['n']).toBeGreaterThan(500);
-  expect(found).toMatchObject({ within: true, matching: true, docs: true, states: 3 });
+  expect(found).toMatchObject({ others: true, within: true, matching: true, docs: true, states: 3 });
   expect(found['prices']).toBeGreaterThan(300);
   expect(found['starts']).toBe(17);
   expect(found['nulls']).toBeCloseTo(0.5, 1);
@@ -53,6 +55,7 @@ it.each([
   ['code: { type: pattern, pattern: "a(?=b)" }', /no values can be made from the pattern: "\(\?=b\)" is not supported/],
   ['code: { type: pattern, pattern: "[a-z]{20}" }', /character varying\(8\), and the value "[a-z]{20}" is longer/],
   ['code: { type: constant, value: x, null_ratio: 0.1 }', /the column is NOT NULL; remove null_ratio/],
+  ['code: { type: constant, value: null }', /the column is NOT NULL; use another type of override/],
   ['price: { type: json, value: {} }', /json needs a column of type json, jsonb or a text type/],
   ['doc: { type: json, value: { a: "{{no.such}}" } }', /faker has no method "no\.such"/],
   ['doc: { type: json, value: { a: { $override: { type: int_range, min: 2, max: 1 } } } }', /min 2 is above max 1/],
