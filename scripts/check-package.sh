@@ -5,14 +5,20 @@ cd "$(dirname "$0")/.."
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-npm pack --silent --pack-destination "$folder" > /dev/null
+# Built beforehand: a build by npm pack would take dist/ away from tests that run meanwhile.
+node scripts/bootstrap.mjs
+npm pack --ignore-scripts --silent --pack-destination "$folder" > /dev/null
+npx publint "$folder"/*.tgz
 
 # PostgreSQL refuses to run as root, and a package must not need it.
-as_user=()
+# The cache and the settings of the npm that may have called this script belong to another user.
+registry=$(npm config get registry)
+unset "${!npm_@}"
+as_user=(env "HOME=$folder" "npm_config_registry=$registry")
 if [ "$(id -u)" -eq 0 ]; then
   chown -R nobody "$folder"
   chmod 755 "$folder"
-  as_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups env "HOME=$folder")
+  as_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${as_user[@]}")
 fi
 
 for npm in 10 11; do
