@@ -91,6 +91,12 @@ export function operatorsIn(expression: Expression): { readonly name: string; re
   return nested;
 }
 
+/** Lower-case names of all functions that an expression calls. */
+export function functionsIn(expression: Expression): string[] {
+  const nested = partsOf(expression).flatMap(functionsIn);
+  return expression.kind === 'function' ? [expression.name.toLowerCase(), ...nested] : nested;
+}
+
 /** All casts in an expression. */
 export function castsIn(expression: Expression): (Expression & { kind: 'cast' })[] {
   const nested = partsOf(expression).flatMap(castsIn);

@@ -22,16 +22,17 @@ import {
   type Server,
   type Trigger,
 } from './model.js';
+import { kindsLookedUp, namesQuery } from './names.js';
 import { loadParser, parseExpression } from './parse.js';
 import { type Bounds, MOST_LEAVES, usableLeaves } from './partition.js';
 import { type CheckRow, TYPES, type TypeRow, toCheck, toType } from './pg-type.js';
 import { writtenBy } from './trigger-text.js';
 
-/** Number of catalogue queries that `introspect` asks, whatever the number of tables. */
+/** Number of catalogue queries that `introspect` asks, whatever the number of tables; one more if functions look up names. */
 export const CATALOG_QUERIES = 8;
 
 /**
- * Reads the catalog of the given schemas, and of what their foreign keys reference, in eight queries.
+ * Reads the catalog of the given schemas, and of what their foreign keys reference, in eight or nine queries.
  * Meanwhile `search_path` is `pg_catalog`, so that `format_type` and friends qualify every name; afterwards it is the one that lanes have.
  */
 export async function introspect(client: ClientBase, schemas: readonly string[]): Promise<Catalog> {
@@ -47,8 +48,10 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   const foreign = await query<ForeignRow>(client, FOREIGN_KEYS, [oids]);
   const triggers = groupBy(await query<TriggerRow>(client, TRIGGERS, [oids]), (row) => row.tgrelid);
   const functions = new Map<string, string[]>();
-  for (const { name, source } of await query<FunctionRow>(client, FUNCTIONS, [triggers.size > 0]))
+  const mayCall = triggers.size > 0 || callsOwnFunctions(rows, typeRows);
+  for (const { name, source } of await query<FunctionRow>(client, FUNCTIONS, [mayCall]))
     functions.set(name, [...(functions.get(name) ?? []), source]);
+  const names = await readNames(client, [...functions.values()].flat());
   const outgoing = groupBy(foreign, (row) => row.conrelid);
   const incoming = groupBy(foreign, (row) => row.confrelid);
 
@@ -108,7 +111,22 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
   }
   await client.query(server.searchPath === null ? 'RESET search_path' : `SET search_path = ${server.searchPath}`);
   relations.sort((a, b) => byCodePoint(a.schema, b.schema) || byCodePoint(a.name, b.name));
-  return { server, relations, types: new Map(typeRows.map((row) => [row.oid, toType(row)])), others };
+  const types = new Map(typeRows.map((row) => [row.oid, toType(row)]));
+  return { server, relations, types, others, functions, names };
+}
+
+/** Returns true if a CHECK calls a function that is not one of PostgreSQL's; their names are qualified. */
+function callsOwnFunctions(relations: readonly RelationRow[], types: readonly TypeRow[]): boolean {
+  return [...relations, ...types].some(({ checks }) => checks.some(({ text }) => /\.["\w$]+\(/.test(text)));
+}
+
+async function readNames(client: ClientBase, sources: readonly string[]): Promise<Map<string, string[]>> {
+  const kinds = kindsLookedUp(sources);
+  const names = new Map<string, string[]>(kinds.map((kind) => [kind, []]));
+  if (kinds.length === 0) return names;
+  for (const { kind, name } of await query<{ kind: string; name: string }>(client, namesQuery(kinds)))
+    names.get(kind)!.push(name);
+  return names;
 }
 
 async function query<Row extends object>(client: ClientBase, text: string, values: unknown[] = []): Promise<Row[]> {
@@ -315,6 +333,7 @@ interface TriggerRow {
   tgname: string;
   tgtype: number;
   function: string;
+  deferrable: boolean;
   prosrc: string;
   prosecdef: boolean;
   arguments: string;
@@ -322,7 +341,7 @@ interface TriggerRow {
 
 /* Triggers of one event fire in the order of their names. */
 const TRIGGERS = `
-SELECT trigger.tgrelid, trigger.tgname::text, trigger.tgtype::int, proc.prosrc, proc.prosecdef,
+SELECT trigger.tgrelid, trigger.tgname::text, trigger.tgtype::int, trigger.tgdeferrable AS deferrable, proc.prosrc, proc.prosecdef,
        quote_ident(namespace.nspname) || '.' || quote_ident(proc.proname) AS function,
        encode(trigger.tgargs, 'escape') AS arguments
 FROM pg_trigger AS trigger
@@ -350,6 +369,7 @@ function toTrigger(row: TriggerRow, functions: ReadonlyMap<string, readonly stri
     isBefore: has(2),
     events: { insert: has(4), delete: has(8), update: has(16) },
     function: row.function,
+    isDeferrable: row.deferrable,
     source: row.prosrc,
     asOwner: row.prosecdef,
     writes: writtenBy(row.prosrc, functions),

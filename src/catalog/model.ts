@@ -11,6 +11,10 @@ export interface Catalog {
   readonly types: ReadonlyMap<number, Type>;
   /** Relations of the targeted schemas that are no tables, for messages: qualified name → what it is. */
   readonly others: ReadonlyMap<string, string>;
+  /** Texts of the database's own functions by lower-case name, if triggers or conditions may call them. */
+  readonly functions: ReadonlyMap<string, readonly string[]>;
+  /** Names of existing objects (roles, tables, functions, …) by kind, for the kinds that functions look up. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface Server {
@@ -91,6 +95,8 @@ export interface Trigger {
   readonly events: { readonly insert: boolean; readonly update: boolean; readonly delete: boolean };
   /** schema.name of its function, as messages of the server write it where it is called. */
   readonly function: string;
+  /** True for a constraint trigger that may run at the end of the transaction. */
+  readonly isDeferrable: boolean;
   /** prosrc: its body, in whatever language. */
   readonly source: string;
   /** True where its function runs with the rights of its owner. */

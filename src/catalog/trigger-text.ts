@@ -57,17 +57,36 @@ export function readTriggerText(source: string): TriggerText {
  */
 export function writtenBy(source: string, sources: ReadonlyMap<string, readonly string[]>): readonly string[] | null {
   const written = new Set<string>();
-  const passed = new Set<string>();
-  const open = [source];
-  for (let text = open.pop(); text !== undefined; text = open.pop()) {
-    if (passed.has(text)) continue;
-    passed.add(text);
-    const { writes, calls, isDynamic } = readTriggerText(text);
+  for (const { writes, isDynamic } of reached([source], sources)) {
     if (isDynamic) return null;
     for (const name of writes) written.add(name);
-    for (const name of calls) open.push(...(sources.get(name) ?? []));
   }
   return [...written];
+}
+
+/* The most functions whose texts are read for the values that they want. */
+const MOST_READ = 12;
+
+/** Returns the given texts, and those of the functions that they call, directly or not: the nearest first. */
+export function withCalled(sources: readonly string[], all: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const texts: string[] = [];
+  for (const { source } of reached(sources, all)) if (texts.push(source) >= MOST_READ + sources.length) break;
+  return texts;
+}
+
+function* reached(
+  sources: readonly string[],
+  all: ReadonlyMap<string, readonly string[]>,
+): Generator<TriggerText & { readonly source: string }> {
+  const passed = new Set<string>();
+  const open = [...sources];
+  for (let source = open.shift(); source !== undefined; source = open.shift()) {
+    if (passed.has(source)) continue;
+    passed.add(source);
+    const text = readTriggerText(source);
+    yield { ...text, source };
+    for (const name of text.calls) open.push(...(all.get(name) ?? []));
+  }
 }
 
 const MOST_LENGTH = 200;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { castsIn, columnsOf, constantsIn, type Expression, operatorsIn } from '../catalog/expression.js';
+import { addressesIn } from './networks.js';
 
 /** A column as the search for values sees it. */
 export interface SearchedColumn {
@@ -10,7 +11,23 @@ export interface SearchedColumn {
   readonly labels: readonly string[];
   /** Values of the column's own recipe. */
   readonly samples: readonly string[];
+  /** The constant default of the column; undefined if there is none. */
+  readonly shown: string | undefined;
+  /** What the functions say that the conditions call. */
+  readonly hints: Hints;
 }
+
+/** What the texts of functions say about the values that they want. */
+export interface Hints {
+  readonly constants: readonly string[];
+  /** Regular expressions, as PostgreSQL writes them. */
+  readonly patterns: readonly string[];
+  /** Names of existing objects, of the kinds that they look up. */
+  readonly names: readonly string[];
+}
+
+/* The most values that each kind of hint adds. */
+const MOST_HINTS = 24;
 
 export type Family =
   | 'integer'
@@ -26,6 +43,7 @@ export type Family =
   | 'xml'
   | 'range'
   | 'enum'
+  | 'network'
   | 'other';
 
 const MOST = 48;
@@ -41,10 +59,27 @@ export function candidatesFor(
   most = MOST,
 ): (string | null)[] {
   const own = conditions.filter((condition) => columnsOf(condition).includes(column.name));
-  const constants = [...new Set(own.flatMap(constantsIn))];
-  const found = new Set<string>(byFamily(column, constants, own, most / 2));
-  const values: (string | null)[] = [...found].slice(0, most);
+  const { hints, shown } = column;
+  const constants = [...new Set([...own.flatMap(constantsIn), ...hints.constants.slice(0, MOST_HINTS)])];
+  const hinted = column.family === 'text' ? hintedTexts(hints) : [];
+  const found = new Set<string>([
+    ...(shown === undefined ? [] : [shown]),
+    ...hinted,
+    ...byFamily(column, constants, own, most / 2),
+  ]);
+  const values: (string | null)[] = [...found].slice(0, most + hinted.length + hints.constants.length);
   return column.nullable ? [...values, null] : values;
+}
+
+/** Returns the first values of all lists, then the second ones, and so on. */
+function inTurn(lists: readonly (readonly string[])[]): string[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list[at] ?? [])).flat();
+}
+
+function hintedTexts({ patterns, names }: Hints): string[] {
+  const matches = patterns.flatMap((pattern) => matching(patternAsJavaScript(pattern), MOST_HINTS));
+  return [...matches.slice(0, MOST_HINTS), ...names.slice(0, MOST_HINTS)];
 }
 
 function byFamily(
@@ -127,6 +162,8 @@ function byFamily(
         ...numbers.filter(isLength).flatMap((text) => arraysOf(Number(text), constants, samples)),
         ...samples.slice(0, 6),
       ];
+    case 'network':
+      return [...inTurn(constants.map((text) => addressesIn(text, matches))), ...samples.slice(0, 12)];
     case 'other':
       return samples.length > 0 ? samples.slice(0, 12) : [...constants, ...UNKNOWN];
   }

@@ -1,20 +1,26 @@
 import { columnsOf, type Expression, operatorsIn } from '../catalog/expression.js';
 
-/** How the values of a column compare. Texts and others only for being equal: their order is the server's collation. */
-export type Comparison = 'number' | 'instant' | 'equality';
+/**
+ * How the values of a column compare. Texts and others only for being equal: their order is the server's collation.
+ * `text`: in the order of their texts' bytes, as a uuid is.
+ */
+export type Comparison = 'number' | 'instant' | 'text' | 'equality';
 
 const ORDERED: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
 const EQUAL: ReadonlySet<string> = new Set(['=', '<>', 'is distinct from', 'is not distinct from']);
 
-/**
- * True for a condition that compares columns with each other and that `holds` can answer. Such a condition needs no
- * search: a row that does not meet it is drawn again.
- */
-export function isGuard(condition: Expression, comparisonOf: (column: string) => Comparison): boolean {
-  return isReadable(condition, comparisonOf) && operatorsIn(condition).some(({ args }) => args.every(isColumn));
+/** True for a condition that compares columns with each other: no search finds such values, but redrawing rows does. */
+export function comparesColumns(condition: Expression): boolean {
+  return operatorsIn(condition).some(({ args }) => args.length > 1 && args.every(isColumn));
 }
 
-function isReadable(condition: Expression, comparisonOf: (column: string) => Comparison): boolean {
+/** Columns that a condition compares with constants. */
+export function comparedWithConstants(condition: Expression): string[] {
+  return operatorsIn(condition).flatMap(({ args }) => (args.every(isColumn) ? [] : args.flatMap(columnsOf)));
+}
+
+/** True for a condition that `holds` can answer, so that a row that does not meet it can be drawn again. */
+export function isReadable(condition: Expression, comparisonOf: (column: string) => Comparison): boolean {
   switch (condition.kind) {
     case 'and':
     case 'or':
@@ -25,19 +31,33 @@ function isReadable(condition: Expression, comparisonOf: (column: string) => Com
       return isColumn(condition.arg);
     case 'operator': {
       const [left, right] = condition.args;
-      if (
-        left === undefined ||
-        right === undefined ||
-        ![left, right].every((side) => isColumn(side) || isConstant(side))
-      )
-        return false;
-      const comparisons = columnsOf(condition).map(comparisonOf);
+      if (left === undefined || right === undefined || ![left, right].every(isOperand)) return false;
+      const comparisons = comparisonsOf(condition.args, comparisonOf);
       if (new Set(comparisons).size > 1) return false;
       return EQUAL.has(condition.name) || (ORDERED.has(condition.name) && comparisons[0] !== 'equality');
     }
+    case 'any':
+    case 'all':
+      return (
+        isColumn(condition.left) &&
+        condition.array.kind === 'array' &&
+        condition.array.elements.every(isConstant) &&
+        isReadable({ kind: 'operator', name: condition.operator, args: [condition.left, ANYTHING] }, comparisonOf)
+      );
     default:
       return false;
   }
+}
+
+const ANYTHING: Expression = { kind: 'constant', text: '', type: 'text' };
+
+/** Pairs of columns that a condition compares for being equal. */
+export function equalColumns(condition: Expression): (readonly [string, string])[] {
+  return operatorsIn(condition).flatMap(({ name, args }) => {
+    const [left, right] = args.map((arg) => (isColumn(arg) ? columnsOf(arg)[0] : undefined));
+    const isEquality = name === '=' || name === 'is not distinct from';
+    return isEquality && left !== undefined && right !== undefined ? [[left, right] as const] : [];
+  });
 }
 
 /** What the condition is for a row: null for SQL's unknown, with which a CHECK passes. `read` gives a column's text, or null. */
@@ -53,6 +73,14 @@ export function holds(
       const answers = condition.args.map((arg) => holds(arg, read, comparisonOf));
       return answers.includes(decisive) ? decisive : answers.includes(null) ? null : !decisive;
     }
+    case 'any':
+    case 'all': {
+      if (condition.array.kind !== 'array') return null;
+      const parts = condition.array.elements.map(
+        (element): Expression => ({ kind: 'operator', name: condition.operator, args: [condition.left, element] }),
+      );
+      return holds({ kind: condition.kind === 'any' ? 'or' : 'and', args: parts }, read, comparisonOf);
+    }
     case 'not': {
       const answer = holds(condition.arg, read, comparisonOf);
       return answer === null ? null : !answer;
@@ -65,7 +93,7 @@ export function holds(
         if (condition.name === 'is distinct from') return left !== right;
         return condition.name === 'is not distinct from' ? left === right : null;
       }
-      const order = compare(left!, right!, comparisonOf(columnsOf(condition)[0]!));
+      const order = compare(left!, right!, comparisonsOf(condition.args, comparisonOf)[0] ?? 'equality');
       return order === null ? null : answers(condition.name, order);
     }
     default:
@@ -97,6 +125,7 @@ function answers(operator: string, order: number): boolean | null {
 /** Below, at or above zero; null where the texts cannot be compared here (infinity, years BC). */
 function compare(left: string, right: string, comparison: Comparison): number | null {
   if (comparison === 'equality') return left === right ? 0 : 1;
+  if (comparison === 'text') return left < right ? -1 : left > right ? 1 : 0;
   if (comparison === 'instant') {
     if (!INSTANT.test(left) || !INSTANT.test(right)) return null;
     return left < right ? -1 : left > right ? 1 : 0;
@@ -115,6 +144,36 @@ function isColumn(expression: Expression): boolean {
   return expression.kind === 'column' || (expression.kind === 'cast' && isColumn(expression.arg));
 }
 
+/** Functions of a text that give the same here as on the server. */
+const FUNCTIONS: Readonly<Record<string, (text: string) => string>> = {
+  length: lengthOf,
+  char_length: lengthOf,
+  character_length: lengthOf,
+  btrim: (text) => text.replaceAll(/^ +| +$/g, ''),
+  ltrim: (text) => text.replace(/^ +/, ''),
+  rtrim: (text) => text.replace(/ +$/, ''),
+};
+
+function lengthOf(text: string): string {
+  return String([...text].length);
+}
+
+/** Returns true for what can be computed from a row's texts. */
+function isOperand(expression: Expression): boolean {
+  if (expression.kind === 'cast') return isOperand(expression.arg);
+  if (expression.kind !== 'function') return isColumn(expression) || isConstant(expression);
+  return Object.hasOwn(FUNCTIONS, expression.name) && expression.args.length === 1 && isOperand(expression.args[0]!);
+}
+
+/** Returns how each operand that is no constant compares. */
+function comparisonsOf(args: readonly Expression[], comparisonOf: (column: string) => Comparison): Comparison[] {
+  return args.flatMap((arg): Comparison[] => {
+    if (arg.kind === 'cast') return comparisonsOf([arg.arg], comparisonOf);
+    if (arg.kind === 'function') return [FUNCTIONS[arg.name] === lengthOf ? 'number' : 'equality'];
+    return columnsOf(arg).map(comparisonOf);
+  });
+}
+
 function isConstant(expression: Expression): boolean {
   return expression.kind === 'constant' || (expression.kind === 'cast' && isConstant(expression.arg));
 }
@@ -122,5 +181,9 @@ function isConstant(expression: Expression): boolean {
 function textOf(expression: Expression, read: (column: string) => string | null): string | null {
   if (expression.kind === 'cast') return textOf(expression.arg, read);
   if (expression.kind === 'column') return read(expression.name);
+  if (expression.kind === 'function') {
+    const text = textOf(expression.args[0]!, read);
+    return text === null ? null : FUNCTIONS[expression.name]!(text);
+  }
   return expression.kind === 'constant' ? expression.text : null;
 }

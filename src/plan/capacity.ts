@@ -13,7 +13,7 @@ export function capacityFindings(plan: Plan): Finding[] {
         relation: label,
         column: null,
         prevents: [],
-        reason: `has room for only ${capacity} more ${capacity === 1 ? 'row' : 'rows'}: ${causeOf(relation)}`,
+        reason: `${capacity === 0 ? 'is full' : `has room for only ${capacity} more ${capacity === 1 ? 'row' : 'rows'}`}: ${causeOf(relation)}`,
         remedy:
           'nothing to do: when the table is full, each INSERT is replaced by a DELETE or UPDATE and counted as substituted',
       },
@@ -21,8 +21,12 @@ export function capacityFindings(plan: Plan): Finding[] {
   });
 }
 
-function causeOf({ isSingle, columns }: RelationPlan): string {
+function causeOf({ isSingle, columns, groups, trackedKeys }: RelationPlan): string {
   if (isSingle) return 'a unique index allows only one row';
-  const names = columns.filter(({ source }) => source === 'ordinal').map(({ name }) => name);
+  const searched = new Set(groups.flatMap((group) => group.columns));
+  const scarce = trackedKeys.flatMap((key) => (key.every((column) => searched.has(column)) ? key : []));
+  const names = columns
+    .filter(({ source }, at) => (scarce.length > 0 ? scarce.includes(at) : source === 'ordinal'))
+    .map(({ name }) => name);
   return `${names.join(', ')} can take only a few unique values`;
 }

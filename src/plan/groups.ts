@@ -1,13 +1,15 @@
 import type { Draft } from './build.js';
 import { searchNotes } from './constraint-notes.js';
-import type { ValueGroup } from './plan.js';
-import { formOf, groupOf, isUnneeded, keysOf, type Search } from './search.js';
+import type { RelationPlan, ValueGroup } from './plan.js';
+import { formOf, groupOf, isUnneeded, keysOf, NULL_SHARE, type Search } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
 /** A search, and the positions (from 1) of the candidates that the server accepts. */
 export interface Proof {
   readonly search: Search;
   readonly accepted: readonly number[];
+  /** Of these, the ones with which the conditions are true, not only unknown because of a NULL. */
+  readonly certain: readonly number[];
 }
 
 /**
@@ -20,7 +22,9 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
   const barred = new Set<number>();
   const uniques = new Map<string, UniqueRecipe>();
   const plain = new Set<string>();
-  for (const { search, accepted } of proofs) {
+  const loose = new Set<string>();
+  const strict = new Set<string>();
+  for (const { search, accepted, certain } of proofs) {
     notes.push(...searchNotes(search, accepted));
     if (isUnneeded(search, accepted)) {
       // Boundary values were not among the candidates.
@@ -40,11 +44,18 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
         continue;
       }
     } else {
-      const group = groupOf(search, accepted);
+      // What is only unknown to a condition about a parent is seldom what the application means.
+      const group = groupOf(search, search.isGuarded && certain.length > 0 ? certain : accepted);
       if (group !== undefined) {
         groups[search.relation]!.push(group);
+        if (search.isGuarded && certain.length > 0)
+          for (const name of search.conditions) strict.add(`${search.relation}/${name}`);
         continue;
       }
+    }
+    if (search.isGuarded) {
+      for (const column of search.columns) loose.add(`${search.relation}/${column}`);
+      continue;
     }
     barred.add(search.relation);
     const all = draft.plan.relations[search.relation]!.columns;
@@ -63,9 +74,19 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
     columns: relation.columns.map((column, position) => {
       const unique = uniques.get(`${index}/${position}`);
       if (plain.has(`${index}/${position}`)) return { ...column, edges: [] };
+      // Often enough for a row that is drawn again to meet a condition that wants NULL.
+      if (loose.has(`${index}/${position}`) && column.nullRatio > 0)
+        return { ...column, nullRatio: Math.max(column.nullRatio, NULL_SHARE) };
+      // The tuples decide where a unique column is NULL.
+      if (column.source === 'ordinal' && groups[index]!.some((group) => group.columns.includes(position)))
+        return { ...column, nullRatio: 0 };
       return unique === undefined ? column : { ...column, recipe: unique.recipe };
     }),
     groups: groups[index]!,
+    capacity: Math.min(relation.capacity, ...groups[index]!.flatMap((group) => roomIn(group, relation.trackedKeys))),
+    guards: relation.guards.map((guard) =>
+      strict.has(`${index}/${guard.name}`) ? { ...guard, isStrict: true } : guard,
+    ),
     operations: barred.has(index) ? { ...relation.operations, insert: false } : relation.operations,
     updateSets: barred.has(index)
       ? relation.updateSets.filter((set) => !isTied(set, draft.searches, index))
@@ -79,6 +100,14 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
     return unique === undefined ? ordinal : { ...ordinal, unique };
   });
   return { ...draft, findings, notes, ordinals, plan: { ...draft.plan, relations, choices } };
+}
+
+/** Returns the number of rows for which the tuples of a group suffice, by unique key whose columns are all in it. */
+function roomIn({ columns, own, tuples }: ValueGroup, keys: RelationPlan['trackedKeys']): number[] {
+  return keys
+    .map((key) => key.map((column) => columns.indexOf(column)))
+    .filter((places) => places.every((at) => at >= 0 && !own[at]!))
+    .map((places) => new Set(tuples.map((tuple) => JSON.stringify(places.map((at) => tuple[at])))).size);
 }
 
 function oneOf(values: readonly string[]): UniqueRecipe {

@@ -1,8 +1,10 @@
 import type { Expression } from '../catalog/expression.js';
-import { columnsOf } from '../catalog/expression.js';
-import { quoteIdentifier, quoteQualified, type Relation, rowsOf, type Type } from '../catalog/model.js';
-import { candidatesFor, type Family, type SearchedColumn } from '../constraint/candidates.js';
-import { type Comparison, isGuard } from '../constraint/guard.js';
+import { columnsOf, constantsIn, functionsIn, operatorsIn } from '../catalog/expression.js';
+import { type Catalog, quoteIdentifier, quoteQualified, type Relation, rowsOf, type Type } from '../catalog/model.js';
+import { kindsLookedUp } from '../catalog/names.js';
+import { readTriggerText, withCalled } from '../catalog/trigger-text.js';
+import { candidatesFor, type Family, type Hints, type SearchedColumn } from '../constraint/candidates.js';
+import { type Comparison, comparedWithConstants, comparesColumns, isReadable } from '../constraint/guard.js';
 import type { Condition } from '../constraint/restriction.js';
 import type { Writers } from '../datum/compile.js';
 import type { Recipe } from '../datum/recipe.js';
@@ -30,13 +32,18 @@ export interface Search {
   readonly ordinary: number;
   /** The range of candidates with values of each way to meet the conditions, in turn. */
   readonly branched: { readonly from: number; readonly count: number };
+  /** True if guards check its conditions for each row, so that tuples only make it likely that they hold. */
+  readonly isGuarded: boolean;
   /** True for generated columns, which only must not raise an error. */
   readonly isComputed: boolean;
   /** True for a single unique column, each value of which can be used once. */
   readonly isKey: boolean;
   /** Forms of unlimited values for such a column; SAMPLES of each follow the ordinary candidates. */
   readonly forms: readonly UniqueRecipe[];
-  /** SELECT of the positions (from 1) of tuples that meet all conditions; one text[] parameter per column. */
+  /**
+   * SELECT of the positions (from 1) of tuples that meet all conditions, and whether these are certainly true, not only
+   * unknown because of a NULL; one text[] parameter per column.
+   */
   readonly sql: string;
 }
 
@@ -52,6 +59,10 @@ export interface SearchContext {
   readonly types: ReadonlyMap<number, Type>;
   readonly writers: Writers;
   readonly seed: Seed;
+  readonly functions: Catalog['functions'];
+  readonly names: Catalog['names'];
+  /** Columns of unique keys whose tuples lanes remember: the more values, the better. */
+  readonly tracked: ReadonlySet<number>;
 }
 
 const MOST_TUPLES = 800;
@@ -59,7 +70,7 @@ const MOST_TUPLES = 800;
 export const SAMPLES = 12;
 /* A list of unique values, each of which can be used once. */
 const MOST_KEYS = 1000;
-const NULL_SHARE = 0.35;
+export const NULL_SHARE = 0.35;
 
 /** Returns the condition, for a column of an unknown type, that the server can read its text. */
 export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condition {
@@ -93,10 +104,23 @@ export function searchesFor(
     }
     const hasSource = members.some((member) => ['ordinal', 'foreign'].includes(planned[member]!.source));
     const comparisonOf = (name: string) => comparison(columns[positions.get(name)!]!.attribute.type, context.types);
-    if (hasSource && !condition.computed && isGuard(condition.expression, comparisonOf)) {
-      const comparisons = members.map((member) => comparisonOf(columns[member]!.name));
-      guards.push({ name: condition.name, condition: condition.expression, columns: members, comparisons });
-      continue;
+    if (hasSource && !condition.computed && isReadable(condition.expression, comparisonOf)) {
+      const isBetweenColumns = comparesColumns(condition.expression);
+      // A tuple of a search says nothing about the value that such a column copies from its parent.
+      const isAboutSource = comparedWithConstants(condition.expression).some((name) =>
+        ['ordinal', 'foreign'].includes(planned[positions.get(name)!]!.source),
+      );
+      if (isBetweenColumns || isAboutSource) {
+        const comparisons = members.map((member) => comparisonOf(columns[member]!.name));
+        guards.push({
+          name: condition.name,
+          condition: condition.expression,
+          columns: members,
+          comparisons,
+          isStrict: false,
+        });
+        if (isBetweenColumns) continue;
+      }
     }
     // A unique column keeps its ordinals if one of its ranges contains them.
     if (
@@ -117,10 +141,13 @@ export function searchesFor(
     searches: parts.map((part) =>
       searchFor(
         [...part.columns].sort((a, b) => a - b),
-        part.conditions,
-        solved.filter(({ expression }) =>
-          columnsOf(expression).every((name) => part.columns.has(positions.get(name)!)),
-        ),
+        {
+          conditions: part.conditions,
+          solved: solved.filter(({ expression }) =>
+            columnsOf(expression).every((name) => part.columns.has(positions.get(name)!)),
+          ),
+          guarded: new Set(guards.map(({ name }) => name)),
+        },
         context,
       ),
     ),
@@ -137,13 +164,17 @@ const COMPARISONS: Partial<Readonly<Record<Family, Comparison>>> = {
 };
 
 function comparison(type: number, types: ReadonlyMap<number, Type>): Comparison {
+  if (baseOf(type, types) === OID.uuid) return 'text';
   return COMPARISONS[familyOf(type, types)] ?? 'equality';
 }
 
 function searchFor(
   members: readonly number[],
-  conditions: readonly Condition[],
-  solved: readonly Condition[],
+  {
+    conditions,
+    solved,
+    guarded,
+  }: { conditions: readonly Condition[]; solved: readonly Condition[]; guarded: ReadonlySet<string> },
   context: SearchContext,
 ): Search {
   const { columns, planned, types, fixed } = context;
@@ -155,17 +186,27 @@ function searchFor(
   );
   const samplesOf = (member: number, recipe: Recipe) => sampled(recipe, planned[member]!.label, context);
   const samples = members.map((member) => samplesOf(member, planned[member]!.recipe));
+  const hints = hintsOf(expressions, context);
   const lists = members.map((member, index) => {
     const { attribute } = columns[member]!;
     const searched: SearchedColumn = {
       name: attribute.name,
-      nullable: !attribute.notNull && !fixed.has(member) && planned[member]!.source !== 'ordinal',
+      nullable:
+        !attribute.notNull &&
+        !fixed.has(member) &&
+        (planned[member]!.source !== 'ordinal' || (own[index]! && planned[member]!.nullRatio > 0)),
       family: familyOf(attribute.type, types),
       labels: labelsOf(attribute.type, types),
       samples: samples[index]!,
+      shown: constantDefault(attribute),
+      hints,
     };
-    if (own[index]) return [...searched.samples.slice(0, 3), ...(searched.nullable ? [null] : [])];
-    return candidatesFor(searched, expressions, isKey ? MOST_KEYS : undefined);
+    if (isAlwaysNull(planned[member]!) && !columns[member]!.unknown) return [null];
+    if (own[index]) {
+      const some = planned[member]!.source === 'foreign' ? constantsFor(attribute.name, expressions) : [];
+      return [...some, ...searched.samples.slice(0, 3), ...(searched.nullable ? [null] : [])];
+    }
+    return candidatesFor(searched, expressions, isKey || context.tracked.has(member) ? MOST_KEYS : undefined);
   });
   const isComputed = conditions.every(({ computed }) => computed);
   const ordinary =
@@ -195,8 +236,36 @@ function searchFor(
     branched: { from: ordinary.length + counted.length + 1, count: branched.length },
     forms,
     isComputed,
+    isGuarded: conditions.every(({ name }) => guarded.has(name)),
     isKey,
     sql: searchSql(members, all, context),
+  };
+}
+
+function isAlwaysNull({ recipe, nullRatio, source }: ColumnPlan): boolean {
+  return source === 'drawn' && recipe.kind === 'null' && nullRatio === 1;
+}
+
+/** Returns the constants that conditions compare a column with. */
+function constantsFor(name: string, conditions: readonly Expression[]): string[] {
+  const compared = conditions
+    .flatMap(operatorsIn)
+    .filter(({ args }) => args.some((arg) => columnsOf(arg).includes(name)))
+    .flatMap(({ args }) => args.flatMap(constantsIn));
+  return [...new Set(compared)].slice(0, MOST_CONSTANTS);
+}
+
+const MOST_CONSTANTS = 12;
+
+/** Returns what the database's own functions that conditions call say about the values that they want. */
+function hintsOf(expressions: readonly Expression[], { functions, names }: SearchContext): Hints {
+  const called = expressions.flatMap(functionsIn).flatMap((name) => functions.get(name) ?? []);
+  const sources = withCalled(called, functions);
+  const texts = sources.map(readTriggerText);
+  return {
+    constants: [...new Set(texts.flatMap(({ constants }) => constants))],
+    patterns: [...new Set(texts.flatMap(({ patterns }) => patterns))],
+    names: kindsLookedUp(sources).flatMap((kind) => names.get(kind) ?? []),
   };
 }
 
@@ -328,6 +397,9 @@ function searchSql(
         : `(${text}) IS NOT FALSE`
       : `(SELECT (${text}) FROM (SELECT ${table}.${quoteIdentifier(domainColumn)} AS value) AS d) IS NOT FALSE`,
   );
+  const certain = conditions.map(({ text, domainColumn, computed }) =>
+    domainColumn === null && !computed ? `(${text})` : 'true',
+  );
   // An explicit cast truncates a text that an INSERT would reject.
   const lengths = members.flatMap((member, index) => {
     const length = longestText(columns[member]!.attribute, types);
@@ -338,10 +410,13 @@ function searchSql(
   const computed = through.map(({ name, text }) => `(${text}) AS ${quoteIdentifier(name)}`).join(', ');
   const generated = through.length === 0 ? '' : `, LATERAL (SELECT ${computed}) AS generated`;
   return (
-    `SELECT ${table}."eg i" AS i FROM (SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) ` +
+    `SELECT ${table}."eg i" AS i, (${certain.join(' AND ')}) IS TRUE AS certain FROM (SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) ` +
     `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)${short}) AS ${table}${generated} WHERE ${tests.join(' AND ')} ORDER BY 1`
   );
 }
+
+/* Bytes of a name, NAMEDATALEN − 1; the server cuts longer ones. */
+const LONGEST_NAME = 63;
 
 /** Returns the declared length of a text column or its domain; null if there is none. */
 export function longestText(
@@ -350,6 +425,7 @@ export function longestText(
 ): number | null {
   const type = types.get(attribute.type);
   if (type?.kind === 'domain') return longestText({ type: type.base, modifier: type.modifier }, types);
+  if (attribute.type === OID.name) return LONGEST_NAME;
   const isLimited = attribute.type === OID.varchar || attribute.type === OID.bpchar;
   return isLimited && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
 }
@@ -427,6 +503,9 @@ const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
   [OID.text, 'text'],
   [OID.varchar, 'text'],
   [OID.bpchar, 'text'],
+  [OID.name, 'text'],
+  [OID.inet, 'network'],
+  [OID.cidr, 'network'],
   [OID.date, 'date'],
   [OID.timestamp, 'timestamp'],
   [OID.timestamptz, 'timestamp'],
@@ -436,6 +515,11 @@ const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
   [OID.interval, 'interval'],
   [OID.xml, 'xml'],
 ]);
+
+function baseOf(oid: number, types: ReadonlyMap<number, Type>): number {
+  const type = types.get(oid);
+  return type?.kind === 'domain' ? baseOf(type.base, types) : oid;
+}
 
 /** Returns the family of a type, as far as the search distinguishes them. */
 export function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family {

@@ -21,12 +21,12 @@ export async function prove(
     for (const [index, given] of searches.entries()) {
       step(`searching for values that satisfy constraints, ${index + 1} of ${searches.length}`);
       const search = given.existing === null ? given : await withExisting(client, given, given.existing);
-      const accepted: number[] = [];
+      const found: Found = { accepted: [], certain: [] };
       // The first candidates must not use up the errors that are allowed for the rest.
       const first = search.ordinary + search.forms.length * SAMPLES;
-      await ask(client, search, 0, first, { left: MOST_ERRORS }, accepted);
-      await ask(client, search, first, search.candidates.length, { left: MOST_ERRORS }, accepted);
-      proofs.push({ search, accepted });
+      await ask(client, search, 0, first, { left: MOST_ERRORS }, found);
+      await ask(client, search, first, search.candidates.length, { left: MOST_ERRORS }, found);
+      proofs.push({ search, ...found });
     }
   } finally {
     await client.query('ROLLBACK');
@@ -82,6 +82,12 @@ async function withExisting(client: pg.Client, search: Search, sql: string): Pro
   return { ...search, candidates: [...rows.map(({ value }) => [value]), ...search.candidates] };
 }
 
+/** Positions of candidates that the server accepts. */
+interface Found {
+  readonly accepted: number[];
+  readonly certain: number[];
+}
+
 const MOST_ERRORS = 400;
 
 async function ask(
@@ -90,13 +96,16 @@ async function ask(
   from: number,
   to: number,
   errors: { left: number },
-  found: number[],
+  found: Found,
 ): Promise<void> {
   if (from >= to || errors.left <= 0) return;
   const values = search.columns.map((_, column) => search.candidates.slice(from, to).map((tuple) => tuple[column]!));
   try {
-    const { rows } = await client.query<{ i: string }>(search.sql, values);
-    for (const { i } of rows) found.push(from + Number(i));
+    const { rows } = await client.query<{ i: string; certain: boolean }>(search.sql, values);
+    for (const { i, certain } of rows) {
+      found.accepted.push(from + Number(i));
+      if (certain) found.certain.push(from + Number(i));
+    }
   } catch {
     errors.left--;
     // Errors are rare, so a new transaction costs less than a savepoint around every batch.
