@@ -293,6 +293,7 @@ export class Lane {
           return this.again(transaction);
         }
         this.rows.undone(operation, false);
+        if (operation.kind === 'delete') this.rows.spare(operation);
         if (operation.attempt < this.chooser.attemptsFor(operation)) {
           operation.attempt++;
           operation.mayBring = true;

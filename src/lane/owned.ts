@@ -110,6 +110,11 @@ export class OwnedRows implements Rows {
     return this.write(operation, () => this.inserts.writeWith(operation, texts, seeds, null));
   }
 
+  /** Writes a DELETE of the newest row that nothing references; returns false if there is none. */
+  deleteNewest(operation: Operation): boolean {
+    return this.write(operation, () => this.deletions.writeNewest(operation));
+  }
+
   /** Writes an UPDATE of one row that changes only these columns; returns false if that is impossible. */
   update(operation: Operation, columns: readonly number[], seeds: OperationSeeds): boolean {
     return this.write(operation, () => this.updates.writeColumns(operation, columns, seeds));
@@ -208,6 +213,13 @@ export class OwnedRows implements Rows {
 
   finished(operation: Operation): void {
     this.blocks.release(operation);
+  }
+
+  spare({ statements }: Operation): void {
+    // Of several rows, it is not known which one was refused.
+    const [statement, ...others] = statements;
+    if (others.length > 0 || statement?.kind !== 'delete' || statement.slots.length !== 1) return;
+    this.store.keyspaces[statement.relation]!.addObstacles(statement.slots[0]!, 1);
   }
 
   undone(operation: Operation, reusable: boolean): void {

@@ -101,6 +101,10 @@ export class SampledRows implements Rows {
     // As above.
   }
 
+  spare(): void {
+    // As above.
+  }
+
   /** Writes an INSERT. Returns the texts of the last row's columns; undefined if unknown. */
   private insert(
     operation: Operation,

@@ -32,7 +32,7 @@ interface Decided {
 
 /** Returns notes on all constraints of a relation except searched ones, for which see `searchNotes`. */
 export function constraintNotes(decided: Decided): ConstraintNote[] {
-  const { label, relation, foreignKeys, conditions, guards, searches, open } = decided;
+  const { label, relation, columns, foreignKeys, conditions, guards, searches, open } = decided;
   const note = (
     name: string,
     kind: ConstraintNote['kind'],
@@ -44,9 +44,12 @@ export function constraintNotes(decided: Decided): ConstraintNote[] {
     ...relation.uniqueKeys.map((key) => note(key.name, 'unique', 'satisfied', uniqueness(key, decided))),
     ...relation.foreignKeys.map((key) => {
       const planned = foreignKeys.some(({ name }) => name === key.name);
+      const isNull = key.columns.some((name) => columns.find((column) => column.name === name)?.recipe.kind === 'null');
       const how = planned
         ? `references rows of ${key.referenced.schema}.${key.referenced.name} that no other connection deletes`
-        : 'its columns are filled by the server or by column_overrides, whose values are assumed to be valid';
+        : isNull
+          ? 'one of its columns is always NULL, because it would reference a row that references this one'
+          : 'its columns are filled by the server or by column_overrides, whose values are assumed to be valid';
       return note(key.name, 'foreign key', 'satisfied', how);
     }),
     ...conditions.flatMap((condition) => {
@@ -83,6 +86,8 @@ function uniqueness(key: UniqueKey, { relation, columns, keys, escaped }: Decide
 
 /** Returns notes on the conditions of a search. `accepted`: positions of the candidates that the server accepts. */
 export function searchNotes(search: Search, accepted: readonly number[]): ConstraintNote[] {
+  // Guards have notes of their own.
+  if (search.isGuarded) return [];
   const names = [...new Set(search.conditions)];
   const kind = search.isComputed ? 'computed' : 'check';
   const note = (status: ConstraintNote['status'], how: string): ConstraintNote[] =>

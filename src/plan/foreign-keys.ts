@@ -39,6 +39,7 @@ export function planForeignKey(key: ForeignKey, surroundings: Surroundings): For
       nullable: nullable.length > 0,
       nullableColumns: nullable,
       makesParent: false,
+      copied: [],
       follows: catalog.server.isReplicaRole
         ? 'nothing'
         : key.onDelete === 'cascade'

@@ -156,6 +156,11 @@ export interface RelationPlan {
   readonly copies: boolean;
   /** Relations in which a trigger inserts a row for each row of this one, and their foreign keys to it. */
   readonly companions: readonly { readonly relation: number; readonly position: number }[];
+  /**
+   * Relations that get a row with each row of this one, in the same transaction, and their foreign keys to it: a deferred
+   * trigger wants at least one.
+   */
+  readonly bears: readonly { readonly relation: number; readonly position: number }[];
   /** Relations that must have rows before this one accepts any, because its triggers read them. */
   readonly needs: readonly number[];
   /** The operations that are possible on this relation; `findings` explains the others. */
@@ -203,6 +208,8 @@ export interface Guard {
   readonly condition: Expression;
   readonly columns: readonly number[];
   readonly comparisons: readonly Comparison[];
+  /** True if the condition must be true; otherwise it may also be unknown because of a NULL. */
+  readonly isStrict: boolean;
 }
 
 export interface ForeignKeyPlan {
@@ -223,6 +230,8 @@ export interface ForeignKeyPlan {
   readonly follows: 'delete' | 'null' | 'nothing';
   /** True if a trigger of the referencing table inserts the parent, with a key from the child. */
   readonly makesParent: boolean;
+  /** Further columns of the child and of the parent into which such a trigger copies them: what tells parents' rows apart. */
+  readonly copied: readonly (readonly [column: number, parentColumn: number])[];
 }
 
 /** A foreign key as seen from the referenced relation: it only says which rows are referenced. */
@@ -246,4 +255,9 @@ export interface Finding {
   readonly remedy: string;
   /** Tables that cannot get rows because of it; absent if there are none. */
   readonly behind?: readonly string[];
+}
+
+/** Returns the reason of a finding without the name of its table, which the server's messages repeat. */
+export function causeOf({ relation, reason }: Finding): string {
+  return reason.replaceAll(`"${relation.slice(relation.lastIndexOf('.') + 1).replaceAll('"', '')}"`, '"…"');
 }

@@ -45,12 +45,16 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
     ...escaped.map((partial) => ({ ...partial.escape!, domainColumn: null, through: [], computed: false })),
   ];
   const { byColumn, unsolved, ranged } = restrictionsOf(conditions);
-  const columns = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
+  const drafted = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
+  const back = isTargeted ? backReferences(relation, drafted, context) : new Set<string>();
+  const columns = drafted.map((column) => (back.has(column.name) ? alwaysNull(column) : column));
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const positions = (names: readonly string[]) => names.map((name) => columnIndex.get(name)!);
   const foreignKeys = isTargeted
     ? relation.foreignKeys.flatMap((key) =>
-        planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
+        key.columns.some((name) => back.has(name))
+          ? []
+          : planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
       )
     : [];
   const limited = new Map<string, 'searched' | 'ranged'>();
@@ -79,6 +83,40 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
     held: relation.referencedBy.flatMap(({ referencedColumns }) => positions(referencedColumns)),
     partitionedBy: positions(relation.partitioning?.columns ?? []),
   };
+}
+
+/**
+ * Returns columns that are always NULL, because with a value the row would reference one that references the row itself:
+ * of foreign keys that contain the row's own key (`(id, current_revision)` references `(document_id, number)`). No such row
+ * can be there when the key is new.
+ */
+function backReferences(
+  { foreignKeys, uniqueKeys, schema, name: own }: Relation,
+  columns: readonly ColumnDraft[],
+  { relations, indexOf }: Context,
+): Set<string> {
+  const isFree = (name: string) => {
+    const column = columns.find((each) => each.name === name)!;
+    return !column.attribute.notNull && !column.overridden && column.source !== 'server';
+  };
+  const found = foreignKeys.flatMap(({ columns: names, referenced, referencedColumns, matchFull }) => {
+    const parent = relations[indexOf.get(labelOf(referenced)) ?? -1];
+    const isOwnKey = (column: string, at: number) =>
+      uniqueKeys.some((key) => key.exact && key.columns.length === 1 && key.columns[0] === column) &&
+      parent?.foreignKeys.some(
+        (key) =>
+          labelOf(key.referenced) === labelOf({ schema, name: own }) &&
+          key.columns.length === 1 &&
+          key.columns[0] === referencedColumns[at] &&
+          key.referencedColumns[0] === column,
+      ) === true;
+    return names.length > 1 && !matchFull && names.some(isOwnKey) ? names.filter(isFree).slice(0, 1) : [];
+  });
+  return new Set(found);
+}
+
+function alwaysNull(column: ColumnDraft): ColumnDraft {
+  return { ...column, recipe: { kind: 'null' }, nullRatio: 1, edges: [] };
 }
 
 /**

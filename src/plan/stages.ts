@@ -46,12 +46,15 @@ export function loadPlan(plan: Plan, rows: number, standing: readonly Standing[]
   return { stages: [...stages, ...closings(plan, filled.flat(), standing)], quotas };
 }
 
-/** Returns true for relations with server-made keys that children need: INSERT can return them, COPY cannot. */
+/**
+ * Returns true for relations with server-made keys that children need: INSERT can return them, COPY cannot; or whose rows
+ * need children in the same transaction.
+ */
 function makesKeys(plan: Plan, relation: number): boolean {
   const isReferenced = plan.relations.some(({ foreignKeys }) => foreignKeys.some(({ parent }) => parent === relation));
-  const { returned, oneByOne, insertColumns } = plan.relations[relation]!;
+  const { returned, oneByOne, insertColumns, bears } = plan.relations[relation]!;
   // Without a column list COPY would expect all columns.
-  return (isReferenced && returned.length > 0) || oneByOne || insertColumns.length === 0;
+  return (isReferenced && returned.length > 0) || oneByOne || insertColumns.length === 0 || bears.length > 0;
 }
 
 /** Divides the rows of a relation over the lanes that have room and parents. */
@@ -65,7 +68,12 @@ function share(
   const lanes = plan.quotas.length;
   const isOpen = plan.quotas.map((_, lane) => {
     const has = (parent: number) =>
-      group.includes(parent) || quotas[parent]![lane]! > 0 || standing[parent]!.known[lane]!;
+      group.includes(parent) || quotas[parent]![lane]! > 0 || standing[parent]!.known[lane]! || isMade(parent);
+    // Its rows come with those of another table.
+    const isMade = (parent: number) =>
+      plan.relations.some(
+        ({ companions }, base) => quotas[base]![lane]! > 0 && companions.some((each) => each.relation === parent),
+      );
     return lane < capacity && foreignKeys.every(({ nullable, parent }) => nullable || has(parent));
   });
   const count = isOpen.filter(Boolean).length;

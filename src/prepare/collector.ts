@@ -185,17 +185,21 @@ export class Collector {
     });
     const wanted = this.wantedValues();
     const places = this.placesByKey();
+    const isReferenced = this.isReferenced();
+    // A small table that others reference is mostly a list of kinds or states: each lane needs to know most of its rows.
+    const isSmall = isReferenced && count <= SMALL_PER_LANE * lanes;
+    const owned = isSmall ? Math.max(1, Math.floor(count * OWNED_OF_SMALL)) : count;
     const laneOf = (row: number): number => {
-      if (this.isWanted(row, wanted)) return PINNED;
+      if (this.isWanted(row, wanted) || places[row]! >= owned) return PINNED;
       for (const [position, key] of relation.foreignKeys.entries()) {
         const parent = parents[position]![row]!;
         const lane = parent < 0 ? PINNED : (claims[key.parent]!.lanes[parent] ?? PINNED);
         if (lane !== PINNED) return lane;
       }
-      return Math.floor((places[row]! * lanes) / count);
+      return Math.floor((places[row]! * lanes) / owned);
     };
     // A referenced table with fewer rows than lanes is not changed, so that every lane can use its rows.
-    const pinned = !relation.targeted || (count < lanes && this.isReferenced());
+    const pinned = !relation.targeted || (count < lanes && isReferenced);
     return {
       count,
       width: this.width,
@@ -212,6 +216,10 @@ export class Collector {
     };
   }
 }
+
+/* A referenced table with up to so many rows per lane is small: a share of its rows is changed, the others are not. */
+const SMALL_PER_LANE = 4;
+const OWNED_OF_SMALL = 0.25;
 
 /*
  * How many rows of other tables point at each row; counted once, by hashing, whatever their indexes. Where more keys lead to

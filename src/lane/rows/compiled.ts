@@ -1,4 +1,4 @@
-import { holds } from '../../constraint/guard.js';
+import { equalColumns, holds } from '../../constraint/guard.js';
 import { Writers } from '../../datum/compile.js';
 import { Pools } from '../../datum/pool.js';
 import { isPlain, usesFakerSeed } from '../../datum/recipe.js';
@@ -90,6 +90,8 @@ export class CompiledRelation {
   readonly updatesApart: boolean;
   /** By foreign key: the tracked key on just its columns, which allows each parent once; −1 if there is none. */
   readonly soleKeys: readonly number[];
+  /** By foreign key: earlier ones whose parent it may share, because a condition asks whether they are equal. */
+  readonly mates: readonly (readonly number[])[];
   /** Relations in which triggers insert a row for each row of this one. */
   readonly brings: readonly number[];
   /** True if the values of a row depend only on its ordinal and its draws. */
@@ -125,6 +127,7 @@ export class CompiledRelation {
     this.soleKeys = plan.foreignKeys.map(({ columns }) =>
       plan.trackedKeys.findIndex((key) => key.every((column) => columns.includes(column))),
     );
+    this.mates = matesOf(plan);
     this.brings = [
       ...plan.companions.map(({ relation }) => relation),
       ...plan.foreignKeys.filter(({ makesParent }) => makesParent).map(({ parent }) => parent),
@@ -156,22 +159,31 @@ export class CompiledRelation {
   /** Returns the value that a column gets from its group, a text or NULL; undefined if it has a source of its own. */
   cellOf(column: number, picks: readonly number[]): string | null | undefined {
     const place = this.places[column]!;
-    if (place === null || this.plan.groups[place.group]!.own[place.at]!) return undefined;
-    return this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at]!;
+    if (place === null) return undefined;
+    const cell = this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at]!;
+    if (!this.plan.groups[place.group]!.own[place.at]!) return cell;
+    // A unique column has values of its own, but not where the tuple wants NULL.
+    return cell === null && this.plan.columns[column]!.source === 'ordinal' ? null : undefined;
   }
 
   /** Returns true for a row that meets the conditions between its columns. `read` returns a column's text. */
   meetsGuards(guards: readonly Guard[], read: (column: number) => string | null): boolean {
-    return guards.every(({ condition, columns, comparisons }) => {
+    return guards.every(({ condition, columns, comparisons, isStrict }) => {
       const at = (name: string) => columns.findIndex((column) => this.plan.columns[column]!.name === name);
-      return (
-        holds(
-          condition,
-          (name) => read(columns[at(name)]!),
-          (name) => comparisons[at(name)]!,
-        ) !== false
+      const answer = holds(
+        condition,
+        (name) => read(columns[at(name)]!),
+        (name) => comparisons[at(name)]!,
       );
+      return answer ?? !isStrict;
     });
+  }
+
+  /** Returns the value of a foreign key of one column that the row's tuple was accepted with; undefined if there is none. */
+  textFor({ columns }: ForeignKeyPlan, picks: readonly number[]): string | undefined {
+    const place = columns.length === 1 ? this.places[columns[0]!]! : null;
+    if (place === null) return undefined;
+    return this.plan.groups[place.group]!.tuples[picks[place.group]!]![place.at] ?? undefined;
   }
 
   /** Returns whether the groups require a foreign key to be NULL or to have a parent; undefined if neither. */
@@ -185,6 +197,25 @@ export class CompiledRelation {
     }
     return presence;
   }
+}
+
+function matesOf({ foreignKeys, guards, columns }: RelationPlan): number[][] {
+  const pairs = guards.flatMap(({ condition }) => equalColumns(condition));
+  const areCompared = (one: number, other: number) =>
+    pairs.some((pair) => pair.includes(columns[one]!.name) && pair.includes(columns[other]!.name));
+  return foreignKeys.map((key, position) =>
+    foreignKeys
+      .slice(0, position)
+      .flatMap((other, at) =>
+        key.parent === other.parent &&
+        key.columns.length === 1 &&
+        other.columns.length === 1 &&
+        key.parentColumns[0] === other.parentColumns[0] &&
+        areCompared(key.columns[0]!, other.columns[0]!)
+          ? [at]
+          : [],
+      ),
+  );
 }
 
 /* Share of INSERTs that leave computed defaults to the server, if that is configured. */

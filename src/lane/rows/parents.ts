@@ -107,6 +107,32 @@ export class Parents {
     return last;
   }
 
+  /**
+   * Returns the parent that an earlier foreign key has, where a condition asks whether the two are equal: as often as each
+   * of these keys, and a parent of its own, in turn. Null: choose one.
+   */
+  mateFor(
+    { relation, position, foreignKey, draw, required }: ParentChoice,
+    chosen: readonly number[],
+    seeds: OperationSeeds,
+  ): number | null {
+    const mates = this.compiled.relations[relation]!.mates[position]!;
+    if (mates.length === 0 || required.size > 0) return null;
+    const isUnique = this.store.unused[relation]![position] != null;
+    if (isUnique || foreignKey.only !== null) return null;
+    this.stream.restart(seeds.random, split(this.seedOf({ relation, foreignKey }), 'mate'), draw);
+    const pick = this.stream.below(mates.length + 1);
+    const parent = pick === mates.length ? NO_PARENT : (chosen[mates[pick]!] ?? NO_PARENT);
+    return parent === NO_PARENT ? null : parent;
+  }
+
+  /** Returns the row with which the tuple of the row's group was accepted, if there is one; null: choose one. */
+  parentOfTuple({ foreignKey, required }: ParentChoice, text: string | undefined): number | null {
+    const { parent, parentColumns, only } = foreignKey;
+    if (text === undefined || required.size > 0 || (only !== null && !only.values.includes(text))) return null;
+    return this.store.indexFor(parent, parentColumns).find(keyOf([text]))[0] ?? null;
+  }
+
   private placeAmong(count: number, { turn }: ParentChoice): number {
     return turn === null ? this.stream.below(count) : turn % count;
   }
@@ -124,7 +150,7 @@ export class Parents {
     return removable.size === 1 && removable.at(0) === row && this.compiled.relations[relation]!.plan.operations.delete;
   }
 
-  private seedOf({ relation, foreignKey }: ParentChoice): ReturnType<typeof split> {
+  private seedOf({ relation, foreignKey }: Pick<ParentChoice, 'relation' | 'foreignKey'>): ReturnType<typeof split> {
     let seed = this.seeds.get(foreignKey);
     if (seed === undefined) {
       seed = split(split({ hi: 0, lo: 0 }, this.compiled.relations[relation]!.plan.label), foreignKey.name);

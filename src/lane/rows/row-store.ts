@@ -288,8 +288,12 @@ export class RowStore {
   /** Adds the rows that triggers make with a row: the one that it references, and one with its key per companion. */
   bringOthers(relation: number, slot: number): void {
     const { foreignKeys, companions } = this.compiled.relations[relation]!.plan;
-    for (const [position, { makesParent, parent }] of foreignKeys.entries())
-      if (makesParent) this.enter(parent, this.keyspaces[relation]!.parent(position, slot));
+    for (const [position, { makesParent, parent }] of foreignKeys.entries()) {
+      if (!makesParent) continue;
+      const made = this.keyspaces[relation]!.parent(position, slot);
+      // Rows that its own triggers make come with it.
+      if (made >= 0) this.arrive(parent, made);
+    }
     for (const { relation: companion, position } of companions) {
       const { foreignKeys: keys, named } = this.compiled.relations[companion]!.plan;
       const { columns, parentColumns } = keys[position]!;
@@ -321,7 +325,7 @@ export class RowStore {
       makesParent ? { of: parent, row: this.keyspaces[relation]!.parent(position, slot) } : [],
     );
     giveUp(relation, slot);
-    for (const { of, row } of made) if (row >= 0) giveUp(of, row);
+    for (const { of, row } of made) if (row >= 0) this.failToArrive(of, row, reusable);
   }
 
   /** Lets a row no longer be referenced. */

@@ -53,6 +53,14 @@ export class Deletions {
     return operation.statements.length > 0;
   }
 
+  /** Writes the statement of the newest row that nothing references; returns false if there is none. */
+  writeNewest(operation: Operation): boolean {
+    const { removable } = this.store.keyspaces[operation.relation]!;
+    if (removable.size === 0) return false;
+    this.writeRow(operation, removable.at(removable.size - 1));
+    return true;
+  }
+
   /** Writes the statement of one row whose references all belong to its cascade. */
   writeRow(operation: Operation, slot: number, cascade: Cascade = NO_CASCADE): void {
     const { relation } = operation;

@@ -1,5 +1,5 @@
 import { BindSink, type TupleSink } from '../../datum/sink.js';
-import type { ForeignKeyPlan } from '../../plan/plan.js';
+import type { ForeignKeyPlan, RelationPlan } from '../../plan/plan.js';
 import { partOf, split } from '../../random/seed.js';
 import { tupleOf } from '../rows/claims.js';
 import type { CompiledPlan, CompiledRelation } from '../rows/compiled.js';
@@ -68,6 +68,8 @@ export class Drafts {
   private readonly turns: number[];
   /** By relation: foreign keys whose parent determines a tracked key or a condition. */
   private readonly deciding: readonly (readonly number[])[];
+  /** By relation, by tracked key: foreign keys whose parent alone makes the tuple one of the lane's own. */
+  private readonly telling: readonly (readonly (readonly number[])[])[];
 
   constructor(
     compiled: CompiledPlan,
@@ -84,6 +86,20 @@ export class Drafts {
       const decisive = new Set([...trackedKeys.flat(), ...guards.flatMap(({ columns }) => columns)]);
       return [...foreignKeys.keys()].filter((at) => foreignKeys[at]!.columns.some((column) => decisive.has(column)));
     });
+    this.telling = compiled.relations.map(({ plan: { foreignKeys, trackedKeys } }) =>
+      trackedKeys.map((key) =>
+        [...foreignKeys.keys()].filter((at) => {
+          const { columns, parent, parentColumns } = foreignKeys[at]!;
+          const isIn = (column: number) => key.includes(column);
+          const ofParent = compiled.relations[parent]!.plan;
+          // No other row of the parent's table has its value of a column that is unique by itself.
+          const isUnique = (column: number) =>
+            [ofParent.key, ...ofParent.trackedKeys].some((unique) => unique.length === 1 && unique[0] === column);
+          const tells = (column: number, place: number) => isIn(column) && isUnique(parentColumns[place]!);
+          return columns.every(isIn) || columns.some(tells);
+        }),
+      ),
+    );
   }
 
   /** Returns an unwritten row of the relation; null if impossible, and then `lacking` says what would help. */
@@ -101,6 +117,7 @@ export class Drafts {
     const mark = this.circle.begin(context.depth, relation, draft);
     const end = this.fill(relation, draft, context);
     if (end === 'drafted') {
+      for (const position of draft.made) this.copyToMade(relation, position, draft, context);
       for (const [position, parent] of draft.parents.entries()) {
         if (this.missing !== null) this.store.link(relation, position, draft.slot, parent);
         else {
@@ -220,7 +237,11 @@ export class Drafts {
       const choice = { relation, position, foreignKey, isNeeded, draw: draft.draw, required, turn: combination };
       if (combination !== null) combination = Math.floor(combination / this.parents.countFor(relation, position));
       const isGiven = way.position === position;
-      let parent = isGiven ? null : this.parents.chooseParent(choice, context.seeds);
+      let parent = isGiven
+        ? null
+        : (this.parents.mateFor(choice, draft.parents, context.seeds) ??
+          this.parents.parentOfTuple(choice, compiled.textFor(foreignKey, draft.picks)) ??
+          this.parents.chooseParent(choice, context.seeds));
       if (parent === null && (isNeeded || isGiven)) {
         const wanted = withOnly(required, foreignKey, draft.draw);
         parent = this.parentNotThere({ relation, position, foreignKey, required: wanted }, way, context);
@@ -238,19 +259,94 @@ export class Drafts {
   /** Takes an ordinal for the parent that a trigger will insert; returns false if none is left. */
   private make({ parent }: ForeignKeyPlan, position: number, draft: RowDraft): boolean {
     this.lacking = -1;
-    if (!this.store.hasRoom(parent)) return false;
-    draft.parents.push(this.store.keyspaces[parent]!.allocate(this.store.takeOrdinal(parent)));
+    const slot = this.makeRow(parent);
+    if (slot === null) return false;
+    draft.parents.push(slot);
     draft.made.push(position);
     return true;
+  }
+
+  /** Takes an ordinal for a row that a trigger will insert, and for those that its own triggers will. */
+  private makeRow(relation: number): number | null {
+    const { plan, namedIndex } = this.compiled.relations[relation]!;
+    const keyspace = this.store.keyspaces[relation]!;
+    if (!this.store.hasRoom(relation)) return null;
+    const slot = keyspace.allocate(this.store.takeOrdinal(relation));
+    for (const [position, { makesParent, parent, columns, parentColumns }] of plan.foreignKeys.entries()) {
+      if (!makesParent) continue;
+      const base = this.makeRow(parent);
+      if (base === null) {
+        this.unmakeRow(relation, slot);
+        return null;
+      }
+      keyspace.setParent(position, slot, base);
+      const texts = [...(keyspace.kept[slot] ?? new Array<Buffer | undefined>(plan.named.length))];
+      for (const [at, column] of columns.entries())
+        if (namedIndex[column]! >= 0)
+          texts[namedIndex[column]!] = Buffer.from(this.store.namedText(parent, base, parentColumns[at]!));
+      keyspace.kept[slot] = texts;
+    }
+    return slot;
+  }
+
+  private unmakeRow(relation: number, slot: number): void {
+    const keyspace = this.store.keyspaces[relation]!;
+    for (const [position, { makesParent, parent }] of this.compiled.relations[relation]!.plan.foreignKeys.entries()) {
+      const base = keyspace.parent(position, slot);
+      if (makesParent && base >= 0) this.unmakeRow(parent, base);
+    }
+    const ordinal = keyspace.handle(slot);
+    keyspace.forget(slot);
+    this.store.giveBack(relation, ordinal);
+  }
+
+  /** Records what a trigger copies from the row into the parent that it inserts, and so on. */
+  private copyToMade(relation: number, position: number, draft: RowDraft, context: InsertContext): void {
+    const compiled = this.compiled.relations[relation]!;
+    this.copyDown(relation, position, draft.parents[position]!, {
+      text: (column) => this.columnText(compiled, column, draft, context),
+      parent: (key) => draft.parents[key] ?? NO_PARENT,
+    });
+  }
+
+  private copyDown(
+    relation: number,
+    position: number,
+    slot: number,
+    row: { readonly text: (column: number) => string | null; readonly parent: (key: number) => number },
+  ): void {
+    const compiled = this.compiled.relations[relation]!;
+    const { parent, copied } = compiled.plan.foreignKeys[position]!;
+    const base = this.compiled.relations[parent]!;
+    const keyspace = this.store.keyspaces[parent]!;
+    const keyOn = ({ foreignKeys }: RelationPlan, column: number) =>
+      foreignKeys.findIndex(({ columns }) => columns.length === 1 && columns[0] === column);
+    const texts = [...(keyspace.kept[slot] ?? new Array<Buffer | undefined>(base.plan.named.length))];
+    for (const [column, parentColumn] of copied) {
+      const text = row.text(column);
+      const named = base.namedIndex[parentColumn]!;
+      if (named >= 0) texts[named] = text === null ? KEPT_NULL : Buffer.from(text);
+      // The parent references what the row references, and so keeps it from being deleted.
+      const own = keyOn(compiled.plan, column);
+      const above = keyOn(base.plan, parentColumn);
+      if (own >= 0 && above >= 0 && this.missing !== null) this.store.link(parent, above, slot, row.parent(own));
+    }
+    if (base.plan.kept.length > 0) keyspace.kept[slot] = texts;
+    for (const [key, { makesParent }] of base.plan.foreignKeys.entries()) {
+      if (!makesParent) continue;
+      if (this.missing !== null) this.store.link(parent, key, slot, keyspace.parent(key, slot));
+      const copiedTo = new Map(copied.map(([column, parentColumn]) => [parentColumn, column]));
+      this.copyDown(parent, key, keyspace.parent(key, slot), {
+        text: (column) => (copiedTo.has(column) ? row.text(copiedTo.get(column)!) : null),
+        parent: (at) => keyspace.parent(at, slot),
+      });
+    }
   }
 
   private unmake(relation: number, draft: RowDraft): void {
     for (const position of draft.made.splice(0)) {
       const { parent } = this.compiled.relations[relation]!.plan.foreignKeys[position]!;
-      const slot = draft.parents[position]!;
-      const ordinal = this.store.keyspaces[parent]!.handle(slot);
-      this.store.keyspaces[parent]!.forget(slot);
-      this.store.giveBack(parent, ordinal);
+      this.unmakeRow(parent, draft.parents[position]!);
     }
   }
 
@@ -300,9 +396,7 @@ export class Drafts {
         return false;
       }
       // If no part of the tuple refers to a row of the lane's own, lanes divide the tuples by their hash.
-      const owned = plan.foreignKeys.some(
-        ({ columns }, position) => draft.parents[position]! >= 0 && columns.every((column) => key.includes(column)),
-      );
+      const owned = this.telling[relation]![index]!.some((position) => draft.parents[position]! >= 0);
       if (
         !owned &&
         this.store.lanes > 1 &&

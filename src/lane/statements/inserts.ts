@@ -124,7 +124,26 @@ export class Inserts implements ParentSource {
       for (let from = 0; from < rows.length; from += most)
         this.writeInsert(relation, rows.slice(from, from + most), context);
     }
+    for (const row of rows) this.insertChildren(relation, row.slot, context);
     return rows.map((row) => row.slot);
+  }
+
+  /** Inserts the rows without which a deferred trigger would refuse a row. */
+  private insertChildren(relation: number, slot: number, context: InsertContext): void {
+    const operation = context.operation!;
+    const { bears } = this.compiled.relations[relation]!.plan;
+    for (const { relation: child, position } of bears) {
+      const { columns, parentColumns } = this.compiled.relations[child]!.plan.foreignKeys[position]!;
+      const texts = parentColumns.map((column) => this.store.namedText(relation, slot, column));
+      this.insertRows(child, 1, {
+        operation,
+        seeds: nestedSeeds(context.seeds, operation.statements.length),
+        own: false,
+        // The row is written, so the circle need not know of it.
+        depth: context.depth,
+        required: new Map(columns.map((column, at) => [column, texts[at]!])),
+      });
+    }
   }
 
   /** Returns a parent that this operation has inserted, the newest first, so that its rows share one. */
@@ -150,11 +169,12 @@ export class Inserts implements ParentSource {
     if (context.depth >= NESTED_PARENTS || operation.brought >= MOST_BROUGHT) return null;
     const { parent } = foreignKey;
     if (this.store.isClosed(parent) || (required.size === 0 && operation.unavailable.has(parent))) return null;
-    const { columns } = this.compiled.relations[parent]!.plan;
-    // The text of an ordinal, or of the server, cannot be chosen.
+    const { columns, foreignKeys } = this.compiled.relations[parent]!.plan;
+    // The text of an ordinal, or of the server, cannot be chosen, nor the key of a row that a trigger makes.
     for (const column of required.keys()) {
       const { source } = columns[column]!;
       if (source === 'ordinal' || source === 'server') return null;
+      if (foreignKeys.some((key) => key.makesParent && key.columns.includes(column))) return null;
     }
     // The answer of RETURNING comes too late for a statement of the same operation.
     if (foreignKey.parentColumns.some((column) => columns[column]!.source === 'server')) return null;

@@ -33,6 +33,8 @@ export interface Rows {
   applied(operation: Operation, effect: Effect): void;
   /** Records that an attempt had no effect. `reusable`: its values were not at fault and may be used again. */
   undone(operation: Operation, reusable: boolean): void;
+  /** Records that the server refuses to delete an operation's row, so that it is not chosen again. */
+  spare(operation: Operation): void;
   /** Returns the texts of a row's key; none if rows are sampled. */
   keyOf(row: RowRef): readonly (string | null)[];
   /** Releases an operation that is final and counted. */

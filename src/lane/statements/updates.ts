@@ -25,6 +25,10 @@ export interface RowUpdate {
   readonly batch: BatchOf | null;
 }
 
+/* Draws of a row that must meet conditions between its columns, and the distance between their numbers. */
+const GUARDED_DRAWS = 24;
+const DRAW_STRIDE = 0x10_0000;
+
 /** Writes UPDATEs of rows that the lane owns. */
 export class Updates {
   /** True if the last write needed a row in flight, which comes back with an outcome. */
@@ -130,8 +134,19 @@ export class Updates {
     return done;
   }
 
-  /** Writes one row's statement or adds it to a batch; returns false and reserves nothing if a column has no value. */
+  /**
+   * Writes one row's statement or adds it to a batch; returns false and reserves nothing if a column has no value, or if
+   * no draw meets the conditions between columns.
+   */
   writeRow(operation: Operation, update: RowUpdate, seeds: OperationSeeds): boolean {
+    const { guards } = this.compiled.relations[operation.relation]!.plan;
+    const isGuarded = guards.some(({ columns }) => update.columns.includes(columns[0]!));
+    for (let draw = 0; draw < (isGuarded ? GUARDED_DRAWS : 1); draw++)
+      if (this.drawRow(operation, { ...update, row: update.row + draw * DRAW_STRIDE }, seeds)) return true;
+    return false;
+  }
+
+  private drawRow(operation: Operation, update: RowUpdate, seeds: OperationSeeds): boolean {
     const { slot, columns: set, shape, row, texts, batch } = update;
     const { relation } = operation;
     if (batch?.isDrawn) {
@@ -152,7 +167,10 @@ export class Updates {
       let parent =
         presence === 'null' && foreignKey.nullable
           ? NO_PARENT
-          : (this.parents.chooseParent(choice, seeds) ?? NO_PARENT);
+          : (this.parents.mateFor(choice, parents, seeds) ??
+            this.parents.parentOfTuple(choice, compiled.textFor(foreignKey, picks)) ??
+            this.parents.chooseParent(choice, seeds) ??
+            NO_PARENT);
       if (parent === NO_PARENT && isNeeded) parent = this.store.keyspaces[relation]!.parent(position, slot);
       if (parent === NO_PARENT && isNeeded) return false;
       parents[position] = parent;

@@ -1,7 +1,7 @@
-generator_version 9
+generator_version 10
 -- lane 0, operation 0: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
-  -- "2", "1", "Pietro Cassin", "-49.63", "2", "3", "Lindsay Schultz", "3.31", "2", "5", "Ferne Weissnat", "926.11", "3", "7", "Mireya Padberg", "0.14"
+  -- "2", "1", "Pietro Cassin", "-49.63", "6", "3", "Lindsay Schultz", "3.31", "2", "5", "Ferne Weissnat", "926.11", "3", "7", "Mireya Padberg", "0.14"
 -- lane 0, operation 1: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
   -- "7", "abdul.turcotte.0gtcj@example.org", "bad", "2024-03-04", "{}", "11", "penelope.carter-dickens47.4gtcj@example.com", "bad", "2026-05-19", "{\"Jewelry\",\"Music\",\"Automotive\",\"Kids\"}", "15", "alivia_gottlieb54.8gtcj@example.org", "bad", "2023-11-29", "{\"Books\",\"Clothing\",\"Clothing\",\"Baby\"}", "19", "gianni1.12gtcj@example.org", "bad", "2013-07-03", "{NULL,\"Music\",\"Games\",\"Automotive\",\"Jewelry\"}"
@@ -13,10 +13,10 @@ INSERT INTO "public"."visits" AS t ("at", "page", "seconds") VALUES ($1, $2, $3)
   -- "2014-08-29 14:18:38.634689+00", "caelum-0", NULL, "2015-07-10 13:43:01.631662+00", "tantillus vitiosus-4", "4.121465e-3", "2012-05-15 16:47:26.476430+00", "curia articulus-8", "-7.385521e-20", "2012-11-15 12:02:27.424726+00", "depromo succedo ultio-12", "-3.898047e2"
 -- lane 0, operation 4: update on public.people
 UPDATE "public"."people" AS t SET "email" = v.c0, "mood" = v.c1, "born" = v.c2 FROM (VALUES ($1::"pg_catalog"."varchar", $2::"public"."mood", $3::"pg_catalog"."date", $4::bigint), ($5::"pg_catalog"."varchar", $6::"public"."mood", $7::"pg_catalog"."date", $8::bigint)) AS v (c0, c1, c2, c3) WHERE t."id" = v.c3
-  -- "desiree_greenfelder.2gtcj@example.com", "fine", "2010-12-25", "3", "stanford.ohara32.6gtcj@example.org", "bad", "2018-10-30", "11"
+  -- "desiree_greenfelder.2gtcj@example.com", "fine", "2010-12-25", "7", "stanford.ohara32.6gtcj@example.org", "bad", "2018-10-30", "11"
 -- lane 0, operation 5: update on public.pets
 UPDATE "public"."pets" AS t SET "name" = v.c0, "weight" = v.c1 FROM (VALUES ($1::"pg_catalog"."text", $2::"pg_catalog"."numeric", $3::bigint, $4::smallint), ($5::"pg_catalog"."text", $6::"pg_catalog"."numeric", $7::bigint, $8::smallint)) AS v (c0, c1, c2, c3) WHERE t."person" = v.c2 AND t."nr" = v.c3
-  -- "Deja Kuhlman", "472.35", "3", "7", "Amely Senger", "8.47", "2", "3"
+  -- "Deja Kuhlman", "472.35", "3", "7", "Amely Senger", "8.47", "6", "3"
 -- lane 0, operation 6: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- "2020-06-21 03:55:23.900797+00", "{\"n\":326858,\"name\":\"Rodrigo Abbott\",\"active\":true,\"score\":-59.4,\"tags\":[\"venio\",\"benevolentia\",\"ambitus\"]}", "2012-01-08 14:19:16.185463+00", "{\"n\":780566,\"name\":\"Liza Erdman\",\"active\":false,\"score\":-93.1,\"tags\":[\"atrox\",\"bardus\"]}", NULL, "{\"n\":889965,\"name\":\"Deshawn Windler\",\"active\":true,\"score\":84.3,\"tags\":[\"commodo\"]}", "2007-07-02 13:43:17.741164+00", "{\"n\":487750,\"name\":\"Della Wunsch\",\"active\":true,\"score\":66.9,\"tags\":[\"consectetur\",\"aer\"],\"address\":{\"city\":\"Fort Franciscabury\",\"zip\":null}}"
@@ -44,15 +44,15 @@ INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUE
 -- lane 1, operation 0: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- NULL, "{\"n\":396144,\"name\":\"Jamel Schimmel\",\"active\":false,\"score\":-48.7,\"tags\":[\"cuius\",\"congregatio\"]}", "2013-11-19 09:18:52.579565+00", "{\"n\":577328,\"name\":\"Nathanael Pfannerstill\",\"active\":false,\"score\":74.7,\"tags\":[\"usus\"]}", "2025-02-11 01:07:54.943284+00", "{\"n\":252602,\"name\":\"Alessandro Hettinger\",\"active\":true,\"score\":-9.1,\"tags\":[\"paens\",\"corroboro\"],\"address\":{\"city\":\"East Ebonyland\",\"zip\":null}}", "2023-03-18 04:54:39.761870+00", "{\"n\":313070,\"name\":\"Glenna Bosco\",\"active\":false,\"score\":54.8,\"tags\":[\"centum\",\"cogito\",\"vergo\"]}"
--- lane 1, operation 1: update on public.people
-UPDATE "public"."people" AS t SET "email" = v.c0, "mood" = v.c1, "born" = v.c2 FROM (VALUES ($1::"pg_catalog"."varchar", $2::"public"."mood", $3::"pg_catalog"."date", $4::bigint), ($5::"pg_catalog"."varchar", $6::"public"."mood", $7::"pg_catalog"."date", $8::bigint)) AS v (c0, c1, c2, c3) WHERE t."id" = v.c3
-  -- "ewell55.3gtcj@example.org", "bad", "2020-06-17", "4", "heidi.willms20.7gtcj@example.com", "fine", "2018-12-27", "6"
+-- lane 1, operation 1: insert on public.people
+INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
+  -- "8", "tad_sauer54.1gtcj@example.net", "bad", "2020-06-17", "{\"Clothing\"}", "12", "emelie24.5gtcj@example.com", "fine", "2018-12-27", "{}", "16", "prudence.torp.9gtcj@example.com", "fine", "2019-11-20", "{\"Baby\",\"Shoes\",\"Shoes\",\"Jewelry\",\"Sports\"}", "20", "telly_halvorson42.13gtcj@example.org", "bad", "2010-12-05", "{}"
 -- lane 1, operation 2: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
-  -- "8", "tad_sauer54.1gtcj@example.net", "fine", "2011-03-25", "{\"Beauty\",\"Baby\",\"Movies\"}", "12", "emelie24.5gtcj@example.com", "fine", "2009-05-16", "{\"Electronics\",\"Beauty\",\"Electronics\",\"Toys\",\"Shoes\"}", "16", "prudence.torp.9gtcj@example.com", "fine", "2010-03-21", "{\"Kids\",\"Industrial\",\"Movies\",\"Jewelry\"}", "20", "telly_halvorson42.13gtcj@example.org", "fine", "2023-10-15", "{\"Music\",\"Tools\"}"
+  -- "24", "brandt.schmitt.17gtcj@example.org", "fine", "2011-03-25", "{\"Beauty\",\"Baby\",\"Movies\"}", "28", "merlin_dickinson.21gtcj@example.com", "fine", "2009-05-16", "{\"Electronics\",\"Beauty\",\"Electronics\",\"Toys\",\"Shoes\"}", "32", "deangelo69.25gtcj@example.net", "fine", "2010-03-21", "{\"Kids\",\"Industrial\",\"Movies\",\"Jewelry\"}", "36", "delia_west.29gtcj@example.org", "fine", "2023-10-15", "{\"Music\",\"Tools\"}"
 -- lane 1, operation 3: insert on public.people
 INSERT INTO "public"."people" AS t ("id", "email", "mood", "born", "tags") VALUES ($1, $2, $3, $4, $5), ($6, $7, $8, $9, $10), ($11, $12, $13, $14, $15), ($16, $17, $18, $19, $20)
-  -- "24", "brandt.schmitt.17gtcj@example.org", "fine", "2016-10-29", "{\"Music\",\"Toys\"}", "28", "merlin_dickinson.21gtcj@example.com", "fine", "2023-08-14", "{\"Industrial\",\"Industrial\"}", "32", "deangelo69.25gtcj@example.net", "bad", "2024-02-13", "{\"Kids\"}", "36", "delia_west.29gtcj@example.org", "fine", "2026-07-31", NULL
+  -- "40", "holden_wiegand57.33gtcj@example.net", "fine", "2016-10-29", "{\"Music\",\"Toys\"}", "44", "danyka18.37gtcj@example.org", "fine", "2023-08-14", "{\"Industrial\",\"Industrial\"}", "48", "garnett.keebler.41gtcj@example.org", "bad", "2024-02-13", "{\"Kids\"}", "52", "ona.nitzsche-ward.45gtcj@example.net", "fine", "2026-07-31", NULL
 -- lane 1, operation 4: insert on public.notes
 INSERT INTO "public"."notes" AS t ("at", "body") VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- "2024-11-24 08:48:54.304588+00", "{\"n\":132504,\"name\":\"Nelda Larkin\",\"active\":false,\"score\":-72.2,\"tags\":[\"coniecto\"]}", "2020-12-15 00:16:16.108860+00", "{\"n\":980470,\"name\":\"Jeffry Price\",\"active\":true,\"score\":99.3,\"tags\":[\"cetera\",\"sequi\",\"vulgaris\"]}", "2016-12-12 05:46:23.241660+00", "{\"n\":122439,\"name\":\"Eveline Welch\",\"active\":false,\"score\":-68.4,\"tags\":[]}", "2008-08-14 06:05:04.156378+00", "{\"n\":860607,\"name\":\"Mattie Stokes\",\"active\":false,\"score\":-68,\"tags\":[\"denuo\",\"totus\"]}"
@@ -61,7 +61,7 @@ INSERT INTO "public"."visits" AS t ("at", "page", "seconds") VALUES ($1, $2, $3)
   -- "2025-09-04 11:37:21.331819+00", "tenus sunt comminor-1", "9.919723e-34", "2018-05-21 04:56:04.260742+00", "admiratio assentator et-5", "8.489759e1", "2023-05-20 23:12:30.837875+00", "ad charisma-9", "7.535339e3", "2016-03-23 18:21:23.395445+00", "claro-13", "7.655976e-3"
 -- lane 1, operation 6: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
-  -- "16", "2", "Royal Kshlerin", "-0.70", "4", "4", "Thomas Hahn", "89.61", "4", "6", "Jonathon Kemmer", "53.31", "5", "8", "Bailee Hegmann", "3.74"
+  -- "44", "2", "Royal Kshlerin", "-0.70", "12", "4", "Thomas Hahn", "89.61", "16", "6", "Jonathon Kemmer", "53.31", "8", "8", "Bailee Hegmann", "3.74"
 -- lane 1, operation 7: update on public.visits
 UPDATE "public"."visits" AS t SET "page" = $1, "seconds" = $2 WHERE t.ctid = $3::tid AND hashtextextended((t.*)::text, 0) = $4::bigint RETURNING t.ctid::text, hashtextextended((t.*)::text, 0)::text
   -- "dens modi comitatus-3", "-9.518664e5", (returned by the server for operation 5, statement 1, row 1), (returned by the server for operation 5, statement 1, row 1)
