@@ -20,7 +20,7 @@ import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from 
 import { prepareDecided } from '../prepare/decided.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { historyTables } from '../prepare/history-tables.js';
-import { findingText, prepare } from '../prepare/prepare.js';
+import { findingLines, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
 import { coverageOf } from '../report/coverage.js';
 import { Progress } from '../report/progress.js';
@@ -508,7 +508,7 @@ function quoted(word: string): string {
 
 function coverageFor(config: Config, { plan, findings }: Prepared): Coverage {
   const { tables, complete } = coverageOf(plan, findings, wantedOperations(config));
-  return { tables, complete, findings: findings.map(findingText) };
+  return { tables, complete, findings: findingLines(findings) };
 }
 
 /** Counts the rows of some relations after the traffic; null if they cannot be counted, for whatever reason. */

@@ -2,7 +2,7 @@ import { quoteIdentifier, type Relation } from '../catalog/model.js';
 import type { Operation } from '../lane/messages/operation.js';
 import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
 import type { Changes, Stage } from './stage.js';
-import { tryOperation, type Write } from './trial.js';
+import { type Trial, tryOperation, type Write } from './trial.js';
 
 /** Finds rows that triggers change in other tables with one operation, tried with the usual number of rows and one. */
 export async function effectsOf(
@@ -16,9 +16,9 @@ export async function effectsOf(
   if (kind === 'insert') ways.push((operation, seeds) => stage.rows.insert(operation, 1, seeds));
   const seen: { readonly rows: number; readonly others: ReadonlyMap<number, Counts> }[] = [];
   for (const write of ways) {
-    const before = await stage.changes();
-    const trial = await tryOperation(stage, { relation, kind, keeps: kind === 'insert', ...(write && { write }) });
-    if (trial.kind !== 'passed' || trial.refused > 0) return [];
+    const found = await changesOf(stage, { relation, kind, keeps: kind === 'insert', ...(write && { write }) });
+    if (found === null) return [];
+    const { trial, before } = found;
     const rows = trial.effect.rows.reduce(
       (sum, count, at) => (trial.operation.statements[at]!.own ? sum + count : sum),
       0,
@@ -34,6 +34,24 @@ export async function effectsOf(
       counts.every(({ updated }) => updated === 0);
     return { relation: other, of: relation, kind, perRow: isSteady ? ratios[0]! : null };
   });
+}
+
+/* Draws of an operation until one passes, and the number of the first: the stage has rows with the values of earlier ones. */
+const DRAWS = 8;
+const FIRST = 3000;
+
+/** Tries an operation until one draw passes; null if none does. The server counts the rows of refused draws, too. */
+async function changesOf(
+  stage: Stage,
+  wish: Parameters<typeof tryOperation>[1],
+): Promise<{ trial: Trial & { kind: 'passed' }; before: Changes } | null> {
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const before = await stage.changes();
+    const trial = await tryOperation(stage, { ...wish, draws: 1, first: FIRST + draw });
+    if (trial.kind === 'passed') return { trial, before };
+    if (trial.kind === 'unknown') return null;
+  }
+  return null;
 }
 
 interface Counts {

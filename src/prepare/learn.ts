@@ -1,5 +1,6 @@
-import type { Attribute, Relation, Type } from '../catalog/model.js';
-import { readTriggerText, type TriggerText } from '../catalog/trigger-text.js';
+import type { Attribute, Catalog, Relation, Type } from '../catalog/model.js';
+import { kindsLookedUp } from '../catalog/names.js';
+import { readTriggerText, type TriggerText, withCalled } from '../catalog/trigger-text.js';
 import { type Family, matching, patternAsJavaScript } from '../constraint/candidates.js';
 import { Writers } from '../datum/compile.js';
 import {
@@ -53,6 +54,8 @@ interface Pupil {
   readonly failure: Failure;
   /** Relations that its triggers read. */
   readonly read: readonly number[];
+  readonly functions: Catalog['functions'];
+  readonly names: Catalog['names'];
 }
 
 /**
@@ -66,7 +69,12 @@ export async function learn(pupil: Pupil): Promise<readonly Lesson[]> {
 
 class Learner {
   private readonly pupil: Pupil;
-  private readonly texts: readonly { readonly trigger: string; readonly text: TriggerText }[];
+  /** Texts of its trigger functions, then of functions that they call. */
+  private readonly texts: readonly TriggerText[];
+  /** Its only trigger; null if there are several or none. */
+  private readonly trigger: string | null;
+  /** Kinds of objects that the functions look up by name. */
+  private readonly lookedUp: readonly string[];
   private readonly writers = new Writers(new Pools(seedOf(0n)));
   private trials = 0;
   private last: Failure;
@@ -74,19 +82,19 @@ class Learner {
   constructor(pupil: Pupil) {
     this.pupil = pupil;
     this.last = pupil.failure;
-    this.texts = pupil.catalogRelation.triggers
-      .filter(({ events }) => events.insert)
-      .map(({ name, source, arguments: given }) => ({
-        trigger: name,
-        text: readTriggerText(
-          given === ''
-            ? source
-            : `${source} ${given
-                .split(', ')
-                .map((each) => `'${each}'`)
-                .join(' ')}`,
-        ),
-      }));
+    const triggers = pupil.catalogRelation.triggers.filter(({ events }) => events.insert);
+    this.trigger = triggers.length === 1 ? triggers[0]!.name : null;
+    const own = triggers.map(({ source, arguments: given }) =>
+      given === ''
+        ? source
+        : `${source} ${given
+            .split(', ')
+            .map((each) => `'${each}'`)
+            .join(' ')}`,
+    );
+    const sources = withCalled(own, pupil.functions);
+    this.texts = sources.map(readTriggerText);
+    this.lookedUp = kindsLookedUp(sources);
   }
 
   async run(): Promise<readonly Lesson[]> {
@@ -122,7 +130,7 @@ class Learner {
     const eligible = insertColumns.filter(
       (at) => columns[at]!.source === 'drawn' || (columns[at]!.source === 'ordinal' && isText(at)),
     );
-    const mentioned = this.texts.flatMap(({ text }) => text.columns);
+    const mentioned = this.texts.flatMap(({ columns }) => columns);
     const rank = (at: number) => {
       const { name } = columns[at]!;
       if (new RegExp(`\\b${name.replaceAll(/\W/g, '.')}\\b`).test(failure.message)) return 0;
@@ -163,8 +171,7 @@ class Learner {
   }
 
   private learned(): string {
-    const { texts } = this;
-    return texts.length === 1 ? `learned from trigger ${texts[0]!.trigger}` : 'learned by trial';
+    return this.trigger === null ? 'learned by trial' : `learned from trigger ${this.trigger}`;
   }
 
   /** Returns a value that passes, or one that leads to another error. */
@@ -221,8 +228,10 @@ class Learner {
       }
       return;
     }
+    const family = familyOf(catalogRelation.attributes[column]!.type, types);
     yield* this.fromTables(column);
-    yield* this.fromTexts(familyOf(catalogRelation.attributes[column]!.type, types));
+    if (family === 'text') yield* this.fromNames();
+    yield* this.fromTexts(family);
     for (const format of formats) yield { words: format.name, texts: this.sampled(format), recipe: format.recipe };
   }
 
@@ -249,10 +258,20 @@ class Learner {
     }
   }
 
+  /** Yields names of existing objects of the kinds that the functions look up. */
+  private *fromNames(): Generator<Candidate> {
+    for (const kind of this.lookedUp) {
+      const texts = this.pupil.names.get(kind) ?? [];
+      // The first is often the wrong one, for example a role that must not be used, so each begins a choice of its own.
+      for (const [at, first] of texts.slice(0, MORE).entries())
+        yield { words: `names of existing ${kind}s`, texts: [first, ...texts.slice(at + 1)] };
+    }
+  }
+
   /** Yields constants in the texts of trigger functions, and values that match their patterns. */
   private *fromTexts(family: Family): Generator<Candidate> {
     const shape = SHAPES[family];
-    for (const { text } of this.texts) {
+    for (const text of this.texts) {
       const constants = text.constants.filter((each) => shape?.test(each) ?? true).slice(0, MOST_CONSTANTS);
       for (const [at, first] of constants.entries())
         yield { words: 'constants of its function', texts: [first, ...constants.slice(at + 1, at + MOST_VALUES)] };

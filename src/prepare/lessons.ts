@@ -46,6 +46,7 @@ function withLesson(relation: RelationPlan, lesson: Lesson): RelationPlan {
         only: null,
         follows: 'nothing',
         makesParent: false,
+        copied: [],
       };
       // After the others, whose positions the claims use. Its references need no counting, because rows keep their key.
       return { ...relation, columns, foreignKeys: [...relation.foreignKeys, key] };
@@ -96,25 +97,65 @@ export function withCompanion(plan: Plan, relation: number, companion: Companion
 
 /**
  * Returns the plan in which a trigger of the table inserts the row that it references, with the same key; null if no
- * foreign key can be so: it must allow each parent once, and only the ordinal may identify the parent.
+ * foreign key can be so: it must allow each parent once, an ordinal must be part of it, and the trigger must copy whatever
+ * else tells the parent's rows apart.
  */
 export function baseByTrigger(plan: Plan, relation: number): Plan | null {
-  const { foreignKeys, trackedKeys } = plan.relations[relation]!;
-  const position = foreignKeys.findIndex(({ columns, parent, parentColumns }) => {
-    const base = plan.relations[parent]!;
-    return (
-      parent !== relation &&
-      base.targeted &&
-      trackedKeys.some((key) => key.every((column) => columns.includes(column))) &&
-      parentColumns.every((column) => base.columns[column]!.source === 'ordinal') &&
-      base.kept.length === 0
-    );
-  });
-  if (position < 0) return null;
-  return withRelation(plan, relation, {
-    foreignKeys: foreignKeys.map((key, at) => (at === position ? { ...key, makesParent: true } : key)),
-    rekeyed: [],
-  });
+  for (const position of plan.relations[relation]!.foreignKeys.keys()) {
+    const changed = withBase(plan, relation, position);
+    if (changed !== null) return changed;
+  }
+  return null;
+}
+
+function withBase(plan: Plan, relation: number, position: number): Plan | null {
+  const child = plan.relations[relation]!;
+  const key = child.foreignKeys[position]!;
+  const base = plan.relations[key.parent]!;
+  const isOfOne = child.trackedKeys.some((tracked) => tracked.every((column) => key.columns.includes(column)));
+  if (key.parent === relation || !base.targeted || !isOfOne) return null;
+  const places = key.columns.map((column, at) => [column, key.parentColumns[at]!] as const);
+  // A trigger of the base may make a base of its own, from which the number comes.
+  const isNumbered = ([, parentColumn]: readonly [number, number]) =>
+    base.columns[parentColumn]!.source === 'ordinal' ||
+    base.foreignKeys.some(({ makesParent, columns }) => makesParent && columns.includes(parentColumn));
+  const numbered = places.filter(isNumbered);
+  const copied = places.filter((place) => !isNumbered(place));
+  // Columns beside the key that must be known: a trigger copies them from the column of the same name.
+  for (const kept of base.kept) {
+    if (numbered.some(([, parentColumn]) => parentColumn === kept)) continue;
+    if (copied.some(([, parentColumn]) => parentColumn === kept)) continue;
+    const column = child.columns.findIndex(({ name }) => name === base.columns[kept]!.name);
+    if (column < 0) return null;
+    copied.push([column, kept]);
+  }
+  if (numbered.length === 0 || copied.some(([, at]) => base.columns[at]!.source === 'server')) return null;
+  const makes = {
+    ...key,
+    columns: numbered.map(([column]) => column),
+    parentColumns: numbered.map(([, parentColumn]) => parentColumn),
+    makesParent: true,
+    copied,
+  };
+  let changed: RelationPlan = { ...child, foreignKeys: child.foreignKeys.with(position, makes), rekeyed: [] };
+  for (const [column, parentColumn] of copied) changed = withSourceOf(changed, column, base, parentColumn);
+  return withRelation(plan, relation, changed);
+}
+
+/** Returns the child with a column that gets its values as the base's column does, unless another key determines it. */
+function withSourceOf(child: RelationPlan, column: number, base: RelationPlan, baseColumn: number): RelationPlan {
+  if (child.foreignKeys.some(({ columns, makesParent }) => !makesParent && columns.includes(column))) return child;
+  const own = child.columns[column]!;
+  const { source, recipe, nullRatio } = base.columns[baseColumn]!;
+  const via = base.foreignKeys.find(({ columns }) => columns.length === 1 && columns[0] === baseColumn);
+  if (source !== 'foreign' || via === undefined)
+    return own.source === 'drawn'
+      ? child
+      : { ...child, columns: child.columns.with(column, { ...own, source: 'drawn', recipe, nullRatio, edges: [] }) };
+  // Last, because claims and references know the others by their position. Its references count as the base's.
+  const key: ForeignKeyPlan = { ...via, columns: [column], nullable: false, nullableColumns: [], follows: 'nothing' };
+  const columns = child.columns.with(column, { ...own, source: 'foreign', nullRatio: 0, edges: [] });
+  return { ...child, columns, foreignKeys: [...child.foreignKeys, key] };
 }
 
 /** Returns the plan without some operations of a table, or with them again. */

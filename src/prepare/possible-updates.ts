@@ -8,7 +8,12 @@ const MOST_SUSPECTS = 40;
 interface RefusedColumns {
   readonly columns: readonly number[];
   readonly failure: Failure;
+  /** False if a few draws pass, for example because a column gets the value that it has. */
+  readonly isAlways: boolean;
 }
+
+/* Draws that are refused before one passes, from which on a set counts as refused. */
+const MOSTLY = 3;
 
 /** The columns of a table that an UPDATE can change. */
 interface Updates {
@@ -40,9 +45,10 @@ export async function tryUpdates(stage: Stage, plan: Plan, relation: number): Pr
     .map((set) => set.filter((column) => !barred.has(column)))
     .filter((set) => set.length > 0);
   const sets = [...new Map(left.map((set) => [set.join(), set])).values()];
-  return sets.length === 0
-    ? { sets: null, failure: refusedSets[0]!.failure, fixed: [] }
-    : { sets, failure: null, fixed };
+  if (sets.length > 0) return { sets, failure: null, fixed };
+  // Now and then is better than never.
+  const never = refusedSets.filter(({ isAlways }) => isAlways);
+  return { sets: null, failure: never.length === updateSets.length ? never[0]!.failure : null, fixed: [] };
 }
 
 async function refusedOf(
@@ -58,7 +64,9 @@ async function refusedOf(
       keeps: false,
       write: (operation, seeds) => stage.rows.update(operation, columns, seeds),
     });
-    if (trial.kind === 'refused') refused.push({ columns, failure: trial.failure });
+    if (trial.kind === 'refused') refused.push({ columns, failure: trial.failure, isAlways: true });
+    else if (trial.kind === 'passed' && trial.refused >= MOSTLY)
+      refused.push({ columns, failure: trial.refusal!, isAlways: false });
   }
   return refused;
 }

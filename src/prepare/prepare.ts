@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
-import type { Finding } from '../plan/plan.js';
+import { causeOf, type Finding } from '../plan/plan.js';
 import { examine, type Prepared, type Surroundings } from './examine.js';
 
 /**
@@ -34,12 +34,33 @@ export async function prepare(client: pg.Client, config: Config, surroundings: S
       })),
     ]);
   }
-  for (const finding of findings) surroundings.say('warn', findingText(finding));
+  for (const line of findingLines(findings)) surroundings.say('warn', line);
   return examined;
 }
 
+/* Tables with one cause share a line from this number on, and so many of them are named. */
+const FEWEST_TOGETHER = 3;
+const MOST_NAMED = 6;
+
+/** Returns findings as lines of text, one for all tables that have the same cause. */
+export function findingLines(findings: readonly Finding[]): string[] {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    const { column, prevents, remedy, behind } = finding;
+    const key = JSON.stringify([causeOf(finding), column, prevents, remedy, behind]);
+    groups.set(key, [...(groups.get(key) ?? []), finding]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    if (group.length < FEWEST_TOGETHER || group[0]!.column !== null) return group.map(findingText);
+    const named = group.slice(0, MOST_NAMED).map(({ relation }) => relation);
+    const more = group.length - named.length;
+    const relation = `${group.length} tables (${named.join(', ')}${more > 0 ? ` and ${more} more` : ''})`;
+    return [findingText({ ...group[0]!, relation })];
+  });
+}
+
 /** Returns a finding as a line of text. */
-export function findingText({ relation, column, reason, prevents, remedy, behind }: Finding): string {
+function findingText({ relation, column, reason, prevents, remedy, behind }: Finding): string {
   const where = column === null ? relation : `${relation}.${column}`;
   const so = prevents.length > 0 ? `, so no ${prevents.join(', ').toUpperCase()}` : '';
   const count = behind?.length ?? 0;

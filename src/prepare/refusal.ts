@@ -1,4 +1,5 @@
 import { labelOf, quoteQualified, type Relation } from '../catalog/model.js';
+import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Finding, OperationKind } from '../plan/plan.js';
 import type { Failure } from './trial.js';
 
@@ -55,6 +56,8 @@ function remedyFor(sqlstate: string, message: string, relation: Relation): strin
   }
   const setting = sqlstate === '42704' ? /configuration parameter "([^"]+)"/.exec(message)?.[1] : undefined;
   if (setting !== undefined)
-    return `set the parameter for the sessions of the run with connection.settings: { ${setting}: "…" }`;
-  return REMEDY;
+    return `set the parameter for the sessions of the run with connection.settings: { "${setting}": "…" }`;
+  const read = [...new Set(relation.triggers.flatMap(({ source }) => readTriggerText(source).settings))];
+  if (read.length === 0) return REMEDY;
+  return `its triggers read settings that may be missing, so set them for the sessions of the run with connection.settings: { ${read.map((name) => `"${name}": "…"`).join(', ')} }; otherwise ${REMEDY}`;
 }

@@ -5,9 +5,11 @@ import type { Claims } from '../lane/rows/claims.js';
 import type { Draft } from '../plan/build.js';
 import { parentsFirst } from '../plan/order.js';
 import type { Choice, Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
+import { discriminate, withOnly } from './discriminate.js';
 import { effectsOf, isCompanion, whereabouts } from './effects.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation, withServerKey } from './lessons.js';
+import { neverNull, refusedNulls } from './not-null.js';
 import { tryUpdates } from './possible-updates.js';
 import { refusalOf } from './refusal.js';
 import { Stage } from './stage.js';
@@ -41,6 +43,10 @@ const MANY_REFUSED = 3;
 /* Number of additional INSERTs of each parent, and the number of their first draw. */
 const MORE_PARENTS = 3;
 const MORE_FROM = 1000;
+/* The number of the first draw of a row that is inserted for the row that a trigger makes with it. */
+const COMPANION_FROM = 7000;
+/* The number of the first draw of a row that is inserted to be deleted. */
+const OWN_FROM = 5000;
 
 /* With more plain tables, trying them would cost more than a second and find nothing. */
 const MOST_PLAIN = 30;
@@ -101,6 +107,8 @@ class Rehearser {
   private readonly chosen: ReadonlySet<string>;
   /** Relations whose INSERT was rejected, so that they can get no rows. */
   private readonly refused = new Set<number>();
+  /** Relations whose INSERT has passed. */
+  private readonly accepted = new Set<number>();
 
   constructor(
     stage: Stage,
@@ -147,10 +155,15 @@ class Rehearser {
       const { label } = this.plan.relations[relation]!;
       this.rehearsing.step(`trying ${label} again`);
       const told = this.findings.findIndex((each) => each.relation === label && each.prevents.includes('insert'));
-      this.findings.splice(told, 1);
+      const [before] = this.findings.splice(told, 1);
       this.refused.delete(relation);
       this.plan = this.withInserts(relation);
       await this.tryTable(relation);
+      // It could not be tried, so what was found before is still true.
+      if (this.accepted.has(relation) || this.refused.has(relation)) continue;
+      this.refused.add(relation);
+      this.findings.push(before!);
+      this.plan = withOperations(this.plan, relation, { insert: false });
     }
   }
 
@@ -195,8 +208,17 @@ class Rehearser {
 
   private async provide(relation: number, passed: Set<number>): Promise<void> {
     const { targeted, operations } = this.plan.relations[relation]!;
-    if (passed.has(relation) || !targeted || !operations.insert || this.refused.has(relation)) return;
-    if (this.hasRows(relation)) return;
+    if (passed.has(relation) || !targeted || this.refused.has(relation) || this.hasRows(relation)) return;
+    if (!operations.insert) {
+      // Its rows come with those of another table.
+      const base = this.plan.relations.findIndex(({ companions }) =>
+        companions.some((companion) => companion.relation === relation),
+      );
+      if (base < 0 || passed.has(base) || !this.plan.relations[base]!.operations.insert) return;
+      await this.provideParents(base, passed);
+      await tryOperation(this.stage, { relation: base, kind: 'insert', keeps: true, first: COMPANION_FROM });
+      return;
+    }
     await this.provideParents(relation, passed);
     await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
   }
@@ -210,7 +232,9 @@ class Rehearser {
 
   private async tryInsert(relation: number): Promise<void> {
     const trial = await this.tryInserting(relation);
-    if (trial.kind === 'passed') await this.observe(relation);
+    if (trial.kind === 'passed') this.accepted.add(relation);
+    if (trial.kind === 'passed') await this.avoidNulls(relation);
+    if (trial.kind === 'passed') await this.observe(relation, trial.refused > 0);
     else if (trial.kind === 'refused') this.refuse(relation, 'insert', trial.failure);
   }
 
@@ -218,23 +242,72 @@ class Rehearser {
   private async tryInserting(relation: number): Promise<Trial> {
     const wish = { relation, kind: 'insert', keeps: true } as const;
     const trial = await tryOperation(this.stage, wish);
+    if (trial.kind === 'unknown' && this.writesParent(relation)) {
+      const withBase = await this.tryWithBase(relation);
+      if (withBase?.kind === 'passed') return withBase;
+    }
     if (trial.kind !== 'refused') {
       await this.checkDefaults(relation);
       if (trial.kind === 'passed' && trial.refused >= MANY_REFUSED) await this.preferSingly(relation);
       return trial;
     }
-    const attempts = [
+    const withBase = trial.failure.sqlstate === UNIQUE_VIOLATION ? await this.tryWithBase(relation) : null;
+    if (withBase?.kind === 'passed') return withBase;
+    return (await this.tryWays(relation, trial.failure)) ?? withBase ?? trial;
+  }
+
+  /** Returns true if a trigger of the table writes one that the table references, according to its text. */
+  private writesParent(relation: number): boolean {
+    const written = this.relations[relation]!.triggers.flatMap(({ events, writes }) =>
+      events.insert ? (writes ?? []) : [],
+    );
+    return this.plan.relations[relation]!.foreignKeys.some(
+      ({ parent }) => parent !== relation && written.includes(this.relations[parent]!.name),
+    );
+  }
+
+  /** Tries other ways to insert, until one passes. */
+  private async tryWays(relation: number, failure: Failure): Promise<Trial | null> {
+    const ways = [
       () => this.trySingly(relation),
-      () => this.tryWithout(relation, trial.failure),
       () => this.tryAfter(relation),
       () => this.tryWithMoreParents(relation),
-      () => this.tryLessons(relation, trial.failure),
+      () => this.tryWithAllParents(relation, failure),
+      () => this.tryWithChildren(relation),
+      () => this.tryLessons(relation, failure),
     ];
-    for (const attempt of attempts) {
-      const better = await attempt();
+    for (const way of ways) {
+      const better = await way();
       if (better !== null) return better;
     }
-    return trial;
+    return null;
+  }
+
+  /**
+   * Tries without inserting the parent, because a trigger of the child inserts it; and, if something else is refused then,
+   * in other ways. What remains is the true cause.
+   */
+  private async tryWithBase(relation: number): Promise<Trial | null> {
+    const changed = baseByTrigger(this.plan, relation);
+    if (changed === null) return null;
+    const before = this.plan;
+    await this.use(changed, relation);
+    const trial = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+    if (trial.kind === 'passed') return trial;
+    const better = trial.kind === 'refused' ? await this.tryWays(relation, trial.failure) : null;
+    if (better !== null) return better;
+    await this.use(before, relation);
+    return trial.kind === 'refused' ? trial : null;
+  }
+
+  /** Stops writing NULL into columns in which triggers refuse it. */
+  private async avoidNulls(relation: number): Promise<void> {
+    const catalogRelation = this.relations[relation]!;
+    if (!catalogRelation.reacts) return;
+    const never = await refusedNulls(this.stage, this.plan, relation, catalogRelation);
+    if (never.length === 0) return;
+    await this.use(withRelation(this.plan, relation, neverNull(this.plan.relations[relation]!, never)), relation);
+    await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
   }
 
   /** Tries one row at a time, which may pass although several at once do not. */
@@ -264,13 +337,6 @@ class Rehearser {
         'the server rejects some values, so each INSERT has one row and is repeated with other values if rejected',
       remedy: 'to avoid this, set generator.column_overrides to values that the server accepts',
     });
-  }
-
-  /** Tries without inserting the parent, because a trigger of the child inserts it. */
-  private async tryWithout(relation: number, { sqlstate }: Failure): Promise<Trial | null> {
-    if (sqlstate !== UNIQUE_VIOLATION) return null;
-    const changed = baseByTrigger(this.plan, relation);
-    return changed === null ? null : await this.tryPlan(relation, changed);
   }
 
   /** Tries after inserting rows into the tables that a trigger reads, because it may need them. */
@@ -309,6 +375,52 @@ class Rehearser {
     return trial.kind === 'passed' ? trial : await this.trySingly(relation);
   }
 
+  /** Tries with a parent for each foreign key that may be NULL, because a trigger may want one; then with one at a time. */
+  private async tryWithAllParents(relation: number, failure: Failure): Promise<Trial | null> {
+    const { reacts, triggers } = this.relations[relation]!;
+    const { foreignKeys, columns } = this.plan.relations[relation]!;
+    const isUsable = (parent: number) =>
+      parent !== relation &&
+      (this.hasRows(parent) || this.plan.relations[parent]!.operations.insert) &&
+      !this.refused.has(parent);
+    const loose = [...foreignKeys.keys()].filter(
+      (at) => foreignKeys[at]!.nullable && isUsable(foreignKeys[at]!.parent),
+    );
+    if (!reacts || loose.length === 0) return null;
+    const read = triggers.flatMap(({ source }) => readTriggerText(source).columns);
+    const isNamed = (at: number) =>
+      foreignKeys[at]!.columns.some((column) => {
+        const { name } = columns[column]!;
+        return read.includes(name) || failure.message.includes(name);
+      });
+    const before = this.plan;
+    for (const required of [loose.filter(isNamed), ...loose.filter(isNamed).map((at) => [at]), loose]) {
+      if (required.length === 0) continue;
+      const keys = foreignKeys.map((key, at) =>
+        required.includes(at) ? { ...key, nullable: false, nullableColumns: [] } : key,
+      );
+      const trial = await this.tryPlan(relation, withRelation(before, relation, { foreignKeys: keys }));
+      if (trial !== null) return trial;
+    }
+    return null;
+  }
+
+  /** Tries with a row of a table that references the new row, because a deferred trigger may want one. */
+  private async tryWithChildren(relation: number): Promise<Trial | null> {
+    if (!this.relations[relation]!.triggers.some(({ isDeferrable }) => isDeferrable)) return null;
+    const before = this.plan;
+    const found = this.readTables(relation).flatMap((child) => {
+      const { foreignKeys, operations } = before.relations[child]!;
+      const position = foreignKeys.findIndex(({ parent, makesParent }) => parent === relation && !makesParent);
+      return position < 0 || !operations.insert ? [] : [{ relation: child, position }];
+    });
+    for (const bears of [...found.map((each) => [each]), ...(found.length > 1 ? [found] : [])]) {
+      const trial = await this.tryPlan(relation, withRelation(before, relation, { bears }));
+      if (trial !== null) return trial;
+    }
+    return null;
+  }
+
   /** Returns true if a trigger of a parent may write rows of the table. */
   private isReactedTo(relation: number): boolean {
     return this.plan.relations[relation]!.foreignKeys.some(({ parent }) => this.relations[parent]!.reacts);
@@ -332,6 +444,8 @@ class Rehearser {
       catalogRelation: this.relations[relation]!,
       relations: this.relations,
       types: this.catalog.types,
+      functions: this.catalog.functions,
+      names: this.catalog.names,
       failure,
       read: this.readTables(relation),
     });
@@ -364,7 +478,7 @@ class Rehearser {
   }
 
   /** Finds out what an INSERT did besides inserting its rows. */
-  private async observe(relation: number): Promise<void> {
+  private async observe(relation: number, isRefusing: boolean): Promise<void> {
     const catalogRelation = this.relations[relation]!;
     if (!catalogRelation.reacts) return;
     const stands = await whereabouts(this.stage, this.plan, relation, catalogRelation.oid);
@@ -376,7 +490,14 @@ class Rehearser {
       await this.use(withServerKey(this.plan, relation), relation);
       await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
     }
-    const effects = await effectsOf(this.stage, this.plan, this.relations, relation, 'insert');
+    let effects = await effectsOf(this.stage, this.plan, this.relations, relation, 'insert');
+    if (isRefusing || effects.some((effect) => effect.perRow === null)) {
+      const found = await discriminate(this.stage, this.plan, this.relations, relation);
+      if (found !== null) {
+        await this.use(withOnly(this.plan, relation, found), relation);
+        effects = await effectsOf(this.stage, this.plan, this.relations, relation, 'insert');
+      }
+    }
     for (const effect of effects) {
       const companion =
         effect.relation >= 0 && effect.perRow === 1
@@ -421,10 +542,20 @@ class Rehearser {
   }
 
   private async tryDelete(relation: number): Promise<void> {
-    const trial = await tryOperation(this.stage, { relation, kind: 'delete', keeps: false });
+    let trial = await tryOperation(this.stage, { relation, kind: 'delete', keeps: false });
+    // Rows that were there before may be protected, for example because the application needs them.
+    if (trial.kind === 'refused' && trial.failure.sqlstate !== null) trial = await this.tryDeleteOfOwn(relation, trial);
     if (trial.kind === 'refused') this.refuse(relation, 'delete', trial.failure);
     else if (this.relations[relation]!.reacts)
       this.triggered.push(...(await effectsOf(this.stage, this.plan, this.relations, relation, 'delete')));
+  }
+
+  /** Tries the DELETE of a row that was inserted for the purpose. */
+  private async tryDeleteOfOwn(relation: number, trial: Trial): Promise<Trial> {
+    const own = await tryOperation(this.stage, { relation, kind: 'insert', keeps: true, first: OWN_FROM });
+    if (own.kind !== 'passed') return trial;
+    const write: Write = (operation) => this.stage.rows.deleteNewest(operation);
+    return await tryOperation(this.stage, { relation, kind: 'delete', keeps: false, write });
   }
 
   private refuse(relation: number, kind: OperationKind, failure: Failure): void {

@@ -30,8 +30,10 @@ export type Trial =
   | {
       readonly kind: 'passed';
       readonly operation: Operation;
-      readonly effect: Effect /** Draws that were refused before. */;
+      readonly effect: Effect;
+      /** Draws that were refused before, and why the last of them was. */
       readonly refused: number;
+      readonly refusal: Failure | null;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** There was no row or no room for it, or the error was transient, which says nothing about the table. */
@@ -70,7 +72,14 @@ export async function tryOperation(stage: Stage, { relation, kind, keeps, draws,
     if (outcome.kind === 'committed') {
       const effect = outcome.effects[0]!;
       const hasEffect = operation.statements.every(({ own }, index) => !own || effect.rows[index]! > 0);
-      if (hasEffect) return { kind: 'passed', operation, effect, refused: attempt };
+      if (hasEffect)
+        return {
+          kind: 'passed',
+          operation,
+          effect,
+          refused: attempt,
+          refusal: last.kind === 'refused' ? last.failure : null,
+        };
       return {
         kind: 'refused',
         failure: ineffective(

@@ -148,8 +148,16 @@ class LaneReplay implements Ledger {
   private insert(row: RowRef, values: Values, operation: number): void {
     const plan = this.planOf(row.relation);
     const valueAt = (column: number) => values[plan.columns[column]!.name] ?? null;
-    for (const { makesParent, parent, columns, parentColumns } of plan.foreignKeys)
-      if (makesParent) this.add(parent, 'insert', this.named(parent, parentColumns, columns.map(valueAt)), operation);
+    for (const { makesParent, parent, columns, parentColumns, copied } of plan.foreignKeys) {
+      if (!makesParent) continue;
+      const places = [...columns.map((column, at) => [column, parentColumns[at]!] as const), ...copied];
+      const named = this.named(
+        parent,
+        places.map(([, parentColumn]) => parentColumn),
+        places.map(([column]) => valueAt(column)),
+      );
+      this.add(parent, 'insert', named, operation);
+    }
     if (plan.key.length === 0) this.rows.set(nameOf(row), values);
     this.add(row.relation, 'insert', values, operation);
     for (const { relation, position } of plan.companions) {

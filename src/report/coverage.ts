@@ -1,4 +1,4 @@
-import type { Finding, OperationKind, Plan } from '../plan/plan.js';
+import { causeOf, type Finding, type OperationKind, type Plan } from '../plan/plan.js';
 
 /** How much of what was asked for a run does, as the summary tells it. */
 export interface CoverageSummary {
@@ -25,9 +25,15 @@ export function coverageOf(
   );
   const causes = new Map<string, Set<string>>();
   const explained = new Set<string>();
-  for (const { relation, column, prevents, reason, behind = [] } of findings) {
+  const words = new Map<string, string>();
+  for (const finding of findings) {
+    const { relation, column, prevents, reason, behind = [] } = finding;
     if (!prevents.some((kind) => wanted(relation).includes(kind))) continue;
-    const cause = behind.length > 0 ? `${relation}: ${reason}` : `${column === null ? '' : `${column}: `}${reason}`;
+    // Messages of the server that differ only by the name of the table are one cause, told by the first.
+    const like = behind.length > 0 ? `${relation}: ${reason}` : `${column ?? ''} ${causeOf(finding)}`;
+    const told = behind.length > 0 ? `${relation}: ${reason}` : `${column === null ? '' : `${column}: `}${reason}`;
+    const cause = words.get(like) ?? told;
+    words.set(like, cause);
     const tables = causes.get(cause) ?? new Set();
     for (const table of [relation, ...behind]) {
       if (!incomplete.has(table)) continue;

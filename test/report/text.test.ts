@@ -35,7 +35,7 @@ const SUMMARY: Summary = {
   connections: 4,
   pipeline_depth: 8,
   row_selection: 'owned',
-  generator_version: 9,
+  generator_version: 10,
   reproducible: true,
   reproducible_because: [],
   lanes: [],

@@ -50,6 +50,29 @@ export const CHECKS: readonly Animal[] = [
       CREATE TABLE pairs (a int NOT NULL REFERENCES p, b int REFERENCES p, v text, CHECK (b IS NULL OR a < b))`,
   },
   {
+    name: 'checks-of-parents-and-kinds',
+    sql: `CREATE TABLE kinds (name text PRIMARY KEY, note text); INSERT INTO kinds VALUES ('global'), ('org'), ('project');
+      CREATE TABLE scopes (id text PRIMARY KEY, kind text NOT NULL REFERENCES kinds, parent text REFERENCES scopes ON DELETE CASCADE, v text,
+        CHECK (kind = 'global' AND parent IS NULL OR kind = 'org' AND parent = 'global' OR kind = 'project' AND parent IS NOT NULL AND parent <> 'global'));
+      INSERT INTO scopes VALUES ('global', 'global');
+      CREATE TABLE persons (id uuid PRIMARY KEY, v text);
+      CREATE TABLE friends (id int PRIMARY KEY, a uuid NOT NULL REFERENCES persons, b uuid NOT NULL REFERENCES persons, made uuid NOT NULL REFERENCES persons, seen uuid REFERENCES persons, v text,
+        UNIQUE (a, b), CHECK (a < b), CHECK (made = a OR made = b), CHECK (made <> seen), CHECK (seen IS NULL OR seen = a OR seen = b));
+      CREATE TABLE routes (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('subnet', 'vpc')), subnet uuid, gone timestamptz, CHECK ((kind = 'subnet') = (subnet IS NOT NULL)));
+      CREATE UNIQUE INDEX ON routes (subnet) WHERE gone IS NULL AND kind = 'subnet'`,
+    settings: 'exclude_table_list: [kinds]\nuntargeted_parents: insert',
+    never: [
+      'SELECT FROM (SELECT count(seen) AS seen, count(*) FILTER (WHERE made = b) AS by_b FROM friends) AS k WHERE seen < 10 OR by_b < 10',
+    ],
+  },
+  {
+    name: 'checks-of-networks',
+    sql: `CREATE TABLE groups (id int PRIMARY KEY, ip inet NOT NULL, gone timestamptz, CHECK (family(ip) <> 4 OR NOT ip << '224.0.0.0/24'),
+        CHECK (family(ip) = 4 AND ip << '224.0.0.0/4' OR family(ip) = 6 AND ip << 'ff00::/8' AND NOT ip << 'ff04::/16'));
+      CREATE UNIQUE INDEX ON groups (ip) WHERE gone IS NULL; CREATE TABLE hosts (id int PRIMARY KEY, a inet NOT NULL CHECK (a <<= '10.0.0.0/8'), b cidr CHECK (b <<= '192.168.0.0/16'))`,
+    never: ['SELECT FROM (SELECT count(DISTINCT family(ip)) AS families FROM groups) AS k WHERE families < 2'],
+  },
+  {
     name: 'fk-column-with-check',
     sql: `CREATE TABLE p (id int PRIMARY KEY, v text); INSERT INTO p SELECT i, 'x' FROM generate_series(1, 20) AS i;
       CREATE TABLE a (id int PRIMARY KEY, p int NOT NULL REFERENCES p CHECK (p IN (3, 7)), v text)`,

@@ -2,6 +2,13 @@ import type { Animal } from './animal.js';
 
 export const KEYS: readonly Animal[] = [
   {
+    name: 'fk-back-to-a-part-of-the-row',
+    sql: `CREATE TABLE docs (id int PRIMARY KEY, title text, current int); CREATE TABLE revisions (doc_id int NOT NULL REFERENCES docs ON DELETE CASCADE, number int NOT NULL, body text, PRIMARY KEY (doc_id, number));
+      ALTER TABLE docs ADD FOREIGN KEY (id, current) REFERENCES revisions (doc_id, number);
+      CREATE TABLE orgs (id text PRIMARY KEY, parent text REFERENCES orgs, v text, main uuid); CREATE TABLE members (id uuid PRIMARY KEY, org_id text NOT NULL REFERENCES orgs, v text, UNIQUE (org_id, id));
+      ALTER TABLE orgs ADD FOREIGN KEY (main) REFERENCES members ON DELETE SET NULL, ADD FOREIGN KEY (id, main) REFERENCES members (org_id, id)`,
+  },
+  {
     name: 'fk-cycle-not-null',
     sql: `CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL, v text); CREATE TABLE b (id int PRIMARY KEY, c int NOT NULL, v text);
       CREATE TABLE c (id int PRIMARY KEY, a int NOT NULL REFERENCES a, v text); CREATE TABLE d (id int PRIMARY KEY, c int NOT NULL REFERENCES c, v text);

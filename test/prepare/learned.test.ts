@@ -1,0 +1,97 @@
+import { expect, it } from 'vitest';
+import { configFor, count, databasesPerTest, runCli } from '../server/database.js';
+
+const { tables } = databasesPerTest();
+
+/* What triggers want of a row, or do beside it: each shape once kept its tables empty. `tables` must get rows. */
+const SHAPES: readonly { readonly name: string; readonly sql: string; readonly never?: string }[] = [
+  {
+    name: 'subtypes of subtypes, whose base rows triggers insert, with a tenant in every key',
+    sql: `CREATE TABLE scope (id int PRIMARY KEY, name text);
+      CREATE TABLE method (id text PRIMARY KEY CHECK (length(trim(id)) > 10), scope_id int NOT NULL REFERENCES scope ON DELETE CASCADE, name text, UNIQUE (scope_id, id));
+      CREATE TABLE ldap (id text PRIMARY KEY, scope_id int NOT NULL, name text, UNIQUE (scope_id, id),
+        FOREIGN KEY (scope_id, id) REFERENCES method (scope_id, id) ON DELETE CASCADE);
+      CREATE FUNCTION make_method() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO method VALUES (NEW.id, NEW.scope_id, NEW.name); RETURN NEW; END';
+      CREATE TRIGGER make BEFORE INSERT ON ldap FOR EACH ROW EXECUTE FUNCTION make_method();
+      CREATE TABLE special (id text PRIMARY KEY, scope_id int NOT NULL, extra text, FOREIGN KEY (scope_id, id) REFERENCES ldap (scope_id, id) ON DELETE CASCADE);
+      CREATE FUNCTION make_ldap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO ldap VALUES (NEW.id, NEW.scope_id, NEW.extra); RETURN NEW; END';
+      CREATE TRIGGER make BEFORE INSERT ON special FOR EACH ROW EXECUTE FUNCTION make_ldap();
+      CREATE TABLE account (id uuid PRIMARY KEY, scope_id int NOT NULL, ldap_id text NOT NULL, FOREIGN KEY (scope_id, ldap_id) REFERENCES ldap (scope_id, id) ON DELETE CASCADE)`,
+  },
+  {
+    name: 'a deferred trigger that wants a child, and one that wants no NULL',
+    sql: `CREATE TABLE journal (id int PRIMARY KEY, title text NOT NULL);
+      CREATE TABLE line (id int PRIMARY KEY, journal_id int NOT NULL REFERENCES journal ON DELETE CASCADE, amount numeric(10,2));
+      CREATE FUNCTION has_lines() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT count(*) FROM line WHERE journal_id = NEW.id) = 0 THEN RAISE EXCEPTION 'journal % has no line', NEW.id; END IF; RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER has_lines AFTER INSERT ON journal DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION has_lines();
+      CREATE TABLE session (id int PRIMARY KEY, journal_id int REFERENCES journal ON DELETE SET NULL, note text, hint text);
+      CREATE FUNCTION complete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.journal_id IS NULL THEN RAISE EXCEPTION 'no journal'; ELSIF NEW.note IS NULL THEN RAISE EXCEPTION 'no note'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER complete BEFORE INSERT ON session FOR EACH ROW EXECUTE FUNCTION complete()`,
+    never: 'SELECT FROM (SELECT count(*) - count(hint) AS nulls FROM session) AS k WHERE nulls = 0',
+  },
+  {
+    name: 'a kind that decides in which table a trigger inserts a row, and one that it refuses',
+    sql: `CREATE TABLE thing (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('a', 'b', 'c', 'z')), label text);
+      CREATE TABLE thing_a (id int PRIMARY KEY REFERENCES thing ON DELETE CASCADE, label text);
+      CREATE TABLE thing_b (id int PRIMARY KEY REFERENCES thing ON DELETE CASCADE, label text);
+      CREATE TABLE part (id int PRIMARY KEY, b_id int NOT NULL REFERENCES thing_b ON DELETE CASCADE, n int);
+      CREATE FUNCTION add() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.kind = 'a' THEN INSERT INTO thing_a VALUES (NEW.id, NEW.label); ELSIF NEW.kind <> 'z' THEN INSERT INTO thing_b VALUES (NEW.id, NEW.label);
+        ELSE RAISE EXCEPTION 'no z'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER add AFTER INSERT ON thing FOR EACH ROW EXECUTE FUNCTION add()`,
+  },
+  {
+    name: 'names of existing roles and functions, and a pattern within a function',
+    sql: `CREATE FUNCTION role_exists() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = NEW.role) THEN RAISE foreign_key_violation USING MESSAGE = 'unknown database role: ' || NEW.role; END IF; RETURN NEW; END $$;
+      CREATE TABLE users (id int PRIMARY KEY, role name NOT NULL); CREATE CONSTRAINT TRIGGER r AFTER INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION role_exists();
+      CREATE FUNCTION is_function(f text) RETURNS boolean LANGUAGE sql AS $$ SELECT EXISTS (SELECT FROM information_schema.routines WHERE concat(routine_schema, '.', routine_name) = f) $$;
+      CREATE TABLE normalizer (id int PRIMARY KEY, fn text NOT NULL DEFAULT 'public.nothing' CHECK (is_function(fn)));
+      CREATE FUNCTION is_code(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN t ~ '^[A-Z]{2}-[0-9]{3}$' OR t = 'none'; END $$;
+      CREATE TABLE coded (id int PRIMARY KEY, code text NOT NULL CHECK (is_code(code)))`,
+    never: 'SELECT FROM (SELECT count(DISTINCT code) AS codes FROM coded) AS k WHERE codes < 5',
+  },
+];
+
+it.each(SHAPES)('$name: every table gets rows, and little is refused', async ({ sql, never }) => {
+  const database = await tables(sql);
+  const { code, summary, stderr } = await runCli(configFor(database, 'random_seed: 7\nnum_iterations: 1000'));
+  expect(code).toBe(0);
+  expect(stderr).not.toContain('so no INSERT');
+  expect(summary.totals.rejected).toBeLessThan(10);
+  for (const [table, { update, delete: deleted, rows_expected: rows }] of Object.entries(summary.tables)) {
+    const there = await count(database, table);
+    expect(there, table).toBeGreaterThan(20);
+    // Exact where it is known, else unknown: never wrong.
+    expect([there, null], table).toContain(rows);
+    for (const { operations } of [update, deleted]) expect(operations, table).toBeGreaterThan(10);
+  }
+  if (never !== undefined) expect((await database.client.query(never)).rowCount).toBe(0);
+});
+
+it('rows that a trigger protects are left alone, others are deleted', async () => {
+  const database =
+    await tables(`CREATE TABLE reason (id int PRIMARY KEY, label text); INSERT INTO reason SELECT i, 'r' FROM generate_series(1, 60) AS i;
+    CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id < 100 THEN RAISE EXCEPTION 'reserved'; END IF; RETURN OLD; END $$;
+    CREATE TRIGGER keep BEFORE DELETE ON reason FOR EACH ROW EXECUTE FUNCTION keep()`);
+  const { code, summary } = await runCli(configFor(database, 'random_seed: 7\nnum_iterations: 1000'));
+  expect(code).toBe(0);
+  expect(summary.totals.rejected).toBeLessThan(10);
+  expect(summary.tables['public.reason']!.delete.operations).toBeGreaterThan(100);
+  // Each of them is tried once at most.
+  expect(summary.errors['P0001']!.count).toBeLessThanOrEqual(60);
+  expect(await count(database, 'reason WHERE id <= 60')).toBe(60);
+});
+
+it('tells tables with one cause in one line', async () => {
+  const made = Array.from({ length: 8 }, (_, n) => `CREATE TABLE t${n} ()`);
+  const database = await tables(`${made.join('; ')}; CREATE TABLE plain (id int PRIMARY KEY, v text)`);
+  const { code, stderr } = await runCli(configFor(database, 'random_seed: 7\nnum_iterations: 200'));
+  expect(code).toBe(0);
+  expect(stderr).toContain(
+    '8 tables (public.t0, public.t1, public.t2, public.t3, public.t4, public.t5 and 2 more): has no columns, so there is nothing to update, so no UPDATE',
+  );
+  expect(stderr).not.toContain('public.t7:');
+});
