@@ -5,7 +5,7 @@ import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import type { ConstraintNote } from '../plan/constraint-notes.js';
 import { OPERATION_KINDS, type OperationKind } from '../plan/plan.js';
-import { columnInWords } from '../plan/recipe-words.js';
+import { columnInWords, rowsBeside } from '../plan/recipe-words.js';
 import { madeByTriggers } from '../prepare/claim.js';
 import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
 import { type Examined, examine, wantedOperations } from '../prepare/examine.js';
@@ -35,6 +35,8 @@ interface TableReport {
   readonly operations: Readonly<Record<OperationKind, boolean>>;
   readonly columns: readonly { readonly name: string; readonly type: string; readonly recipe: string }[];
   readonly constraints: readonly Omit<ConstraintNote, 'relation'>[];
+  /** Rows that come with each row, in words. */
+  readonly beside: readonly string[];
   readonly findings: readonly {
     readonly column: string | null;
     readonly prevents: readonly OperationKind[];
@@ -138,6 +140,7 @@ function reportOf(
         constraints: notes
           .filter((note) => note.relation === relation.label)
           .map(({ name, kind, status, how }) => ({ name, kind, status, how })),
+        beside: rowsBeside(plan, relation),
         findings: own.map(({ column, prevents, reason, remedy }) => ({ column, prevents, reason, remedy })),
       },
     ];
@@ -170,6 +173,7 @@ function tableText({
   operations,
   columns,
   constraints,
+  beside,
   findings,
 }: TableReport): string[] {
   const running = OPERATION_KINDS.filter((kind) => operations[kind]).map((kind) => kind.toUpperCase());
@@ -180,6 +184,7 @@ function tableText({
     `${table}: ${running.length === 0 ? 'no operation runs' : running.join(', ')} (${known}, ${named})`,
     ...columns.map(({ name, type, recipe }) => `  ${`${name} ${type}`.padEnd(width)}  ${recipe}`),
     ...constraints.map(({ name, kind, status, how }) => `  ${kind} ${name}: ${status}: ${how}`),
+    ...beside.map((words) => `  ${words}`),
     ...findings.map(
       ({ column, prevents, reason, remedy }) =>
         `  ! ${column === null ? '' : `${column}: `}${reason}${prevents.length === 0 ? '' : `, so no ${prevents.join(', ').toUpperCase()}`} (${remedy})`,

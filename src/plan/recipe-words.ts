@@ -1,5 +1,5 @@
 import type { DayRange, Recipe, SequenceForm } from '../datum/recipe.js';
-import type { ColumnPlan, RelationPlan } from './plan.js';
+import type { ColumnPlan, Plan, RelationPlan } from './plan.js';
 
 /** Describes in words how a column gets its values. */
 export function columnInWords(relation: RelationPlan, position: number): string {
@@ -13,8 +13,24 @@ export function columnInWords(relation: RelationPlan, position: number): string 
     const together = others.length === 0 ? '' : `, together with ${others.join(', ')}`;
     return `one of ${values.size} values that the server accepted${together}`;
   }
+  if (column.learned !== undefined) return column.learned;
   const left = relation.defaulted.includes(position) ? '; now and then its default, computed by the server' : '';
   return `${base(relation, column, position)}${nulls(column)}${left}`;
+}
+
+/** Describes in words the rows that come with each row of a relation, as the rehearsal has found. */
+export function rowsBeside(plan: Plan, { foreignKeys, companions, bears, needs }: RelationPlan): string[] {
+  const label = (relation: number) => plan.relations[relation]!.label;
+  return [
+    ...foreignKeys
+      .filter(({ makesParent }) => makesParent)
+      .map(({ parent }) => `a trigger inserts the row of ${label(parent)} that each row references`),
+    ...companions.map(({ relation }) => `a trigger inserts a row of ${label(relation)} with each row`),
+    ...bears.map(
+      ({ relation }) => `each INSERT also inserts rows of ${label(relation)}, because a deferred trigger wants them`,
+    ),
+    ...needs.map((relation) => `rows come after the first rows of ${label(relation)}, because a trigger reads it`),
+  ];
 }
 
 function base(relation: RelationPlan, column: ColumnPlan, position: number): string {

@@ -57,9 +57,9 @@ export async function discriminate(
 }
 
 /** Returns the plan in which a column has only some of its values. */
-export function withOnly(plan: Plan, relation: number, { column, values, others }: Discriminator): Plan {
+export function withOnly(plan: Plan, relation: number, { column, values }: Discriminator): Plan {
   const given = plan.relations[relation]!;
-  const words = `${values.join(', ')}, learned by trial: with ${others.join(', ')} triggers refuse the row or do something else`;
+  const words = `one of ${values.map((value) => `'${value}'`).join(', ')}, learned by trial`;
   const position = keyOn(given.foreignKeys, column);
   const relations = [...plan.relations];
   const own = given.columns[column]!;

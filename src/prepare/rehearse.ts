@@ -5,7 +5,7 @@ import type { Claims } from '../lane/rows/claims.js';
 import type { Draft } from '../plan/build.js';
 import { parentsFirst } from '../plan/order.js';
 import type { Choice, Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
-import { discriminate, withOnly } from './discriminate.js';
+import { type Discriminator, discriminate, withOnly } from './discriminate.js';
 import { effectsOf, isCompanion, whereabouts } from './effects.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withCompanion, withLessons, withOperations, withRelation, withServerKey } from './lessons.js';
@@ -494,6 +494,7 @@ class Rehearser {
     if (isRefusing || effects.some((effect) => effect.perRow === null)) {
       const found = await discriminate(this.stage, this.plan, this.relations, relation);
       if (found !== null) {
+        this.findings.push(this.onlySome(relation, found));
         await this.use(withOnly(this.plan, relation, found), relation);
         effects = await effectsOf(this.stage, this.plan, this.relations, relation, 'insert');
       }
@@ -511,6 +512,17 @@ class Rehearser {
     }
     // The stage was built again, so the following trials need rows.
     if (!this.hasRows(relation)) await tryOperation(this.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  private onlySome(relation: number, { column, values, others }: Discriminator): Finding {
+    const { label, columns } = this.plan.relations[relation]!;
+    return {
+      relation: label,
+      column: columns[column]!.name,
+      prevents: [],
+      reason: `gets only the values ${values.join(', ')}, because with ${others.join(', ')} triggers reject the row or insert rows elsewhere`,
+      remedy: 'nothing to do; to choose other values, set generator.column_overrides',
+    };
   }
 
   private async tryUpdate(relation: number): Promise<void> {

@@ -159,3 +159,18 @@ it('says which defaults are left to the server now and then', async () => {
   const left = stdout.split('\n').filter((line) => line.includes('; now and then its default, computed by the server'));
   expect(left.map((line) => line.trim().split(' ')[0])).toEqual(['mark', 'at']);
 });
+
+it('tells what the rehearsal has learned, and which rows come with each row', async () => {
+  const database = await tables(`
+    CREATE FUNCTION role_exists() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = NEW.role) THEN RAISE EXCEPTION 'unknown role'; END IF; RETURN NEW; END $$;
+    CREATE TABLE users (id int PRIMARY KEY, role name NOT NULL); CREATE TRIGGER r AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION role_exists();
+    CREATE TABLE bill (id int PRIMARY KEY, v text); CREATE TABLE line (id int PRIMARY KEY, bill int NOT NULL REFERENCES bill ON DELETE CASCADE);
+    CREATE FUNCTION has_line() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NOT EXISTS (SELECT FROM line WHERE bill = NEW.id) THEN RAISE EXCEPTION 'no line'; END IF; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER l AFTER INSERT ON bill DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION has_line()`);
+  const { status, stdout } = inspect(database, '', '--rehearse');
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/role name +names of existing roles, learned from trigger r/);
+  expect(stdout).toContain('each INSERT also inserts rows of public.line, because a deferred trigger wants them');
+});
