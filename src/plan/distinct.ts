@@ -3,7 +3,8 @@ import { countOf, type Places } from '../constraint/regular.js';
 import type { SequenceForm } from '../datum/recipe.js';
 import { parseMicros } from '../datum/temporal.js';
 import type { Draft } from './build.js';
-import { familyOf, longestText, ordinaryTexts, plainType, type SearchContext } from './search.js';
+import { familyOf, longestText, plainType } from './family.js';
+import { ordinaryTexts, type SearchContext } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
 
 /**

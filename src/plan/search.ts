@@ -1,6 +1,6 @@
 import type { Expression } from '../catalog/expression.js';
 import { columnsOf, constantsIn, functionsIn, operatorsIn } from '../catalog/expression.js';
-import { type Catalog, quoteIdentifier, quoteQualified, type Relation, rowsOf, type Type } from '../catalog/model.js';
+import { type Catalog, quoteIdentifier, type Relation, rowsOf, type Type } from '../catalog/model.js';
 import { kindsLookedUp } from '../catalog/names.js';
 import { readTriggerText, withCalled } from '../catalog/trigger-text.js';
 import { candidatesFor, type Family, type Hints, type SearchedColumn } from '../constraint/candidates.js';
@@ -13,6 +13,7 @@ import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { branchesOf } from './branches.js';
 import { type ColumnDraft, constantDefault } from './column.js';
+import { baseOf, familyOf, labelsOf, longestText, plainType } from './family.js';
 import { keyForms } from './key-forms.js';
 import { OID } from './oid.js';
 import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
@@ -415,29 +416,6 @@ function searchSql(
   );
 }
 
-/* Bytes of a name, NAMEDATALEN − 1; the server cuts longer ones. */
-const LONGEST_NAME = 63;
-
-/** Returns the declared length of a text column or its domain; null if there is none. */
-export function longestText(
-  attribute: { type: number; modifier: number },
-  types: ReadonlyMap<number, Type>,
-): number | null {
-  const type = types.get(attribute.type);
-  if (type?.kind === 'domain') return longestText({ type: type.base, modifier: type.modifier }, types);
-  if (attribute.type === OID.name) return LONGEST_NAME;
-  const isLimited = attribute.type === OID.varchar || attribute.type === OID.bpchar;
-  return isLimited && attribute.modifier >= 4 ? attribute.modifier - 4 : null;
-}
-
-/* Values are read as the base type, because a CHECK of the domain would end the whole batch with an error. */
-export function plainType({ attribute }: ColumnDraft, types: ReadonlyMap<number, Type>): string {
-  let type = types.get(attribute.type);
-  if (type?.kind !== 'domain') return attribute.typeName;
-  while (type?.kind === 'domain') type = types.get(type.base);
-  return type === undefined ? attribute.typeName : quoteQualified(type);
-}
-
 function formsFor(
   member: number,
   expressions: readonly Expression[],
@@ -489,61 +467,6 @@ function ordinalOf(recipe: Recipe, index: number): number {
     default:
       return index;
   }
-}
-
-const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
-  [OID.bool, 'boolean'],
-  [OID.int2, 'integer'],
-  [OID.int4, 'integer'],
-  [OID.int8, 'integer'],
-  [OID.numeric, 'number'],
-  [OID.float4, 'number'],
-  [OID.float8, 'number'],
-  [OID.money, 'number'],
-  [OID.text, 'text'],
-  [OID.varchar, 'text'],
-  [OID.bpchar, 'text'],
-  [OID.name, 'text'],
-  [OID.inet, 'network'],
-  [OID.cidr, 'network'],
-  [OID.date, 'date'],
-  [OID.timestamp, 'timestamp'],
-  [OID.timestamptz, 'timestamp'],
-  [OID.json, 'json'],
-  [OID.jsonb, 'json'],
-  [OID.bytea, 'bytes'],
-  [OID.interval, 'interval'],
-  [OID.xml, 'xml'],
-]);
-
-function baseOf(oid: number, types: ReadonlyMap<number, Type>): number {
-  const type = types.get(oid);
-  return type?.kind === 'domain' ? baseOf(type.base, types) : oid;
-}
-
-/** Returns the family of a type, as far as the search distinguishes them. */
-export function familyOf(oid: number, types: ReadonlyMap<number, Type>): Family {
-  const type = types.get(oid);
-  switch (type?.kind) {
-    case 'domain':
-      return familyOf(type.base, types);
-    case 'enum':
-      return 'enum';
-    case 'array':
-      return 'array';
-    case 'range':
-      return 'range';
-    case 'base':
-      return type.name === 'citext' ? 'text' : (FAMILIES.get(oid) ?? 'other');
-    default:
-      return 'other';
-  }
-}
-
-function labelsOf(oid: number, types: ReadonlyMap<number, Type>): readonly string[] {
-  const type = types.get(oid);
-  if (type?.kind === 'domain') return labelsOf(type.base, types);
-  return type?.kind === 'enum' ? type.labels : [];
 }
 
 /* The most tuples that a run draws from: enough for variety, few enough to post to every worker. */

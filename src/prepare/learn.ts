@@ -14,8 +14,8 @@ import {
 import { Pools } from '../datum/pool.js';
 import type { Recipe } from '../datum/recipe.js';
 import { BindSink } from '../datum/sink.js';
+import { familyOf } from '../plan/family.js';
 import type { Plan } from '../plan/plan.js';
-import { familyOf } from '../plan/search.js';
 import { seedOf, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import type { Lesson } from './lessons.js';

@@ -1,5 +1,5 @@
 import { BindSink, type TupleSink } from '../../datum/sink.js';
-import type { ForeignKeyPlan, RelationPlan } from '../../plan/plan.js';
+import type { ForeignKeyPlan } from '../../plan/plan.js';
 import { partOf, split } from '../../random/seed.js';
 import { tupleOf } from '../rows/claims.js';
 import type { CompiledPlan, CompiledRelation } from '../rows/compiled.js';
@@ -8,6 +8,7 @@ import type { Parents } from '../rows/parents.js';
 import { lastText, type Required, type RowStore } from '../rows/row-store.js';
 import type { Circle } from './circle.js';
 import type { InsertContext, RowDraft } from './draft.js';
+import { MadeRows } from './made-rows.js';
 
 /* Tries of one row: at random, then all combinations of parents in turn; more in bulk, where most may be used. */
 const CHANCE_TRIES = 16;
@@ -63,6 +64,7 @@ export class Drafts {
   private readonly circle: Circle;
   /** Null in bulk loads, where all parents exist beforehand. */
   private readonly missing: ParentSource | null;
+  private readonly made: MadeRows;
   private readonly scratch = new BindSink();
   /** By relation: the next combination of parents, tried in turn if random ones are used too often. */
   private readonly turns: number[];
@@ -81,6 +83,7 @@ export class Drafts {
     this.parents = parents;
     this.circle = circle;
     this.missing = missing;
+    this.made = new MadeRows(compiled, store, missing !== null);
     this.turns = compiled.relations.map(() => 0);
     this.deciding = compiled.relations.map(({ plan: { foreignKeys, trackedKeys, guards } }) => {
       const decisive = new Set([...trackedKeys.flat(), ...guards.flatMap(({ columns }) => columns)]);
@@ -259,94 +262,26 @@ export class Drafts {
   /** Takes an ordinal for the parent that a trigger will insert; returns false if none is left. */
   private make({ parent }: ForeignKeyPlan, position: number, draft: RowDraft): boolean {
     this.lacking = -1;
-    const slot = this.makeRow(parent);
+    const slot = this.made.make(parent);
     if (slot === null) return false;
     draft.parents.push(slot);
     draft.made.push(position);
     return true;
   }
 
-  /** Takes an ordinal for a row that a trigger will insert, and for those that its own triggers will. */
-  private makeRow(relation: number): number | null {
-    const { plan, namedIndex } = this.compiled.relations[relation]!;
-    const keyspace = this.store.keyspaces[relation]!;
-    if (!this.store.hasRoom(relation)) return null;
-    const slot = keyspace.allocate(this.store.takeOrdinal(relation));
-    for (const [position, { makesParent, parent, columns, parentColumns }] of plan.foreignKeys.entries()) {
-      if (!makesParent) continue;
-      const base = this.makeRow(parent);
-      if (base === null) {
-        this.unmakeRow(relation, slot);
-        return null;
-      }
-      keyspace.setParent(position, slot, base);
-      const texts = [...(keyspace.kept[slot] ?? new Array<Buffer | undefined>(plan.named.length))];
-      for (const [at, column] of columns.entries())
-        if (namedIndex[column]! >= 0)
-          texts[namedIndex[column]!] = Buffer.from(this.store.namedText(parent, base, parentColumns[at]!));
-      keyspace.kept[slot] = texts;
-    }
-    return slot;
-  }
-
-  private unmakeRow(relation: number, slot: number): void {
-    const keyspace = this.store.keyspaces[relation]!;
-    for (const [position, { makesParent, parent }] of this.compiled.relations[relation]!.plan.foreignKeys.entries()) {
-      const base = keyspace.parent(position, slot);
-      if (makesParent && base >= 0) this.unmakeRow(parent, base);
-    }
-    const ordinal = keyspace.handle(slot);
-    keyspace.forget(slot);
-    this.store.giveBack(relation, ordinal);
-  }
-
   /** Records what a trigger copies from the row into the parent that it inserts, and so on. */
   private copyToMade(relation: number, position: number, draft: RowDraft, context: InsertContext): void {
     const compiled = this.compiled.relations[relation]!;
-    this.copyDown(relation, position, draft.parents[position]!, {
+    this.made.copy(relation, position, draft.parents[position]!, {
       text: (column) => this.columnText(compiled, column, draft, context),
       parent: (key) => draft.parents[key] ?? NO_PARENT,
     });
   }
 
-  private copyDown(
-    relation: number,
-    position: number,
-    slot: number,
-    row: { readonly text: (column: number) => string | null; readonly parent: (key: number) => number },
-  ): void {
-    const compiled = this.compiled.relations[relation]!;
-    const { parent, copied } = compiled.plan.foreignKeys[position]!;
-    const base = this.compiled.relations[parent]!;
-    const keyspace = this.store.keyspaces[parent]!;
-    const keyOn = ({ foreignKeys }: RelationPlan, column: number) =>
-      foreignKeys.findIndex(({ columns }) => columns.length === 1 && columns[0] === column);
-    const texts = [...(keyspace.kept[slot] ?? new Array<Buffer | undefined>(base.plan.named.length))];
-    for (const [column, parentColumn] of copied) {
-      const text = row.text(column);
-      const named = base.namedIndex[parentColumn]!;
-      if (named >= 0) texts[named] = text === null ? KEPT_NULL : Buffer.from(text);
-      // The parent references what the row references, and so keeps it from being deleted.
-      const own = keyOn(compiled.plan, column);
-      const above = keyOn(base.plan, parentColumn);
-      if (own >= 0 && above >= 0 && this.missing !== null) this.store.link(parent, above, slot, row.parent(own));
-    }
-    if (base.plan.kept.length > 0) keyspace.kept[slot] = texts;
-    for (const [key, { makesParent }] of base.plan.foreignKeys.entries()) {
-      if (!makesParent) continue;
-      if (this.missing !== null) this.store.link(parent, key, slot, keyspace.parent(key, slot));
-      const copiedTo = new Map(copied.map(([column, parentColumn]) => [parentColumn, column]));
-      this.copyDown(parent, key, keyspace.parent(key, slot), {
-        text: (column) => (copiedTo.has(column) ? row.text(copiedTo.get(column)!) : null),
-        parent: (at) => keyspace.parent(at, slot),
-      });
-    }
-  }
-
   private unmake(relation: number, draft: RowDraft): void {
     for (const position of draft.made.splice(0)) {
       const { parent } = this.compiled.relations[relation]!.plan.foreignKeys[position]!;
-      this.unmakeRow(parent, draft.parents[position]!);
+      this.made.unmake(parent, draft.parents[position]!);
     }
   }
 
