@@ -2,9 +2,9 @@ import { columnsOf, type Expression, operatorsIn } from '../catalog/expression.j
 
 /**
  * How the values of a column compare. Texts and others only for being equal: their order is the server's collation.
- * `text`: in the order of their texts' bytes, as a uuid is.
+ * `text`: in the order of their texts' bytes, as a uuid is; `truth`: as booleans.
  */
-export type Comparison = 'number' | 'instant' | 'text' | 'equality';
+export type Comparison = 'number' | 'instant' | 'text' | 'truth' | 'equality';
 
 const ORDERED: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
 const EQUAL: ReadonlySet<string> = new Set(['=', '<>', 'is distinct from', 'is not distinct from']);
@@ -17,6 +17,11 @@ export function comparesColumns(condition: Expression): boolean {
 /** Columns that a condition compares with constants. */
 export function comparedWithConstants(condition: Expression): string[] {
   return operatorsIn(condition).flatMap(({ args }) => (args.every(isColumn) ? [] : args.flatMap(columnsOf)));
+}
+
+/** Columns of which a condition compares something computed. */
+export function columnsInFunctions(condition: Expression): string[] {
+  return operatorsIn(condition).flatMap(({ args }) => args.filter((arg) => !isColumn(arg)).flatMap(columnsOf));
 }
 
 /** True for a condition that `holds` can answer, so that a row that does not meet it can be drawn again. */
@@ -34,7 +39,10 @@ export function isReadable(condition: Expression, comparisonOf: (column: string)
       if (left === undefined || right === undefined || ![left, right].every(isOperand)) return false;
       const comparisons = comparisonsOf(condition.args, comparisonOf);
       if (new Set(comparisons).size > 1) return false;
-      return EQUAL.has(condition.name) || (ORDERED.has(condition.name) && comparisons[0] !== 'equality');
+      return (
+        EQUAL.has(condition.name) ||
+        (ORDERED.has(condition.name) && comparisons[0] !== 'equality' && comparisons[0] !== 'truth')
+      );
     }
     case 'any':
     case 'all':
@@ -125,6 +133,8 @@ function answers(operator: string, order: number): boolean | null {
 /** Below, at or above zero; null where the texts cannot be compared here (infinity, years BC). */
 function compare(left: string, right: string, comparison: Comparison): number | null {
   if (comparison === 'equality') return left === right ? 0 : 1;
+  // As values are written, and as constants stand in conditions: t and true.
+  if (comparison === 'truth') return left[0] === right[0] ? 0 : 1;
   if (comparison === 'text') return left < right ? -1 : left > right ? 1 : 0;
   if (comparison === 'instant') {
     if (!INSTANT.test(left) || !INSTANT.test(right)) return null;

@@ -104,10 +104,14 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
 
 /** Returns the number of rows for which the tuples of a group suffice, by unique key whose columns are all in it. */
 function roomIn({ columns, own, tuples }: ValueGroup, keys: RelationPlan['trackedKeys']): number[] {
-  return keys
-    .map((key) => key.map((column) => columns.indexOf(column)))
-    .filter((places) => places.every((at) => at >= 0 && !own[at]!))
-    .map((places) => new Set(tuples.map((tuple) => JSON.stringify(places.map((at) => tuple[at])))).size);
+  return (
+    keys
+      .map((key) => key.map((column) => columns.indexOf(column)))
+      .filter((places) => places.every((at) => at >= 0 && !own[at]!))
+      // Of tuples with a NULL there may be any number.
+      .filter((places) => !tuples.some((tuple) => places.some((at) => tuple[at] === null)))
+      .map((places) => new Set(tuples.map((tuple) => JSON.stringify(places.map((at) => tuple[at])))).size)
+  );
 }
 
 function oneOf(values: readonly string[]): UniqueRecipe {

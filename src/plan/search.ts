@@ -4,7 +4,13 @@ import { type Catalog, quoteIdentifier, type Relation, rowsOf, type Type } from 
 import { kindsLookedUp } from '../catalog/names.js';
 import { readTriggerText, withCalled } from '../catalog/trigger-text.js';
 import { candidatesFor, type Family, type Hints, type SearchedColumn } from '../constraint/candidates.js';
-import { type Comparison, comparedWithConstants, comparesColumns, isReadable } from '../constraint/guard.js';
+import {
+  type Comparison,
+  columnsInFunctions,
+  comparedWithConstants,
+  comparesColumns,
+  isReadable,
+} from '../constraint/guard.js';
 import type { Condition } from '../constraint/restriction.js';
 import type { Writers } from '../datum/compile.js';
 import type { Recipe } from '../datum/recipe.js';
@@ -105,13 +111,27 @@ export function searchesFor(
     }
     const hasSource = members.some((member) => ['ordinal', 'foreign'].includes(planned[member]!.source));
     const comparisonOf = (name: string) => comparison(columns[positions.get(name)!]!.attribute.type, context.types);
-    if (hasSource && !condition.computed && isReadable(condition.expression, comparisonOf)) {
+    const typeOf = (name: string) => columns[positions.get(name)!]!.attribute.type;
+    const isOfText = (name: string) =>
+      familyOf(typeOf(name), context.types) === 'text' && baseOf(typeOf(name), context.types) !== OID.bpchar;
+    if (
+      hasSource &&
+      !condition.computed &&
+      isReadable(condition.expression, comparisonOf) &&
+      columnsInFunctions(condition.expression).every(isOfText)
+    ) {
       const isBetweenColumns = comparesColumns(condition.expression);
       // A tuple of a search says nothing about the value that such a column copies from its parent.
-      const isAboutSource = comparedWithConstants(condition.expression).some((name) =>
-        ['ordinal', 'foreign'].includes(planned[positions.get(name)!]!.source),
+      const isAboutSource = comparedWithConstants(condition.expression).some((name) => {
+        const { source } = planned[positions.get(name)!]!;
+        // Another draw changes nothing about the ordinal of a row, but about the columns beside it.
+        return source === 'foreign' || (source === 'ordinal' && members.length > 1);
+      });
+      // A constant and a value may be equal although their texts differ, except for these types.
+      const isPlain = columnsOf(condition.expression).every((name) =>
+        PLAINLY_COMPARED.has(familyOf(typeOf(name), context.types)),
       );
-      if (isBetweenColumns || isAboutSource) {
+      if (isBetweenColumns || (isAboutSource && isPlain)) {
         const comparisons = members.map((member) => comparisonOf(columns[member]!.name));
         guards.push({
           name: condition.name,
@@ -157,11 +177,14 @@ export function searchesFor(
   };
 }
 
+const PLAINLY_COMPARED: ReadonlySet<Family> = new Set(['integer', 'number', 'text', 'enum', 'boolean']);
+
 const COMPARISONS: Partial<Readonly<Record<Family, Comparison>>> = {
   integer: 'number',
   number: 'number',
   date: 'instant',
   timestamp: 'instant',
+  boolean: 'truth',
 };
 
 function comparison(type: number, types: ReadonlyMap<number, Type>): Comparison {

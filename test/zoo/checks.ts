@@ -59,7 +59,9 @@ export const CHECKS: readonly Animal[] = [
       CREATE TABLE friends (id int PRIMARY KEY, a uuid NOT NULL REFERENCES persons, b uuid NOT NULL REFERENCES persons, made uuid NOT NULL REFERENCES persons, seen uuid REFERENCES persons, v text,
         UNIQUE (a, b), CHECK (a < b), CHECK (made = a OR made = b), CHECK (made <> seen), CHECK (seen IS NULL OR seen = a OR seen = b));
       CREATE TABLE routes (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('subnet', 'vpc')), subnet uuid, gone timestamptz, CHECK ((kind = 'subnet') = (subnet IS NOT NULL)));
-      CREATE UNIQUE INDEX ON routes (subnet) WHERE gone IS NULL AND kind = 'subnet'`,
+      CREATE UNIQUE INDEX ON routes (subnet) WHERE gone IS NULL AND kind = 'subnet';
+      CREATE DOMAIN long_id AS text CHECK (length(trim(VALUE)) > 6);
+      CREATE TABLE flags (id int PRIMARY KEY, kind text NOT NULL REFERENCES kinds, scope long_id REFERENCES scopes, active boolean NOT NULL, n int, CHECK (kind NOT IN ('org', 'global') OR active = true), CHECK (kind <> 'org' OR n > 5))`,
     settings: 'exclude_table_list: [kinds]\nuntargeted_parents: insert',
     never: [
       'SELECT FROM (SELECT count(seen) AS seen, count(*) FILTER (WHERE made = b) AS by_b FROM friends) AS k WHERE seen < 10 OR by_b < 10',

@@ -140,6 +140,7 @@ export class Updates {
    */
   writeRow(operation: Operation, update: RowUpdate, seeds: OperationSeeds): boolean {
     const { guards } = this.compiled.relations[operation.relation]!.plan;
+    if (guards.length === 0) return this.drawRow(operation, update, seeds);
     const isGuarded = guards.some(({ columns }) => update.columns.includes(columns[0]!));
     for (let draw = 0; draw < (isGuarded ? GUARDED_DRAWS : 1); draw++)
       if (this.drawRow(operation, { ...update, row: update.row + draw * DRAW_STRIDE }, seeds)) return true;
