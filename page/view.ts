@@ -85,7 +85,7 @@ export class Header {
       setText(
         this.facts,
         `run ${run.run_id} on ${run.database}, PostgreSQL ${run.server_version} · started ${run.started_at} · seeds ${run.random_seed}/${run.faker_seed} · ` +
-          `${run.connections} connections at depth ${run.pipeline_depth}, ${run.workers} workers · rows ${run.row_selection} · version ${run.version}`,
+          `${run.connections} connections at depth ${run.pipeline_depth}, ${run.workers} ${run.workers === 1 ? 'worker' : 'workers'} · rows ${run.row_selection} · version ${run.version}`,
       );
   }
 }

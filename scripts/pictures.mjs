@@ -163,8 +163,8 @@ async function dashboardPicture() {
       const query = expr
         .replaceAll('$__rate_interval', '5s')
         .replaceAll('$quantile', '0.99')
-        .replaceAll('$run', '.*')
-        .replaceAll('$table', '.*');
+        // The other variables choose everything.
+        .replaceAll(/\$\w+/g, '.*');
       const address = `http://127.0.0.1:${PROMETHEUS_PORT}/api/v1/query_range?query=${encodeURIComponent(query)}&start=${end - 55}&end=${end}&step=1`;
       const { data } = await (await fetch(address)).json();
       for (const { metric, values } of data.result)
