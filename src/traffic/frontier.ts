@@ -142,9 +142,15 @@ export class Frontier {
     const at = this.steps.length;
     const isRefused = known !== null && known.kind === 'refused';
     const lasting = isRefused ? [] : transaction.members.filter((member) => transaction.lasts(member));
-    const traces = lasting.flatMap((member) =>
-      member.operation.statements.flatMap((statement) => this.traceOf(transaction, member, statement, at)),
-    );
+    // What a later statement of the same transaction changes again, such as a key that is deleted and inserted, tells nothing.
+    const traces = lasting
+      .flatMap((member) => member.operation.statements.map((statement) => ({ member, statement })))
+      .flatMap(({ member, statement }) => {
+        const found = this.traceOf(transaction, member, statement, at);
+        return found.map((trace) => ({ trace, changed: this.changesOf(trace) }));
+      })
+      .filter(({ trace, changed }) => this.changesOf(trace) === changed)
+      .map(({ trace }) => trace);
     const xid = this.past.receiptOf(transaction)?.xid ?? null;
     this.steps.push({ number: transaction.number, isKnown: known !== null, xid, traces });
   }
@@ -174,6 +180,10 @@ export class Frontier {
     const look = lookFor(this.compiled, bytes, statement, this.sinceXid, () => false);
     if (look === null) return [];
     return [{ look, kind, rows: rows.map((row) => this.nameOf(row)), needs }];
+  }
+
+  private changesOf({ rows }: Trace): number {
+    return rows.reduce((sum, row) => sum + (this.changes.get(row)?.length ?? 0), 0);
   }
 
   private note(row: RowRef, at: number): void {
