@@ -6,7 +6,7 @@ interface Network {
   readonly prefix: number;
 }
 
-/** Returns so many addresses in a network (`10.0.0.0/8`, `fd00::/8`), and one beside it; none if the text is none. */
+/** Returns `count` addresses in a network (`10.0.0.0/8`, `fd00::/8`) and one outside it; none if the text is not a network. */
 export function addressesIn(text: string, count: number): string[] {
   const network = parse(text);
   if (network === null) return [];

@@ -108,8 +108,8 @@ export class Parents {
   }
 
   /**
-   * Returns the parent that an earlier foreign key has, where a condition asks whether the two are equal: as often as each
-   * of these keys, and a parent of its own, in turn. Null: choose one.
+   * Returns the parent of an earlier foreign key, where a condition asks whether the two are equal. The earlier keys and a
+   * parent of its own are taken in turn, each equally often. Null: the caller chooses one.
    */
   mateFor(
     { relation, position, foreignKey, draw, required }: ParentChoice,

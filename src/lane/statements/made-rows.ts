@@ -58,7 +58,7 @@ export class MadeRows {
     this.store.giveBack(relation, ordinal);
   }
 
-  /** Records what triggers copy from a row into the one that they insert for a foreign key, and so on. */
+  /** Records what triggers copied from a row into the parent row that they inserted, and from there into its own parent row. */
   copy(relation: number, position: number, slot: number, row: CopiedRow): void {
     const compiled = this.compiled.relations[relation]!;
     const { parent, copied } = compiled.plan.foreignKeys[position]!;
