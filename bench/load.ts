@@ -59,7 +59,8 @@ async function loadOurs(cluster: Cluster, lanes: number, workers: Workers): Prom
       settings: { connectTimeoutMs: 10_000, statementTimeoutMs: 0, lockTimeoutMs: 0, maxOutageMs: 1000 },
       runId: 'bench',
       workers,
-      journalFile: null,
+      lanes: [...plan.quotas.keys()],
+      keeping: { kind: 'file', file: null },
       past: [],
       notice: ({ text }) => console.error(text),
     });

@@ -17,6 +17,7 @@ import { load } from './commands/load.js';
 import { merge } from './commands/merge.js';
 import { type RunOptions, run } from './commands/run.js';
 import { schema } from './commands/schema.js';
+import type { ShardRequest } from './commands/sharded.js';
 import { validate } from './commands/validate.js';
 import { ALLOWANCES, type Allowance } from './commands/verify/events.js';
 import { verify } from './commands/verify.js';
@@ -26,7 +27,14 @@ import { withoutSecrets } from './config/secrets.js';
 import { VERSION } from './package.js';
 import { TOLERATED, type Tolerances, type Tolerated } from './report/comparison.js';
 
-interface Flags {
+interface ShardFlags {
+  readonly shard?: string;
+  readonly runId?: string;
+  readonly startTimeout?: string;
+  readonly startAt?: Date;
+}
+
+interface Flags extends ShardFlags {
   readonly config: string;
   readonly iterations?: number;
   readonly duration?: string;
@@ -46,10 +54,6 @@ interface Flags {
   readonly report?: string;
   readonly capture?: string;
   readonly history?: string;
-  readonly shard?: string;
-  readonly runId?: string;
-  readonly startTimeout?: string;
-  readonly startAt?: Date;
   readonly metricsPort?: number;
   readonly metrics: boolean;
   readonly pushGateway?: string;
@@ -173,14 +177,31 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
   ];
 }
 
-/** Options that shards have in common mean nothing without one. */
-function alone({ runId, startTimeout, startAt }: Flags): null {
-  const given = { '--run-id': runId, '--start-timeout': startTimeout, '--start-at': startAt };
-  const found = Object.entries(given).find(([, value]) => value !== undefined);
-  if (found !== undefined)
-    program.error(`error: ${found[0]} has no effect without --shard; leave it out, or add --shard i/n`);
-  return null;
+function shardRequest({ shard, runId, startTimeout, startAt }: ShardFlags): ShardRequest | null {
+  if (shard === undefined) {
+    // What shards have in common means nothing without one.
+    const given = { '--run-id': runId, '--start-timeout': startTimeout, '--start-at': startAt };
+    const found = Object.entries(given).find(([, value]) => value !== undefined);
+    if (found !== undefined)
+      program.error(`error: ${found[0]} has no effect without --shard; leave it out, or add --shard i/n`);
+    return null;
+  }
+  return { text: shard, runId, startTimeoutMs: parseDurationMs(startTimeout ?? '5m')!, startAt: startAt ?? null };
 }
+
+/** Options of all commands whose lanes several processes can share. */
+const SHARD_OPTIONS = [
+  new Option(
+    '--shard <i/n>',
+    'carry only this part of the lanes; other processes carry the rest. auto: take i/n from the batch engine’s environment',
+  ),
+  new Option('--run-id <id>', 'the name of the run, the same for all of its shards'),
+  new Option('--start-timeout <time>', 'how long a shard waits for the others (default: 5m)').argParser(duration),
+  new Option(
+    '--start-at <time>',
+    'time at which all shards start, such as 2026-12-01T10:00:00Z (default: when all are ready)',
+  ).argParser(moment),
+] as const;
 
 function toOptions(flags: Flags): RunOptions {
   return {
@@ -197,15 +218,7 @@ function toOptions(flags: Flags): RunOptions {
     captureFile: flags.capture,
     historyFile: flags.history,
     lag: null,
-    shard:
-      flags.shard === undefined
-        ? alone(flags)
-        : {
-            text: flags.shard,
-            runId: flags.runId,
-            startTimeoutMs: parseDurationMs(flags.startTimeout ?? '5m')!,
-            startAt: flags.startAt ?? null,
-          },
+    shard: shardRequest(flags),
     publishing: {
       gateway: flags.pushGateway,
       lingerMs: flags.metricsLinger === undefined ? 0 : parseDurationMs(flags.metricsLinger)!,
@@ -249,17 +262,10 @@ program
     '--history <file>',
     'write the plan and every exception, enough to reconstruct each change; --explain reads it',
   )
-  .option(
-    '--shard <i/n>',
-    'run only this part of the lanes; other processes run the rest. auto: take i/n from the batch engine’s environment',
-  )
-  .option('--run-id <id>', 'the name of the run, the same for all of its shards')
-  .option('--start-timeout <time>', 'how long a shard waits for the others (default: 5m)', duration)
-  .option(
-    '--start-at <time>',
-    'time at which all shards start, such as 2026-12-01T10:00:00Z (default: when all are ready)',
-    moment,
-  )
+  .addOption(SHARD_OPTIONS[0])
+  .addOption(SHARD_OPTIONS[1])
+  .addOption(SHARD_OPTIONS[2])
+  .addOption(SHARD_OPTIONS[3])
   .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
   .option('--no-metrics', 'turn off the live page and /metrics')
   .option('--push-gateway <url>', 'push the metrics to this Prometheus Pushgateway when the run has ended', address)
@@ -413,7 +419,7 @@ program
     process.exitCode = await inspect(options, process.env);
   });
 
-interface LoadFlags {
+interface LoadFlags extends ShardFlags {
   readonly config: string;
   readonly rows: number;
   readonly workers?: number;
@@ -448,6 +454,10 @@ program
   .option('--yes-write-to <name>', 'allow writing to this database or host although it is protected')
   .option('--summary <file>', 'write the summary as JSON')
   .option('--report <file>', 'write a report: one HTML file with charts, tables and the configuration')
+  .addOption(SHARD_OPTIONS[0])
+  .addOption(SHARD_OPTIONS[1])
+  .addOption(SHARD_OPTIONS[2])
+  .addOption(SHARD_OPTIONS[3])
   .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
   .option('--no-metrics', 'turn off the live page and /metrics')
   .option('--quiet', 'show warnings only')
@@ -461,6 +471,7 @@ program
         overrides: overridesOf(flags),
         rows: flags.rows,
         journalFile: flags.journal,
+        shard: shardRequest(flags),
         writeTo: flags.yesWriteTo,
         summaryFile: flags.summary,
         reportFile: flags.report,

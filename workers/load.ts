@@ -1,7 +1,8 @@
 import type { LoadTask } from '../src/bulk/coordinator.js';
+import type { LoadEnd } from '../src/bulk/ends.js';
 import { Journal } from '../src/bulk/journal.js';
 import { LaneLoader } from '../src/bulk/lane-loader.js';
-import type { LoadEnd } from '../src/bulk/load-session.js';
+import { FileNotes, StoredNotes } from '../src/bulk/notes.js';
 import { Filling } from '../src/lane/filling.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { Control } from '../src/traffic/control.js';
@@ -10,10 +11,13 @@ import { applicationName } from '../src/traffic/message.js';
 
 /** Piscina's entry: loads the lanes of one worker. No decisions are taken here. */
 export default async function loadLanes(task: LoadTask): Promise<LoadEnd[]> {
-  const { plan, claims, load, connection, settings, past } = task;
+  const { plan, claims, load, connection, settings, past, keeping } = task;
   const control = new Control(0, 0, task.control);
   const counters = new CounterBlock(task.counters, plan.relations.length, plan.quotas.length, task.worker);
-  const journal = task.journalFile === null ? null : new Journal(task.journalFile);
+  const notes =
+    keeping.kind === 'stored'
+      ? new StoredNotes(keeping.notes)
+      : new FileNotes(keeping.file === null ? null : new Journal(keeping.file));
   const compiled = new CompiledPlan(plan);
   const closing = new Set(load.stages.flatMap((stage) => (stage.kind === 'close' ? [stage.relation] : [])));
   const loaders = task.lanes.map((lane) => {
@@ -21,7 +25,7 @@ export default async function loadLanes(task: LoadTask): Promise<LoadEnd[]> {
     const loader = new LaneLoader(
       { filling, compiled, load, lane },
       { ...settings, connection, applicationName: applicationName(task.runId, lane) },
-      { control, counters, journal, notice: (message) => task.notices.postMessage(message) },
+      { control, counters, notes, notice: (message) => task.notices.postMessage(message) },
     );
     return { lane, loader };
   });

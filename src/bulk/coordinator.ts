@@ -7,8 +7,10 @@ import { Control } from '../traffic/control.js';
 import { allocateCounters, CounterTotals } from '../traffic/counters.js';
 import type { Refusal } from '../traffic/ledger.js';
 import type { Workers } from '../traffic/workers.js';
+import type { LoadEnd } from './ends.js';
 import type { Entry } from './journal.js';
-import type { LoadEnd, LoaderSettings } from './load-session.js';
+import type { LoaderSettings } from './load-session.js';
+import type { StoredNotesSettings } from './notes.js';
 
 /** All that a load is made from, decided before its first write. */
 export interface LoadJob {
@@ -17,13 +19,19 @@ export interface LoadJob {
   readonly load: LoadPlan;
 }
 
+/** Where the lanes note their transactions. `file` null: nowhere, and the load cannot be continued. */
+type LoadKeeping =
+  | { readonly kind: 'file'; readonly file: string | null }
+  | { readonly kind: 'stored'; readonly notes: StoredNotesSettings };
+
 export interface LoadOptions extends LoadJob {
   readonly connection: ConnectionSettings;
   readonly settings: Omit<LoaderSettings, 'connection' | 'applicationName'>;
   readonly runId: string;
   readonly workers: Workers;
-  /** Null: nothing is written down, the load cannot go on later. */
-  readonly journalFile: string | null;
+  /** Lanes that this process carries. */
+  readonly lanes: readonly number[];
+  readonly keeping: LoadKeeping;
   /** What a former load has committed. */
   readonly past: readonly Entry[];
   readonly notice: (refusal: Refusal) => void;
@@ -38,7 +46,7 @@ export interface LoadTask extends LoadJob {
   readonly runId: string;
   readonly counters: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
-  readonly journalFile: string | null;
+  readonly keeping: LoadKeeping;
   readonly past: readonly Entry[];
   readonly notices: MessagePort;
 }
@@ -46,6 +54,9 @@ export interface LoadTask extends LoadJob {
 /** A load under way. */
 export interface Loading {
   readonly totals: CounterTotals;
+  /** Lets no batch begin until `release` is called; batches under way are committed. */
+  hold(): void;
+  release(): void;
   /** Batches under way are committed, then the lanes end. */
   stop(): void;
   readonly ended: Promise<LoadEnd>;
@@ -53,7 +64,7 @@ export interface Loading {
 
 /** Starts one long task per worker thread; lanes are dealt out in turn, and what each loads depends on neither. */
 export function startLoading(options: LoadOptions): Loading {
-  const { plan, claims, load, connection, settings, runId, journalFile, past } = options;
+  const { plan, claims, load, connection, settings, runId, keeping, past } = options;
   const { count: workers } = options.workers;
   const lanes = plan.quotas.length;
   const memory = allocateCounters(plan.relations.length, lanes, workers);
@@ -67,13 +78,13 @@ export function startLoading(options: LoadOptions): Loading {
       claims,
       load,
       worker,
-      lanes: [...plan.quotas.keys()].filter((lane) => lane % workers === worker),
+      lanes: options.lanes.filter((_, at) => at % workers === worker),
       connection: { ...connection, searchPath: plan.searchPath ?? undefined },
       settings,
       runId,
       counters: memory,
       control: control.memory,
-      journalFile,
+      keeping,
       past,
       notices: port2,
     };
@@ -100,6 +111,8 @@ export function startLoading(options: LoadOptions): Loading {
   });
   return {
     totals: new CounterTotals(memory, plan.relations.length, lanes),
+    hold: () => control.hold(),
+    release: () => control.release(),
     stop: () => control.stop(),
     ended,
   };

@@ -1,13 +1,16 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type pg from 'pg';
 import { SetupError } from '../config/problem.js';
 import type { Effect } from '../lane/messages/outcome.js';
 
-/** A transaction of one lane, written down before its COMMIT is sent: whether that came through the server knows. */
+/** A transaction of one lane, written down before its COMMIT is sent. */
 export interface Entry {
   readonly lane: number;
   readonly stage: number;
   /** Null where nothing was to be committed: all of it was refused. */
   readonly xid: string | null;
+  /** Rows that show that it was committed; null where it left none. */
+  readonly trace: Trace | null;
   /** Of a COPY: the pieces sent, and the rows that were refused, by their number within the transaction. */
   readonly pieces: number;
   readonly refused: readonly number[];
@@ -15,6 +18,18 @@ export interface Entry {
   readonly taken: number;
   /** Of an INSERT. */
   readonly effect: Effect | null;
+}
+
+/** Rows of a transaction: their table as SQL, and the 32-bit ids that they may carry in `xmin`, several after savepoints. */
+export interface Trace {
+  readonly table: string;
+  readonly xmins: readonly string[];
+}
+
+/** Says that the transaction of an earlier line of the lane was not committed. */
+interface Void {
+  readonly lane: number;
+  readonly void: string;
 }
 
 /**
@@ -45,7 +60,7 @@ export class Journal {
   }
 
   /** @throws SetupError where the file cannot be written any more. */
-  add(entry: Entry): void {
+  add(entry: Entry | Void): void {
     try {
       appendFileSync(this.file, `${JSON.stringify(entry)}\n`);
     } catch (error) {
@@ -56,14 +71,17 @@ export class Journal {
     }
   }
 
-  /** @throws SetupError where it is no journal. */
+  /**
+   * Returns the entries without those that are known not to have been committed.
+   * @throws SetupError where it is no journal.
+   */
   read(): { readonly header: unknown; readonly entries: readonly Entry[] } {
     // A last line that was cut off was never followed by a COMMIT.
     const lines = readFileSync(this.file, 'utf8').split('\n').slice(0, -1);
     try {
       const [header, ...entries] = lines.map((line) => JSON.parse(line) as unknown);
       if (header === undefined) throw new Error('the file is empty');
-      return { header, entries: entries as Entry[] };
+      return { header, entries: withoutVoid(entries as (Entry | Void)[]) };
     } catch (error) {
       throw SetupError.of(
         this.file,
@@ -75,4 +93,72 @@ export class Journal {
   remove(): void {
     rmSync(this.file, { force: true });
   }
+}
+
+function withoutVoid(lines: readonly (Entry | Void)[]): Entry[] {
+  const entries: Entry[] = [];
+  for (const line of lines) {
+    if (!('void' in line)) entries.push(line);
+    else {
+      const at = entries.findLastIndex(({ lane, xid }) => lane === line.lane && xid === line.void);
+      if (at >= 0) entries.splice(at, 1);
+    }
+  }
+  return entries;
+}
+
+/**
+ * Returns the entries whose transactions were committed. No session of the load may be running any more.
+ *
+ * A server that has crashed gives the id of a transaction that it lost to another one, so that the last entries of a lane also
+ * have to show their rows: from the newest to the first that does, since what was committed before that one is there, too.
+ */
+export async function committedOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
+  const ids = entries.flatMap(({ xid }) => (xid === null ? [] : [xid]));
+  const { rows } = await client.query<{ xid: string; status: string | null }>(
+    `SELECT x::text AS xid, CASE WHEN x::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status(x::xid8) ELSE 'aborted' END AS status
+     FROM unnest($1::text[]) AS x`,
+    [ids],
+  );
+  // Of the oldest ones the server knows nothing any more: had they not been committed, the lane would have noted it.
+  const known = new Map(rows.map(({ xid, status }) => [xid, status ?? 'committed']));
+  const candidates = entries.filter(({ xid }) => xid === null || known.get(xid) === 'committed');
+  const lost = new Set<Entry>();
+  for (const lane of new Set(candidates.map((entry) => entry.lane)))
+    for (const entry of await lostOf(
+      client,
+      candidates.filter((each) => each.lane === lane),
+    ))
+      lost.add(entry);
+  return candidates.filter((entry) => !lost.has(entry));
+}
+
+/** Returns the last entries of a lane whose rows are not there, though their ids are those of committed transactions. */
+async function lostOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
+  const lost: Entry[] = [];
+  for (const entry of [...entries].reverse()) {
+    if (entry.trace === null) continue;
+    const isThere = await leftItsRows(client, entry.trace);
+    if (isThere === true) return lost;
+    if (isThere === false) lost.push(entry);
+  }
+  // A crash takes the last transactions. Where the rows of all are gone, somebody has deleted them.
+  return lost.length > 1 ? [] : lost;
+}
+
+/** Returns whether a row of a transaction is in its table; null where the user, or the kind of table, does not show it. */
+export async function leftItsRows(client: pg.Client, { table, xmins }: Trace): Promise<boolean | null> {
+  const name = table.replace(/^ONLY /, '');
+  const { rows: kinds } = await client.query<{ shows: boolean }>(
+    `SELECT NOT row_security_active($1::regclass) AND NOT EXISTS (
+       SELECT FROM pg_catalog.pg_class AS c WHERE c.relkind = 'f'
+         AND (c.oid = $1::regclass OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::regclass)))) AS shows`,
+    [name],
+  );
+  if (!kinds[0]!.shows) return null;
+  const { rows } = await client.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT FROM ${table} AS t WHERE t.xmin = ANY ($1::text[]::xid[])) AS found`,
+    [xmins],
+  );
+  return rows[0]!.found;
 }

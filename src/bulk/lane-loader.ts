@@ -9,14 +9,16 @@ import type { Control } from '../traffic/control.js';
 import type { CounterBlock } from '../traffic/counters.js';
 import type { Refusal } from '../traffic/ledger.js';
 import { copyIn, linesOf } from './copying.js';
-import type { Entry, Journal } from './journal.js';
-import { Ended, isRefusal, type LoadEnd, type LoaderSettings, LoadSession, TableRefused } from './load-session.js';
+import { Ended, type LoadEnd, TableRefused } from './ends.js';
+import type { Entry } from './journal.js';
+import { type Done, idsInSavepoint, isRefusal, type LoaderSettings, LoadSession } from './load-session.js';
+import type { Notes } from './notes.js';
 import { closeSql, copySql } from './statements.js';
 
 interface Surroundings {
   readonly control: Control;
   readonly counters: CounterBlock;
-  readonly journal: Journal | null;
+  readonly notes: Notes;
   readonly notice: (refusal: Refusal) => void;
 }
 
@@ -47,13 +49,13 @@ export class LaneLoader {
   constructor(
     { filling, compiled, load, lane }: { filling: Filling; compiled: CompiledPlan; load: LoadPlan; lane: number },
     settings: LoaderSettings,
-    { control, counters, journal, notice }: Surroundings,
+    { control, counters, notes, notice }: Surroundings,
   ) {
     this.filling = filling;
     this.compiled = compiled;
     this.load = load;
     this.lane = lane;
-    this.session = new LoadSession(lane, settings, journal, () => counters.add('reconnects', 1));
+    this.session = new LoadSession(lane, settings, notes, () => counters.add('reconnects', 1));
     this.control = control;
     this.counters = counters;
     this.notice = notice;
@@ -159,13 +161,16 @@ export class LaneLoader {
     let refused: number[] = [];
     let taken = 0;
     let isHalved = false;
-    await this.session.transaction(
+    let savepointIds: readonly string[] | undefined;
+    await this.transaction(
       stage,
       async (client) => {
         refused = [];
-        if (isHalved) ({ refused, taken } = await this.copyHalved(client, relation, pieces));
+        if (isHalved) ({ refused, taken, savepointIds } = await this.copyHalved(client, relation, pieces));
         else taken = await copyIn(client, this.copySql(relation), draw());
-        return size.rows === 0 ? null : { pieces: pieces.length, refused, taken, effect: null };
+        const wrote = taken === 0 ? null : this.compiled.relations[relation]!.plan.rows;
+        const done = { pieces: pieces.length, refused, taken, effect: null, wrote, savepointIds };
+        return size.rows === 0 ? null : done;
       },
       (error) => {
         if (isHalved) return false;
@@ -184,9 +189,10 @@ export class LaneLoader {
     client: pg.Client,
     relation: number,
     pieces: readonly Piece[],
-  ): Promise<Pick<Batch, 'refused' | 'taken'> & { refused: number[] }> {
+  ): Promise<Pick<Batch, 'taken'> & { refused: number[]; savepointIds: string[] }> {
     const lines = pieces.flatMap(({ bytes }) => linesOf(bytes));
     const refused: number[] = [];
+    const savepointIds: string[] = [];
     let taken = 0;
     const open: (readonly [number, number])[] = [[0, lines.length]];
     for (let part = open.pop(); part !== undefined; part = open.pop()) {
@@ -194,7 +200,10 @@ export class LaneLoader {
       await client.query('SAVEPOINT part');
       try {
         const count = await copyIn(client, this.copySql(relation), [Buffer.concat(lines.slice(from, to))]);
-        await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT part');
+        await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED');
+        // Rows of one part are enough to find the transaction by.
+        if (count > 0 && savepointIds.length === 0) savepointIds.push(...(await idsInSavepoint(client)));
+        await client.query('RELEASE SAVEPOINT part');
         taken += count;
       } catch (error) {
         if (!isRefusal(error) || reactionTo(error.code!, 'insert') !== 'redraw') throw error;
@@ -212,7 +221,7 @@ export class LaneLoader {
       if (refused.length >= this.compiled.plan.quarantineAfter && refused[refused.length - 1] === refused.length - 1)
         throw new TableRefused(this.lastRefusal ?? 'refused');
     }
-    return { refused, taken };
+    return { refused, taken, savepointIds };
   }
 
   private async insertAll(stage: number, relations: readonly number[]): Promise<void> {
@@ -257,7 +266,7 @@ export class LaneLoader {
   private async insertOne(stage: number, operation: Operation): Promise<{ readonly effect: Effect | null }> {
     let effect: Effect | null = null;
     let isRefused = false;
-    await this.session.transaction(
+    await this.transaction(
       stage,
       async (client) => {
         if (isRefused) return null;
@@ -270,7 +279,9 @@ export class LaneLoader {
           returned.push(statement.shape.returned > 0 ? result.rows : null);
         }
         effect = { rows, returned };
-        return { pieces: 0, refused: [], taken: 0, effect };
+        const at = rows.findIndex((count) => count > 0);
+        const wrote = at < 0 ? null : this.compiled.relations[operation.statements[at]!.relation]!.plan.rows;
+        return { pieces: 0, refused: [], taken: 0, effect, wrote };
       },
       (error) => {
         this.note(operation.relation, error);
@@ -280,7 +291,7 @@ export class LaneLoader {
         return true;
       },
     );
-    if (isRefused) this.session.nothing(stage);
+    if (isRefused) await this.session.nothing(stage);
     return { effect };
   }
 
@@ -292,16 +303,28 @@ export class LaneLoader {
     for (let from = 0; from < count && !this.control.stopped; from += CLOSE_ROWS) {
       const columns = this.filling.closing(relation, foreignKey, from, from + CLOSE_ROWS);
       if (columns[0]!.length === 0 || this.takePast(stage) !== null) continue;
-      await this.session.transaction(
+      await this.transaction(
         stage,
         async (client) => {
-          await client.query({ text, values: columns });
-          return { pieces: 0, refused: [], taken: columns[0]!.length, effect: null };
+          const { rowCount } = await client.query({ text, values: columns });
+          const wrote = rowCount === 0 ? null : plan.rows;
+          return { pieces: 0, refused: [], taken: columns[0]!.length, effect: null, wrote };
         },
         () => false,
       );
       this.counters.addTable(relation, 'update', 'rows', columns[0]!.length);
     }
+  }
+
+  /** Carries out a transaction, as soon as the lanes may write. */
+  private async transaction(
+    stage: number,
+    work: (client: pg.Client) => Promise<Done>,
+    refused: (error: pg.DatabaseError) => boolean,
+  ): Promise<void> {
+    for (let ms = this.control.pauseMs(); ms > 0 && !this.control.stopped; ms = this.control.pauseMs())
+      await new Promise((resolve) => setTimeout(resolve, ms));
+    await this.session.transaction(stage, work, refused);
   }
 
   private takePast(stage: number): Entry | null {

@@ -4,9 +4,11 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { SetupError } from '../config/problem.js';
 import { MAX_REPLAYS, reactionTo, replayDelayMs } from '../lane/messages/outcome.js';
 import { isServerError } from '../traffic/queries.js';
-import { endBackend, statusOf } from '../traffic/recovery.js';
+import { endBackend } from '../traffic/recovery.js';
 import { connect, isFinal, processIdOf, wasReadOnly } from '../traffic/session.js';
-import type { Entry, Journal } from './journal.js';
+import { Ended, TableRefused } from './ends.js';
+import type { Entry } from './journal.js';
+import type { Notes } from './notes.js';
 
 export interface LoaderSettings {
   readonly connection: ConnectionSettings;
@@ -17,32 +19,32 @@ export interface LoaderSettings {
   readonly maxOutageMs: number;
 }
 
-export type LoadEnd =
-  | { readonly kind: 'finished' | 'stopped' }
-  | { readonly kind: 'outage' | 'refused'; readonly message: string };
-
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
 
-/** A refusal that no other value would pass, or a condition that did not pass: the table is left as it is. */
-export class TableRefused extends Error {}
-
-/** What a transaction did, for the journal; null where there is nothing to commit. */
-export type Done = Omit<Entry, 'lane' | 'stage' | 'xid'> | null;
+/** What a transaction did; null where there is nothing to commit. */
+export type Done =
+  | (Omit<Entry, 'lane' | 'stage' | 'xid' | 'trace'> & {
+      /** The table that has rows of it, as SQL; null: none. */
+      readonly wrote: string | null;
+      /** Ids that its rows may carry if a savepoint was set before they were written. */
+      readonly savepointIds?: readonly string[] | undefined;
+    })
+  | null;
 
 /** One connection at a time, and transactions that commit once, whatever happens to it. */
 export class LoadSession {
   private readonly lane: number;
   private readonly settings: LoaderSettings;
-  private readonly journal: Journal | null;
+  private readonly notes: Notes;
   private readonly reconnected: () => void;
   private client: pg.Client | null = null;
   private processId = 0;
 
-  constructor(lane: number, settings: LoaderSettings, journal: Journal | null, reconnected: () => void) {
+  constructor(lane: number, settings: LoaderSettings, notes: Notes, reconnected: () => void) {
     this.lane = lane;
     this.settings = settings;
-    this.journal = journal;
+    this.notes = notes;
     this.reconnected = reconnected;
   }
 
@@ -50,9 +52,15 @@ export class LoadSession {
     await this.client?.end().catch(() => undefined);
   }
 
-  /** Nothing is to be committed: all of it was refused. */
-  nothing(stage: number): void {
-    this.journal?.add({ lane: this.lane, stage, xid: null, pieces: 0, refused: [], taken: 0, effect: null });
+  /** Notes that a transaction was refused, with all of its values. */
+  async nothing(stage: number): Promise<void> {
+    const none = { pieces: 0, refused: [], taken: 0, effect: null };
+    if (!this.notes.isInDatabase) {
+      const entry = { lane: this.lane, stage, xid: null, trace: null, ...none };
+      return this.notes.add(await this.connection(), entry);
+    }
+    const work = () => Promise.resolve({ ...none, wrote: null });
+    return this.transaction(stage, work, () => false);
   }
 
   /**
@@ -67,7 +75,7 @@ export class LoadSession {
     let lostSinceMs: number | null = null;
     for (let replays = 0; ; ) {
       const client = await this.connection();
-      let xid: string | null = null;
+      let noted: Entry | null = null;
       try {
         const begun = await client.query<{ xid: string }>('BEGIN; SELECT pg_current_xact_id()::text AS xid');
         // Of several statements pg returns a list.
@@ -77,14 +85,19 @@ export class LoadSession {
           await client.query('ROLLBACK');
           return;
         }
-        xid = rows[0]!.xid;
-        this.journal?.add({ lane: this.lane, stage, xid, ...done });
+        const { wrote, savepointIds, ...rest } = done;
+        const { xid } = rows[0]!;
+        const xmins = savepointIds ?? [(BigInt(xid) & 0xffffffffn).toString()];
+        const trace = wrote === null ? null : { table: wrote, xmins };
+        const entry = { lane: this.lane, stage, xid, trace, ...rest };
+        noted = entry;
+        await this.notes.add(client, entry);
         await client.query('COMMIT');
         return;
       } catch (error) {
-        if (error instanceof SetupError) {
+        if (error instanceof SetupError || error instanceof Ended) {
           await client.query('ROLLBACK').catch(() => undefined);
-          throw new Ended({ kind: 'refused', message: error.message });
+          throw error instanceof Ended ? error : new Ended({ kind: 'refused', message: error.message });
         }
         if (error instanceof TableRefused) {
           await client.query('ROLLBACK').catch(() => undefined);
@@ -92,13 +105,15 @@ export class LoadSession {
         }
         if (!isRefusal(error)) {
           if (!isLoss(error)) throw error;
-          if (await this.wasCommitted(xid)) return;
+          if (await this.wasCommitted(noted)) return;
+          if (noted !== null) this.notes.discard(noted);
           lostSinceMs ??= performance.now();
           if (performance.now() - lostSinceMs > this.settings.maxOutageMs)
             throw new Ended({ kind: 'outage', message: (error as Error).message });
           continue;
         }
         await client.query('ROLLBACK').catch(() => undefined);
+        if (noted !== null) this.notes.discard(noted);
         const reaction = reactionTo(error.code!, 'insert');
         if (reaction === 'redraw' && refused(error)) continue;
         if (reaction !== 'replay' || replays++ >= MAX_REPLAYS)
@@ -109,7 +124,7 @@ export class LoadSession {
   }
 
   /** What the server knows of a transaction whose COMMIT was not answered. */
-  private async wasCommitted(xid: string | null): Promise<boolean> {
+  private async wasCommitted(noted: Entry | null): Promise<boolean> {
     const lost = this.processId;
     const sinceMs = performance.now();
     for (;;) {
@@ -119,7 +134,7 @@ export class LoadSession {
       const client = await this.connection();
       try {
         await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
-        return xid !== null && (await statusOf(client, xid)) === 'committed';
+        return noted !== null && (await this.notes.isCommitted(client, noted));
       } catch (error) {
         // This connection was lost as well.
         if (isRefusal(error) || !isLoss(error)) throw error;
@@ -162,14 +177,13 @@ export class LoadSession {
   }
 }
 
-/** The lane ends, as a value that passes through its awaits. */
-export class Ended extends Error {
-  readonly end: LoadEnd;
-
-  constructor(end: LoadEnd) {
-    super();
-    this.end = end;
-  }
+/** Returns the ids that rows written now may carry: a savepoint has an id of its own, and a lock on it while it is open. */
+export async function idsInSavepoint(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT transactionid::text AS id FROM pg_catalog.pg_locks
+     WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND pid = pg_backend_pid()`,
+  );
+  return rows.map(({ id }) => id);
 }
 
 export function isRefusal(error: unknown): error is pg.DatabaseError {

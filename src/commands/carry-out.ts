@@ -183,7 +183,7 @@ function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
   const { generator, traffic } = config;
   return startTraffic({
     plan: prepared.plan,
-    lanes: job.shard?.lanes(prepared) ?? [...prepared.plan.quotas.keys()],
+    lanes: job.shard?.lanes ?? [...prepared.plan.quotas.keys()],
     startAtMs: job.startAtMs,
     claims: prepared.claims,
     incarnation: prepared.incarnation,

@@ -1,39 +1,35 @@
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
-import { type Loading, type LoadJob, startLoading } from '../bulk/coordinator.js';
-import { type Entry, Journal } from '../bulk/journal.js';
-import type { LoadEnd } from '../bulk/load-session.js';
+import { type Loading, startLoading } from '../bulk/coordinator.js';
+import type { LoadEnd } from '../bulk/ends.js';
+import { Journal } from '../bulk/journal.js';
 import type { ConnectionSettings } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
-import { decodePlan, encodePlan } from '../history/stored-plan.js';
-import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
+import { type Shard, shardedRunId, shardOf } from '../config/shard.js';
 import { VERSION } from '../package.js';
-import type { LivePage } from '../page/live.js';
-import type { Plan, RelationPlan } from '../plan/plan.js';
-import { loadPlan, type Standing } from '../plan/stages.js';
-import { madeByTriggers, type RowCounts } from '../prepare/claim.js';
-import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
-import { prepare } from '../prepare/prepare.js';
-import { type OwnedSequence, settleSequences } from '../prepare/sequences.js';
-import { type LoadSummary, loadText } from '../report/load.js';
+import type { RelationPlan } from '../plan/plan.js';
+import { madeByTriggers } from '../prepare/claim.js';
+import { connectCoordinator, endSessions } from '../prepare/connect.js';
+import { settleSequences } from '../prepare/sequences.js';
+import { exitOfLoad, type LoadEnding, type LoadSummary, loadText } from '../report/load.js';
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
+import { Taken } from '../shards/fence.js';
 import { workerCount } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
-import { applicationName } from '../traffic/message.js';
-import { endBackends } from '../traffic/recovery.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { factsOf } from './facts.js';
+import { type DecidedLoad, decideLoad } from './load-job.js';
 import { LoadObserver } from './observe-load.js';
 import { openPage, type Watched } from './open-page.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { checkProtection } from './protection.js';
+import { ShardedLoad, type ShardRequest } from './sharded.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 
 export interface LoadCommandOptions {
@@ -42,34 +38,13 @@ export interface LoadCommandOptions {
   /** Number of rows that each table has at the end. */
   readonly rows: number;
   readonly journalFile: string | undefined;
+  /** The part of the lanes to load; null: all of them. */
+  readonly shard: ShardRequest | null;
   readonly writeTo: string | undefined;
   readonly summaryFile: string | undefined;
   readonly quiet: boolean;
   readonly json: boolean;
   readonly reportFile: string | undefined;
-}
-
-/* Backends of a killed load end at their next write. */
-const END_TIMEOUT_MS = 10_000;
-
-/** The first line of a journal. */
-interface Header {
-  readonly rows: number;
-  readonly database: string;
-  /** Fingerprint of what determines the rows, so that a load is not continued with other settings. */
-  readonly settings: string;
-  readonly runId: string;
-  readonly stored: object;
-  readonly load: LoadJob['load'];
-  readonly rowsAtStart: RowCounts;
-  readonly sequences: readonly OwnedSequence[];
-}
-
-interface Job extends LoadJob {
-  readonly rowsAtStart: RowCounts;
-  readonly sequences: readonly OwnedSequence[];
-  readonly past: readonly Entry[];
-  readonly serverVersion: string;
 }
 
 /** Fills tables by COPY: YAML → catalog → plan → rows. Returns the exit code. */
@@ -83,8 +58,10 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
   } catch (error) {
     const isStopped = error instanceof Stopped;
     if (!isStopped && !(error instanceof SetupError)) throw error;
-    const code = isStopped ? EXIT.finished : codeBefore(error);
-    if (options.summaryFile !== undefined) tellRefused(options.summaryFile, { code, reason: error.message }, progress);
+    const code = isStopped ? command.codeIfStopped : codeBefore(error);
+    // The summary of an earlier process of this shard must not be overwritten.
+    if (options.summaryFile !== undefined && !(error instanceof Taken))
+      tellRefused(options.summaryFile, { code, reason: error.message }, progress);
     progress.message(isStopped ? 'info' : 'error', error.message);
     return code;
   } finally {
@@ -97,9 +74,10 @@ class LoadCommand {
   private readonly options: LoadCommandOptions;
   private readonly progress: Progress;
   private readonly stops = new StopSignals();
-  private readonly runId = randomBytes(4).toString('hex');
+  private runId = randomBytes(4).toString('hex');
   private readonly journal: Journal;
   private readonly examples = new Map<string, string>();
+  private sharded: ShardedLoad | null = null;
   private servers: DemoServers | undefined;
   private workers: Workers | undefined;
   private watched: Watched | null = null;
@@ -110,37 +88,75 @@ class LoadCommand {
     this.journal = new Journal(options.journalFile ?? `${options.file}.load`);
   }
 
+  /** The name of this process's sessions, except lanes, so that those of other shards are not ended with them. */
+  private get ownId(): string {
+    return this.sharded === null ? this.runId : `${this.runId}.${this.sharded.shard.index}`;
+  }
+
+  private get shard(): Shard | null {
+    return this.sharded?.shard ?? null;
+  }
+
+  /** The exit code if a signal ends the load before its first row. */
+  get codeIfStopped(): number {
+    return this.sharded === null ? EXIT.finished : EXIT.endedEarly;
+  }
+
   /** Reads the configuration, and does what it requires before the database is read. */
   async open(environment: NodeJS.ProcessEnv): Promise<Config> {
-    const { options, progress, runId } = this;
+    const { options, progress } = this;
     checkOutput('--summary', options.summaryFile);
     checkOutput('--report', options.reportFile);
     const written = forLoading(loadConfig(options.file, options.overrides, environment));
+    if (options.shard !== null) {
+      if (options.journalFile !== undefined)
+        throw SetupError.of(
+          '--journal',
+          'cannot be used with --shard, because shards keep their journal in the database',
+        );
+      const shard = shardOf(options.shard.text, environment);
+      this.runId = shardedRunId(options.shard.runId, environment);
+      this.sharded = new ShardedLoad({ ...options.shard, shard, runId: this.runId }, written, progress, options.rows);
+    }
     checkProtection(written, options.writeTo, (text) => progress.message('warn', text));
     this.watched = await openPage(written, progress);
     if (!written.embedded) return written;
     const say = (text: string) => progress.message('info', text);
-    this.servers = await startDemo(written, runId, { say, replicas: false });
+    this.servers = await startDemo(written, this.runId, { say, replicas: false });
     return this.servers.config;
   }
 
   /** Decides what to load; a signal ends it. */
-  async prepare(config: Config): Promise<Job> {
-    const { options, runId, journal, progress, stops, watched } = this;
+  async prepare(config: Config): Promise<DecidedLoad> {
+    const { options, runId, ownId, journal, progress, stops, watched, sharded } = this;
     const { workers, connections } = config.generator;
     // The threads load their code in the meantime.
-    this.workers = startWorkers(workerCount(workers, connections, false), 'load');
-    const deciding = decide(options, config, runId, { journal, progress, stops, page: watched?.page ?? null });
-    const job = await stops.interruptible(deciding, () => endSessions(config.connection, config, runId));
+    this.workers = startWorkers(workerCount(workers, sharded?.lanes.length ?? connections, false), 'load');
+    const page = watched?.page ?? null;
+    const deciding = decideLoad(options.rows, config, runId, { journal, progress, stops, page, sharded, ownId });
+    const job = await stops.interruptible(deciding, () => endSessions(config.connection, config, ownId));
     progress.stop();
     return job;
   }
 
   /** Loads the rows and reports the results. Returns the exit code. */
-  async carryOut(config: Config, job: Job): Promise<number> {
-    const { options, progress, stops, runId, journal, watched, examples } = this;
+  async carryOut(config: Config, job: DecidedLoad): Promise<number> {
+    const { options, progress, stops, runId, watched, examples, sharded } = this;
+    const startAtMs = (await sharded?.start(stops)) ?? performance.now();
+    if (sharded !== null && stops.signal !== null) throw new Stopped(stops.signal);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, startAtMs - performance.now())));
     const startMs = performance.now();
-    const loading = this.start(config, job);
+    const lanes = sharded?.lanes ?? [...job.plan.quotas.keys()];
+    const loading = this.start(config, job, lanes);
+    let fenced: string | null = null;
+    sharded?.guard({
+      hold: () => loading.hold(),
+      release: () => loading.release(),
+      stop: (reason) => {
+        fenced = reason;
+        loading.stop();
+      },
+    });
     stops.onFirst((signal) => {
       progress.message(
         'info',
@@ -148,7 +164,7 @@ class LoadCommand {
       );
       loading.stop();
     });
-    const wanted = rowsWanted(job);
+    const wanted = rowsWanted(job, lanes);
     const facts = factsOf(job.plan, {
       command: 'load',
       run_id: runId,
@@ -161,19 +177,15 @@ class LoadCommand {
     progress.start(new LoadMeter(loading.totals, wanted));
     const end = await loading.ended;
     progress.stop();
-    // An interrupted load continues with the reserved values, so they stay reserved.
-    if (end.kind === 'finished') {
-      await settle(config.connection, config, job, runId, progress);
-      journal.remove();
-    }
-    const summary = summarise(job, loading.totals, end, {
-      seconds: (performance.now() - startMs) / 1000,
-      rows: options.rows,
-      maxErrorRatio: config.generator.error_budget.max_error_ratio,
-      signal: stops.signal,
-      journal: journal.file,
-    });
+    const seconds = (performance.now() - startMs) / 1000;
+    const ending = this.endingOf(end, fenced, config);
+    const ran = { runId, seconds, rows: options.rows, lanes, shard: this.shard };
+    const summary = summarise(job, loading.totals, ending, ran);
     const report = await observer.end(summary);
+    const isLast = await sharded?.finish(summary);
+    // An interrupted load continues with the reserved values, so they stay reserved.
+    if (end.kind === 'finished' && isLast !== false) await settle(config.connection, config, job, runId, progress);
+    if (end.kind === 'finished' && sharded === null) this.journal.remove();
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
     if (options.reportFile !== undefined) writeOutput(options.reportFile, report);
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
@@ -181,8 +193,25 @@ class LoadCommand {
     return summary.exit.code;
   }
 
-  private start({ connection, generator, embedded }: Config, job: Job): Loading {
-    const { progress, examples } = this;
+  /** `fenced`: why this process may no longer load its shard; null if it may. */
+  private endingOf(end: LoadEnd, fenced: string | null, { generator }: Config): LoadEnding {
+    const { options, journal, stops, shard } = this;
+    const stopped = fenced ?? stops.signal ?? 'a lane';
+    return {
+      kind: end.kind,
+      message: 'message' in end ? end.message : end.kind === 'stopped' ? stopped : '',
+      rows: options.rows,
+      maxErrorRatio: generator.error_budget.max_error_ratio,
+      later:
+        shard === null
+          ? `run the same command again to continue (journal: ${journal.file})`
+          : 'run the same command again to continue',
+      shard,
+    };
+  }
+
+  private start({ connection, generator, embedded }: Config, job: DecidedLoad, lanes: readonly number[]): Loading {
+    const { progress, examples, sharded } = this;
     return startLoading({
       ...job,
       connection,
@@ -194,8 +223,12 @@ class LoadCommand {
       },
       runId: this.runId,
       workers: this.workers!,
+      lanes,
       // A private server ends with the load, so there is nothing to continue.
-      journalFile: embedded ? null : this.journal.file,
+      keeping:
+        sharded === null
+          ? { kind: 'file', file: embedded ? null : this.journal.file }
+          : { kind: 'stored', notes: sharded.notes },
       notice: ({ kind, sqlstate, relation, text }) => {
         const label = job.plan.relations[relation]?.label ?? '';
         if (!examples.has(sqlstate)) examples.set(sqlstate, `${label}: ${text}`);
@@ -207,6 +240,7 @@ class LoadCommand {
   async close(): Promise<void> {
     this.progress.stop();
     this.stops.release();
+    await this.sharded?.end();
     await this.workers?.end();
     await this.watched?.endpoint.close();
     await this.servers?.stop();
@@ -239,160 +273,14 @@ function forLoading(config: Config): Config {
   };
 }
 
-/** Decides what to load: the rest of an interrupted load from its journal, or a new load. */
-async function decide(
-  { rows }: LoadCommandOptions,
-  config: Config,
-  runId: string,
-  {
-    journal,
-    progress,
-    stops,
-    page,
-  }: { journal: Journal; progress: Progress; stops: StopSignals; page: LivePage | null },
-): Promise<Job> {
-  const client = await connectFirst(config, runId, {
-    say: (text) => progress.message('warn', text),
-    isOver: () => stops.signal !== null,
-  });
-  try {
-    const { rows: found } = await client.query<{ database: string; serverVersion: string }>(
-      `SELECT current_database() AS database, current_setting('server_version') AS "serverVersion"`,
-    );
-    const { database, serverVersion } = found[0]!;
-    const settings = settingsOf(config);
-    if (journal.exists && !config.embedded)
-      return { ...(await goOn(client, journal, { rows, database, settings }, progress)), serverVersion };
-    const prepared = await prepare(client, config, {
-      dryRun: false,
-      say: (level, text) => progress.message(level, text),
-      step: (text) => {
-        progress.step(text);
-        page?.prepare(text);
-      },
-      rehearsal: config.generator.rehearse ? (path) => connectRehearsal(config.connection, config, runId, path) : null,
-    });
-    const { plan, claims, rowsAtStart, sequences } = prepared;
-    const load = loadPlan(plan, rows, standingOf(plan, claims, rowsAtStart));
-    for (const [index, { label, capacity, operations, targeted }] of plan.relations.entries()) {
-      const wanted = load.quotas[index]!.reduce((sum, quota) => sum + quota, 0);
-      const missing = Math.max(0, rows - (rowsAtStart[index] ?? 0));
-      if (targeted && operations.insert && wanted < missing)
-        progress.message(
-          'info',
-          `${label}: has room for only ${wanted} of ${missing} rows${capacity < missing ? '' : ' (too few parent rows)'}`,
-        );
-    }
-    const job = { plan, claims, load, rowsAtStart, sequences, serverVersion };
-    const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
-    if (!config.embedded) journal.begin(header);
-    return { ...job, past: [] };
-  } finally {
-    await client.end();
-  }
-}
-
-/** Returns a fingerprint of what determines the rows. */
-function settingsOf({ schemas, generator }: Config): string {
-  const plain = JSON.stringify({ schemas, generator }, (_, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
-  return fingerprint(JSON.parse(plain));
-}
-
-async function goOn(
-  client: pg.Client,
-  journal: Journal,
-  now: Pick<Header, 'rows' | 'database' | 'settings'>,
-  progress: Progress,
-): Promise<Omit<Job, 'serverVersion'>> {
-  const { header: first, entries } = journal.read();
-  const header = first as Header;
-  for (const key of ['rows', 'database', 'settings'] as const) {
-    if (header[key] === now[key]) continue;
-    const what = {
-      rows: `--rows ${header.rows}`,
-      database: `database ${header.database}`,
-      settings: 'different generator settings',
-    };
-    throw SetupError.of(
-      journal.file,
-      `this journal belongs to an interrupted load with ${what[key]}; repeat that command to continue it, or remove the file to start over`,
-    );
-  }
-  const { plan, claims } = decodePlan(header.stored, journal.file);
-  // Some sessions of a killed load may still be running.
-  const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
-  await endBackends(client, names, END_TIMEOUT_MS).catch((error: Error) => {
-    throw SetupError.of(
-      journal.file,
-      `sessions of the interrupted load are still running (${error.message}); try again`,
-    );
-  });
-  const past = await committedOf(client, entries);
-  await checkRows(client, plan, header, past, journal.file);
-  progress.message(
-    'info',
-    `continuing the interrupted load recorded in ${journal.file}: ${past.length} batches are already committed`,
-  );
-  return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
-}
-
-/** Returns entries with committed transactions; a batch that failed may have several entries. */
-async function committedOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
-  const ids = entries.flatMap(({ xid }) => (xid === null ? [] : [xid]));
-  const { rows } = await client.query<{ xid: string }>(
-    "SELECT x::text AS xid FROM unnest($1::text[]) AS x WHERE pg_xact_status(x::xid8) = 'committed'",
-    [ids],
-  );
-  const committed = new Set(rows.map(({ xid }) => xid));
-  return entries.filter(({ xid }) => xid === null || committed.has(xid));
-}
-
-/**
- * Checks that the tables still have the rows of the interrupted load.
- * @throws SetupError if a table filled by COPY has fewer rows: it is another database, or rows were deleted.
- */
-async function checkRows(
-  client: pg.Client,
-  plan: Plan,
-  { load, rowsAtStart }: Header,
-  past: readonly Entry[],
-  file: string,
-): Promise<void> {
-  for (const [index, stage] of load.stages.entries()) {
-    if (stage.kind !== 'copy') continue;
-    const loaded = past.reduce((sum, entry) => sum + (entry.stage === index ? entry.taken : 0), 0);
-    if (loaded === 0) continue;
-    const { label, rows: table } = plan.relations[stage.relation]!;
-    const { rows } = await client.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`);
-    const expected = (rowsAtStart[stage.relation] ?? 0) + loaded;
-    if (Number(rows[0]!.n) < expected)
-      throw SetupError.of(
-        file,
-        `${label} has ${rows[0]!.n} rows, but the interrupted load left ${expected}: this is another database, or rows were deleted; remove the file to start over`,
-      );
-  }
-}
-
-function standingOf(plan: Plan, claims: ClaimSet, rowsAtStart: RowCounts): Standing[] {
-  return plan.relations.map((_, relation) => {
-    const lanes = claims[relation]!.lanes;
-    return {
-      rows: rowsAtStart[relation] ?? 0,
-      known: plan.quotas.map((_, lane) => lanes.some((each) => each === lane || each === PINNED)),
-    };
-  });
-}
-
-function rowsWanted({ load }: Job): number {
-  return load.quotas.flat().reduce((sum, quota) => sum + quota, 0);
+function rowsWanted({ load }: DecidedLoad, lanes: readonly number[]): number {
+  return load.quotas.reduce((sum, quotas) => lanes.reduce((rest, lane) => rest + quotas[lane]!, sum), 0);
 }
 
 async function settle(
   connection: ConnectionSettings,
   config: Config,
-  { sequences }: Job,
+  { sequences }: DecidedLoad,
   runId: string,
   progress: Progress,
 ): Promise<void> {
@@ -416,67 +304,52 @@ function due({ isSingle, capacity }: RelationPlan, rows: number, atStart: number
 }
 
 function summarise(
-  { plan, load, rowsAtStart }: Job,
+  { plan, load, rowsAtStart }: DecidedLoad,
   totals: CounterTotals,
-  end: LoadEnd,
-  ran: { seconds: number; rows: number; maxErrorRatio: number; signal: string | null; journal: string },
+  ended: LoadEnding,
+  ran: { runId: string; seconds: number; rows: number; lanes: readonly number[]; shard: Shard | null },
 ): LoadSummary {
   const made = madeByTriggers(plan);
   const tables = plan.relations.flatMap((relation, index) => {
     if (!relation.targeted) return [];
     const rows = totals.table(index, 'insert', 'rows');
     const atStart = rowsAtStart[index] ?? null;
-    const quota = load.quotas[index]!.reduce((sum, each) => sum + each, 0);
+    const quotas = load.quotas[index]!;
+    const quota = ran.lanes.reduce((sum, lane) => sum + quotas[lane]!, 0);
+    const ofAll = quotas.reduce((sum, each) => sum + each, 0);
+    // Rows that no lane is to insert, and are missing. Of shards, the first one tells of them.
+    const without = ran.shard === null || ran.shard.index === 1 ? due(relation, ran.rows, atStart) - ofAll : 0;
     return [
       {
         table: relation.label,
         rows,
         // Only triggers fill it, with an unknown number of rows.
-        wanted: made.has(index) && !relation.operations.insert ? 0 : Math.max(quota, due(relation, ran.rows, atStart)),
+        wanted: made.has(index) && !relation.operations.insert ? 0 : quota + Math.max(0, without),
         refused: totals.table(index, 'insert', 'rejected'),
         rows_at_start: atStart,
         rows_expected: atStart === null ? null : atStart + rows,
       },
     ];
   });
-  const refused = tables.reduce((sum, table) => sum + table.refused, 0);
   const loaded = tables.reduce((sum, table) => sum + table.rows, 0);
-  const short = tables
-    .filter((table) => table.rows < table.wanted)
-    .map(({ table, rows, wanted }) => `${table} (${rows} of ${wanted} rows)`);
-  const exit = (): LoadSummary['exit'] => {
-    const later = `run the same command again to continue (journal: ${ran.journal})`;
-    switch (end.kind) {
-      case 'outage':
-        return {
-          code: EXIT.outage,
-          reason: `the database was unreachable for longer than max_outage_seconds: ${end.message}; ${later}`,
-        };
-      case 'refused':
-        return { code: EXIT.endedEarly, reason: `${end.message}; ${later}` };
-      case 'stopped':
-        return { code: EXIT.finished, reason: `stopped by ${ran.signal ?? 'a lane'}; ${later}` };
-      case 'finished':
-        if (short.length > 0)
-          return { code: EXIT.endedEarly, reason: `these tables are not full: ${short.join(', ')}` };
-        if (refused > 0 && refused / (refused + loaded) > ran.maxErrorRatio)
-          return {
-            code: EXIT.endedEarly,
-            reason: `the server rejected ${refused} rows, which exceeds error_budget.max_error_ratio`,
-          };
-        return { code: EXIT.finished, reason: `every table has ${ran.rows} rows, or as many as it has room for` };
-    }
-  };
+  const byName = Object.fromEntries(tables.map(({ table, ...figures }) => [table, figures]));
   return {
     schema_version: 1,
     version: VERSION,
-    exit: exit(),
+    command: 'load',
+    run_id: ran.runId,
+    plan_fingerprint: fingerprint(plan),
+    ...(ran.shard === null ? {} : { shard: ran.shard }),
+    exit: exitOfLoad(byName, ended),
+    is_complete: ended.kind === 'finished',
     elapsed_seconds: ran.seconds,
     seeds: { random: plan.randomSeed, faker: plan.fakerSeed },
     connections: plan.quotas.length,
     rows: loaded,
     rows_per_second: Math.round(loaded / ran.seconds),
-    tables: Object.fromEntries(tables.map(({ table, ...figures }) => [table, figures])),
+    rows_wanted: ran.rows,
+    max_error_ratio: ended.maxErrorRatio,
+    tables: byName,
     errors: Object.fromEntries(totals.errors().map(({ sqlstate, count }) => [sqlstate, count])),
   };
 }

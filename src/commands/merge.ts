@@ -2,15 +2,19 @@ import { resolveConnection } from '../config/connection.js';
 import { type Problem, SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { Source } from '../config/source.js';
-import { CannotMerge, mergeSummaries, type Part } from '../report/merge.js';
+import { type LoadSummary, loadText } from '../report/load.js';
+import { mergeSummaries } from '../report/merge.js';
+import { mergeLoads } from '../report/merge-loads.js';
+import { CannotMerge, type Part } from '../report/merge-parts.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
+import type { Summary } from '../report/summary.js';
 import { summaryText } from '../report/text.js';
 import { storedSummaries } from '../shards/store.js';
 import { connect } from '../traffic/session.js';
 import { codeBefore, EXIT } from './exit.js';
 import { checkOutput, writeOutput } from './output-file.js';
-import { parseSummary, readSummary } from './summary-file.js';
+import { isOfLoad, parseAnySummary, readAnySummary } from './summary-file.js';
 
 export interface MergeOptions {
   readonly files: readonly string[];
@@ -28,14 +32,9 @@ export async function merge(options: MergeOptions, environment: NodeJS.ProcessEn
   const progress = new Progress(process.stderr, { json: options.json, quiet: false });
   try {
     checkOutput('--summary', options.summaryFile);
-    const merged = mergeSummaries(await partsOf(options, environment));
+    const { merged, text } = combined(await partsOf(options, environment), options);
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(merged, 2)}\n`);
-    const files = options.summaryFile === undefined ? [] : [options.summaryFile];
-    process.stdout.write(
-      options.json
-        ? `${publicJson(merged)}\n`
-        : shown(summaryText(merged, { isFull: options.full, files, command: null, next: [] })),
-    );
+    process.stdout.write(options.json ? `${publicJson(merged)}\n` : shown(text));
     return merged.exit.code;
   } catch (error) {
     if (!(error instanceof SetupError) && !(error instanceof CannotMerge)) throw error;
@@ -44,17 +43,46 @@ export async function merge(options: MergeOptions, environment: NodeJS.ProcessEn
   }
 }
 
-async function partsOf(options: MergeOptions, environment: NodeJS.ProcessEnv): Promise<Part[]> {
+/** Returns the summary of the whole, and its text. @throws CannotMerge if the parts do not belong together. */
+function combined(
+  parts: readonly Part<Summary | LoadSummary>[],
+  { summaryFile, full }: MergeOptions,
+): { merged: Summary | LoadSummary; text: string } {
+  const [loads, runs] = [parts.filter(isLoad), parts.filter(isRun)];
+  if (loads.length > 0 && runs.length > 0)
+    throw new CannotMerge(`${loads[0]!.name}: is the summary of a load, but ${runs[0]!.name} is that of a run`);
+  if (loads.length > 0) {
+    const merged = mergeLoads(loads);
+    return { merged, text: loadText(merged) };
+  }
+  const merged = mergeSummaries(runs);
+  const files = summaryFile === undefined ? [] : [summaryFile];
+  return { merged, text: summaryText(merged, { isFull: full, files, command: null, next: [] }) };
+}
+
+function isLoad(part: Part<Summary | LoadSummary>): part is Part<LoadSummary> {
+  return isOfLoad(part.summary);
+}
+
+function isRun(part: Part<Summary | LoadSummary>): part is Part<Summary> {
+  return !isOfLoad(part.summary);
+}
+
+async function partsOf(options: MergeOptions, environment: NodeJS.ProcessEnv): Promise<Part<Summary | LoadSummary>[]> {
   const { files, url } = options;
   if (url === undefined && files.length === 0)
     throw SetupError.of('merge', 'expected the summaries of the shards, or --database URL');
   if (url !== undefined && files.length > 0)
     throw SetupError.of('merge', 'accepts files or --database, not both; remove one of them');
-  if (url === undefined) return files.map((name) => ({ name, summary: readSummary(name) }));
+  if (url === undefined) return files.map((name) => ({ name, summary: readAnySummary(name) }));
   return stored(url, options, environment);
 }
 
-async function stored(url: string, { schema, runId }: MergeOptions, environment: NodeJS.ProcessEnv): Promise<Part[]> {
+async function stored(
+  url: string,
+  { schema, runId }: MergeOptions,
+  environment: NodeJS.ProcessEnv,
+): Promise<Part<Summary | LoadSummary>[]> {
   const problems: Problem[] = [];
   const source = new Source('--database', '', environment);
   const connection = resolveConnection({ url, settings: {}, embedded: false }, environment, source, problems);
@@ -75,7 +103,7 @@ async function stored(url: string, { schema, runId }: MergeOptions, environment:
           `contains no summary of ${runId === undefined ? 'a sharded run' : `run ${runId}`}`,
         );
       return found.summaries.map((text) => {
-        const summary = parseSummary(text, `run ${found.runId}`);
+        const summary = parseAnySummary(text, `run ${found.runId}`);
         return { name: `shard ${summary.shard?.index}`, summary };
       });
     } finally {

@@ -44,7 +44,7 @@ import { checkOutput, writeOutput } from './output-file.js';
 import { type PlanFile, readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
 import { type Publishing, publish } from './publish.js';
-import { ShardedRun, type ShardOptions } from './sharded.js';
+import { ShardedRun, type ShardRequest } from './sharded.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 import { untilSummary } from './until.js';
 
@@ -77,13 +77,6 @@ export interface RunOptions {
   /** True to show all tables and latencies in the summary text. */
   readonly full: boolean;
   readonly json: boolean;
-}
-
-/** The values of `--shard` and related options. */
-interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
-  /** `i/n`, or `auto`. */
-  readonly text: string;
-  readonly runId: string | undefined;
 }
 
 /** The main job: YAML → catalog → plan → traffic → summary. Returns the exit code. */
@@ -208,7 +201,7 @@ class Session {
     // The threads load their code in the meantime.
     if (!isTrial)
       this.workers = startWorkers(
-        workerCount(generator.workers, sharded?.laneCount ?? generator.connections, sharesCores(connection)),
+        workerCount(generator.workers, sharded?.lanes.length ?? generator.connections, sharesCores(connection)),
         'traffic',
       );
     const say = (level: 'info' | 'warn', text: string) => progress.message(level, text);

@@ -1,5 +1,8 @@
 import type pg from 'pg';
+import type { Entry } from '../bulk/journal.js';
+import type { StoredNotesSettings } from '../bulk/notes.js';
 import { introspect } from '../catalog/introspect.js';
+import { fingerprint } from '../config/fingerprint.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { lanesOf, type Shard } from '../config/shard.js';
@@ -8,7 +11,7 @@ import { connectCoordinator } from '../prepare/connect.js';
 import { configurationFingerprint } from '../prepare/decided.js';
 import type { Prepared } from '../prepare/examine.js';
 import type { Progress } from '../report/progress.js';
-import type { Summary } from '../report/summary.js';
+import { batchNotes, readBatches } from '../shards/batches.js';
 import { Fence } from '../shards/fence.js';
 import { forgetProgress, ProgressKeeper, readPast } from '../shards/progress.js';
 import { startTogether } from '../shards/start.js';
@@ -29,7 +32,7 @@ import { applicationName } from '../traffic/message.js';
 import { EXIT } from './exit.js';
 import type { StopSignals } from './stop-signals.js';
 
-/** Options of `run --shard`. */
+/** Options of `run --shard` and `load --shard`. */
 export interface ShardOptions {
   readonly shard: Shard;
   readonly runId: string;
@@ -38,25 +41,34 @@ export interface ShardOptions {
   readonly startAt: Date | null;
 }
 
-/** A shard of a run: what it shares with the others, and what it does for them. */
-export class ShardedRun {
+/** The values of `--shard` and related options. */
+export interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
+  /** `i/n`, or `auto`. */
+  readonly text: string;
+  readonly runId: string | undefined;
+}
+
+/** What two processes must have in common, beside the configuration, to be shards of one run or load. */
+type Job = string | { readonly rows: number };
+
+/** A share of the lanes of a run or a load: what this process has in common with the others. */
+class Sharded {
   readonly options: ShardOptions;
-  private readonly config: Config;
-  private readonly progress: Progress;
-  private readonly store: RunStore;
-  private fence: Fence | null = null;
-  private keeper: ProgressKeeper | null = null;
-  /** What the process before has left behind; null where this is the first one. */
-  past: Past | null = null;
+  protected readonly config: Config;
+  protected readonly progress: Progress;
+  protected readonly store: RunStore;
+  private readonly job: Job;
+  private raised: Fence | null = null;
 
   /** @throws SetupError if the configuration cannot be used with shards. */
-  constructor(options: ShardOptions, config: Config, progress: Progress) {
+  constructor(options: ShardOptions, config: Config, progress: Progress, job: Job) {
     const { shard, runId } = options;
     this.options = options;
     this.config = config;
     this.progress = progress;
+    this.job = job;
     this.store = { schema: config.replication?.schema ?? DEFAULT_SCHEMA, runId };
-    const { connections, row_selection: selection } = config.generator;
+    const { connections } = config.generator;
     if (config.embedded)
       throw SetupError.of(
         '--shard',
@@ -67,37 +79,29 @@ export class ShardedRun {
         '--shard',
         `${shard.of} shards need at least as many lanes, but generator.connections, the total over all shards, is ${connections}; raise it, or start fewer shards`,
       );
-    const alone = ALONE.find(([, isSet]) => isSet(config));
-    if (alone !== undefined)
-      throw SetupError.of(
-        '--shard',
-        `${alone[0]} needs the whole load, but each shard knows only its own part; remove the key, or run without --shard`,
-      );
-    if (selection === 'system_rows')
-      throw SetupError.of('--shard', 'needs row_selection: owned; remove row_selection, or set it to owned');
   }
 
   get shard(): Shard {
     return this.options.shard;
   }
 
-  get laneCount(): number {
-    return lanesOf(this.shard, this.config.generator.connections).length;
+  /** The lanes of this shard. */
+  get lanes(): readonly number[] {
+    return lanesOf(this.shard, this.config.generator.connections);
   }
 
-  /** Returns the lanes of this shard. */
-  lanes(prepared: Prepared): readonly number[] {
-    return lanesOf(this.shard, prepared.plan.quotas.length);
-  }
-
-  /** True for the shard that does what is done once per run: probes, indexes, traps, comparisons. */
+  /** True for the shard that does what is done once: probes, indexes, traps, comparisons. */
   get isFirst(): boolean {
     return this.shard.index === 1;
   }
 
+  protected get fence(): Fence {
+    return this.raised!;
+  }
+
   /** Locks this shard against other processes, and gets the common plan, which the first shard to come makes. */
   async prepare(client: pg.Client, prepare: () => Promise<Prepared>, isOver: () => boolean): Promise<Prepared> {
-    const { config, store, options, progress } = this;
+    const { config, store, options, progress, lanes } = this;
     const { shard, runId } = options;
     const { generator } = config;
     await layOutShards(client, store.schema);
@@ -107,31 +111,39 @@ export class ShardedRun {
         'warn',
         `${published.names.join(', ')} publishes all tables, including the tables that the shards share. A subscriber that lacks them stops; create them there: ${published.sql(store.schema)};`,
       );
-    this.fence = await Fence.raise({
+    this.raised = await Fence.raise({
       store,
       shard: shard.index,
       connect: () => connectCoordinator(config.connection, config, `${runId}/shard-${shard.index}`),
-      sessions: lanesOf(shard, generator.connections).map((lane) => applicationName(runId, lane)),
+      sessions: lanes.map((lane) => applicationName(runId, lane)),
       connectTimeoutMs: generator.timeouts.connect,
       patienceMs: options.startTimeoutMs,
       maxOutageMs: generator.max_outage_seconds * 1000,
       isOver,
       say: (level, text) => progress.message(level, text),
     });
-    const lanes = lanesOf(shard, generator.connections);
     if (this.fence.isResumed) {
-      this.past = await readPast(client, store, shard.index, lanes);
+      await this.readPast(client);
       progress.message('info', `shard ${shard.index} of run ${runId} continues where its previous process stopped`);
     }
-    this.keeper = new ProgressKeeper(() => this.fence!.session, store, shard.index, this.fence.incarnation);
     progress.step('waiting for the plan of the run');
     const deadline = performance.now() + options.startTimeoutMs;
-    const identity = { version: VERSION, shards: shard.of, configuration: configurationFingerprint(config) };
+    const configuration = configurationFingerprint(config);
+    const identity = {
+      version: VERSION,
+      shards: shard.of,
+      configuration: typeof this.job === 'string' ? configuration : fingerprint([configuration, this.job]),
+    };
     return sharedPlan(client, store, identity, {
       prepare,
       look: () => introspect(client, config.schemas),
       isOver: () => isOver() || performance.now() > deadline,
     });
+  }
+
+  /** Reads what the process before has left behind of this shard. */
+  protected readPast(_client: pg.Client): Promise<void> {
+    return Promise.resolve();
   }
 
   /**
@@ -140,14 +152,13 @@ export class ShardedRun {
    * @throws Missing if some did not come in time.
    */
   async start(stops: StopSignals): Promise<number | null> {
-    const { progress, store, options } = this;
+    const { progress, store, options, fence } = this;
     const { shard, startTimeoutMs: timeoutMs, startAt } = options;
-    const fence = this.fence!;
     if (fence.isResumed || fence.incarnation > 1) {
       const ms = await startsIn(fence.session, store);
       // The process before was ready, so that the others have started with it.
       if (fence.isResumed || (ms !== null && ms < 0)) {
-        if (this.isFirst) this.tellPaused(null);
+        this.resumed();
         await noteBegun(fence.session, store, shard.index);
         return performance.now() + (ms ?? 0);
       }
@@ -165,14 +176,81 @@ export class ShardedRun {
     return startAtMs;
   }
 
+  /** Called before the lanes of another process are continued. */
+  protected resumed(): void {}
+
   /** Sets what happens to the lanes when this process may no longer run the shard. */
   guard(lanes: Parameters<Fence['guard']>[0]): void {
-    this.fence?.guard(lanes);
+    this.raised?.guard(lanes);
+  }
+
+  /** Leaves the summary for the others. Returns true where all shards have finished now. */
+  async finish(summary: { readonly exit: { readonly code: number } }): Promise<boolean> {
+    const { store, shard, progress, lanes } = this;
+    const { session, incarnation } = this.fence;
+    const { code } = summary.exit;
+    const isFinal = !RESUMABLE.includes(code);
+    try {
+      await this.settle();
+      const { isOurs, isLast } = await noteFinished(session, store, {
+        shard: shard.index,
+        of: shard.of,
+        incarnation,
+        exitCode: code,
+        isFinal,
+        summary: JSON.stringify(summary),
+      });
+      if (isFinal && isOurs) await forgetProgress(session, store, shard.index, lanes);
+      return isLast;
+    } catch (error) {
+      progress.message(
+        'warn',
+        `the summary of shard ${shard.index} could not be stored in the database (${(error as Error).message}); give merge the files of --summary instead`,
+      );
+      return false;
+    }
+  }
+
+  /** Resolves when what is kept for another process is written. */
+  protected settle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async end(): Promise<void> {
+    await this.raised?.end();
+  }
+}
+
+/** A shard of a run. */
+export class ShardedRun extends Sharded {
+  private keeper: ProgressKeeper | null = null;
+  /** What the process before has left behind; null where this is the first one. */
+  past: Past | null = null;
+
+  /** @throws SetupError if the configuration cannot be used with shards. */
+  constructor(options: ShardOptions, config: Config, progress: Progress) {
+    super(options, config, progress, 'run');
+    const alone = ALONE.find(([, isSet]) => isSet(config));
+    if (alone !== undefined)
+      throw SetupError.of(
+        '--shard',
+        `${alone[0]} needs the whole load, but each shard knows only its own part; remove the key, or run without --shard`,
+      );
+    if (config.generator.row_selection === 'system_rows')
+      throw SetupError.of('--shard', 'needs row_selection: owned; remove row_selection, or set it to owned');
+  }
+
+  protected override async readPast(client: pg.Client): Promise<void> {
+    this.past = await readPast(client, this.store, this.shard.index, this.lanes);
+  }
+
+  protected override resumed(): void {
+    if (this.isFirst) this.tellPaused(null);
   }
 
   /** Tells the other shards that the fuse has paused the load, or that it continues. Shard 1 calls this. */
   tellPaused(reason: string | null): void {
-    notePaused(this.fence!.session, this.store, reason).catch((error: Error) =>
+    notePaused(this.fence.session, this.store, reason).catch((error: Error) =>
       this.progress.message(
         'warn',
         `could not tell the other shards about the state of replication.fuse: ${error.message}`,
@@ -187,7 +265,7 @@ export class ShardedRun {
     const timer = setInterval(() => {
       if (isAsking) return;
       isAsking = true;
-      pausedBecause(this.fence!.session, this.store)
+      pausedBecause(this.fence.session, this.store)
         .then(hold)
         .catch(() => undefined)
         .finally(() => (isAsking = false));
@@ -197,39 +275,33 @@ export class ShardedRun {
 
   /** Where the lanes' progress is kept. */
   get keeping(): Keeping {
-    return this.keeper!;
+    const { fence, store, shard } = this;
+    this.keeper ??= new ProgressKeeper(() => fence.session, store, shard.index, fence.incarnation);
+    return this.keeper;
   }
 
-  /** Leaves the summary for the others. Returns true where all shards have finished now. */
-  async finish(summary: Summary): Promise<boolean> {
-    const { store, shard, progress } = this;
-    const { session, incarnation } = this.fence!;
-    const { code } = summary.exit;
-    const isFinal = !RESUMABLE.includes(code);
-    try {
-      await this.keeper!.settle();
-      const { isOurs, isLast } = await noteFinished(session, store, {
-        shard: shard.index,
-        of: shard.of,
-        incarnation,
-        exitCode: code,
-        isFinal,
-        summary: JSON.stringify(summary),
-      });
-      if (isFinal && isOurs)
-        await forgetProgress(session, store, shard.index, lanesOf(shard, this.config.generator.connections));
-      return isLast;
-    } catch (error) {
-      progress.message(
-        'warn',
-        `the summary of shard ${shard.index} could not be stored in the database (${(error as Error).message}); give merge the files of --summary instead`,
-      );
-      return false;
-    }
+  protected override async settle(): Promise<void> {
+    await this.keeper?.settle();
+  }
+}
+
+/** A shard of a load. */
+export class ShardedLoad extends Sharded {
+  /** What the process before has committed. */
+  past: readonly Entry[] = [];
+
+  /** @throws SetupError if the configuration cannot be used with shards. */
+  constructor(options: ShardOptions, config: Config, progress: Progress, rows: number) {
+    super(options, config, progress, { rows });
   }
 
-  async end(): Promise<void> {
-    await this.fence?.end();
+  protected override async readPast(client: pg.Client): Promise<void> {
+    this.past = await readBatches(client, this.store, this.lanes);
+  }
+
+  /** Where the lanes note their transactions. */
+  get notes(): StoredNotesSettings {
+    return batchNotes(this.store, this.shard.index, this.fence.incarnation);
   }
 }
 

@@ -2,37 +2,27 @@ import { parseThreshold } from '../config/threshold.js';
 import type { OperationKind } from '../plan/plan.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import { BUCKETS, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
+import { checkParts, incomplete, isResumable, missingOf, type Part, unfinished } from './merge-parts.js';
 import { mergePhases } from './phases.js';
 import { mergeRefused } from './refusals.js';
 import { countedPercentiles, type LatencySummary, round, type Summary, type TableSummary } from './summary.js';
 import { type Figures, look, missedText, type ThresholdResult } from './thresholds.js';
 import { steepest } from './trends.js';
 
-/** Summaries that are not those of the shards of one run; says which one is wrong, and why. */
-export class CannotMerge extends Error {}
-
-/** A summary, and where it came from. */
-export interface Part {
-  readonly name: string;
-  readonly summary: Summary;
-}
-
 /**
  * The summaries of all shards as that of one run: counts and histograms are added, percentiles are told from the sums, and the
  * thresholds are judged once.
  * @throws CannotMerge where they are not the shards of one run, or one stands twice.
  */
-export function mergeSummaries(parts: readonly Part[]): Summary {
-  const [first] = parts as [Part];
-  for (const [index, part] of parts.entries()) check(part, first, parts.slice(0, index));
+export function mergeSummaries(parts: readonly Part<Summary>[]): Summary {
+  checkParts(parts);
   const summaries = [...parts].map(({ summary }) => summary).sort((a, b) => a.shard!.index - b.shard!.index);
   const lead = summaries[0]!;
   const { of } = lead.shard!;
-  const present = new Set(summaries.map(({ shard }) => shard!.index));
-  const missing = Array.from({ length: of }, (_, index) => index + 1).filter((index) => !present.has(index));
+  const missing = missingOf(summaries, of);
   const sum = (value: (summary: Summary) => number) => summaries.reduce((total, each) => total + value(each), 0);
   const most = (value: (summary: Summary) => number) => Math.max(...summaries.map(value));
-  const stopped = summaries.flatMap(({ exit, shard }) => (RESUMABLE.includes(exit.code) ? shard!.index : []));
+  const stopped = summaries.flatMap((each) => (isResumable(each) ? each.shard!.index : []));
   const seconds = most(({ elapsed_seconds: elapsed }) => elapsed);
   const { shard: _shard, ...base } = lead;
   const pauses = summaries.flatMap((each) => each.pauses ?? []);
@@ -81,26 +71,6 @@ export function mergeSummaries(parts: readonly Part[]): Summary {
   };
   const thresholds = judged(merged, lead.thresholds);
   return { ...merged, thresholds, exit: exitOf(summaries, thresholds, missing, of) };
-}
-
-function check({ name, summary }: Part, first: Part, before: readonly Part[]): void {
-  const { shard } = summary;
-  if (shard === undefined) throw new CannotMerge(`${name}: is not the summary of a shard; run --shard i/n writes one`);
-  const same = { run_id: 'run', version: 'version', plan_fingerprint: 'plan' } as const;
-  for (const [key, what] of Object.entries(same) as [keyof typeof same, string][])
-    if (summary[key] !== first.summary[key])
-      throw new CannotMerge(
-        `${name}: belongs to another ${what} (${summary[key]}) than ${first.name} (${first.summary[key]})`,
-      );
-  if (shard.of !== first.summary.shard?.of)
-    throw new CannotMerge(
-      `${name}: is one of ${shard.of} shards, but ${first.name} is one of ${first.summary.shard?.of}`,
-    );
-  const tables = (each: Summary) => Object.keys(each.tables).join('/');
-  if (tables(summary) !== tables(first.summary)) throw new CannotMerge(`${name}: has other tables than ${first.name}`);
-  const twin = before.find((each) => each.summary.shard?.index === shard.index);
-  if (twin !== undefined)
-    throw new CannotMerge(`${name}: is shard ${shard.index}, but so is ${twin.name}; remove one of them`);
 }
 
 /** Records of counts, key by key. */
@@ -190,9 +160,6 @@ function rateOf(summaries: readonly Summary[], operations: number, isComplete: b
   };
 }
 
-/* Such a shard has not done its part yet. */
-const RESUMABLE: readonly number[] = [2, 3];
-
 /* What holds one shard back holds back the run; the server is named last, since all share it. */
 const GRAVITY: readonly Summary['verdict'][] = ['generator-bound', 'server-bound', 'rate-bound'];
 
@@ -252,15 +219,8 @@ function exitOf(
   missing: readonly number[],
   of: number,
 ): Summary['exit'] {
-  const failed = summaries.find(({ exit }) => exit.code !== 0);
-  if (failed !== undefined) {
-    const { code, reason } = failed.exit;
-    const others = missing.length > 0 ? `; the summaries of shards ${missing.join(', ')} are missing` : '';
-    const what = RESUMABLE.includes(code) ? 'incomplete: ' : '';
-    return { code, reason: `${what}shard ${failed.shard!.index} of ${of}: ${reason}${others}` };
-  }
-  if (missing.length > 0)
-    return { code: 4, reason: `incomplete: the summaries of shards ${missing.join(', ')} of ${of} are missing` };
+  const ended = unfinished(summaries, of) ?? incomplete(missing, of);
+  if (ended !== null) return ended;
   const missed = missedText(thresholds);
   if (missed !== null) return { code: 4, reason: missed };
   return { code: 0, reason: `all ${of} shards: ${summaries[0]!.exit.reason}` };

@@ -7,16 +7,25 @@ import type { Keeping } from '../traffic/coordinator.js';
 import type { LaneProgress, Past } from '../traffic/lane-progress.js';
 import type { RunStore } from './store.js';
 
-const logs = (schema: string) => `${quoteIdentifier(schema)}.run_log`;
+/** Returns the table that holds what lanes have noted. */
+export function logsOf(schema: string): string {
+  return `${quoteIdentifier(schema)}.run_log`;
+}
+
+/** Returns a condition that holds until another process carries the shard. The run's id is the parameter $1. */
+export function shardIsOurs(schema: string, shard: number, incarnation: number): string {
+  return `EXISTS (SELECT FROM ${shards(schema)} AS s WHERE s.run_id = $1 AND s.shard = ${shard} AND s.incarnation = ${incarnation})`;
+}
+
 const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
 const progresses = (schema: string) => `${quoteIdentifier(schema)}.run_progress`;
 
 /** Tables that hold what another process needs to go on with a shard. */
 export function progressTables(schema: string): { readonly names: readonly string[]; readonly sql: readonly string[] } {
   return {
-    names: [logs(schema), progresses(schema)],
+    names: [logsOf(schema), progresses(schema)],
     sql: [
-      `CREATE TABLE IF NOT EXISTS ${logs(schema)} (run_id text NOT NULL, lane int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
+      `CREATE TABLE IF NOT EXISTS ${logsOf(schema)} (run_id text NOT NULL, lane int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
        lines text NOT NULL, PRIMARY KEY (run_id, lane, id))`,
       `CREATE TABLE IF NOT EXISTS ${progresses(schema)} (run_id text, shard int, told_at timestamptz NOT NULL, blocks int NOT NULL,
        counters bytea, PRIMARY KEY (run_id, shard))`,
@@ -49,8 +58,8 @@ export class ProgressKeeper implements Keeping {
     this.session = session;
     this.store = store;
     this.shard = shard;
-    this.isOurs = `EXISTS (SELECT FROM ${shards(store.schema)} AS s WHERE s.run_id = $1 AND s.shard = ${shard} AND s.incarnation = ${incarnation})`;
-    this.storeExceptions = `INSERT INTO ${logs(store.schema)} (run_id, lane, lines) SELECT $1::text, $2::int, $3::text WHERE ${this.isOurs}`;
+    this.isOurs = shardIsOurs(store.schema, shard, incarnation);
+    this.storeExceptions = `INSERT INTO ${logsOf(store.schema)} (run_id, lane, lines) SELECT $1::text, $2::int, $3::text WHERE ${this.isOurs}`;
   }
 
   readonly take = ({ block, of, counters }: LaneProgress): void => {
@@ -109,7 +118,7 @@ export async function readPast(
     );
   const exceptions = new Map<number, Exception[]>(lanes.map((lane) => [lane, []]));
   const found = await client.query<{ lane: number; lines: string }>(
-    `SELECT lane, lines FROM ${logs(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, id`,
+    `SELECT lane, lines FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, id`,
     [runId, lanes],
   );
   for (const { lane, lines } of found.rows) {
@@ -138,6 +147,6 @@ export async function forgetProgress(
   shard: number,
   lanes: readonly number[],
 ): Promise<void> {
-  await client.query(`DELETE FROM ${logs(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
+  await client.query(`DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
   await client.query(`DELETE FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
 }

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { Entry } from '../../src/bulk/journal.js';
 import type { PageData } from '../../src/page/data.js';
 import type { LoadSummary } from '../../src/report/load.js';
 import {
@@ -265,6 +266,35 @@ describe('load', () => {
     const gone = await load(yaml, options, { file });
     expect(gone.code).toBe(1);
     expect(gone.stderr).toMatch(/public\.a has 0 rows, but the interrupted load left \d+/);
+    await database.drop();
+  });
+
+  it('takes no batch for committed whose transaction the server has lost in a crash', async () => {
+    const database = await createDatabase(TABLES);
+    const yaml = (at: Database) => configFor(at, `${SETTINGS}\nconnections: 3`);
+    const file = path.join(folder, `${++counter}.yaml`);
+    await load(yaml(database), ['--rows', '8000'], {
+      file,
+      running: (kill) => void whenFilled(database, 'likes', 1000).then(() => kill('SIGINT')),
+    });
+    // What the journal of a load looks like whose last batches the server has lost: their ids are another's, or nobody's yet.
+    const { rows } = await database.client.query<{ id: string }>(
+      'INSERT INTO city VALUES (-1, $$theirs$$) RETURNING pg_current_xact_id()::text AS id',
+    );
+    await database.client.query('DELETE FROM city WHERE id = -1');
+    const lines = readFileSync(`${file}.load`, 'utf8').trimEnd().split('\n');
+    for (const [lane, xid] of [
+      [0, rows[0]!.id],
+      [1, String(BigInt(rows[0]!.id) + 1_000_000n)],
+    ] as const) {
+      const last = JSON.parse(lines.findLast((line) => line.startsWith(`{"lane":${lane},`))!) as Entry;
+      const trace = last.trace === null ? null : { ...last.trace, xmins: [xid] };
+      lines.push(JSON.stringify({ ...last, xid, trace }));
+    }
+    writeFileSync(`${file}.load`, `${lines.join('\n')}\n`);
+    const { code, summary } = await load(yaml(database), ['--rows', '8000'], { file });
+    expect(code).toBe(0);
+    expect(await rowsOf(database, summary)).toEqual(await whole(yaml));
     await database.drop();
   });
 

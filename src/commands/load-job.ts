@@ -1,0 +1,198 @@
+import type pg from 'pg';
+import type { LoadJob } from '../bulk/coordinator.js';
+import { committedOf, type Entry, type Journal } from '../bulk/journal.js';
+import { fingerprint } from '../config/fingerprint.js';
+import type { Config } from '../config/load.js';
+import { SetupError } from '../config/problem.js';
+import { decodePlan, encodePlan } from '../history/stored-plan.js';
+import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
+import type { LivePage } from '../page/live.js';
+import type { Plan } from '../plan/plan.js';
+import { loadPlan, type Standing } from '../plan/stages.js';
+import type { RowCounts } from '../prepare/claim.js';
+import { connectFirst, connectRehearsal } from '../prepare/connect.js';
+import { prepare } from '../prepare/prepare.js';
+import type { OwnedSequence } from '../prepare/sequences.js';
+import type { Progress } from '../report/progress.js';
+import { applicationName } from '../traffic/message.js';
+import { endBackends } from '../traffic/recovery.js';
+import type { ShardedLoad } from './sharded.js';
+import type { StopSignals } from './stop-signals.js';
+
+/* Backends of a killed load end at their next write. */
+const END_TIMEOUT_MS = 10_000;
+
+/** The first line of a journal. */
+interface Header {
+  readonly rows: number;
+  readonly database: string;
+  /** Fingerprint of what determines the rows, so that a load is not continued with other settings. */
+  readonly settings: string;
+  readonly runId: string;
+  readonly stored: object;
+  readonly load: LoadJob['load'];
+  readonly rowsAtStart: RowCounts;
+  readonly sequences: readonly OwnedSequence[];
+}
+
+/** What a load begins with, or continues with. */
+export interface DecidedLoad extends LoadJob {
+  readonly rowsAtStart: RowCounts;
+  readonly sequences: readonly OwnedSequence[];
+  readonly past: readonly Entry[];
+  readonly serverVersion: string;
+}
+
+interface Surroundings {
+  readonly journal: Journal;
+  readonly progress: Progress;
+  readonly stops: StopSignals;
+  readonly page: LivePage | null;
+  /** Null: this process carries all lanes. */
+  readonly sharded: ShardedLoad | null;
+  /** The name of this process's sessions. */
+  readonly ownId: string;
+}
+
+/** Decides what to load: the rest of an interrupted load, or a new load. */
+export async function decideLoad(
+  rows: number,
+  config: Config,
+  runId: string,
+  { journal, progress, stops, page, sharded, ownId }: Surroundings,
+): Promise<DecidedLoad> {
+  const isOver = () => stops.signal !== null;
+  const client = await connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
+  try {
+    const { rows: found } = await client.query<{ database: string; serverVersion: string }>(
+      `SELECT current_database() AS database, current_setting('server_version') AS "serverVersion"`,
+    );
+    const { database, serverVersion } = found[0]!;
+    const settings = settingsOf(config);
+    const keepsFile = !config.embedded && sharded === null;
+    if (keepsFile && journal.exists)
+      return { ...(await goOn(client, journal, { rows, database, settings }, progress)), serverVersion };
+    const work = () =>
+      prepare(client, config, {
+        dryRun: false,
+        say: (level, text) => progress.message(level, text),
+        step: (text) => {
+          progress.step(text);
+          page?.prepare(text);
+        },
+        rehearsal: config.generator.rehearse
+          ? (path) => connectRehearsal(config.connection, config, ownId, path)
+          : null,
+      });
+    const { plan, claims, rowsAtStart, sequences } = await (sharded?.prepare(client, work, isOver) ?? work());
+    const load = loadPlan(plan, rows, standingOf(plan, claims, rowsAtStart));
+    if (sharded?.isFirst !== false) tellRoom(plan, load, rowsAtStart, rows, progress);
+    const job = { plan, claims, load, rowsAtStart, sequences, serverVersion };
+    const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
+    if (keepsFile) journal.begin(header);
+    return { ...job, past: sharded?.past ?? [] };
+  } finally {
+    await client.end();
+  }
+}
+
+/** Says which tables have less room than is asked for. */
+function tellRoom(
+  plan: Plan,
+  { quotas }: LoadJob['load'],
+  rowsAtStart: RowCounts,
+  rows: number,
+  progress: Progress,
+): void {
+  for (const [index, { label, capacity, operations, targeted }] of plan.relations.entries()) {
+    const wanted = quotas[index]!.reduce((sum, quota) => sum + quota, 0);
+    const missing = Math.max(0, rows - (rowsAtStart[index] ?? 0));
+    if (targeted && operations.insert && wanted < missing)
+      progress.message(
+        'info',
+        `${label}: has room for only ${wanted} of ${missing} rows${capacity < missing ? '' : ' (too few parent rows)'}`,
+      );
+  }
+}
+
+/** Returns a fingerprint of what determines the rows. */
+function settingsOf({ schemas, generator }: Config): string {
+  const plain = JSON.stringify({ schemas, generator }, (_, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
+  return fingerprint(JSON.parse(plain));
+}
+
+async function goOn(
+  client: pg.Client,
+  journal: Journal,
+  now: Pick<Header, 'rows' | 'database' | 'settings'>,
+  progress: Progress,
+): Promise<Omit<DecidedLoad, 'serverVersion'>> {
+  const { header: first, entries } = journal.read();
+  const header = first as Header;
+  for (const key of ['rows', 'database', 'settings'] as const) {
+    if (header[key] === now[key]) continue;
+    const what = {
+      rows: `--rows ${header.rows}`,
+      database: `database ${header.database}`,
+      settings: 'different generator settings',
+    };
+    throw SetupError.of(
+      journal.file,
+      `this journal belongs to an interrupted load with ${what[key]}; repeat that command to continue it, or remove the file to start over`,
+    );
+  }
+  const { plan, claims } = decodePlan(header.stored, journal.file);
+  // Some sessions of a killed load may still be running.
+  const names = plan.quotas.map((_, lane) => applicationName(header.runId, lane));
+  await endBackends(client, names, END_TIMEOUT_MS).catch((error: Error) => {
+    throw SetupError.of(
+      journal.file,
+      `sessions of the interrupted load are still running (${error.message}); try again`,
+    );
+  });
+  const past = await committedOf(client, entries);
+  await checkRows(client, plan, header, past, journal.file);
+  progress.message(
+    'info',
+    `continuing the interrupted load recorded in ${journal.file}: ${past.length} batches are already committed`,
+  );
+  return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
+}
+
+/**
+ * Checks that the tables still have the rows of the interrupted load.
+ * @throws SetupError if a table filled by COPY has fewer rows: it is another database, or rows were deleted.
+ */
+async function checkRows(
+  client: pg.Client,
+  plan: Plan,
+  { load, rowsAtStart }: Header,
+  past: readonly Entry[],
+  file: string,
+): Promise<void> {
+  for (const [index, stage] of load.stages.entries()) {
+    if (stage.kind !== 'copy') continue;
+    const loaded = past.reduce((sum, entry) => sum + (entry.stage === index ? entry.taken : 0), 0);
+    if (loaded === 0) continue;
+    const { label, rows: table } = plan.relations[stage.relation]!;
+    const { rows } = await client.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`);
+    const expected = (rowsAtStart[stage.relation] ?? 0) + loaded;
+    if (Number(rows[0]!.n) < expected)
+      throw SetupError.of(
+        file,
+        `${label} has ${rows[0]!.n} rows, but the interrupted load left ${expected}: this is another database, or rows were deleted; remove the file to start over`,
+      );
+  }
+}
+
+function standingOf(plan: Plan, claims: ClaimSet, rowsAtStart: RowCounts): Standing[] {
+  return plan.relations.map((_, relation) => {
+    const lanes = claims[relation]!.lanes;
+    return {
+      rows: rowsAtStart[relation] ?? 0,
+      known: plan.quotas.map((_, lane) => lanes.some((each) => each === lane || each === PINNED)),
+    };
+  });
+}
