@@ -3,6 +3,7 @@ import type { LoadEnd } from '../src/bulk/ends.js';
 import { Journal } from '../src/bulk/journal.js';
 import { LaneLoader } from '../src/bulk/lane-loader.js';
 import { FileNotes, StoredNotes } from '../src/bulk/notes.js';
+import { spreadOut } from '../src/config/connection.js';
 import { Filling } from '../src/lane/filling.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { Control } from '../src/traffic/control.js';
@@ -24,7 +25,7 @@ export default async function loadLanes(task: LoadTask): Promise<LoadEnd[]> {
     const filling = new Filling(compiled, lane, claims, closing);
     const loader = new LaneLoader(
       { filling, compiled, load, lane },
-      { ...settings, connection, applicationName: applicationName(task.runId, lane) },
+      { ...settings, connection: spreadOut(connection, lane), applicationName: applicationName(task.runId, lane) },
       { control, counters, notes, notice: (message) => task.notices.postMessage(message) },
     );
     return { lane, loader };

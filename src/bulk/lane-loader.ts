@@ -202,7 +202,8 @@ export class LaneLoader {
         const count = await copyIn(client, this.copySql(relation), [Buffer.concat(lines.slice(from, to))]);
         await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED');
         // Rows of one part are enough to find the transaction by.
-        if (count > 0 && savepointIds.length === 0) savepointIds.push(...(await idsInSavepoint(client)));
+        if (count > 0 && savepointIds.length === 0 && this.session.usesIds)
+          savepointIds.push(...(await idsInSavepoint(client)));
         await client.query('RELEASE SAVEPOINT part');
         taken += count;
       } catch (error) {

@@ -48,6 +48,11 @@ export class LoadSession {
     this.reconnected = reconnected;
   }
 
+  /** True if the ids of transactions tell whether they were committed. */
+  get usesIds(): boolean {
+    return !this.notes.isInDatabase;
+  }
+
   async close(): Promise<void> {
     await this.client?.end().catch(() => undefined);
   }
@@ -77,18 +82,15 @@ export class LoadSession {
       const client = await this.connection();
       let noted: Entry | null = null;
       try {
-        const begun = await client.query<{ xid: string }>('BEGIN; SELECT pg_current_xact_id()::text AS xid');
-        // Of several statements pg returns a list.
-        const [, { rows }] = begun as unknown as [pg.QueryResult, pg.QueryResult<{ xid: string }>];
+        const xid = await this.begin(client);
         const done = await work(client);
         if (done === null) {
           await client.query('ROLLBACK');
           return;
         }
         const { wrote, savepointIds, ...rest } = done;
-        const { xid } = rows[0]!;
-        const xmins = savepointIds ?? [(BigInt(xid) & 0xffffffffn).toString()];
-        const trace = wrote === null ? null : { table: wrote, xmins };
+        const xmins = savepointIds ?? (xid === null ? [] : [(BigInt(xid) & 0xffffffffn).toString()]);
+        const trace = wrote === null || xid === null ? null : { table: wrote, xmins };
         const entry = { lane: this.lane, stage, xid, trace, ...rest };
         noted = entry;
         await this.notes.add(client, entry);
@@ -121,6 +123,18 @@ export class LoadSession {
         await new Promise((resolve) => setTimeout(resolve, replayDelayMs(replays)));
       }
     }
+  }
+
+  /** Begins a transaction. Returns its id; null where a note within it tells what became of it. */
+  private async begin(client: pg.Client): Promise<string | null> {
+    if (this.notes.isInDatabase) {
+      await client.query('BEGIN');
+      return null;
+    }
+    const begun = await client.query<{ xid: string }>('BEGIN; SELECT pg_current_xact_id()::text AS xid');
+    // Of several statements pg returns a list.
+    const [, { rows }] = begun as unknown as [pg.QueryResult, pg.QueryResult<{ xid: string }>];
+    return rows[0]!.xid;
   }
 
   /** What the server knows of a transaction whose COMMIT was not answered. */

@@ -13,6 +13,7 @@ import {
   toForeignKey,
   toUniqueKey,
 } from './constraint.js';
+import { flavourOf } from './flavour.js';
 import {
   type Attribute,
   byCodePoint,
@@ -138,6 +139,7 @@ async function readServer(client: ClientBase, schemas: readonly string[]): Promi
   return {
     version: row!.version,
     versionText: row!.version_text,
+    flavour: flavourOf(row!.banner),
     database: row!.database,
     user: row!.user,
     superuser: row!.superuser,
@@ -153,6 +155,7 @@ async function readServer(client: ClientBase, schemas: readonly string[]): Promi
 interface ServerRow {
   version: number;
   version_text: string;
+  banner: string;
   database: string;
   user: string;
   superuser: boolean;
@@ -167,6 +170,7 @@ interface ServerRow {
 const SERVER = `
 SELECT current_setting('server_version_num')::int AS version,
        current_setting('server_version') AS version_text,
+       version() AS banner,
        current_database()::text AS database,
        current_user::text AS user,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,

@@ -1,4 +1,5 @@
 import type { Expression } from './expression.js';
+import type { Flavour } from './flavour.js';
 
 /**
  * The part of pg_catalog that the generator needs, as frozen plain data in an order of our own (schema and name by
@@ -21,6 +22,7 @@ export interface Server {
   /** As `server_version_num`: 180004. */
   readonly version: number;
   readonly versionText: string;
+  readonly flavour: Flavour;
   readonly database: string;
   readonly user: string;
   readonly superuser: boolean;

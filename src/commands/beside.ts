@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Flavour } from '../catalog/flavour.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { ReplicationProbe } from '../lag/probe.js';
@@ -113,9 +114,21 @@ export function trapRunnerFor(
  * Returns the probe of replication lag; null if no target is configured.
  * @throws SetupError if a target cannot be read, or is not what its kind says.
  */
-export async function probeFor(config: Config, runId: string, progress: Progress): Promise<ReplicationProbe | null> {
+/** @throws SetupError if a target is observed by what the server does not have. */
+export async function probeFor(
+  config: Config,
+  flavour: Flavour,
+  runId: string,
+  progress: Progress,
+): Promise<ReplicationProbe | null> {
   const { replication, connection, generator } = config;
   if (replication === null) return null;
+  const located = replication.targets.find(({ kind }) => kind !== 'heartbeat' && kind !== 'command');
+  if (located !== undefined && flavour !== 'PostgreSQL')
+    throw SetupError.of(
+      'replication.targets',
+      `target ${located.name} is of kind ${located.kind}, which needs positions in the log of PostgreSQL, but the server is ${flavour}; use kind: heartbeat or kind: command`,
+    );
   const probe = await ReplicationProbe.open({
     replication,
     connection,

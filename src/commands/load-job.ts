@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import type { LoadJob } from '../bulk/coordinator.js';
 import { committedOf, type Entry, type Journal } from '../bulk/journal.js';
+import { flavourOf } from '../catalog/flavour.js';
+import type { Place } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
 import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -11,6 +13,7 @@ import type { Plan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
 import type { RowCounts } from '../prepare/claim.js';
 import { connectFirst, connectRehearsal } from '../prepare/connect.js';
+import { nodesOf } from '../prepare/nodes.js';
 import { prepare } from '../prepare/prepare.js';
 import type { OwnedSequence } from '../prepare/sequences.js';
 import type { Progress } from '../report/progress.js';
@@ -41,6 +44,8 @@ export interface DecidedLoad extends LoadJob {
   readonly sequences: readonly OwnedSequence[];
   readonly past: readonly Entry[];
   readonly serverVersion: string;
+  /** Nodes of a distributed database, over which the lanes are spread. */
+  readonly nodes: readonly Place[];
 }
 
 interface Surroundings {
@@ -64,14 +69,20 @@ export async function decideLoad(
   const isOver = () => stops.signal !== null;
   const client = await connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
   try {
-    const { rows: found } = await client.query<{ database: string; serverVersion: string }>(
-      `SELECT current_database() AS database, current_setting('server_version') AS "serverVersion"`,
+    const { rows: found } = await client.query<{ database: string; serverVersion: string; banner: string }>(
+      `SELECT current_database() AS database, current_setting('server_version') AS "serverVersion", version() AS banner`,
     );
-    const { database, serverVersion } = found[0]!;
+    const { database, serverVersion, banner } = found[0]!;
+    const flavour = flavourOf(banner);
+    if (flavour !== 'PostgreSQL' && sharded === null)
+      throw SetupError.of(
+        'load',
+        `${flavour} does not tell what became of a transaction, so the journal must be kept in the database; add --shard 1/1 --run-id NAME`,
+      );
     const settings = settingsOf(config);
     const keepsFile = !config.embedded && sharded === null;
     if (keepsFile && journal.exists)
-      return { ...(await goOn(client, journal, { rows, database, settings }, progress)), serverVersion };
+      return { ...(await goOn(client, journal, { rows, database, settings }, progress)), serverVersion, nodes: [] };
     const work = () =>
       prepare(client, config, {
         dryRun: false,
@@ -90,7 +101,7 @@ export async function decideLoad(
     const job = { plan, claims, load, rowsAtStart, sequences, serverVersion };
     const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
     if (keepsFile) journal.begin(header);
-    return { ...job, past: sharded?.past ?? [] };
+    return { ...job, past: sharded?.past ?? [], nodes: await nodesOf(client) };
   } finally {
     await client.end();
   }
@@ -128,7 +139,7 @@ async function goOn(
   journal: Journal,
   now: Pick<Header, 'rows' | 'database' | 'settings'>,
   progress: Progress,
-): Promise<Omit<DecidedLoad, 'serverVersion'>> {
+): Promise<Omit<DecidedLoad, 'serverVersion' | 'nodes'>> {
   const { header: first, entries } = journal.read();
   const header = first as Header;
   for (const key of ['rows', 'database', 'settings'] as const) {

@@ -214,7 +214,7 @@ class LoadCommand {
     const { progress, examples, sharded } = this;
     return startLoading({
       ...job,
-      connection,
+      connection: { ...connection, nodes: job.nodes },
       settings: {
         connectTimeoutMs: generator.timeouts.connect,
         statementTimeoutMs: generator.timeouts.statement,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { labelOf } from '../catalog/model.js';
 import type { Capture } from '../changes/capture.js';
-import { type ConnectionSettings, isLoopback, placesIn } from '../config/connection.js';
+import { type ConnectionSettings, isLoopback, type Place as Node, placesIn } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
 import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
@@ -20,6 +20,7 @@ import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from 
 import { prepareDecided } from '../prepare/decided.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { historyTables } from '../prepare/history-tables.js';
+import { nodesOf } from '../prepare/nodes.js';
 import { findingLines, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
 import { coverageOf } from '../report/coverage.js';
@@ -134,6 +135,8 @@ class Session {
   private config: Config | null = null;
   /** The plan that is begun with; null where it is made from the database. */
   private given: PlanFile | null = null;
+  /** Nodes of a distributed database, over which the lanes are spread. */
+  private nodes: readonly Node[] = [];
   private servers: DemoServers | undefined;
   private endpoint: Endpoint | undefined;
   private page: LivePage | undefined;
@@ -224,6 +227,7 @@ class Session {
       await this.beginCapture(config, client);
       const working = sharded === null ? work() : sharded.prepare(client, work, isOver);
       const prepared = await this.stops.interruptible(working, () => endSessions(connection, config, ownId));
+      this.nodes = await nodesOf(client);
       const { untilFile } = this.options;
       return untilFile === undefined ? prepared : { ...prepared, plan: untilSummary(prepared.plan, untilFile) };
     } finally {
@@ -294,7 +298,10 @@ class Session {
     if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
     const isFirst = this.sharded?.isFirst ?? true;
     const beside = isFirst
-      ? Promise.all([indexBuilderFor(config, prepared, runId, progress), probeFor(config, runId, progress)])
+      ? Promise.all([
+          indexBuilderFor(config, prepared, runId, progress),
+          probeFor(config, prepared.catalog.server.flavour, runId, progress),
+        ])
       : Promise.resolve<[null, null]>([null, null]);
     const [indexBuilder, probe] = await stops.interruptible(beside, () =>
       endSessions(config.connection, config, this.ownId),
@@ -307,7 +314,7 @@ class Session {
       registries,
       ...seen
     } = await carryOut({
-      config,
+      config: this.nodes.length === 0 ? config : { ...config, connection: { ...config.connection, nodes: this.nodes } },
       prepared,
       runId,
       progress,

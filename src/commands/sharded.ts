@@ -13,6 +13,7 @@ import type { Prepared } from '../prepare/examine.js';
 import type { Progress } from '../report/progress.js';
 import { batchNotes, readBatches } from '../shards/batches.js';
 import { Fence } from '../shards/fence.js';
+import { lockOf } from '../shards/lock.js';
 import { forgetProgress, ProgressKeeper, readPast } from '../shards/progress.js';
 import { startTogether } from '../shards/start.js';
 import {
@@ -56,18 +57,19 @@ class Sharded {
   readonly options: ShardOptions;
   protected readonly config: Config;
   protected readonly progress: Progress;
-  protected readonly store: RunStore;
+  private readonly schema: string;
   private readonly job: Job;
+  private shared: RunStore | null = null;
   private raised: Fence | null = null;
 
   /** @throws SetupError if the configuration cannot be used with shards. */
   constructor(options: ShardOptions, config: Config, progress: Progress, job: Job) {
-    const { shard, runId } = options;
+    const { shard } = options;
     this.options = options;
     this.config = config;
     this.progress = progress;
     this.job = job;
-    this.store = { schema: config.replication?.schema ?? DEFAULT_SCHEMA, runId };
+    this.schema = config.replication?.schema ?? DEFAULT_SCHEMA;
     const { connections } = config.generator;
     if (config.embedded)
       throw SetupError.of(
@@ -95,16 +97,22 @@ class Sharded {
     return this.shard.index === 1;
   }
 
+  protected get store(): RunStore {
+    return this.shared!;
+  }
+
   protected get fence(): Fence {
     return this.raised!;
   }
 
   /** Locks this shard against other processes, and gets the common plan, which the first shard to come makes. */
   async prepare(client: pg.Client, prepare: () => Promise<Prepared>, isOver: () => boolean): Promise<Prepared> {
-    const { config, store, options, progress, lanes } = this;
+    const { config, schema, options, progress, lanes } = this;
     const { shard, runId } = options;
     const { generator } = config;
-    await layOutShards(client, store.schema);
+    const store = { schema, runId, lock: await lockOf(client, schema) };
+    this.shared = store;
+    await layOutShards(client, schema, store.lock);
     const published = await publishedBy(client);
     if (published.names.length > 0 && this.isFirst)
       progress.message(

@@ -19,6 +19,8 @@ export interface ConnectionSettings {
   readonly port: number;
   /** Where that is one of several servers: the others, in the order in which they are tried. */
   readonly others?: readonly Place[] | undefined;
+  /** Nodes of a distributed database, over which lanes are spread. */
+  readonly nodes?: readonly Place[] | undefined;
   /** Which of them will do. */
   readonly targetSessionAttrs?: TargetSessionAttrs | undefined;
   readonly database: string;
@@ -142,6 +144,18 @@ export function isLoopback(host: string): boolean {
 /** All servers that may be meant, in the order in which they are tried. */
 export function placesIn({ host, port, others = [] }: ConnectionSettings): readonly Place[] {
   return [{ host, port }, ...others];
+}
+
+/**
+ * Returns the settings of one of several sessions, of which every n-th begins with another of the n nodes. The place that was
+ * configured is tried last, in case the nodes cannot be reached by the addresses that they know.
+ */
+export function spreadOut(settings: ConnectionSettings, number: number): ConnectionSettings {
+  const { nodes = [] } = settings;
+  if (nodes.length === 0) return settings;
+  const turned = nodes.map((_, index) => nodes[(number + index) % nodes.length]!);
+  const [first, ...others] = [...turned, ...placesIn(settings)] as [Place, ...Place[]];
+  return { ...settings, ...first, others, nodes: undefined };
 }
 
 /** The same place without the password, for messages: `postgres@localhost:5432/demo`. */

@@ -51,7 +51,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
   const filled = catalog.relations.filter((relation) => parents.has(labelOf(relation)));
   const referenced = referencedBeside([...targeted, ...filled], catalog);
   const roles = { targeted: [...targeted], filled, referenced };
-  problems.push(...checkPrivileges(roles, config, rowSelection(config), catalog));
+  problems.push(...checkPrivileges(roles, config, rowSelection(config, catalog), catalog));
   if (problems.length > 0) throw new SetupError(problems);
 
   for (const relation of filled) targeted.add(relation);
@@ -76,7 +76,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     distincts,
     notes,
     writers: new Writers(new Pools(seedOf(seeds.faker))),
-    owned: rowSelection(config) === 'owned',
+    owned: rowSelection(config, catalog) === 'owned',
     sets: setsPerTable(targeted.size, config.generator.max_prepared_statements),
   };
   const drafted = relations.map((relation, index) => planRelation(relation, index, context));
@@ -95,7 +95,8 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     quotas: shareOut(generator.num_iterations, generator.connections),
     pipelineDepth: generator.pipeline_depth,
     searchPath: catalog.server.searchPath,
-    rowSelection: rowSelection(config),
+    rowSelection: rowSelection(config, catalog),
+    ...(catalog.server.flavour === 'PostgreSQL' ? {} : { lacksReceipts: true as const }),
     rowsPerOperation: {
       insert: mostOf(generator.insert_rows),
       update: mostOf(generator.update_rows),
@@ -136,8 +137,9 @@ export function shareOut(total: number, lanes: number): number[] {
   return Array.from({ length: lanes }, (_, lane) => share + (lane < total % lanes ? 1 : 0));
 }
 
-function rowSelection(config: Config): 'owned' | 'system_rows' {
-  return config.generator.row_selection === 'system_rows' ? 'system_rows' : 'owned';
+function rowSelection(config: Config, { server }: Catalog): 'owned' | 'system_rows' {
+  const { row_selection: asked } = config.generator;
+  return asked === 'system_rows' && server.flavour === 'PostgreSQL' ? 'system_rows' : 'owned';
 }
 
 /** Returns how unique values may move from one row to another; null if that is not configured. */

@@ -18,6 +18,8 @@ export interface Plan {
   /** The search_path of lanes, because functions of the application may rely on it; null: the role's default. */
   readonly searchPath: string | null;
   readonly rowSelection: 'owned' | 'system_rows';
+  /** True if the server cannot tell what became of a transaction, as PostgreSQL can by its id. */
+  readonly lacksReceipts?: true;
   /** Rows of an operation; where `fewestRows` is given, its upper bound. */
   readonly rowsPerOperation: Readonly<Record<OperationKind, number>>;
   /** Lower bound of the rows of an operation, which are drawn for each. */

@@ -27,7 +27,7 @@ export function planRelation(given: Relation, index: number, context: Context): 
   const planned = planColumns(read, numbered);
   const tied = tieColumns(read, numbered, { planned, index }, context);
   const updates = planUpdates(read, numbered, { planned, tied }, context);
-  const findings = read.isTargeted ? findingsOf(read, numbered, tied, updates) : [];
+  const findings = read.isTargeted ? findingsOf(read, numbered, tied, updates, context) : [];
   context.findings.push(...findings);
   if (read.isTargeted) {
     const { label, relation, escaped, foreignKeys, conditions } = read;
@@ -197,18 +197,30 @@ function planUpdates(
   return { groups, sets, rekeyed: canRekey ? rekeyed : [] };
 }
 
+/** Rows without a key are found by their place, which only PostgreSQL has. */
+function withoutPlaces({ label, key }: ReadRelation, { catalog }: Context): Finding[] {
+  const { flavour } = catalog.server;
+  if (key.length > 0 || flavour === 'PostgreSQL') return [];
+  const reason = `has no key, and ${flavour} does not tell where a row lies`;
+  return [
+    { relation: label, column: null, prevents: ['insert', 'update', 'delete'], reason, remedy: 'add a primary key' },
+  ];
+}
+
 /** Returns the columns that an INSERT writes. */
 function insertedOf(planned: readonly ColumnPlan[]): number[] {
   return [...planned.keys()].filter((position) => planned[position]!.source !== 'server');
 }
 
 function findingsOf(
-  { relation, label, columns }: ReadRelation,
+  read: ReadRelation,
   { keys }: NumberedRows,
   { open }: TiedColumns,
   { sets, rekeyed }: PlannedUpdates,
+  context: Context,
 ): Finding[] {
-  const findings = constraintFindings(relation, open, keys.exclusions);
+  const { relation, label, columns } = read;
+  const findings = [...constraintFindings(relation, open, keys.exclusions), ...withoutPlaces(read, context)];
   if (sets.length > 0 || rekeyed.length > 0) return findings;
   const reason =
     columns.length === 0

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { lacksOf } from '../catalog/flavour.js';
 import { introspect } from '../catalog/introspect.js';
 import type { Catalog, Relation } from '../catalog/model.js';
 import type { Config } from '../config/load.js';
@@ -101,6 +102,8 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   step('reading the schema');
   const catalog = await introspect(client, config.schemas);
   checkServer(catalog, config, say);
+  const lacks = lacksOf(catalog.server.flavour);
+  if (lacks !== null) say('warn', lacks);
   const seeds = seedsOf(config, say);
   const drafted = await draftWithParents(client, config, catalog, seeds, surroundings);
   const { draft, rowsAtStart, unreadable, lacking } = drafted;

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { SetupError } from '../config/problem.js';
 import { endBackend, endBackends } from '../traffic/recovery.js';
-import { processIdOf } from '../traffic/session.js';
-import { LOCK_CLASS, nextIncarnation, type RunStore, readShards } from './store.js';
+import { destroy, processIdOf } from '../traffic/session.js';
+import { nextIncarnation, type RunStore, readShards } from './store.js';
 
 /** The shard has finished: the summary that its process has left is not to be written over. */
 export class Taken extends SetupError {
@@ -97,6 +97,8 @@ export class Fence {
 
   async end(): Promise<void> {
     this.isOver = true;
+    const { lock } = this.options.store;
+    if (lock.renewMs !== null) await lock.release(this.client, this.name).catch(() => undefined);
     await this.client.end().catch(() => undefined);
   }
 
@@ -116,19 +118,34 @@ export class Fence {
   }
 
   private async tryLock(): Promise<boolean> {
-    const { store, shard } = this.options;
-    const { rows } = await this.client.query<{ locked: boolean }>(
-      'SELECT pg_try_advisory_lock($1, hashtext($2)) AS locked',
-      [LOCK_CLASS, `${store.runId}/${shard}`],
-    );
-    return rows[0]!.locked;
+    const { store } = this.options;
+    return await store.lock.take(this.client, this.name);
   }
 
   private watch(): void {
     const { client } = this;
+    const { renewMs } = this.options.store.lock;
+    const renewal = renewMs === null ? undefined : setInterval(() => void this.renew(client), renewMs);
     client.once('end', () => {
+      clearInterval(renewal);
       if (!this.isOver && this.client === client) void this.regain();
     });
+  }
+
+  /* A lease that cannot be renewed is lost like a connection, long before it expires. */
+  private async renew(client: pg.Client): Promise<void> {
+    const late = setTimeout(() => destroy(client), this.options.store.lock.renewMs!);
+    try {
+      if (!(await this.tryLock())) destroy(client);
+    } catch {
+      destroy(client);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  private get name(): string {
+    return `${this.options.store.runId}/${this.options.shard}`;
   }
 
   private async regain(): Promise<void> {

@@ -4,12 +4,14 @@ import { type Catalog, quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
 import { type Decided, decodeDecided, encodeDecided, schemaFingerprint } from '../prepare/decided.js';
 import type { Prepared } from '../prepare/examine.js';
+import { Lease, type Lock, leasesIn } from './lock.js';
 import { progressTables } from './progress.js';
 
-/** What all shards of a run share beside the database: two tables of ours in it. */
+/** What all shards of a run share beside the database: tables of ours in it, and what keeps two processes apart. */
 export interface RunStore {
   readonly schema: string;
   readonly runId: string;
+  readonly lock: Lock;
 }
 
 const runs = (schema: string) => `${quoteIdentifier(schema)}.run`;
@@ -30,12 +32,10 @@ function tablesIn(schema: string): string[] {
   return [runs(schema), shards(schema), ...progressTables(schema).names];
 }
 
-/* Two numbers that no other program is likely to lock. */
-export const LOCK_CLASS = 1_163_282_771;
-
 /** @throws SetupError where the user may not make the tables. */
-export async function layOutShards(client: pg.Client, schema: string): Promise<void> {
+export async function layOutShards(client: pg.Client, schema: string, lock: Lock): Promise<void> {
   try {
+    if (lock instanceof Lease) await layOutLeases(client, schema);
     const { rows } = await client.query<{ missing: boolean }>(
       'SELECT bool_or(to_regclass(name) IS NULL) AS missing FROM unnest($1::text[]) AS name',
       [tablesIn(schema)],
@@ -44,14 +44,11 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
     // All shards come at the same moment, and IF NOT EXISTS alone does not keep two of them from making the same table.
     await underLock(
       client,
+      lock,
       `tables of ${schema}`,
       () => false,
       async () => {
-        // It asks for the privilege to create, also where there is nothing to be created.
-        const { rows: there } = await client.query('SELECT WHERE to_regnamespace($1) IS NOT NULL', [
-          quoteIdentifier(schema),
-        ]);
-        if (there.length === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+        await layOutSchema(client, schema);
         for (const definition of definitions(schema)) await client.query(definition);
       },
     );
@@ -64,6 +61,30 @@ export async function layOutShards(client: pg.Client, schema: string): Promise<v
     );
   }
 }
+
+/* It asks for the privilege to create, also where there is nothing to be created. */
+async function layOutSchema(client: pg.Client, schema: string): Promise<void> {
+  const { rows } = await client.query('SELECT WHERE to_regnamespace($1) IS NOT NULL', [quoteIdentifier(schema)]);
+  if (rows.length === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+}
+
+/* Nothing keeps two processes apart before there are leases: one of them is told that the table is there already. */
+async function layOutLeases(client: pg.Client, schema: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { name, sql } = leasesIn(schema);
+      const { rows } = await client.query('SELECT WHERE to_regclass($1) IS NOT NULL', [name]);
+      if (rows.length > 0) return;
+      await layOutSchema(client, schema);
+      await client.query(sql);
+    } catch (error) {
+      if (attempt === MOST_ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCK_LOOK_MS));
+    }
+  }
+}
+
+const MOST_ATTEMPTS = 5;
 
 /** Publications whose subscribers need our tables as well, since they stop at the first change of a table that they lack. */
 export async function publishedBy(
@@ -98,7 +119,7 @@ export interface Identity {
  */
 export async function sharedPlan(
   client: pg.Client,
-  { schema, runId }: RunStore,
+  { schema, runId, lock }: RunStore,
   identity: Identity,
   work: {
     /** Reads the database and decides everything. */
@@ -109,7 +130,7 @@ export async function sharedPlan(
     readonly isOver: () => boolean;
   },
 ): Promise<Prepared> {
-  return underLock(client, runId, work.isOver, async () => {
+  return underLock(client, lock, runId, work.isOver, async () => {
     const { rows } = await client.query<StoredRun>(
       `SELECT version, shards, configuration, schema_fingerprint, plan FROM ${runs(schema)} WHERE run_id = $1`,
       [runId],
@@ -145,23 +166,25 @@ export async function sharedPlan(
  */
 async function underLock<Value>(
   client: pg.Client,
+  lock: Lock,
   name: string,
   isOver: () => boolean,
   work: () => Promise<Value>,
 ): Promise<Value> {
   for (;;) {
-    const { rows } = await client.query<{ locked: boolean }>(
-      'SELECT pg_try_advisory_lock($1, hashtext($2)) AS locked',
-      [LOCK_CLASS, name],
-    );
-    if (rows[0]!.locked) break;
+    if (await lock.take(client, name)) break;
     if (isOver()) throw SetupError.of('--shard', `another shard of run ${name} has not finished the plan in time`);
     await new Promise((resolve) => setTimeout(resolve, LOCK_LOOK_MS));
   }
+  const renewal =
+    lock.renewMs === null
+      ? undefined
+      : setInterval(() => void lock.take(client, name).catch(() => undefined), lock.renewMs);
   try {
     return await work();
   } finally {
-    await client.query('SELECT pg_advisory_unlock($1, hashtext($2))', [LOCK_CLASS, name]).catch(() => undefined);
+    clearInterval(renewal);
+    await lock.release(client, name).catch(() => undefined);
   }
 }
 
@@ -196,9 +219,9 @@ interface ShardRow {
   readonly isFinished: boolean;
 }
 
-export async function readShards(client: pg.Client, { schema, runId }: RunStore): Promise<ShardRow[]> {
+export async function readShards(client: pg.Client, { schema, runId, lock }: RunStore): Promise<ShardRow[]> {
   const { rows } = await client.query<ShardRow>(
-    `SELECT shard, incarnation, ready_at IS NOT NULL AND ${IS_CARRIED} AS "isReady", began_at IS NOT NULL AS "hasBegun", finished_at IS NOT NULL AS "isFinished"
+    `SELECT shard, incarnation, ready_at IS NOT NULL AND ${isCarried(lock)} AS "isReady", began_at IS NOT NULL AS "hasBegun", finished_at IS NOT NULL AS "isFinished"
      FROM ${shards(schema)} AS s WHERE run_id = $1 ORDER BY shard`,
     [runId],
   );
@@ -218,7 +241,7 @@ export async function nextIncarnation(client: pg.Client, { schema, runId }: RunS
 /** Reports a shard ready; the one that completes the number says when all start. `startAt`: a moment that was asked for. */
 export async function reportReady(
   client: pg.Client,
-  { schema, runId }: RunStore,
+  { schema, runId, lock }: RunStore,
   { shard, of, startAt }: { readonly shard: number; readonly of: number; readonly startAt: Date | null },
 ): Promise<void> {
   await client.query(`UPDATE ${shards(schema)} SET ready_at = clock_timestamp() WHERE run_id = $1 AND shard = $2`, [
@@ -228,16 +251,15 @@ export async function reportReady(
   await client.query(
     `UPDATE ${runs(schema)} SET starts_at = coalesce($3::timestamptz, clock_timestamp() + interval '2 seconds')
      WHERE run_id = $1 AND starts_at IS NULL
-       AND (SELECT count(*) FROM ${shards(schema)} AS s WHERE s.run_id = $1 AND s.ready_at IS NOT NULL AND ${IS_CARRIED}) = $2`,
+       AND (SELECT count(*) FROM ${shards(schema)} AS s WHERE s.run_id = $1 AND s.ready_at IS NOT NULL AND ${isCarried(lock)}) = $2`,
     [runId, of, startAt],
   );
 }
 
-/* A process that is ready and gone has lost its lock with its connection. */
-const IS_CARRIED = `EXISTS (
-  SELECT FROM pg_catalog.pg_locks AS l
-  WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-    AND l.classid = ${LOCK_CLASS} AND l.objid = (hashtext(s.run_id || '/' || s.shard)::bigint & 4294967295)::oid)`;
+/* A process that is ready and gone has lost its lock. */
+function isCarried(lock: Lock): string {
+  return lock.isHeld("s.run_id || '/' || s.shard");
+}
 
 /** The shard waits no longer: the others do not start with it. */
 export async function takeBackReady(client: pg.Client, { schema, runId }: RunStore, shard: number): Promise<void> {
@@ -283,12 +305,14 @@ export async function pausedBecause(client: pg.Client, { schema, runId }: RunSto
  */
 export async function noteFinished(
   client: pg.Client,
-  { schema, runId }: RunStore,
+  store: RunStore,
   end: { shard: number; of: number; incarnation: number; exitCode: number; isFinal: boolean; summary: string },
 ): Promise<{ readonly isOurs: boolean; readonly isLast: boolean }> {
   const { shard, of, incarnation, exitCode, isFinal, summary } = end;
+  const { schema, runId, lock } = store;
   return underLock(
     client,
+    lock,
     runId,
     () => false,
     async () => {
@@ -297,7 +321,7 @@ export async function noteFinished(
        WHERE run_id = $1 AND shard = $2 AND incarnation = $6`,
         [runId, shard, exitCode, summary, isFinal, incarnation],
       );
-      const finished = (await readShards(client, { schema, runId })).filter(({ isFinished }) => isFinished);
+      const finished = (await readShards(client, store)).filter(({ isFinished }) => isFinished);
       return { isOurs: rowCount === 1, isLast: finished.length === of };
     },
   );

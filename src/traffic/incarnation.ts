@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { flavourOf } from '../catalog/flavour.js';
 
 /** Identifies the server as it is when a run begins. */
 export interface Incarnation {
@@ -20,6 +21,10 @@ const QUESTION = `SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS x
   CASE current_setting('synchronous_commit') WHEN 'off' THEN (SELECT stats_reset::text FROM pg_stat_bgwriter) END AS since`;
 
 export async function readIncarnation(client: pg.Client): Promise<Incarnation> {
+  const { rows: banners } = await client.query<{ version: string }>('SELECT version()');
+  const flavour = flavourOf(banners[0]!.version);
+  // Others have neither timelines nor ids of transactions in their rows, and lose nothing that they have acknowledged.
+  if (flavour !== 'PostgreSQL') return { sinceXid: '0', name: flavour };
   const { rows } = await client.query<{ xid: string; timeline: string; since: string | null }>(QUESTION);
   const { xid, timeline, since } = rows[0]!;
   return { sinceXid: xid, name: since === null ? timeline : `${timeline}/${since}` };

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type pg from 'pg';
-import type { ConnectionSettings } from '../config/connection.js';
+import { type ConnectionSettings, spreadOut } from '../config/connection.js';
 import { exceptionOf, type LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
 import { eventsOf, isTogether } from '../lane/messages/operation.js';
@@ -152,7 +152,7 @@ export class LaneLoop {
     this.lane = lane;
     this.compiled = compiled;
     this.enough = Math.min(compiled.plan.pipelineDepth >> 1, MOST_ENOUGH);
-    this.settings = settings;
+    this.settings = { ...settings, connection: spreadOut(settings.connection, lane.number) };
     this.incarnation = settings.incarnation.name;
     this.control = control;
     this.counters = counters;

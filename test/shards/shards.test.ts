@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { shardedRunId, shardOf } from '../../src/config/shard.js';
 import type { Summary } from '../../src/report/summary.js';
 import { createDemo } from '../../src/server/demo.js';
-import { LOCK_CLASS } from '../../src/shards/store.js';
+import { LOCK_CLASS } from '../../src/shards/lock.js';
 import { contentHash, createDatabase, type Database, runCli, runCommand, startCli } from '../server/database.js';
 
 const TABLES = ['public.eg_users', 'public.eg_orders', 'public.eg_types'];

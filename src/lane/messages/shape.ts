@@ -38,6 +38,7 @@ export class Shapes {
   /** By relation: by set and number of rows, deletes as the set −1. */
   private readonly together: Map<string, Shape>[];
   private readonly others = new Map<string, Shape>();
+  private readonly hasReceipts: boolean;
   /** The number of the next shape. */
   count: number;
 
@@ -45,6 +46,7 @@ export class Shapes {
   constructor(plan: Plan, first = 0) {
     this.count = first;
     this.relations = plan.relations;
+    this.hasReceipts = plan.lacksReceipts !== true;
     this.inserts = plan.relations.map(() => []);
     this.updates = plan.relations.map(() => []);
     this.deletes = new Array<Shape | undefined>(plan.relations.length);
@@ -160,15 +162,17 @@ export class Shapes {
   }
 
   private create(build: () => Text, needsReceipt: boolean): Shape {
-    const { sql, parameters, returned = [] } = build();
-    const reportsMove = returned.at(-1)?.startsWith(MOVED) ?? false;
+    const { sql, parameters, returned: all = [] } = build();
+    const isMovable = all.at(-1)?.startsWith(MOVED) ?? false;
+    const reportsMove = isMovable && this.hasReceipts;
+    const returned = isMovable && !reportsMove ? all.slice(0, -1) : all;
     return {
       id: this.count++,
       sql: returned.length === 0 ? sql : `${sql} RETURNING ${returned.join(', ')}`,
       parameters,
       returned: returned.length - (reportsMove ? 1 : 0),
       // The former place of the row is no longer known.
-      needsReceipt: needsReceipt || reportsMove,
+      needsReceipt: (needsReceipt || reportsMove) && this.hasReceipts,
       reportsMove,
       finds: !sql.startsWith('INSERT'),
     };
