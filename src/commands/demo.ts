@@ -4,6 +4,7 @@ import { isServer, type ReplicationTarget } from '../config/replication.js';
 import { heartbeatDefinition } from '../lag/table.js';
 import { connectCoordinator } from '../prepare/connect.js';
 import { type Cluster, startCluster } from '../server/cluster.js';
+import { startConsumer } from '../server/consumer.js';
 import { createDemo, createDemoTables } from '../server/demo.js';
 import { startStandby, startSubscriber } from '../server/replica.js';
 import { trapDefinitions } from '../traps/layout.js';
@@ -21,13 +22,13 @@ export async function startDemo(
   runId: string,
   { say, replicas }: { readonly say: (text: string) => void; readonly replicas: boolean },
 ): Promise<DemoServers> {
-  const clusters: Cluster[] = [];
+  const started: { stop(): Promise<void> }[] = [];
   const stop = async () => {
-    for (const cluster of clusters.reverse()) await cluster.stop();
+    for (const each of started.reverse()) await each.stop();
   };
   try {
     const primary = await startCluster();
-    clusters.push(primary);
+    started.push(primary);
     const client = await connectCoordinator(primary.settings, config, runId);
     await client.query('SET search_path = public');
     await createDemo(client);
@@ -41,12 +42,16 @@ export async function startDemo(
     say(`started an embedded PostgreSQL with the demo tables: ${describeConnection(primary.settings)}`);
     const targets: ReplicationTarget[] = [];
     for (const target of replication?.targets ?? []) {
+      if (target.kind === 'slot' && target.embedded) {
+        started.push(await startConsumer(primary, target.slot));
+        say(`started the embedded consumer ${target.name}, which reads the replication slot ${target.slot}`);
+      }
       if (!isServer(target) || !target.embedded) {
         targets.push(target);
         continue;
       }
       const replica = await startReplica(primary, target.kind, config);
-      clusters.push(replica);
+      started.push(replica);
       const { settings } = replica;
       say(`started the embedded ${target.kind} replica ${target.name}: ${describeConnection(settings)}`);
       targets.push({ ...target, connection: settings });

@@ -3,6 +3,7 @@ import { FORMAT_NAMES } from '../changes/formats/formats.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { VERSION } from '../package.js';
+import { originsOf } from '../proof/origins.js';
 import { removePartitions } from '../proof/partitions.js';
 import type { Verdict } from '../proof/verdict.js';
 import { Progress } from '../report/progress.js';
@@ -11,7 +12,7 @@ import { verdictHtml, verdictText } from '../report/verdict.js';
 import { codeBefore, EXIT } from './exit.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { verifyContents } from './verify/contents.js';
-import { type Allowance, captured, type EventOptions, PLAIN, verifyEvents } from './verify/events.js';
+import { type Allowance, captured, changesIn, type EventOptions, PLAIN, verifyEvents } from './verify/events.js';
 import { recorded, verifyExpected } from './verify/history.js';
 
 export interface VerifyOptions {
@@ -110,7 +111,8 @@ async function verdictOf(
       if (doubt !== null) return doubt;
     }
     const truth = against !== undefined ? await captured(against) : recorded(history!, true);
-    return await verifyEvents(truth, eventOptions(events!, options));
+    const verdict = await verifyEvents(truth, eventOptions(events!, options));
+    return against !== undefined && history !== undefined ? await withOrigins(verdict, against, history) : verdict;
   }
   const { renamed, strict: isStrict } = options;
   if (isJust('source', 'target')) {
@@ -134,6 +136,28 @@ async function disagreement(capture: string, history: string): Promise<Verdict |
   if (found.verdict !== 'different') return null;
   const reason = `the capture and the history of the run disagree, which is a bug in event-generator: ${found.headline}`;
   return { ...found, verdict: 'undecided', headline: `Not decided: ${reason}`, undecided: [reason] };
+}
+
+/** Adds who made the changes that differ: a capture does not tell, but the history of its run does. */
+async function withOrigins(verdict: Verdict, capture: string, history: string): Promise<Verdict> {
+  const positions = new Set(
+    verdict.differences.flatMap(({ source_position: position }) => (position === null ? [] : [position])),
+  );
+  if (positions.size === 0) return verdict;
+  const { facts } = await captured(capture);
+  const made = await originsOf(
+    positions,
+    () => changesIn(capture),
+    () => recorded(history, true).events,
+    facts,
+  );
+  return {
+    ...verdict,
+    differences: verdict.differences.map((each) => ({
+      ...each,
+      origin: each.origin ?? (each.source_position === null ? null : (made.get(each.source_position) ?? null)),
+    })),
+  };
 }
 
 /** @throws SetupError for options that have no effect on this comparison. */

@@ -19,6 +19,8 @@ export interface SlotTarget {
   readonly name: string;
   readonly kind: 'slot';
   readonly slot: string;
+  /** True if a consumer is started beside an embedded server, for this run only. */
+  readonly embedded: boolean;
 }
 
 /** A target that a program of the user's looks at. */
@@ -113,7 +115,11 @@ export function resolveReplication(
     const { name, kind } = target;
     switch (kind) {
       case 'slot':
-        return target.slot === undefined ? [] : [{ name, kind, slot: target.slot }];
+        if (target.connection?.embedded === true && !file.connection.embedded)
+          report('connection', 'an embedded consumer needs an embedded source: set connection.embedded');
+        return target.slot === undefined
+          ? []
+          : [{ name, kind, slot: target.slot, embedded: target.connection?.embedded === true }];
       case 'command': {
         const { command, interval: intervalMs, timeout: timeoutMs } = target;
         return command === undefined
@@ -153,7 +159,7 @@ const KEYS: Readonly<
 function checkKeys(target: TargetConfig, report: (key: string, message: string) => void): void {
   const { kind } = target;
   for (const [key, kinds] of Object.entries(KEYS) as [keyof typeof KEYS, readonly TargetConfig['kind'][]][])
-    if (target[key] !== undefined && !kinds.includes(kind))
+    if (target[key] !== undefined && !kinds.includes(kind) && !(key === 'connection' && isEmbeddedConsumer(target)))
       report(key, `has no effect with kind: ${kind}; remove it, or use kind: ${kinds.join(' or ')}`);
   if (kind === 'slot' && target.slot === undefined)
     report('kind', 'needs slot: NAME, the consumer’s replication slot on the source server (connection:)');
@@ -164,6 +170,11 @@ function checkKeys(target: TargetConfig, report: (key: string, message: string) 
     );
   if (target.may_pause === true && kind !== 'logical')
     report('may_pause', 'works only with kind: logical, because only subscriptions can be paused; remove it');
+}
+
+/* The source's own server has the slot, so that there is nothing to connect to but a consumer that is to be started. */
+function isEmbeddedConsumer({ kind, connection }: TargetConfig): boolean {
+  return kind === 'slot' && connection?.embedded === true;
 }
 
 function serverTarget(

@@ -7,6 +7,7 @@ import type { HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { Eye } from './eyes/eye.js';
 import { expectTarget, openEye, watchedIn } from './eyes/open.js';
+import { failoverWarnings } from './failover-slots.js';
 import { connectHeartbeat, destroy, Heartbeat } from './heartbeat.js';
 import type { Stage } from './ladder.js';
 import { type SlotReading, Source, type SourceReading } from './source.js';
@@ -124,6 +125,7 @@ export class ReplicationProbe {
       );
       if (problems.length > 0) throw new SetupError(problems);
       const inOrder = opened.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+      for (const warning of await failoverWarnings(heartbeat, watched, inOrder)) options.report('warn', warning);
       return new ReplicationProbe(options, source, { heartbeat, eyes: inOrder });
     } catch (error) {
       await clearHeartbeat(heartbeat, place).catch(() => undefined);

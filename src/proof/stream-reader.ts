@@ -29,78 +29,31 @@ export const KEYLESS = 4;
 /** The first of two links that stand for one change. */
 export const UNCOUNTED = 8;
 
-/** Reads one of the two streams into the partitions. */
-export class StreamReader {
+/** Turns the events of a stream into links of the chains of their keys. */
+export class LinkReader {
   readonly side: Side;
-  /** By table: columns that its changes carry. */
-  readonly tables = new Map<string, Set<string>>();
   readonly truncates = new Map<string, number>();
-  readonly runs: TransactionRuns;
-  /** True where every change so far tells its commit's position; and its transaction's number. */
-  hasCommits = true;
-  hasNumbers = true;
-  hasSomeCommits = false;
-  hasSomeNumbers = false;
-  readonly numbers: TransactionRuns;
-  /** Tables whose changes count for the wholeness of transactions; null: all. */
-  carried: ReadonlyMap<string, unknown> | null = null;
-  private readonly partitions: Partitions;
   private readonly facts: ReadonlyMap<string, TableFacts>;
+  private readonly passOn: (chain: string, line: Line) => void;
 
-  constructor(side: Side, partitions: Partitions, facts: ReadonlyMap<string, TableFacts>) {
+  /** `passOn` gets each link, with the name of its chain. An update of a key is a link of two chains. */
+  constructor(side: Side, facts: ReadonlyMap<string, TableFacts>, passOn: (chain: string, line: Line) => void) {
     this.side = side;
-    this.partitions = partitions;
     this.facts = facts;
-    this.runs = new TransactionRuns(partitions.beside(`commits-${side}`));
-    this.numbers = new TransactionRuns(partitions.beside(`numbers-${side}`));
+    this.passOn = passOn;
   }
 
   take(given: ToldEvent): void {
     const told = withOldValues(given);
     const { event } = told;
     const table = tableName(event);
-    this.note(table, event);
     if (event.op === 'truncate') {
       this.truncates.set(table, (this.truncates.get(table) ?? 0) + 1);
       return;
     }
-    const { key } = event;
     const facts = this.facts.get(table);
-    if (facts !== undefined ? facts.key === null : key === null) this.takeKeyless(table, told);
+    if (facts !== undefined ? facts.key === null : event.key === null) this.takeKeyless(table, told);
     else this.takeKeyed(table, told);
-  }
-
-  finish(): void {
-    this.runs.finish();
-    this.numbers.finish();
-  }
-
-  close(): void {
-    this.runs.close();
-    this.numbers.close();
-  }
-
-  private note(table: string, { new: row, unchanged, commit, xid }: ChangeEvent): void {
-    let columns = this.tables.get(table);
-    if (columns === undefined) {
-      columns = new Set();
-      this.tables.set(table, columns);
-    }
-    if (row !== null) for (const column of Object.keys(row)) columns.add(column);
-    for (const column of unchanged) columns.add(column);
-    if (this.carried !== null && !this.carried.has(table)) return;
-    if (this.facts.size > 0 && !this.facts.has(table)) return;
-    const position = commit === null ? null : positionOf(commit);
-    if (position === null) this.hasCommits = false;
-    else {
-      this.hasSomeCommits = true;
-      this.runs.add(Number(position));
-    }
-    if (xid === null || !/^\d+$/.test(xid)) this.hasNumbers = false;
-    else {
-      this.hasSomeNumbers = true;
-      this.numbers.add(Number(xid));
-    }
   }
 
   private takeKeyed(table: string, told: ToldEvent): void {
@@ -183,7 +136,73 @@ export class StreamReader {
       origin,
       epoch,
     ];
-    this.partitions.add(table + chain, JSON.stringify(line));
+    this.passOn(table + chain, line);
+  }
+}
+
+/** Reads one of the two streams into the partitions. */
+export class StreamReader {
+  /** By table: columns that its changes carry. */
+  readonly tables = new Map<string, Set<string>>();
+  readonly runs: TransactionRuns;
+  /** True where every change so far tells its commit's position; and its transaction's number. */
+  hasCommits = true;
+  hasNumbers = true;
+  hasSomeCommits = false;
+  hasSomeNumbers = false;
+  readonly numbers: TransactionRuns;
+  /** Tables whose changes count for the wholeness of transactions; null: all. */
+  carried: ReadonlyMap<string, unknown> | null = null;
+  private readonly links: LinkReader;
+  private readonly facts: ReadonlyMap<string, TableFacts>;
+
+  constructor(side: Side, partitions: Partitions, facts: ReadonlyMap<string, TableFacts>) {
+    this.facts = facts;
+    this.links = new LinkReader(side, facts, (chain, line) => partitions.add(chain, JSON.stringify(line)));
+    this.runs = new TransactionRuns(partitions.beside(`commits-${side}`));
+    this.numbers = new TransactionRuns(partitions.beside(`numbers-${side}`));
+  }
+
+  get truncates(): ReadonlyMap<string, number> {
+    return this.links.truncates;
+  }
+
+  take(told: ToldEvent): void {
+    this.note(tableName(told.event), told.event);
+    this.links.take(told);
+  }
+
+  finish(): void {
+    this.runs.finish();
+    this.numbers.finish();
+  }
+
+  close(): void {
+    this.runs.close();
+    this.numbers.close();
+  }
+
+  private note(table: string, { new: row, unchanged, commit, xid }: ChangeEvent): void {
+    let columns = this.tables.get(table);
+    if (columns === undefined) {
+      columns = new Set();
+      this.tables.set(table, columns);
+    }
+    if (row !== null) for (const column of Object.keys(row)) columns.add(column);
+    for (const column of unchanged) columns.add(column);
+    if (this.carried !== null && !this.carried.has(table)) return;
+    if (this.facts.size > 0 && !this.facts.has(table)) return;
+    const position = commit === null ? null : positionOf(commit);
+    if (position === null) this.hasCommits = false;
+    else {
+      this.hasSomeCommits = true;
+      this.runs.add(Number(position));
+    }
+    if (xid === null || !/^\d+$/.test(xid)) this.hasNumbers = false;
+    else {
+      this.hasSomeNumbers = true;
+      this.numbers.add(Number(xid));
+    }
   }
 }
 

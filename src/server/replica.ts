@@ -35,22 +35,25 @@ export async function startSubscriber(
   return dependent(subscriber, primary, name);
 }
 
-/* A slot whose replica is gone would keep the primary's log for ever. */
+/** Drops a slot, since one whose consumer is gone would keep the primary's log for ever. */
+export async function dropSlot(primary: Cluster, slot: string): Promise<void> {
+  await administer(primary, async (client) => {
+    await client.query(
+      'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+      [slot],
+    );
+    await client.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', [
+      slot,
+    ]);
+  }).catch(() => undefined); // The primary has gone first.
+}
+
 function dependent(replica: Cluster, primary: Cluster, slot: string): Cluster {
   return {
     ...replica,
     stop: async () => {
       await replica.stop();
-      await administer(primary, async (client) => {
-        await client.query(
-          'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
-          [slot],
-        );
-        await client.query(
-          'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
-          [slot],
-        );
-      }).catch(() => undefined); // The primary has gone first.
+      await dropSlot(primary, slot);
     },
   };
 }
@@ -104,7 +107,7 @@ function connectionText({ settings: { host, port, user, database } }: Cluster): 
   return `host=${host} port=${port} user=${user} dbname=${database}`;
 }
 
-async function administer(cluster: Cluster, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+export async function administer(cluster: Cluster, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = await connect(cluster.settings, {
     applicationName: 'eventgen/replica',
     connectTimeoutMs: 5000,

@@ -138,6 +138,43 @@ describe('a capture beside a run', () => {
     expect(left.verdict).toBe('equal');
     expect(await leftOnServer(database.client)).toBe(0);
     await database.client.end();
+
+    // Who made a change that a consumer has lost or spoiled, the history tells beside the capture as it does alone.
+    const spoiled = path.join(folder, 'spoiled.jsonl');
+    const events = linesOf(capture);
+    const isOf = (table: string, op: string) => (each: Record<string, unknown>) =>
+      each['table'] === table && each['op'] === op;
+    const [dropped, changed] = [
+      events.findLastIndex(isOf('eg_users', 'update')),
+      events.findLastIndex(isOf('tags', 'insert')),
+    ];
+    events[changed] = { ...events[changed], new: { ...(events[changed]!['new'] as object), note: 'spoiled' } };
+    events.splice(dropped, 1);
+    writeFileSync(spoiled, events.map((each) => `${JSON.stringify(each)}\n`).join(''));
+    const judge = async (...truth: string[]) => {
+      const { code: found, stdout } = await runCommand([
+        'verify',
+        '--events',
+        spoiled,
+        ...truth,
+        '--order',
+        'key',
+        '--json',
+      ]);
+      expect(found).toBe(4);
+      const { differences } = JSON.parse(stdout) as { differences: Record<string, unknown>[] };
+      return Object.fromEntries(
+        differences.map((each) => [`${each['class']} ${each['table']} ${each['key']}`, each['origin']]),
+      );
+    };
+    const alone = await judge('--history', history);
+    expect(
+      Object.keys(alone)
+        .map((name) => name.split(' {')[0])
+        .sort(),
+    ).toEqual(['lost public.eg_users', 'wrong_value public.tags']);
+    expect(await judge('--against', capture, '--history', history)).toEqual(alone);
+    expect(Object.values(await judge('--against', capture))).toEqual([null, null]);
   });
 
   it('finds a row that was changed behind the back of a run, by its history alone', async () => {

@@ -167,7 +167,7 @@ export async function captured(file: string): Promise<Truth> {
 /** Reads keys and columns of the tables from a file of our own format. */
 async function factsIn(file: string): Promise<ReadonlyMap<string, TableFacts>> {
   const found = new Map<string, { key: readonly string[] | null; columns: Record<string, string> }>();
-  for await (const { event } of eventsIn(new EventFile(file, linesOf(file), () => undefined, 'own'))) {
+  for await (const { event } of changesIn(file)) {
     if (event.op === 'truncate') continue;
     const name = tableName(event);
     let facts = found.get(name);
@@ -189,6 +189,11 @@ function readFacts(file: string): CaptureFacts {
   } catch (error) {
     throw SetupError.of(path.basename(file), `was not written by capture (${(error as Error).message})`);
   }
+}
+
+/** Yields the changes of a capture. @throws SetupError if a line is invalid. */
+export function changesIn(file: string): AsyncGenerator<ToldEvent> {
+  return eventsIn(new EventFile(file, linesOf(file), () => undefined, 'own'));
 }
 
 async function* eventsIn(source: EventFile): AsyncGenerator<ToldEvent> {
