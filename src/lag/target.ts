@@ -65,7 +65,7 @@ const LAGGING_MS = 200;
 const FRESH_MS = 3000;
 const RETRY_MS = 500;
 /* While a target lags it is asked less often, since questions cost it time: the error stays below some hundredths of the lag. */
-const PATIENCE = 0.03;
+const PATIENCE = 0.05;
 const LONGEST_PAUSE_MS = 100;
 const STALLED_MS = 10_000;
 
