@@ -61,6 +61,8 @@ async function loadOurs(cluster: Cluster, lanes: number, workers: Workers): Prom
       workers,
       lanes: [...plan.quotas.keys()],
       keeping: { kind: 'file', file: null },
+      crashMark: null,
+      afterCrash: () => Promise.resolve(null),
       past: [],
       notice: ({ text }) => console.error(text),
     });

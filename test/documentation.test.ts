@@ -116,7 +116,7 @@ describe('the containers', () => {
 
   it('start a demo of replication that is a valid configuration', () => {
     const config = parseConfig('c.yaml', readFileSync('examples/replication.yaml', 'utf8'), [], {});
-    expect(config.replication!.targets.map(({ kind }) => kind)).toEqual(['physical', 'logical']);
+    expect(config.replication!.targets.map(({ kind }) => kind)).toEqual(['physical', 'slot', 'logical']);
   });
 });
 

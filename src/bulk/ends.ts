@@ -1,5 +1,7 @@
 export type LoadEnd =
   | { readonly kind: 'finished' | 'stopped' }
+  /** The server has crashed, or another one has taken over: what it has acknowledged last may be lost. */
+  | { readonly kind: 'crashed'; readonly crashMark: string }
   | { readonly kind: 'outage' | 'refused'; readonly message: string };
 
 /** The lane ends, as a value that passes through its awaits. */

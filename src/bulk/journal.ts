@@ -21,7 +21,7 @@ export interface Entry {
 }
 
 /** Rows of a transaction: their table as SQL, and the 32-bit ids that they may carry in `xmin`, several after savepoints. */
-export interface Trace {
+interface Trace {
   readonly table: string;
   readonly xmins: readonly string[];
 }
@@ -30,6 +30,12 @@ export interface Trace {
 interface Void {
   readonly lane: number;
   readonly void: string;
+}
+
+/** Says that of the entries of a lane so far only the first ones hold. */
+interface Cut {
+  readonly lane: number;
+  readonly kept: number;
 }
 
 /**
@@ -60,7 +66,7 @@ export class Journal {
   }
 
   /** @throws SetupError where the file cannot be written any more. */
-  add(entry: Entry | Void): void {
+  add(entry: Entry | Void | Cut): void {
     try {
       appendFileSync(this.file, `${JSON.stringify(entry)}\n`);
     } catch (error) {
@@ -72,7 +78,7 @@ export class Journal {
   }
 
   /**
-   * Returns the entries without those that are known not to have been committed.
+   * Returns the entries by lane, without those that are known not to have been committed.
    * @throws SetupError where it is no journal.
    */
   read(): { readonly header: unknown; readonly entries: readonly Entry[] } {
@@ -81,7 +87,7 @@ export class Journal {
     try {
       const [header, ...entries] = lines.map((line) => JSON.parse(line) as unknown);
       if (header === undefined) throw new Error('the file is empty');
-      return { header, entries: withoutVoid(entries as (Entry | Void)[]) };
+      return { header, entries: holding(entries as (Entry | Void | Cut)[]) };
     } catch (error) {
       throw SetupError.of(
         this.file,
@@ -90,30 +96,50 @@ export class Journal {
     }
   }
 
+  /** Keeps the first entries of each lane, as many as are given. */
+  cut(lanes: Iterable<number>, kept: readonly Entry[]): void {
+    for (const lane of lanes) this.add({ lane, kept: kept.filter((entry) => entry.lane === lane).length });
+  }
+
   remove(): void {
     rmSync(this.file, { force: true });
   }
 }
 
-function withoutVoid(lines: readonly (Entry | Void)[]): Entry[] {
-  const entries: Entry[] = [];
+function holding(lines: readonly (Entry | Void | Cut)[]): Entry[] {
+  const lanes = new Map<number, Entry[]>();
   for (const line of lines) {
-    if (!('void' in line)) entries.push(line);
-    else {
-      const at = entries.findLastIndex(({ lane, xid }) => lane === line.lane && xid === line.void);
+    const entries = lanes.get(line.lane) ?? [];
+    lanes.set(line.lane, entries);
+    if ('kept' in line) entries.length = Math.min(entries.length, line.kept);
+    else if ('void' in line) {
+      const at = entries.findLastIndex(({ xid }) => xid === line.void);
       if (at >= 0) entries.splice(at, 1);
-    }
+    } else entries.push(line);
   }
-  return entries;
+  return [...lanes.values()].flat();
+}
+
+/**
+ * Returns what changes when the server crashes: a crash makes it forget its statistics. It forgets them on request as well, which
+ * is taken for a crash.
+ */
+export async function readCrashMark(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ mark: string }>('SELECT stats_reset::text AS mark FROM pg_stat_bgwriter');
+  return rows[0]?.mark ?? '';
 }
 
 /**
  * Returns the entries whose transactions were committed. No session of the load may be running any more.
  *
- * A server that has crashed gives the id of a transaction that it lost to another one, so that the last entries of a lane also
- * have to show their rows: from the newest to the first that does, since what was committed before that one is there, too.
+ * A server that has crashed gives the id of a transaction that it lost to another one. Then the last entries of a lane also have to
+ * show their rows: from the newest to the first that does, since what was committed before that one is there, too.
  */
-export async function committedOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
+export async function committedOf(
+  client: pg.Client,
+  entries: readonly Entry[],
+  { hasCrashed, mayLoseAll }: { readonly hasCrashed: boolean; readonly mayLoseAll: boolean },
+): Promise<Entry[]> {
   const ids = entries.flatMap(({ xid }) => (xid === null ? [] : [xid]));
   const { rows } = await client.query<{ xid: string; status: string | null }>(
     `SELECT x::text AS xid, CASE WHEN x::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status(x::xid8) ELSE 'aborted' END AS status
@@ -122,32 +148,34 @@ export async function committedOf(client: pg.Client, entries: readonly Entry[]):
   );
   // Of the oldest ones the server knows nothing any more: had they not been committed, the lane would have noted it.
   const known = new Map(rows.map(({ xid, status }) => [xid, status ?? 'committed']));
-  const candidates = entries.filter(({ xid }) => xid === null || known.get(xid) === 'committed');
-  const lost = new Set<Entry>();
-  for (const lane of new Set(candidates.map((entry) => entry.lane)))
-    for (const entry of await lostOf(
-      client,
-      candidates.filter((each) => each.lane === lane),
-    ))
-      lost.add(entry);
-  return candidates.filter((entry) => !lost.has(entry));
+  const isCommitted = ({ xid }: Entry) => xid === null || known.get(xid) === 'committed';
+  const kept: Entry[] = [];
+  for (const lane of new Set(entries.map((entry) => entry.lane))) {
+    const all = entries.filter((entry) => entry.lane === lane);
+    const first = all.findIndex((entry) => !isCommitted(entry));
+    const committed = first < 0 ? all : all.slice(0, first);
+    kept.push(...(hasCrashed ? await thereOf(client, committed, mayLoseAll) : committed));
+  }
+  return kept;
 }
 
-/** Returns the last entries of a lane whose rows are not there, though their ids are those of committed transactions. */
-async function lostOf(client: pg.Client, entries: readonly Entry[]): Promise<Entry[]> {
-  const lost: Entry[] = [];
-  for (const entry of [...entries].reverse()) {
-    if (entry.trace === null) continue;
-    const isThere = await leftItsRows(client, entry.trace);
-    if (isThere === true) return lost;
-    if (isThere === false) lost.push(entry);
+/** Returns the entries of a lane up to the first one whose rows are not there, though its id is that of a committed transaction. */
+async function thereOf(client: pg.Client, entries: readonly Entry[], mayLoseAll: boolean): Promise<readonly Entry[]> {
+  let first = entries.length;
+  let lost = 0;
+  for (const [index, { trace }] of [...entries.entries()].reverse()) {
+    const isThere = trace === null ? null : await leftItsRows(client, trace);
+    if (isThere === true) return entries.slice(0, first);
+    if (isThere === null) continue;
+    first = index;
+    lost++;
   }
-  // A crash takes the last transactions. Where the rows of all are gone, somebody has deleted them.
-  return lost.length > 1 ? [] : lost;
+  // A crash takes the last transactions. Where the rows of all are gone, somebody may have deleted them.
+  return lost > 1 && !mayLoseAll ? entries : entries.slice(0, first);
 }
 
 /** Returns whether a row of a transaction is in its table; null where the user, or the kind of table, does not show it. */
-export async function leftItsRows(client: pg.Client, { table, xmins }: Trace): Promise<boolean | null> {
+async function leftItsRows(client: pg.Client, { table, xmins }: Trace): Promise<boolean | null> {
   const name = table.replace(/^ONLY /, '');
   const { rows: kinds } = await client.query<{ shows: boolean }>(
     `SELECT NOT row_security_active($1::regclass) AND NOT EXISTS (
@@ -156,9 +184,15 @@ export async function leftItsRows(client: pg.Client, { table, xmins }: Trace): P
     [name],
   );
   if (!kinds[0]!.shows) return null;
-  const { rows } = await client.query<{ found: boolean }>(
-    `SELECT EXISTS (SELECT FROM ${table} AS t WHERE t.xmin = ANY ($1::text[]::xid[])) AS found`,
-    [xmins],
-  );
-  return rows[0]!.found;
+  // No index leads to them.
+  await client.query('BEGIN; SET LOCAL statement_timeout = 0');
+  try {
+    const { rows } = await client.query<{ found: boolean }>(
+      `SELECT EXISTS (SELECT FROM ${table} AS t WHERE t.xmin = ANY ($1::text[]::xid[])) AS found`,
+      [xmins],
+    );
+    return rows[0]!.found;
+  } finally {
+    await client.query('ROLLBACK');
+  }
 }

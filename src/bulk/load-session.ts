@@ -7,7 +7,7 @@ import { isServerError } from '../traffic/queries.js';
 import { endBackend } from '../traffic/recovery.js';
 import { connect, isFinal, processIdOf, wasReadOnly } from '../traffic/session.js';
 import { Ended, TableRefused } from './ends.js';
-import type { Entry } from './journal.js';
+import { type Entry, readCrashMark } from './journal.js';
 import type { Notes } from './notes.js';
 
 export interface LoaderSettings {
@@ -17,6 +17,8 @@ export interface LoaderSettings {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
   readonly maxOutageMs: number;
+  /** What the server told before the first row, and tells until it crashes; null: that is not looked at. */
+  readonly crashMark: string | null;
 }
 
 const FIRST_BACKOFF_MS = 50;
@@ -125,6 +127,14 @@ export class LoadSession {
     }
   }
 
+  /** @throws Ended if the server has crashed since the load began to write. */
+  private async checkMark(client: pg.Client): Promise<void> {
+    const { crashMark } = this.settings;
+    if (crashMark === null) return;
+    const now = await readCrashMark(client);
+    if (now !== crashMark) throw new Ended({ kind: 'crashed', crashMark: now });
+  }
+
   /** Begins a transaction. Returns its id; null where a note within it tells what became of it. */
   private async begin(client: pg.Client): Promise<string | null> {
     if (this.notes.isInDatabase) {
@@ -148,7 +158,8 @@ export class LoadSession {
       const client = await this.connection();
       try {
         await endBackend(client, lost, this.settings.applicationName, this.settings.connectTimeoutMs);
-        return noted !== null && (await this.notes.isCommitted(client, noted));
+        if (noted === null) return false;
+        return await this.notes.isCommitted(client, noted);
       } catch (error) {
         // This connection was lost as well.
         if (isRefusal(error) || !isLoss(error)) throw error;
@@ -177,11 +188,13 @@ export class LoadSession {
           this.client = null;
           throw new Error('the server is read-only');
         }
+        await this.checkMark(this.client);
         if (this.processId !== 0) this.reconnected();
         this.processId = processIdOf(this.client);
         return this.client;
       } catch (error) {
         const message = (error as Error).message || String((error as NodeJS.ErrnoException).code);
+        if (error instanceof Ended) throw error;
         if (isFinal(error)) throw new Ended({ kind: 'refused', message });
         if (performance.now() - sinceMs > maxOutageMs) throw new Ended({ kind: 'outage', message });
         const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 10));

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { statusOf } from '../traffic/recovery.js';
 import { Ended } from './ends.js';
-import { type Entry, type Journal, leftItsRows } from './journal.js';
+import type { Entry, Journal } from './journal.js';
 
 /** Where a lane notes its transactions, so that another process can continue after them. */
 export interface Notes {
@@ -9,7 +9,7 @@ export interface Notes {
   readonly isInDatabase: boolean;
   /** Notes a transaction that is about to be committed. Called within it; `xid` null: nothing is committed. */
   add(client: pg.Client, entry: Entry): Promise<void>;
-  /** Returns whether the transaction noted last was committed. Its session has ended. */
+  /** Returns whether the transaction noted last was committed. Its session has ended, but its server has not crashed. */
   isCommitted(client: pg.Client, entry: Entry): Promise<boolean>;
   /** Notes that the transaction noted last was not committed. */
   discard(entry: Entry): void;
@@ -29,10 +29,8 @@ export class FileNotes implements Notes {
     return Promise.resolve();
   }
 
-  async isCommitted(client: pg.Client, { xid, trace }: Entry): Promise<boolean> {
-    if (xid === null || (await statusOf(client, xid)) !== 'committed') return false;
-    // After a crash the server may have given the id to another transaction.
-    return trace === null || (await leftItsRows(client, trace)) !== false;
+  async isCommitted(client: pg.Client, { xid }: Entry): Promise<boolean> {
+    return xid !== null && (await statusOf(client, xid)) === 'committed';
   }
 
   discard({ lane, xid }: Entry): void {

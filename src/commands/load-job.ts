@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import type { LoadJob } from '../bulk/coordinator.js';
-import { committedOf, type Entry, type Journal } from '../bulk/journal.js';
+import type { AfterCrash, LoadJob } from '../bulk/coordinator.js';
+import type { LoadEnd } from '../bulk/ends.js';
+import { committedOf, type Entry, type Journal, readCrashMark } from '../bulk/journal.js';
 import { flavourOf } from '../catalog/flavour.js';
 import type { Place } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
@@ -12,8 +13,9 @@ import type { LivePage } from '../page/live.js';
 import type { Plan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
 import type { RowCounts } from '../prepare/claim.js';
-import { connectFirst, connectRehearsal } from '../prepare/connect.js';
+import { connectFirst, connectRehearsal, Unreachable } from '../prepare/connect.js';
 import { nodesOf } from '../prepare/nodes.js';
+import { onFirstSession } from '../prepare/persistent.js';
 import { prepare } from '../prepare/prepare.js';
 import type { OwnedSequence } from '../prepare/sequences.js';
 import type { Progress } from '../report/progress.js';
@@ -36,6 +38,8 @@ interface Header {
   readonly load: LoadJob['load'];
   readonly rowsAtStart: RowCounts;
   readonly sequences: readonly OwnedSequence[];
+  /** What the server told when the load began; another one after a crash. */
+  readonly crashMark: string;
 }
 
 /** What a load begins with, or continues with. */
@@ -44,6 +48,8 @@ export interface DecidedLoad extends LoadJob {
   readonly sequences: readonly OwnedSequence[];
   readonly past: readonly Entry[];
   readonly serverVersion: string;
+  /** What the server tells until it crashes; null if a crash would end the load anyway. */
+  readonly crashMark: string | null;
   /** Nodes of a distributed database, over which the lanes are spread. */
   readonly nodes: readonly Place[];
 }
@@ -67,8 +73,8 @@ export async function decideLoad(
   { journal, progress, stops, page, sharded, ownId }: Surroundings,
 ): Promise<DecidedLoad> {
   const isOver = () => stops.signal !== null;
-  const client = await connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
-  try {
+  const say = (text: string) => progress.message('warn', text);
+  return await onFirstSession(config, ownId, { say, isOver }, async (client) => {
     const { rows: found } = await client.query<{ database: string; serverVersion: string; banner: string }>(
       `SELECT current_database() AS database, current_setting('server_version') AS "serverVersion", version() AS banner`,
     );
@@ -99,12 +105,24 @@ export async function decideLoad(
     const load = loadPlan(plan, rows, standingOf(plan, claims, rowsAtStart));
     if (sharded?.isFirst !== false) tellRoom(plan, load, rowsAtStart, rows, progress);
     const job = { plan, claims, load, rowsAtStart, sequences, serverVersion };
-    const header: Header = { rows, database, settings, runId, stored: encodePlan(job), load, rowsAtStart, sequences };
-    if (keepsFile) journal.begin(header);
-    return { ...job, past: sharded?.past ?? [], nodes: await nodesOf(client) };
-  } finally {
-    await client.end();
-  }
+    const crashMark = flavour === 'PostgreSQL' && !config.embedded ? await readCrashMark(client) : null;
+    if (keepsFile) {
+      const stored = encodePlan(job);
+      const header: Header = {
+        rows,
+        database,
+        settings,
+        runId,
+        stored,
+        load,
+        rowsAtStart,
+        sequences,
+        crashMark: crashMark!,
+      };
+      journal.begin(header);
+    }
+    return { ...job, past: sharded?.past ?? [], crashMark, nodes: await nodesOf(client) };
+  });
 }
 
 /** Says which tables have less room than is asked for. */
@@ -163,13 +181,53 @@ async function goOn(
       `sessions of the interrupted load are still running (${error.message}); try again`,
     );
   });
-  const past = await committedOf(client, entries);
+  const crashMark = await readCrashMark(client);
+  const hasCrashed = crashMark !== header.crashMark;
+  const past = await committedOf(client, entries, { hasCrashed, mayLoseAll: false });
   await checkRows(client, plan, header, past, journal.file);
+  journal.cut(new Set(entries.map(({ lane }) => lane)), past);
   progress.message(
     'info',
     `continuing the interrupted load recorded in ${journal.file}: ${past.length} batches are already committed`,
   );
-  return { plan, claims, load: header.load, rowsAtStart: header.rowsAtStart, sequences: header.sequences, past };
+  return {
+    plan,
+    claims,
+    load: header.load,
+    rowsAtStart: header.rowsAtStart,
+    sequences: header.sequences,
+    past,
+    crashMark,
+  };
+}
+
+/** Returns what is there of a load after a crash of its server; null if the server has not crashed since it told `crashMark`. */
+export async function afterCrash(
+  crashMark: string,
+  config: Config,
+  { journal, progress, stops, sharded, ownId }: Omit<Surroundings, 'page'>,
+): Promise<AfterCrash | LoadEnd | null> {
+  try {
+    const isOver = () => stops.signal !== null;
+    const client = await connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
+    try {
+      const now = await readCrashMark(client);
+      if (now === crashMark) return null;
+      progress.message('warn', 'the server has crashed, or another one has taken over; looking for what it has lost');
+      // What is noted in the database was lost together with its rows.
+      if (sharded !== null) return { past: await sharded.readAgain(client), crashMark: now };
+      const { entries } = journal.read();
+      const past = await committedOf(client, entries, { hasCrashed: true, mayLoseAll: true });
+      journal.cut(new Set(entries.map(({ lane }) => lane)), past);
+      progress.message('info', `${entries.length - past.length} of ${entries.length} batches are loaded again`);
+      return { past, crashMark: now };
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    if (error instanceof Unreachable) return { kind: 'outage', message: error.message };
+    return { kind: 'refused', message: (error as Error).message };
+  }
 }
 
 /**

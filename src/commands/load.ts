@@ -24,7 +24,7 @@ import { startWorkers, type Workers } from '../traffic/workers.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { codeBefore, EXIT, refusedSummary } from './exit.js';
 import { factsOf } from './facts.js';
-import { type DecidedLoad, decideLoad } from './load-job.js';
+import { afterCrash, type DecidedLoad, decideLoad } from './load-job.js';
 import { LoadObserver } from './observe-load.js';
 import { openPage, type Watched } from './open-page.js';
 import { checkOutput, writeOutput } from './output-file.js';
@@ -198,7 +198,8 @@ class LoadCommand {
     const { options, journal, stops, shard } = this;
     const stopped = fenced ?? stops.signal ?? 'a lane';
     return {
-      kind: end.kind,
+      // The coordinator goes on after a crash, so that it ends no load.
+      kind: end.kind === 'crashed' ? 'stopped' : end.kind,
       message: 'message' in end ? end.message : end.kind === 'stopped' ? stopped : '',
       rows: options.rows,
       maxErrorRatio: generator.error_budget.max_error_ratio,
@@ -210,8 +211,9 @@ class LoadCommand {
     };
   }
 
-  private start({ connection, generator, embedded }: Config, job: DecidedLoad, lanes: readonly number[]): Loading {
-    const { progress, examples, sharded } = this;
+  private start(config: Config, job: DecidedLoad, lanes: readonly number[]): Loading {
+    const { progress, examples, sharded, journal, stops, ownId } = this;
+    const { connection, generator, embedded } = config;
     return startLoading({
       ...job,
       connection: { ...connection, nodes: job.nodes },
@@ -221,6 +223,7 @@ class LoadCommand {
         lockTimeoutMs: generator.timeouts.lock,
         maxOutageMs: generator.max_outage_seconds * 1000,
       },
+      afterCrash: (crashMark) => afterCrash(crashMark, config, { journal, progress, stops, sharded, ownId }),
       runId: this.runId,
       workers: this.workers!,
       lanes,

@@ -16,11 +16,12 @@ import type { LivePage } from '../page/live.js';
 import { reportHtml } from '../page/report.js';
 import { refused } from '../page/status.js';
 import { countRows } from '../prepare/claim.js';
-import { connectCoordinator, connectFirst, connectRehearsal, endSessions } from '../prepare/connect.js';
+import { connectCoordinator, connectRehearsal, endSessions } from '../prepare/connect.js';
 import { prepareDecided } from '../prepare/decided.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
 import { historyTables } from '../prepare/history-tables.js';
 import { nodesOf } from '../prepare/nodes.js';
+import { onFirstSession } from '../prepare/persistent.js';
 import { findingLines, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
 import { coverageOf } from '../report/coverage.js';
@@ -195,51 +196,54 @@ class Session {
 
   /** Reads the database and decides everything; a signal ends it. */
   async prepare(config: Config): Promise<Prepared> {
-    const { progress, ownId, isTrial, sharded } = this;
+    const { progress, ownId, isTrial, sharded, stops, options } = this;
     const { connection, generator } = config;
-    const { stops } = this;
     const isOver = () => stops.signal !== null;
-    const first = connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
-    const client = await stops.interruptible(first, () => Promise.resolve());
-    // The threads load their code in the meantime.
-    if (!isTrial)
-      this.workers = startWorkers(
-        workerCount(generator.workers, sharded?.lanes.length ?? generator.connections, sharesCores(connection)),
-        'traffic',
-      );
-    const say = (level: 'info' | 'warn', text: string) => progress.message(level, text);
-    const { given } = this;
-    const work = () => {
-      if (given !== null) return prepareDecided(client, config, given, { dryRun: isTrial, say });
-      return prepare(client, config, {
-        dryRun: isTrial,
-        say,
-        step: (text) => {
-          progress.step(text);
-          this.page?.prepare(text);
-        },
-        rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, ownId, path) : null,
-      });
-    };
-    try {
+    const say = (text: string) => progress.message('warn', text);
+    const deciding = onFirstSession(config, ownId, { say, isOver }, async (client) => {
+      // The threads load their code in the meantime.
+      if (!isTrial)
+        this.workers ??= startWorkers(
+          workerCount(generator.workers, sharded?.lanes.length ?? generator.connections, sharesCores(connection)),
+          'traffic',
+        );
       if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, ownId, progress);
       // Before the rehearsal and the heartbeats, so that the capture includes their traces in the WAL.
       await this.beginCapture(config, client);
-      const working = sharded === null ? work() : sharded.prepare(client, work, isOver);
-      const prepared = await this.stops.interruptible(working, () => endSessions(connection, config, ownId));
+      const work = () => this.decide(config, client);
+      const prepared = await (sharded?.prepare(client, work, isOver) ?? work());
       this.nodes = await nodesOf(client);
-      const { untilFile } = this.options;
+      return prepared;
+    });
+    try {
+      const prepared = await stops.interruptible(deciding, () => endSessions(connection, config, ownId));
+      const { untilFile } = options;
       return untilFile === undefined ? prepared : { ...prepared, plan: untilSummary(prepared.plan, untilFile) };
     } finally {
       progress.stop();
-      await client.end();
     }
+  }
+
+  private decide(config: Config, client: pg.Client): Promise<Prepared> {
+    const { progress, ownId, isTrial, given } = this;
+    const { connection, generator } = config;
+    const say = (level: 'info' | 'warn', text: string) => progress.message(level, text);
+    if (given !== null) return prepareDecided(client, config, given, { dryRun: isTrial, say });
+    return prepare(client, config, {
+      dryRun: isTrial,
+      say,
+      step: (text) => {
+        progress.step(text);
+        this.page?.prepare(text);
+      },
+      rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, ownId, path) : null,
+    });
   }
 
   private async beginCapture(config: Config, client: pg.Client): Promise<void> {
     const { options, progress, stops, runId, ownId, isTrial } = this;
     const { captureFile } = options;
-    if (captureFile === undefined || isTrial) return;
+    if (captureFile === undefined || isTrial || this.captured !== null) return;
     await lookAtLeftovers(client, false, progress);
     progress.step('creating the replication slot of the capture');
     const opening = openCapture(config, runId, captureFile, progress);

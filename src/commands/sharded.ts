@@ -119,6 +119,8 @@ class Sharded {
         'warn',
         `${published.names.join(', ')} publishes all tables, including the tables that the shards share. A subscriber that lacks them stops; create them there: ${published.sql(store.schema)};`,
       );
+    // Of an attempt whose connection was lost.
+    await this.raised?.end();
     this.raised = await Fence.raise({
       store,
       shard: shard.index,
@@ -305,6 +307,11 @@ export class ShardedLoad extends Sharded {
 
   protected override async readPast(client: pg.Client): Promise<void> {
     this.past = await readBatches(client, this.store, this.lanes);
+  }
+
+  /** Returns what is there of the shard after a crash of the server. */
+  readAgain(client: pg.Client): Promise<readonly Entry[]> {
+    return readBatches(client, this.store, this.lanes);
   }
 
   /** Where the lanes note their transactions. */

@@ -88,13 +88,27 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
   try {
     return await decide(client, config, { ...surroundings, step });
   } catch (error) {
-    if (error instanceof Error && /^(connection terminated|read econnreset)/i.test(error.message))
-      throw SetupError.of(config.source.file, `${doing} failed: the connection was lost (${error.message}); try again`);
+    if (isLostConnection(error)) throw new ConnectionLost(config.source.file, doing, error.message);
     if (!(error instanceof pg.DatabaseError)) throw error;
     const where = error.where === undefined ? '' : `, in ${error.where.split('\n')[0]}`;
     const message = `${doing} failed: the server reports "${error.message}" (${error.code})${where}; to skip the table, add it to generator.exclude_table_list`;
     throw SetupError.of(config.source.file, message);
   }
+}
+
+/** Thrown if the connection was lost before anything was written. */
+export class ConnectionLost extends SetupError {
+  constructor(file: string, doing: string, reason: string) {
+    super([{ place: file, key: '', message: `${doing} failed: the connection was lost (${reason}); try again` }]);
+  }
+}
+
+/* 57P01 to 57P03: the server is shut down, crashes, or is starting. Class 08: the connection itself. */
+const LOST = /^(57P0[1-3]|08...)$/;
+
+function isLostConnection(error: unknown): error is Error {
+  if (error instanceof pg.DatabaseError) return LOST.test(error.code ?? '');
+  return error instanceof Error && /^(connection terminated|read econnreset)|not queryable/i.test(error.message);
 }
 
 async function decide(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {

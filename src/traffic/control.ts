@@ -50,6 +50,11 @@ export class Control {
     Atomics.compareExchange(this.words, STOP, GOING_ON, STOPPED);
   }
 
+  /** Takes a stop back, after all have stopped. */
+  goOn(): void {
+    Atomics.compareExchange(this.words, STOP, STOPPED, GOING_ON);
+  }
+
   get stopped(): boolean {
     return Atomics.load(this.words, STOP) !== GOING_ON;
   }

@@ -3,13 +3,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/bulk/journal.js';
 import type { PageData } from '../../src/page/data.js';
 import type { LoadSummary } from '../../src/report/load.js';
+import { startCluster } from '../../src/server/cluster.js';
 import {
   CLI,
   configFor,
+  connectTo,
   contentHash,
   count,
   createDatabase,
@@ -291,11 +294,56 @@ describe('load', () => {
       const trace = last.trace === null ? null : { ...last.trace, xmins: [xid] };
       lines.push(JSON.stringify({ ...last, xid, trace }));
     }
+    lines[0] = JSON.stringify({ ...(JSON.parse(lines[0]!) as object), crashMark: 'before a crash' });
     writeFileSync(`${file}.load`, `${lines.join('\n')}\n`);
     const { code, summary } = await load(yaml(database), ['--rows', '8000'], { file });
     expect(code).toBe(0);
     expect(await rowsOf(database, summary)).toEqual(await whole(yaml));
     await database.drop();
+  });
+
+  it('loads again what the server had acknowledged and lost in a crash', async () => {
+    const cluster = await startCluster({
+      settings: ['synchronous_commit = off', 'wal_writer_delay = 10s', 'wal_writer_flush_after = 1GB'],
+    });
+    try {
+      const hashes: Record<string, string>[] = [];
+      const lost: boolean[] = [];
+      for (const crashes of [0, 3]) {
+        const database = await createDatabase(TABLES, cluster.settings.port);
+        const run = load(configFor(database, `${SETTINGS}\nconnections: 3\nrehearse: false`), ['--rows', '50000']);
+        let isOver = false;
+        void run.then(() => {
+          isOver = true;
+        });
+        await database.client.end();
+        for (let crash = 0; crash < crashes && !isOver; crash++) {
+          const client = await reconnected(cluster.settings.port, database.name);
+          await until(
+            () =>
+              client.query(
+                "SELECT FROM pg_stat_activity WHERE application_name ~ '^eventgen/[^/]+/[0-9]+$' AND datname = current_database()",
+              ),
+            ({ rowCount }) => rowCount! > 0 || isOver,
+          );
+          await new Promise((resolve) => setTimeout(resolve, 250));
+          // A backend that is killed takes all of the server's sessions along, and what lies in its buffers.
+          const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+          process.kill(rows[0]!.pid, 'SIGKILL');
+          await client.end().catch(() => undefined);
+        }
+        const { code, summary, stderr } = await run;
+        lost.push(/[1-9]\d* of \d+ batches are loaded again/.test(stderr));
+        expect({ code, stderr }).toMatchObject({ code: 0 });
+        const client = await reconnected(cluster.settings.port, database.name);
+        hashes.push(await rowsOf({ ...database, client }, summary));
+        await client.end();
+      }
+      expect(hashes[1]).toEqual(hashes[0]);
+      expect(lost).toEqual([false, true]);
+    } finally {
+      await cluster.stop();
+    }
   });
 
   it('counts what a trigger keeps back, takes each parent of a unique key once, and makes rows of nothing', async () => {
@@ -364,6 +412,24 @@ describe('load', () => {
     await database.drop();
   });
 });
+
+/** Connects to a server that may be about to come back. */
+function reconnected(port: number, name: string): Promise<pg.Client> {
+  return until(
+    () => connectTo(port, name).catch(() => null),
+    (client) => client !== null,
+  ) as Promise<pg.Client>;
+}
+
+/** Asks again and again until the answer will do. */
+async function until<Answer>(ask: () => Promise<Answer>, isEnough: (answer: Answer) => boolean): Promise<Answer> {
+  for (let tries = 0; tries < 500; tries++) {
+    const answer = await ask();
+    if (isEnough(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('no answer that will do');
+}
 
 /** Resolves when a table holds so many rows. */
 async function whenFilled(database: Database, table: string, rows: number): Promise<void> {

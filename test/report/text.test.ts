@@ -149,6 +149,81 @@ it('tells what matters most first, within 60 columns', () => {
     expect(line.length, line).toBeLessThanOrEqual(60);
 });
 
+it('is as wide with --full as a wide terminal, and no wider', () => {
+  const text = summaryText(SUMMARY, { ...VIEW, isFull: true });
+  expect(text).toMatchInlineSnapshot(`
+    "
+    Ended: not met: error_ratio < 0.0001 (0.0007) (exit code 4)
+
+      ✓ response_seconds p99 < 0.5: 0.0123
+      ✗ error_ratio < 0.0001: 0.000667
+      ✗ coverage >= 1: nothing was measured
+
+      3,000 operations, 7,007 events in 00:01:01
+      50 operations/s (target 50), 117 events/s
+
+      dropped 12, late 3
+      committed 2,998, rejected 2, failed 0
+      retries 30 (1.0 % of all attempts, most on public.orders)
+      outages 1, 2.5 s in total
+        longest: 2.5 s, from 2026-01-01T00:00:10.000Z
+        (the server closed the connection)
+      reconnects 1
+      in doubt 4, resolved 4
+
+      response                     p50      p90      p99   p99.9     max
+      insert                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.50 s
+      update                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.50 s
+      since the answer before
+      insert                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.50 s
+      update                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.50 s
+
+      server-bound: the server was busy
+      generator: 100 µs of CPU per operation, 100 MB
+      event loop p99 12.0 ms
+
+      12 of 13 tables take every operation; the rest:
+        public.lost: cannot insert
+
+      table          inserted  updated  deleted  rejected  rows now
+      public.t0         4,000    4,000    1,000         2     3,000
+      public.t1         4,000    4,000    1,000         2     3,000
+      public.t2         4,000    4,000    1,000         2     3,000
+      public.t3         4,000    4,000    1,000         2     3,000
+      public.t4         4,000    4,000    1,000         2     3,000
+      public.t5         4,000    4,000    1,000         2     3,000
+      public.t6         4,000    4,000    1,000         2     3,000
+      public.t7         4,000    4,000    1,000         2     3,000
+      public.t8         4,000    4,000    1,000         2     3,000
+      public.t9         4,000    4,000    1,000         2     3,000
+      public.t10        4,000    4,000    1,000         2     3,000
+      public.orders     4,000    2,000    1,000         2     3,000
+        public.t0: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t1: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t2: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t3: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t4: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t5: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t6: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t7: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t8: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t9: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.t10: 3 operations replaced by another kind, 7 rows deleted by cascade
+        public.orders: 3 operations replaced by another kind, 7 rows deleted by cascade
+
+      errors
+        23503 foreign_key_violation × 2, for example: violates foreign key constraint
+
+      4 connections at depth 8, 2 workers, rows owned
+      PostgreSQL 18.4
+      seeds 5/5, reproducible
+      files written: s.json
+      to repeat this run: event-generator run --seed 5
+    "
+  `);
+  for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(120);
+});
+
 it('shows all tables and the other latency with --full, and one line with --quiet', () => {
   const text = summaryText(SUMMARY, { ...VIEW, isFull: true });
   for (let at = 0; at < 11; at++) expect(text).toContain(`public.t${at} `);
