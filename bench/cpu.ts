@@ -79,6 +79,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       lockTimeoutMs: 5000,
       maxOutageMs: 1000,
       maxPreparedStatements: 4096,
+      mayTakeBack: false,
       incarnation: { sinceXid: '0', name: '' },
       warmUpMs: 0,
       lateAfterMs: 1000,

@@ -9,15 +9,16 @@ import { Stream } from '../src/random/stream.js';
 import { BlockedTables, LaneBarrier } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
-import { LaneLoop } from '../src/traffic/lane-loop.js';
+import { type LaneEnd, LaneLoop } from '../src/traffic/lane-loop.js';
 import { type LaneProgress, ProgressTeller } from '../src/traffic/lane-progress.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
 import { SteeredSchedule } from '../src/traffic/steering.js';
 import { StoredLog } from '../src/traffic/stored-log.js';
-import { takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
+import { takeBack, takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
 
+const REMEMBER_MS = 1000;
 const SAMPLE_MS = 500;
 const RESOLUTION_MS = 10;
 
@@ -50,6 +51,19 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const inherited = past === null ? null : { ...rest, lane, past, compiled, barrier, pacer, log, settings };
     return { number, inherited, log, stored, loop };
   });
+  const remembering = task.remembers
+    ? setInterval(() => {
+        for (const { log } of lanes) log.flush();
+        const snapshot = counters.snapshot();
+        const progress: LaneProgress = {
+          kind: 'progress',
+          block: task.worker,
+          of: totals.blockCount,
+          counters: snapshot,
+        };
+        task.notices.postMessage(progress, [snapshot.buffer]);
+      }, REMEMBER_MS)
+    : undefined;
   const teller = task.storeExceptions === null ? null : progressTeller(task, counters, totals, lanes);
   const sampling = sampleThread(counters, () => {
     let stalled = 0;
@@ -61,21 +75,33 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     if (control.stopped || steered?.hasChanged === true) for (const { loop } of lanes) loop.wake();
   }, 50);
   try {
-    const ends = await Promise.all(
-      lanes.map(async ({ number, inherited, loop }) => {
+    const taken = await Promise.all(
+      lanes.map(async ({ inherited }): Promise<LaneEnd | null> => {
         try {
-          if (inherited !== null && task.before === 'process') await takeUpFromProcess(inherited);
-          else if (inherited !== null) takeUpFromThread(inherited);
+          if (inherited === null) return null;
+          if (task.takesBack) return (await takeBack(inherited)) ? null : { kind: 'unsure' };
+          if (task.before === 'process') await takeUpFromProcess(inherited);
+          else takeUpFromThread(inherited);
+          return null;
         } catch (error) {
           // Another thread would not find it out, either.
-          return { lane: number, end: { kind: 'outage' as const, message: (error as Error).message } };
+          return { kind: 'outage', message: (error as Error).message };
         }
-        return { lane: number, end: await loop.run(task.before) };
+      }),
+    );
+    // All of them, or none.
+    const isUnsure = taken.some((end) => end?.kind === 'unsure');
+    if (task.takesBack && !isUnsure) task.notices.postMessage({ kind: 'taken back', counters: counters.snapshot() });
+    const ends = await Promise.all(
+      lanes.map(async ({ number, loop }, index) => {
+        const end: LaneEnd | null = isUnsure ? { kind: 'unsure' } : taken[index]!;
+        return { lane: number, end: end ?? (await loop.run(task.before)) };
       }),
     );
     return { ends };
   } finally {
     clearInterval(stopping);
+    clearInterval(remembering);
     sampling();
     teller?.end();
     for (const { log } of lanes) log.close();

@@ -68,6 +68,9 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
     schemaFingerprint: schemaFingerprint(catalog),
     runId: job.runId,
     shard: job.shard?.shard ?? null,
+    acknowledgedLost: Object.fromEntries(
+      [...traffic.acknowledgedLost()].map(([relation, rows]) => [plan.relations[relation]!.label, rows]),
+    ),
     serverVersion: catalog.server.versionText,
     workers,
     reproducible: because.length === 0,

@@ -68,6 +68,16 @@ export class LaneLog {
     }
   }
 
+  /** Begins anew with these exceptions: what came after them has not happened. */
+  restart(exceptions: readonly Exception[]): void {
+    if (this.isOver || this.file === null) return;
+    try {
+      beginLog(this.file, exceptions);
+    } catch {
+      this.giveUp();
+    }
+  }
+
   close(): void {
     if (this.descriptor !== null) closeSync(this.descriptor);
   }
@@ -122,9 +132,11 @@ export class LanePast {
   private readonly outcomes = new Map<string, Outcome>();
   private readonly receipts = new Map<string, { readonly xid: string; readonly effects: readonly Effect[] }>();
   private readonly skipped = new Set<string>();
+  private readonly exceptions: readonly Exception[];
 
   private constructor(exceptions: readonly Exception[] | null) {
     this.isWhole = exceptions !== null;
+    this.exceptions = exceptions ?? [];
     let end: number | null = null;
     for (const exception of exceptions ?? []) {
       const [kind] = exception;
@@ -151,6 +163,11 @@ export class LanePast {
   /** Reads a log. */
   static read(file: string): LanePast {
     return new LanePast(readExceptions(file));
+  }
+
+  /** Returns the exceptions of transactions below a number. */
+  below(end: number): readonly Exception[] {
+    return this.exceptions.filter((exception) => exception[0] !== 'e' && exception[1] < end);
   }
 
   /** The transaction's next outcome, where it was an exception. */

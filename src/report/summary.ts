@@ -33,6 +33,8 @@ export interface SummarySource {
   readonly runId: string;
   /** Null where one process carries all lanes. */
   readonly shard: Shard | null;
+  /** Rows that the server had acknowledged and lost, by table; they were written again. */
+  readonly acknowledgedLost: Readonly<Record<string, number>>;
   readonly plan: Plan;
   readonly schemaFingerprint: string;
   readonly serverVersion: string;
@@ -151,6 +153,8 @@ export interface Summary {
   };
   /** Which of how many. Left out where one process carries all lanes. */
   readonly shard?: Shard;
+  /** Rows that the server had acknowledged and lost, by table. They were written again since. */
+  readonly acknowledged_lost?: Readonly<Record<string, number>>;
   readonly run_id: string;
   readonly version: string;
   readonly faker_version: string;
@@ -235,6 +239,7 @@ export function summarise(source: SummarySource): Summary {
   return {
     schema_version: 1,
     ...(source.shard === null ? {} : { shard: source.shard }),
+    ...(Object.keys(source.acknowledgedLost).length === 0 ? {} : { acknowledged_lost: source.acknowledgedLost }),
     run_id: source.runId,
     version: source.version,
     faker_version: source.fakerVersion,

@@ -85,7 +85,8 @@ function rateLines(summary: Summary): string[] {
 
 /** What became of the operations; what did not happen is left out, unless its absence is the news. */
 function outcomeLines(summary: Summary): string[] {
-  const { totals, transactions, outages, rate } = summary;
+  const { totals, transactions, outages, rate, acknowledged_lost: lostRows = {} } = summary;
+  const lost = Object.values(lostRows).reduce((sum, rows) => sum + rows, 0);
   const some = (count: number, text: string) => (count > 0 ? [text] : []);
   const of = (name: string) => totals[name] ?? 0;
   const scheduled = rate.target === null ? [] : [`  dropped ${number(of('dropped'))}, late ${number(of('late'))}`];
@@ -101,6 +102,7 @@ function outcomeLines(summary: Summary): string[] {
     ...refusedLines(summary.refused_tables ?? []),
     ...(outages.length > 0 ? outageLines(outages) : []),
     ...some(of('reconnects'), `  reconnects ${number(of('reconnects'))}`),
+    ...some(lost, `  rows that the server lost, made again: ${number(lost)}`),
     ...some(
       of('in_doubt_resolved') + of('in_doubt_unknown'),
       `  in doubt ${number(of('in_doubt_resolved') + of('in_doubt_unknown'))}, resolved ${number(of('in_doubt_resolved'))}`,

@@ -69,6 +69,8 @@ export interface Traffic {
   cut(): void;
   /** True if operations in flight were given up. */
   readonly wasCut: boolean;
+  /** Returns rows that the server had acknowledged and lost, by relation. They were written again since. */
+  acknowledgedLost(): ReadonlyMap<number, number>;
   /** Ends the threads, whatever they are doing. */
   endThreads(): Promise<void>;
   readonly ended: Promise<TrafficEnd>;
@@ -104,13 +106,14 @@ export function startTraffic(options: TrafficOptions): Traffic {
     totals: crew.totals,
     workers,
     lanes: options.lanes,
-    stop: () => control.stop(),
+    stop: () => crew.stop(),
     hold: () => control.hold(),
     release: () => control.release(),
     cut: () => control.cut(),
     get wasCut() {
       return control.isCut;
     },
+    acknowledgedLost: () => crew.acknowledgedLost,
     endThreads: () => crew.end(),
     ended: crew.carry().then(gravest),
     blocked,

@@ -134,6 +134,11 @@ export function allocateCounters(relations: number, lanes: number, blocks: numbe
   return new SharedArrayBuffer(layoutOf(relations, lanes).size * blocks * Float64Array.BYTES_PER_ELEMENT);
 }
 
+/** Returns the rows of a table in a copy of a block. */
+export function rowsIn(block: Float64Array<ArrayBuffer>, relation: number, kind: OperationKind): number {
+  return block[tableIndex(relation, kind, 'rows')]!;
+}
+
 /* What holds at a moment of a process's life, and means nothing to the process that takes its place. */
 const MOMENTARY: readonly Scalar[] = [
   'lanesConnected',
@@ -222,6 +227,13 @@ export class CounterBlock {
   /** Returns a copy of the block. Between two ticks of its thread it is whole: no lane is in the middle of telling something. */
   snapshot(): Float64Array<ArrayBuffer> {
     return this.values.slice();
+  }
+
+  /** Puts a copy of the block in its place; null: nothing was counted. What holds at a moment only begins anew. */
+  restore(counters: Float64Array<ArrayBuffer> | null): void {
+    if (counters === null) this.values.fill(0);
+    else this.values.set(counters);
+    for (const scalar of MOMENTARY) this.set(scalar, 0);
   }
 
   /** Takes back what a lane was telling when its thread died. */

@@ -3,15 +3,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { beginLog, LanePast } from '../history/lane-log.js';
+import { OPERATION_KINDS } from '../plan/plan.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { Control } from './control.js';
 import type { TrafficOptions } from './coordinator.js';
-import { CounterBlock, CounterTotals, restoreCounters } from './counters.js';
+import { CounterBlock, CounterTotals, restoreCounters, rowsIn } from './counters.js';
+import { type Incarnation, readIncarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
-import type { LaneProgress } from './lane-progress.js';
+import type { LaneProgress, TakenBack } from './lane-progress.js';
 import type { Told } from './ledger.js';
 import { settleLostLanes } from './lost-lanes.js';
+import { canTakeBack, Memory } from './memory.js';
 import { logFileOf, type WorkerResult, type WorkerTask } from './message.js';
+import { connect } from './session.js';
 import { CannotStart } from './workers.js';
 
 /* If threads die more often than this, a new thread would die as well. */
@@ -41,6 +45,15 @@ export class Crew {
   /** The times at which threads died. */
   private readonly deaths: number[] = [];
   private isForced = false;
+  private isStopped = false;
+  /** What the lanes are taken back to when their server has lost something. */
+  private readonly memory: Memory;
+  private incarnation: Incarnation;
+  private isTakenBack = false;
+  /** The blocks of workers before they were taken back. */
+  private readonly before = new Map<number, Float64Array<ArrayBuffer>>();
+  /** Rows that the server had acknowledged and lost, by relation. */
+  readonly acknowledgedLost = new Map<number, number>();
 
   constructor(options: TrafficOptions, shared: Shared) {
     const { plan } = options;
@@ -48,6 +61,8 @@ export class Crew {
     this.shared = shared;
     this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length);
     this.logFolder = temporaryFolder(`eventgen-${options.runId}-`);
+    this.incarnation = options.incarnation;
+    this.memory = new Memory(options.workers.count, this.logFolder !== null && canTakeBack(options));
     process.once('exit', this.removeLogs);
   }
 
@@ -56,12 +71,75 @@ export class Crew {
     const { workers } = this.options;
     try {
       this.takeUp();
-      return (await Promise.all(Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker)))).flat();
+      for (;;) {
+        const all = Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker));
+        const ends = (await Promise.all(all)).flat();
+        const incarnation = await this.changedServer(ends);
+        if (incarnation === null) return ends;
+        this.goBack(incarnation);
+      }
     } finally {
       await workers.end();
       process.removeListener('exit', this.removeLogs);
       this.removeLogs();
     }
+  }
+
+  /** Lets no further operation begin; operations in flight finish. */
+  stop(): void {
+    this.isStopped = true;
+    this.shared.control.stop();
+  }
+
+  /** Returns the server that has taken the place of the one before, whose last acknowledged commits may be lost; null if none has. */
+  private async changedServer(ends: readonly CrewEnd[]): Promise<Incarnation | null> {
+    if (!this.memory.isUsable || this.isForced || this.isStopped) return null;
+    const changed = ends.find((end) => end.kind === 'changed');
+    if (changed !== undefined) return changed.incarnation;
+    if (ends.some(({ kind }) => kind !== 'finished' && kind !== 'starved')) return null;
+    // Lanes that were through before the server changed have not seen it.
+    const now = await this.currentServer();
+    return now === null || now.name === this.incarnation.name ? null : now;
+  }
+
+  private async currentServer(): Promise<Incarnation | null> {
+    const { connection, runId, timeouts } = this.options;
+    try {
+      const client = await connect(connection, {
+        applicationName: `eventgen/${runId}/server`,
+        connectTimeoutMs: timeouts.connect,
+        statementTimeoutMs: timeouts.statement,
+        lockTimeoutMs: timeouts.lock,
+        pipeline: false,
+      });
+      try {
+        return await readIncarnation(client);
+      } finally {
+        await client.end();
+      }
+    } catch {
+      return null;
+    }
+  }
+
+  /** Puts every worker back to what is remembered of it, for its lanes to find out what the new server has. */
+  private goBack(incarnation: Incarnation): void {
+    const { control } = this.shared;
+    this.options.notice({
+      kind: 'server',
+      text: 'the server crashed with synchronous_commit=off, or another one took over; the lanes are taken back to what it has kept',
+    });
+    this.incarnation = incarnation;
+    this.isTakenBack = true;
+    for (const worker of this.memory.workers()) this.restore(worker, this.memory.newest(worker));
+    control.goOn();
+  }
+
+  private restore(worker: number, counters: Float64Array<ArrayBuffer> | null): void {
+    const { plan } = this.options;
+    const block = new CounterBlock(this.shared.counters, plan.relations.length, plan.quotas.length, worker);
+    if (!this.before.has(worker)) this.before.set(worker, block.snapshot());
+    block.restore(counters);
   }
 
   /** Ends the threads, whatever they are doing. */
@@ -99,11 +177,21 @@ export class Crew {
       // A thread may have died before it had found out how far the process before had come: then the next one finds it out.
       const before = past !== null ? 'process' : hasDied ? 'thread' : null;
       const { port1, port2 } = new MessageChannel();
-      port1.on('message', (message: Told | LaneProgress) => this.hear(message));
+      port1.on('message', (message: Told | LaneProgress | TakenBack) => this.hear(message, worker));
       port1.unref();
-      const task = { ...this.taskOf(worker, port2), before, hasDied } as const;
+      const takesBack: boolean = this.isTakenBack && this.before.has(worker);
+      const task = {
+        ...this.taskOf(worker, port2),
+        before: takesBack ? 'process' : before,
+        hasDied,
+        takesBack,
+      } as const;
       try {
         const result = (await this.options.workers.run(task, port2)) as WorkerResult;
+        if (result.ends.some(({ end }) => end.kind === 'unsure')) {
+          this.restore(worker, this.memory.older(worker));
+          continue;
+        }
         for (const { end } of result.ends)
           if (end.kind !== 'finished' && end.kind !== 'starved') this.shared.control.stop();
         return result.ends.map(({ end }) => end);
@@ -115,18 +203,34 @@ export class Crew {
       } finally {
         // What was posted before the end may not have been read yet.
         for (let left = receiveMessageOnPort(port1); left !== undefined; left = receiveMessageOnPort(port1))
-          this.hear(left.message);
+          this.hear(left.message, worker);
         port1.close();
       }
     }
   }
 
-  private hear(message: Told | LaneProgress): void {
-    if (message.kind === 'progress') this.options.keeping?.take(message);
-    else this.options.notice(message);
+  private hear(message: Told | LaneProgress | TakenBack, worker: number): void {
+    if (message.kind === 'taken back') this.countLost(worker, message.counters);
+    else if (message.kind !== 'progress') this.options.notice(message);
+    else if (this.options.keeping !== null) this.options.keeping.take(message);
+    else if (message.counters !== null) this.memory.add(worker, message.counters);
   }
 
-  private taskOf(worker: number, notices: MessagePort): Omit<WorkerTask, 'before' | 'hasDied'> {
+  /** Counts what the server had acknowledged of a worker's lanes before they were taken back, and has not kept. */
+  private countLost(worker: number, after: Float64Array<ArrayBuffer>): void {
+    const before = this.before.get(worker);
+    this.before.delete(worker);
+    if (before === undefined) return;
+    const { relations } = this.options.plan;
+    const of = (block: Float64Array<ArrayBuffer>, relation: number) =>
+      OPERATION_KINDS.reduce((sum, kind) => sum + rowsIn(block, relation, kind), 0);
+    for (const relation of relations.keys()) {
+      const lost = of(before, relation) - of(after, relation);
+      if (lost > 0) this.acknowledgedLost.set(relation, (this.acknowledgedLost.get(relation) ?? 0) + lost);
+    }
+  }
+
+  private taskOf(worker: number, notices: MessagePort): Omit<WorkerTask, 'before' | 'hasDied' | 'takesBack'> {
     const { options, shared } = this;
     const { plan, timeouts } = options;
     return {
@@ -141,7 +245,8 @@ export class Crew {
         lockTimeoutMs: timeouts.lock,
         maxOutageMs: options.maxOutageMs,
         maxPreparedStatements: options.maxPreparedStatements,
-        incarnation: options.incarnation,
+        incarnation: this.incarnation,
+        mayTakeBack: this.memory.isUsable,
         warmUpMs: options.warmUpMs,
         lateAfterMs: options.lateAfterMs,
         carriedLanes: options.lanes.length,
@@ -155,6 +260,7 @@ export class Crew {
       pacing: options.pacing,
       logFolder: this.logFolder,
       historyFile: options.historyFile,
+      remembers: this.memory.isUsable,
       storeExceptions: options.keeping?.storeExceptions ?? null,
       notices,
     };

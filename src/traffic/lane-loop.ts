@@ -32,6 +32,8 @@ export interface LaneSettings {
   readonly maxPreparedStatements: number;
   /** The server as it was when the run began. */
   readonly incarnation: Incarnation;
+  /** True if the lanes can be taken back to what a server has kept. */
+  readonly mayTakeBack: boolean;
   /** Operations scheduled before this are counted as warm-up. */
   readonly warmUpMs: number;
   readonly lateAfterMs: number;
@@ -59,7 +61,21 @@ export type LaneEnd =
   | { readonly kind: 'starved' }
   | { readonly kind: 'outage'; readonly message: string }
   /** The server rejects the connection permanently: wrong database, password or privileges. */
-  | { readonly kind: 'refused'; readonly message: string };
+  | { readonly kind: 'refused'; readonly message: string }
+  /** The server may have lost what it had acknowledged: all lanes are taken back to what it has kept. */
+  | { readonly kind: 'changed'; readonly incarnation: Incarnation }
+  /** What was remembered of the lane is too new to be taken back to. */
+  | { readonly kind: 'unsure' };
+
+/** The lane ends, because its server may have lost what it had acknowledged. */
+class ServerChanged extends Error {
+  readonly incarnation: Incarnation;
+
+  constructor(incarnation: Incarnation) {
+    super('the server has changed');
+    this.incarnation = incarnation;
+  }
+}
 
 /** The server process of the lane's lost session: its process id, or `unknown` if a thread died with it. */
 type LostProcess = number | 'unknown' | null;
@@ -530,6 +546,10 @@ export class LaneLoop {
       } catch (error) {
         const message =
           error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error);
+        if (error instanceof ServerChanged) {
+          this.giveUp({ kind: 'changed', incarnation: error.incarnation });
+          return;
+        }
         if (isFinal(error)) {
           this.giveUp({ kind: 'refused', message });
           return;
@@ -647,8 +667,10 @@ export class LaneLoop {
 
   /** Warns if the server may have lost acknowledged commits. */
   private async compareServers(client: pg.Client): Promise<void> {
-    const { name } = await readIncarnation(client);
+    const incarnation = await readIncarnation(client);
+    const { name } = incarnation;
     if (name === this.incarnation) return;
+    if (this.settings.mayTakeBack && !this.control.isCut) throw new ServerChanged(incarnation);
     this.incarnation = name;
     this.counters.set('lostCommits', 1);
     const text = `lane ${this.lane.number}: the server crashed with synchronous_commit=off, or another server took over, so the last acknowledged commits may be lost`;

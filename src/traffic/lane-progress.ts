@@ -14,6 +14,12 @@ export interface LaneProgress {
   readonly counters: Float64Array<ArrayBuffer> | null;
 }
 
+/** The counts of a worker whose lanes have been taken back to what their server has kept. */
+export interface TakenBack {
+  readonly kind: 'taken back';
+  readonly counters: Float64Array<ArrayBuffer>;
+}
+
 /** What a process has left behind that carried the lanes before. */
 export interface Past {
   /** Its blocks of counters; none where it ended before it had told anything. */

@@ -28,6 +28,10 @@ export interface WorkerTask {
   readonly before: 'thread' | 'process' | null;
   /** True if a thread of this process carried the lanes before, and died. */
   readonly hasDied: boolean;
+  /** True if the lanes are taken back to what the server has kept of them. */
+  readonly takesBack: boolean;
+  /** True if the thread tells once a second what its lanes have done, so that they can be taken back to it. */
+  readonly remembers: boolean;
   /** Stores `$3`, exceptions of lane `$2` of run `$1`, so that another process can go on; null where none could. */
   readonly storeExceptions: string | null;
   readonly notices: MessagePort;

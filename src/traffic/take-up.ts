@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { exceptionOf, type LaneLog, type LanePast } from '../history/lane-log.js';
+import { exceptionOf, type LaneLog, LanePast } from '../history/lane-log.js';
 import { repeat } from '../history/repeat.js';
 import { barrierOf } from '../history/replay.js';
 import { Lane } from '../lane/lane.js';
@@ -53,10 +53,29 @@ export function takeUpFromThread(inherited: Inherited): void {
  * @throws Error if the server cannot be asked for as long as an outage may last.
  */
 export async function takeUpFromProcess(inherited: Inherited): Promise<void> {
+  const found = await asking(inherited, (client) => frontierOf(inherited, client, true));
+  await takeUpAt(inherited, found);
+}
+
+/**
+ * Takes a lane of this process back to what its server has kept of it.
+ * @returns false if nothing shows that the server has kept anything since the progress was told: then an older one is needed.
+ * @throws Error like `takeUpFromProcess`.
+ */
+export async function takeBack(inherited: Inherited): Promise<boolean> {
+  const { lane, past, log, totals } = inherited;
+  const found = await asking(inherited, (client) => frontierOf(inherited, client, false));
+  if (!found.isProved && totals.laneApplied(lane.number) > 0) return false;
+  const kept = past.below(found.end);
+  log.restart(kept);
+  await takeUpAt({ ...inherited, past: LanePast.of(kept) }, found);
+  return true;
+}
+
+async function takeUpAt(inherited: Inherited, found: Found): Promise<void> {
   const { lane, past, barrier, counters, totals } = inherited;
   const { number } = lane;
   const sent = totals.laneSent(number);
-  const found = await asking(inherited, (client) => frontierOf(inherited, client));
   resumePace(inherited);
   barrier.past = past;
   // What was sent after the last progress had taken its place in the schedule as well.
@@ -77,10 +96,12 @@ export async function takeUpFromProcess(inherited: Inherited): Promise<void> {
 async function frontierOf(
   { lane, past, compiled, claims, totals, settings }: Inherited,
   client: pg.Client,
+  trustsLog: boolean,
 ): Promise<Found> {
   const scout = new Lane(compiled, lane.number, claims, SILENT, barrierOf(past));
   const applied = totals.laneApplied(lane.number);
-  const frontier = new Frontier(scout, compiled, past, applied, settings.incarnation.sinceXid);
+  const { sinceXid } = settings.incarnation;
+  const frontier = new Frontier(scout, compiled, past, { applied, sinceXid, trustsLog });
   return frontier.find(client, compiled.plan.pipelineDepth);
 }
 

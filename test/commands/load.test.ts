@@ -311,6 +311,8 @@ describe('load', () => {
       const lost: boolean[] = [];
       for (const crashes of [0, 3]) {
         const database = await createDatabase(TABLES, cluster.settings.port);
+        // The tables themselves are not to be lost.
+        await database.client.query('CHECKPOINT');
         const run = load(configFor(database, `${SETTINGS}\nconnections: 3\nrehearse: false`), ['--rows', '50000']);
         let isOver = false;
         void run.then(() => {

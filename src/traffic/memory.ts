@@ -1,0 +1,55 @@
+import type { TrafficOptions } from './coordinator.js';
+
+/* Of each worker so many seconds are remembered in detail; then every second one is forgotten, so that what is old stays rough. */
+const MOST_KEPT = 60;
+const MOST_BYTES = 32 << 20;
+
+/** What the workers of a run had done, once a second: the counts to which their lanes can be taken back. */
+export class Memory {
+  readonly isUsable: boolean;
+  private readonly kept: Float64Array<ArrayBuffer>[][];
+
+  constructor(workers: number, isUsable: boolean) {
+    this.isUsable = isUsable;
+    this.kept = Array.from({ length: workers }, () => []);
+  }
+
+  workers(): Iterable<number> {
+    return this.kept.keys();
+  }
+
+  add(worker: number, counters: Float64Array<ArrayBuffer>): void {
+    const kept = this.kept[worker]!;
+    kept.push(counters);
+    const most = Math.max(4, Math.min(MOST_KEPT, Math.floor(MOST_BYTES / counters.byteLength)));
+    if (kept.length > most) kept.splice(0, kept.length, ...kept.filter((_, index) => (kept.length - index) % 2 === 1));
+  }
+
+  /** Returns the latest counts; null: the worker has done nothing that is remembered. */
+  newest(worker: number): Float64Array<ArrayBuffer> | null {
+    return this.kept[worker]!.at(-1) ?? null;
+  }
+
+  /** Forgets the latest counts, which were too new. Returns those before. */
+  older(worker: number): Float64Array<ArrayBuffer> | null {
+    this.kept[worker]!.pop();
+    return this.newest(worker);
+  }
+}
+
+/**
+ * Returns true if the database tells of every transaction whether it is there: by keys that are known beforehand. What only a receipt or
+ * a key of the server could tell is lost together with the commit.
+ */
+export function canTakeBack({ plan, keeping, historyFile }: TrafficOptions): boolean {
+  return (
+    keeping === null &&
+    historyFile === null &&
+    plan.rowSelection === 'owned' &&
+    plan.lacksReceipts !== true &&
+    plan.relations.every(
+      ({ targeted, key, returned, partitionedBy }) =>
+        !targeted || (key.length > 0 && returned.length === 0 && partitionedBy.length === 0),
+    )
+  );
+}
