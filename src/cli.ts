@@ -696,6 +696,7 @@ interface MergeFlags {
   readonly runId?: string;
   readonly schema: string;
   readonly summary?: string;
+  readonly report?: string;
   readonly full?: true;
   readonly json?: true;
 }
@@ -708,6 +709,7 @@ program
   .option('--run-id <id>', 'the run to take from the database (default: the newest)')
   .option('--schema <name>', 'schema of the event-generator tables in that database', 'event_generator')
   .option('--summary <file>', 'write the merged summary as JSON')
+  .option('--report <file>', 'write the merged result as a report: one HTML file, without curves')
   .option('--full', 'show all tables and latencies')
   .option('--json', 'print the result as JSON')
   .action(async (files: string[], flags: MergeFlags) => {
@@ -718,6 +720,7 @@ program
         runId: flags.runId,
         schema: flags.schema,
         summaryFile: flags.summary,
+        reportFile: flags.report,
         full: flags.full === true,
         json: flags.json === true,
       },

@@ -2,8 +2,10 @@ import { resolveConnection } from '../config/connection.js';
 import { type Problem, SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { Source } from '../config/source.js';
+import { reportHtml } from '../page/report.js';
+import { summarised } from '../page/status.js';
 import { type LoadSummary, loadText } from '../report/load.js';
-import { mergeSummaries } from '../report/merge.js';
+import { mergeSummaries, responseP99 } from '../report/merge.js';
 import { mergeLoads } from '../report/merge-loads.js';
 import { CannotMerge, type Part } from '../report/merge-parts.js';
 import { Progress } from '../report/progress.js';
@@ -23,6 +25,7 @@ export interface MergeOptions {
   readonly runId: string | undefined;
   readonly schema: string;
   readonly summaryFile: string | undefined;
+  readonly reportFile: string | undefined;
   readonly full: boolean;
   readonly json: boolean;
 }
@@ -32,8 +35,10 @@ export async function merge(options: MergeOptions, environment: NodeJS.ProcessEn
   const progress = new Progress(process.stderr, { json: options.json, quiet: false });
   try {
     checkOutput('--summary', options.summaryFile);
+    checkOutput('--report', options.reportFile);
     const { merged, text } = combined(await partsOf(options, environment), options);
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(merged, 2)}\n`);
+    if (options.reportFile !== undefined) writeOutput(options.reportFile, reportOf(merged));
     process.stdout.write(options.json ? `${publicJson(merged)}\n` : shown(text));
     return merged.exit.code;
   } catch (error) {
@@ -58,6 +63,37 @@ function combined(
   const merged = mergeSummaries(runs);
   const files = summaryFile === undefined ? [] : [summaryFile];
   return { merged, text: summaryText(merged, { isFull: full, files, command: null, next: [] }) };
+}
+
+/** Returns the report of a merged run. It has no curves: those are in the reports of the shards. */
+function reportOf(merged: Summary | LoadSummary): string {
+  if (isOfLoad(merged))
+    throw new CannotMerge('--report: there is no merged report of a load; the reports of its shards have the curves');
+  const run = {
+    command: 'run',
+    version: merged.version,
+    run_id: merged.run_id,
+    started_at: merged.started_at,
+    database: 'merged from the summaries of its shards',
+    server_version: merged.server_version,
+    random_seed: merged.seeds.random,
+    faker_seed: merged.seeds.faker,
+    connections: merged.connections,
+    workers: merged.workers,
+    pipeline_depth: merged.pipeline_depth,
+    row_selection: merged.row_selection,
+  } as const;
+  const { tables, complete, left_out: left } = merged.coverage;
+  const findings = left.map(({ cause, tables: names }) => `${names.join(', ')}: ${cause}`);
+  const status = summarised(merged, responseP99(merged));
+  return reportHtml({
+    run,
+    points: [],
+    status,
+    summary: merged,
+    configuration: null,
+    coverage: { tables, complete, findings },
+  });
 }
 
 function isLoad(part: Part<Summary | LoadSummary>): part is Part<LoadSummary> {

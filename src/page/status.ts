@@ -3,7 +3,13 @@ import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import type { Moment } from '../report/moment.js';
 import { replicationNotes } from '../report/replication-notes.js';
 import type { Point } from '../report/series.js';
-import { perSecond, type Summary, type VerificationRound } from '../report/summary.js';
+import {
+  type OperationSummary,
+  perSecond,
+  type Summary,
+  type TableSummary,
+  type VerificationRound,
+} from '../report/summary.js';
 import type { CounterTotals } from '../traffic/counters.js';
 import { percentiles } from '../traffic/histogram.js';
 import type { Verdict } from '../traffic/verdict.js';
@@ -90,8 +96,41 @@ export function running(
 
 /** A run that has ended: all figures are those of its summary. */
 export function ended(counted: Counted, summary: Summary): Status {
-  const { totals, events, rate, elapsed_seconds: seconds } = summary;
   const { counts, maxMs } = counted.totals.merged(['response']);
+  // Of every operation but those of the warm-up.
+  return { ...endedAs(summary, percentiles(counts, maxMs)?.p99 ?? null), ...countsOf(counted) };
+}
+
+/** A run that has ended, of which nothing is known but its summary. `responseP99`: in seconds; null where nothing was measured. */
+export function summarised(summary: Summary, responseP99: number | null): Status {
+  const sum = (value: (of: OperationSummary) => number, { insert, update, delete: gone }: TableSummary) =>
+    value(insert) + value(update) + value(gone);
+  const tables = Object.entries(summary.tables).map(([table, each]) => ({
+    table,
+    insert: each.insert.rows,
+    update: each.update.rows,
+    delete: each.delete.rows,
+    retries: sum(({ retries }) => retries, each),
+    errors: sum(({ rejected }) => rejected, each),
+  }));
+  const startMs = Date.parse(summary.started_at);
+  return {
+    ...endedAs(summary, responseP99),
+    tables: mostChanged(tables),
+    tables_in_all: tables.length,
+    errors: Object.entries(summary.errors).map(([sqlstate, { count, example }]) => ({ sqlstate, count, example })),
+    outages: summary.outages.map(({ from, seconds }) => {
+      const begin = (Date.parse(from) - startMs) / 1000;
+      return { from: begin, to: begin + seconds };
+    }),
+    marks: [],
+  };
+}
+
+type Counts = 'tables' | 'tables_in_all' | 'errors' | 'outages' | 'marks';
+
+function endedAs(summary: Summary, responseP99: number | null): Omit<Status, Counts> {
+  const { totals, events, rate, elapsed_seconds: seconds } = summary;
   const errors = totals['rejected']! + totals['failed']!;
   return {
     phase: 'finished',
@@ -103,8 +142,7 @@ export function ended(counted: Counted, summary: Summary): Status {
     events_per_second: perSecond(events.insert + events.update + events.delete, summary),
     target: rate.target === null ? null : { per_second: rate.target, unit: rate.unit },
     error_ratio: totals['operations']! === 0 ? 0 : errors / totals['operations']!,
-    // Of every operation but those of the warm-up.
-    response_p99: percentiles(counts, maxMs)?.p99 ?? null,
+    response_p99: responseP99,
     verdict:
       summary.verdict === null ? null : { limit: summary.verdict, advice: summary.verdict_because?.advice ?? '' },
     oldest_unseen: Object.fromEntries(
@@ -115,7 +153,6 @@ export function ended(counted: Counted, summary: Summary): Status {
     ),
     verification: (summary.verification ?? []).map(roundText),
     thresholds: summary.thresholds,
-    ...countsOf(counted),
   };
 }
 
@@ -136,13 +173,7 @@ function totalsOf(totals: CounterTotals): Record<string, number> {
 
 const MOST_TABLES = 50;
 
-function countsOf({
-  plan,
-  totals,
-  examples,
-  outages,
-  marks,
-}: Counted): Pick<Status, 'tables' | 'tables_in_all' | 'errors' | 'outages' | 'marks'> {
+function countsOf({ plan, totals, examples, outages, marks }: Counted): Pick<Status, Counts> {
   const tables: TableStatus[] = [];
   for (const [relation, { label, targeted }] of plan.relations.entries()) {
     if (!targeted) continue;
@@ -162,12 +193,16 @@ function countsOf({
   }
   const bySqlstate = new Map<string, number>();
   for (const { sqlstate, count } of totals.errors()) bySqlstate.set(sqlstate, (bySqlstate.get(sqlstate) ?? 0) + count);
-  const changed = (table: TableStatus) => table.insert + table.update + table.delete;
   return {
-    tables: [...tables].sort((a, b) => changed(b) - changed(a)).slice(0, MOST_TABLES),
+    tables: mostChanged(tables),
     tables_in_all: tables.length,
     outages: outages(),
     marks: marks(),
     errors: [...bySqlstate].map(([sqlstate, count]) => ({ sqlstate, count, example: examples.get(sqlstate) ?? '' })),
   };
+}
+
+function mostChanged(tables: readonly TableStatus[]): TableStatus[] {
+  const changed = (table: TableStatus) => table.insert + table.update + table.delete;
+  return [...tables].sort((a, b) => changed(b) - changed(a)).slice(0, MOST_TABLES);
 }

@@ -188,6 +188,11 @@ function judged(merged: Summary, thresholds: readonly ThresholdResult[]): Thresh
   });
 }
 
+/** Returns the p99 of the response over all operations, in seconds; null where nothing was measured. */
+export function responseP99(summary: Summary): number | null {
+  return figuresOfSummary(summary).latency('response', null, 'p99');
+}
+
 function figuresOfSummary({ totals, events, elapsed_seconds: seconds, ...summary }: Summary): Figures {
   const of = (name: string) => totals[name] ?? 0;
   const { coverage, replication, latency_seconds: latencies, trends = {} } = summary;

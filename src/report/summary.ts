@@ -72,7 +72,7 @@ export interface SummarySource {
   } | null;
 }
 
-interface OperationSummary {
+export interface OperationSummary {
   readonly operations: number;
   readonly rows: number;
   readonly rolled_back: number;

@@ -93,8 +93,12 @@ export class Crew {
 
   /** Returns the server that has taken the place of the one before, whose last acknowledged commits may be lost; null if none has. */
   private async changedServer(ends: readonly CrewEnd[]): Promise<Incarnation | null> {
-    if (!this.memory.isUsable || this.isForced || this.isStopped) return null;
     const changed = ends.find((end) => end.kind === 'changed');
+    if (!this.memory.isUsable || this.isForced || this.isStopped) {
+      // A run that is to end is not taken back: what it has told is not certain.
+      if (changed !== undefined) this.blockOf(0).set('lostCommits', 1);
+      return null;
+    }
     if (changed !== undefined) return changed.incarnation;
     if (ends.some(({ kind }) => kind !== 'finished' && kind !== 'starved')) return null;
     // Lanes that were through before the server changed have not seen it.
@@ -135,9 +139,13 @@ export class Crew {
     control.goOn();
   }
 
-  private restore(worker: number, counters: Float64Array<ArrayBuffer> | null): void {
+  private blockOf(worker: number): CounterBlock {
     const { plan } = this.options;
-    const block = new CounterBlock(this.shared.counters, plan.relations.length, plan.quotas.length, worker);
+    return new CounterBlock(this.shared.counters, plan.relations.length, plan.quotas.length, worker);
+  }
+
+  private restore(worker: number, counters: Float64Array<ArrayBuffer> | null): void {
+    const block = this.blockOf(worker);
     if (!this.before.has(worker)) this.before.set(worker, block.snapshot());
     block.restore(counters);
   }
@@ -303,9 +311,9 @@ export class Crew {
   }
 
   /** Cleans up after a dead thread: marks its lanes as disconnected and undoes counts that they had not completed. */
-  private mend({ plan, lanes, worker }: WorkerTask): CounterBlock {
-    const { control, counters } = this.shared;
-    const block = new CounterBlock(counters, plan.relations.length, plan.quotas.length, worker);
+  private mend({ lanes, worker }: WorkerTask): CounterBlock {
+    const { control } = this.shared;
+    const block = this.blockOf(worker);
     for (let lane = this.totals.scalarOf(worker, 'lanesAnswered'); lane > 0; lane--) control.down();
     for (const scalar of ['lanesAnswered', 'lanesConnected', 'lanesStalled'] as const) block.set(scalar, 0);
     for (const lane of lanes) {

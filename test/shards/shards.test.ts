@@ -61,9 +61,13 @@ describe('the shards of a run', () => {
     expect(ran.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ran.map(({ stderr }) => ({ code: 0, stderr })));
     expect(await contentHash(three, TABLES)).toEqual(await contentHash(one, TABLES));
     const file = path.join(folder, 'merged.json');
-    const merged = await runCommand(['merge', ...files, '--summary', file]);
+    const report = path.join(folder, 'merged.html');
+    const merged = await runCommand(['merge', ...files, '--summary', file, '--report', report]);
     expect(merged).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ response_seconds p99 < 30') as string });
     expect(whole(JSON.parse(readFileSync(file, 'utf8')) as Summary)).toBe(whole(alone.summary));
+    const html = readFileSync(report, 'utf8');
+    for (const text of ['merged from the summaries of its shards', 'response_seconds p99 < 30', 'public.eg_users'])
+      expect(html).toContain(text);
     const starts = ran.map(({ summary }) => Date.parse(summary.started_at));
     expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(100);
 
