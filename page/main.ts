@@ -82,7 +82,9 @@ class Page {
     const slots = Object.keys(this.points[this.points.length - 1]?.slots ?? {});
     // Which charts there are is known once the run has begun.
     const kinds = `${run?.command}/${status.target?.unit}/${targets.join('/')}/${slots.join('/')}`;
-    if (this.drawn !== kinds && (run !== null || this.points.length > 0)) {
+    // A report that was merged from others has no curves.
+    const hasCurves = this.points.length > 0 || (run !== null && this.data.kind === 'live');
+    if (this.drawn !== kinds && hasCurves) {
       this.drawn = kinds;
       this.charts = chartKinds({
         command: run?.command ?? 'run',

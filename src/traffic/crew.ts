@@ -91,19 +91,17 @@ export class Crew {
     this.shared.control.stop();
   }
 
-  /** Returns the server that has taken the place of the one before, whose last acknowledged commits may be lost; null if none has. */
+  /** Returns the server that has taken the place of the one before, if the lanes can be taken back to what it has; null otherwise. */
   private async changedServer(ends: readonly CrewEnd[]): Promise<Incarnation | null> {
-    const changed = ends.find((end) => end.kind === 'changed');
-    if (!this.memory.isUsable || this.isForced || this.isStopped) {
-      // A run that is to end is not taken back: what it has told is not certain.
-      if (changed !== undefined) this.blockOf(0).set('lostCommits', 1);
-      return null;
-    }
-    if (changed !== undefined) return changed.incarnation;
-    if (ends.some(({ kind }) => kind !== 'finished' && kind !== 'starved')) return null;
+    const seen = ends.find((end) => end.kind === 'changed');
+    const isOver = ends.every(({ kind }) => kind === 'finished' || kind === 'starved');
     // Lanes that were through before the server changed have not seen it.
-    const now = await this.currentServer();
-    return now === null || now.name === this.incarnation.name ? null : now;
+    const now = seen?.incarnation ?? (isOver && !this.isForced ? await this.currentServer() : null);
+    if (now === null || now.name === this.incarnation.name) return null;
+    if (this.memory.isUsable && !this.isForced && !this.isStopped) return now;
+    // What has been told is not certain.
+    this.blockOf(0).set('lostCommits', 1);
+    return null;
   }
 
   private async currentServer(): Promise<Incarnation | null> {

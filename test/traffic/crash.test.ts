@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect, it } from 'vitest';
 import { startCluster } from '../../src/server/cluster.js';
 import { createDemo } from '../../src/server/demo.js';
@@ -38,13 +41,14 @@ it('a crash of the server in the middle changes neither rows nor counts', async 
   }
 });
 
-it('says that counts are not exact where a crash may have lost what was acknowledged', async () => {
+it('says that counts are not exact where a crash may have lost what was acknowledged, and a history forbids to take it back', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-crash-'));
   const cluster = await startCluster({ settings: ['synchronous_commit = off'] });
   try {
     const database = await createDatabase('SELECT', cluster.settings.port);
     await createDemo(database.client);
     await database.client.end();
-    const run = startCli(configFor(database, CONFIG));
+    const run = startCli(configFor(database, CONFIG), ['--history', path.join(folder, 'run.history')]);
     await crashSoon(database.port, database.name);
     const { code, summary, stderr } = await run.ended;
     expect(code).toBe(0);
@@ -55,6 +59,7 @@ it('says that counts are not exact where a crash may have lost what was acknowle
     for (const table of TABLES) expect(summary.tables[`public.${table}`]!.rows_expected).toBeNull();
   } finally {
     await cluster.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 
