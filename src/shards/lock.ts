@@ -42,11 +42,11 @@ class SessionLock implements Lock {
 }
 
 /* A process that has died holds its lease for this long at most. */
-const LEASE_SECONDS = 15;
+const LEASE_SECONDS = 10;
 
 /** A row that its holder must renew, for databases without advisory locks. */
 export class Lease implements Lock {
-  readonly renewMs = 3000;
+  readonly renewMs = 2000;
   private readonly table: string;
   private readonly holder = randomBytes(8).toString('hex');
 
