@@ -66,7 +66,11 @@ describe('the shards of a run', () => {
     expect(merged).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ response_seconds p99 < 30') as string });
     expect(whole(JSON.parse(readFileSync(file, 'utf8')) as Summary)).toBe(whole(alone.summary));
     const html = readFileSync(report, 'utf8');
-    for (const text of ['merged from the summaries of its shards', 'response_seconds p99 \\u003c 30', 'public.eg_users'])
+    for (const text of [
+      'merged from the summaries of its shards',
+      'response_seconds p99 \\u003c 30',
+      'public.eg_users',
+    ])
       expect(html).toContain(text);
     const starts = ran.map(({ summary }) => Date.parse(summary.started_at));
     expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(100);
