@@ -16,7 +16,7 @@ import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '
 import { Pacer } from '../src/traffic/pacer.js';
 import { SteeredSchedule } from '../src/traffic/steering.js';
 import { StoredLog } from '../src/traffic/stored-log.js';
-import { takeBack, takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
+import { type Inherited, takeBack, takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
 
 const REMEMBER_MS = 1000;
 const SAMPLE_MS = 500;
@@ -51,19 +51,7 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     const inherited = past === null ? null : { ...rest, lane, past, compiled, barrier, pacer, log, settings };
     return { number, inherited, log, stored, loop };
   });
-  const remembering = task.remembers
-    ? setInterval(() => {
-        for (const { log } of lanes) log.flush();
-        const snapshot = counters.snapshot();
-        const progress: LaneProgress = {
-          kind: 'progress',
-          block: task.worker,
-          of: totals.blockCount,
-          counters: snapshot,
-        };
-        task.notices.postMessage(progress, [snapshot.buffer]);
-      }, REMEMBER_MS)
-    : undefined;
+  let remembering: NodeJS.Timeout | undefined;
   const teller = task.storeExceptions === null ? null : progressTeller(task, counters, totals, lanes);
   const sampling = sampleThread(counters, () => {
     let stalled = 0;
@@ -75,23 +63,13 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     if (control.stopped || steered?.hasChanged === true) for (const { loop } of lanes) loop.wake();
   }, 50);
   try {
-    const taken = await Promise.all(
-      lanes.map(async ({ inherited }): Promise<LaneEnd | null> => {
-        try {
-          if (inherited === null) return null;
-          if (task.takesBack) return (await takeBack(inherited)) ? null : { kind: 'unsure' };
-          if (task.before === 'process') await takeUpFromProcess(inherited);
-          else takeUpFromThread(inherited);
-          return null;
-        } catch (error) {
-          // Another thread would not find it out, either.
-          return { kind: 'outage', message: (error as Error).message };
-        }
-      }),
-    );
+    const taken = await Promise.all(lanes.map(({ inherited }) => takeUp(task, inherited)));
     // All of them, or none.
     const isUnsure = taken.some((end) => end?.kind === 'unsure');
     if (task.takesBack && !isUnsure) task.notices.postMessage({ kind: 'taken back', counters: counters.snapshot() });
+    // What lanes count on the way to where they were is nothing to be taken back to.
+    if (task.remembers && !isUnsure)
+      remembering = setInterval(() => remember(task, counters, totals, lanes), REMEMBER_MS);
     const ends = await Promise.all(
       lanes.map(async ({ number, loop }, index) => {
         const end: LaneEnd | null = isUnsure ? { kind: 'unsure' } : taken[index]!;
@@ -108,6 +86,33 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     history?.close();
     task.notices.close();
   }
+}
+
+/** Brings a lane to where others have carried it. Returns its end if that is not possible; null otherwise. */
+async function takeUp({ takesBack, before }: WorkerTask, inherited: Inherited | null): Promise<LaneEnd | null> {
+  if (inherited === null) return null;
+  try {
+    if (takesBack) return (await takeBack(inherited)) ? null : { kind: 'unsure' };
+    if (before === 'process') await takeUpFromProcess(inherited);
+    else takeUpFromThread(inherited);
+    return null;
+  } catch (error) {
+    // Another thread would not find it out, either.
+    return { kind: 'outage', message: (error as Error).message };
+  }
+}
+
+/** Tells what the lanes have done so far, so that they can be taken back to it. */
+function remember(
+  { worker, notices }: WorkerTask,
+  counters: CounterBlock,
+  { blockCount: of }: CounterTotals,
+  lanes: readonly { readonly log: LaneLog }[],
+): void {
+  for (const { log } of lanes) log.flush();
+  const snapshot = counters.snapshot();
+  const progress: LaneProgress = { kind: 'progress', block: worker, of, counters: snapshot };
+  notices.postMessage(progress, [snapshot.buffer]);
 }
 
 function progressTeller(

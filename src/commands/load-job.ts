@@ -13,7 +13,7 @@ import type { LivePage } from '../page/live.js';
 import type { Plan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
 import type { RowCounts } from '../prepare/claim.js';
-import { connectFirst, connectRehearsal, Unreachable } from '../prepare/connect.js';
+import { connectRehearsal, connectWaiting, Unreachable } from '../prepare/connect.js';
 import { nodesOf } from '../prepare/nodes.js';
 import { onFirstSession } from '../prepare/persistent.js';
 import { prepare } from '../prepare/prepare.js';
@@ -209,7 +209,8 @@ export async function afterCrash(
 ): Promise<AfterCrash | LoadEnd | null> {
   try {
     const isOver = () => stops.signal !== null;
-    const client = await connectFirst(config, ownId, { say: (text) => progress.message('warn', text), isOver });
+    const say = (text: string) => progress.message('warn', text);
+    const client = await connectWaiting(config, ownId, { say, isOver });
     try {
       const now = await readCrashMark(client);
       if (now === crashMark) return null;

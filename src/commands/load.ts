@@ -142,9 +142,7 @@ class LoadCommand {
   /** Loads the rows and reports the results. Returns the exit code. */
   async carryOut(config: Config, job: DecidedLoad): Promise<number> {
     const { options, progress, stops, runId, watched, examples, sharded } = this;
-    const startAtMs = (await sharded?.start(stops)) ?? performance.now();
-    if (sharded !== null && stops.signal !== null) throw new Stopped(stops.signal);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, startAtMs - performance.now())));
+    await this.startTogether();
     const startMs = performance.now();
     const lanes = sharded?.lanes ?? [...job.plan.quotas.keys()];
     const loading = this.start(config, job, lanes);
@@ -191,6 +189,15 @@ class LoadCommand {
     process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
     progress.ended(summary.exit);
     return summary.exit.code;
+  }
+
+  /** Waits until all shards start. @throws Stopped if a signal comes before. */
+  private async startTogether(): Promise<void> {
+    const { sharded, stops } = this;
+    if (sharded === null) return;
+    const startAtMs = await sharded.start(stops);
+    if (startAtMs === null || stops.signal !== null) throw new Stopped(stops.signal!);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, startAtMs - performance.now())));
   }
 
   /** `fenced`: why this process may no longer load its shard; null if it may. */

@@ -53,27 +53,37 @@ const SAY_MS = 10_000;
 /** Thrown if the database was unreachable for as long as an outage may last. */
 export class Unreachable extends SetupError {}
 
+interface Waiting {
+  readonly say: (text: string) => void;
+  /** True if the database is waited for no longer. */
+  readonly isOver: () => boolean;
+}
+
 /**
- * Opens the first session of a run. Waits for an unreachable database, at most as long as an outage may last, until
+ * Opens the first session of a run, as `connectWaiting` does. Warns if the connection is not encrypted.
+ * @throws like `connectWaiting`.
+ */
+export async function connectFirst(config: Config, runId: string, waiting: Waiting): Promise<pg.Client> {
+  const client = await connectWaiting(config, runId, waiting);
+  if (!isPrivate(client))
+    waiting.say(
+      `the connection to ${client.host} is not encrypted; on an untrusted network set connection.ssl: verify-full`,
+    );
+  return client;
+}
+
+/**
+ * Opens a session of the coordinator. Waits for an unreachable database, at most as long as an outage may last, until
  * `isOver`. `say` is told what is waited for.
  * @throws Unreachable when the time is up, SetupError at once where waiting does not help.
  */
-export async function connectFirst(
-  config: Config,
-  runId: string,
-  { say, isOver }: { readonly say: (text: string) => void; readonly isOver: () => boolean },
-): Promise<pg.Client> {
+export async function connectWaiting(config: Config, runId: string, { say, isOver }: Waiting): Promise<pg.Client> {
   const sinceMs = performance.now();
   const limitMs = config.generator.max_outage_seconds * 1000;
   let saidMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
-      const client = await connectCoordinator(config.connection, config, runId);
-      if (!isPrivate(client))
-        say(
-          `the connection to ${client.host} is not encrypted; on an untrusted network set connection.ssl: verify-full`,
-        );
-      return client;
+      return await connectCoordinator(config.connection, config, runId);
     } catch (error) {
       if (!(error instanceof SetupError) || !isPassing(error.cause)) throw error;
       const nowMs = performance.now();

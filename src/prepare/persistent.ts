@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Config } from '../config/load.js';
-import { connectFirst, Unreachable } from './connect.js';
+import { connectFirst, connectWaiting, Unreachable } from './connect.js';
 import { ConnectionLost } from './examine.js';
 
 /**
@@ -14,8 +14,9 @@ export async function onFirstSession<Result>(
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
   const sinceMs = performance.now();
-  for (;;) {
-    const client = await connectFirst(config, runId, { say, isOver });
+  for (let attempt = 0; ; attempt++) {
+    const connecting = attempt === 0 ? connectFirst : connectWaiting;
+    const client = await connecting(config, runId, { say, isOver });
     try {
       return await work(client);
     } catch (error) {

@@ -96,7 +96,8 @@ export class Crew {
     const seen = ends.find((end) => end.kind === 'changed');
     const isOver = ends.every(({ kind }) => kind === 'finished' || kind === 'starved');
     // Lanes that were through before the server changed have not seen it.
-    const now = seen?.incarnation ?? (isOver && !this.isForced ? await this.currentServer() : null);
+    const now =
+      seen?.incarnation ?? (isOver && !this.isForced && !this.shared.control.isCut ? await this.currentServer() : null);
     if (now === null || now.name === this.incarnation.name) return null;
     if (this.memory.isUsable && !this.isForced && !this.isStopped) return now;
     // What has been told is not certain.

@@ -8,10 +8,13 @@ const MOST_BYTES = 32 << 20;
 export class Memory {
   readonly isUsable: boolean;
   private readonly kept: Float64Array<ArrayBuffer>[][];
+  /** How many are forgotten the next time, by worker. */
+  private readonly steps: number[];
 
   constructor(workers: number, isUsable: boolean) {
     this.isUsable = isUsable;
     this.kept = Array.from({ length: workers }, () => []);
+    this.steps = Array.from({ length: workers }, () => 1);
   }
 
   workers(): Iterable<number> {
@@ -21,6 +24,7 @@ export class Memory {
   add(worker: number, counters: Float64Array<ArrayBuffer>): void {
     const kept = this.kept[worker]!;
     kept.push(counters);
+    this.steps[worker] = 1;
     const most = Math.max(4, Math.min(MOST_KEPT, Math.floor(MOST_BYTES / counters.byteLength)));
     if (kept.length > most) kept.splice(0, kept.length, ...kept.filter((_, index) => (kept.length - index) % 2 === 1));
   }
@@ -30,9 +34,12 @@ export class Memory {
     return this.kept[worker]!.at(-1) ?? null;
   }
 
-  /** Forgets the latest counts, which were too new. Returns those before. */
+  /** Forgets the latest counts, which were too new, twice as many each time. Returns those before. */
   older(worker: number): Float64Array<ArrayBuffer> | null {
-    this.kept[worker]!.pop();
+    const kept = this.kept[worker]!;
+    const step = this.steps[worker]!;
+    this.steps[worker] = step * 2;
+    kept.length = Math.max(0, kept.length - step);
     return this.newest(worker);
   }
 }
