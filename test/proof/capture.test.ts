@@ -96,6 +96,8 @@ describe('a capture beside a run', () => {
       { ...database, port: proxy.port },
       `manual_table_list: [eg_users, eg_orders, marks, tags]\nrandom_seed: 9\nnum_iterations: 4000\n` +
         'transaction: { statements: 3, savepoint_ratio: 0.2, rollback_ratio: 0.1 }',
+      // The rate makes the run last longer than its faults take, however fast the machine is.
+      'traffic: { rate: 600 }',
     );
     const run = startCli(config, ['--capture', capture, '--history', history]);
     let isOver = false;
