@@ -1,25 +1,9 @@
 import type { Recipe } from '../datum/recipe.js';
+import { digits, format, oneOf, times } from './compose.js';
+import { shapeOf, spatialRecipe } from './spatial.js';
 
 const WORD: Recipe = { kind: 'code', length: 5 };
 const COMPONENT: Recipe = { kind: 'scaled', min: -1000, max: 1000, scale: 3 };
-
-function format(...parts: (string | Recipe)[]): Recipe {
-  return { kind: 'format', parts };
-}
-
-function oneOf(...values: string[]): Recipe {
-  return { kind: 'choice', values, cumulative: values.map((_, index) => index + 1) };
-}
-
-function times(element: Recipe, separator: string, min: number, max = min): Recipe {
-  return { kind: 'repeat', element, separator, min, max };
-}
-
-const DIGIT = oneOf(...'0123456789');
-
-function digits(count: number): Recipe {
-  return times(DIGIT, '', count);
-}
 
 /**
  * Returns the recipe for a type of a well-known extension, by name; undefined for others.
@@ -65,7 +49,7 @@ export function extensionRecipe(name: string, modifier: number, typeName: string
       return format('{1:', COMPONENT, `}/${modifier > 0 ? modifier : 3}`);
     case 'geometry':
     case 'geography':
-      return spatial(name, typeName);
+      return spatialRecipe(shapeOf(name, typeName));
     case 'box2d':
       return oneOf('BOX(0 0,1 1)', 'BOX(-1 -1,2 3)');
     case 'box3d':
@@ -73,33 +57,4 @@ export function extensionRecipe(name: string, modifier: number, typeName: string
     default:
       return undefined;
   }
-}
-
-/** Returns extended well-known text of the declared kind, dimension and reference system, within valid degrees. */
-function spatial(name: string, typeName: string): Recipe | undefined {
-  const [, declared = 'Point', srid] = /\((\w+)(?:,(\d+))?\)/.exec(typeName) ?? [];
-  const [, base, dimension] = /^([A-Za-z]+?)(ZM|Z|M)?$/.exec(declared)!;
-  const extra = dimension === undefined ? 0 : dimension.length;
-  const number: Recipe = { kind: 'scaled', min: -8000, max: 8000, scale: 2 };
-  const point = times(number, ' ', 2 + extra);
-  // One corner is drawn and the others depend on it, so that rings close and do not cross themselves.
-  const flat = (x: number, y: number) => `${x} ${y}${' 0'.repeat(extra)}`;
-  const ring = (side: number) => [flat(0, 0), flat(side, 0), flat(side, side), flat(0, side), flat(0, 0)].join(',');
-  const rings = Array.from({ length: 40 }, (_, index) => ring(1 + index));
-  const bodies: Readonly<Record<string, Recipe>> = {
-    POINT: format('POINT', suffix(dimension), '(', point, ')'),
-    LINESTRING: format('LINESTRING', suffix(dimension), '(', times(point, ',', 2, 5), ')'),
-    POLYGON: format('POLYGON', suffix(dimension), '((', oneOf(...rings), '))'),
-    MULTIPOINT: format('MULTIPOINT', suffix(dimension), '(', times(point, ',', 1, 4), ')'),
-    MULTILINESTRING: format('MULTILINESTRING', suffix(dimension), '((', times(point, ',', 2, 4), '))'),
-    MULTIPOLYGON: format('MULTIPOLYGON', suffix(dimension), '(((', oneOf(...rings), ')))'),
-    GEOMETRYCOLLECTION: format('GEOMETRYCOLLECTION', suffix(dimension), '(POINT', suffix(dimension), '(', point, '))'),
-  };
-  const body = bodies[base!.toUpperCase()] ?? bodies['POINT']!;
-  const system = srid ?? (name === 'geography' ? '4326' : undefined);
-  return system === undefined || system === '0' ? body : format(`SRID=${system};`, body);
-}
-
-function suffix(dimension: string | undefined): string {
-  return dimension === undefined ? '' : ` ${dimension}`;
 }

@@ -7,6 +7,7 @@ import { planForeignKey } from './foreign-keys.js';
 import { identifyingColumns, isTight } from './keys.js';
 import type { ForeignKeyPlan } from './plan.js';
 import { fitRow } from './row-width.js';
+import { asChecked } from './spatial.js';
 
 /** What is known about a relation: its conditions, column drafts, foreign keys, and identifying columns. */
 export interface ReadRelation {
@@ -47,7 +48,9 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
   const { byColumn, unsolved, ranged } = restrictionsOf(conditions);
   const drafted = fitRow(draftColumns(relation, byColumn, config, catalog, context.problems));
   const back = isTargeted ? backReferences(relation, drafted, context) : new Set<string>();
-  const columns = drafted.map((column) => (back.has(column.name) ? alwaysNull(column) : column));
+  const columns = drafted.map((column) =>
+    back.has(column.name) ? alwaysNull(column) : asChecked(column, conditions, catalog.types),
+  );
   const columnIndex = new Map(columns.map((column, position) => [column.name, position]));
   const positions = (names: readonly string[]) => names.map((name) => columnIndex.get(name)!);
   const foreignKeys = isTargeted
