@@ -2,7 +2,7 @@
  * What the generator costs: its CPU per operation beside that of a pg client that sends the same statements with values
  * made beforehand, and where it goes. Both sides run in this process, on four pipelined connections, in alternation.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { Runtime } from 'node:inspector';
 import { Session } from 'node:inspector/promises';
 import { SourceMap, type SourceMapPayload } from 'node:module';
@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { LaneFiles } from '../src/history/lane-files.js';
 import { LaneLog } from '../src/history/lane-log.js';
 import { Lane } from '../src/lane/lane.js';
 import { parametersOf } from '../src/lane/messages/bind.js';
@@ -24,9 +25,10 @@ import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
 import { BlockedTables } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
-import { allocateCounters, CounterBlock } from '../src/traffic/counters.js';
+import { allocateCounters, CounterBlock, CounterTotals } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
 import { CountingLedger, type Told } from '../src/traffic/ledger.js';
+import { saveAtRest } from '../src/traffic/rests.js';
 import { configFor, describeMachine, median, microsPerOperation, option, spread, withServer } from './measure.js';
 
 const ROUNDS = option('rounds', 9);
@@ -34,6 +36,9 @@ const OPERATIONS = option('operations', 40_000);
 const DEPTH = option('depth', 16);
 const CONNECTIONS = 4;
 const BUILT = packageFile('dist/').href;
+
+const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-bench-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 interface Ready {
   readonly plan: Plan;
@@ -61,12 +66,9 @@ async function fresh(cluster: Cluster, client: pg.Client): Promise<Ready> {
 /** Lanes carried on this thread; returns seconds of CPU. */
 async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<number> {
   const control = new Control(0, 0);
-  const counters = new CounterBlock(
-    allocateCounters(plan.relations.length, CONNECTIONS, 1),
-    plan.relations.length,
-    CONNECTIONS,
-    0,
-  );
+  const memory = allocateCounters(plan.relations.length, CONNECTIONS, 1);
+  const counters = new CounterBlock(memory, plan.relations.length, CONNECTIONS, 0);
+  const totals = new CounterTotals(memory, plan.relations.length, CONNECTIONS);
   const compiled = new CompiledPlan(plan);
   const notice = (told: Told) => console.error(JSON.stringify(told));
   const loops = plan.quotas.map((_, number) => {
@@ -85,7 +87,8 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       lateAfterMs: 1000,
       carriedLanes: plan.quotas.length,
     };
-    const log = new LaneLog(path.join(tmpdir(), `eventgen-bench-${number}.log`));
+    const log = new LaneLog(new LaneFiles(folder, number));
+    saveAtRest(lane, log, totals);
     return new LaneLoop(lane, compiled, settings, {
       log,
       stored: null,

@@ -1,6 +1,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { HistoryLines } from '../src/history/history-file.js';
-import { type LaneHistory, LaneLog, LanePast, readExceptions } from '../src/history/lane-log.js';
+import { LaneFiles } from '../src/history/lane-files.js';
+import { type LaneHistory, LaneLog, LanePast } from '../src/history/lane-log.js';
 import { RepeatingLedger } from '../src/history/repeat.js';
 import { Lane } from '../src/lane/lane.js';
 import { CompiledPlan } from '../src/lane/rows/compiled.js';
@@ -12,8 +13,9 @@ import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
 import { type LaneEnd, LaneLoop } from '../src/traffic/lane-loop.js';
 import { type LaneProgress, ProgressTeller } from '../src/traffic/lane-progress.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
-import { applicationName, logFileOf, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
+import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
+import { saveAtRest } from '../src/traffic/rests.js';
 import { SteeredSchedule } from '../src/traffic/steering.js';
 import { StoredLog } from '../src/traffic/stored-log.js';
 import { type Inherited, takeBack, takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
@@ -32,24 +34,27 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length);
   const history = task.historyFile === null ? null : new HistoryLines(task.historyFile);
   const lanes = task.lanes.map((number) => {
-    const file = task.logFolder === null ? null : logFileOf(task.logFolder, number);
-    const exceptions = task.before !== null && file !== null ? readExceptions(file) : null;
-    const past = exceptions === null ? null : LanePast.of(exceptions);
+    const files = task.logFolder === null ? null : new LaneFiles(task.logFolder, number);
+    const record = task.before !== null && files !== null ? files.read(totals.laneApplied(number)) : null;
+    const past = record === null ? null : LanePast.of(record.exceptions);
     const stored = task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number);
     // A thread that died may not have sent all of it.
-    if (task.hasDied) stored?.write((exceptions ?? []).map((exception) => JSON.stringify(exception)));
-    const log = new LaneLog(file, history === null ? stored : laneHistory(history, number, counters, notice));
+    if (task.hasDied) stored?.write((files?.exceptions() ?? []).map((exception) => JSON.stringify(exception)));
+    const log = new LaneLog(files, history === null ? stored : laneHistory(history, number, counters, notice));
     const barrier = new LaneBarrier(blocked, log);
     const counting = new CountingLedger(counters, number, notice);
-    const ledger = past === null ? counting : new RepeatingLedger(counting, totals.laneTold(number));
+    const rest = record?.rest ?? null;
+    const toldSince = totals.laneTold(number) - (rest?.told ?? 0);
+    const ledger = past === null ? counting : new RepeatingLedger(counting, toldSince);
     const lane = new Lane(compiled, number, task.claims, ledger, barrier);
+    if (rest !== null) lane.restore(rest.state);
     const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
     const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
     const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, task.plan.quotas.length, arrivals);
     const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
-    const rest = { claims: task.claims, counters, totals, isOver: () => control.stopped };
-    const inherited = past === null ? null : { ...rest, lane, past, compiled, barrier, pacer, log, settings };
-    return { number, inherited, log, stored, loop };
+    const shared = { claims: task.claims, counters, totals, isOver: () => control.stopped };
+    const inherited = past === null ? null : { ...shared, lane, rest, past, compiled, barrier, pacer, log, settings };
+    return { number, lane, inherited, log, stored, loop };
   });
   let remembering: NodeJS.Timeout | undefined;
   const teller = task.storeExceptions === null ? null : progressTeller(task, counters, totals, lanes);
@@ -71,7 +76,9 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     if (task.remembers && !isUnsure)
       remembering = setInterval(() => remember(task, counters, totals, lanes), REMEMBER_MS);
     const ends = await Promise.all(
-      lanes.map(async ({ number, loop }, index) => {
+      lanes.map(async ({ number, lane, loop, log }, index) => {
+        // Not on the way to where the lane was: its counts are those of the end of that way.
+        if (task.logFolder !== null && task.plan.rowSelection === 'owned') saveAtRest(lane, log, totals);
         const end: LaneEnd | null = isUnsure ? { kind: 'unsure' } : taken[index]!;
         return { lane: number, end: end ?? (await loop.run(task.before)) };
       }),
@@ -90,7 +97,9 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
 
 /** Brings a lane to where others have carried it. Returns its end if that is not possible; null otherwise. */
 async function takeUp({ takesBack, before }: WorkerTask, inherited: Inherited | null): Promise<LaneEnd | null> {
-  if (inherited === null) return null;
+  if (before === null) return null;
+  if (inherited === null)
+    return { kind: 'outage', message: 'the log of a lane does not reach back to where it must go on' };
   try {
     if (takesBack) return (await takeBack(inherited)) ? null : { kind: 'unsure' };
     if (before === 'process') await takeUpFromProcess(inherited);

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { isTogether, type Operation } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
+import type { LaneFiles, Rest } from './lane-files.js';
 
 /**
  * What did not go as intended in a lane, or could not be known beforehand. A transaction is named by its number and by how
@@ -23,30 +24,42 @@ export type Exception =
 
 /* A lane whose every operation is an exception, since the server makes all its keys, fills this in an hour or more. */
 const MOST_BYTES = 64 << 20;
+/* Of two places of rest the earlier one is for a lane that is taken back beyond the later one. */
+const MOST_RESTS = 2;
 
 /**
- * A lane's exceptions, in a file: with them its course can be repeated without a database. They are written before the
- * lane is told, so that the file is never behind it.
+ * A lane's exceptions, in files: with them its course can be repeated without a database. They are written before the lane is
+ * told, so that the log is never behind it. It has parts, one for each place of rest.
  */
 export class LaneLog {
-  /** Null where no file can be written. */
-  private readonly descriptor: number | null;
-  private readonly file: string | null;
-  private lines: string[] = [];
-  private bytes = 0;
-  private isOver: boolean;
+  /** Null where there is no place for files. */
+  private readonly files: LaneFiles | null;
   private readonly history: LaneHistory | null;
+  /** Of the last part; null where it could not be opened, or was given up. */
+  private descriptor: number | null = null;
+  private parts: { readonly from: number; bytes: number }[] = [];
+  private lines: string[] = [];
 
-  /** `file`: null where there is no place for one. `history`: where the exceptions go for good; null where nobody asks for them. */
-  constructor(file: string | null, history: LaneHistory | null = null) {
-    this.file = file;
-    this.descriptor = file === null ? null : opened(file);
-    this.isOver = this.descriptor === null;
+  /** `history`: where the exceptions go for good; null where nobody asks for them. */
+  constructor(files: LaneFiles | null, history: LaneHistory | null = null) {
+    this.files = files;
     this.history = history;
+    if (files !== null) this.open(files.latest);
+  }
+
+  private open(from: number): void {
+    if (this.descriptor !== null) closeSync(this.descriptor);
+    try {
+      this.descriptor = openSync(this.files!.log(from), 'a');
+      this.parts.push({ from, bytes: fstatSync(this.descriptor).size });
+    } catch {
+      // Where it cannot be made it is not there, as one that was given up.
+      this.descriptor = null;
+    }
   }
 
   add(exception: Exception): void {
-    if (!this.isOver || this.history !== null) this.lines.push(JSON.stringify(exception));
+    if (this.descriptor !== null || this.history !== null) this.lines.push(JSON.stringify(exception));
   }
 
   /** Writes down what was added. */
@@ -55,24 +68,57 @@ export class LaneLog {
     const lines = this.lines;
     this.lines = [];
     this.history?.write(lines);
-    const { descriptor } = this;
-    if (this.isOver || descriptor === null) return;
+    if (this.descriptor === null) return;
     const text = `${lines.join('\n')}\n`;
-    this.bytes += text.length;
+    const last = this.parts.at(-1)!;
+    last.bytes += text.length;
     try {
-      if (this.bytes > MOST_BYTES) this.giveUp();
+      if (last.bytes > MOST_BYTES) this.giveUp();
       // A disk that is nearly full takes a part.
-      else if (writeSync(descriptor, text) < Buffer.byteLength(text)) this.giveUp();
+      else if (writeSync(this.descriptor, text) < Buffer.byteLength(text)) this.giveUp();
+      else this.forget();
     } catch {
       this.giveUp();
     }
   }
 
-  /** Begins anew with these exceptions: what came after them has not happened. */
-  restart(exceptions: readonly Exception[]): void {
-    if (this.isOver || this.file === null) return;
+  /** Drops the oldest parts of a log that is too large. */
+  private forget(): void {
+    const total = () => this.parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    while (this.parts.length > 1 && total() > MOST_BYTES) {
+      const { from } = this.parts.shift()!;
+      this.files!.remove('log', (each) => each === from);
+    }
+  }
+
+  /** Saves where the lane is at rest, and begins a new part: what came before is not needed any more to go on. */
+  rest(rest: Rest): void {
+    const { files } = this;
+    if (files === null) return;
+    this.flush();
     try {
-      beginLog(this.file, exceptions);
+      files.begin(rest.operations, []);
+      files.save(rest);
+    } catch {
+      // The disk is full. The lane can still go on from the place before.
+      files.remove('log', (from) => from === rest.operations);
+      return;
+    }
+    this.open(rest.operations);
+    const [earliest] = files.rests().slice(-MOST_RESTS);
+    files.remove('state', (at) => at < earliest!);
+  }
+
+  /** Goes back to a place, with what is known of the course from there: what came after that has not happened. */
+  backTo(from: number, exceptions: readonly Exception[]): void {
+    const { files } = this;
+    if (this.descriptor === null || files === null) return;
+    files.remove('state', (at) => at > from);
+    files.remove('log', (at) => at > from);
+    this.parts = this.parts.filter((part) => part.from < from);
+    try {
+      files.begin(from, exceptions);
+      this.open(from);
     } catch {
       this.giveUp();
     }
@@ -82,25 +128,18 @@ export class LaneLog {
     if (this.descriptor !== null) closeSync(this.descriptor);
   }
 
-  /* The disk is full, or the log too large: a part of it is of no use, and one that is not there is not taken for an empty one. */
+  /* A part of a log is of no use, and one that is not there is not taken for an empty one. */
   private giveUp(): void {
-    this.isOver = true;
-    if (this.file !== null) rmSync(this.file, { force: true });
+    if (this.descriptor !== null) closeSync(this.descriptor);
+    this.descriptor = null;
+    this.parts = [];
+    this.files!.remove('log', () => true);
   }
 }
 
 /** Takes a lane's exceptions as JSON. */
 export interface LaneHistory {
   write(exceptions: readonly string[]): void;
-}
-
-/* Where it cannot be made it is not there, as one that was given up. */
-function opened(file: string): number | null {
-  try {
-    return openSync(file, 'a');
-  } catch {
-    return null;
-  }
 }
 
 /** How an outcome differs from what the transaction means to do; null where it does not. */
@@ -125,8 +164,6 @@ export function exceptionOf(transaction: Transaction, outcome: Outcome): Excepti
 
 /** What a lane's log says, for its course to be repeated. */
 export class LanePast {
-  /** False where not everything was written down. */
-  readonly isWhole: boolean;
   /** So many operations had been begun when the lane was told to stop; null where it was not. */
   readonly end: number | null;
   private readonly outcomes = new Map<string, Outcome>();
@@ -134,11 +171,10 @@ export class LanePast {
   private readonly skipped = new Set<string>();
   private readonly exceptions: readonly Exception[];
 
-  private constructor(exceptions: readonly Exception[] | null) {
-    this.isWhole = exceptions !== null;
-    this.exceptions = exceptions ?? [];
+  private constructor(exceptions: readonly Exception[]) {
+    this.exceptions = exceptions;
     let end: number | null = null;
-    for (const exception of exceptions ?? []) {
+    for (const exception of exceptions) {
       const [kind] = exception;
       if (kind === 'r') {
         const [, number, outcomes, sqlstate, member, isCalled] = exception;
@@ -160,11 +196,6 @@ export class LanePast {
     return new LanePast(exceptions);
   }
 
-  /** Reads a log. */
-  static read(file: string): LanePast {
-    return new LanePast(readExceptions(file));
-  }
-
   /** Returns the exceptions of transactions below a number. */
   below(end: number): readonly Exception[] {
     return this.exceptions.filter((exception) => exception[0] !== 'e' && exception[1] < end);
@@ -183,22 +214,6 @@ export class LanePast {
   skips({ number }: Operation, outcomes: number): boolean {
     return this.skipped.has(`${number}/${outcomes}`);
   }
-}
-
-/** The exceptions in a log, without a last line that was torn; null where the log cannot be read. */
-export function readExceptions(file: string): Exception[] | null {
-  try {
-    const text = readFileSync(file, 'utf8');
-    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception);
-  } catch {
-    return null;
-  }
-}
-
-/** Begins a lane's log with what is known of its course. @throws Error where the file cannot be written. */
-export function beginLog(file: string, exceptions: readonly Exception[]): void {
-  writeFileSync(file, exceptions.map((exception) => `${JSON.stringify(exception)}\n`).join(''));
 }
 
 const REFUSED = {

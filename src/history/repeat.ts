@@ -14,15 +14,16 @@ export type Extent =
 
 /**
  * Repeats a lane's course without a database, up to where it was. What was in flight is pending again, without an outcome.
- * `began` is told of every transaction when it is sent for the first time. Returns how many operations were sent.
+ * `sentBefore`: operations that had been sent where the lane begins. `began` is told of every transaction when it is sent for the first time. Returns how many operations were sent.
  */
 export function repeat(
   lane: Lane,
   past: LanePast,
   extent: Extent,
+  sentBefore: number,
   began: (transaction: Transaction, begun: number) => void = () => undefined,
 ): number {
-  let begun = 0;
+  let begun = sentBefore;
   let sends = 0;
   for (;;) {
     // What is known of the oldest one may have been dealt with already.

@@ -1,12 +1,12 @@
 import type { OperationKind } from '../plan/plan.js';
-import { Chooser, type Surroundings } from './choice/chooser.js';
+import { Chooser, type SavedChoices, type Surroundings } from './choice/chooser.js';
 import { Grouping } from './choice/grouping.js';
 import { Mix } from './choice/mix.js';
 import { shareOf } from './choice/shares.js';
 import { Operation, type RowRef } from './messages/operation.js';
 import { type Effect, MAX_REPLAYS, messageOf, type Outcome, reactionTo, replayDelayMs } from './messages/outcome.js';
 import { type Member, Transaction } from './messages/transaction.js';
-import { OwnedRows } from './owned.js';
+import { OwnedRows, type SavedOwnedRows } from './owned.js';
 import type { ClaimSet } from './rows/claims.js';
 import { type CompiledPlan, type OperationSeeds, operationSeeds } from './rows/compiled.js';
 import { RowStore } from './rows/row-store.js';
@@ -59,6 +59,15 @@ export interface Barrier {
 
 const NO_BARRIER: Barrier = { bars: () => false };
 
+/** A lane at rest: everything that determines its course from there on. To be serialized before the lane goes on. */
+export interface SavedLane {
+  readonly generated: number;
+  readonly closed: number;
+  readonly impossible: number;
+  readonly choices: SavedChoices;
+  readonly rows: SavedOwnedRows;
+}
+
 /* Number of impossible operations in a row after which a lane ends. */
 const STARVED_AFTER = 1000;
 
@@ -68,11 +77,16 @@ const STARVED_AFTER = 1000;
  * At most `pipelineDepth` transactions are in flight. Before transaction j is generated the outcome of j − depth is
  * applied, never earlier and never later, whenever the answer came; a retry of j − depth is sent at that same place and
  * waited for. So the course is the same at any speed.
+ *
+ * Every `restEvery` operations it comes to rest: all outcomes are applied before the next operation is generated. There its
+ * state can be saved.
  */
 export class Lane {
   readonly number: number;
   private readonly compiled: CompiledPlan;
   private readonly rows: Rows;
+  /** The same, where the lane owns its rows; null where it samples them. */
+  private readonly owned: OwnedRows | null;
   private readonly ledger: Ledger;
   private readonly barrier: Barrier;
   private readonly seeds: OperationSeeds;
@@ -83,6 +97,8 @@ export class Lane {
   private readonly inFlight: Transaction[] = [];
   private readonly grouping: Grouping;
   private readonly surroundings: { -readonly [Key in keyof Surroundings]: Surroundings[Key] };
+  /** Called whenever the lane is at rest. */
+  onRest: () => void = () => undefined;
   private generated = 0;
   private applied = 0;
   private impossible = 0;
@@ -91,6 +107,8 @@ export class Lane {
   private isCut = false;
   /** True if nothing is possible until an outcome is applied. */
   private blocked = false;
+  /** The number of operations after which the lane comes to rest. */
+  private nextRest: number;
 
   constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger, barrier: Barrier = NO_BARRIER) {
     const { plan } = compiled;
@@ -98,10 +116,9 @@ export class Lane {
     this.compiled = compiled;
     this.ledger = ledger;
     this.barrier = barrier;
-    this.rows =
-      plan.rowSelection === 'owned'
-        ? new OwnedRows(compiled, new RowStore(compiled, number, claims))
-        : new SampledRows(compiled, number);
+    this.owned = plan.rowSelection === 'owned' ? new OwnedRows(compiled, new RowStore(compiled, number, claims)) : null;
+    this.rows = this.owned ?? new SampledRows(compiled, number);
+    this.nextRest = this.owned === null ? Number.POSITIVE_INFINITY : plan.restEvery;
     this.seeds = compiled.laneSeeds(number);
     const turn = { seed: compiled.random, lane: number, lanes: plan.quotas.length };
     const mix = new Mix(shareOf(plan, claims, number), this.seeds.random, turn);
@@ -140,6 +157,29 @@ export class Lane {
   /** Returns the texts of the key of a row that exists or is about to. */
   keyOf(row: RowRef): readonly (string | null)[] {
     return this.rows.keyOf(row);
+  }
+
+  /** Returns the state of a lane at rest. @throws Error for one that samples its rows. */
+  save(): SavedLane {
+    const { generated, impossible, owned } = this;
+    if (owned === null) throw new Error('a lane that samples its rows cannot be saved');
+    return { generated, closed: this.grouping.closed, impossible, choices: this.chooser.save(), rows: owned.save() };
+  }
+
+  /** Continues a new lane from the state of another one of the same plan and number. */
+  restore({ generated, closed, impossible, choices, rows }: SavedLane): void {
+    this.generated = generated;
+    this.applied = generated;
+    this.grouping.closed = closed;
+    this.impossible = impossible;
+    this.chooser.restore(choices);
+    this.owned!.restore(rows);
+    this.planRest();
+  }
+
+  private planRest(): void {
+    const { restEvery } = this.compiled.plan;
+    this.nextRest = (Math.floor(this.generated / restEvery) + 1) * restEvery;
   }
 
   /** Stops generating operations; those in flight are still settled. */
@@ -189,15 +229,22 @@ export class Lane {
   next(): Step {
     for (;;) {
       const { ending } = this;
+      // A value that was freed is taken first.
+      const rests = this.generated >= this.nextRest && !ending && this.rows.promised === null;
+      if (rests) this.grouping.cutShort();
       const isFull = this.grouping.isFull(ending && !this.isSuspended);
       if (this.inFlight.length < this.depth && isFull) return this.begin(this.grouping.close());
-      if (this.inFlight.length >= this.depth || ((ending || this.blocked) && this.inFlight.length > 0)) {
+      if (this.inFlight.length >= this.depth || ((ending || rests || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;
         this.blocked = false;
         continue;
       }
       if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
+      if (rests) {
+        this.planRest();
+        this.onRest();
+      }
       const operation = this.generateNext();
       if (operation === null) continue;
       if (this.barrier.bars(operation, -1)) {

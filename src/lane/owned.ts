@@ -215,6 +215,16 @@ export class OwnedRows implements Rows {
     this.blocks.release(operation);
   }
 
+  save() {
+    return { store: this.store.save(), turns: this.inserts.save(), known: this.conflicts?.save() ?? null };
+  }
+
+  restore({ store, turns, known }: SavedOwnedRows): void {
+    this.store.restore(store);
+    this.inserts.restore(turns);
+    if (known !== null) this.conflicts?.restore(known);
+  }
+
   spare({ statements }: Operation): void {
     // Of several rows, it is not known which one was refused.
     const [statement, ...others] = statements;
@@ -240,5 +250,7 @@ export class OwnedRows implements Rows {
     }
   }
 }
+
+export type SavedOwnedRows = ReturnType<OwnedRows['save']>;
 
 type Returned = readonly (readonly (string | null)[])[] | null;

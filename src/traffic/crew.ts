@@ -1,8 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rmSync } from 'node:fs';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { beginLog, LanePast } from '../history/lane-log.js';
+import { createLaneFolder, LaneFiles } from '../history/lane-files.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { Control } from './control.js';
@@ -14,7 +12,7 @@ import type { LaneProgress, TakenBack } from './lane-progress.js';
 import type { Told } from './ledger.js';
 import { settleLostLanes } from './lost-lanes.js';
 import { canTakeBack, Memory } from './memory.js';
-import { logFileOf, type WorkerResult, type WorkerTask } from './message.js';
+import type { WorkerResult, WorkerTask } from './message.js';
 import { connect } from './session.js';
 import { CannotStart } from './workers.js';
 
@@ -60,7 +58,7 @@ export class Crew {
     this.options = options;
     this.shared = shared;
     this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length);
-    this.logFolder = temporaryFolder(`eventgen-${options.runId}-`);
+    this.logFolder = createLaneFolder(options.runId);
     this.incarnation = options.incarnation;
     this.memory = new Memory(options.workers.count, this.logFolder !== null && canTakeBack(options));
     process.once('exit', this.removeLogs);
@@ -160,7 +158,7 @@ export class Crew {
     const { past, lanes, plan, workers, keeping } = this.options;
     if (past === null) return;
     if (this.logFolder === null) throw new Error('no temporary folder can be made for the logs of the lanes');
-    for (const lane of lanes) beginLog(logFileOf(this.logFolder, lane), past.exceptions.get(lane) ?? []);
+    for (const lane of lanes) new LaneFiles(this.logFolder, lane).begin(0, past.exceptions.get(lane) ?? []);
     const size = { relations: plan.relations.length, lanes: plan.quotas.length };
     restoreCounters(this.shared.counters, size, past.counters, (lane) => {
       const index = lanes.indexOf(lane);
@@ -287,7 +285,7 @@ export class Crew {
     const nowMs = performance.now();
     this.deaths.push(nowMs);
     if (this.deaths.filter((atMs) => nowMs - atMs < WITHIN_MS).length > MOST_DEATHS) return false;
-    return lanes.every((lane) => LanePast.read(logFileOf(logFolder, lane)).isWhole);
+    return lanes.every((lane) => new LaneFiles(logFolder, lane).isWhole);
   }
 
   private prepareNext(task: WorkerTask, message: string): void {
@@ -321,13 +319,5 @@ export class Crew {
       this.options.notice({ kind: 'connected', lane });
     }
     return block;
-  }
-}
-
-function temporaryFolder(prefix: string): string | null {
-  try {
-    return mkdtempSync(path.join(tmpdir(), prefix));
-  } catch {
-    return null;
   }
 }

@@ -1,7 +1,7 @@
+import { LaneFiles } from '../history/lane-files.js';
 import { Lane } from '../lane/lane.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import { SILENT } from '../lane/play.js';
-import type { Claims } from '../lane/rows/claims.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
 import type { TrafficOptions } from './coordinator.js';
 import { CounterBlock, CounterTotals } from './counters.js';
@@ -49,7 +49,7 @@ export async function settleLostLanes(
         continue;
       }
       const ledger = new CountingLedger(counters, lane, options.notice);
-      const pending = replay(compiled, lane, task.claims, applied, inFlight);
+      const pending = replay(compiled, lane, task, applied, inFlight);
       restoreReceipts(pending, totals.laneReceipt(lane));
       for (const { transaction, outcome, proved } of await resolveInDoubt(
         client,
@@ -90,11 +90,13 @@ function restoreReceipts(pending: readonly Transaction[], last: { operation: num
 function replay(
   compiled: CompiledPlan,
   number: number,
-  claims: readonly Claims[],
+  { claims, logFolder }: WorkerTask,
   applied: number,
   inFlight: number,
 ): Transaction[] {
   const lane = new Lane(compiled, number, claims, SILENT);
+  const rest = logFolder === null ? null : (new LaneFiles(logFolder, number).read(applied)?.rest ?? null);
+  if (rest !== null) lane.restore(rest.state);
   const pending: Transaction[] = [];
   for (let done = 0; done < applied + inFlight; ) {
     const step = lane.next();

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Claims } from '../lane/rows/claims.js';
 import type { Plan } from '../plan/plan.js';
@@ -20,7 +19,7 @@ export interface WorkerTask {
   readonly waitAfterOperations: number;
   readonly waitMs: number;
   readonly pacing: Pacing | null;
-  /** The folder of the lanes' logs; null if it could not be created. */
+  /** The folder of the lanes' files; null if it could not be created. */
   readonly logFolder: string | null;
   /** The history file for exceptions; null if no history is written. */
   readonly historyFile: string | null;
@@ -40,11 +39,6 @@ export interface WorkerTask {
 /** What it answers: one end per lane, as values, since a thrown error would lose its SQLSTATE. */
 export interface WorkerResult {
   readonly ends: readonly { readonly lane: number; readonly end: LaneEnd }[];
-}
-
-/** Returns the path of a lane's log in the folder of its run. */
-export function logFileOf(folder: string, lane: number): string {
-  return path.join(folder, `lane-${lane}.log`);
 }
 
 /** Returns the `application_name` of a lane's session. */

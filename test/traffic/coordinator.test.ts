@@ -1,3 +1,6 @@
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Config, parseConfig } from '../../src/config/load.js';
 import { Registries } from '../../src/metrics/registry.js';
@@ -11,10 +14,13 @@ import { configFor, connectTo, contentHash, count, createDatabase, type Database
 const KEYS_OF_THE_SERVER = `CREATE TABLE keyed (id serial PRIMARY KEY, v text);
   CREATE TABLE child (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, keyed int REFERENCES keyed ON DELETE CASCADE, v int)`;
 
+/* The folder of a run's lanes is named for it. */
+const RUN = `coordinator-${process.pid}`;
+
 let database: Database;
 afterEach(() => database.drop());
 
-async function start(generator: string, workers: Workers, tables?: string) {
+async function start(generator: string, workers: Workers, tables?: string, restEvery?: number) {
   database = await createDatabase(tables ?? 'SELECT');
   if (tables === undefined) await createDemo(database.client);
   const targets = tables === undefined ? '\nmanual_table_list: [eg_users, eg_orders]' : '';
@@ -29,12 +35,12 @@ async function start(generator: string, workers: Workers, tables?: string) {
   });
   await client.end();
   const traffic = startTraffic({
-    plan: prepared.plan,
+    plan: { ...prepared.plan, restEvery: restEvery ?? prepared.plan.restEvery },
     claims: prepared.claims,
     incarnation: prepared.incarnation,
     connection: config.connection,
     workers,
-    runId: 'test',
+    runId: RUN,
     timeouts: config.generator.timeouts,
     maxOutageMs: 10_000,
     maxPreparedStatements: 4096,
@@ -51,6 +57,13 @@ async function start(generator: string, workers: Workers, tables?: string) {
     notice: () => undefined,
   });
   return { prepared, traffic };
+}
+
+/** Returns how many states of lanes at rest the runs of this file have saved. */
+function savedStates(): number {
+  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(`eventgen-lanes-${RUN}-`));
+  return folders.flatMap((name) => readdirSync(path.join(tmpdir(), name))).filter((name) => name.endsWith('.state'))
+    .length;
 }
 
 describe('counts', () => {
@@ -105,7 +118,8 @@ describe('counts', () => {
   });
 
   it.each([
-    ['with keys', undefined, ''],
+    ['with keys', undefined, '', undefined],
+    ['with keys, from where the lanes were at rest', undefined, '', 400],
     [
       'that look like others, refused now and then',
       `CREATE TABLE keyed (id serial PRIMARY KEY, v text, n int CHECK (n <> 7)); CREATE TABLE flags (x bool, y bool);
@@ -113,15 +127,28 @@ describe('counts', () => {
        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.v % 5 = 0 THEN RAISE EXCEPTION 'no fives'; END IF; RETURN NEW; END $$;
        CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON pairs FOR EACH ROW EXECUTE FUNCTION refuse()`,
       '',
+      300,
     ],
-    ['whose keys the server makes', KEYS_OF_THE_SERVER, 'identity_values: database'],
-    ['in blocks', undefined, 'transaction: { statements: 4, savepoint_ratio: 0.4, rollback_ratio: 0.1 }'],
-  ])('are the same, and so are the rows, when worker threads die: rows %s', async (_, tables, settings) => {
+    ['whose keys the server makes', KEYS_OF_THE_SERVER, 'identity_values: database', undefined],
+    [
+      'whose keys the server makes, from where the lanes were at rest',
+      KEYS_OF_THE_SERVER,
+      'identity_values: database',
+      250,
+    ],
+    [
+      'in blocks with conflicts',
+      undefined,
+      'transaction: { statements: 4, savepoint_ratio: 0.4, rollback_ratio: 0.1 }\nforce_conflicts: { enabled: true }',
+      350,
+    ],
+  ])('are the same, and so are the rows, when worker threads die: rows %s', async (_, tables, settings, restEvery) => {
     const generator = `num_iterations: 9000\n${settings}`;
     const found: unknown[] = [];
     for (const deaths of [0, 4]) {
-      const { prepared, traffic } = await start(generator, startWorkers(2, 'traffic'), tables);
+      const { prepared, traffic } = await start(generator, startWorkers(2, 'traffic'), tables, restEvery);
       let died = 0;
+      let rests = 0;
       let isOver = false;
       const ended = traffic.ended.finally(() => {
         isOver = true;
@@ -130,11 +157,13 @@ describe('counts', () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
         // Until the one before is replaced.
         if (traffic.totals.operations() < (died + 1) * 1200 || traffic.threads.length < 2) continue;
+        rests += savedStates();
         await traffic.threads[died % 2]!.terminate();
         died++;
       }
       expect(await ended).toEqual({ kind: 'finished' });
       if (deaths > 0) expect(died).toBeGreaterThanOrEqual(2);
+      if (deaths > 0) expect(rests > 0).toBe(restEvery !== undefined);
       const { totals } = traffic;
       expect(totals.scalar('inDoubtUnknown')).toBe(0);
       const labels: string[] = [];

@@ -50,6 +50,15 @@ export class Ahead {
     this.waiting.splice(0, this.waiting.length, ...left);
   }
 
+  save() {
+    return { counts: this.counts, waiting: this.waiting };
+  }
+
+  restore({ counts, waiting }: ReturnType<Ahead['save']>): void {
+    this.counts.set(counts);
+    this.waiting.splice(0, this.waiting.length, ...waiting);
+  }
+
   /** Records that an INSERT on one relation gave its turn to one on another, which brings the waiting draw nearer. */
   pass(from: number, to: number): void {
     this.counts[from]!--;

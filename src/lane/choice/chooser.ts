@@ -340,6 +340,22 @@ export class Chooser {
     return all.some(isAside) && all.every((choice) => choice.operation !== 'insert' || isAside(choice));
   }
 
+  save() {
+    const { owed, refusals, passing, lacked, lackedAt } = this;
+    return { owed, refusals, passing, lacked, lackedAt, ahead: this.ahead.save() };
+  }
+
+  restore(saved: SavedChoices): void {
+    for (const relation of this.owed.keys()) {
+      Object.assign(this.owed[relation]!, saved.owed[relation]);
+      Object.assign(this.refusals[relation]!, saved.refusals[relation]);
+      Object.assign(this.passing[relation]!, saved.passing[relation]);
+    }
+    this.lacked.set(saved.lacked);
+    this.lackedAt.set(saved.lackedAt);
+    this.ahead.restore(saved.ahead);
+  }
+
   private isSetAside(relation: number, kind: OperationKind): boolean {
     return this.refusals[relation]![kind] >= this.compiled.plan.quarantineAfter;
   }
@@ -348,3 +364,5 @@ export class Chooser {
     return operationSeeds(this.seeds, number, attempt);
   }
 }
+
+export type SavedChoices = ReturnType<Chooser['save']>;

@@ -16,7 +16,8 @@ export class Grouping {
   private readonly isBlock: boolean;
   private operations: Operation[] = [];
   private isCut = false;
-  private closed = 0;
+  /** Number of transactions so far. */
+  closed = 0;
   /** Operations of the open transaction, when it is full. */
   private size = 1;
 

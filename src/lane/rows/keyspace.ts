@@ -152,6 +152,46 @@ export class Keyspace {
     else this.cascading.remove(slot);
   }
 
+  /** Returns what `restore` needs. Kept texts are strings of bytes (latin1), which are written faster than buffers. */
+  save() {
+    const { live, idle, removable, cascading, age, handles, obstacles, followers, holds, parents, free, slots } = this;
+    return {
+      live: live.save(),
+      idle: idle.save(),
+      removable: removable.save(),
+      cascading: cascading.save(),
+      age: age.save(),
+      handles,
+      obstacles,
+      followers,
+      holds,
+      parents,
+      kept: this.kept.map((texts) => texts?.map((bytes) => (bytes === KEPT_NULL ? null : bytes?.toString('latin1')))),
+      tuples: this.tuples,
+      free,
+      slots,
+    };
+  }
+
+  restore(saved: SavedKeyspace): void {
+    for (const set of ['live', 'idle', 'removable', 'cascading'] as const) this[set].restore(saved[set]);
+    this.age.restore(saved.age);
+    this.handles = saved.handles;
+    this.obstacles = saved.obstacles;
+    this.followers = saved.followers;
+    this.holds = saved.holds;
+    this.parents.splice(0, this.parents.length, ...saved.parents);
+    const bytesOf = (text: string | null | undefined) =>
+      text === null ? KEPT_NULL : text === undefined ? undefined : Buffer.from(text, 'latin1');
+    refill(
+      this.kept,
+      saved.kept.map((texts) => texts?.map(bytesOf)),
+    );
+    refill(this.tuples, saved.tuples);
+    refill(this.free, saved.free);
+    this.slots = saved.slots;
+  }
+
   private grow(): void {
     const handles = new Float64Array(Math.max(16, this.handles.length * 2));
     handles.set(this.handles);
@@ -161,4 +201,12 @@ export class Keyspace {
     this.holds = grown(this.holds, this.slots, 0);
     for (let i = 0; i < this.parents.length; i++) this.parents[i] = grown(this.parents[i]!, this.slots, NO_PARENT);
   }
+}
+
+export type SavedKeyspace = ReturnType<Keyspace['save']>;
+
+/** Puts other items in the place of those of an array, however many they are. */
+function refill<Item>(array: Item[], items: readonly Item[]): void {
+  array.length = 0;
+  for (const item of items) array.push(item);
 }

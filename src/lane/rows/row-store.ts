@@ -152,6 +152,49 @@ export class RowStore {
     for (const tuple of tuples) this.tuplesInUse[relation]!.add(tuple);
   }
 
+  save() {
+    const { keyspaces, children, unused, versions, nextOrdinal, nextUpdateOrdinal, freed, closed, disowned } = this;
+    return {
+      keyspaces: keyspaces.map((keyspace) => keyspace.save()),
+      children: children.map((lists) => lists.map((list) => list.save())),
+      unused: unused.map((sets) => sets.map((set) => set?.save() ?? null)),
+      tuplesInUse: this.tuplesInUse,
+      indexes: this.indexes.map((indexes) => indexes.map((index) => index.save())),
+      versions,
+      nextOrdinal,
+      nextUpdateOrdinal,
+      freed,
+      closed,
+      disowned,
+      tracked: this.tracked,
+    };
+  }
+
+  restore(saved: SavedRows): void {
+    const { compiled } = this;
+    for (const relation of compiled.relations.keys()) {
+      this.keyspaces[relation]!.restore(saved.keyspaces[relation]!);
+      for (const [position, children] of this.children[relation]!.entries())
+        children.restore(saved.children[relation]![position]!);
+      for (const [position, unused] of this.unused[relation]!.entries())
+        unused?.restore(saved.unused[relation]![position]!);
+      const tuples = this.tuplesInUse[relation]!;
+      tuples.clear();
+      for (const tuple of saved.tuplesInUse[relation]!) tuples.add(tuple);
+      this.indexes[relation]!.splice(0, Number.POSITIVE_INFINITY, ...saved.indexes[relation]!.map(ValueIndex.of));
+      this.versions[relation] = saved.versions[relation]!;
+      this.nextOrdinal[relation] = saved.nextOrdinal[relation]!;
+      this.nextUpdateOrdinal[relation] = saved.nextUpdateOrdinal[relation]!;
+      const freed = this.freed[relation]!;
+      freed.length = 0;
+      for (const ordinal of saved.freed[relation]!) freed.push(ordinal);
+      this.disowned[relation] = saved.disowned[relation]!;
+    }
+    this.closed.clear();
+    for (const relation of saved.closed) this.closed.add(relation);
+    this.tracked = saved.tracked;
+  }
+
   /** Returns true if another row of the relation can be tracked without dropping one. */
   maySee(relation: number): boolean {
     return this.keyspaces[relation]!.live.size < this.mostPerRelation && this.tracked < this.mostInAll;
@@ -492,6 +535,8 @@ export class RowStore {
     }
   }
 }
+
+export type SavedRows = ReturnType<RowStore['save']>;
 
 /** Returns the key of an index entry. */
 export function keyOf(texts: readonly string[]): string {

@@ -1,5 +1,7 @@
+type Slots = Int32Array<ArrayBuffer>;
+
 /* Arrays start empty, because a plan of thousands of tables has many arrays and uses few. */
-const NO_SLOTS: Int32Array<ArrayBuffer> = new Int32Array(0);
+const NO_SLOTS: Slots = new Int32Array(0);
 
 /** A set of small whole numbers with constant-time insert, remove and choice by position. Its order is part of reproducibility. */
 export class DenseSet {
@@ -31,6 +33,17 @@ export class DenseSet {
     this.items[position] = last;
     this.positions[last] = position;
     this.positions[value] = -1;
+  }
+
+  save(): Slots {
+    return this.items.slice(0, this.size);
+  }
+
+  restore(items: Slots): void {
+    this.size = items.length;
+    this.items = items;
+    this.positions = new Int32Array(items.reduce((most, item) => Math.max(most, item + 1), 0)).fill(-1);
+    for (const [position, item] of items.entries()) this.positions[item] = position;
   }
 }
 
@@ -74,6 +87,25 @@ export class AgeList {
     this.newer[slot] = NONE;
     this.older[slot] = NONE;
   }
+
+  save(): SavedAges {
+    const { newer, older, oldestSlot, newestSlot } = this;
+    return { newer, older, oldestSlot, newestSlot };
+  }
+
+  restore({ newer, older, oldestSlot, newestSlot }: SavedAges): void {
+    this.newer = newer;
+    this.older = older;
+    this.oldestSlot = oldestSlot;
+    this.newestSlot = newestSlot;
+  }
+}
+
+interface SavedAges {
+  readonly newer: Slots;
+  readonly older: Slots;
+  readonly oldestSlot: number;
+  readonly newestSlot: number;
 }
 
 /**
@@ -117,12 +149,29 @@ export class ChildLists {
     this.next[child] = NONE;
     this.previous[child] = NONE;
   }
+
+  save(): SavedLists {
+    const { first, next, previous } = this;
+    return { first, next, previous };
+  }
+
+  restore({ first, next, previous }: SavedLists): void {
+    this.first = first;
+    this.next = next;
+    this.previous = previous;
+  }
+}
+
+interface SavedLists {
+  readonly first: Slots;
+  readonly next: Slots;
+  readonly previous: Slots;
 }
 
 const FEWEST = 16;
 
 /** Returns the array, or a larger copy with room for `index` whose new places hold `fill`. */
-export function grown(array: Int32Array<ArrayBuffer>, index: number, fill: number): Int32Array<ArrayBuffer> {
+export function grown(array: Slots, index: number, fill: number): Slots {
   const larger = new Int32Array(Math.max(array.length * 2, index + 1, FEWEST)).fill(fill);
   larger.set(array);
   return larger;

@@ -29,6 +29,21 @@ export class ValueIndex {
   find(key: string): readonly number[] {
     return this.rows.get(key) ?? NONE;
   }
+
+  save(): SavedIndex {
+    return { columns: this.columns, rows: this.rows };
+  }
+
+  static of({ columns, rows }: SavedIndex): ValueIndex {
+    const index = new ValueIndex(columns);
+    for (const [key, found] of rows) index.rows.set(key, found);
+    return index;
+  }
+}
+
+interface SavedIndex {
+  readonly columns: readonly number[];
+  readonly rows: ReadonlyMap<string, number[]>;
 }
 
 const NONE: readonly number[] = [];

@@ -182,6 +182,18 @@ export class Conflicts {
     return texts;
   }
 
+  /** Returns what `restore` needs, while no value is promised to the next operation. */
+  save() {
+    return this.known;
+  }
+
+  restore(known: ReturnType<Conflicts['save']>): void {
+    for (const [relation, rows] of this.known.entries()) {
+      rows.clear();
+      for (const [slot, row] of known[relation]!) rows.set(slot, row);
+    }
+  }
+
   /** Remembers the values that a statement has written. */
   learn(statement: Statement, bytes: Buffer): void {
     const { conflictKeys } = this.compiled.relations[statement.relation]!.plan;

@@ -67,7 +67,7 @@ export class Drafts {
   private readonly made: MadeRows;
   private readonly scratch = new BindSink();
   /** By relation: the next combination of parents, tried in turn if random ones are used too often. */
-  private readonly turns: number[];
+  readonly turns: number[];
   /** By relation: foreign keys whose parent determines a tracked key or a condition. */
   private readonly deciding: readonly (readonly number[])[];
   /** By relation, by tracked key: foreign keys whose parent alone makes the tuple one of the lane's own. */

@@ -37,6 +37,14 @@ export class Inserts implements ParentSource {
     return this.drafts.lacking;
   }
 
+  save(): readonly number[] {
+    return this.drafts.turns;
+  }
+
+  restore(turns: readonly number[]): void {
+    this.drafts.turns.splice(0, this.drafts.turns.length, ...turns);
+  }
+
   /** Writes the rows of an operation; returns false if impossible, or if it lacks parents and may insert none. */
   write(operation: Operation, count: number, seeds: OperationSeeds): boolean {
     const needed = this.compiled.relations[operation.relation]!.plan.needs.find((need) => !this.store.hasRows(need));

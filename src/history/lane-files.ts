@@ -1,0 +1,149 @@
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { deserialize, serialize } from 'node:v8';
+import type { SavedLane } from '../lane/lane.js';
+import type { Exception } from './lane-log.js';
+
+/** Where a lane was at rest, with all that it needs to go on from there. */
+export interface Rest {
+  /** The operations before, all of them finished. */
+  readonly operations: number;
+  /** How many of these were sent or skipped, and how often the lane had told something. */
+  readonly sent: number;
+  readonly told: number;
+  readonly state: SavedLane;
+}
+
+/** Part of a lane's course: a place to begin, and what did not go as intended from there on. */
+export interface LaneRecord {
+  /** Null: the lane's beginning. */
+  readonly rest: Rest | null;
+  readonly exceptions: readonly Exception[];
+}
+
+/**
+ * The files of one lane in the folder of its run: its exceptions, in parts, and its state at places of rest. Their names end with the
+ * number of operations before: `lane-3-0.log` begins with the lane, `lane-3-32768.log` at the place of `lane-3-32768.state`.
+ */
+export class LaneFiles {
+  private readonly folder: string;
+  private readonly prefix: string;
+
+  constructor(folder: string, lane: number) {
+    this.folder = folder;
+    this.prefix = `lane-${lane}-`;
+  }
+
+  log(from: number): string {
+    return path.join(this.folder, `${this.prefix}${from}.log`);
+  }
+
+  private state(at: number): string {
+    return path.join(this.folder, `${this.prefix}${at}.state`);
+  }
+
+  /** Returns where the parts of the log begin, in order. */
+  logs(): number[] {
+    return this.numbers('.log');
+  }
+
+  /** Returns where states were saved, in order. */
+  rests(): number[] {
+    return this.numbers('.state');
+  }
+
+  private numbers(ending: string): number[] {
+    return readdirSync(this.folder)
+      .filter((name) => name.startsWith(this.prefix) && name.endsWith(ending))
+      .map((name) => Number(name.slice(this.prefix.length, -ending.length)))
+      .sort((a, b) => a - b);
+  }
+
+  /** Returns the latest place to go on from. */
+  get latest(): number {
+    return this.rests().at(-1) ?? 0;
+  }
+
+  /** Returns true if the lane can be brought to where it is from the latest place: no exception is missing. */
+  get isWhole(): boolean {
+    return this.logs().includes(this.latest);
+  }
+
+  /** Begins the log with what is known of the lane's course. @throws Error if the file cannot be written. */
+  begin(from: number, exceptions: readonly Exception[]): void {
+    writeFileSync(this.log(from), exceptions.map((exception) => `${JSON.stringify(exception)}\n`).join(''));
+  }
+
+  /** Saves a state. It is there as a whole or not at all. @throws Error if the file cannot be written. */
+  save(rest: Rest): void {
+    const file = this.state(rest.operations);
+    writeFileSync(`${file}.part`, serialize(rest));
+    renameSync(`${file}.part`, file);
+  }
+
+  /** Removes the states and parts of the log that a condition holds for. */
+  remove(what: 'log' | 'state', isUnneeded: (at: number) => boolean): void {
+    const numbers = what === 'log' ? this.logs() : this.rests();
+    for (const at of numbers.filter(isUnneeded))
+      rmSync(what === 'log' ? this.log(at) : this.state(at), { force: true });
+  }
+
+  /**
+   * Reads the record from the latest place with at most so many operations before it; null if exceptions are missing that
+   * came after it.
+   */
+  read(most = Number.POSITIVE_INFINITY): LaneRecord | null {
+    const at = this.rests().findLast((rest) => rest <= most) ?? 0;
+    const logs = this.logs().filter((from) => from >= at);
+    if (logs[0] !== at) return null;
+    try {
+      const rest = at === 0 ? null : (deserialize(readFileSync(this.state(at))) as Rest);
+      return { rest, exceptions: logs.flatMap((from) => exceptionsIn(readFileSync(this.log(from), 'utf8'))) };
+    } catch {
+      return null;
+    }
+  }
+
+  /** Returns the exceptions in all parts of the log that are still there. */
+  exceptions(): Exception[] {
+    return this.logs().flatMap((from) => exceptionsIn(readFileSync(this.log(from), 'utf8')));
+  }
+}
+
+/** Returns the exceptions in a text, without a last line that is torn. */
+function exceptionsIn(text: string): Exception[] {
+  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception);
+}
+
+/* A folder that nobody has touched for so long belongs to no run that has a process elsewhere, behind the same folder for temporary files. */
+const STALE_MS = 24 * 3600 * 1000;
+
+/** Creates the folder for the lanes of a run, and removes folders of processes that were killed. Null if it cannot be created. */
+export function createLaneFolder(runId: string): string | null {
+  try {
+    for (const name of readdirSync(tmpdir()))
+      if (isStale(name)) rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+    return mkdtempSync(path.join(tmpdir(), `${PREFIX}${runId}-${process.pid}-`));
+  } catch {
+    return null;
+  }
+}
+
+const PREFIX = 'eventgen-lanes-';
+
+function isStale(name: string): boolean {
+  const [, pid] = new RegExp(`^${PREFIX}.+-(\\d+)-[A-Za-z0-9]{6}$`).exec(name) ?? [];
+  if (pid === undefined || isAlive(Number(pid))) return false;
+  return Date.now() - statSync(path.join(tmpdir(), name)).mtimeMs > STALE_MS;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
