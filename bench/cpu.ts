@@ -88,7 +88,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       carriedLanes: plan.quotas.length,
     };
     const log = new LaneLog(new LaneFiles(folder, number));
-    saveAtRest(lane, log, totals);
+    saveAtRest(lane, log, totals, null);
     return new LaneLoop(lane, compiled, settings, {
       log,
       stored: null,

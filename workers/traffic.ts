@@ -1,6 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { HistoryLines } from '../src/history/history-file.js';
-import { LaneFiles } from '../src/history/lane-files.js';
+import { LaneFiles, type SavedRest } from '../src/history/lane-files.js';
 import { type LaneHistory, LaneLog, LanePast } from '../src/history/lane-log.js';
 import { RepeatingLedger } from '../src/history/repeat.js';
 import { Lane } from '../src/lane/lane.js';
@@ -11,7 +11,7 @@ import { BlockedTables, LaneBarrier } from '../src/traffic/blocked-tables.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
 import { type LaneEnd, LaneLoop } from '../src/traffic/lane-loop.js';
-import { type LaneProgress, ProgressTeller } from '../src/traffic/lane-progress.js';
+import { type LaneProgress, type LaneRest, ProgressTeller } from '../src/traffic/lane-progress.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
@@ -76,9 +76,10 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     if (task.remembers && !isUnsure)
       remembering = setInterval(() => remember(task, counters, totals, lanes), REMEMBER_MS);
     const ends = await Promise.all(
-      lanes.map(async ({ number, lane, loop, log }, index) => {
+      lanes.map(async ({ number, lane, loop, log, stored }, index) => {
         // Not on the way to where the lane was: its counts are those of the end of that way.
-        if (task.logFolder !== null && task.plan.rowSelection === 'owned') saveAtRest(lane, log, totals);
+        if (task.logFolder !== null && task.plan.rowSelection === 'owned')
+          saveAtRest(lane, log, totals, stored === null ? null : storingRest(task, number, stored));
         const end: LaneEnd | null = isUnsure ? { kind: 'unsure' } : taken[index]!;
         return { lane: number, end: end ?? (await loop.run(task.before)) };
       }),
@@ -122,6 +123,15 @@ function remember(
   const snapshot = counters.snapshot();
   const progress: LaneProgress = { kind: 'progress', block: worker, of, counters: snapshot };
   notices.postMessage(progress, [snapshot.buffer]);
+}
+
+/** Tells where a lane is at rest, for the process that continues it when this one is gone. */
+function storingRest({ notices }: WorkerTask, lane: number, stored: StoredLog): (saved: SavedRest) => void {
+  return (saved) => {
+    const rest: LaneRest = { kind: 'rest', lane, ...saved };
+    notices.postMessage(rest, [saved.bytes.buffer]);
+    stored.rest();
+  };
 }
 
 function progressTeller(

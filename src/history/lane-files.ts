@@ -15,6 +15,16 @@ export interface Rest {
   readonly state: SavedLane;
 }
 
+/** The same, serialized. */
+export interface SavedRest {
+  readonly operations: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export function serialized(rest: Rest): SavedRest {
+  return { operations: rest.operations, bytes: new Uint8Array(serialize(rest)) };
+}
+
 /** Part of a lane's course: a place to begin, and what did not go as intended from there on. */
 export interface LaneRecord {
   /** Null: the lane's beginning. */
@@ -75,10 +85,10 @@ export class LaneFiles {
     writeFileSync(this.log(from), exceptions.map((exception) => `${JSON.stringify(exception)}\n`).join(''));
   }
 
-  /** Saves a state. It is there as a whole or not at all. @throws Error if the file cannot be written. */
-  save(rest: Rest): void {
-    const file = this.state(rest.operations);
-    writeFileSync(`${file}.part`, serialize(rest));
+  /** Saves a place of rest. It is there as a whole or not at all. @throws Error if the file cannot be written. */
+  save({ operations, bytes }: SavedRest): void {
+    const file = this.state(operations);
+    writeFileSync(`${file}.part`, bytes);
     renameSync(`${file}.part`, file);
   }
 

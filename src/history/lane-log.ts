@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { isTogether, type Operation } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
-import type { LaneFiles, Rest } from './lane-files.js';
+import type { LaneFiles, SavedRest } from './lane-files.js';
 
 /**
  * What did not go as intended in a lane, or could not be known beforehand. A transaction is named by its number and by how
@@ -92,7 +92,7 @@ export class LaneLog {
   }
 
   /** Saves where the lane is at rest, and begins a new part: what came before is not needed any more to go on. */
-  rest(rest: Rest): void {
+  rest(rest: SavedRest): void {
     const { files } = this;
     if (files === null) return;
     this.flush();

@@ -1,10 +1,12 @@
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gunzipSync, gzip, gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
+import type { SavedRest } from '../history/lane-files.js';
 import type { Exception } from '../history/lane-log.js';
 import type { Keeping } from '../traffic/coordinator.js';
-import type { LaneProgress, Past } from '../traffic/lane-progress.js';
+import type { LaneProgress, LaneRest, Past } from '../traffic/lane-progress.js';
 import type { RunStore } from './store.js';
 
 /** Returns the table that holds what lanes have noted. */
@@ -19,22 +21,33 @@ export function shardIsOurs(schema: string, shard: number, incarnation: number):
 
 const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
 const progresses = (schema: string) => `${quoteIdentifier(schema)}.run_progress`;
+const restsOf = (schema: string) => `${quoteIdentifier(schema)}.run_rest`;
 
 /** Tables that hold what another process needs to go on with a shard. */
 export function progressTables(schema: string): { readonly names: readonly string[]; readonly sql: readonly string[] } {
   return {
-    names: [logsOf(schema), progresses(schema)],
+    names: [logsOf(schema), progresses(schema), restsOf(schema)],
     sql: [
       `CREATE TABLE IF NOT EXISTS ${logsOf(schema)} (run_id text NOT NULL, lane int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
        lines text NOT NULL, PRIMARY KEY (run_id, lane, id))`,
       `CREATE TABLE IF NOT EXISTS ${progresses(schema)} (run_id text, shard int, told_at timestamptz NOT NULL, blocks int NOT NULL,
        counters bytea, PRIMARY KEY (run_id, shard))`,
+      `CREATE TABLE IF NOT EXISTS ${restsOf(schema)} (run_id text, lane int, operations bigint, state bytea NOT NULL, log_id bigint NOT NULL,
+       PRIMARY KEY (run_id, lane, operations))`,
     ],
   };
 }
 
+/* What a thread tells arrives later than it was told, if this thread is busy. */
+const MOST_DELAY_MS = 10_000;
+
 /* A server that says nothing is not waited for. */
 const SETTLE_MS = 5000;
+
+/* Of each lane so many places of rest are kept: what its progress knows may be a little older than the last one. */
+const MOST_RESTS = 2;
+
+const compressed = promisify(gzip);
 
 /* Blocks of counters are mostly zeros: the fastest compression takes nearly all of them away. */
 const LEVEL = 1;
@@ -52,6 +65,12 @@ export class ProgressKeeper implements Keeping {
   private isWhole = true;
   private hasNews = false;
   private writing: Promise<void> | null = null;
+  /** By lane: places of rest that are stored, with the last line of the log at that time, and when it was stored. */
+  private readonly rests = new Map<
+    number,
+    { readonly logId: string; readonly storedMs: number; readonly restedMs: number }[]
+  >();
+  private resting: Promise<void> = Promise.resolve();
 
   /** `session` gives the session to write with: it may be another one after a lost connection. */
   constructor(session: () => pg.Client, store: RunStore, shard: number, incarnation: number) {
@@ -73,9 +92,57 @@ export class ProgressKeeper implements Keeping {
     });
   };
 
+  /** One after the other. Where a place cannot be stored, the ones before stand. */
+  readonly takeRest = (rest: LaneRest): void => {
+    const restedMs = performance.now();
+    this.resting = this.resting.then(() => this.storeRest(rest, restedMs).catch(() => undefined));
+  };
+
   /** Resolves when what was taken is written, or could not be. */
   async settle(): Promise<void> {
-    await Promise.race([this.writing, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
+    const written = Promise.all([this.writing, this.resting]);
+    await Promise.race([written, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
+  }
+
+  private async storeRest({ lane, operations, bytes }: LaneRest, restedMs: number): Promise<void> {
+    const { schema, runId } = this.store;
+    const session = this.session();
+    const state = await compressed(bytes, { level: LEVEL });
+    const { rows } = await session.query<{ log_id: string }>(
+      `INSERT INTO ${restsOf(schema)} (run_id, lane, operations, state, log_id)
+         SELECT $1::text, $2::int, $3::bigint, $4::bytea, coalesce((SELECT max(id) FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = $2), 0) WHERE ${this.isOurs}
+       RETURNING log_id`,
+      [runId, lane, operations, state],
+    );
+    if (rows[0] === undefined) return;
+    const stored = this.rests.get(lane) ?? [];
+    this.rests.set(lane, stored);
+    stored.push({ logId: rows[0].log_id, storedMs: performance.now(), restedMs });
+    await session.query(
+      `DELETE FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = $2 AND operations < (SELECT min(operations) FROM
+         (SELECT operations FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = $2 ORDER BY operations DESC LIMIT ${MOST_RESTS}) AS kept) AND ${this.isOurs}`,
+      [runId, lane],
+    );
+    await this.dropLog(session, lane, stored);
+  }
+
+  /*
+   * Lines that were in the log when a place of rest was stored belong to operations before the next one, if the lane came there later.
+   * They are dropped when that one is the first of those that are kept.
+   */
+  private async dropLog(
+    session: pg.Client,
+    lane: number,
+    stored: { readonly logId: string; readonly storedMs: number; readonly restedMs: number }[],
+  ): Promise<void> {
+    if (stored.length <= MOST_RESTS) return;
+    const [before, kept] = [stored.shift()!, stored[0]!];
+    if (before.storedMs > kept.restedMs - MOST_DELAY_MS) return;
+    const { schema, runId } = this.store;
+    await session.query(
+      `DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = $2 AND id <= $3 AND ${this.isOurs}`,
+      [runId, lane, before.logId],
+    );
   }
 
   /* While one write is under way, the latest of what comes waits for the next. Without a server the older progress stands. */
@@ -117,6 +184,7 @@ export async function readPast(
         'end the other shards, and begin a new run with another --run-id',
     );
   const exceptions = new Map<number, Exception[]>(lanes.map((lane) => [lane, []]));
+  const rests = new Map<number, SavedRest[]>(lanes.map((lane) => [lane, []]));
   const found = await client.query<{ lane: number; lines: string }>(
     `SELECT lane, lines FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, id`,
     [runId, lanes],
@@ -128,7 +196,13 @@ export async function readPast(
       if (exception[0] !== 'e') exceptions.get(lane)!.push(exception);
     }
   }
-  return { counters: told === undefined ? [] : blocksIn(told.counters, told.blocks), exceptions };
+  const states = await client.query<{ lane: number; operations: string; state: Buffer }>(
+    `SELECT lane, operations, state FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, operations`,
+    [runId, lanes],
+  );
+  for (const { lane, operations, state } of states.rows)
+    rests.get(lane)!.push({ operations: Number(operations), bytes: new Uint8Array(gunzipSync(state)) });
+  return { counters: told === undefined ? [] : blocksIn(told.counters, told.blocks), exceptions, rests };
 }
 
 function blocksIn(packed: Buffer, count: number): Float64Array<ArrayBuffer>[] {
@@ -148,5 +222,6 @@ export async function forgetProgress(
   lanes: readonly number[],
 ): Promise<void> {
   await client.query(`DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
+  await client.query(`DELETE FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
   await client.query(`DELETE FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
 }

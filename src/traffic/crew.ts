@@ -8,7 +8,7 @@ import type { TrafficOptions } from './coordinator.js';
 import { CounterBlock, CounterTotals, restoreCounters, rowsIn } from './counters.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
-import type { LaneProgress, TakenBack } from './lane-progress.js';
+import type { LaneProgress, LaneRest, Past, TakenBack } from './lane-progress.js';
 import type { Told } from './ledger.js';
 import { settleLostLanes } from './lost-lanes.js';
 import { canTakeBack, Memory } from './memory.js';
@@ -22,6 +22,9 @@ const WITHIN_MS = 60_000;
 
 /** How a lane ended, or the thread that ran it. */
 export type CrewEnd = LaneEnd | { readonly kind: 'crashed'; readonly message: string };
+
+/** What a worker tells. */
+type Heard = Told | LaneProgress | LaneRest | TakenBack;
 
 /** The objects that all threads share. */
 interface Shared {
@@ -158,17 +161,29 @@ export class Crew {
     const { past, lanes, plan, workers, keeping } = this.options;
     if (past === null) return;
     if (this.logFolder === null) throw new Error('no temporary folder can be made for the logs of the lanes');
-    for (const lane of lanes) new LaneFiles(this.logFolder, lane).begin(0, past.exceptions.get(lane) ?? []);
     const size = { relations: plan.relations.length, lanes: plan.quotas.length };
     restoreCounters(this.shared.counters, size, past.counters, (lane) => {
       const index = lanes.indexOf(lane);
       return index < 0 ? undefined : this.workerOf(index);
     });
+    for (const lane of lanes) this.putBack(lane, past, this.logFolder);
     const of = this.totals.blockCount;
     for (let block = workers.count; block < of; block++) {
       const counters = new CounterBlock(this.shared.counters, size.relations, size.lanes, block).snapshot();
       keeping?.take({ kind: 'progress', block, of, counters });
     }
+  }
+
+  /** Where a lane was at rest last, as far as its progress knows, and what did not go as intended since then. */
+  private putBack(lane: number, { exceptions, rests }: Past, folder: string): void {
+    const files = new LaneFiles(folder, lane);
+    const known = rests.get(lane) ?? [];
+    const rest = known.findLast(({ operations }) => operations <= this.totals.laneApplied(lane));
+    // With the second one, what came before the first is dropped.
+    if (rest === undefined && known.length > 1)
+      throw new Error(`the stored progress of lane ${lane} is older than the exceptions that are left of it`);
+    files.begin(rest?.operations ?? 0, exceptions.get(lane) ?? []);
+    if (rest !== undefined) files.save(rest);
   }
 
   /** Lanes are dealt out in turn. */
@@ -182,7 +197,7 @@ export class Crew {
       // A thread may have died before it had found out how far the process before had come: then the next one finds it out.
       const before = past !== null ? 'process' : hasDied ? 'thread' : null;
       const { port1, port2 } = new MessageChannel();
-      port1.on('message', (message: Told | LaneProgress | TakenBack) => this.hear(message, worker));
+      port1.on('message', (message: Heard) => this.hear(message, worker));
       port1.unref();
       const takesBack: boolean = this.isTakenBack && this.before.has(worker);
       const task = {
@@ -214,8 +229,9 @@ export class Crew {
     }
   }
 
-  private hear(message: Told | LaneProgress | TakenBack, worker: number): void {
+  private hear(message: Heard, worker: number): void {
     if (message.kind === 'taken back') this.countLost(worker, message.counters);
+    else if (message.kind === 'rest') this.options.keeping?.takeRest(message);
     else if (message.kind !== 'progress') this.options.notice(message);
     else if (this.options.keeping !== null) this.options.keeping.take(message);
     else if (message.counters !== null) this.memory.add(worker, message.counters);

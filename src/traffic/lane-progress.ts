@@ -1,3 +1,4 @@
+import type { SavedRest } from '../history/lane-files.js';
 import type { Exception, LaneLog } from '../history/lane-log.js';
 import type { StoredLog } from './stored-log.js';
 
@@ -14,6 +15,12 @@ export interface LaneProgress {
   readonly counters: Float64Array<ArrayBuffer> | null;
 }
 
+/** Where a lane is at rest: another process can continue it from there, if its progress says that it came so far. */
+export interface LaneRest extends SavedRest {
+  readonly kind: 'rest';
+  readonly lane: number;
+}
+
 /** The counts of a worker whose lanes have been taken back to what their server has kept. */
 export interface TakenBack {
   readonly kind: 'taken back';
@@ -26,6 +33,8 @@ export interface Past {
   readonly counters: readonly Float64Array<ArrayBuffer>[];
   /** By lane. */
   readonly exceptions: ReadonlyMap<number, readonly Exception[]>;
+  /** By lane: its last places of rest. Exceptions before the first of them may be missing. */
+  readonly rests: ReadonlyMap<number, readonly SavedRest[]>;
 }
 
 const EVERY_MS = 1000;

@@ -1,20 +1,38 @@
+import { type SavedRest, serialized } from '../history/lane-files.js';
 import type { LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
 import type { CounterTotals } from './counters.js';
 
 /* A state is saved when this many times as long as the last one took has passed: half a percent of the lane's time. */
 const BETWEEN = 200;
+/* States that leave the machine go to the database under test: they are a small part of what it writes. */
+const STORE_EVERY_MS = 180_000;
+const MOST_BYTES_PER_MS = 50;
 
-/** Saves a lane's state where it is at rest, so that it can be continued from there when its thread is gone. */
-export function saveAtRest(lane: Lane, log: LaneLog, totals: CounterTotals): void {
-  let [savedMs, tookMs] = [0, 0];
+/**
+ * Saves a lane's state where it is at rest, so that it can be continued from there when its thread is gone. `store`: takes some of
+ * the states, for the case that its process is gone; null if nobody would continue it then.
+ */
+export function saveAtRest(
+  lane: Lane,
+  log: LaneLog,
+  totals: CounterTotals,
+  store: ((saved: SavedRest) => void) | null,
+): void {
+  let [savedMs, tookMs, storedMs] = [0, 0, Number.NEGATIVE_INFINITY];
   const { number } = lane;
   lane.onRest = () => {
     const startMs = performance.now();
     if (startMs - savedMs < tookMs * BETWEEN) return;
     const { operations } = lane;
-    log.rest({ operations, sent: totals.laneSent(number), told: totals.laneTold(number), state: lane.save() });
+    const state = lane.save();
+    const saved = serialized({ operations, sent: totals.laneSent(number), told: totals.laneTold(number), state });
+    log.rest(saved);
     savedMs = performance.now();
     tookMs = savedMs - startMs;
+    const betweenMs = Math.max(STORE_EVERY_MS, saved.bytes.length / MOST_BYTES_PER_MS);
+    if (store === null || savedMs - storedMs < betweenMs) return;
+    storedMs = savedMs;
+    store(saved);
   };
 }

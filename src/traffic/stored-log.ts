@@ -1,7 +1,7 @@
 import type { LaneHistory } from '../history/lane-log.js';
 import type { LaneSession } from './lane-session.js';
 
-/* Of one lane. Beyond this its log is given up: a database under test is not the place for it. */
+/* Of one lane, since the place of rest before the last one. Beyond this its log is given up: a database under test is not the place for it. */
 const MOST_BYTES = 64 << 20;
 /* The server may refuse for a while, for example while its disk is full; after so many refusals in a row the log is given up. */
 const MOST_REFUSALS = 60;
@@ -19,6 +19,7 @@ export class StoredLog implements LaneHistory {
   private waiting: string[] = [];
   private underWay: string[] = [];
   private bytes = 0;
+  private bytesBefore = 0;
   private refusals = 0;
   private notBeforeMs = 0;
   private written = 0;
@@ -33,7 +34,7 @@ export class StoredLog implements LaneHistory {
 
   /** False where the log has been given up, so that nobody can go on with it. */
   get isWhole(): boolean {
-    return this.bytes <= MOST_BYTES && this.refusals <= MOST_REFUSALS;
+    return this.bytesBefore + this.bytes <= MOST_BYTES && this.refusals <= MOST_REFUSALS;
   }
 
   /** Exceptions that were written, and those of them that the server has confirmed. */
@@ -48,6 +49,13 @@ export class StoredLog implements LaneHistory {
       this.bytes += exception.length;
       this.waiting.push(exception);
     }
+  }
+
+  /** Records that the lane's state is stored as well: what came before the state before is not needed any more. */
+  rest(): void {
+    if (!this.isWhole) return;
+    this.bytesBefore = this.bytes;
+    this.bytes = 0;
   }
 
   /** Sends what waits, in front of whatever is sent next. */

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLaneFolder, LaneFiles, type Rest } from '../../src/history/lane-files.js';
+import { createLaneFolder, LaneFiles, type Rest, serialized } from '../../src/history/lane-files.js';
 import { type Exception, LaneLog } from '../../src/history/lane-log.js';
 import type { SavedLane } from '../../src/lane/lane.js';
 
@@ -30,7 +30,7 @@ function logOf(rests: readonly number[]): LaneLog {
   for (const at of rests) {
     log.add(skipped(at - 1));
     log.flush();
-    log.rest(restAt(at));
+    log.rest(serialized(restAt(at)));
   }
   log.add(skipped(rests.at(-1)! + 1));
   log.flush();
@@ -77,7 +77,7 @@ describe('the files of a lane', () => {
     const log = logOf([100, 200]);
     rmSync(files.log(200));
     expect([files.isWhole, files.read()]).toEqual([false, null]);
-    log.rest(restAt(300));
+    log.rest(serialized(restAt(300)));
     log.close();
     expect(files.read()).toEqual({ rest: restAt(300), exceptions: [] });
   });

@@ -187,12 +187,22 @@ describe('the shards of a run', () => {
     }
   });
 
-  it('go on where they were when their process was ended, by force or not', async () => {
+  it.each([
+    ['the beginning', null],
+    // Soon enough for a state to be stored before the process is killed.
+    ['where their lanes were at rest', 60],
+  ])('go on where they were when their process was ended, by force or not, from %s', async (_, restEvery) => {
     const [one, two] = [await demo(), await demo()];
     const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 16000');
-    const alone = await runCli(config(one), ['--quiet']);
-    const first = startCli(config(two), shardOptions(1, 2, 'killed'));
-    const killed = startCli(config(two), shardOptions(2, 2, 'killed'));
+    const plan = path.join(folder, `plan-${restEvery}.json`);
+    await runCli(config(one), ['--dry-run', '--plan-out', plan]);
+    const decided = JSON.parse(readFileSync(plan, 'utf8')) as { plan: { restEvery: number } };
+    decided.plan.restEvery = restEvery ?? decided.plan.restEvery;
+    writeFileSync(plan, JSON.stringify(decided));
+    const optionsOf = (index: number) => [...shardOptions(index, 2, 'killed'), '--plan', plan];
+    const alone = await runCli(config(one), ['--quiet', '--plan', plan]);
+    const first = startCli(config(two), optionsOf(1));
+    const killed = startCli(config(two), optionsOf(2));
     /** Waits until shard 2 has told its progress again. */
     const told = async () => {
       const at = async () => {
@@ -208,17 +218,25 @@ describe('the shards of a run', () => {
       }
     };
     await told();
+    for (let tries = 0, rests = 0; restEvery !== null && rests < 3; tries++) {
+      expect(tries).toBeLessThan(100);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const { rows } = await two.client.query<{ rests: number }>(
+        "SELECT count(*)::int AS rests FROM event_generator.run_rest WHERE run_id = 'killed' AND lane % 2 = 1",
+      );
+      rests = rows[0]!.rests;
+    }
     await new Promise((resolve) => setTimeout(resolve, 300));
     killed.kill('SIGKILL');
     await killed.ended;
-    const drained = startCli(config(two), shardOptions(2, 2, 'killed'));
+    const drained = startCli(config(two), optionsOf(2));
     await drained.saw('continues where its previous process');
     // What it has taken over, and what it has done itself.
     await told();
     await told();
     drained.kill('SIGTERM');
     expect((await drained.ended).code).toBe(2);
-    const last = await runCli(config(two), shardOptions(2, 2, 'killed'));
+    const last = await runCli(config(two), optionsOf(2));
     expect(last).toMatchObject({ code: 0 });
     expect((await first.ended).code).toBe(0);
     expect(await contentHash(two, TABLES)).toEqual(await contentHash(one, TABLES));

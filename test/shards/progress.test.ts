@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { Exception } from '../../src/history/lane-log.js';
+import { lockOf } from '../../src/shards/lock.js';
+import { ProgressKeeper, readPast } from '../../src/shards/progress.js';
+import { layOutShards, nextIncarnation, type RunStore } from '../../src/shards/store.js';
+import { createDatabase, type Database } from '../server/database.js';
+
+const MINUTES = 60_000;
+
+let database: Database;
+let store: RunStore;
+let keeper: ProgressKeeper;
+
+beforeEach(async () => {
+  database = await createDatabase('SELECT');
+  const lock = await lockOf(database.client, 'event_generator');
+  await layOutShards(database.client, 'event_generator', lock);
+  store = { schema: 'event_generator', runId: 'run', lock };
+  const incarnation = await nextIncarnation(database.client, store, 1);
+  keeper = new ProgressKeeper(() => database.client, store, 1, incarnation);
+});
+afterEach(() => database.drop());
+
+/** What a lane notes between two places of rest. */
+async function note(operation: number): Promise<void> {
+  await database.client.query(keeper.storeExceptions, ['run', 0, JSON.stringify(['s', operation, -1])]);
+}
+
+async function rest(operations: number): Promise<void> {
+  keeper.takeRest({ kind: 'rest', lane: 0, operations, bytes: new Uint8Array([1, 2, operations % 256]) });
+  await keeper.settle();
+}
+
+/** The places of rest that are left, and the operations whose exceptions are left. */
+async function left(): Promise<{ rests: number[]; noted: number[] }> {
+  const { rests, exceptions } = await readPast(database.client, store, 1, [0]);
+  return {
+    rests: rests.get(0)!.map(({ operations }) => operations),
+    noted: exceptions.get(0)!.map((exception: Exception) => exception[1]),
+  };
+}
+
+it('keeps two places of rest of a lane, and what it noted since the first of them', async () => {
+  let nowMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  try {
+    for (const operations of [100, 200, 300, 400]) {
+      nowMs += 3 * MINUTES;
+      await note(operations - 1);
+      await rest(operations);
+      await note(operations);
+    }
+  } finally {
+    clock.mockRestore();
+  }
+  const { rests, noted } = await left();
+  expect(rests).toEqual([300, 400]);
+  // 200 was noted after the place at 200 had been stored: it may belong to either side of the next one.
+  expect(noted).toEqual([200, 299, 300, 399, 400]);
+});
+
+it('drops nothing where a place was stored so late that the lane may have been at the next one already', async () => {
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+  try {
+    for (const operations of [100, 200, 300]) {
+      await note(operations - 1);
+      await rest(operations);
+    }
+  } finally {
+    clock.mockRestore();
+  }
+  expect(await left()).toEqual({ rests: [200, 300], noted: [99, 199, 299] });
+});
+
+it('stores nothing any more when another process carries the shard', async () => {
+  await rest(100);
+  await nextIncarnation(database.client, store, 1);
+  await rest(200);
+  expect((await left()).rests).toEqual([100]);
+});
