@@ -40,7 +40,7 @@ export interface Load {
   /** What it is at, and how many seconds it will still take about. */
   tell(phase: string, secondsLeft: number): void;
   say(text: string): void;
-  /** Seconds of processor time that a process on this machine has had; null where it is not there, or is another's. */
+  /** CPU seconds used by a process on this machine; null if there is no such process, or it belongs to another user. */
   cpuSeconds(target: string, process: 'sender' | 'applier'): number | null;
 }
 

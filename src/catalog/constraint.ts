@@ -102,7 +102,7 @@ function escapeOf(name: string, predicate: string): Check {
   return { name, text, expression: parseExpression(text) };
 }
 
-/** What is read of a generated column. */
+/** What the catalog says about a generated column. */
 interface GeneratedRow {
   readonly attname: string;
   readonly attgenerated: string;

@@ -2,7 +2,7 @@
 export interface TriggerText {
   /** Columns of NEW that it mentions, in order of appearance. */
   readonly columns: readonly string[];
-  /** Texts and numbers that stand in it, each once, and texts that match the patterns among them. */
+  /** The texts and numbers in it, each once, and texts that match the patterns among them. */
   readonly constants: readonly string[];
   /** Patterns that a value is compared with, as JavaScript writes them. */
   readonly patterns: readonly string[];

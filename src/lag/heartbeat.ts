@@ -23,7 +23,7 @@ export interface HeartbeatOptions extends Place {
   readonly now: () => number;
 }
 
-/** Beyond so many unanswered heartbeats the server is taken to be stuck, and no more are sent until it answers. */
+/** With this many unanswered heartbeats the server counts as stuck, and no more are sent until it answers. */
 const MOST_UNANSWERED = 200;
 const STUCK_MS = 10_000;
 const READ_INTERVAL_MS = 500;

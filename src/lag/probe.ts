@@ -40,7 +40,7 @@ interface ReplicationSummary {
   /** Null where none is unseen. */
   readonly unseen_at_least_seconds: number | null;
   readonly poll_floor_seconds: number | null;
-  /** Log that it had still to receive, replay or confirm: at the end and at most. */
+  /** Bytes of log that the target had not yet received, replayed or confirmed: at the end, and the maximum. */
   readonly bytes_behind: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
   /** Where the lag came from: seconds that the log waited at each stage, on average over the run's looks. */
   readonly stage_seconds: Readonly<Partial<Record<Stage, number>>>;

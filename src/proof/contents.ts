@@ -34,7 +34,7 @@ export interface TableResult {
   readonly different: number;
   /** Rows that are the same but for the representation of a value. */
   readonly representation: number;
-  /** Rows that still changed when they were looked at for the last time. */
+  /** Rows that still changed at the last check. */
   readonly unsettled: number;
   /** True where there are more rows that differ than are looked at. */
   readonly isAtLeast: boolean;

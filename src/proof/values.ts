@@ -8,7 +8,7 @@ export type ValueClass = (typeof VALUE_CLASSES)[number];
 
 /** How values of a type are compared. */
 interface ValueKind {
-  /** A text that two texts share exactly where they are the same value; null for what is no text of the type. */
+  /** A canonical text: two texts have the same one if and only if they mean the same value. Null if the text is not valid for the type. */
   readonly canonical: (text: string) => string | null;
   /** The class of two texts that are different values. */
   readonly classify: (a: string, b: string) => ValueClass;

@@ -61,7 +61,7 @@ export function exitOfLoad(
     case 'refused':
       return { code: EXIT.endedEarly, reason: `${message}; ${later}` };
     case 'stopped':
-      // The rest of the whole is missing until the shard is started again.
+      // Until the shard is started again, its part of the result is missing.
       return { code: shard === null ? EXIT.finished : EXIT.endedEarly, reason: `stopped by ${message}; ${later}` };
     case 'finished':
       return exitOfRows(tables, rows, maxErrorRatio, shard);

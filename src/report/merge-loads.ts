@@ -17,7 +17,7 @@ export function mergeLoads(parts: readonly Part<LoadSummary>[]): LoadSummary {
   const rows = summaries.reduce((sum, each) => sum + each.rows, 0);
   const seconds = Math.max(...summaries.map(({ elapsed_seconds: elapsed }) => elapsed));
   const states = [...new Set(summaries.flatMap(({ errors }) => Object.keys(errors)))].sort();
-  // Tables that are not full are judged on the sums.
+  // Whether a table is full is decided by the sums over all shards.
   const isOver = summaries.every((each) => each.is_complete);
   const failed = isOver ? null : unfinished(summaries, of);
   const missing = missingOf(summaries, of);

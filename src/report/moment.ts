@@ -41,7 +41,7 @@ export interface Moment {
   readonly response: Float64Array;
   readonly service: Float64Array;
   readonly targets: readonly TargetMoment[];
-  /** Log that the server keeps for replication slots, in bytes. */
+  /** Bytes of log that the server retains for replication slots. */
   readonly slots: Readonly<Record<string, number>>;
 }
 

@@ -15,7 +15,7 @@ export interface RecorderOptions extends MomentSource {
 }
 
 const INTERVAL_MS = 1000;
-/** The verdict of a running run is about so many of its last seconds. */
+/** While a run is on, its verdict covers this many of the last seconds. */
 const RECENT = 10;
 
 /** Keeps a run's history, a moment a second, for the page and the report; and says what limits the run just now. */

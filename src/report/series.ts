@@ -70,7 +70,7 @@ export class Series {
   private intervals: Interval[] = [];
   private last: Moment;
   private readonly isScheduled: boolean;
-  /** So many moments make an interval; doubles with each thinning. */
+  /** Number of moments in an interval. It doubles each time the moments are thinned out. */
   private width = 1;
   private held: Interval | null = null;
   private moments = 0;

@@ -74,7 +74,7 @@ export function figuresOf({ totals, elapsedSeconds, lags, coverage, trends }: Me
 /* Fewer operations prove nothing, whatever their figures are. */
 const FEWEST_OPERATIONS = 100;
 
-/** Looks at a condition over everything up to now. What was never measured fails: a test of nothing proves nothing. */
+/** Looks at a condition over everything up to now. A threshold on something that was never measured is not met. */
 export function look(threshold: Threshold, figures: Figures): ThresholdResult {
   const value = figureOf(threshold, figures);
   const { condition, figure } = threshold;

@@ -75,7 +75,7 @@ export class LagHolder {
     return taken > 0 ? queue / taken : queue > 0 ? Number.POSITIVE_INFINITY : null;
   }
 
-  /** What the targets have taken per second of late. */
+  /** Rate at which the targets have caught up recently, per second. */
   private taken(): number {
     const last = this.marks[this.marks.length - 1]!;
     const first = this.marks.findLast(({ second }) => second <= last.second - TOLD_SECONDS) ?? this.marks[0]!;

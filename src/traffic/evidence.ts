@@ -89,7 +89,7 @@ function byKeys(plan: RelationPlan, { written, reusesKey }: Statement, values: r
   return { text: selects.join(' UNION ALL '), values: sent, rows: selects.length, found: 'proof', missing: 'proof' };
 }
 
-/** Rows by the marks that a statement has written, in its order. There is no index: all of them are looked for at once. */
+/** Rows by the marks that a statement has written, in its order. Without an index, all rows are looked up in one scan. */
 function byMarks(
   plan: RelationPlan,
   { written, rows }: Statement,

@@ -106,7 +106,7 @@ function effectsOf(transaction: Transaction, proof: Proof): readonly Effect[] {
 }
 
 /*
- * What commits it goes out after the receipt has come. The backend has left, so that the transaction has ended one way or
+ * Its COMMIT is sent after the receipt has arrived. The backend has left, so that the transaction has ended one way or
  * the other.
  */
 async function proveByReceipt(

@@ -15,7 +15,7 @@ export interface TrapTransaction {
   /** Before the last statement, so long. */
   readonly pauseMs?: number;
   readonly events: TrapEvents;
-  /** Deletes what is there, be it more than this time has left: the server's count holds. */
+  /** Deletes all rows that are there, even more than this run has left: the count of the server applies. */
   readonly clears?: true;
 }
 

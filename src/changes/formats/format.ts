@@ -15,7 +15,7 @@ export interface EventFormat {
   readonly begin: (typesOf: TypesOf) => (line: Readonly<Record<string, unknown>>) => readonly ChangeEvent[];
 }
 
-/** An event; what is left out is not known. */
+/** An event. Fields that are left out are unknown. */
 export function eventOf(known: Pick<ChangeEvent, 'op' | 'schema' | 'table'> & Partial<ChangeEvent>): ChangeEvent {
   return { key: null, new: null, old: null, unchanged: [], xid: null, commit: null, ...known };
 }

@@ -47,7 +47,7 @@ export class CommandEye implements Eye {
       const child = spawn(program, rest, {
         env: { ...process.env, EVENTGEN_RUN_ID: runId, EVENTGEN_HEARTBEAT_TABLE: heartbeatTable(schema, beside) },
         stdio: ['ignore', 'pipe', 'pipe'],
-        // A group of its own: what it has started ends with it.
+        // A process group of its own, so that the processes it starts end with it.
         detached: true,
       });
       const end = (error: Error) => {
