@@ -110,14 +110,15 @@ async function connectTo(
   wanted: TargetSessionAttrs,
 ): Promise<pg.Client> {
   const client = await open(settings, options);
-  if (options.plain === true || options.replication === true) return client;
+  // A replication session answers simple queries as well; what a single server is like is its own affair.
+  if (options.plain === true || (options.replication === true && wanted === 'any')) return client;
   try {
     const backend = await backendOf(client, options.connectTimeoutMs);
     const { processId } = backend;
     BACKENDS.set(client, backend);
     if (!suits(backend, wanted))
       throw new Error(`is ${backend.isStandby ? 'a standby' : backend.isReadOnly ? 'read-only' : 'a primary'}`);
-    if (isPooled(client)) {
+    if (options.replication !== true && isPooled(client)) {
       await checkPooler(client, processId, settings, options);
       const values = Object.entries(sessionSettings(settings, options));
       const calls = values.map((_, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, false)`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type pg from 'pg';
+import type { Verdict } from '../../src/proof/verdict.js';
 import { indexAt } from '../../src/random/choice.js';
 import type { Stream } from '../../src/random/stream.js';
 import type { Summary } from '../../src/report/summary.js';
@@ -19,10 +20,13 @@ const RATE = 800;
 const MOST_SECONDS = 180;
 const THREAD_LIFE_MS = 4000;
 const GENTLE_SHARE = 0.7;
+/* Rounds that are recorded, and verified at their end. */
+const RECORDED_SHARE = 0.5;
 
 /** How a run under faults came out. */
 export interface Outcome {
   readonly animal: string;
+  readonly isRecorded: boolean;
   readonly struck: readonly string[];
   readonly threadDeaths: number;
   readonly seconds: number;
@@ -57,8 +61,13 @@ export async function chaosRound(site: Site, { animal, faults, name, stream }: R
     const environment = hasDeaths
       ? { NODE_OPTIONS: `--import ${DEATH}`, CHAOS_DEATHS_FOLDER: deaths, CHAOS_THREAD_LIFE_MS: String(THREAD_LIFE_MS) }
       : {};
-    const running = run(folder, { hosts: site.hosts, name, settings, rate: RATE }, environment);
-    const struck = await strike({ site, database: name, tables, stream }, faults, running.ended);
+    // The slot of a capture does not outlive its server.
+    const isRecorded = stream.chance(RECORDED_SHARE);
+    const allowed = isRecorded ? faults.filter((fault) => fault.name !== 'failover') : faults;
+    const [capture, history] = [path.join(folder, 'capture'), path.join(folder, 'history')];
+    const options = isRecorded ? ['--capture', capture, '--history', history] : [];
+    const running = run(folder, { hosts: site.hosts, name, settings, rate: RATE, options }, environment);
+    const struck = await strike({ site, database: name, tables, stream }, allowed, running.ended);
     const { code, summary, stderr } = await running.ended;
     const wrong: string[] = [];
     if (summary === null) wrong.push(`no summary; exit code ${code}: ${stderr.slice(-600)}`);
@@ -67,9 +76,12 @@ export async function chaosRound(site: Site, { animal, faults, name, stream }: R
       if (!struck.some(({ name: fault }) => fault === 'failover'))
         wrong.push(...(await againstSlot(site, name, slot, summary)));
       if (summary.reproducible) wrong.push(...(await againstPeace(site, name, { folder, animal, settings })));
+      if (isRecorded && !struck.some(({ changesRows }) => changesRows))
+        wrong.push(...(await verified(site, name, { capture, history, updates: summary.events.update })));
     }
     return {
       animal: animal.name,
+      isRecorded,
       struck: struck.map(({ name: fault }) => fault),
       threadDeaths: readdirSync(deaths).length,
       seconds: (performance.now() - beganMs) / 1000,
@@ -133,6 +145,7 @@ interface Asked {
   readonly settings: string;
   /** Null: as fast as possible. */
   readonly rate: number | null;
+  readonly options: readonly string[];
 }
 
 interface Ran {
@@ -143,7 +156,7 @@ interface Ran {
 
 function run(
   folder: string,
-  { hosts, name, settings, rate }: Asked,
+  { hosts, name, settings, rate, options }: Asked,
   environment: NodeJS.ProcessEnv,
 ): { readonly ended: Promise<Ran> } {
   const file = path.join(folder, `${name}.yaml`);
@@ -153,7 +166,7 @@ function run(
     file,
     `connection: { hosts: [${hosts.map((host) => `"${host}"`).join(', ')}], database: ${name}, user: postgres }\ngenerator:\n  ${settings.replaceAll('\n', '\n  ')}\n${traffic}metrics: { enabled: false }\n`,
   );
-  const child = spawn(process.execPath, [CLI, 'run', '-c', file, '--quiet', '--summary', summary], {
+  const child = spawn(process.execPath, [CLI, 'run', '-c', file, '--quiet', '--summary', summary, ...options], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -278,6 +291,46 @@ async function againstSlot(site: Site, name: string, slot: string, { events, tab
   });
 }
 
+/** What the server's stream told, against the history of the run; and the tables, against what the history says they must hold. */
+async function verified(
+  site: Site,
+  name: string,
+  { capture, history, updates }: { readonly capture: string; readonly history: string; readonly updates: number },
+): Promise<string[]> {
+  const target = `postgresql://postgres@127.0.0.1:${site.port}/${name}`;
+  const wrong: string[] = [];
+  const judge = async (...options: string[]): Promise<Verdict | null> => {
+    const { code, stdout, stderr } = await verify(options);
+    if (code === 0 || code === 4) return JSON.parse(stdout) as Verdict;
+    wrong.push(`verify ${options[0]} ended with exit code ${code}: ${stderr.slice(-300)} ${stdout.slice(0, 300)}`);
+    return null;
+  };
+  const events = await judge('--events', capture, '--history', history, '--order', 'key');
+  // As for the slot: an UPDATE to the values that were there before may be counted, and not have happened.
+  const isKnown = ({ class: found, op }: Verdict['differences'][number]) => found === 'lost' && op === 'update';
+  const unseen = Math.min(MOST_UNSEEN, updates * UNSEEN_SHARE);
+  if (events !== null && (!events.differences.every(isKnown) || events.difference_count > unseen))
+    wrong.push(`the capture: ${events.headline} ${JSON.stringify(events.differences.slice(0, 3))}`);
+  const left = await judge('--expected', '--history', history, '--target', target);
+  if (left !== null && left.verdict !== 'equal')
+    wrong.push(`the tables: ${left.headline} ${JSON.stringify(left.differences.slice(0, 3))}`);
+  return wrong;
+}
+
+function verify(options: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [CLI, 'verify', ...options, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const limit = setTimeout(() => child.kill('SIGKILL'), MOST_SECONDS * 1000);
+  const text = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].on('data', (bytes: Buffer) => (text[stream] += bytes.toString()));
+  return new Promise((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(limit);
+      resolve({ code, ...text });
+    });
+  });
+}
+
 /** The rows, against those that the same run leaves where nothing goes wrong. */
 async function againstPeace(
   site: Site,
@@ -289,7 +342,7 @@ async function againstPeace(
   try {
     const { code, stderr } = await run(
       folder,
-      { hosts: [`127.0.0.1:${site.port}`], name: twin, settings, rate: null },
+      { hosts: [`127.0.0.1:${site.port}`], name: twin, settings, rate: null, options: [] },
       {},
     ).ended;
     if (code !== 0) return [`the run in peace ended with exit code ${code}: ${stderr.slice(-300)}`];

@@ -9,9 +9,9 @@ import { FAULTS } from './faults.js';
 import { chaosRound, type Outcome } from './round.js';
 import { Site } from './site.js';
 
-/* With `redrawn`, only the server knows what it takes. */
+/* With `redrawn`, only the server knows what it takes. A table that is excluded and that triggers write is in the stream, and not in the summary. */
 const ANIMALS: readonly Animal[] = [...COLUMNS, ...CHECKS, ...KEYS, ...PARTITIONS].filter(
-  ({ redrawn }) => redrawn !== true,
+  ({ redrawn, settings }) => redrawn !== true && !settings?.includes('exclude_table_list'),
 );
 
 interface Weather {
@@ -48,13 +48,16 @@ export async function storm(
   return outcomes;
 }
 
-function told(round: number, { animal, struck, threadDeaths, seconds, events, reproducible, wrong }: Outcome): string {
+function told(
+  round: number,
+  { animal, isRecorded, struck, threadDeaths, seconds, events, reproducible, wrong }: Outcome,
+): string {
   const counts = new Map<string, number>();
   for (const fault of struck) counts.set(fault, (counts.get(fault) ?? 0) + 1);
   if (threadDeaths > 0) counts.set('thread died', threadDeaths);
   const faults = [...counts].map(([name, count]) => (count === 1 ? name : `${name} × ${count}`)).join(', ');
   const verdict = wrong.length === 0 ? 'holds' : `DOES NOT HOLD: ${wrong.join('; ')}`;
-  return `round ${round + 1}, ${animal}: ${events} events in ${seconds.toFixed(0)} s; ${faults === '' ? 'no fault' : faults}; ${reproducible ? 'reproducible' : 'not reproducible, and says so'}; ${verdict}`;
+  return `round ${round + 1}, ${animal}: ${events} events in ${seconds.toFixed(0)} s; ${faults === '' ? 'no fault' : faults}; ${reproducible ? 'reproducible' : 'not reproducible, and says so'}${isRecorded ? '; recorded and verified' : ''}; ${verdict}`;
 }
 
 /** Returns the share of the rounds that had to be reproducible and were; 1 if there were none. */

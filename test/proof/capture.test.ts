@@ -9,6 +9,7 @@ import { captured, type EventOptions, PLAIN, verifyEvents } from '../../src/comm
 import { recorded, verifyExpected } from '../../src/commands/verify/history.js';
 import { type Cluster, startCluster } from '../../src/server/cluster.js';
 import { createDemo } from '../../src/server/demo.js';
+import { startStandby } from '../../src/server/replica.js';
 import { CLI, configFor, connectTo, createDatabase, type Database, runCommand, startCli } from '../server/database.js';
 import { startProxy } from '../server/proxy.js';
 
@@ -177,6 +178,30 @@ describe('a capture beside a run', () => {
     ).toEqual(['lost public.eg_users', 'wrong_value public.tags']);
     expect(await judge('--against', capture, '--history', history)).toEqual(alone);
     expect(Object.values(await judge('--against', capture))).toEqual([null, null]);
+  });
+
+  it('reads from the server that takes writes, where several are given', async () => {
+    const database = await demo();
+    const standby = await startStandby(cluster);
+    try {
+      const hosts = [standby.settings.port, database.port].map((port) => `"127.0.0.1:${port}"`).join(', ');
+      const config = configFor(database, 'manual_table_list: [eg_users]\nrandom_seed: 3\nnum_iterations: 300');
+      const capture = path.join(folder, 'hosts.jsonl');
+      const run = startCli(config.replace(`host: 127.0.0.1, port: ${database.port}`, `hosts: [${hosts}]`), [
+        '--capture',
+        capture,
+      ]);
+      const { code, summary } = await run.ended;
+      expect(code).toBe(0);
+      const { complete, events } = JSON.parse(readFileSync(factsFileOf(capture), 'utf8')) as CaptureFacts;
+      expect({ complete, inserted: events['public.eg_users']!.insert }).toEqual({
+        complete: true,
+        inserted: summary.events.insert,
+      });
+    } finally {
+      await standby.stop();
+      await database.drop();
+    }
   });
 
   it('finds a row that was changed behind the back of a run, by its history alone', async () => {
