@@ -2,7 +2,7 @@
  * How long a lane takes to continue after its thread is gone: it is played without a database, over many operations with rejected
  * rows, deadlocks, vanished rows, conflicts and keys of the server. Then another lane continues from its files.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { LaneFiles } from '../src/history/lane-files.js';
@@ -88,6 +88,15 @@ await withServer(async (cluster, client) => {
     const totals = new CounterTotals(allocateCounters(plan.relations.length, 1, 1), plan.relations.length, 1);
     const places = { laneSent: () => lane.begun, laneTold: () => told };
     saveAtRest(lane, log, Object.assign(Object.create(totals) as CounterTotals, places), null);
+    let [longestMs, restingMs] = [0, 0];
+    const { onRest } = lane;
+    lane.onRest = () => {
+      const beganMs = performance.now();
+      onRest();
+      const tookMs = performance.now() - beganMs;
+      restingMs += tookMs;
+      longestMs = Math.max(longestMs, tookMs);
+    };
     const startMs = performance.now();
     while (lane.begun < OPERATIONS && step(lane, log) !== null);
     const playedMs = performance.now() - startMs;
@@ -105,7 +114,10 @@ await withServer(async (cluster, client) => {
     for (const transaction of next.pending)
       if (transaction.outcome === null) next.settle(transaction, answerTo(transaction));
     const isEqual = courseOf(lane) === courseOf(next);
-    console.log(`${describeMachine()}`);
+    console.log(describeMachine());
+    console.log(
+      `states saved: ${(restingMs / 1000).toFixed(1)} s in all, the longest ${longestMs.toFixed(0)} ms, the last one ${(statSync(files.rest(files.latest)).size / 1e6).toFixed(0)} MB`,
+    );
     console.log(
       `${sent} operations played in ${(playedMs / 1000).toFixed(0)} s; continued after ${(tookMs / 1000).toFixed(2)} s, ` +
         `from operation ${record.rest?.operations ?? 0} with ${record.exceptions.length} exceptions since; the next operations are ${isEqual ? 'the same' : 'DIFFERENT'}`,

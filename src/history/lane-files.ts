@@ -49,7 +49,7 @@ export class LaneFiles {
     return path.join(this.folder, `${this.prefix}${from}.log`);
   }
 
-  private state(at: number): string {
+  rest(at: number): string {
     return path.join(this.folder, `${this.prefix}${at}.state`);
   }
 
@@ -87,7 +87,7 @@ export class LaneFiles {
 
   /** Saves a place of rest. It is there as a whole or not at all. @throws Error if the file cannot be written. */
   save({ operations, bytes }: SavedRest): void {
-    const file = this.state(operations);
+    const file = this.rest(operations);
     writeFileSync(`${file}.part`, bytes);
     renameSync(`${file}.part`, file);
   }
@@ -95,8 +95,7 @@ export class LaneFiles {
   /** Removes the states and parts of the log that a condition holds for. */
   remove(what: 'log' | 'state', isUnneeded: (at: number) => boolean): void {
     const numbers = what === 'log' ? this.logs() : this.rests();
-    for (const at of numbers.filter(isUnneeded))
-      rmSync(what === 'log' ? this.log(at) : this.state(at), { force: true });
+    for (const at of numbers.filter(isUnneeded)) rmSync(what === 'log' ? this.log(at) : this.rest(at), { force: true });
   }
 
   /**
@@ -108,7 +107,7 @@ export class LaneFiles {
     const logs = this.logs().filter((from) => from >= at);
     if (logs[0] !== at) return null;
     try {
-      const rest = at === 0 ? null : (deserialize(readFileSync(this.state(at))) as Rest);
+      const rest = at === 0 ? null : (deserialize(readFileSync(this.rest(at))) as Rest);
       return { rest, exceptions: logs.flatMap((from) => exceptionsIn(readFileSync(this.log(from), 'utf8'))) };
     } catch {
       return null;

@@ -24,6 +24,7 @@ export type Exception =
 
 /* A lane whose every operation is an exception, since the server makes all its keys, fills this in an hour or more. */
 const MOST_BYTES = 64 << 20;
+const LARGE_BYTES = MOST_BYTES / 4;
 /* Of two places of rest the earlier one is for a lane that is taken back beyond the later one. */
 const MOST_RESTS = 2;
 
@@ -80,6 +81,11 @@ export class LaneLog {
     } catch {
       this.giveUp();
     }
+  }
+
+  /** True if the lane should save its state when it can: the last part of the log becomes large. */
+  get isLarge(): boolean {
+    return (this.parts.at(-1)?.bytes ?? 0) > LARGE_BYTES;
   }
 
   /** Drops the oldest parts of a log that is too large. */

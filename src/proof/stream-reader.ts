@@ -155,10 +155,15 @@ export class StreamReader {
   carried: ReadonlyMap<string, unknown> | null = null;
   private readonly links: LinkReader;
   private readonly facts: ReadonlyMap<string, TableFacts>;
+  /** True if the event that was taken last counts for its transaction. */
+  private isCounted = false;
 
   constructor(side: Side, partitions: Partitions, facts: ReadonlyMap<string, TableFacts>) {
     this.facts = facts;
-    this.links = new LinkReader(side, facts, (chain, line) => partitions.add(chain, JSON.stringify(line)));
+    this.links = new LinkReader(side, facts, (chain, line) => {
+      this.noteOrder(chain, line);
+      partitions.add(chain, JSON.stringify(line));
+    });
     this.runs = new TransactionRuns(partitions.beside(`commits-${side}`));
     this.numbers = new TransactionRuns(partitions.beside(`numbers-${side}`));
   }
@@ -182,6 +187,14 @@ export class StreamReader {
     this.numbers.close();
   }
 
+  /* A row without a key has no name that both streams have in common. */
+  private noteOrder(chain: string, [, , , , kind, flags]: Line): void {
+    if (!this.isCounted || (flags & KEYLESS) !== 0) return;
+    const change = `${kind} ${chain}`;
+    if (this.hasCommits) this.runs.note(change);
+    if (this.hasNumbers) this.numbers.note(change);
+  }
+
   private note(table: string, { new: row, unchanged, commit, xid }: ChangeEvent): void {
     let columns = this.tables.get(table);
     if (columns === undefined) {
@@ -190,8 +203,8 @@ export class StreamReader {
     }
     if (row !== null) for (const column of Object.keys(row)) columns.add(column);
     for (const column of unchanged) columns.add(column);
-    if (this.carried !== null && !this.carried.has(table)) return;
-    if (this.facts.size > 0 && !this.facts.has(table)) return;
+    this.isCounted = (this.carried?.has(table) ?? true) && (this.facts.size === 0 || this.facts.has(table));
+    if (!this.isCounted) return;
     const position = commit === null ? null : positionOf(commit);
     if (position === null) this.hasCommits = false;
     else {

@@ -1,12 +1,16 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
-const RECORD = 12;
+const RECORD = 20;
 const WINDOW = 4096 * RECORD;
 
-/** A run of changes of one transaction: its commit's position in the log, or its number, and how many changes. */
+/** A run of changes of one transaction. */
 interface Run {
+  /** The position of its commit in the log, or its number. */
   readonly id: number;
   readonly changes: number;
+  /** Hashes of which keys it changes, and in which order it does so. */
+  readonly content: number;
+  readonly order: number;
 }
 
 /** The runs of a stream in their order, in a file. */
@@ -17,6 +21,8 @@ export class TransactionRuns {
   private written = 0;
   private current: number | null = null;
   private changes = 0;
+  private content = 0;
+  private order = 0;
   private readonly window = Buffer.alloc(WINDOW);
   private windowFrom = -1;
 
@@ -31,6 +37,13 @@ export class TransactionRuns {
       this.current = id;
     }
     this.changes++;
+  }
+
+  /** Notes what the change that was added last does, and to which key. */
+  note(change: string): void {
+    const hash = hashOf(change);
+    this.content = (this.content + hash) | 0;
+    this.order = (Math.imul(this.order, PRIME) ^ hash) | 0;
   }
 
   /** Adds the last run. Only then runs can be read. */
@@ -50,7 +63,12 @@ export class TransactionRuns {
       this.windowFrom = from;
     }
     const offset = index * RECORD - from;
-    return { id: this.window.readDoubleBE(offset), changes: this.window.readUInt32BE(offset + 8) };
+    return {
+      id: this.window.readDoubleBE(offset),
+      changes: this.window.readUInt32BE(offset + 8),
+      content: this.window.readInt32BE(offset + 12),
+      order: this.window.readInt32BE(offset + 16),
+    };
   }
 
   close(): void {
@@ -61,8 +79,10 @@ export class TransactionRuns {
     if (this.current === null) return;
     this.waiting.writeDoubleBE(this.current, this.filled);
     this.waiting.writeUInt32BE(this.changes, this.filled + 8);
+    this.waiting.writeInt32BE(this.content, this.filled + 12);
+    this.waiting.writeInt32BE(this.order, this.filled + 16);
     this.filled += RECORD;
-    this.changes = 0;
+    this.changes = this.content = this.order = 0;
     this.current = null;
     if (this.filled === this.waiting.length) this.flush();
   }
@@ -75,13 +95,23 @@ export class TransactionRuns {
   }
 }
 
+/* The hash of Fowler, Noll and Vo, with 32 bits. */
+const PRIME = 0x01000193;
+const BASIS = 0x811c9dc5 | 0;
+
+function hashOf(text: string): number {
+  let hash = BASIS;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), PRIME);
+  return hash;
+}
+
 /** How transactions arrived. */
 export interface TransactionResult {
   /** Runs of the target that were found in the source. */
   readonly compared: number;
   /** Arrived in part, or in several pieces. */
   readonly torn: readonly number[];
-  /** Arrived behind a transaction that was committed later. */
+  /** Arrived behind a transaction that was committed later, or with its changes in another order. */
   readonly reordered: readonly number[];
   /** True where there may be more of them. */
   readonly isAtLeast: boolean;
@@ -91,7 +121,8 @@ export interface TransactionResult {
 const MOST_ANOMALIES = 1000;
 
 /**
- * Compares the order in which transactions arrived with the order in which they were committed, which is that of `source`.
+ * Compares the order in which transactions arrived with the order in which they were committed, which is that of `source`, and
+ * the order of the changes within each.
  * A transaction of which nothing arrived is no matter of order: its changes are lost. `mayRepeat`: a consumer may go back,
  * and tell everything since then again. `isSorted`: the ids of the source grow.
  */
@@ -108,7 +139,7 @@ export function compareTransactions(
   let highest = 0;
   for (let at = 0; at < target.count; at++) {
     if (torn.size + reordered.size >= MOST_ANOMALIES) break;
-    const { id, changes } = target.at(at);
+    const { id, changes, content, order } = target.at(at);
     const place = isSorted ? sortedPlaceOf(source, id, expected) : placeOf(source, id, expected);
     if (place === null) {
       // Of a transaction that nobody has made something was invented, or its name was lost.
@@ -116,7 +147,10 @@ export function compareTransactions(
       continue;
     }
     compared++;
-    const isWhole = changes >= source.at(place).changes;
+    const made = source.at(place);
+    const isWhole = changes >= made.changes;
+    // Other changes than were made are told by their keys.
+    if (changes === made.changes && content === made.content && order !== made.order) reordered.add(id);
     if (place < expected && skipped.some(([from, to]) => place >= from && place < to)) {
       reordered.add(id);
       continue;

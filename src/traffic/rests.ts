@@ -23,7 +23,7 @@ export function saveAtRest(
   const { number } = lane;
   lane.onRest = () => {
     const startMs = performance.now();
-    if (startMs - savedMs < tookMs * BETWEEN) return;
+    if (startMs - savedMs < tookMs * BETWEEN && !log.isLarge) return;
     const { operations } = lane;
     const state = lane.save();
     const saved = serialized({ operations, sent: totals.laneSent(number), told: totals.laneTold(number), state });

@@ -112,7 +112,7 @@ describe('contents of two databases', () => {
   it('are equal where they are, on one server and by a subscription', async () => {
     const equal = await verdictOf(await copy('SELECT'));
     expect(equal.verdict).toBe('equal');
-    expect(equal.headline).toMatch(/^Equal: 8 tables with \d+ rows hold the same values\.$/);
+    expect(equal.headline).toMatch(/^Equal: 8 tables hold the same values, in \d+ rows\.$/);
     expect(equal.tables['shop.sly']).toMatchObject({ source: 3000, target: 3000, missing: 0 });
   });
 
@@ -176,7 +176,7 @@ describe('contents of two databases', () => {
       await source.query("UPDATE shop.sly SET c = c || 'x'");
       const scope = { schemas: [], tables: ['shop.sly'], excluded: [], renamed: new Map(), columns: new Map() };
       const verdict = await verdictOf('postgres', { scope, rechecks: 50 }, subscriber.settings.port);
-      expect(verdict.headline).toBe('Equal: 1 tables with 3000 rows hold the same values.');
+      expect(verdict.headline).toBe('Equal: 1 table holds the same values, in 3000 rows.');
     } finally {
       await source.end();
       await subscriber.stop();
@@ -216,7 +216,7 @@ describe('rounds of verification in a run', () => {
     const { code, stdout, summary } = await spoiled.ended;
     expect(code, spoiled.stderr()).toBe(4);
     expect(summary.elapsed_seconds).toBeLessThan(40);
-    expect(summary.exit.reason).toMatch(/^verification of subscriber: Different: 1 extra rows/);
+    expect(summary.exit.reason).toMatch(/^verification of subscriber: Different: 1 extra row/);
     const told = new Set(summary.verification!.map(({ target, verdict }) => `${target} ${verdict}`));
     expect(told).toEqual(new Set(['standby equal', 'subscriber equal', 'subscriber different']));
     expect(stdout).toMatch(/verification: \d+ comparisons, \d+ equal, \d+ different/);

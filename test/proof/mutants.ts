@@ -216,6 +216,20 @@ export const SPOILED: readonly Mutant[] = [
     },
   },
   {
+    name: 'two changes of different keys swapped in their transaction',
+    found: 'reordered',
+    apply: (lines, stream) => {
+      const isKeyed = (place: number) => lines[place]!.op !== 'truncate' && lines[place]!.key !== null;
+      const at = pick(lines, stream, (line, place) => {
+        const next = lines[place + 1];
+        const isSame = next !== undefined && next.commit === line.commit && next.xid === line.xid;
+        return isSame && isKeyed(place) && isKeyed(place + 1) && chainOf(line) !== chainOf(next);
+      });
+      if (at < 0) return null;
+      return [...lines.slice(0, at), lines[at + 1]!, lines[at]!, ...lines.slice(at + 2)];
+    },
+  },
+  {
     name: 'a transaction torn by another one',
     found: 'torn',
     apply: (lines, stream) => {

@@ -164,13 +164,15 @@ function verdictOf(
   const sum = (figure: (result: TableResult) => number) => results.reduce((total, each) => total + figure(each), 0);
   const representation = sum((each) => each.representation);
   const parts = [
-    [sum((each) => each.missing), 'rows missing'],
-    [sum((each) => each.extra), 'extra rows'],
-    [sum((each) => each.different), 'rows with different values'],
-    [found.missing.length, 'tables missing'],
-    [found.isStrict ? representation : 0, 'rows in another representation'],
+    [sum((each) => each.missing), 'row missing', 'rows missing'],
+    [sum((each) => each.extra), 'extra row', 'extra rows'],
+    [sum((each) => each.different), 'row with different values', 'rows with different values'],
+    [found.missing.length, 'table missing', 'tables missing'],
+    [found.isStrict ? representation : 0, 'row in another representation', 'rows in another representation'],
   ] as const;
-  const words = parts.filter(([count]) => count > 0).map(([count, text]) => `${count} ${text}`);
+  const words = parts
+    .filter(([count]) => count > 0)
+    .map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
   const unsettled = sum((each) => each.unsettled);
   const undecided = [
     ...found.undecided,
@@ -191,7 +193,7 @@ function verdictOf(
   const headlines = {
     different: `Different: ${isAtLeast ? 'at least ' : ''}${words.join(', ')}.`,
     undecided: `Not decided: ${undecided.join('; ')}.`,
-    equal: `Equal: ${results.length} tables with ${sum((each) => each.source)} rows hold the same values.`,
+    equal: `Equal: ${results.length === 1 ? '1 table holds' : `${results.length} tables hold`} the same values, in ${sum((each) => each.source)} rows.`,
   };
   return {
     verdict,
