@@ -139,6 +139,15 @@ export function rowsIn(block: Float64Array<ArrayBuffer>, relation: number, kind:
   return block[tableIndex(relation, kind, 'rows')]!;
 }
 
+/** Returns the operations of a lane whose outcomes are applied, in a copy of a block. `size`: of the run. */
+export function appliedIn(
+  block: Float64Array<ArrayBuffer>,
+  { relations, lanes }: { readonly relations: number; readonly lanes: number },
+  lane: number,
+): number {
+  return block[layoutOf(relations, lanes).laneApplied + lane]!;
+}
+
 /* What holds at a moment of a process's life, and means nothing to the process that takes its place. */
 const MOMENTARY: readonly Scalar[] = [
   'lanesConnected',

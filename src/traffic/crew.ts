@@ -5,7 +5,7 @@ import { OPERATION_KINDS } from '../plan/plan.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { Control } from './control.js';
 import type { TrafficOptions } from './coordinator.js';
-import { CounterBlock, CounterTotals, restoreCounters, rowsIn } from './counters.js';
+import { appliedIn, CounterBlock, CounterTotals, restoreCounters, rowsIn } from './counters.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
 import type { LaneProgress, LaneRest, Past, TakenBack } from './lane-progress.js';
@@ -19,6 +19,8 @@ import { CannotStart } from './workers.js';
 /* If threads die more often than this, a new thread would die as well. */
 const MOST_DEATHS = 5;
 const WITHIN_MS = 60_000;
+/* Of so many operations at least one mostly inserts a row that is still there. */
+const PROVING_OPERATIONS = 50;
 
 /** How a lane ended, or the thread that ran it. */
 export type CrewEnd = LaneEnd | { readonly kind: 'crashed'; readonly message: string };
@@ -49,6 +51,7 @@ export class Crew {
   private isStopped = false;
   /** What the lanes are taken back to when their server has lost something. */
   private readonly memory: Memory;
+  private readonly size: { readonly relations: number; readonly lanes: number };
   private incarnation: Incarnation;
   private isTakenBack = false;
   /** The blocks of workers before they were taken back. */
@@ -63,7 +66,10 @@ export class Crew {
     this.totals = new CounterTotals(shared.counters, plan.relations.length, plan.quotas.length);
     this.logFolder = createLaneFolder(options.runId);
     this.incarnation = options.incarnation;
-    this.memory = new Memory(options.workers.count, this.logFolder !== null && canTakeBack(options));
+    this.size = { relations: plan.relations.length, lanes: plan.quotas.length };
+    const progressOf = (counters: Float64Array<ArrayBuffer>) =>
+      options.lanes.reduce((sum, lane) => sum + appliedIn(counters, this.size, lane), 0);
+    this.memory = new Memory(options.workers.count, this.logFolder !== null && canTakeBack(options), progressOf);
     process.once('exit', this.removeLogs);
   }
 
@@ -135,7 +141,15 @@ export class Crew {
     });
     this.incarnation = incarnation;
     this.isTakenBack = true;
-    for (const worker of this.memory.workers()) this.restore(worker, this.memory.newest(worker));
+    for (const worker of this.memory.workers()) {
+      const now = this.blockOf(worker).snapshot();
+      // Rows that came later must prove the moment: to try one that has hardly any costs a new start of the thread.
+      const isOldEnough = (counters: Float64Array<ArrayBuffer>) =>
+        this.lanesOf(worker).every(
+          (lane) => appliedIn(now, this.size, lane) - appliedIn(counters, this.size, lane) >= PROVING_OPERATIONS,
+        );
+      this.restore(worker, this.memory.newestOf(worker, isOldEnough));
+    }
     control.goOn();
   }
 
@@ -184,6 +198,10 @@ export class Crew {
       throw new Error(`the stored progress of lane ${lane} is older than the exceptions that are left of it`);
     files.begin(rest?.operations ?? 0, exceptions.get(lane) ?? []);
     if (rest !== undefined) files.save(rest);
+  }
+
+  private lanesOf(worker: number): readonly number[] {
+    return this.options.lanes.filter((_, index) => this.workerOf(index) === worker);
   }
 
   /** Lanes are dealt out in turn. */
@@ -256,7 +274,7 @@ export class Crew {
     const { plan, timeouts } = options;
     return {
       worker,
-      lanes: options.lanes.filter((_, index) => this.workerOf(index) === worker),
+      lanes: this.lanesOf(worker),
       plan,
       claims: options.claims,
       settings: {

@@ -10,6 +10,8 @@ import { statusOf } from './recovery.js';
 
 /* Transactions that are generated beyond the one that is judged: rows that one of these changes tell nothing about it. */
 const AHEAD = 2000;
+/* Steps that are judged together, since each alone would cost a round trip. */
+const TOGETHER = 100;
 /* Updates beyond a transaction without effect that show their values before they count: a few may have had them by chance. */
 const ENOUGH_HINTS = 8;
 
@@ -66,6 +68,8 @@ export class Frontier {
   /** False where the log may tell of transactions that the server has lost. */
   private readonly trustsLog: boolean;
   private readonly steps: Step[] = [];
+  /** What was found of steps, and how many steps there were then: later ones may change the same rows. */
+  private readonly verdicts = new Map<number, { readonly verdict: Verdict; readonly among: number }>();
   private isOver = false;
   /** By relation and slot: how many rows have been in the slot since the progress. */
   private readonly lives = new Map<string, number>();
@@ -91,7 +95,7 @@ export class Frontier {
     this.course = replay(lane, past);
   }
 
-  /** Looks for it. `depth`: how many transactions were in flight at most. */
+  /** Looks for it. `client`: a session that sends without waiting for answers. `depth`: how many transactions were in flight at most. */
   async find(client: pg.Client, depth: number): Promise<Found> {
     const missing = await this.firstMissing(client, depth);
     // Behind one that has failed others were in flight.
@@ -130,10 +134,10 @@ export class Frontier {
   private async firstMissing(client: pg.Client, depth: number): Promise<number> {
     let executed = -1;
     for (let at = 0; ; at++) {
-      this.playTo(at + AHEAD);
+      this.playTo(at + AHEAD + TOGETHER);
       // Some statements leave no traces: a lane that has only these would go on for ever.
       if (at >= this.steps.length || at - executed > AHEAD) return at;
-      const verdict = await this.judge(client, at);
+      const verdict = await this.verdictOf(client, at);
       if (EXECUTED.includes(verdict)) executed = at;
       if (verdict !== 'not done') continue;
       const beyond = await this.doneBeyond(client, at + depth);
@@ -147,7 +151,7 @@ export class Frontier {
     let hints = 0;
     let missing = 0;
     for (let at = from; at < Math.min(this.steps.length, from + AHEAD); at++) {
-      const verdict = await this.judge(client, at);
+      const verdict = await this.verdictOf(client, at);
       if (verdict === 'done') return at;
       if (verdict === 'hint') hints++;
       if (verdict === 'not done') missing++;
@@ -233,6 +237,17 @@ export class Frontier {
       return `${row.relation}/${key.join('\u0000')}`;
     const place = placeOf(row);
     return `${place}//${this.lives.get(place) ?? 0}`;
+  }
+
+  /** Judges a step, and those after it as well: they are asked for next. */
+  private async verdictOf(client: pg.Client, at: number): Promise<Verdict> {
+    const among = this.steps.length;
+    const known = this.verdicts.get(at);
+    if (known !== undefined && known.among >= Math.min(among, at + AHEAD)) return known.verdict;
+    const next = Array.from({ length: Math.min(TOGETHER, among - at) }, (_, index) => at + index);
+    const verdicts = await Promise.all(next.map((step) => this.judge(client, step)));
+    for (const [index, verdict] of verdicts.entries()) this.verdicts.set(at + index, { verdict, among });
+    return verdicts[0]!;
   }
 
   /** `end`: steps from there on were not executed; `executed`: those before it were. */

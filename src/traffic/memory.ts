@@ -10,9 +10,12 @@ export class Memory {
   private readonly kept: Float64Array<ArrayBuffer>[][];
   /** How many are forgotten the next time, by worker. */
   private readonly steps: number[];
+  private readonly progressOf: (counters: Float64Array<ArrayBuffer>) => number;
 
-  constructor(workers: number, isUsable: boolean) {
+  /** `progressOf`: a number that grows while a worker does anything. */
+  constructor(workers: number, isUsable: boolean, progressOf: (counters: Float64Array<ArrayBuffer>) => number) {
     this.isUsable = isUsable;
+    this.progressOf = progressOf;
     this.kept = Array.from({ length: workers }, () => []);
     this.steps = Array.from({ length: workers }, () => 1);
   }
@@ -23,6 +26,8 @@ export class Memory {
 
   add(worker: number, counters: Float64Array<ArrayBuffer>): void {
     const kept = this.kept[worker]!;
+    // During an outage nothing happens that would be worth more than what came before it.
+    if (kept.length > 0 && this.progressOf(kept.at(-1)!) === this.progressOf(counters)) return;
     kept.push(counters);
     this.steps[worker] = 1;
     const most = Math.max(4, Math.min(MOST_KEPT, Math.floor(MOST_BYTES / counters.byteLength)));
@@ -32,6 +37,16 @@ export class Memory {
   /** Returns the latest counts; null: the worker has done nothing that is remembered. */
   newest(worker: number): Float64Array<ArrayBuffer> | null {
     return this.kept[worker]!.at(-1) ?? null;
+  }
+
+  /** Forgets the latest counts that are not old enough. Returns the latest that are left, like `newest`. */
+  newestOf(
+    worker: number,
+    isOldEnough: (counters: Float64Array<ArrayBuffer>) => boolean,
+  ): Float64Array<ArrayBuffer> | null {
+    const kept = this.kept[worker]!;
+    kept.length = kept.findLastIndex(isOldEnough) + 1;
+    return this.newest(worker);
   }
 
   /** Forgets the latest counts, which were too new, twice as many each time. Returns those before. */

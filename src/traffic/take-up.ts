@@ -204,7 +204,10 @@ async function asking<Answer>(
 ): Promise<Answer> {
   for (const startMs = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
     try {
-      const client = await connect(settings.connection, sessionOptions(settings, compiled, false));
+      const client = await connect(settings.connection, {
+        ...sessionOptions(settings, compiled, false),
+        pipeline: true,
+      });
       try {
         return await ask(client);
       } finally {
