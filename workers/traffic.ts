@@ -129,7 +129,8 @@ function remember(
 function storingRest({ notices }: WorkerTask, lane: number, stored: StoredLog): (saved: SavedRest) => void {
   return (saved) => {
     const rest: LaneRest = { kind: 'rest', lane, ...saved };
-    notices.postMessage(rest, [saved.bytes.buffer]);
+    // A copy: the bytes are being written to a file.
+    notices.postMessage(rest);
     stored.rest();
   };
 }

@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { deserialize, serialize } from 'node:v8';
@@ -32,6 +33,8 @@ export interface LaneRecord {
   readonly exceptions: readonly Exception[];
 }
 
+const ENDINGS = { log: '.log', state: '.state', part: '.state.part' } as const;
+
 /**
  * The files of one lane in the folder of its run: its exceptions, in parts, and its state at places of rest. Their names end with the
  * number of operations before: `lane-3-0.log` begins with the lane, `lane-3-32768.log` at the place of `lane-3-32768.state`.
@@ -55,12 +58,12 @@ export class LaneFiles {
 
   /** Returns where the parts of the log begin, in order. */
   logs(): number[] {
-    return this.numbers('.log');
+    return this.numbers(ENDINGS.log);
   }
 
   /** Returns where states were saved, in order. */
   rests(): number[] {
-    return this.numbers('.state');
+    return this.numbers(ENDINGS.state);
   }
 
   private numbers(ending: string): number[] {
@@ -86,16 +89,17 @@ export class LaneFiles {
   }
 
   /** Saves a place of rest. It is there as a whole or not at all. @throws Error if the file cannot be written. */
-  save({ operations, bytes }: SavedRest): void {
+  async save({ operations, bytes }: SavedRest): Promise<void> {
     const file = this.rest(operations);
-    writeFileSync(`${file}.part`, bytes);
-    renameSync(`${file}.part`, file);
+    await writeFile(`${file}.part`, bytes);
+    await rename(`${file}.part`, file);
   }
 
-  /** Removes the states and parts of the log that a condition holds for. */
-  remove(what: 'log' | 'state', isUnneeded: (at: number) => boolean): void {
-    const numbers = what === 'log' ? this.logs() : this.rests();
-    for (const at of numbers.filter(isUnneeded)) rmSync(what === 'log' ? this.log(at) : this.rest(at), { force: true });
+  /** Removes states, unfinished ones, or parts of the log, where a condition holds. */
+  remove(what: 'log' | 'state' | 'part', isUnneeded: (at: number) => boolean): void {
+    const ending = ENDINGS[what];
+    for (const at of this.numbers(ending).filter(isUnneeded))
+      rmSync(path.join(this.folder, `${this.prefix}${at}${ending}`), { force: true });
   }
 
   /**

@@ -97,22 +97,23 @@ export class LaneLog {
     }
   }
 
-  /** Saves where the lane is at rest, and begins a new part: what came before is not needed any more to go on. */
-  rest(rest: SavedRest): void {
+  /**
+   * Begins a new part where the lane is at rest, and saves its state there. Resolves when that is done, or could not be, because the
+   * disk is full: then the lane can still go on from the place before.
+   */
+  async rest(rest: SavedRest): Promise<void> {
     const { files } = this;
     if (files === null) return;
     this.flush();
     try {
       files.begin(rest.operations, []);
-      files.save(rest);
+      this.open(rest.operations);
+      await files.save(rest);
+      const [earliest] = files.rests().slice(-MOST_RESTS);
+      files.remove('state', (at) => at < earliest!);
     } catch {
-      // The disk is full. The lane can still go on from the place before.
-      files.remove('log', (from) => from === rest.operations);
-      return;
+      files.remove('part', (at) => at === rest.operations);
     }
-    this.open(rest.operations);
-    const [earliest] = files.rests().slice(-MOST_RESTS);
-    files.remove('state', (at) => at < earliest!);
   }
 
   /** Goes back to a place, with what is known of the course from there: what came after that has not happened. */

@@ -77,7 +77,7 @@ export class Crew {
   async carry(): Promise<readonly CrewEnd[]> {
     const { workers } = this.options;
     try {
-      this.takeUp();
+      await this.takeUp();
       for (;;) {
         const all = Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker));
         const ends = (await Promise.all(all)).flat();
@@ -171,7 +171,7 @@ export class Crew {
   }
 
   /** Puts what a process has left behind where the threads look for it. */
-  private takeUp(): void {
+  private async takeUp(): Promise<void> {
     const { past, lanes, plan, workers, keeping } = this.options;
     if (past === null) return;
     if (this.logFolder === null) throw new Error('no temporary folder can be made for the logs of the lanes');
@@ -180,7 +180,7 @@ export class Crew {
       const index = lanes.indexOf(lane);
       return index < 0 ? undefined : this.workerOf(index);
     });
-    for (const lane of lanes) this.putBack(lane, past, this.logFolder);
+    for (const lane of lanes) await this.putBack(lane, past, this.logFolder);
     const of = this.totals.blockCount;
     for (let block = workers.count; block < of; block++) {
       const counters = new CounterBlock(this.shared.counters, size.relations, size.lanes, block).snapshot();
@@ -189,7 +189,7 @@ export class Crew {
   }
 
   /** Where a lane was at rest last, as far as its progress knows, and what did not go as intended since then. */
-  private putBack(lane: number, { exceptions, rests }: Past, folder: string): void {
+  private async putBack(lane: number, { exceptions, rests }: Past, folder: string): Promise<void> {
     const files = new LaneFiles(folder, lane);
     const known = rests.get(lane) ?? [];
     const rest = known.findLast(({ operations }) => operations <= this.totals.laneApplied(lane));
@@ -197,7 +197,7 @@ export class Crew {
     if (rest === undefined && known.length > 1)
       throw new Error(`the stored progress of lane ${lane} is older than the exceptions that are left of it`);
     files.begin(rest?.operations ?? 0, exceptions.get(lane) ?? []);
-    if (rest !== undefined) files.save(rest);
+    if (rest !== undefined) await files.save(rest);
   }
 
   private lanesOf(worker: number): readonly number[] {

@@ -3,8 +3,8 @@ import type { LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
 import type { CounterTotals } from './counters.js';
 
-/* A state is saved when this many times as long as the last one took has passed: half a percent of the lane's time. */
-const BETWEEN = 200;
+/* A state is saved when this many times as long as the last one took has passed: a thousandth of the lane's time. */
+const BETWEEN = 1000;
 /* States that leave the machine go to the database under test: they are a small part of what it writes. */
 const STORE_EVERY_MS = 180_000;
 const MOST_BYTES_PER_MS = 50;
@@ -27,7 +27,7 @@ export function saveAtRest(
     const { operations } = lane;
     const state = lane.save();
     const saved = serialized({ operations, sent: totals.laneSent(number), told: totals.laneTold(number), state });
-    log.rest(saved);
+    void log.rest(saved);
     savedMs = performance.now();
     tookMs = savedMs - startMs;
     const betweenMs = Math.max(STORE_EVERY_MS, saved.bytes.length / MOST_BYTES_PER_MS);

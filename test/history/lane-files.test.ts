@@ -25,12 +25,12 @@ function skipped(operation: number): Exception {
 }
 
 /** Writes one exception between each two places of rest. */
-function logOf(rests: readonly number[]): LaneLog {
+async function logOf(rests: readonly number[]): Promise<LaneLog> {
   const log = new LaneLog(files);
   for (const at of rests) {
     log.add(skipped(at - 1));
     log.flush();
-    log.rest(serialized(restAt(at)));
+    await log.rest(serialized(restAt(at)));
   }
   log.add(skipped(rests.at(-1)! + 1));
   log.flush();
@@ -38,8 +38,8 @@ function logOf(rests: readonly number[]): LaneLog {
 }
 
 describe('the files of a lane', () => {
-  it('tell where it was at rest last, and what came after that', () => {
-    logOf([100, 200, 300]).close();
+  it('tell where it was at rest last, and what came after that', async () => {
+    (await logOf([100, 200, 300])).close();
     expect(files.read()).toEqual({ rest: restAt(300), exceptions: [skipped(301)] });
     expect(files.isWhole).toBe(true);
     // The thread that goes on writes into the same part.
@@ -50,15 +50,15 @@ describe('the files of a lane', () => {
     expect(files.read()?.exceptions).toEqual([skipped(301), skipped(305)]);
   });
 
-  it('reach back to the place of rest before, and to the beginning', () => {
-    logOf([100, 200, 300]).close();
+  it('reach back to the place of rest before, and to the beginning', async () => {
+    (await logOf([100, 200, 300])).close();
     expect(files.rests()).toEqual([200, 300]);
     expect(files.read(299)).toEqual({ rest: restAt(200), exceptions: [skipped(299), skipped(301)] });
     expect(files.read(150)).toEqual({ rest: null, exceptions: [99, 199, 299, 301].map(skipped) });
   });
 
-  it('begin anew where the lane was taken back to', () => {
-    const log = logOf([100, 200, 300]);
+  it('begin anew where the lane was taken back to', async () => {
+    const log = await logOf([100, 200, 300]);
     log.backTo(200, [skipped(210)]);
     log.add(skipped(220));
     log.flush();
@@ -66,18 +66,30 @@ describe('the files of a lane', () => {
     expect(files.read()).toEqual({ rest: restAt(200), exceptions: [skipped(210), skipped(220)] });
   });
 
-  it('leave out a line that was torn, and a state that was not finished', () => {
-    logOf([100]).close();
+  it('go on from the place before while a state is still being written, or could not be', async () => {
+    const log = await logOf([100]);
+    mkdirSync(path.join(folder, 'lane-3-200.state'));
+    await log.rest(serialized(restAt(200)));
+    log.add(skipped(210));
+    log.flush();
+    log.close();
+    rmSync(path.join(folder, 'lane-3-200.state'), { recursive: true });
+    expect(files.read()).toEqual({ rest: restAt(100), exceptions: [skipped(101), skipped(210)] });
+    expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+  });
+
+  it('leave out a line that was torn, and a state that was not finished', async () => {
+    (await logOf([100])).close();
     appendFileSync(files.log(100), '["s",10');
     appendFileSync(path.join(folder, 'lane-3-200.state.part'), 'half');
     expect(files.read()).toEqual({ rest: restAt(100), exceptions: [skipped(101)] });
   });
 
-  it('are of no use where a part is missing, until the lane is at rest again', () => {
-    const log = logOf([100, 200]);
+  it('are of no use where a part is missing, until the lane is at rest again', async () => {
+    const log = await logOf([100, 200]);
     rmSync(files.log(200));
     expect([files.isWhole, files.read()]).toEqual([false, null]);
-    log.rest(serialized(restAt(300)));
+    await log.rest(serialized(restAt(300)));
     log.close();
     expect(files.read()).toEqual({ rest: restAt(300), exceptions: [] });
   });

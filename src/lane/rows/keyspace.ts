@@ -152,7 +152,6 @@ export class Keyspace {
     else this.cascading.remove(slot);
   }
 
-  /** Returns what `restore` needs. Kept texts are strings of bytes (latin1), which are written faster than buffers. */
   save() {
     const { live, idle, removable, cascading, age, handles, obstacles, followers, holds, parents, free, slots } = this;
     return {
@@ -166,7 +165,7 @@ export class Keyspace {
       followers,
       holds,
       parents,
-      kept: this.kept.map((texts) => texts?.map((bytes) => (bytes === KEPT_NULL ? null : bytes?.toString('latin1')))),
+      kept: packed(this.kept),
       tuples: this.tuples,
       free,
       slots,
@@ -181,12 +180,7 @@ export class Keyspace {
     this.followers = saved.followers;
     this.holds = saved.holds;
     this.parents.splice(0, this.parents.length, ...saved.parents);
-    const bytesOf = (text: string | null | undefined) =>
-      text === null ? KEPT_NULL : text === undefined ? undefined : Buffer.from(text, 'latin1');
-    refill(
-      this.kept,
-      saved.kept.map((texts) => texts?.map(bytesOf)),
-    );
+    refill(this.kept, unpacked(saved.kept));
     refill(this.tuples, saved.tuples);
     refill(this.free, saved.free);
     this.slots = saved.slots;
@@ -205,8 +199,66 @@ export class Keyspace {
 
 export type SavedKeyspace = ReturnType<Keyspace['save']>;
 
+type Kept = readonly (Buffer | undefined)[] | undefined;
+
+/** Kept texts in one piece: millions of small buffers would take seconds to serialize. */
+interface Packed {
+  /** For each slot the number of its texts, −1 for none; then the length of each text, or one of the marks. */
+  readonly lengths: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+const UNKNOWN = -1;
+const NULL_MARK = -2;
+
+function packed(kept: readonly Kept[]): Packed {
+  let [texts, size] = [0, 0];
+  // Slots that were never used are holes.
+  for (let slot = 0; slot < kept.length; slot++)
+    for (const bytes of kept[slot] ?? []) {
+      texts++;
+      size += bytes?.length ?? 0;
+    }
+  const lengths = new Int32Array(kept.length + texts);
+  const bytes = Buffer.allocUnsafe(size);
+  let [at, offset] = [0, 0];
+  for (let slot = 0; slot < kept.length; slot++) {
+    const row = kept[slot];
+    lengths[at++] = row === undefined ? UNKNOWN : row.length;
+    for (const text of row ?? []) {
+      lengths[at++] = text === undefined ? UNKNOWN : text === KEPT_NULL ? NULL_MARK : text.length;
+      if (text !== undefined) offset += text.copy(bytes, offset);
+    }
+  }
+  return { lengths, bytes };
+}
+
+function* unpacked({ lengths, bytes }: Packed): Generator<Kept> {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  for (let at = 0; at < lengths.length; ) {
+    const count = lengths[at++]!;
+    if (count === UNKNOWN) {
+      yield undefined;
+      continue;
+    }
+    const row = new Array<Buffer | undefined>(count);
+    for (let text = 0; text < count; text++) {
+      const length = lengths[at++]!;
+      if (length === UNKNOWN) row[text] = undefined;
+      else if (length === NULL_MARK) row[text] = KEPT_NULL;
+      // A view of all texts would keep them in memory as long as one of them.
+      else {
+        row[text] = Buffer.from(all.subarray(offset, offset + length));
+        offset += length;
+      }
+    }
+    yield row;
+  }
+}
+
 /** Puts other items in the place of those of an array, however many they are. */
-function refill<Item>(array: Item[], items: readonly Item[]): void {
+function refill<Item>(array: Item[], items: Iterable<Item>): void {
   array.length = 0;
   for (const item of items) array.push(item);
 }
