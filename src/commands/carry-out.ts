@@ -357,7 +357,8 @@ async function afterwards(job: Job, watched: Watched, end: TrafficEnd) {
   // Waiting for the last heartbeats, or for an index to be dropped, does not count as time of the traffic.
   const [replication] = await Promise.all([probe?.end(), job.indexBuilder?.end()]);
   const pauses = control.pauses.length === 0 ? undefined : control.pauses;
-  return { verification, changes, lag, pauses, traps, replication: replication ?? null };
+  const rate_changes = control.rateChanges.length === 0 ? undefined : control.rateChanges;
+  return { verification, changes, lag, pauses, rate_changes, traps, replication: replication ?? null };
 }
 
 /** Returns how time or the schedule ended a run; null if something else did. `isOther`: all operations were done. */

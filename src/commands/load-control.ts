@@ -3,7 +3,7 @@ import { isLoopback, placesIn } from '../config/connection.js';
 import type { Config } from '../config/load.js';
 import type { ReplicationProbe } from '../lag/probe.js';
 import { connectCoordinator } from '../prepare/connect.js';
-import type { PauseRecord } from '../report/summary.js';
+import type { PauseRecord, RateChange } from '../report/summary.js';
 import { NO_WISH, readControlFile, type Wish } from '../steer/control-file.js';
 import { Fuse, type FuseLimits } from '../steer/fuse.js';
 import { LagHolder } from '../steer/lag-holder.js';
@@ -35,6 +35,8 @@ const INTERVAL_MS = 1000;
 export class LoadControl {
   /** The periods in which the load was paused. */
   readonly pauses: PauseRecord[] = [];
+  /** The rates that the control file has set. */
+  readonly rateChanges: RateChange[] = [];
   private readonly options: LoadControlOptions;
   private readonly holder: LagHolder | null;
   private fuse: Fuse | null = null;
@@ -153,8 +155,11 @@ export class LoadControl {
     if (file === undefined) return;
     try {
       const wish = readControlFile(file);
-      if (wish.rate !== this.wish.rate)
+      if (wish.rate !== this.wish.rate) {
+        const after = (performance.now() - this.options.startMs) / 1000;
+        this.rateChanges.push({ after_seconds: Number(Math.max(0, after).toFixed(3)), rate: wish.rate });
         say('info', `control file: ${wish.rate === null ? 'back to the configured rate' : `rate set to ${wish.rate}`}`);
+      }
       this.wish = wish;
       this.complaint = null;
     } catch (error) {

@@ -69,7 +69,7 @@ export function observe(
     outages: () => notices.outages.spans(),
     marks: () => {
       const until = source.seconds();
-      return marksOf(config.traffic, control.pauses, { offset: until - trafficSeconds(), until });
+      return marksOf(config.traffic, control, { offset: until - trafficSeconds(), until });
     },
   };
   let last: { readonly point: Point; readonly moment: Moment } | null = null;

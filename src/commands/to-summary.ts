@@ -23,7 +23,7 @@ export interface ToSummary {
 }
 
 type Extra = {
-  readonly [Key in 'verification' | 'pauses' | 'lag' | 'traps' | 'verdict_phases' | 'trends']?:
+  readonly [Key in 'verification' | 'pauses' | 'rate_changes' | 'lag' | 'traps' | 'verdict_phases' | 'trends']?:
     | Summary[Key]
     | undefined;
 };
@@ -55,7 +55,8 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   const because = [...prepared.reproducibleBecause, ...reasonsFromTraffic(plan, totals)];
   if (atEnd.isCutShort) because.push('the run was ended by a second signal');
   else if (traffic.wasCut) because.push('operations in flight were cancelled after timeouts.stop');
-  const { changes, trafficSeconds: seconds, verification, pauses, lag, traps, verdict_phases, trends, ...rest } = atEnd;
+  const { changes, trafficSeconds: seconds, ...known } = atEnd;
+  const { verification, pauses, rate_changes, lag, traps, verdict_phases, trends, ...rest } = known;
   if (changes.changed.length > 0)
     because.push(`the schema of ${changes.changed.join(', ')} was changed during the run`);
   const summary = summarise({
@@ -88,7 +89,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
   });
   const refused = refusedTables(plan, totals, (sqlstate, relation) => notices.exampleOf(sqlstate, relation));
   const refused_tables = refused.length === 0 ? undefined : refused;
-  const extra = { refused_tables, verification, pauses, lag, traps, verdict_phases, trends };
+  const extra = { refused_tables, verification, pauses, rate_changes, lag, traps, verdict_phases, trends };
   return { ...summary, ...Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) };
 }
 

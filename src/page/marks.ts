@@ -1,5 +1,5 @@
 import type { FileConfig } from '../config/schema.js';
-import type { PauseRecord } from '../report/summary.js';
+import type { PauseRecord, RateChange } from '../report/summary.js';
 
 /** A part of a run that charts mark, in seconds since the start of the run. */
 export interface Mark {
@@ -13,12 +13,12 @@ export interface Mark {
 const MOST_SPIKES = 200;
 
 /**
- * Returns the stages, spikes and pauses of a run up to a moment. `offset`: when the traffic began; `until`: the moment,
+ * Returns the stages, spikes, pauses and changes by the control file of a run up to a moment. `offset`: when the traffic began; `until`: the moment,
  * both in seconds since the start of the run.
  */
 export function marksOf(
   { stages, spikes }: Pick<FileConfig['traffic'], 'stages' | 'spikes'>,
-  pauses: readonly PauseRecord[],
+  { pauses, rateChanges }: { readonly pauses: readonly PauseRecord[]; readonly rateChanges: readonly RateChange[] },
   { offset, until }: { readonly offset: number; readonly until: number },
 ): Mark[] {
   const marks: Mark[] = [];
@@ -37,6 +37,10 @@ export function marksOf(
       const from = offset + (first + occurrence * (every ?? 0)) / 1000;
       marks.push({ kind: 'spike', from, to: Math.min(from + duration / 1000, until), label: `spike: ${rate}/s` });
     }
+  }
+  for (const { after_seconds: after, rate } of rateChanges) {
+    const label = rate === null ? 'control file: the configured rate' : `control file: ${rate}/s`;
+    marks.push({ kind: 'stage', from: offset + after, to: until, label });
   }
   return [
     ...marks,

@@ -116,6 +116,14 @@ export interface PauseRecord {
   readonly reason: string;
 }
 
+/** A rate that the control file has set. */
+export interface RateChange {
+  /** Since the traffic began. */
+  readonly after_seconds: number;
+  /** Per second; null: the configured rate again. */
+  readonly rate: number | null;
+}
+
 /** One comparison of the run's tables with a replication target. */
 export interface VerificationRound {
   readonly target: string;
@@ -136,6 +144,8 @@ export interface Summary {
   readonly traps?: Readonly<Record<string, TrapCounts>>;
   /** When the fuse or the control file paused the load. Left out where it never was. */
   readonly pauses?: readonly PauseRecord[];
+  /** Rates that the control file has set, so that the configuration alone does not repeat the load. Left out where there were none. */
+  readonly rate_changes?: readonly RateChange[];
   /** Tables that refused more than a tenth of their statements, the worst first. Left out where there were none. */
   readonly refused_tables?: readonly RefusedTable[];
   /** What limited the run in each phase of its schedule. Left out where there is only one. */

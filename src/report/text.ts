@@ -300,6 +300,9 @@ function lastLines(summary: Summary, { files, command, next }: SummaryView): str
     `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
     ...(files.length > 0 ? [`  files written: ${files.join(', ')}`] : []),
     ...(command === null ? [] : [`  to repeat this run: ${command}`]),
+    ...(summary.rate_changes === undefined
+      ? []
+      : ['    with the same changes of traffic.control_file: the configuration alone does not repeat its load']),
     ...(next.length === 0 ? [] : ['', '  next:']),
     ...next.flatMap(([each, purpose]) => [`    ${each}`, `      ${purpose}`]),
   ];
