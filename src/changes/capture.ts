@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { both } from 'pg-copy-streams';
 import type { ConnectionSettings } from '../config/connection.js';
+import { isServerError } from '../traffic/queries.js';
 import { connect, destroy, type SessionOptions } from '../traffic/session.js';
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
 import { positionOf, positionText, tableName } from './event.js';
@@ -53,6 +54,7 @@ const SILENT_MS = 120_000;
 const MOST_ANSWERS = SILENT_MS / PING_MS;
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
+const END_RETRY_MS = 250;
 
 /**
  * Reads the source's logical replication stream into a file of change events. What it confirms to the server is durable in
@@ -144,12 +146,12 @@ export class Capture {
    */
   async end(): Promise<CaptureFacts> {
     let end: string | null = null;
-    const client = await this.administrator().catch((error: Error) => {
+    const fence = await this.askAtEnd(setFence).catch((error: Error) => {
       this.fail(`the server could not be reached at the end: ${error.message}`);
       return null;
     });
     try {
-      if (client !== null && this.failure === null) end = await this.waitForFence(client);
+      if (fence !== null && this.failure === null) end = await this.waitFor(fence);
     } catch (error) {
       this.fail((error as Error).message);
     }
@@ -163,8 +165,10 @@ export class Capture {
     } catch (error) {
       this.failure ??= `${this.options.file} cannot be written: ${(error as Error).message}`;
     }
-    const isClean = client !== null && (await this.cleanUp(client));
-    await client?.end().catch(() => undefined);
+    const isClean = await this.askAtEnd((client) => unpublish(client, this.publication)).then(
+      () => true,
+      () => false,
+    );
     if (!isClean) {
       const { slot } = this.publication;
       this.options.report(
@@ -199,22 +203,26 @@ export class Capture {
     return connect(this.options.connection, sessionOptions(this.options, 'capture'));
   }
 
-  private async cleanUp(client: pg.Client): Promise<boolean> {
-    try {
-      await unpublish(client, this.publication);
-      return true;
-    } catch {
-      return false;
+  /** Asks on a session of its own. An outage at the end is one like any other, if the stream has come through so far. */
+  private async askAtEnd<Answer>(ask: (client: pg.Client) => Promise<Answer>): Promise<Answer> {
+    for (const startMs = performance.now(); ; ) {
+      try {
+        const client = await this.administrator();
+        try {
+          return await ask(client);
+        } finally {
+          await client.end().catch(() => undefined);
+        }
+      } catch (error) {
+        const isOver = performance.now() - startMs > this.options.maxOutageMs;
+        if (this.failure !== null || isOver || !isOutage(error)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, END_RETRY_MS));
     }
   }
 
-  /** Writes a last commit, and waits until the stream has come past it. */
-  private async waitForFence(client: pg.Client): Promise<string> {
-    // Its commit is flushed, so that what was committed asynchronously before it is flushed as well.
-    await client.query('SET synchronous_commit = local');
-    await client.query("SELECT pg_logical_emit_message(true, 'eventgen', 'fence')");
-    const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-    const text = rows[0]!.lsn;
+  /** Waits until the stream has come past a position. */
+  private async waitFor(text: string): Promise<string> {
     const position = positionOf(text)!;
     let timer: NodeJS.Timeout | undefined;
     try {
@@ -291,7 +299,7 @@ export class Capture {
         );
         if (Number(rows[0]?.retained ?? 0) <= MOST_RETAINED_BYTES) return;
         this.fail('the server had to keep more than 10 GB of WAL for it, which could fill the disk');
-        await this.cleanUp(client);
+        await unpublish(client, this.publication);
       } finally {
         await client.end();
       }
@@ -469,6 +477,27 @@ export class Capture {
     message.writeUInt8(asks ? 1 : 0, 33);
     if (this.stream?.writable === true) this.stream.write(message);
   }
+}
+
+/** Writes a last commit. Returns its position. */
+async function setFence(client: pg.Client): Promise<string> {
+  // It is flushed, so that what was committed asynchronously before it is flushed as well.
+  await client.query('SET synchronous_commit = local');
+  await client.query("SELECT pg_logical_emit_message(true, 'eventgen', 'fence')");
+  const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+  return rows[0]!.lsn;
+}
+
+/** True for errors that pass: a lost connection, a server that starts, stops or is read-only. */
+function isOutage(error: unknown): boolean {
+  const { code = '' } = error as { readonly code?: string };
+  return (
+    !(error instanceof Error && isServerError(error)) ||
+    code.startsWith('08') ||
+    code.startsWith('57') ||
+    code === '25006' ||
+    code === '53300'
+  );
 }
 
 const DATA = 'w'.charCodeAt(0);
