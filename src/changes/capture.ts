@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { both } from 'pg-copy-streams';
 import type { ConnectionSettings } from '../config/connection.js';
 import { isServerError } from '../traffic/queries.js';
-import { connect, destroy, type SessionOptions } from '../traffic/session.js';
+import { connect, destroy, isFinal, type SessionOptions } from '../traffic/session.js';
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
 import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
@@ -146,12 +146,8 @@ export class Capture {
    */
   async end(): Promise<CaptureFacts> {
     let end: string | null = null;
-    const fence = await this.askAtEnd(setFence).catch((error: Error) => {
-      this.fail(`the server could not be reached at the end: ${error.message}`);
-      return null;
-    });
     try {
-      if (fence !== null && this.failure === null) end = await this.waitFor(fence);
+      if (this.failure === null) end = await this.waitFor(await this.lastCommit());
     } catch (error) {
       this.fail((error as Error).message);
     }
@@ -203,6 +199,13 @@ export class Capture {
     return connect(this.options.connection, sessionOptions(this.options, 'capture'));
   }
 
+  /** Returns the position of a last commit, behind everything that has been committed by now. */
+  private async lastCommit(): Promise<string> {
+    return await this.askAtEnd(setFence).catch((error: Error) => {
+      throw new Error(`the server could not be reached at the end: ${error.message}`, { cause: error });
+    });
+  }
+
   /** Asks on a session of its own. An outage at the end is one like any other, if the stream has come through so far. */
   private async askAtEnd<Answer>(ask: (client: pg.Client) => Promise<Answer>): Promise<Answer> {
     for (const startMs = performance.now(); ; ) {
@@ -215,7 +218,7 @@ export class Capture {
         }
       } catch (error) {
         const isOver = performance.now() - startMs > this.options.maxOutageMs;
-        if (this.failure !== null || isOver || !isOutage(error)) throw error;
+        if (this.failure !== null || isOver || isFinal(error) || isServerError(error as Error)) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, END_RETRY_MS));
     }
@@ -486,18 +489,6 @@ async function setFence(client: pg.Client): Promise<string> {
   await client.query("SELECT pg_logical_emit_message(true, 'eventgen', 'fence')");
   const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
   return rows[0]!.lsn;
-}
-
-/** True for errors that pass: a lost connection, a server that starts, stops or is read-only. */
-function isOutage(error: unknown): boolean {
-  const { code = '' } = error as { readonly code?: string };
-  return (
-    !(error instanceof Error && isServerError(error)) ||
-    code.startsWith('08') ||
-    code.startsWith('57') ||
-    code === '25006' ||
-    code === '53300'
-  );
 }
 
 const DATA = 'w'.charCodeAt(0);
