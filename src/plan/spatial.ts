@@ -29,7 +29,7 @@ function kindOf(text: string): Pick<Shape, 'kinds' | 'dimension'> {
   const [, base, dimension] = /^(?:ST_)?([A-Za-z]+?)(ZM|Z|M)?$/i.exec(text) ?? [];
   const kind = base?.toUpperCase() ?? '';
   return {
-    kinds: kind in bodies(0) ? [kind] : [],
+    kinds: KINDS.has(kind) ? [kind] : [],
     dimension: (dimension?.toUpperCase() as Shape['dimension'] | undefined) ?? null,
   };
 }
@@ -84,6 +84,8 @@ function bodies(extra: number): Readonly<Record<string, readonly (string | Recip
   };
 }
 
+const KINDS: ReadonlySet<string> = new Set(Object.keys(bodies(0)));
+
 /**
  * Returns a spatial column with a recipe for what conditions say beside its type: older schemas state kind, dimension and
  * reference system by CHECKs (`st_srid(geom) = 4326`). The server still judges the values.
@@ -107,8 +109,11 @@ const DIMENSIONS: Readonly<Record<string, Shape['dimension']>> = { '2': null, '3
 
 type Fact = (shape: Shape) => Shape;
 
-/** Returns what comparisons of a column's kind, dimension and reference system with constants say. */
+/** Returns what comparisons of a column's kind, dimension and reference system with constants say; what NOT denies says nothing. */
 function factsIn(expression: Expression, column: string): Fact[] {
+  if (expression.kind === 'and' || expression.kind === 'or')
+    return expression.args.flatMap((part) => factsIn(part, column));
+  if (expression.kind !== 'operator' && expression.kind !== 'any') return [];
   return operatorsIn(expression).flatMap(({ name, args: [left, right] }) => {
     if (name !== '=' || left === undefined || right === undefined) return [];
     const [asked, texts] = columnsOf(left).length > 0 ? [left, constantsIn(right)] : [right, constantsIn(left)];

@@ -3,7 +3,7 @@ import { SetupError } from '../config/problem.js';
 import type { Link } from './chain.js';
 import type { Partitions } from './partitions.js';
 import type { TableFacts, ToldEvent } from './told.js';
-import { TransactionRuns } from './transactions.js';
+import { hashOf, TransactionRuns } from './transactions.js';
 import { canonicalOf } from './values.js';
 
 type Side = 0 | 1;
@@ -190,9 +190,9 @@ export class StreamReader {
   /* A row without a key has no name that both streams have in common. */
   private noteOrder(chain: string, [, , , , kind, flags]: Line): void {
     if (!this.isCounted || (flags & KEYLESS) !== 0) return;
-    const change = `${kind} ${chain}`;
-    if (this.hasCommits) this.runs.note(change);
-    if (this.hasNumbers) this.numbers.note(change);
+    const hash = hashOf(`${kind} ${chain}`);
+    if (this.hasCommits) this.runs.note(hash);
+    if (this.hasNumbers) this.numbers.note(hash);
   }
 
   private note(table: string, { new: row, unchanged, commit, xid }: ChangeEvent): void {

@@ -39,9 +39,8 @@ export class TransactionRuns {
     this.changes++;
   }
 
-  /** Notes what the change that was added last does, and to which key. */
-  note(change: string): void {
-    const hash = hashOf(change);
+  /** Notes a hash of what the change that was added last does, and to which key. */
+  note(hash: number): void {
     this.content = (this.content + hash) | 0;
     this.order = (Math.imul(this.order, PRIME) ^ hash) | 0;
   }
@@ -99,7 +98,8 @@ export class TransactionRuns {
 const PRIME = 0x01000193;
 const BASIS = 0x811c9dc5 | 0;
 
-function hashOf(text: string): number {
+/** Returns a hash of a text for `note`. */
+export function hashOf(text: string): number {
   let hash = BASIS;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), PRIME);
   return hash;

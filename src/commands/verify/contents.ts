@@ -152,29 +152,37 @@ class Progress {
   }
 }
 
-function verdictOf(
-  results: readonly TableResult[],
-  found: {
-    readonly missing: readonly string[];
-    readonly notCompared: readonly string[];
-    readonly undecided: readonly string[];
-    readonly isStrict: boolean;
-  },
-): Verdict {
-  const sum = (figure: (result: TableResult) => number) => results.reduce((total, each) => total + figure(each), 0);
-  const representation = sum((each) => each.representation);
+/** What was found beside the results of the tables that were compared. */
+interface Found {
+  readonly missing: readonly string[];
+  readonly notCompared: readonly string[];
+  readonly undecided: readonly string[];
+  readonly isStrict: boolean;
+}
+
+function sumOf(results: readonly TableResult[], figure: (result: TableResult) => number): number {
+  return results.reduce((total, each) => total + figure(each), 0);
+}
+
+/** Returns what is different, in words. */
+function differencesIn(results: readonly TableResult[], { missing, isStrict }: Found): string[] {
   const parts = [
-    [sum((each) => each.missing), 'row missing', 'rows missing'],
-    [sum((each) => each.extra), 'extra row', 'extra rows'],
-    [sum((each) => each.different), 'row with different values', 'rows with different values'],
-    [found.missing.length, 'table missing', 'tables missing'],
-    [found.isStrict ? representation : 0, 'row in another representation', 'rows in another representation'],
+    [sumOf(results, (each) => each.missing), 'row missing', 'rows missing'],
+    [sumOf(results, (each) => each.extra), 'extra row', 'extra rows'],
+    [sumOf(results, (each) => each.different), 'row with different values', 'rows with different values'],
+    [missing.length, 'table missing', 'tables missing'],
+    [
+      isStrict ? sumOf(results, (each) => each.representation) : 0,
+      'row in another representation',
+      'rows in another representation',
+    ],
   ] as const;
-  const words = parts
-    .filter(([count]) => count > 0)
-    .map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
-  const unsettled = sum((each) => each.unsettled);
-  const undecided = [
+  return parts.filter(([count]) => count > 0).map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
+}
+
+/** Returns what could not be decided, in words. */
+function undecidedIn(results: readonly TableResult[], found: Found): string[] {
+  return [
     ...found.undecided,
     ...results
       .filter((each) => each.unsettled > 0)
@@ -188,12 +196,19 @@ function verdictOf(
       ),
     ...(results.length === 0 && found.missing.length === 0 ? ['there is no table to compare'] : []),
   ];
+}
+
+function verdictOf(results: readonly TableResult[], found: Found): Verdict {
+  const words = differencesIn(results, found);
+  const undecided = undecidedIn(results, found);
+  const representation = sumOf(results, (each) => each.representation);
+  const unsettled = sumOf(results, (each) => each.unsettled);
   const isAtLeast = results.some((each) => each.isAtLeast);
   const verdict = words.length > 0 ? 'different' : undecided.length > 0 ? 'undecided' : 'equal';
   const headlines = {
     different: `Different: ${isAtLeast ? 'at least ' : ''}${words.join(', ')}.`,
     undecided: `Not decided: ${undecided.join('; ')}.`,
-    equal: `Equal: ${results.length === 1 ? '1 table holds' : `${results.length} tables hold`} the same values, in ${sum((each) => each.source)} rows.`,
+    equal: `Equal: ${results.length === 1 ? '1 table holds' : `${results.length} tables hold`} the same values, in ${sumOf(results, (each) => each.source)} rows.`,
   };
   return {
     verdict,
@@ -203,7 +218,7 @@ function verdictOf(
       ...found.missing.map((table) => ({ ...NOTHING, class: 'missing table', table })),
       ...results.flatMap(differencesOf),
     ],
-    difference_count: sum((each) => each.missing + each.extra + each.different) + found.missing.length,
+    difference_count: sumOf(results, (each) => each.missing + each.extra + each.different) + found.missing.length,
     undecided,
     not_compared: found.notCompared,
     notes: [
