@@ -24,11 +24,11 @@ import { prepare } from '../src/prepare/prepare.js';
 import type { Cluster } from '../src/server/cluster.js';
 import { createDemo } from '../src/server/demo.js';
 import { BlockedTables } from '../src/traffic/blocked-tables.js';
+import { saveCheckpoints } from '../src/traffic/checkpoints.js';
 import { Control } from '../src/traffic/control.js';
 import { allocateCounters, CounterBlock, CounterTotals } from '../src/traffic/counters.js';
 import { LaneLoop } from '../src/traffic/lane-loop.js';
 import { CountingLedger, type Told } from '../src/traffic/ledger.js';
-import { saveAtRest } from '../src/traffic/rests.js';
 import { configFor, describeMachine, median, microsPerOperation, option, spread, withServer } from './measure.js';
 
 const ROUNDS = option('rounds', 9);
@@ -88,7 +88,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       carriedLanes: plan.quotas.length,
     };
     const log = new LaneLog(new LaneFiles(folder, number));
-    saveAtRest(lane, log, totals, null);
+    saveCheckpoints(lane, log, totals, null);
     return new LaneLoop(lane, compiled, settings, {
       log,
       stored: null,

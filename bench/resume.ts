@@ -17,8 +17,8 @@ import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { connectCoordinator } from '../src/prepare/connect.js';
 import { prepare } from '../src/prepare/prepare.js';
 import { Stream } from '../src/random/stream.js';
+import { saveCheckpoints } from '../src/traffic/checkpoints.js';
 import { allocateCounters, CounterTotals } from '../src/traffic/counters.js';
-import { saveAtRest } from '../src/traffic/rests.js';
 import { configFor, describeMachine, option, withServer } from './measure.js';
 
 const OPERATIONS = option('operations', 10_000_000);
@@ -87,14 +87,14 @@ await withServer(async (cluster, client) => {
     const lane = new Lane(compiled, 0, claims, counting);
     const totals = new CounterTotals(allocateCounters(plan.relations.length, 1, 1), plan.relations.length, 1);
     const places = { laneSent: () => lane.begun, laneTold: () => told };
-    saveAtRest(lane, log, Object.assign(Object.create(totals) as CounterTotals, places), null);
-    let [longestMs, restingMs] = [0, 0];
-    const { onRest } = lane;
-    lane.onRest = () => {
+    saveCheckpoints(lane, log, Object.assign(Object.create(totals) as CounterTotals, places), null);
+    let [longestMs, savingMs] = [0, 0];
+    const { onCheckpoint } = lane;
+    lane.onCheckpoint = () => {
       const beganMs = performance.now();
-      onRest();
+      onCheckpoint();
       const tookMs = performance.now() - beganMs;
-      restingMs += tookMs;
+      savingMs += tookMs;
       longestMs = Math.max(longestMs, tookMs);
     };
     const startMs = performance.now();
@@ -108,19 +108,19 @@ await withServer(async (cluster, client) => {
     const record = files.read(applied)!;
     const past = LanePast.of(record.exceptions);
     const next = new Lane(compiled, 0, claims, SILENT, barrierOf(past));
-    if (record.rest !== null) next.restore(record.rest.state);
-    repeat(next, past, { sent, applied }, record.rest?.sent ?? 0);
+    if (record.checkpoint !== null) next.restore(record.checkpoint.state);
+    repeat(next, past, { sent, applied }, record.checkpoint?.sent ?? 0);
     const tookMs = performance.now() - beganMs;
     for (const transaction of next.pending)
       if (transaction.outcome === null) next.settle(transaction, answerTo(transaction));
     const isEqual = courseOf(lane) === courseOf(next);
     console.log(describeMachine());
     console.log(
-      `states saved: ${(restingMs / 1000).toFixed(1)} s in all, the longest ${longestMs.toFixed(0)} ms, the last one ${(statSync(files.rest(files.latest)).size / 1e6).toFixed(0)} MB`,
+      `states saved: ${(savingMs / 1000).toFixed(1)} s in all, the longest ${longestMs.toFixed(0)} ms, the last one ${(statSync(files.state(files.latest)).size / 1e6).toFixed(0)} MB`,
     );
     console.log(
       `${sent} operations played in ${(playedMs / 1000).toFixed(0)} s; continued after ${(tookMs / 1000).toFixed(2)} s, ` +
-        `from operation ${record.rest?.operations ?? 0} with ${record.exceptions.length} exceptions since; the next operations are ${isEqual ? 'the same' : 'DIFFERENT'}`,
+        `from operation ${record.checkpoint?.operations ?? 0} with ${record.exceptions.length} exceptions since; the next operations are ${isEqual ? 'the same' : 'DIFFERENT'}`,
     );
     if (!isEqual) process.exitCode = 1;
   } finally {

@@ -1,6 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { HistoryLines } from '../src/history/history-file.js';
-import { LaneFiles, type SavedRest } from '../src/history/lane-files.js';
+import { LaneFiles, type SavedCheckpoint } from '../src/history/lane-files.js';
 import { type LaneHistory, LaneLog, LanePast } from '../src/history/lane-log.js';
 import { RepeatingLedger } from '../src/history/repeat.js';
 import { Lane } from '../src/lane/lane.js';
@@ -8,14 +8,14 @@ import { CompiledPlan } from '../src/lane/rows/compiled.js';
 import { split } from '../src/random/seed.js';
 import { Stream } from '../src/random/stream.js';
 import { BlockedTables, LaneBarrier } from '../src/traffic/blocked-tables.js';
+import { saveCheckpoints } from '../src/traffic/checkpoints.js';
 import { Control } from '../src/traffic/control.js';
 import { CounterBlock, CounterTotals } from '../src/traffic/counters.js';
 import { type LaneEnd, LaneLoop } from '../src/traffic/lane-loop.js';
-import { type LaneProgress, type LaneRest, ProgressTeller } from '../src/traffic/lane-progress.js';
+import { type LaneCheckpoint, type LaneProgress, ProgressTeller } from '../src/traffic/lane-progress.js';
 import { CountingLedger, type Notice } from '../src/traffic/ledger.js';
 import { applicationName, type WorkerResult, type WorkerTask } from '../src/traffic/message.js';
 import { Pacer } from '../src/traffic/pacer.js';
-import { saveAtRest } from '../src/traffic/rests.js';
 import { SteeredSchedule } from '../src/traffic/steering.js';
 import { StoredLog } from '../src/traffic/stored-log.js';
 import { type Inherited, takeBack, takeUpFromProcess, takeUpFromThread } from '../src/traffic/take-up.js';
@@ -33,29 +33,8 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
   const blocked = new BlockedTables(task.plan.relations.length, task.blocked);
   const totals = new CounterTotals(task.counters, task.plan.relations.length, task.plan.quotas.length);
   const history = task.historyFile === null ? null : new HistoryLines(task.historyFile);
-  const lanes = task.lanes.map((number) => {
-    const files = task.logFolder === null ? null : new LaneFiles(task.logFolder, number);
-    const record = task.before !== null && files !== null ? files.read(totals.laneApplied(number)) : null;
-    const past = record === null ? null : LanePast.of(record.exceptions);
-    const stored = task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number);
-    // A thread that died may not have sent all of it.
-    if (task.hasDied) stored?.write((files?.exceptions() ?? []).map((exception) => JSON.stringify(exception)));
-    const log = new LaneLog(files, history === null ? stored : laneHistory(history, number, counters, notice));
-    const barrier = new LaneBarrier(blocked, log);
-    const counting = new CountingLedger(counters, number, notice);
-    const rest = record?.rest ?? null;
-    const toldSince = totals.laneTold(number) - (rest?.told ?? 0);
-    const ledger = past === null ? counting : new RepeatingLedger(counting, toldSince);
-    const lane = new Lane(compiled, number, task.claims, ledger, barrier);
-    if (rest !== null) lane.restore(rest.state);
-    const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
-    const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
-    const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, task.plan.quotas.length, arrivals);
-    const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
-    const shared = { claims: task.claims, counters, totals, isOver: () => control.stopped };
-    const inherited = past === null ? null : { ...shared, lane, rest, past, compiled, barrier, pacer, log, settings };
-    return { number, lane, inherited, log, stored, loop };
-  });
+  const common = { control, counters, totals, notice, compiled, blocked, history };
+  const lanes = task.lanes.map((number) => prepareLane(number, task, common));
   let remembering: NodeJS.Timeout | undefined;
   const teller = task.storeExceptions === null ? null : progressTeller(task, counters, totals, lanes);
   const sampling = sampleThread(counters, () => {
@@ -79,7 +58,7 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
       lanes.map(async ({ number, lane, loop, log, stored }, index) => {
         // Not on the way to where the lane was: its counts are those of the end of that way.
         if (task.logFolder !== null && task.plan.rowSelection === 'owned')
-          saveAtRest(lane, log, totals, stored === null ? null : storingRest(task, number, stored));
+          saveCheckpoints(lane, log, totals, stored === null ? null : storingCheckpoint(task, number, stored));
         const end: LaneEnd | null = isUnsure ? { kind: 'unsure' } : taken[index]!;
         return { lane: number, end: end ?? (await loop.run(task.before)) };
       }),
@@ -94,6 +73,44 @@ export default async function carryLanes(task: WorkerTask): Promise<WorkerResult
     history?.close();
     task.notices.close();
   }
+}
+
+/** What the lanes of a worker have in common. */
+interface Common {
+  readonly control: Control;
+  readonly counters: CounterBlock;
+  readonly totals: CounterTotals;
+  readonly notice: Notice;
+  readonly compiled: CompiledPlan;
+  readonly blocked: BlockedTables;
+  readonly history: HistoryLines | null;
+}
+
+/** Returns a lane at its beginning, or at its last checkpoint if it was carried before, with what carries it. */
+function prepareLane(number: number, task: WorkerTask, common: Common) {
+  const { control, counters, totals, notice, compiled, blocked, history } = common;
+  const files = task.logFolder === null ? null : new LaneFiles(task.logFolder, number);
+  const record = task.before !== null && files !== null ? files.read(totals.laneApplied(number)) : null;
+  const past = record === null ? null : LanePast.of(record.exceptions);
+  const stored = task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number);
+  // A thread that died may not have sent all of it.
+  if (task.hasDied) stored?.write((files?.exceptions() ?? []).map((exception) => JSON.stringify(exception)));
+  const log = new LaneLog(files, history === null ? stored : laneHistory(history, number, counters, notice));
+  const barrier = new LaneBarrier(blocked, log);
+  const counting = new CountingLedger(counters, number, notice);
+  const checkpoint = record?.checkpoint ?? null;
+  const toldSince = totals.laneTold(number) - (checkpoint?.told ?? 0);
+  const ledger = past === null ? counting : new RepeatingLedger(counting, toldSince);
+  const lane = new Lane(compiled, number, task.claims, ledger, barrier);
+  if (checkpoint !== null) lane.restore(checkpoint.state);
+  const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
+  const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
+  const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, task.plan.quotas.length, arrivals);
+  const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
+  const shared = { claims: task.claims, counters, totals, isOver: () => control.stopped };
+  const inherited =
+    past === null ? null : { ...shared, lane, checkpoint, past, compiled, barrier, pacer, log, settings };
+  return { number, lane, inherited, log, stored, loop };
 }
 
 /** Brings a lane to where others have carried it. Returns its end if that is not possible; null otherwise. */
@@ -125,13 +142,13 @@ function remember(
   notices.postMessage(progress, [snapshot.buffer]);
 }
 
-/** Tells where a lane is at rest, for the process that continues it when this one is gone. */
-function storingRest({ notices }: WorkerTask, lane: number, stored: StoredLog): (saved: SavedRest) => void {
+/** Posts checkpoints of a lane, for the process that continues it when this one is gone. */
+function storingCheckpoint({ notices }: WorkerTask, lane: number, stored: StoredLog): (saved: SavedCheckpoint) => void {
   return (saved) => {
-    const rest: LaneRest = { kind: 'rest', lane, ...saved };
+    const checkpoint: LaneCheckpoint = { kind: 'checkpoint', lane, ...saved };
     // A copy: the bytes are being written to a file.
-    notices.postMessage(rest);
-    stored.rest();
+    notices.postMessage(checkpoint);
+    stored.checkpoint();
   };
 }
 

@@ -6,8 +6,8 @@ import { deserialize, serialize } from 'node:v8';
 import type { SavedLane } from '../lane/lane.js';
 import type { Exception } from './lane-log.js';
 
-/** Where a lane was at rest, with all that it needs to go on from there. */
-export interface Rest {
+/** A place in a lane's course, with all that the lane needs to continue from there. */
+export interface Checkpoint {
   /** The operations before, all of them finished. */
   readonly operations: number;
   /** How many of these were sent or skipped, and how often the lane had told something. */
@@ -17,26 +17,26 @@ export interface Rest {
 }
 
 /** The same, serialized. */
-export interface SavedRest {
+export interface SavedCheckpoint {
   readonly operations: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-export function serialized(rest: Rest): SavedRest {
-  return { operations: rest.operations, bytes: new Uint8Array(serialize(rest)) };
+export function serialized(checkpoint: Checkpoint): SavedCheckpoint {
+  return { operations: checkpoint.operations, bytes: new Uint8Array(serialize(checkpoint)) };
 }
 
 /** Part of a lane's course: a place to begin, and what did not go as intended from there on. */
 export interface LaneRecord {
   /** Null: the lane's beginning. */
-  readonly rest: Rest | null;
+  readonly checkpoint: Checkpoint | null;
   readonly exceptions: readonly Exception[];
 }
 
 const ENDINGS = { log: '.log', state: '.state', part: '.state.part' } as const;
 
 /**
- * The files of one lane in the folder of its run: its exceptions, in parts, and its state at places of rest. Their names end with the
+ * The files of one lane in the folder of its run: its exceptions, in parts, and its checkpoints. Their names end with the
  * number of operations before: `lane-3-0.log` begins with the lane, `lane-3-32768.log` at the place of `lane-3-32768.state`.
  */
 export class LaneFiles {
@@ -52,7 +52,7 @@ export class LaneFiles {
     return path.join(this.folder, `${this.prefix}${from}.log`);
   }
 
-  rest(at: number): string {
+  state(at: number): string {
     return path.join(this.folder, `${this.prefix}${at}.state`);
   }
 
@@ -61,8 +61,8 @@ export class LaneFiles {
     return this.numbers(ENDINGS.log);
   }
 
-  /** Returns where states were saved, in order. */
-  rests(): number[] {
+  /** Returns where the checkpoints are, in order. */
+  checkpoints(): number[] {
     return this.numbers(ENDINGS.state);
   }
 
@@ -73,12 +73,12 @@ export class LaneFiles {
       .sort((a, b) => a - b);
   }
 
-  /** Returns the latest place to go on from. */
+  /** Returns where the latest checkpoint is; 0: the lane's beginning. */
   get latest(): number {
-    return this.rests().at(-1) ?? 0;
+    return this.checkpoints().at(-1) ?? 0;
   }
 
-  /** Returns true if the lane can be brought to where it is from the latest place: no exception is missing. */
+  /** Returns true if the lane can be brought to where it is from the latest checkpoint: no exception is missing. */
   get isWhole(): boolean {
     return this.logs().includes(this.latest);
   }
@@ -88,9 +88,9 @@ export class LaneFiles {
     writeFileSync(this.log(from), exceptions.map((exception) => `${JSON.stringify(exception)}\n`).join(''));
   }
 
-  /** Saves a place of rest. It is there as a whole or not at all. @throws Error if the file cannot be written. */
-  async save({ operations, bytes }: SavedRest): Promise<void> {
-    const file = this.rest(operations);
+  /** Saves a checkpoint. It is there as a whole or not at all. @throws Error if the file cannot be written. */
+  async save({ operations, bytes }: SavedCheckpoint): Promise<void> {
+    const file = this.state(operations);
     await writeFile(`${file}.part`, bytes);
     await rename(`${file}.part`, file);
   }
@@ -103,16 +103,16 @@ export class LaneFiles {
   }
 
   /**
-   * Reads the record from the latest place with at most so many operations before it; null if exceptions are missing that
+   * Reads the record from the latest checkpoint with at most so many operations before it; null if exceptions are missing that
    * came after it.
    */
   read(most = Number.POSITIVE_INFINITY): LaneRecord | null {
-    const at = this.rests().findLast((rest) => rest <= most) ?? 0;
+    const at = this.checkpoints().findLast((checkpoint) => checkpoint <= most) ?? 0;
     const logs = this.logs().filter((from) => from >= at);
     if (logs[0] !== at) return null;
     try {
-      const rest = at === 0 ? null : (deserialize(readFileSync(this.rest(at))) as Rest);
-      return { rest, exceptions: logs.flatMap((from) => exceptionsIn(readFileSync(this.log(from), 'utf8'))) };
+      const checkpoint = at === 0 ? null : (deserialize(readFileSync(this.state(at))) as Checkpoint);
+      return { checkpoint, exceptions: logs.flatMap((from) => exceptionsIn(readFileSync(this.log(from), 'utf8'))) };
     } catch {
       return null;
     }
@@ -136,8 +136,7 @@ const STALE_MS = 24 * 3600 * 1000;
 /** Creates the folder for the lanes of a run, and removes folders of processes that were killed. Null if it cannot be created. */
 export function createLaneFolder(runId: string): string | null {
   try {
-    for (const name of readdirSync(tmpdir()))
-      if (isStale(name)) rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+    for (const name of readdirSync(tmpdir())) removeIfStale(name);
     return mkdtempSync(path.join(tmpdir(), `${PREFIX}${runId}-${process.pid}-`));
   } catch {
     return null;
@@ -146,10 +145,15 @@ export function createLaneFolder(runId: string): string | null {
 
 const PREFIX = 'eventgen-lanes-';
 
-function isStale(name: string): boolean {
+function removeIfStale(name: string): void {
   const [, pid] = new RegExp(`^${PREFIX}.+-(\\d+)-[A-Za-z0-9]{6}$`).exec(name) ?? [];
-  if (pid === undefined || isAlive(Number(pid))) return false;
-  return Date.now() - statSync(path.join(tmpdir(), name)).mtimeMs > STALE_MS;
+  if (pid === undefined || isAlive(Number(pid))) return;
+  const folder = path.join(tmpdir(), name);
+  try {
+    if (Date.now() - statSync(folder).mtimeMs > STALE_MS) rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // Another process has removed it, or it belongs to another user.
+  }
 }
 
 function isAlive(pid: number): boolean {

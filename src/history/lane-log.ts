@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { isTogether, type Operation } from '../lane/messages/operation.js';
 import type { Effect, Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
-import type { LaneFiles, SavedRest } from './lane-files.js';
+import type { LaneFiles, SavedCheckpoint } from './lane-files.js';
 
 /**
  * What did not go as intended in a lane, or could not be known beforehand. A transaction is named by its number and by how
@@ -25,12 +25,12 @@ export type Exception =
 /* A lane whose every operation is an exception, since the server makes all its keys, fills this in an hour or more. */
 const MOST_BYTES = 64 << 20;
 const LARGE_BYTES = MOST_BYTES / 4;
-/* Of two places of rest the earlier one is for a lane that is taken back beyond the later one. */
-const MOST_RESTS = 2;
+/* The earlier of the two is for a lane that is taken back beyond the later one. */
+const MOST_CHECKPOINTS = 2;
 
 /**
  * A lane's exceptions, in files: with them its course can be repeated without a database. They are written before the lane is
- * told, so that the log is never behind it. It has parts, one for each place of rest.
+ * told, so that the log is never behind it. It has parts, one for each checkpoint.
  */
 export class LaneLog {
   /** Null where there is no place for files. */
@@ -98,21 +98,21 @@ export class LaneLog {
   }
 
   /**
-   * Begins a new part where the lane is at rest, and saves its state there. Resolves when that is done, or could not be, because the
-   * disk is full: then the lane can still go on from the place before.
+   * Saves a checkpoint, and begins a new part of the log. Resolves when the file is written, or could not be because the disk is full: then
+   * the lane can still continue from the checkpoint before.
    */
-  async rest(rest: SavedRest): Promise<void> {
+  async checkpoint(saved: SavedCheckpoint): Promise<void> {
     const { files } = this;
     if (files === null) return;
     this.flush();
     try {
-      files.begin(rest.operations, []);
-      this.open(rest.operations);
-      await files.save(rest);
-      const [earliest] = files.rests().slice(-MOST_RESTS);
+      files.begin(saved.operations, []);
+      this.open(saved.operations);
+      await files.save(saved);
+      const [earliest] = files.checkpoints().slice(-MOST_CHECKPOINTS);
       files.remove('state', (at) => at < earliest!);
     } catch {
-      files.remove('part', (at) => at === rest.operations);
+      files.remove('part', (at) => at === saved.operations);
     }
   }
 

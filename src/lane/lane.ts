@@ -59,7 +59,7 @@ export interface Barrier {
 
 const NO_BARRIER: Barrier = { bars: () => false };
 
-/** A lane at rest: everything that determines its course from there on. To be serialized before the lane goes on. */
+/** The state of a lane at a checkpoint: everything that determines its course from there on. To be serialized before the lane continues. */
 export interface SavedLane {
   readonly generated: number;
   readonly closed: number;
@@ -78,8 +78,8 @@ const STARVED_AFTER = 1000;
  * applied, never earlier and never later, whenever the answer came; a retry of j − depth is sent at that same place and
  * waited for. So the course is the same at any speed.
  *
- * Every `restEvery` operations it comes to rest: all outcomes are applied before the next operation is generated. There its
- * state can be saved.
+ * Every `checkpointEvery` operations there is a checkpoint: all outcomes are applied before the next operation is generated. There the
+ * lane's state can be saved.
  */
 export class Lane {
   readonly number: number;
@@ -97,8 +97,8 @@ export class Lane {
   private readonly inFlight: Transaction[] = [];
   private readonly grouping: Grouping;
   private readonly surroundings: { -readonly [Key in keyof Surroundings]: Surroundings[Key] };
-  /** Called whenever the lane is at rest. */
-  onRest: () => void = () => undefined;
+  /** Called at each checkpoint. */
+  onCheckpoint: () => void = () => undefined;
   private generated = 0;
   private applied = 0;
   private impossible = 0;
@@ -107,8 +107,8 @@ export class Lane {
   private isCut = false;
   /** True if nothing is possible until an outcome is applied. */
   private blocked = false;
-  /** The number of operations after which the lane comes to rest. */
-  private nextRest: number;
+  /** The number of operations before the next checkpoint. */
+  private nextCheckpoint: number;
 
   constructor(compiled: CompiledPlan, number: number, claims: ClaimSet, ledger: Ledger, barrier: Barrier = NO_BARRIER) {
     const { plan } = compiled;
@@ -118,7 +118,7 @@ export class Lane {
     this.barrier = barrier;
     this.owned = plan.rowSelection === 'owned' ? new OwnedRows(compiled, new RowStore(compiled, number, claims)) : null;
     this.rows = this.owned ?? new SampledRows(compiled, number);
-    this.nextRest = this.owned === null ? Number.POSITIVE_INFINITY : plan.restEvery;
+    this.nextCheckpoint = this.owned === null ? Number.POSITIVE_INFINITY : plan.checkpointEvery;
     this.seeds = compiled.laneSeeds(number);
     const turn = { seed: compiled.random, lane: number, lanes: plan.quotas.length };
     const mix = new Mix(shareOf(plan, claims, number), this.seeds.random, turn);
@@ -159,7 +159,7 @@ export class Lane {
     return this.rows.keyOf(row);
   }
 
-  /** Returns the state of a lane at rest. @throws Error for one that samples its rows. */
+  /** Returns the state of a lane at a checkpoint. @throws Error for one that samples its rows. */
   save(): SavedLane {
     const { generated, impossible, owned } = this;
     if (owned === null) throw new Error('a lane that samples its rows cannot be saved');
@@ -174,12 +174,12 @@ export class Lane {
     this.impossible = impossible;
     this.chooser.restore(choices);
     this.owned!.restore(rows);
-    this.planRest();
+    this.planCheckpoint();
   }
 
-  private planRest(): void {
-    const { restEvery } = this.compiled.plan;
-    this.nextRest = (Math.floor(this.generated / restEvery) + 1) * restEvery;
+  private planCheckpoint(): void {
+    const { checkpointEvery } = this.compiled.plan;
+    this.nextCheckpoint = (Math.floor(this.generated / checkpointEvery) + 1) * checkpointEvery;
   }
 
   /** Stops generating operations; those in flight are still settled. */
@@ -230,20 +230,20 @@ export class Lane {
     for (;;) {
       const { ending } = this;
       // A value that was freed is taken first.
-      const rests = this.generated >= this.nextRest && !ending && this.rows.promised === null;
-      if (rests) this.grouping.cutShort();
+      const isDue = this.generated >= this.nextCheckpoint && !ending && this.rows.promised === null;
+      if (isDue) this.grouping.cutShort();
       const isFull = this.grouping.isFull(ending && !this.isSuspended);
       if (this.inFlight.length < this.depth && isFull) return this.begin(this.grouping.close());
-      if (this.inFlight.length >= this.depth || ((ending || rests || this.blocked) && this.inFlight.length > 0)) {
+      if (this.inFlight.length >= this.depth || ((ending || isDue || this.blocked) && this.inFlight.length > 0)) {
         const step = this.finishOldest();
         if (step !== null) return step;
         this.blocked = false;
         continue;
       }
       if (ending) return { kind: 'done', starved: this.impossible >= STARVED_AFTER };
-      if (rests) {
-        this.planRest();
-        this.onRest();
+      if (isDue) {
+        this.planCheckpoint();
+        this.onCheckpoint();
       }
       const operation = this.generateNext();
       if (operation === null) continue;

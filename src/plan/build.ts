@@ -21,8 +21,8 @@ import { setsPerTable } from './update-sets.js';
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
 export const GENERATOR_VERSION = 11;
 
-/* What a lane did since then is repeated in a third of a second; to come to rest costs it a round trip. */
-const REST_EVERY = 1 << 15;
+/* A checkpoint costs a lane one round trip. So many operations are repeated in a third of a second. */
+const CHECKPOINT_EVERY = 1 << 15;
 
 export interface Draft {
   readonly plan: Plan;
@@ -97,7 +97,7 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
     fakerSeed: seeds.faker.toString(),
     quotas: shareOut(generator.num_iterations, generator.connections),
     pipelineDepth: generator.pipeline_depth,
-    restEvery: REST_EVERY,
+    checkpointEvery: CHECKPOINT_EVERY,
     searchPath: catalog.server.searchPath,
     rowSelection: rowSelection(config, catalog),
     ...(catalog.server.flavour === 'PostgreSQL' ? {} : { lacksReceipts: true as const }),

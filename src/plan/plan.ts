@@ -15,8 +15,8 @@ export interface Plan {
   /** Number of operations of each lane; −1: until stopped. */
   readonly quotas: readonly number[];
   readonly pipelineDepth: number;
-  /** A lane comes to rest after so many operations: there its state can be saved. */
-  readonly restEvery: number;
+  /** Number of operations from one checkpoint of a lane to the next: there its state can be saved. */
+  readonly checkpointEvery: number;
   /** The search_path of lanes, because functions of the application may rely on it; null: the role's default. */
   readonly searchPath: string | null;
   readonly rowSelection: 'owned' | 'system_rows';

@@ -3,10 +3,10 @@ import { gunzipSync, gzip, gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
-import type { SavedRest } from '../history/lane-files.js';
+import type { SavedCheckpoint } from '../history/lane-files.js';
 import type { Exception } from '../history/lane-log.js';
 import type { Keeping } from '../traffic/coordinator.js';
-import type { LaneProgress, LaneRest, Past } from '../traffic/lane-progress.js';
+import type { LaneCheckpoint, LaneProgress, Past } from '../traffic/lane-progress.js';
 import type { RunStore } from './store.js';
 
 /** Returns the table that holds what lanes have noted. */
@@ -21,18 +21,18 @@ export function shardIsOurs(schema: string, shard: number, incarnation: number):
 
 const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
 const progresses = (schema: string) => `${quoteIdentifier(schema)}.run_progress`;
-const restsOf = (schema: string) => `${quoteIdentifier(schema)}.run_rest`;
+const checkpointsOf = (schema: string) => `${quoteIdentifier(schema)}.run_checkpoint`;
 
 /** Tables that hold what another process needs to go on with a shard. */
 export function progressTables(schema: string): { readonly names: readonly string[]; readonly sql: readonly string[] } {
   return {
-    names: [logsOf(schema), progresses(schema), restsOf(schema)],
+    names: [logsOf(schema), progresses(schema), checkpointsOf(schema)],
     sql: [
       `CREATE TABLE IF NOT EXISTS ${logsOf(schema)} (run_id text NOT NULL, lane int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
        lines text NOT NULL, PRIMARY KEY (run_id, lane, id))`,
       `CREATE TABLE IF NOT EXISTS ${progresses(schema)} (run_id text, shard int, told_at timestamptz NOT NULL, blocks int NOT NULL,
        counters bytea, PRIMARY KEY (run_id, shard))`,
-      `CREATE TABLE IF NOT EXISTS ${restsOf(schema)} (run_id text, lane int, operations bigint, state bytea NOT NULL, log_id bigint NOT NULL,
+      `CREATE TABLE IF NOT EXISTS ${checkpointsOf(schema)} (run_id text, lane int, operations bigint, state bytea NOT NULL, log_id bigint NOT NULL,
        PRIMARY KEY (run_id, lane, operations))`,
     ],
   };
@@ -44,8 +44,8 @@ const MOST_DELAY_MS = 10_000;
 /* A server that says nothing is not waited for. */
 const SETTLE_MS = 5000;
 
-/* Of each lane so many places of rest are kept: what its progress knows may be a little older than the last one. */
-const MOST_RESTS = 2;
+/* Number of checkpoints that are kept of each lane: its progress may be a little older than the last one. */
+const MOST_CHECKPOINTS = 2;
 
 const compressed = promisify(gzip);
 
@@ -65,12 +65,12 @@ export class ProgressKeeper implements Keeping {
   private isWhole = true;
   private hasNews = false;
   private writing: Promise<void> | null = null;
-  /** By lane: places of rest that are stored, with the last line of the log at that time, and when it was stored. */
-  private readonly rests = new Map<
+  /** By lane: checkpoints that are stored, with the last line of the log at that time, and when it was stored. */
+  private readonly checkpoints = new Map<
     number,
-    { readonly logId: string; readonly storedMs: number; readonly restedMs: number }[]
+    { readonly logId: string; readonly storedMs: number; readonly reachedMs: number }[]
   >();
-  private resting: Promise<void> = Promise.resolve();
+  private storing: Promise<void> = Promise.resolve();
 
   /** `session` gives the session to write with: it may be another one after a lost connection. */
   constructor(session: () => pg.Client, store: RunStore, shard: number, incarnation: number) {
@@ -92,52 +92,52 @@ export class ProgressKeeper implements Keeping {
     });
   };
 
-  /** One after the other. Where a place cannot be stored, the ones before stand. */
-  readonly takeRest = (rest: LaneRest): void => {
-    const restedMs = performance.now();
-    this.resting = this.resting.then(() => this.storeRest(rest, restedMs).catch(() => undefined));
+  /** One after the other. If one cannot be stored, those before stand. */
+  readonly takeCheckpoint = (checkpoint: LaneCheckpoint): void => {
+    const reachedMs = performance.now();
+    this.storing = this.storing.then(() => this.storeCheckpoint(checkpoint, reachedMs).catch(() => undefined));
   };
 
   /** Resolves when what was taken is written, or could not be. */
   async settle(): Promise<void> {
-    const written = Promise.all([this.writing, this.resting]);
+    const written = Promise.all([this.writing, this.storing]);
     await Promise.race([written, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
   }
 
-  private async storeRest({ lane, operations, bytes }: LaneRest, restedMs: number): Promise<void> {
+  private async storeCheckpoint({ lane, operations, bytes }: LaneCheckpoint, reachedMs: number): Promise<void> {
     const { schema, runId } = this.store;
     const session = this.session();
     const state = await compressed(bytes, { level: LEVEL });
     const { rows } = await session.query<{ log_id: string }>(
-      `INSERT INTO ${restsOf(schema)} (run_id, lane, operations, state, log_id)
+      `INSERT INTO ${checkpointsOf(schema)} (run_id, lane, operations, state, log_id)
          SELECT $1::text, $2::int, $3::bigint, $4::bytea, coalesce((SELECT max(id) FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = $2), 0) WHERE ${this.isOurs}
        RETURNING log_id`,
       [runId, lane, operations, state],
     );
     if (rows[0] === undefined) return;
-    const stored = this.rests.get(lane) ?? [];
-    this.rests.set(lane, stored);
-    stored.push({ logId: rows[0].log_id, storedMs: performance.now(), restedMs });
+    const stored = this.checkpoints.get(lane) ?? [];
+    this.checkpoints.set(lane, stored);
+    stored.push({ logId: rows[0].log_id, storedMs: performance.now(), reachedMs });
     await session.query(
-      `DELETE FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = $2 AND operations < (SELECT min(operations) FROM
-         (SELECT operations FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = $2 ORDER BY operations DESC LIMIT ${MOST_RESTS}) AS kept) AND ${this.isOurs}`,
+      `DELETE FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = $2 AND operations < (SELECT min(operations) FROM
+         (SELECT operations FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = $2 ORDER BY operations DESC LIMIT ${MOST_CHECKPOINTS}) AS kept) AND ${this.isOurs}`,
       [runId, lane],
     );
     await this.dropLog(session, lane, stored);
   }
 
   /*
-   * Lines that were in the log when a place of rest was stored belong to operations before the next one, if the lane came there later.
+   * Lines that were in the log when a checkpoint was stored belong to operations before the next one, if the lane came there later.
    * They are dropped when that one is the first of those that are kept.
    */
   private async dropLog(
     session: pg.Client,
     lane: number,
-    stored: { readonly logId: string; readonly storedMs: number; readonly restedMs: number }[],
+    stored: { readonly logId: string; readonly storedMs: number; readonly reachedMs: number }[],
   ): Promise<void> {
-    if (stored.length <= MOST_RESTS) return;
+    if (stored.length <= MOST_CHECKPOINTS) return;
     const [before, kept] = [stored.shift()!, stored[0]!];
-    if (before.storedMs > kept.restedMs - MOST_DELAY_MS) return;
+    if (before.storedMs > kept.reachedMs - MOST_DELAY_MS) return;
     const { schema, runId } = this.store;
     await session.query(
       `DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = $2 AND id <= $3 AND ${this.isOurs}`,
@@ -184,7 +184,7 @@ export async function readPast(
         'end the other shards, and begin a new run with another --run-id',
     );
   const exceptions = new Map<number, Exception[]>(lanes.map((lane) => [lane, []]));
-  const rests = new Map<number, SavedRest[]>(lanes.map((lane) => [lane, []]));
+  const checkpoints = new Map<number, SavedCheckpoint[]>(lanes.map((lane) => [lane, []]));
   const found = await client.query<{ lane: number; lines: string }>(
     `SELECT lane, lines FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, id`,
     [runId, lanes],
@@ -197,12 +197,12 @@ export async function readPast(
     }
   }
   const states = await client.query<{ lane: number; operations: string; state: Buffer }>(
-    `SELECT lane, operations, state FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, operations`,
+    `SELECT lane, operations, state FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, operations`,
     [runId, lanes],
   );
   for (const { lane, operations, state } of states.rows)
-    rests.get(lane)!.push({ operations: Number(operations), bytes: new Uint8Array(gunzipSync(state)) });
-  return { counters: told === undefined ? [] : blocksIn(told.counters, told.blocks), exceptions, rests };
+    checkpoints.get(lane)!.push({ operations: Number(operations), bytes: new Uint8Array(gunzipSync(state)) });
+  return { counters: told === undefined ? [] : blocksIn(told.counters, told.blocks), exceptions, checkpoints };
 }
 
 function blocksIn(packed: Buffer, count: number): Float64Array<ArrayBuffer>[] {
@@ -222,6 +222,6 @@ export async function forgetProgress(
   lanes: readonly number[],
 ): Promise<void> {
   await client.query(`DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
-  await client.query(`DELETE FROM ${restsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
+  await client.query(`DELETE FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
   await client.query(`DELETE FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
 }

@@ -1,4 +1,4 @@
-import { type SavedRest, serialized } from '../history/lane-files.js';
+import { type SavedCheckpoint, serialized } from '../history/lane-files.js';
 import type { LaneLog } from '../history/lane-log.js';
 import type { Lane } from '../lane/lane.js';
 import type { CounterTotals } from './counters.js';
@@ -10,24 +10,24 @@ const STORE_EVERY_MS = 180_000;
 const MOST_BYTES_PER_MS = 50;
 
 /**
- * Saves a lane's state where it is at rest, so that it can be continued from there when its thread is gone. `store`: takes some of
+ * Saves a lane's state at its checkpoints, so that it can be continued from there when its thread is gone. `store`: takes some of
  * the states, for the case that its process is gone; null if nobody would continue it then.
  */
-export function saveAtRest(
+export function saveCheckpoints(
   lane: Lane,
   log: LaneLog,
   totals: CounterTotals,
-  store: ((saved: SavedRest) => void) | null,
+  store: ((saved: SavedCheckpoint) => void) | null,
 ): void {
   let [savedMs, tookMs, storedMs] = [0, 0, Number.NEGATIVE_INFINITY];
   const { number } = lane;
-  lane.onRest = () => {
+  lane.onCheckpoint = () => {
     const startMs = performance.now();
     if (startMs - savedMs < tookMs * BETWEEN && !log.isLarge) return;
     const { operations } = lane;
     const state = lane.save();
     const saved = serialized({ operations, sent: totals.laneSent(number), told: totals.laneTold(number), state });
-    void log.rest(saved);
+    void log.checkpoint(saved);
     savedMs = performance.now();
     tookMs = savedMs - startMs;
     const betweenMs = Math.max(STORE_EVERY_MS, saved.bytes.length / MOST_BYTES_PER_MS);

@@ -7,7 +7,7 @@ import { Control } from './control.js';
 import { allocateCounters, type CounterTotals } from './counters.js';
 import { Crew, type CrewEnd } from './crew.js';
 import type { Incarnation } from './incarnation.js';
-import type { LaneProgress, LaneRest, Past } from './lane-progress.js';
+import type { LaneCheckpoint, LaneProgress, Past } from './lane-progress.js';
 import type { Notice } from './ledger.js';
 import type { Pacing } from './pacer.js';
 import type { Workers } from './workers.js';
@@ -46,7 +46,7 @@ export interface Keeping {
   /** A statement that stores `$3`, exceptions of lane `$2` of run `$1`. */
   readonly storeExceptions: string;
   readonly take: (progress: LaneProgress) => void;
-  readonly takeRest: (rest: LaneRest) => void;
+  readonly takeCheckpoint: (checkpoint: LaneCheckpoint) => void;
 }
 
 /** How the traffic ended: the most severe end of all lanes. */

@@ -8,7 +8,7 @@ import type { TrafficOptions } from './coordinator.js';
 import { appliedIn, CounterBlock, CounterTotals, restoreCounters, rowsIn } from './counters.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
-import type { LaneProgress, LaneRest, Past, TakenBack } from './lane-progress.js';
+import type { LaneCheckpoint, LaneProgress, Past, TakenBack } from './lane-progress.js';
 import type { Told } from './ledger.js';
 import { settleLostLanes } from './lost-lanes.js';
 import { canTakeBack, Memory } from './memory.js';
@@ -26,7 +26,7 @@ const PROVING_OPERATIONS = 50;
 export type CrewEnd = LaneEnd | { readonly kind: 'crashed'; readonly message: string };
 
 /** What a worker tells. */
-type Heard = Told | LaneProgress | LaneRest | TakenBack;
+type Heard = Told | LaneProgress | LaneCheckpoint | TakenBack;
 
 /** The objects that all threads share. */
 interface Shared {
@@ -172,32 +172,31 @@ export class Crew {
 
   /** Puts what a process has left behind where the threads look for it. */
   private async takeUp(): Promise<void> {
-    const { past, lanes, plan, workers, keeping } = this.options;
+    const { past, lanes, workers, keeping } = this.options;
     if (past === null) return;
     if (this.logFolder === null) throw new Error('no temporary folder can be made for the logs of the lanes');
-    const size = { relations: plan.relations.length, lanes: plan.quotas.length };
-    restoreCounters(this.shared.counters, size, past.counters, (lane) => {
+    restoreCounters(this.shared.counters, this.size, past.counters, (lane) => {
       const index = lanes.indexOf(lane);
       return index < 0 ? undefined : this.workerOf(index);
     });
     for (const lane of lanes) await this.putBack(lane, past, this.logFolder);
     const of = this.totals.blockCount;
     for (let block = workers.count; block < of; block++) {
-      const counters = new CounterBlock(this.shared.counters, size.relations, size.lanes, block).snapshot();
+      const counters = this.blockOf(block).snapshot();
       keeping?.take({ kind: 'progress', block, of, counters });
     }
   }
 
-  /** Where a lane was at rest last, as far as its progress knows, and what did not go as intended since then. */
-  private async putBack(lane: number, { exceptions, rests }: Past, folder: string): Promise<void> {
+  /** Writes the latest checkpoint of a lane that its progress has reached, and the lane's exceptions, where the thread looks for them. */
+  private async putBack(lane: number, { exceptions, checkpoints }: Past, folder: string): Promise<void> {
     const files = new LaneFiles(folder, lane);
-    const known = rests.get(lane) ?? [];
-    const rest = known.findLast(({ operations }) => operations <= this.totals.laneApplied(lane));
+    const known = checkpoints.get(lane) ?? [];
+    const checkpoint = known.findLast(({ operations }) => operations <= this.totals.laneApplied(lane));
     // With the second one, what came before the first is dropped.
-    if (rest === undefined && known.length > 1)
+    if (checkpoint === undefined && known.length > 1)
       throw new Error(`the stored progress of lane ${lane} is older than the exceptions that are left of it`);
-    files.begin(rest?.operations ?? 0, exceptions.get(lane) ?? []);
-    if (rest !== undefined) await files.save(rest);
+    files.begin(checkpoint?.operations ?? 0, exceptions.get(lane) ?? []);
+    if (checkpoint !== undefined) await files.save(checkpoint);
   }
 
   private lanesOf(worker: number): readonly number[] {
@@ -249,7 +248,7 @@ export class Crew {
 
   private hear(message: Heard, worker: number): void {
     if (message.kind === 'taken back') this.countLost(worker, message.counters);
-    else if (message.kind === 'rest') this.options.keeping?.takeRest(message);
+    else if (message.kind === 'checkpoint') this.options.keeping?.takeCheckpoint(message);
     else if (message.kind !== 'progress') this.options.notice(message);
     else if (this.options.keeping !== null) this.options.keeping.take(message);
     else if (message.counters !== null) this.memory.add(worker, message.counters);

@@ -1,4 +1,4 @@
-import type { SavedRest } from '../history/lane-files.js';
+import type { SavedCheckpoint } from '../history/lane-files.js';
 import type { Exception, LaneLog } from '../history/lane-log.js';
 import type { StoredLog } from './stored-log.js';
 
@@ -15,9 +15,9 @@ export interface LaneProgress {
   readonly counters: Float64Array<ArrayBuffer> | null;
 }
 
-/** Where a lane is at rest: another process can continue it from there, if its progress says that it came so far. */
-export interface LaneRest extends SavedRest {
-  readonly kind: 'rest';
+/** A checkpoint of a lane: another process can continue it from there, if its progress says that it came so far. */
+export interface LaneCheckpoint extends SavedCheckpoint {
+  readonly kind: 'checkpoint';
   readonly lane: number;
 }
 
@@ -33,8 +33,8 @@ export interface Past {
   readonly counters: readonly Float64Array<ArrayBuffer>[];
   /** By lane. */
   readonly exceptions: ReadonlyMap<number, readonly Exception[]>;
-  /** By lane: its last places of rest. Exceptions before the first of them may be missing. */
-  readonly rests: ReadonlyMap<number, readonly SavedRest[]>;
+  /** By lane: its last checkpoints. Exceptions before the first of them may be missing. */
+  readonly checkpoints: ReadonlyMap<number, readonly SavedCheckpoint[]>;
 }
 
 const EVERY_MS = 1000;

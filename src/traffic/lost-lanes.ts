@@ -1,5 +1,6 @@
 import { LaneFiles } from '../history/lane-files.js';
-import { Lane } from '../lane/lane.js';
+import { Lane, type Ledger } from '../lane/lane.js';
+import type { Outcome } from '../lane/messages/outcome.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import { SILENT } from '../lane/play.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
@@ -58,22 +59,26 @@ export async function settleLostLanes(
         options.incarnation.sinceXid,
       )) {
         counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
-        for (const [index, member] of transaction.members.entries()) {
-          const { operation } = member;
-          // The thread may have died while counting the members of the transaction.
-          if (operation.number < applied) continue;
-          if (outcome?.kind !== 'committed')
-            ledger.finished(operation, { kind: 'failed', sqlstate: '08006', message: '' });
-          else if (transaction.lasts(member))
-            ledger.finished(operation, { kind: 'committed', effect: outcome.effects[index]! });
-          else ledger.finished(operation, { kind: 'rolledBack' });
-        }
-        ledger.transactionEnded(outcome === null ? 'refused' : 'committed');
+        count(transaction, outcome, applied, ledger);
       }
     }
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** Counts what became of a transaction. `applied`: the operations of its lane that are counted already. */
+function count(transaction: Transaction, outcome: Outcome | null, applied: number, ledger: Ledger): void {
+  for (const [index, member] of transaction.members.entries()) {
+    const { operation } = member;
+    // The thread may have died while counting the members of the transaction.
+    if (operation.number < applied) continue;
+    if (outcome?.kind !== 'committed') ledger.finished(operation, { kind: 'failed', sqlstate: '08006', message: '' });
+    else if (transaction.lasts(member))
+      ledger.finished(operation, { kind: 'committed', effect: outcome.effects[index]! });
+    else ledger.finished(operation, { kind: 'rolledBack' });
+  }
+  ledger.transactionEnded(outcome === null ? 'refused' : 'committed');
 }
 
 /** Restores receipts: the last one, and earlier ones, whose transactions had been answered when the last one came. */
@@ -95,8 +100,8 @@ function replay(
   inFlight: number,
 ): Transaction[] {
   const lane = new Lane(compiled, number, claims, SILENT);
-  const rest = logFolder === null ? null : (new LaneFiles(logFolder, number).read(applied)?.rest ?? null);
-  if (rest !== null) lane.restore(rest.state);
+  const checkpoint = logFolder === null ? null : (new LaneFiles(logFolder, number).read(applied)?.checkpoint ?? null);
+  if (checkpoint !== null) lane.restore(checkpoint.state);
   const pending: Transaction[] = [];
   for (let done = 0; done < applied + inFlight; ) {
     const step = lane.next();

@@ -1,7 +1,7 @@
 import type { LaneHistory } from '../history/lane-log.js';
 import type { LaneSession } from './lane-session.js';
 
-/* Of one lane, since the place of rest before the last one. Beyond this its log is given up: a database under test is not the place for it. */
+/* Of one lane, since the checkpoint before the last one. Beyond this its log is given up: a database under test is not the place for it. */
 const MOST_BYTES = 64 << 20;
 /* The server may refuse for a while, for example while its disk is full; after so many refusals in a row the log is given up. */
 const MOST_REFUSALS = 60;
@@ -52,7 +52,7 @@ export class StoredLog implements LaneHistory {
   }
 
   /** Records that the lane's state is stored as well: what came before the state before is not needed any more. */
-  rest(): void {
+  checkpoint(): void {
     if (!this.isWhole) return;
     this.bytesBefore = this.bytes;
     this.bytes = 0;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Rest } from '../history/lane-files.js';
+import type { Checkpoint } from '../history/lane-files.js';
 import { exceptionOf, type LaneLog, LanePast } from '../history/lane-log.js';
 import { repeat } from '../history/repeat.js';
 import { barrierOf } from '../history/replay.js';
@@ -23,7 +23,7 @@ import { connect } from './session.js';
 export interface Inherited {
   readonly lane: Lane;
   /** Where the lane stands: at its beginning if null. */
-  readonly rest: Rest | null;
+  readonly checkpoint: Checkpoint | null;
   /** Its exceptions from there on. */
   readonly past: LanePast;
   readonly compiled: CompiledPlan;
@@ -42,12 +42,12 @@ const RETRY_MS = 500;
 
 /** Brings a lane to where a thread of this process has carried it: its counts are exact. */
 export function takeUpFromThread(inherited: Inherited): void {
-  const { lane, rest, past, barrier, counters, totals } = inherited;
+  const { lane, checkpoint, past, barrier, counters, totals } = inherited;
   const { number } = lane;
   resumePace(inherited);
   barrier.past = past;
   const counts = { sent: totals.laneSent(number), applied: totals.laneApplied(number) };
-  counters.setLaneSent(number, repeat(lane, past, counts, rest?.sent ?? 0));
+  counters.setLaneSent(number, repeat(lane, past, counts, checkpoint?.sent ?? 0));
   barrier.past = null;
 }
 
@@ -67,17 +67,17 @@ export async function takeUpFromProcess(inherited: Inherited): Promise<void> {
  * @throws Error like `takeUpFromProcess`.
  */
 export async function takeBack(inherited: Inherited): Promise<boolean> {
-  const { lane, rest, past, log, totals } = inherited;
+  const { lane, checkpoint, past, log, totals } = inherited;
   const found = await asking(inherited, (client) => frontierOf(inherited, client, false));
   if (!found.isProved && totals.laneApplied(lane.number) > 0) return false;
   const kept = past.below(found.end);
-  log.backTo(rest?.operations ?? 0, kept);
+  log.backTo(checkpoint?.operations ?? 0, kept);
   await takeUpAt({ ...inherited, past: LanePast.of(kept) }, found);
   return true;
 }
 
 async function takeUpAt(inherited: Inherited, found: Found): Promise<void> {
-  const { lane, rest, past, barrier, counters, totals } = inherited;
+  const { lane, checkpoint, past, barrier, counters, totals } = inherited;
   const { number } = lane;
   const sent = totals.laneSent(number);
   resumePace(inherited);
@@ -86,7 +86,7 @@ async function takeUpAt(inherited: Inherited, found: Found): Promise<void> {
   const began = (transaction: Transaction, begun: number) => {
     if (begun >= sent) takePlace(inherited, transaction);
   };
-  let begun = repeat(lane, past, found, rest?.sent ?? 0, began);
+  let begun = repeat(lane, past, found, checkpoint?.sent ?? 0, began);
   const ours = new Set<Transaction>();
   const isOpen = ({ number: each, outcome }: Transaction) => each < found.end && outcome === null;
   while (lane.pending.some(isOpen)) {
@@ -98,13 +98,13 @@ async function takeUpAt(inherited: Inherited, found: Found): Promise<void> {
 }
 
 async function frontierOf(
-  { lane, rest, past, compiled, claims, totals, settings }: Inherited,
+  { lane, checkpoint, past, compiled, claims, totals, settings }: Inherited,
   client: pg.Client,
   trustsLog: boolean,
 ): Promise<Found> {
   const scout = new Lane(compiled, lane.number, claims, SILENT, barrierOf(past));
   // The state is the other lane's from now on.
-  if (rest !== null) scout.restore(structuredClone(rest.state));
+  if (checkpoint !== null) scout.restore(structuredClone(checkpoint.state));
   const applied = totals.laneApplied(lane.number);
   const { sinceXid } = settings.incarnation;
   const frontier = new Frontier(scout, compiled, past, { applied, sinceXid, trustsLog });

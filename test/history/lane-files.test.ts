@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLaneFolder, LaneFiles, type Rest, serialized } from '../../src/history/lane-files.js';
+import { type Checkpoint, createLaneFolder, LaneFiles, serialized } from '../../src/history/lane-files.js';
 import { type Exception, LaneLog } from '../../src/history/lane-log.js';
 import type { SavedLane } from '../../src/lane/lane.js';
 
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function restAt(operations: number): Rest {
+function checkpointAt(operations: number): Checkpoint {
   return { operations, sent: operations, told: operations + 1, state: { generated: operations } as SavedLane };
 }
 
@@ -24,23 +24,23 @@ function skipped(operation: number): Exception {
   return ['s', operation, -1];
 }
 
-/** Writes one exception between each two places of rest. */
-async function logOf(rests: readonly number[]): Promise<LaneLog> {
+/** Writes one exception between each two checkpoints. */
+async function logOf(checkpoints: readonly number[]): Promise<LaneLog> {
   const log = new LaneLog(files);
-  for (const at of rests) {
+  for (const at of checkpoints) {
     log.add(skipped(at - 1));
     log.flush();
-    await log.rest(serialized(restAt(at)));
+    await log.checkpoint(serialized(checkpointAt(at)));
   }
-  log.add(skipped(rests.at(-1)! + 1));
+  log.add(skipped(checkpoints.at(-1)! + 1));
   log.flush();
   return log;
 }
 
 describe('the files of a lane', () => {
-  it('tell where it was at rest last, and what came after that', async () => {
+  it('tell its last checkpoint, and what came after that', async () => {
     (await logOf([100, 200, 300])).close();
-    expect(files.read()).toEqual({ rest: restAt(300), exceptions: [skipped(301)] });
+    expect(files.read()).toEqual({ checkpoint: checkpointAt(300), exceptions: [skipped(301)] });
     expect(files.isWhole).toBe(true);
     // The thread that goes on writes into the same part.
     const next = new LaneLog(files);
@@ -50,11 +50,11 @@ describe('the files of a lane', () => {
     expect(files.read()?.exceptions).toEqual([skipped(301), skipped(305)]);
   });
 
-  it('reach back to the place of rest before, and to the beginning', async () => {
+  it('reach back to the checkpoint before, and to the beginning', async () => {
     (await logOf([100, 200, 300])).close();
-    expect(files.rests()).toEqual([200, 300]);
-    expect(files.read(299)).toEqual({ rest: restAt(200), exceptions: [skipped(299), skipped(301)] });
-    expect(files.read(150)).toEqual({ rest: null, exceptions: [99, 199, 299, 301].map(skipped) });
+    expect(files.checkpoints()).toEqual([200, 300]);
+    expect(files.read(299)).toEqual({ checkpoint: checkpointAt(200), exceptions: [skipped(299), skipped(301)] });
+    expect(files.read(150)).toEqual({ checkpoint: null, exceptions: [99, 199, 299, 301].map(skipped) });
   });
 
   it('begin anew where the lane was taken back to', async () => {
@@ -63,18 +63,18 @@ describe('the files of a lane', () => {
     log.add(skipped(220));
     log.flush();
     log.close();
-    expect(files.read()).toEqual({ rest: restAt(200), exceptions: [skipped(210), skipped(220)] });
+    expect(files.read()).toEqual({ checkpoint: checkpointAt(200), exceptions: [skipped(210), skipped(220)] });
   });
 
   it('go on from the place before while a state is still being written, or could not be', async () => {
     const log = await logOf([100]);
     mkdirSync(path.join(folder, 'lane-3-200.state'));
-    await log.rest(serialized(restAt(200)));
+    await log.checkpoint(serialized(checkpointAt(200)));
     log.add(skipped(210));
     log.flush();
     log.close();
     rmSync(path.join(folder, 'lane-3-200.state'), { recursive: true });
-    expect(files.read()).toEqual({ rest: restAt(100), exceptions: [skipped(101), skipped(210)] });
+    expect(files.read()).toEqual({ checkpoint: checkpointAt(100), exceptions: [skipped(101), skipped(210)] });
     expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
@@ -82,16 +82,16 @@ describe('the files of a lane', () => {
     (await logOf([100])).close();
     appendFileSync(files.log(100), '["s",10');
     appendFileSync(path.join(folder, 'lane-3-200.state.part'), 'half');
-    expect(files.read()).toEqual({ rest: restAt(100), exceptions: [skipped(101)] });
+    expect(files.read()).toEqual({ checkpoint: checkpointAt(100), exceptions: [skipped(101)] });
   });
 
-  it('are of no use where a part is missing, until the lane is at rest again', async () => {
+  it('are of no use where a part is missing, until the next checkpoint', async () => {
     const log = await logOf([100, 200]);
     rmSync(files.log(200));
     expect([files.isWhole, files.read()]).toEqual([false, null]);
-    await log.rest(serialized(restAt(300)));
+    await log.checkpoint(serialized(checkpointAt(300)));
     log.close();
-    expect(files.read()).toEqual({ rest: restAt(300), exceptions: [] });
+    expect(files.read()).toEqual({ checkpoint: checkpointAt(300), exceptions: [] });
   });
 });
 

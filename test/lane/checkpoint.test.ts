@@ -17,14 +17,14 @@ import { COLUMNS } from '../zoo/columns.js';
 import { KEYS } from '../zoo/keys.js';
 import { PARTITIONS } from '../zoo/partitions.js';
 
-const REST_EVERY = 150;
+const CHECKPOINT_EVERY = 150;
 const OPERATIONS = 800;
-/* So many of its rests are tried. */
-const MOST_RESTS = 9;
+/* So many of its checkpoints are tried. */
+const MOST_CHECKPOINTS = 9;
 
-/** A schema, how often its lanes rest, and a relation that refuses every row. */
+/** A schema, how far its lane's checkpoints are apart, and a relation that refuses every row. */
 interface Form extends Animal {
-  readonly restEvery?: number;
+  readonly checkpointEvery?: number;
   readonly refuses?: number;
 }
 
@@ -58,16 +58,16 @@ interface Course {
   /** A hash of every message, with the number of its transaction. */
   readonly sent: readonly string[];
   /** States, with how many messages had been sent before each. */
-  readonly rests: readonly { readonly sent: number; readonly state: Buffer }[];
+  readonly checkpoints: readonly { readonly sent: number; readonly state: Buffer }[];
 }
 
 function courseOf(lane: Lane, refuses: number | undefined): Course {
   const sent: string[] = [];
-  const rests: { sent: number; state: Buffer }[] = [];
-  lane.onRest = () => {
+  const checkpoints: { sent: number; state: Buffer }[] = [];
+  lane.onCheckpoint = () => {
     expect(lane.pending).toEqual([]);
     expect(lane.begun).toBe(lane.operations);
-    rests.push({ sent: sent.length, state: serialize(lane.save()) });
+    checkpoints.push({ sent: sent.length, state: serialize(lane.save()) });
   };
   for (let step = lane.next(); step.kind === 'send'; step = lane.next()) {
     const { transaction } = step;
@@ -77,7 +77,7 @@ function courseOf(lane: Lane, refuses: number | undefined): Course {
     sent.push(`${transaction.number}/${transaction.outcomes} ${hash.digest('hex')}`);
     lane.settle(transaction, answerTo(transaction, refuses));
   }
-  return { sent, rests };
+  return { sent, checkpoints };
 }
 
 async function planOf({ sql, settings }: Animal): Promise<{ plan: Plan; claims: ClaimSet } | null> {
@@ -103,32 +103,32 @@ const CHAIN = Array.from({ length: 10 }, (_, at) => {
 });
 
 const FORMS: readonly Form[] = [
-  { name: 'parents that come first', sql: CHAIN.join(';'), restEvery: 7 },
+  { name: 'parents that come first', sql: CHAIN.join(';'), checkpointEvery: 7 },
   {
     name: 'parents that must agree',
     sql: `CREATE TABLE tenants (id int PRIMARY KEY); CREATE TABLE a (tenant int REFERENCES tenants, id int, PRIMARY KEY (tenant, id));
       CREATE TABLE b (tenant int, id int, PRIMARY KEY (tenant, id), FOREIGN KEY (tenant) REFERENCES tenants);
       CREATE TABLE pairs (id bigint PRIMARY KEY, tenant int NOT NULL, a int NOT NULL, b int NOT NULL,
         FOREIGN KEY (tenant, a) REFERENCES a, FOREIGN KEY (tenant, b) REFERENCES b)`,
-    restEvery: 40,
+    checkpointEvery: 40,
   },
   {
     name: 'few keys, few rows, many deletes',
     sql: 'CREATE TABLE few (id smallint PRIMARY KEY CHECK (id BETWEEN 1 AND 30), v int); CREATE TABLE kinds (kind "char" PRIMARY KEY, v int); CREATE TABLE more (id int PRIMARY KEY, v int)',
     settings: 'operation_weights: [1, 1, 4]\ntable_rows: { min: 3, max: 40 }\nmax_tracked_rows: 9',
-    restEvery: 25,
+    checkpointEvery: 25,
   },
   {
     name: 'a table that refuses every row',
     sql: 'CREATE TABLE good (id int PRIMARY KEY, v int); CREATE TABLE refusing (id int PRIMARY KEY, v int)',
     refuses: 1,
-    restEvery: 9,
+    checkpointEvery: 9,
   },
   {
     name: 'a table that refuses every row of its parent',
     sql: 'CREATE TABLE refusing (id int PRIMARY KEY, v int); CREATE TABLE child (id int PRIMARY KEY, r int NOT NULL REFERENCES refusing); CREATE TABLE other (id int PRIMARY KEY)',
     refuses: 0,
-    restEvery: 9,
+    checkpointEvery: 9,
   },
   {
     name: 'conflicts in blocks with savepoints',
@@ -145,24 +145,27 @@ const FORMS: readonly Form[] = [
   },
 ];
 
-describe('a lane at rest', () => {
+describe('a lane at a checkpoint', () => {
   const animals = [...FORMS, ...[...CHECKS, ...COLUMNS, ...KEYS, ...PARTITIONS].filter((_, index) => index % 3 === 0)];
   it.for(animals.filter(({ since }) => since === undefined))(
     'goes on from its saved state as it would have: $name',
     async (animal: Form) => {
       const prepared = await planOf(animal);
-      const compiled = new CompiledPlan({ ...prepared!.plan, restEvery: animal.restEvery ?? REST_EVERY });
+      const compiled = new CompiledPlan({
+        ...prepared!.plan,
+        checkpointEvery: animal.checkpointEvery ?? CHECKPOINT_EVERY,
+      });
       const laneOf = () => new Lane(compiled, 0, prepared!.claims, SILENT);
       const whole = courseOf(laneOf(), animal.refuses);
-      expect(whole.rests.length).toBeGreaterThan(1);
-      const step = Math.ceil(whole.rests.length / MOST_RESTS);
-      for (const [index, { sent, state }] of whole.rests.entries()) {
+      expect(whole.checkpoints.length).toBeGreaterThan(1);
+      const step = Math.ceil(whole.checkpoints.length / MOST_CHECKPOINTS);
+      for (const [index, { sent, state }] of whole.checkpoints.entries()) {
         if (index % step !== 0) continue;
         const lane = laneOf();
         lane.restore(deserialize(state) as SavedLane);
-        const rest = courseOf(lane, animal.refuses);
-        expect(rest.sent).toEqual(whole.sent.slice(sent));
-        expect(rest.rests).toHaveLength(whole.rests.length - index - 1);
+        const checkpoint = courseOf(lane, animal.refuses);
+        expect(checkpoint.sent).toEqual(whole.sent.slice(sent));
+        expect(checkpoint.checkpoints).toHaveLength(whole.checkpoints.length - index - 1);
       }
     },
   );

@@ -21,21 +21,21 @@ beforeEach(async () => {
 });
 afterEach(() => database.drop());
 
-/** What a lane notes between two places of rest. */
+/** What a lane notes between two checkpoints. */
 async function note(operation: number): Promise<void> {
   await database.client.query(keeper.storeExceptions, ['run', 0, JSON.stringify(['s', operation, -1])]);
 }
 
-async function rest(operations: number): Promise<void> {
-  keeper.takeRest({ kind: 'rest', lane: 0, operations, bytes: new Uint8Array([1, 2, operations % 256]) });
+async function checkpoint(operations: number): Promise<void> {
+  keeper.takeCheckpoint({ kind: 'checkpoint', lane: 0, operations, bytes: new Uint8Array([1, 2, operations % 256]) });
   await keeper.settle();
 }
 
-/** The places of rest that are left, and the operations whose exceptions are left. */
-async function left(): Promise<{ rests: number[]; noted: number[] }> {
-  const { rests, exceptions } = await readPast(database.client, store, 1, [0]);
+/** The checkpoints that are left, and the operations whose exceptions are left. */
+async function left(): Promise<{ checkpoints: number[]; noted: number[] }> {
+  const { checkpoints, exceptions } = await readPast(database.client, store, 1, [0]);
   return {
-    rests: rests.get(0)!.map(({ operations }) => operations),
+    checkpoints: checkpoints.get(0)!.map(({ operations }) => operations),
     noted: exceptions.get(0)!.map((exception: Exception) => exception[1]),
   };
 }
@@ -47,14 +47,14 @@ it('keeps two places of rest of a lane, and what it noted since the first of the
     for (const operations of [100, 200, 300, 400]) {
       nowMs += 3 * MINUTES;
       await note(operations - 1);
-      await rest(operations);
+      await checkpoint(operations);
       await note(operations);
     }
   } finally {
     clock.mockRestore();
   }
-  const { rests, noted } = await left();
-  expect(rests).toEqual([300, 400]);
+  const { checkpoints, noted } = await left();
+  expect(checkpoints).toEqual([300, 400]);
   // 200 was noted after the place at 200 had been stored: it may belong to either side of the next one.
   expect(noted).toEqual([200, 299, 300, 399, 400]);
 });
@@ -64,17 +64,17 @@ it('drops nothing where a place was stored so late that the lane may have been a
   try {
     for (const operations of [100, 200, 300]) {
       await note(operations - 1);
-      await rest(operations);
+      await checkpoint(operations);
     }
   } finally {
     clock.mockRestore();
   }
-  expect(await left()).toEqual({ rests: [200, 300], noted: [99, 199, 299] });
+  expect(await left()).toEqual({ checkpoints: [200, 300], noted: [99, 199, 299] });
 });
 
 it('stores nothing any more when another process carries the shard', async () => {
-  await rest(100);
+  await checkpoint(100);
   await nextIncarnation(database.client, store, 1);
-  await rest(200);
-  expect((await left()).rests).toEqual([100]);
+  await checkpoint(200);
+  expect((await left()).checkpoints).toEqual([100]);
 });

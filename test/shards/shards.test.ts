@@ -190,14 +190,14 @@ describe('the shards of a run', () => {
   it.each([
     ['the beginning', null],
     // Soon enough for a state to be stored before the process is killed.
-    ['where their lanes were at rest', 60],
-  ])('go on where they were when their process was ended, by force or not, from %s', async (_, restEvery) => {
+    ['the checkpoints of their lanes', 60],
+  ])('go on where they were when their process was ended, by force or not, from %s', async (_, checkpointEvery) => {
     const [one, two] = [await demo(), await demo()];
     const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 16000');
-    const plan = path.join(folder, `plan-${restEvery}.json`);
+    const plan = path.join(folder, `plan-${checkpointEvery}.json`);
     await runCli(config(one), ['--dry-run', '--plan-out', plan]);
-    const decided = JSON.parse(readFileSync(plan, 'utf8')) as { plan: { restEvery: number } };
-    decided.plan.restEvery = restEvery ?? decided.plan.restEvery;
+    const decided = JSON.parse(readFileSync(plan, 'utf8')) as { plan: { checkpointEvery: number } };
+    decided.plan.checkpointEvery = checkpointEvery ?? decided.plan.checkpointEvery;
     writeFileSync(plan, JSON.stringify(decided));
     const optionsOf = (index: number) => [...shardOptions(index, 2, 'killed'), '--plan', plan];
     const alone = await runCli(config(one), ['--quiet', '--plan', plan]);
@@ -218,13 +218,13 @@ describe('the shards of a run', () => {
       }
     };
     await told();
-    for (let tries = 0, rests = 0; restEvery !== null && rests < 3; tries++) {
+    for (let tries = 0, checkpoints = 0; checkpointEvery !== null && checkpoints < 3; tries++) {
       expect(tries).toBeLessThan(100);
       await new Promise((resolve) => setTimeout(resolve, 50));
-      const { rows } = await two.client.query<{ rests: number }>(
-        "SELECT count(*)::int AS rests FROM event_generator.run_rest WHERE run_id = 'killed' AND lane % 2 = 1",
+      const { rows } = await two.client.query<{ checkpoints: number }>(
+        "SELECT count(*)::int AS checkpoints FROM event_generator.run_checkpoint WHERE run_id = 'killed' AND lane % 2 = 1",
       );
-      rests = rows[0]!.rests;
+      checkpoints = rows[0]!.checkpoints;
     }
     await new Promise((resolve) => setTimeout(resolve, 300));
     killed.kill('SIGKILL');

@@ -20,7 +20,7 @@ const RUN = `coordinator-${process.pid}`;
 let database: Database;
 afterEach(() => database.drop());
 
-async function start(generator: string, workers: Workers, tables?: string, restEvery?: number) {
+async function start(generator: string, workers: Workers, tables?: string, checkpointEvery?: number) {
   database = await createDatabase(tables ?? 'SELECT');
   if (tables === undefined) await createDemo(database.client);
   const targets = tables === undefined ? '\nmanual_table_list: [eg_users, eg_orders]' : '';
@@ -35,7 +35,7 @@ async function start(generator: string, workers: Workers, tables?: string, restE
   });
   await client.end();
   const traffic = startTraffic({
-    plan: { ...prepared.plan, restEvery: restEvery ?? prepared.plan.restEvery },
+    plan: { ...prepared.plan, checkpointEvery: checkpointEvery ?? prepared.plan.checkpointEvery },
     claims: prepared.claims,
     incarnation: prepared.incarnation,
     connection: config.connection,
@@ -59,7 +59,7 @@ async function start(generator: string, workers: Workers, tables?: string, restE
   return { prepared, traffic };
 }
 
-/** Returns how many states of lanes at rest the runs of this file have saved. */
+/** Returns how many checkpoints the runs of this file have saved. */
 function savedStates(): number {
   const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(`eventgen-lanes-${RUN}-`));
   return folders.flatMap((name) => readdirSync(path.join(tmpdir(), name))).filter((name) => name.endsWith('.state'))
@@ -119,7 +119,7 @@ describe('counts', () => {
 
   it.each([
     ['with keys', undefined, '', undefined],
-    ['with keys, from where the lanes were at rest', undefined, '', 400],
+    ['with keys, from the lanes’ checkpoints', undefined, '', 400],
     [
       'that look like others, refused now and then',
       `CREATE TABLE keyed (id serial PRIMARY KEY, v text, n int CHECK (n <> 7)); CREATE TABLE flags (x bool, y bool);
@@ -130,64 +130,62 @@ describe('counts', () => {
       300,
     ],
     ['whose keys the server makes', KEYS_OF_THE_SERVER, 'identity_values: database', undefined],
-    [
-      'whose keys the server makes, from where the lanes were at rest',
-      KEYS_OF_THE_SERVER,
-      'identity_values: database',
-      250,
-    ],
+    ['whose keys the server makes, from the lanes’ checkpoints', KEYS_OF_THE_SERVER, 'identity_values: database', 250],
     [
       'in blocks with conflicts',
       undefined,
       'transaction: { statements: 4, savepoint_ratio: 0.4, rollback_ratio: 0.1 }\nforce_conflicts: { enabled: true }',
       350,
     ],
-  ])('are the same, and so are the rows, when worker threads die: rows %s', async (_, tables, settings, restEvery) => {
-    const generator = `num_iterations: 9000\n${settings}`;
-    const found: unknown[] = [];
-    for (const deaths of [0, 4]) {
-      const { prepared, traffic } = await start(generator, startWorkers(2, 'traffic'), tables, restEvery);
-      let died = 0;
-      let rests = 0;
-      let isOver = false;
-      const ended = traffic.ended.finally(() => {
-        isOver = true;
-      });
-      while (died < deaths && !isOver) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        // Until the one before is replaced.
-        if (traffic.totals.operations() < (died + 1) * 1200 || traffic.threads.length < 2) continue;
-        rests += savedStates();
-        await traffic.threads[died % 2]!.terminate();
-        died++;
+  ])(
+    'are the same, and so are the rows, when worker threads die: rows %s',
+    async (_, tables, settings, checkpointEvery) => {
+      const generator = `num_iterations: 9000\n${settings}`;
+      const found: unknown[] = [];
+      for (const deaths of [0, 4]) {
+        const { prepared, traffic } = await start(generator, startWorkers(2, 'traffic'), tables, checkpointEvery);
+        let died = 0;
+        let checkpoints = 0;
+        let isOver = false;
+        const ended = traffic.ended.finally(() => {
+          isOver = true;
+        });
+        while (died < deaths && !isOver) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          // Until the one before is replaced.
+          if (traffic.totals.operations() < (died + 1) * 1200 || traffic.threads.length < 2) continue;
+          checkpoints += savedStates();
+          await traffic.threads[died % 2]!.terminate();
+          died++;
+        }
+        expect(await ended).toEqual({ kind: 'finished' });
+        if (deaths > 0) expect(died).toBeGreaterThanOrEqual(2);
+        if (deaths > 0) expect(checkpoints > 0).toBe(checkpointEvery !== undefined);
+        const { totals } = traffic;
+        expect(totals.scalar('inDoubtUnknown')).toBe(0);
+        const labels: string[] = [];
+        for (const [relation, { label }] of prepared.plan.relations.entries()) {
+          labels.push(label);
+          const net =
+            totals.table(relation, 'insert', 'rows') -
+            totals.table(relation, 'delete', 'rows') -
+            totals.table(relation, 'delete', 'cascaded');
+          expect(prepared.rowsAtStart[relation]! + net).toBe(await count(database, label));
+        }
+        const lanes = prepared.plan.quotas.map((_, lane) => [totals.laneApplied(lane), totals.laneDigest(lane)]);
+        found.push({
+          lanes,
+          // Which lane gets which of the server's keys is up to chance.
+          hash: tables === KEYS_OF_THE_SERVER ? null : await contentHash(database, labels),
+          retries: totals.total('retriesValues'),
+          committed: totals.scalar('transactionsCommitted'),
+          applied: totals.operations(),
+        });
+        if (deaths === 0) await database.drop();
       }
-      expect(await ended).toEqual({ kind: 'finished' });
-      if (deaths > 0) expect(died).toBeGreaterThanOrEqual(2);
-      if (deaths > 0) expect(rests > 0).toBe(restEvery !== undefined);
-      const { totals } = traffic;
-      expect(totals.scalar('inDoubtUnknown')).toBe(0);
-      const labels: string[] = [];
-      for (const [relation, { label }] of prepared.plan.relations.entries()) {
-        labels.push(label);
-        const net =
-          totals.table(relation, 'insert', 'rows') -
-          totals.table(relation, 'delete', 'rows') -
-          totals.table(relation, 'delete', 'cascaded');
-        expect(prepared.rowsAtStart[relation]! + net).toBe(await count(database, label));
-      }
-      const lanes = prepared.plan.quotas.map((_, lane) => [totals.laneApplied(lane), totals.laneDigest(lane)]);
-      found.push({
-        lanes,
-        // Which lane gets which of the server's keys is up to chance.
-        hash: tables === KEYS_OF_THE_SERVER ? null : await contentHash(database, labels),
-        retries: totals.total('retriesValues'),
-        committed: totals.scalar('transactionsCommitted'),
-        applied: totals.operations(),
-      });
-      if (deaths === 0) await database.drop();
-    }
-    expect(found[1]).toEqual(found[0]);
-  });
+      expect(found[1]).toEqual(found[0]);
+    },
+  );
 });
 
 it('threads that cannot start are told, and nothing waits for them', async () => {

@@ -258,7 +258,7 @@ function* unpacked({ lengths, bytes }: Packed): Generator<Kept> {
 }
 
 /** Puts other items in the place of those of an array, however many they are. */
-function refill<Item>(array: Item[], items: Iterable<Item>): void {
+export function refill<Item>(array: Item[], items: Iterable<Item>): void {
   array.length = 0;
   for (const item of items) array.push(item);
 }

@@ -2,7 +2,7 @@ import { BindSink, type TupleSink } from '../../datum/sink.js';
 import type { ForeignKeyPlan } from '../../plan/plan.js';
 import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
-import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE } from './keyspace.js';
+import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE, refill } from './keyspace.js';
 import { ChildLists, DenseSet } from './slots.js';
 import { ValueIndex } from './value-index.js';
 
@@ -181,13 +181,11 @@ export class RowStore {
       const tuples = this.tuplesInUse[relation]!;
       tuples.clear();
       for (const tuple of saved.tuplesInUse[relation]!) tuples.add(tuple);
-      this.indexes[relation]!.splice(0, Number.POSITIVE_INFINITY, ...saved.indexes[relation]!.map(ValueIndex.of));
+      refill(this.indexes[relation]!, saved.indexes[relation]!.map(ValueIndex.of));
       this.versions[relation] = saved.versions[relation]!;
       this.nextOrdinal[relation] = saved.nextOrdinal[relation]!;
       this.nextUpdateOrdinal[relation] = saved.nextUpdateOrdinal[relation]!;
-      const freed = this.freed[relation]!;
-      freed.length = 0;
-      for (const ordinal of saved.freed[relation]!) freed.push(ordinal);
+      refill(this.freed[relation]!, saved.freed[relation]!);
       this.disowned[relation] = saved.disowned[relation]!;
     }
     this.closed.clear();
