@@ -130,7 +130,7 @@ function exceptionsIn(text: string): Exception[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Exception);
 }
 
-/* A folder that nobody has touched for so long belongs to no run that has a process elsewhere, behind the same folder for temporary files. */
+/* A younger folder may belong to a process that cannot be seen from here, in another container with the same temporary folder. */
 const STALE_MS = 24 * 3600 * 1000;
 
 /** Creates the folder for the lanes of a run, and removes folders of processes that were killed. Null if it cannot be created. */

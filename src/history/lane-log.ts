@@ -54,7 +54,7 @@ export class LaneLog {
       this.descriptor = openSync(this.files!.log(from), 'a');
       this.parts.push({ from, bytes: fstatSync(this.descriptor).size });
     } catch {
-      // Where it cannot be made it is not there, as one that was given up.
+      // A file that cannot be opened counts as a log that was given up.
       this.descriptor = null;
     }
   }

@@ -39,7 +39,7 @@ export class TransactionRuns {
     this.changes++;
   }
 
-  /** Notes a hash of what the change that was added last does, and to which key. */
+  /** Adds a hash of the last change, made from its kind and its key. */
   note(hash: number): void {
     this.content = (this.content + hash) | 0;
     this.order = (Math.imul(this.order, PRIME) ^ hash) | 0;
@@ -121,8 +121,7 @@ export interface TransactionResult {
 const MOST_ANOMALIES = 1000;
 
 /**
- * Compares the order in which transactions arrived with the order in which they were committed, which is that of `source`, and
- * the order of the changes within each.
+ * Compares the order of transactions, and of the changes within each, with that of `source`, which is the order of commits.
  * A transaction of which nothing arrived is no matter of order: its changes are lost. `mayRepeat`: a consumer may go back,
  * and tell everything since then again. `isSorted`: the ids of the source grow.
  */

@@ -5,7 +5,7 @@ import type { CounterTotals } from './counters.js';
 
 /* A state is saved when this many times as long as the last one took has passed: a thousandth of the lane's time. */
 const BETWEEN = 1000;
-/* States that leave the machine go to the database under test: they are a small part of what it writes. */
+/* These states are written to the database under test, so they must stay a small part of its load. */
 const STORE_EVERY_MS = 180_000;
 const MOST_BYTES_PER_MS = 50;
 

@@ -19,7 +19,7 @@ import { CannotStart } from './workers.js';
 /* If threads die more often than this, a new thread would die as well. */
 const MOST_DEATHS = 5;
 const WITHIN_MS = 60_000;
-/* Of so many operations at least one mostly inserts a row that is still there. */
+/* Among so many operations there is almost always an INSERT whose row still exists. */
 const PROVING_OPERATIONS = 50;
 
 /** How a lane ended, or the thread that ran it. */
@@ -143,7 +143,7 @@ export class Crew {
     this.isTakenBack = true;
     for (const worker of this.memory.workers()) {
       const now = this.blockOf(worker).snapshot();
-      // Rows that came later must prove the moment: to try one that has hardly any costs a new start of the thread.
+      // A moment is proved by rows that came after it. To try one with too few of them costs the start of a thread.
       const isOldEnough = (counters: Float64Array<ArrayBuffer>) =>
         this.lanesOf(worker).every(
           (lane) => appliedIn(now, this.size, lane) - appliedIn(counters, this.size, lane) >= PROVING_OPERATIONS,

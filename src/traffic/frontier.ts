@@ -95,7 +95,7 @@ export class Frontier {
     this.course = replay(lane, past);
   }
 
-  /** Looks for it. `client`: a session that sends without waiting for answers. `depth`: how many transactions were in flight at most. */
+  /** Finds how far the lane came. `client`: a session that sends without waiting for answers. `depth`: how many transactions were in flight at most. */
   async find(client: pg.Client, depth: number): Promise<Found> {
     const missing = await this.firstMissing(client, depth);
     // Behind one that has failed others were in flight.

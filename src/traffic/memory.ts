@@ -26,7 +26,7 @@ export class Memory {
 
   add(worker: number, counters: Float64Array<ArrayBuffer>): void {
     const kept = this.kept[worker]!;
-    // During an outage nothing happens that would be worth more than what came before it.
+    // During an outage the counts stay the same: a copy of them would only push out older ones.
     if (kept.length > 0 && this.progressOf(kept.at(-1)!) === this.progressOf(counters)) return;
     kept.push(counters);
     this.steps[worker] = 1;

@@ -257,7 +257,7 @@ function* unpacked({ lengths, bytes }: Packed): Generator<Kept> {
   }
 }
 
-/** Puts other items in the place of those of an array, however many they are. */
+/** Replaces all items of an array. There may be too many of them for the arguments of a call. */
 export function refill<Item>(array: Item[], items: Iterable<Item>): void {
   array.length = 0;
   for (const item of items) array.push(item);
