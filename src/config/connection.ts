@@ -1,5 +1,6 @@
+import { SSL_MODES, type TARGET_SESSION_ATTRS } from './modes.js';
 import type { Problem } from './problem.js';
-import { type ConnectionConfig, SSL_MODES, type TARGET_SESSION_ATTRS } from './schema.js';
+import type { ConnectionConfig } from './schema.js';
 import { learnSecret } from './secrets.js';
 import type { Source } from './source.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { fileSchema } from './schema.js';
 
 /** The JSON schema (draft 2020-12) of a configuration file, as editors and validators read it. */

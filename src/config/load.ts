@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type ConnectionSettings, resolveConnection } from './connection.js';
+import { mostOf } from './count.js';
 import { didYouMean } from './nearest.js';
 import { type Problem, SetupError } from './problem.js';
 import { type ReplicationConfig, resolveReplication } from './replication.js';
@@ -10,7 +11,6 @@ import {
   fileSchema,
   type GeneratorConfig,
   type JsonTemplate,
-  mostOf,
   OPERATIONS,
   type OperationName,
   type TrapName,

@@ -1,5 +1,6 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDurationMs } from './duration.js';
+import { SSL_MODES, TARGET_SESSION_ATTRS } from './modes.js';
 import { parseSizeBytes } from './size.js';
 
 /*
@@ -68,12 +69,6 @@ const seed = z
 
 export const OPERATIONS = ['INSERT', 'UPDATE', 'DELETE'] as const;
 export type OperationName = (typeof OPERATIONS)[number];
-
-/** Which of several servers is meant, as libpq has it. */
-export const TARGET_SESSION_ATTRS = ['any', 'read-write', 'read-only', 'primary', 'standby'] as const;
-
-/** How a connection is encrypted, and what is checked of the server, as libpq has it. */
-export const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
 const connection = z.strictObject({
   host: text().optional(),
@@ -438,14 +433,6 @@ export const fileSchema = z.strictObject({
 });
 
 export type FileConfig = z.output<typeof fileSchema>;
-/** A number, or the bounds that it is drawn between. */
-export type CountOrRange = number | { readonly min: number; readonly max: number };
-
-/** Returns the upper bound. */
-export function mostOf(count: CountOrRange): number {
-  return typeof count === 'number' ? count : count.max;
-}
-
 export type GeneratorConfig = FileConfig['generator'];
 export type ConnectionConfig = FileConfig['connection'];
 export type TargetConfig = FileConfig['replication']['targets'][number];

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { sample, stringMatching } from 'fast-check';
 import { castsIn, columnsOf, constantsIn, type Expression, operatorsIn } from '../catalog/expression.js';
 import { addressesIn } from './networks.js';
 
@@ -444,7 +444,7 @@ const MATCHES = 24;
 export function matching(pattern: string, count = MATCHES): string[] {
   const anchored = `${pattern.startsWith('^') ? '' : '^'}${pattern}${pattern.endsWith('$') ? '' : '$'}`;
   try {
-    const found = fc.sample(fc.stringMatching(new RegExp(anchored), { size: 'small' }), { numRuns: count, seed: 1 });
+    const found = sample(stringMatching(new RegExp(anchored), { size: 'small' }), { numRuns: count, seed: 1 });
     return found.filter((text) => /^[\u0020-\u007e]*$/.test(text));
   } catch {
     return [];

@@ -1,7 +1,6 @@
 import { SetupError } from '../config/problem.js';
 import type { ClaimSet, Claims } from '../lane/rows/claims.js';
-import { GENERATOR_VERSION } from '../plan/build.js';
-import type { Plan } from '../plan/plan.js';
+import { GENERATOR_VERSION, type Plan } from '../plan/plan.js';
 
 /** A plan and the existing rows that it knows: all that a lane needs to be played again, without a database. */
 export interface StoredPlan {

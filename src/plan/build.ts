@@ -1,8 +1,9 @@
 import { type Catalog, labelOf, type Relation } from '../catalog/model.js';
+import { type CountOrRange, mostOf } from '../config/count.js';
 import type { Config } from '../config/load.js';
 import type { Problem } from '../config/problem.js';
 import { SetupError } from '../config/problem.js';
-import { type CountOrRange, type GeneratorConfig, mostOf } from '../config/schema.js';
+import type { GeneratorConfig } from '../config/schema.js';
 import { Writers } from '../datum/compile.js';
 import { Pools } from '../datum/pool.js';
 import { seedOf } from '../random/seed.js';
@@ -11,15 +12,20 @@ import type { Context, OrdinalColumn } from './context.js';
 import { withModestCounters } from './counters.js';
 import { withDemandedKeys } from './demands.js';
 import type { DistinctSearch } from './distinct.js';
-import { type Choice, type ConflictPlan, type Finding, OPERATION_KINDS, type Plan, type RelationPlan } from './plan.js';
+import {
+  type Choice,
+  type ConflictPlan,
+  type Finding,
+  GENERATOR_VERSION,
+  OPERATION_KINDS,
+  type Plan,
+  type RelationPlan,
+} from './plan.js';
 import { checkPrivileges, referencedBeside } from './privileges.js';
 import { planRelation } from './relation.js';
 import type { Search } from './search.js';
 import { entryFor, operationWeightsOf, targetedRelations } from './target.js';
 import { setsPerTable } from './update-sets.js';
-
-/** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
-export const GENERATOR_VERSION = 11;
 
 /* A checkpoint costs a lane one round trip. So many operations are repeated in a third of a second. */
 const CHECKPOINT_EVERY = 1 << 15;

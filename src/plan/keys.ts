@@ -5,6 +5,7 @@ import type { ColumnDraft } from './column.js';
 import { computedFrom } from './distinct.js';
 import { keepApart, SMALL_CAPACITY } from './exclusion.js';
 import { listed, narrowUnique } from './narrow.js';
+import { AMPLE_CAPACITY } from './plan.js';
 import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
 
 /** The columns that carry the ordinal, and the unique keys that must be tracked because none can. */
@@ -134,9 +135,6 @@ export function draftMark(
 
 /* Kinds of recipes whose values remain realistic if all are different. */
 const MARKING: ReadonlySet<Recipe['kind']> = new Set(['text', 'uuid', 'bytes', 'integer', 'decimal']);
-
-/** With fewer possible rows, deleted rows make room for others. */
-export const AMPLE_CAPACITY = 10_000_000;
 
 /**
  * True for a partial unique index whose columns have few values, or none: it would hold the table at a few rows, where

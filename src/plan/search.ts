@@ -520,13 +520,12 @@ export function groupOf(search: Search, accepted: readonly number[]): ValueGroup
   if (accepted.length === 0) return undefined;
   const { from, count } = search.branched;
   const branched = accepted.filter((position) => position >= from && position < from + count);
-  const distinct = new Map(branched.map((position) => [JSON.stringify(search.candidates[position - 1]!), position]));
-  if (distinct.size > MOST_KEPT) {
-    const tuples = [...distinct.values()].map((position) => search.candidates[position - 1]!);
-    return { columns: search.columns, own: search.own, tuples };
-  }
+  const tupleAt = (position: number) => search.candidates[position - 1]!;
+  const distinct = new Set(branched.map((position) => JSON.stringify(tupleAt(position))));
+  // Tuples that came several times stay so often: a branch with one tuple is drawn as often as one with a thousand.
+  if (distinct.size > MOST_KEPT) return { columns: search.columns, own: search.own, tuples: branched.map(tupleAt) };
   const step = Math.max(1, accepted.length / MOST_KEPT);
   const tuples: (readonly (string | null)[])[] = [];
-  for (let at = 0; at < accepted.length; at += step) tuples.push(search.candidates[accepted[Math.floor(at)]! - 1]!);
+  for (let at = 0; at < accepted.length; at += step) tuples.push(tupleAt(accepted[Math.floor(at)]!));
   return { columns: search.columns, own: search.own, tuples };
 }

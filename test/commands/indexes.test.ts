@@ -22,9 +22,9 @@ it('builds and drops indexes of every kind beside the traffic, refuses no row by
   const run = startCli(configFor(database, `${SETTINGS}\nmin_col_size_bytes: 3000`, 'traffic: { rate: 300 }\n'));
   const seen = new Map<string, string>();
   const isEnough = () => seen.size > MANY + 2 && METHODS.every((method) => [...seen.values()].includes(method));
-  // However fast the machine builds.
-  for (let look = 0; look < 2000 && !isEnough(); look++) {
-    for (const { name, method } of await ours(database)) seen.set(name, method);
+  // However fast the machine builds. What is not valid yet may still be cut short by the end of the run.
+  for (let look = 0; look < 5000 && !isEnough(); look++) {
+    for (const { name, method, valid } of await ours(database)) if (valid) seen.set(name, method);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   run.kill('SIGTERM');

@@ -6,8 +6,7 @@ import { parametersOf } from '../../src/lane/messages/bind.js';
 import { play, SILENT } from '../../src/lane/play.js';
 import type { ClaimSet } from '../../src/lane/rows/claims.js';
 import { CompiledPlan } from '../../src/lane/rows/compiled.js';
-import { GENERATOR_VERSION } from '../../src/plan/build.js';
-import type { Plan } from '../../src/plan/plan.js';
+import { GENERATOR_VERSION, type Plan } from '../../src/plan/plan.js';
 import { prepare } from '../../src/prepare/prepare.js';
 import { configFor, createDatabase, type Database, runCli } from '../server/database.js';
 

@@ -176,9 +176,12 @@ export function runCommand(options: readonly string[], input = ''): Promise<Omit
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
 }
 
-/** YAML that points at a test database, without metrics. */
+/**
+ * YAML that points at a test database, without metrics, with one thread where a test does not say how many: each takes half a
+ * second of CPU time to start.
+ */
 export function configFor(database: Database, generator: string, sections = ''): string {
-  const indented = generator
+  const indented = `${/^workers:/m.test(generator) ? '' : 'workers: 1\n'}${generator}`
     .trim()
     .split('\n')
     .map((line) => `  ${line}`)

@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const yaml = ({ port, name }: Database, more = '', traffic = '') =>
   `connection: { host: 127.0.0.1, port: ${port}, database: ${name}, user: postgres }
-generator: { random_seed: 11, num_iterations: 2400, connections: 7, transaction: { statements: 3, rollback_ratio: 0.1 }, force_conflicts: { enabled: true }${more} }
+generator: { random_seed: 11, workers: 1, num_iterations: 2400, connections: 7, transaction: { statements: 3, rollback_ratio: 0.1 }, force_conflicts: { enabled: true }${more} }
 metrics: { enabled: false }
 thresholds: ["response_seconds p99 < 30", "operations_per_second > 1"]
 ${traffic}`;
@@ -193,7 +193,8 @@ describe('the shards of a run', () => {
     ['the checkpoints of their lanes', 60],
   ])('go on where they were when their process was ended, by force or not, from %s', async (_, checkpointEvery) => {
     const [one, two] = [await demo(), await demo()];
-    const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 16000');
+    const config = (database: Database) =>
+      yaml(database).replace('num_iterations: 2400', `num_iterations: ${checkpointEvery === null ? 8000 : 16000}`);
     const plan = path.join(folder, `plan-${checkpointEvery}.json`);
     await runCli(config(one), ['--dry-run', '--plan-out', plan]);
     const decided = JSON.parse(readFileSync(plan, 'utf8')) as { plan: { checkpointEvery: number } };

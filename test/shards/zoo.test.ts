@@ -48,7 +48,7 @@ const ANIMALS = [...CHECKS, ...COLUMNS, ...KEYS, ...PARTITIONS].filter(
 );
 
 describe('three shards', () => {
-  const chosen = ANIMALS.filter((_, index) => index % Math.ceil(ANIMALS.length / 10) === 0);
+  const chosen = ANIMALS.filter((_, index) => index % Math.ceil(ANIMALS.length / 5) === 0);
   it.for(chosen)('leave the rows and counts of one process: $name', async (animal) => {
     const [one, three] = [await createDatabase(animal.sql), await createDatabase(animal.sql)];
     try {

@@ -140,7 +140,7 @@ describe('counts', () => {
   ])(
     'are the same, and so are the rows, when worker threads die: rows %s',
     async (_, tables, settings, checkpointEvery) => {
-      const generator = `num_iterations: 9000\n${settings}`;
+      const generator = `num_iterations: 6000\n${settings}`;
       const found: unknown[] = [];
       for (const deaths of [0, 4]) {
         const { prepared, traffic } = await start(generator, startWorkers(2, 'traffic'), tables, checkpointEvery);
@@ -153,7 +153,7 @@ describe('counts', () => {
         while (died < deaths && !isOver) {
           await new Promise((resolve) => setTimeout(resolve, 5));
           // Until the one before is replaced.
-          if (traffic.totals.operations() < (died + 1) * 1200 || traffic.threads.length < 2) continue;
+          if (traffic.totals.operations() < (died + 1) * 800 || traffic.threads.length < 2) continue;
           checkpoints += savedStates();
           await traffic.threads[died % 2]!.terminate();
           died++;

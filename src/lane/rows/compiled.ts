@@ -4,8 +4,15 @@ import { Pools } from '../../datum/pool.js';
 import { isPlain, usesFakerSeed } from '../../datum/recipe.js';
 import type { TupleSink } from '../../datum/sink.js';
 import type { Writer } from '../../datum/writer.js';
-import { AMPLE_CAPACITY } from '../../plan/keys.js';
-import type { ColumnPlan, ForeignKeyPlan, Guard, OperationKind, Plan, RelationPlan } from '../../plan/plan.js';
+import {
+  AMPLE_CAPACITY,
+  type ColumnPlan,
+  type ForeignKeyPlan,
+  type Guard,
+  type OperationKind,
+  type Plan,
+  type RelationPlan,
+} from '../../plan/plan.js';
 import { type Seed, seedOf, split, splitNumber } from '../../random/seed.js';
 import { Stream } from '../../random/stream.js';
 import { Shapes } from '../messages/shape.js';
