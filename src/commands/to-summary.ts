@@ -84,7 +84,14 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
     outages: notices.outages.list(),
     coverage: coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined),
     schedule:
-      schedule === null ? null : { unit: config.traffic.rate_unit, seconds, arrivals: schedule.arrivals(seconds) },
+      schedule === null
+        ? null
+        : {
+            unit: config.traffic.rate_unit,
+            seconds,
+            arrivalSeconds: Math.min(seconds, schedule.end),
+            arrivals: schedule.arrivals(seconds),
+          },
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
   });
   const refused = refusedTables(plan, totals, (sqlstate, relation) => notices.exampleOf(sqlstate, relation));

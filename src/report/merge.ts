@@ -144,16 +144,14 @@ function countsOf(parts: readonly Histogram[]): { readonly counts: Float64Array;
 function rateOf(summaries: readonly Summary[], operations: number, isComplete: boolean): Summary['rate'] {
   const rates = summaries.map(({ rate }) => rate);
   const { unit, seconds } = rates.reduce((longest, each) => (each.seconds > longest.seconds ? each : longest));
-  // What was due of each, over its own time.
-  const due = rates.flatMap(({ target, seconds: each }) => (target === null ? [] : target * each));
+  const targets = rates.flatMap(({ target }) => target ?? []);
   const events = summaries.reduce(
     (sum, { events: { insert, update, delete: gone } }) => sum + insert + update + gone,
     0,
   );
   const done = unit === 'events' ? events : operations;
   return {
-    target:
-      isComplete && due.length > 0 && seconds > 0 ? round(due.reduce((sum, each) => sum + each, 0) / seconds) : null,
+    target: isComplete && targets.length > 0 ? round(targets.reduce((sum, each) => sum + each, 0)) : null,
     achieved: seconds > 0 ? round(done / seconds) : 0,
     unit,
     seconds,

@@ -67,7 +67,10 @@ export interface SummarySource {
   /** Arrivals that the schedule had until the traffic ended; null without a schedule. */
   readonly schedule: {
     readonly unit: 'operations' | 'events';
+    /** Until the last operation was answered, which may be after the last arrival. */
     readonly seconds: number;
+    /** Until there were no more arrivals. */
+    readonly arrivalSeconds: number;
     readonly arrivals: number;
   } | null;
 }
@@ -336,9 +339,9 @@ function rateOf(
       unit: 'operations',
       seconds: round(elapsedSeconds),
     };
-  const { unit, seconds, arrivals } = schedule;
+  const { unit, seconds, arrivalSeconds, arrivals } = schedule;
   const done = unit === 'events' ? events.insert + events.update + events.delete : operations;
-  return { target: over(seconds)(arrivals), achieved: over(seconds)(done), unit, seconds: round(seconds) };
+  return { target: over(arrivalSeconds)(arrivals), achieved: over(seconds)(done), unit, seconds: round(seconds) };
 }
 
 /** A count of a run, per second of the time that its rate is about. */

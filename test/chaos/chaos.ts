@@ -16,7 +16,13 @@ const { values } = parseArgs({
 });
 const only = { animal: values.animal ?? null, fault: values.fault ?? null };
 const outcomes = await storm(
-  { seed: Number(values.seed), minutes: Number(values.minutes), most: Number(values.rounds), ...only },
+  {
+    seed: Number(values.seed),
+    minutes: Number(values.minutes),
+    most: Number(values.rounds),
+    operations: 8000,
+    ...only,
+  },
   (text) => console.log(text),
 );
 const faults = new Map<string, number>();

@@ -15,7 +15,6 @@ import type { Site } from './site.js';
 /* npm and vitest start at the project's root. */
 const CLI = path.resolve('dist/src/cli.js');
 const DEATH = pathToFileURL(path.resolve('test/chaos/die.mjs')).href;
-const OPERATIONS = 8000;
 const RATE = 800;
 const MOST_SECONDS = 180;
 const THREAD_LIFE_MS = 4000;
@@ -43,11 +42,13 @@ interface Round {
   readonly faults: readonly Fault[];
   /** Of its database. */
   readonly name: string;
+  /** Number of the run's operations. */
+  readonly operations: number;
   readonly stream: Stream;
 }
 
 /** Runs traffic on a schema of the zoo while faults strike, and holds the result against the tables, a slot and a run in peace. */
-export async function chaosRound(site: Site, { animal, faults, name, stream }: Round): Promise<Outcome> {
+export async function chaosRound(site: Site, { animal, faults, name, operations, stream }: Round): Promise<Outcome> {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-chaos-'));
   const deaths = path.join(folder, 'deaths');
   mkdirSync(deaths);
@@ -57,7 +58,7 @@ export async function chaosRound(site: Site, { animal, faults, name, stream }: R
     const slot = `chaos_${name}`;
     await watch(site, name, slot);
     const hasDeaths = stream.chance(0.3);
-    const settings = settingsFor(animal, stream);
+    const settings = settingsFor(animal, operations, stream);
     const environment = hasDeaths
       ? { NODE_OPTIONS: `--import ${DEATH}`, CHAOS_DEATHS_FOLDER: deaths, CHAOS_THREAD_LIFE_MS: String(THREAD_LIFE_MS) }
       : {};
@@ -72,7 +73,7 @@ export async function chaosRound(site: Site, { animal, faults, name, stream }: R
     const wrong: string[] = [];
     if (summary === null) wrong.push(`no summary; exit code ${code}: ${stderr.slice(-600)}`);
     else {
-      wrong.push(...(await against(site, name, summary, code)));
+      wrong.push(...(await against(site, name, summary, { operations, code })));
       if (!struck.some(({ name: fault }) => fault === 'failover'))
         wrong.push(...(await againstSlot(site, name, slot, summary)));
       if (summary.reproducible) wrong.push(...(await againstPeace(site, name, { folder, animal, settings })));
@@ -122,7 +123,7 @@ async function dropDatabase(site: Site, name: string): Promise<void> {
   });
 }
 
-function settingsFor({ settings = '' }: Animal, stream: Stream): string {
+function settingsFor({ settings = '' }: Animal, operations: number, stream: Stream): string {
   const blocks = [
     'transaction: { statements: 1 }',
     'transaction: { statements: { min: 1, max: 6 }, savepoint_ratio: 0.3, rollback_ratio: 0.1 }',
@@ -135,7 +136,7 @@ function settingsFor({ settings = '' }: Animal, stream: Stream): string {
     'max_outage_seconds: 90',
     ...(settings.includes('transaction:') ? [] : [blocks[stream.below(blocks.length)]!]),
     ...settings.split('\n').filter((line) => line !== '' && !line.includes('num_iterations')),
-    `num_iterations: ${OPERATIONS}`,
+    `num_iterations: ${operations}`,
   ].join('\n');
 }
 
@@ -231,11 +232,16 @@ function drawn(faults: readonly Fault[], stream: Stream): Fault {
 }
 
 /** What the summary says, against the tables. */
-async function against(site: Site, name: string, summary: Summary, code: number | null): Promise<string[]> {
+async function against(
+  site: Site,
+  name: string,
+  summary: Summary,
+  { operations, code }: { readonly operations: number; readonly code: number | null },
+): Promise<string[]> {
   const wrong: string[] = [];
   const { totals, exit, tables, reproducible } = summary;
   if (code !== 0) wrong.push(`exit code ${code}: ${exit.reason}`);
-  if (totals['operations'] !== OPERATIONS) wrong.push(`${totals['operations']} of ${OPERATIONS} operations`);
+  if (totals['operations'] !== operations) wrong.push(`${totals['operations']} of ${operations} operations`);
   if (totals['in_doubt_unknown'] !== 0) wrong.push(`${totals['in_doubt_unknown']} outcomes are unknown`);
   await site.in(name, async (client) => {
     for (const [table, { rows_expected: expected }] of Object.entries(tables)) {

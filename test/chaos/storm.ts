@@ -19,6 +19,8 @@ interface Weather {
   readonly minutes: number;
   /** Number of rounds. */
   readonly most: number;
+  /** Number of a round's operations. */
+  readonly operations: number;
   /** Names of the only schema, and of the only fault; null: all. */
   readonly animal: string | null;
   readonly fault: string | null;
@@ -26,7 +28,7 @@ interface Weather {
 
 /** Runs rounds for some minutes, or until `most` of them; `tell` hears of each. */
 export async function storm(
-  { seed, minutes, most, animal: only, fault }: Weather,
+  { seed, minutes, most, operations, animal: only, fault }: Weather,
   tell: (text: string) => void,
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
@@ -38,7 +40,7 @@ export async function storm(
     for (let round = 0; round < most && performance.now() < endMs; round++) {
       const stream = Stream.of(splitNumber(seedOf(BigInt(seed)), round));
       const animal = animals[stream.below(animals.length)]!;
-      const outcome = await chaosRound(site, { animal, faults, name: `chaos_${round}`, stream });
+      const outcome = await chaosRound(site, { animal, faults, name: `chaos_${round}`, operations, stream });
       outcomes.push(outcome);
       tell(told(round, outcome));
     }

@@ -124,7 +124,7 @@ it('the same rows where unique keys, foreign keys, CHECKs and triggers refuse so
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF length(NEW.note) % 7 = 0 THEN RAISE EXCEPTION 'no such note'; END IF; RETURN NEW; END $$;
       CREATE TRIGGER refuse BEFORE UPDATE ON eg_orders FOR EACH ROW EXECUTE FUNCTION refuse()`);
-    const settings = `${CONFIG.replace('20000', '8000')}\nworkers: ${workers}\nexisting_rows: 0\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }
+    const settings = `${CONFIG.replace('8000', '4000')}\nworkers: ${workers}\nexisting_rows: 0\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }
 column_overrides: { eg_users: { email: { type: template, template: '{{ordinal}}@example.com' } }, eg_orders: { user_id: { type: int_range, min: -100, max: 900 }, qty: { type: int_range, min: 1, max: 1000 } } }`;
     results.push(await runOn(database, settings));
     await database.drop();
@@ -141,7 +141,7 @@ it('a run that is stopped leaves each lane at a prefix, and --until repeats it',
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-until-'));
   try {
     const database = await demo();
-    const endless = CONFIG.replace('20000', '-1');
+    const endless = CONFIG.replace('8000', '-1');
     const run = startCli(configFor(database, endless));
     while ((await contentHash(database, ['eg_users']))['eg_users']!.startsWith('1000/'))
       await new Promise((resolve) => setTimeout(resolve, 20));

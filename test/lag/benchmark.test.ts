@@ -53,6 +53,11 @@ async function lag<Result>(yaml: string, kind: string, options: readonly string[
   return { code, stderr, stdout, result: result as unknown as Result };
 }
 
+const CREATE = "SELECT pg_create_logical_replication_slot('slow', 'pgoutput')";
+/* Its consumer may not have left yet. */
+const DROP =
+  "DO $$ BEGIN FOR i IN 1..100 LOOP EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'slow' AND active); PERFORM pg_sleep(0.05); END LOOP; END $$; SELECT pg_drop_replication_slot('slow')";
+
 describe('the benchmark', () => {
   it('tells a standby’s delay to a tenth, names replay, and says why', async () => {
     await onStandby.query("ALTER SYSTEM SET recovery_min_apply_delay = '1s'");
@@ -80,42 +85,48 @@ describe('the benchmark', () => {
     }
   });
 
-  it('finds a consumer’s capacity, names the consumer, and drains at that rate', async () => {
+  // A neighbour that takes the processor for a moment disturbs one measurement, seldom two.
+  it('finds a consumer’s capacity, names the consumer, and drains at that rate', { retry: 2 }, async () => {
     // 200 transactions a second, 20 of them heartbeats.
-    await client.query("SELECT pg_create_logical_replication_slot('slow', 'pgoutput')");
+    await client.query(CREATE);
     const consumer = await startSlotConsumer(primary.settings.port, {
       slot: 'slow',
       publication: 'everything',
       msPerTransaction: 5,
     });
-    const found = await lag<MaxResult>(config(CONSUMER), 'max', ['--limit', 'p99 < 400ms', '--hold', '2s']);
-    expect(found.result.interrupted).toBeNull();
-    expect(found.code).toBe(0);
-    const { sustained, exceeded, because, confirmations } = found.result;
-    expect(sustained).toBeGreaterThan(180 * 0.85);
-    expect(sustained).toBeLessThan(180 * 1.1);
-    expect(exceeded! / sustained!).toBeLessThan(1.1);
-    expect(because).toMatch(/^consumer: .* at the (consumer|walsender)/);
-    expect(confirmations).toBe(3);
+    try {
+      const found = await lag<MaxResult>(config(CONSUMER), 'max', ['--limit', 'p99 < 400ms', '--hold', '2s']);
+      expect(found.result.interrupted).toBeNull();
+      expect(found.code).toBe(0);
+      const { sustained, exceeded, because, confirmations } = found.result;
+      expect(sustained).toBeGreaterThan(180 * 0.85);
+      expect(sustained).toBeLessThan(180 * 1.1);
+      expect(exceeded! / sustained!).toBeLessThan(1.1);
+      expect(because).toMatch(/^consumer: .* at the (consumer|walsender)/);
+      expect(confirmations).toBe(3);
 
-    const drained = await lag<DrainResult>(config(CONSUMER, 'traffic: { rate: 1 }'), 'drain', [
-      '--burst',
-      '1s',
-      '--set',
-      'generator.connections=1',
-      '--set',
-      'generator.pipeline_depth=1',
-    ]);
-    const { seconds, rows_per_second: rows } = drained.result.targets['consumer']!;
-    expect(drained.code).toBe(0);
-    // Every row is a transaction of its own.
-    expect(seconds).toBeGreaterThan(1);
-    expect(rows! / 180).toBeGreaterThan(0.85);
-    expect(rows! / 180).toBeLessThan(1.15);
-    await consumer.stop();
+      const drained = await lag<DrainResult>(config(CONSUMER, 'traffic: { rate: 1 }'), 'drain', [
+        '--burst',
+        '1s',
+        '--set',
+        'generator.connections=1',
+        '--set',
+        'generator.pipeline_depth=1',
+      ]);
+      const { seconds, rows_per_second: rows } = drained.result.targets['consumer']!;
+      expect(drained.code).toBe(0);
+      // Every row is a transaction of its own.
+      expect(seconds).toBeGreaterThan(1);
+      expect(rows! / 180).toBeGreaterThan(0.85);
+      expect(rows! / 180).toBeLessThan(1.15);
+    } finally {
+      await consumer.stop();
+      await client.query(DROP);
+    }
   });
 
   it('pauses the load before a slot keeps too much of the log, and says so', async () => {
+    await client.query(CREATE);
     const { code, summary, stderr, stdout } = await runCli(`${config(CONSUMER)}  fuse: { retained: 20MB }\n`, [
       '--duration',
       '6s',
@@ -133,7 +144,7 @@ describe('the benchmark', () => {
     expect(pauses).toHaveLength(1);
     // The last look comes with every half second.
     expect(JSON.stringify(replication)).toContain('no consumer is connected to the slot slow');
-    await client.query("SELECT pg_drop_replication_slot('slow')");
+    await client.query(DROP);
   });
 
   it('says what it lacks', async () => {

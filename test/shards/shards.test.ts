@@ -113,7 +113,7 @@ describe('the shards of a run', () => {
     const { stdout } = await runCommand(['merge', ...files, '--json']);
     const { totals, rate } = JSON.parse(stdout) as Summary;
     expect(totals).toMatchObject({ operations: 600, dropped: 0 });
-    expect(Math.round(rate.target! * rate.seconds)).toBe(600);
+    expect(rate.target).toBeCloseTo(600 / 4, 5);
   });
 
   it('end where one never comes, or is another’s', async () => {
@@ -187,18 +187,14 @@ describe('the shards of a run', () => {
     }
   });
 
-  it.each([
-    ['the beginning', null],
-    // Soon enough for a state to be stored before the process is killed.
-    ['the checkpoints of their lanes', 60],
-  ])('go on where they were when their process was ended, by force or not, from %s', async (_, checkpointEvery) => {
+  it('go on where they were when their process was ended, by force or not', async () => {
     const [one, two] = [await demo(), await demo()];
-    const config = (database: Database) =>
-      yaml(database).replace('num_iterations: 2400', `num_iterations: ${checkpointEvery === null ? 8000 : 16000}`);
-    const plan = path.join(folder, `plan-${checkpointEvery}.json`);
+    const config = (database: Database) => yaml(database).replace('num_iterations: 2400', 'num_iterations: 16000');
+    const plan = path.join(folder, 'plan-with-checkpoints.json');
     await runCli(config(one), ['--dry-run', '--plan-out', plan]);
     const decided = JSON.parse(readFileSync(plan, 'utf8')) as { plan: { checkpointEvery: number } };
-    decided.plan.checkpointEvery = checkpointEvery ?? decided.plan.checkpointEvery;
+    // Soon enough for a state to be stored before the process is killed; then the log says what came after it.
+    decided.plan.checkpointEvery = 60;
     writeFileSync(plan, JSON.stringify(decided));
     const optionsOf = (index: number) => [...shardOptions(index, 2, 'killed'), '--plan', plan];
     const alone = await runCli(config(one), ['--quiet', '--plan', plan]);
@@ -219,7 +215,7 @@ describe('the shards of a run', () => {
       }
     };
     await told();
-    for (let tries = 0, checkpoints = 0; checkpointEvery !== null && checkpoints < 3; tries++) {
+    for (let tries = 0, checkpoints = 0; checkpoints < 3; tries++) {
       expect(tries).toBeLessThan(100);
       await new Promise((resolve) => setTimeout(resolve, 50));
       const { rows } = await two.client.query<{ checkpoints: number }>(
