@@ -105,6 +105,22 @@ describe('the house', () => {
     expect(sources().filter((file) => isPure(file) && forbidden.test(code(file)))).toEqual([]);
   });
 
+  it('keeps what only the main thread needs out of the worker threads', () => {
+    for (const worker of ['traffic', 'load']) {
+      const files = new Set([path.join(ROOT, `dist/workers/${worker}.js`)]);
+      const packages = new Set<string>();
+      for (const file of files) {
+        const code = readFileSync(file, 'utf8');
+        for (const [, chunk] of code.matchAll(/(?:from|import) "(\.[^"]+)"/g))
+          files.add(path.resolve(path.dirname(file), chunk!));
+        for (const [, name] of code.matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)/gm)) packages.add(name!);
+      }
+      expect([...packages]).toContain('pg');
+      for (const name of ['zod', 'yaml', 'commander', 'prom-client', 'fast-check', '@eslint-community/regexpp'])
+        expect([...packages]).not.toContain(name);
+    }
+  });
+
   it('has no room without a noun', () => {
     expect(sources().filter((file) => /(^|\/)(utils?|helpers?|types|common|misc|index)(\.ts|\/)/.test(file))).toEqual(
       [],
