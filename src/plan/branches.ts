@@ -2,6 +2,7 @@ import { columnsOf, type Expression } from '../catalog/expression.js';
 import { type Condition, restrictionsOf } from '../constraint/restriction.js';
 import type { Recipe } from '../datum/recipe.js';
 import { narrowRecipe, spread } from './narrow.js';
+import { patternedRecipe } from './recipe-for.js';
 
 /* If there are more ways to meet a condition, it is not divided into alternatives. */
 const MOST_BRANCHES = 2000;
@@ -25,18 +26,24 @@ export function branchesOf(
   const ways = waysOf({ kind: 'and', args: conditions.map(({ expression }) => expression) });
   if (ways === null || ways.length < 2) return [];
   return spread(ways, MOST_TRIED).flatMap((parts): Branch[] => {
-    const { byColumn } = restrictionsOf(parts.map((expression) => ({ ...first, expression })));
+    const { byColumn, unsolved } = restrictionsOf(parts.map((expression) => ({ ...first, expression })));
     const recipes: (Recipe | null)[] = [];
     for (const { name, recipe, nullable } of columns) {
       const restriction = byColumn.get(name);
       const narrowed =
         restriction === undefined ? recipe : narrowRecipe({ recipe, edges: [], quote: false }, restriction)?.recipe;
+      const about = unsolved.flatMap(({ expression }) => (isAbout(expression, name) ? expression : []));
       const isNull = parts.some((part) => part.kind === 'is null' && !part.negated && columnsOf(part).includes(name));
       if (narrowed === undefined || (isNull && !nullable)) return [];
-      recipes.push(isNull || recipe.kind === 'null' ? null : narrowed);
+      recipes.push(isNull || recipe.kind === 'null' ? null : (patternedRecipe(narrowed, about) ?? narrowed));
     }
     return [recipes];
   });
+}
+
+function isAbout(condition: Expression, name: string): boolean {
+  const columns = columnsOf(condition);
+  return columns.length > 0 && columns.every((column) => column === name);
 }
 
 /** Returns a condition as alternatives, each a list of parts that all must hold; null if there are too many. */

@@ -1,4 +1,4 @@
-import { withoutCasts } from '../catalog/expression.js';
+import { type Expression, withoutCasts } from '../catalog/expression.js';
 import type { Attribute, Type } from '../catalog/model.js';
 import { matching, patternsIn } from '../constraint/candidates.js';
 import { placesOf } from '../constraint/regular.js';
@@ -106,17 +106,24 @@ function withinDomain(domain: Type & { kind: 'domain' }, typed: TypedRecipe, typ
   );
   const restriction = byColumn.get('value');
   const narrowed = restriction === undefined ? typed : (narrowRecipe(typed, restriction) ?? typed);
-  const longest = narrowed.recipe.kind === 'text' ? narrowed.recipe.max : null;
-  const patterns = unsolved.flatMap(({ expression }) => patternsIn(expression));
+  const recipe = patternedRecipe(
+    narrowed.recipe,
+    unsolved.map(({ expression }) => expression),
+  );
+  return recipe === null ? narrowed : { ...narrowed, recipe };
+}
+
+/** Returns a recipe of texts that match the patterns in conditions about one column; null if there are none, or none match. */
+export function patternedRecipe(recipe: Recipe, conditions: readonly Expression[]): Recipe | null {
+  const longest = recipe.kind === 'text' ? recipe.max : null;
+  const patterns = conditions.flatMap(patternsIn);
   const places = patterns.length === 1 ? placesOf(patterns[0]!, longest) : null;
-  if (places !== null) {
-    const parts = places.map((characters): Recipe => ({ kind: 'code', length: 1, characters }));
-    return { ...narrowed, recipe: { kind: 'format', parts } };
-  }
+  if (places !== null)
+    return { kind: 'format', parts: places.map((characters): Recipe => ({ kind: 'code', length: 1, characters })) };
   const texts = patterns
     .flatMap((pattern) => matching(pattern))
     .filter((text) => longest === null || text.length <= longest);
-  return texts.length === 0 ? narrowed : { ...narrowed, recipe: uniformChoice([...new Set(texts)]) };
+  return texts.length === 0 ? null : uniformChoice([...new Set(texts)]);
 }
 
 function rangeRecipe(subtype: number, context: Context): TypedRecipe | string {

@@ -38,7 +38,7 @@ export interface Search {
   /** So many of the first candidates are ordinary values. If the server accepts them all, no limit is needed. */
   readonly ordinary: number;
   /** The range of candidates with values of each way to meet the conditions, in turn. */
-  readonly branched: { readonly from: number; readonly count: number };
+  readonly branched: { readonly from: number; readonly count: number; readonly ways: number };
   /** True if guards check its conditions for each row, so that tuples only make it likely that they hold. */
   readonly isGuarded: boolean;
   /** True for generated columns, which only must not raise an error. */
@@ -241,7 +241,8 @@ function searchFor(
         : drawnTuples(members, lists, context);
   const forms = isKey ? formsFor(members[0]!, expressions, context) : [];
   const counted = forms.flatMap(({ recipe }) => samplesOf(members[0]!, recipe).map((text) => [text]));
-  const branched = isKey || isComputed || own.includes(true) ? [] : branchedTuples(members, conditions, context);
+  const branched =
+    isKey || isComputed || own.includes(true) ? { ways: 0, tuples: [] } : branchedTuples(members, conditions, context);
   return {
     relation: context.index,
     label: context.label,
@@ -251,13 +252,13 @@ function searchFor(
     candidates: [
       ...ordinary,
       ...counted,
-      ...branched,
+      ...branched.tuples,
       ...tuplesOf(lists, split(context.seed, `search ${context.label}.${members.join()}`)),
     ],
     existing:
       members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
     ordinary: ordinary.length,
-    branched: { from: ordinary.length + counted.length + 1, count: branched.length },
+    branched: { from: ordinary.length + counted.length + 1, count: branched.tuples.length, ways: branched.ways },
     forms,
     isComputed,
     isGuarded: conditions.every(({ name }) => guarded.has(name)),
@@ -342,7 +343,7 @@ function branchedTuples(
   members: readonly number[],
   conditions: readonly Condition[],
   context: SearchContext,
-): (string | null)[][] {
+): { readonly ways: number; readonly tuples: (string | null)[][] } {
   const { columns, planned, fixed } = context;
   const branches = branchesOf(
     members.map((member) => ({
@@ -359,9 +360,10 @@ function branchedTuples(
       recipe === null ? null : ordinaryTexts(recipe, planned[members[at]!]!.label, context, ordinals),
     );
   });
-  return Array.from({ length: each }, (_, index) =>
+  const tuples = Array.from({ length: each }, (_, index) =>
     drawn.map((lists) => lists.map((list) => list?.[index] ?? null)),
   ).flat();
+  return { ways: branches.length, tuples };
 }
 
 /** Returns tuples from the columns' own recipes, with boundary values. */
@@ -518,12 +520,20 @@ export function keysOf(search: Search, accepted: readonly number[]): string[] {
 /** Returns the group that a search has found; undefined if the server accepts no candidate. */
 export function groupOf(search: Search, accepted: readonly number[]): ValueGroup | undefined {
   if (accepted.length === 0) return undefined;
-  const { from, count } = search.branched;
-  const branched = accepted.filter((position) => position >= from && position < from + count);
+  const { from, count, ways } = search.branched;
   const tupleAt = (position: number) => search.candidates[position - 1]!;
+  const isBranched = (position: number) => position >= from && position < from + count;
+  const branched = accepted.filter(isBranched);
   const distinct = new Set(branched.map((position) => JSON.stringify(tupleAt(position))));
-  // Tuples that came several times stay so often: a branch with one tuple is drawn as often as one with a thousand.
-  if (distinct.size > MOST_KEPT) return { columns: search.columns, own: search.own, tuples: branched.map(tupleAt) };
+  if (distinct.size > MOST_KEPT) {
+    // Ways whose ordinary values the server accepts none of get their share of the other candidates.
+    const found = new Set(branched.map((position) => (position - from) % ways)).size;
+    const others = accepted.filter((position) => !isBranched(position));
+    const share = others.length === 0 ? 0 : Math.round((branched.length / found) * (ways - found));
+    const rest = Array.from({ length: share }, (_, at) => others[at % others.length]!);
+    // Tuples that came several times stay so often: a way with one tuple is drawn as often as one with a thousand.
+    return { columns: search.columns, own: search.own, tuples: [...branched, ...rest].map(tupleAt) };
+  }
   const step = Math.max(1, accepted.length / MOST_KEPT);
   const tuples: (readonly (string | null)[])[] = [];
   for (let at = 0; at < accepted.length; at += step) tuples.push(tupleAt(accepted[Math.floor(at)]!));

@@ -23,9 +23,18 @@ const SCHEMA = `
   CREATE TABLE nested_a_2 PARTITION OF nested_a FOR VALUES FROM ('2023-01-01') TO (MAXVALUE);
   CREATE TABLE nested_c PARTITION OF nested FOR VALUES IN ('c');
   CREATE TABLE by_kind (id int PRIMARY KEY, kind text NOT NULL, size int, note text,
-    CHECK ((kind = 'sized' AND size BETWEEN 10 AND 9999 AND note IS NULL) OR (kind = 'named' AND size IS NULL AND note IS NOT NULL)))`;
+    CHECK ((kind = 'sized' AND size BETWEEN 10 AND 9999 AND note IS NULL) OR (kind = 'named' AND size IS NULL AND note IS NOT NULL)));
+  CREATE TABLE party (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('person', 'company', 'state')), born date, vat text,
+    CHECK ((kind = 'person' AND born IS NOT NULL AND vat IS NULL) OR (kind = 'company' AND vat ~ '^[A-Z]{2}[0-9]{8}$' AND born IS NULL)
+      OR (kind = 'state' AND born IS NULL AND vat IS NULL)));
+  CREATE TYPE state AS ENUM ('open', 'paid', 'void');
+  CREATE TABLE bill (id int PRIMARY KEY, state state NOT NULL, paid_at timestamptz,
+    CHECK ((state = 'paid' AND paid_at IS NOT NULL) OR (state <> 'paid' AND paid_at IS NULL)));
+  CREATE FUNCTION is_odd(n int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT n % 2 = 1';
+  CREATE TABLE odd (id int PRIMARY KEY, kind text NOT NULL, n int, at date,
+    CHECK ((kind = 'odd' AND is_odd(n) AND n BETWEEN 3 AND 7 AND at IS NULL) OR (kind = 'dated' AND n IS NULL AND at IS NOT NULL)))`;
 
-const TABLES = 5;
+const TABLES = 8;
 const ROWS = 3000;
 
 async function counts(client: pg.Client, sql: string) {
@@ -69,5 +78,20 @@ it('draws ordinary values within ordinary conditions, all partitions and branche
   for (const { part, n, distinct } of kinds) {
     expect(n, part).toBeGreaterThan(ROWS * 0.3);
     expect(distinct, part).toBeGreaterThan(300);
+  }
+  const shares = [
+    ['party', 'kind', 3, 0.25, "CASE kind WHEN 'person' THEN born::text ELSE vat END"],
+    ['bill', 'state', 3, 0.15, 'paid_at'],
+    ['odd', 'kind', 2, 0.2, 'coalesce(at::text, n::text)'],
+  ] as const;
+  for (const [table, column, values, share, detail] of shares) {
+    const found = await counts(
+      client,
+      `SELECT ${column}::text AS part, count(*)::int AS n, count(DISTINCT ${detail})::int AS distinct FROM ${table} GROUP BY 1`,
+    );
+    expect(found.length, table).toBe(values);
+    for (const { part, n } of found) expect(n, `${table} ${part}`).toBeGreaterThan(ROWS * share);
+    for (const { part, distinct } of found)
+      if (['person', 'company', 'paid', 'dated'].includes(part)) expect(distinct, part).toBeGreaterThan(150);
   }
 });
