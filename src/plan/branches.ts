@@ -32,18 +32,22 @@ export function branchesOf(
       const restriction = byColumn.get(name);
       const narrowed =
         restriction === undefined ? recipe : narrowRecipe({ recipe, edges: [], quote: false }, restriction)?.recipe;
-      const about = unsolved.flatMap(({ expression }) => (isAbout(expression, name) ? expression : []));
+      const patterns = unsolved.flatMap(({ expression }) => (isPatternOf(expression, name) ? expression : []));
       const isNull = parts.some((part) => part.kind === 'is null' && !part.negated && columnsOf(part).includes(name));
       if (narrowed === undefined || (isNull && !nullable)) return [];
-      recipes.push(isNull || recipe.kind === 'null' ? null : (patternedRecipe(narrowed, about) ?? narrowed));
+      recipes.push(isNull || recipe.kind === 'null' ? null : (patternedRecipe(narrowed, patterns) ?? narrowed));
     }
     return [recipes];
   });
 }
 
-function isAbout(condition: Expression, name: string): boolean {
-  const columns = columnsOf(condition);
-  return columns.length > 0 && columns.every((column) => column === name);
+/* A pattern that is denied, or one of several, says nothing of what the column may hold. */
+function isPatternOf(condition: Expression, name: string): boolean {
+  return (
+    condition.kind === 'operator' &&
+    ['~', '~*', '~~', '~~*'].includes(condition.name) &&
+    columnsOf(condition).every((column) => column === name)
+  );
 }
 
 /** Returns a condition as alternatives, each a list of parts that all must hold; null if there are too many. */

@@ -45,7 +45,9 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
       }
     } else {
       // What is only unknown to a condition about a parent is seldom what the application means.
-      const group = groupOf(search, search.isGuarded && certain.length > 0 ? certain : accepted);
+      const { trackedKeys } = draft.plan.relations[search.relation]!;
+      const isTracked = trackedKeys.some((key) => key.some((column) => search.columns.includes(column)));
+      const group = groupOf(search, search.isGuarded && certain.length > 0 ? certain : accepted, isTracked);
       if (group !== undefined) {
         groups[search.relation]!.push(group);
         if (search.isGuarded && certain.length > 0)

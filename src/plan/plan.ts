@@ -5,6 +5,9 @@ import type { Recipe } from '../datum/recipe.js';
 /** Raised with every change of what a seed generates; each raise has a line in CHANGELOG.md. */
 export const GENERATOR_VERSION = 11;
 
+/** With fewer possible rows, deleted rows make room for others. */
+export const AMPLE_CAPACITY = 10_000_000;
+
 /**
  * Everything decided before the first statement. Plain data: it can be posted to a worker, printed by `--dry-run` and
  * stored beside a bug report. Two equal plans over equal rows generate the same operations.
@@ -84,9 +87,6 @@ export interface TransactionPlan {
   readonly rollbackRatio: number;
   readonly isolation: 'read committed' | 'repeatable read' | 'serializable';
 }
-
-/** With fewer possible rows, deleted rows make room for others. */
-export const AMPLE_CAPACITY = 10_000_000;
 
 export type OperationKind = 'insert' | 'update' | 'delete';
 export const OPERATION_KINDS: readonly OperationKind[] = ['insert', 'update', 'delete'];

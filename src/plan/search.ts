@@ -517,22 +517,26 @@ export function keysOf(search: Search, accepted: readonly number[]): string[] {
   return [...new Map(values.toReversed().map((value) => [value.toLowerCase(), value])).values()].reverse();
 }
 
-/** Returns the group that a search has found; undefined if the server accepts no candidate. */
-export function groupOf(search: Search, accepted: readonly number[]): ValueGroup | undefined {
+/**
+ * Returns the group that a search has found; undefined if the server accepts no candidate. `isTracked`: each tuple can be used
+ * once, so that none is to be drawn more often than others.
+ */
+export function groupOf(search: Search, accepted: readonly number[], isTracked: boolean): ValueGroup | undefined {
   if (accepted.length === 0) return undefined;
   const { from, count, ways } = search.branched;
   const tupleAt = (position: number) => search.candidates[position - 1]!;
   const isBranched = (position: number) => position >= from && position < from + count;
   const branched = accepted.filter(isBranched);
-  const distinct = new Set(branched.map((position) => JSON.stringify(tupleAt(position))));
+  const distinct = new Map(branched.map((position) => [JSON.stringify(tupleAt(position)), position]));
   if (distinct.size > MOST_KEPT) {
-    // Ways whose ordinary values the server accepts none of get their share of the other candidates.
+    // A way with one tuple has it many times, and is drawn as often as a way with a thousand tuples.
+    const positions = isTracked ? [...distinct.values()] : branched;
     const found = new Set(branched.map((position) => (position - from) % ways)).size;
-    const others = accepted.filter((position) => !isBranched(position));
-    const share = others.length === 0 ? 0 : Math.round((branched.length / found) * (ways - found));
-    const rest = Array.from({ length: share }, (_, at) => others[at % others.length]!);
-    // Tuples that came several times stay so often: a way with one tuple is drawn as often as one with a thousand.
-    return { columns: search.columns, own: search.own, tuples: [...branched, ...rest].map(tupleAt) };
+    // Of some ways the server accepts no ordinary value. They may be impossible: together they get the share of one.
+    const others = found === ways ? [] : accepted.filter((position) => !isBranched(position));
+    const share = others.length === 0 ? 0 : Math.round(positions.length / found);
+    const rest = Array.from({ length: isTracked ? others.length : share }, (_, at) => others[at % others.length]!);
+    return { columns: search.columns, own: search.own, tuples: [...positions, ...rest].map(tupleAt) };
   }
   const step = Math.max(1, accepted.length / MOST_KEPT);
   const tuples: (readonly (string | null)[])[] = [];

@@ -32,9 +32,11 @@ const SCHEMA = `
     CHECK ((state = 'paid' AND paid_at IS NOT NULL) OR (state <> 'paid' AND paid_at IS NULL)));
   CREATE FUNCTION is_odd(n int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT n % 2 = 1';
   CREATE TABLE odd (id int PRIMARY KEY, kind text NOT NULL, n int, at date,
-    CHECK ((kind = 'odd' AND is_odd(n) AND n BETWEEN 3 AND 7 AND at IS NULL) OR (kind = 'dated' AND n IS NULL AND at IS NOT NULL)))`;
+    CHECK ((kind = 'odd' AND is_odd(n) AND n BETWEEN 3 AND 7 AND at IS NULL) OR (kind = 'dated' AND n IS NULL AND at IS NOT NULL)));
+  CREATE TABLE label (id int PRIMARY KEY, kind text NOT NULL, code text,
+    CHECK ((kind = 'word' AND NOT code ~ '^[0-9]+$') OR (kind = 'none' AND code IS NULL)))`;
 
-const TABLES = 8;
+const TABLES = 9;
 const ROWS = 3000;
 
 async function counts(client: pg.Client, sql: string) {
@@ -83,6 +85,7 @@ it('draws ordinary values within ordinary conditions, all partitions and branche
     ['party', 'kind', 3, 0.25, "CASE kind WHEN 'person' THEN born::text ELSE vat END"],
     ['bill', 'state', 3, 0.15, 'paid_at'],
     ['odd', 'kind', 2, 0.2, 'coalesce(at::text, n::text)'],
+    ['label', 'kind', 2, 0.3, 'code'],
   ] as const;
   for (const [table, column, values, share, detail] of shares) {
     const found = await counts(
@@ -92,6 +95,6 @@ it('draws ordinary values within ordinary conditions, all partitions and branche
     expect(found.length, table).toBe(values);
     for (const { part, n } of found) expect(n, `${table} ${part}`).toBeGreaterThan(ROWS * share);
     for (const { part, distinct } of found)
-      if (['person', 'company', 'paid', 'dated'].includes(part)) expect(distinct, part).toBeGreaterThan(150);
+      if (['person', 'company', 'paid', 'dated', 'word'].includes(part)) expect(distinct, part).toBeGreaterThan(150);
   }
 });
