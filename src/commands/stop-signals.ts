@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { settledWithin } from '../patience.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -64,9 +65,7 @@ export class StopSignals {
       if (error instanceof Stopped) {
         // In an outage neither of them ends.
         const ended = cancel().then(() => work);
-        await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, MOST_CANCEL_MS).unref())]).catch(
-          () => undefined,
-        );
+        await settledWithin(ended, MOST_CANCEL_MS);
       }
       throw error;
     } finally {

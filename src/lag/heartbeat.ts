@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
+import { settledWithin } from '../patience.js';
 import { connect } from '../traffic/session.js';
 import { readSource, type Source } from './source.js';
 import { clearHeartbeat, heartbeatStatement, type Place } from './table.js';
@@ -73,7 +74,7 @@ export class Heartbeat {
     if (client === null) return;
     this.client = null;
     const farewell = clearHeartbeat(client, this.options).catch(() => undefined);
-    await Promise.race([farewell, pause(FAREWELL_MS)]);
+    await settledWithin(farewell, FAREWELL_MS);
     destroy(client);
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { publicJson } from '../config/secrets.js';
 import type { Endpoint } from '../metrics/endpoint.js';
+import { settledWithin } from '../patience.js';
 import type { Point } from '../report/series.js';
 import type { PageData, RunFacts, Status, Update } from './data.js';
 import { pageHtml } from './shell.js';
@@ -60,8 +61,7 @@ export class LivePage {
     this.status = () => status;
     const text = event({ run: this.run, point: null, status });
     const told = [...this.readers].map((reader) => new Promise<void>((resolve) => reader.end(text, () => resolve())));
-    const patience = new Promise<void>((resolve) => setTimeout(resolve, FAREWELL_MS).unref());
-    await Promise.race([Promise.all(told), patience]);
+    await settledWithin(Promise.all(told), FAREWELL_MS);
   }
 
   private data(): PageData {

@@ -5,6 +5,7 @@ import { quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
 import type { SavedCheckpoint } from '../history/lane-files.js';
 import type { Exception } from '../history/lane-log.js';
+import { settledWithin } from '../patience.js';
 import type { Keeping } from '../traffic/coordinator.js';
 import type { LaneCheckpoint, LaneProgress, Past } from '../traffic/lane-progress.js';
 import type { RunStore } from './store.js';
@@ -101,7 +102,7 @@ export class ProgressKeeper implements Keeping {
   /** Resolves when what was taken is written, or could not be. */
   async settle(): Promise<void> {
     const written = Promise.all([this.writing, this.storing]);
-    await Promise.race([written, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
+    await settledWithin(written, SETTLE_MS);
   }
 
   private async storeCheckpoint({ lane, operations, bytes }: LaneCheckpoint, reachedMs: number): Promise<void> {

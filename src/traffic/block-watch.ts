@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { settledWithin } from '../patience.js';
 import type { Plan } from '../plan/plan.js';
 import type { BlockedTables } from './blocked-tables.js';
 import type { CounterTotals } from './counters.js';
@@ -80,8 +81,7 @@ export class BlockWatch {
     this.isOver = true;
     clearTimeout(this.timer);
     // Do not wait for a network that does not answer.
-    const patience = new Promise((resolve) => setTimeout(resolve, STOP_MS).unref());
-    await Promise.race([this.looking, patience]);
+    await settledWithin(this.looking, STOP_MS);
     this.forget();
   }
 

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { settledWithin } from '../patience.js';
 
 /* The catalog is polled, because a changed key or a new column raises no error by itself. */
 const INTERVAL_MS = 10_000;
@@ -60,7 +61,7 @@ export class SchemaWatch {
     clearTimeout(this.timer);
     if (isReachable) {
       const last = this.looking.then(() => this.look());
-      await Promise.race([last, new Promise((resolve) => setTimeout(resolve, LAST_LOOK_MS).unref())]);
+      await settledWithin(last, LAST_LOOK_MS);
     }
     const gone = [...this.changed].filter((label) => this.shape?.get(label) === null);
     return { changed: [...this.changed], gone };

@@ -72,6 +72,8 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
     end: async () => {
       // Node.js aborts the process if a thread is ended while it links its modules.
       watchNew();
+      // Piscina's threads do not keep the process alive: it would end while this waits.
+      for (const thread of pool.threads) thread.ref();
       await Promise.all(starting);
       await pool.destroy();
     },

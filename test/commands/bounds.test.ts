@@ -26,7 +26,7 @@ it('max_tracked_rows forgets the longest untouched rows, the same ones with any 
   const hashes: Record<string, string>[] = [];
   for (const workers of [1, 2]) {
     const database = await createDatabase(TABLES);
-    const settings = `random_seed: 4\nnum_iterations: 12000\nmax_tracked_rows: 400\nmax_tracked_rows_total: 600\nworkers: ${workers}`;
+    const settings = `random_seed: 4\nnum_iterations: 6000\nmax_tracked_rows: 400\nmax_tracked_rows_total: 600\nworkers: ${workers}`;
     const { code, summary } = await runCli(configFor(database, settings));
     expect(code).toBe(0);
     expect(summary.totals).toMatchObject({ committed: 12_000, retries: 0 });

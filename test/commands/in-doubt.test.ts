@@ -42,7 +42,7 @@ async function expectExactCounts(database: Database, { tables }: Summary): Promi
     expect(rows_expected, table).toBe(await count(database, table));
 }
 
-const SETTINGS = 'random_seed: 5\nnum_iterations: 6000\noperation_weights: [4, 3, 3]\nupdate_rows: 7\ndelete_rows: 5';
+const SETTINGS = 'random_seed: 5\nnum_iterations: 4000\noperation_weights: [4, 3, 3]\nupdate_rows: 7\ndelete_rows: 5';
 
 it.each([
   ['alone', ''],

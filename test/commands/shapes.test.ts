@@ -36,7 +36,7 @@ const SHAPES: Readonly<Record<string, string>> = {
     'CREATE TABLE a (id int PRIMARY KEY, code char(6) UNIQUE, at timestamp(3) UNIQUE, amount numeric(9,2) UNIQUE, ip inet UNIQUE)',
 };
 
-const SETTINGS = `schema_name: [${Object.keys(SHAPES).join(', ')}]\nrandom_seed: 11\nconnections: 8\nnum_iterations: 30000\noperation_weights: [4, 3, 3]\n# One lane of eight owns the one row, and has but an eighth of all operations.\ntable_weights: { one_row.a: 2 }`;
+const SETTINGS = `schema_name: [${Object.keys(SHAPES).join(', ')}]\nrandom_seed: 11\nconnections: 8\nnum_iterations: 15000\noperation_weights: [4, 3, 3]\n# One lane of eight owns the one row, and has but an eighth of all operations.\ntable_weights: { one_row.a: 2 }`;
 
 async function shapes(port?: number): Promise<Database> {
   const schemas = Object.entries(SHAPES).map(
@@ -84,10 +84,10 @@ it('every shape takes every kind of operation, nothing is refused, and counts ar
   expect(totals).toMatchObject({ committed: operations, retries: 0 });
   for (const [table, counts] of Object.entries(summary.tables)) {
     for (const kind of ['insert', 'update', 'delete'] as const)
-      expect(counts[kind].operations, `${table} ${kind}`).toBeGreaterThanOrEqual(400);
+      expect(counts[kind].operations, `${table} ${kind}`).toBeGreaterThanOrEqual(200);
   }
-  expect(summary.tables['cascades.c']!.cascaded.delete).toBeGreaterThan(40);
-  expect(summary.tables['cascades.e']!.cascaded.update).toBeGreaterThan(40);
+  expect(summary.tables['cascades.c']!.cascaded.delete).toBeGreaterThan(20);
+  expect(summary.tables['cascades.e']!.cascaded.update).toBeGreaterThan(20);
 });
 
 /* Each of these differs from the reference in the number of workers as well: equal rows prove both at once. */
@@ -95,7 +95,7 @@ it('every shape takes every kind of operation, nothing is refused, and counts ar
 it('the same rows with 2 workers, when connections are cut in the middle, ten times', async () => {
   const database = await shapes();
   const run = startCli(configFor(database, `${SETTINGS}\nworkers: 2`));
-  const cuts = await cutConnections(database, run.ended, { cuts: 10, everyMs: 120 });
+  const cuts = await cutConnections(database, run.ended, { cuts: 10, everyMs: 70 });
   const { hash, summary } = await result(database, await run.ended);
   expect(cuts).toBe(10);
   expect(summary.totals).toMatchObject({ committed: summary.totals['operations'], in_doubt_unknown: 0 });
@@ -157,12 +157,12 @@ it('the same rows where unique keys, foreign keys, CHECKs and triggers refuse so
         database,
         `workers: ${workers}\nerror_budget: { max_error_ratio: 1, quarantine_after: 1000000 }`,
         {},
-        ['--iterations', '8000'],
+        ['--iterations', '4000'],
       ),
     );
   }
   const [one, three] = results as [Result, Result];
-  for (const state of states) expect(one.summary.errors[state]?.count, state).toBeGreaterThan(20);
+  for (const state of states) expect(one.summary.errors[state]?.count, state).toBeGreaterThan(10);
   expect(three.hash).toEqual(one.hash);
   expect(three.summary.lanes).toEqual(one.summary.lanes);
 });

@@ -22,7 +22,7 @@ const TABLES = `CREATE TABLE a (id int PRIMARY KEY, v text);
   CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (MINVALUE) TO ('2010-01-01'); CREATE TABLE p2 PARTITION OF p DEFAULT;
   CREATE TABLE few (id smallint PRIMARY KEY CHECK (id BETWEEN 1 AND 60), v text);`;
 
-const SETTINGS = `random_seed: 5\nnum_iterations: 12000\noperation_weights: [4, 3, 3]`;
+const SETTINGS = `random_seed: 5\nnum_iterations: 6000\noperation_weights: [4, 3, 3]`;
 const GROUPS = 'transaction: { statements: 5, savepoint_ratio: 0.4, rollback_ratio: 0.1 }';
 
 async function checked(database: Database, run: Awaited<ReturnType<typeof runCli>>): Promise<Summary> {
@@ -88,7 +88,7 @@ it('leaves the same rows with 1 and 3 workers, and when connections are cut', as
   ]) {
     const database = await createDatabase(TABLES);
     const run = startCli(configFor(database, `${SETTINGS}\n${GROUPS}\nworkers: ${workers}`));
-    await cutConnections(database, run.ended, { cuts, everyMs: 150 });
+    await cutConnections(database, run.ended, { cuts, everyMs: 100 });
     const summary = await checked(database, await run.ended);
     expect(summary.totals['in_doubt_unknown']).toBe(0);
     if (cuts > 0) expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(2);

@@ -37,7 +37,9 @@ it('generator-bound: one thread makes more than the server needs time for', asyn
   const { summary } = await runCli(
     configFor(
       database,
-      `random_seed: 1\nnum_iterations: 3000\nworkers: 1\noperations: [INSERT]\noperation_weights: [1]\nrehearse: false\ncolumn_overrides: { a: { ${overrides} } }`,
+      `random_seed: 1\noperations: [INSERT]\noperation_weights: [1]\nrehearse: false\ncolumn_overrides: { a: { ${overrides} } }`,
+      // A verdict needs 3 seconds, on a fast machine as well.
+      'traffic: { duration: 4s }\n',
     ),
   );
   expect(summary.verdict, JSON.stringify(summary.verdict_because)).toBe('generator-bound');

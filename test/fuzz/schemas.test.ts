@@ -3,7 +3,7 @@ import { expect, inject, it } from 'vitest';
 import { faultsOf } from './check.js';
 import { schemas } from './schema.js';
 
-const COUNT = 5;
+const COUNT = 3;
 
 /* `npm run fuzz:schemas` tries as many others as one has time for. */
 it.for(fc.sample(schemas(6, 10), { seed: 20261128, numRuns: COUNT }).map((tables, index) => ({ tables, index })))(

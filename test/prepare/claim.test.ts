@@ -15,10 +15,8 @@ const ALL = 'table_weights: { hub: 900 }';
 const ALONE = 'manual_table_list: [hub]';
 
 it.each([
-  ['owned', ALONE],
   ['owned', ALL],
   ['system_rows', ALONE],
-  ['system_rows', ALL],
 ])(
   'a table that hundreds of keys lead to loses only rows that none does, with %s rows, %s',
   async (selection, tables) => {

@@ -6,7 +6,7 @@ import { hasPatroni, startPatroni } from '../server/patroni.js';
 const TABLES = `CREATE TABLE city (id int PRIMARY KEY, name text NOT NULL UNIQUE);
   CREATE TABLE person (id bigint PRIMARY KEY, city int NOT NULL REFERENCES city ON DELETE CASCADE, v text)`;
 const NAMES = ['public.city', 'public.person'];
-const GENERATOR = 'random_seed: 5\nnum_iterations: 8400\nconnections: 3\nmax_outage_seconds: 60';
+const GENERATOR = 'random_seed: 5\nnum_iterations: 5400\nconnections: 3\nmax_outage_seconds: 60';
 
 async function rowsOf(port: number, name: string): Promise<number> {
   const client: pg.Client = await connectTo(port, name);
@@ -29,7 +29,7 @@ async function secondsUntilWrites(port: number, name: string): Promise<number> {
 }
 
 describe.skipIf(!hasPatroni())('two servers that Patroni keeps', () => {
-  it('take over from each other three times under load: every count is right, and the rows are those of a run in peace', async () => {
+  it('take over from each other under load, after a crash and when asked: every count is right, and the rows are those of a run in peace', async () => {
     const peace = await createDatabase(TABLES);
     expect((await startCli(configFor(peace, GENERATOR)).ended).code).toBe(0);
     const expected = await contentHash(peace, NAMES);
@@ -44,8 +44,6 @@ describe.skipIf(!hasPatroni())('two servers that Patroni keeps', () => {
       const run = startCli(yaml.replace(`host: 127.0.0.1, port: ${database.port}`, `hosts: [${hosts}]`));
       await secondsUntilWrites(database.port, database.name);
       const waited: number[] = [];
-      await patroni.switchOver();
-      waited.push(await secondsUntilWrites(await patroni.leader(), database.name));
       await patroni.killLeader();
       waited.push(await secondsUntilWrites(await patroni.leader(), database.name));
       await patroni.revive();
@@ -57,7 +55,7 @@ describe.skipIf(!hasPatroni())('two servers that Patroni keeps', () => {
       for (const seconds of waited) expect(seconds).toBeLessThan(5);
       const client = await connectTo(await patroni.leader(), database.name);
       const there = { ...database, client };
-      expect(summary).toMatchObject({ reproducible: true, totals: { operations: 8400, in_doubt_unknown: 0 } });
+      expect(summary).toMatchObject({ reproducible: true, totals: { operations: 5400, in_doubt_unknown: 0 } });
       for (const name of NAMES) expect(summary.tables[name]!.rows_expected, name).toBe(await count(there, name));
       expect(await contentHash(there, NAMES)).toEqual(expected);
       await client.end();

@@ -22,7 +22,7 @@ export const COLUMNS: readonly Animal[] = [
   {
     name: 'wide-row',
     sql: `CREATE TABLE a (id int PRIMARY KEY, ${WIDE})`,
-    settings: 'num_iterations: 600\ninsert_rows: 2',
+    settings: 'num_iterations: 250\ninsert_rows: 2',
   },
   {
     name: 'virtual-generated-and-typed-tables',
@@ -39,7 +39,7 @@ export const COLUMNS: readonly Animal[] = [
   {
     name: 'inheritance',
     sql: `CREATE TABLE note (id serial PRIMARY KEY, class int NOT NULL, v text); CREATE TABLE entity_note (CHECK (class = 1), extra text, PRIMARY KEY (id)) INHERITS (note)`,
-    inherited: 'public.note',
+    inherited: 'note',
   },
   {
     name: 'base-type-of-its-own',
