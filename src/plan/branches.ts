@@ -1,4 +1,5 @@
 import { columnsOf, type Expression } from '../catalog/expression.js';
+import { alternativesOf } from '../constraint/alternatives.js';
 import { type Condition, restrictionsOf } from '../constraint/restriction.js';
 import type { Recipe } from '../datum/recipe.js';
 import { narrowRecipe, spread } from './narrow.js';
@@ -23,7 +24,8 @@ export function branchesOf(
 ): Branch[] {
   const [first] = conditions;
   if (first === undefined) return [];
-  const ways = waysOf({ kind: 'and', args: conditions.map(({ expression }) => expression) });
+  const all = { kind: 'and', args: conditions.map(({ expression }) => expression) } as const;
+  const ways = alternativesOf(all, MOST_BRANCHES);
   if (ways === null || ways.length < 2) return [];
   return spread(ways, MOST_TRIED).flatMap((parts): Branch[] => {
     const { byColumn, unsolved } = restrictionsOf(parts.map((expression) => ({ ...first, expression })));
@@ -48,30 +50,4 @@ function isPatternOf(condition: Expression, name: string): boolean {
     ['~', '~*', '~~', '~~*'].includes(condition.name) &&
     columnsOf(condition).every((column) => column === name)
   );
-}
-
-/** Returns a condition as alternatives, each a list of parts that all must hold; null if there are too many. */
-function waysOf(condition: Expression): Expression[][] | null {
-  switch (condition.kind) {
-    case 'or': {
-      const ways: Expression[][] = [];
-      for (const each of condition.args) {
-        const found = waysOf(each);
-        if (found === null || ways.length + found.length > MOST_BRANCHES) return null;
-        ways.push(...found);
-      }
-      return ways;
-    }
-    case 'and': {
-      let ways: Expression[][] = [[]];
-      for (const each of condition.args) {
-        const found = waysOf(each);
-        if (found === null || ways.length * found.length > MOST_BRANCHES) return null;
-        ways = ways.flatMap((way) => found.map((other) => [...way, ...other]));
-      }
-      return ways;
-    }
-    default:
-      return [[condition]];
-  }
 }

@@ -9,7 +9,7 @@ import { tryOperation, type Write } from './trial.js';
 const MOST_VALUES = 12;
 const MOST_COLUMNS = 4;
 const TRIALS = 3;
-/* Draws until a value counts as refused, and the number of the first one. */
+/* Draws of a trial, and the number of the first one. A value counts as refused if all draws of all of its trials are. */
 const DRAWS = 6;
 const FIRST = 9000;
 
@@ -40,18 +40,20 @@ export async function discriminate(
       const result = await resultOf(stage, subtypes, relation, new Map([[column, value]]));
       byResult.set(result, [...(byResult.get(result) ?? []), value]);
     }
-    byResult.delete(UNSTEADY);
+    const unsteady = byResult.get(UNSTEADY)?.length ?? 0;
     const refused = byResult.get(REFUSED) ?? [];
+    byResult.delete(UNSTEADY);
     byResult.delete(REFUSED);
+    // Something else decides, of which a value may have seen the one side only.
+    if (unsteady > values.length - refused.length - unsteady) continue;
     // Of subtypes with as many values, the one that others reference.
     const place = (result: string) => places.get(Number(result.split(',')[0])) ?? Number.MAX_SAFE_INTEGER;
     const [most] = [...byResult]
       .sort(([one, a], [other, b]) => b.length - a.length || place(one) - place(other))
       .map(([, same]) => same);
-    if (most === undefined || most.length === values.length) continue;
-    // Refused values alone are no cause to give up the others, whose effects are alike.
-    if (refused.length + most.length < values.length || refused.length > 0)
-      return { column, values: most, others: values.filter((value) => !most.includes(value)) };
+    // Where none is refused and all have the same effects, the column decides nothing.
+    if (most === undefined || (refused.length === 0 && byResult.size === 1)) continue;
+    return { column, values: most, others: values.filter((value) => !most.includes(value)) };
   }
   return null;
 }
@@ -140,17 +142,20 @@ async function resultOf(
   texts: ReadonlyMap<number, string>,
 ): Promise<string> {
   const results = new Set<string>();
+  let refused = 0;
   const write: Write = (operation, seeds) => stage.rows.insertWith(operation, texts, seeds);
   for (let trial = 0; trial < TRIALS; trial++) {
     const before = await stage.changes();
     const first = FIRST + trial * DRAWS;
     const tried = await tryOperation(stage, { relation, kind: 'insert', keeps: false, draws: DRAWS, first, write });
-    if (tried.kind !== 'passed') return tried.kind === 'refused' ? REFUSED : UNSTEADY;
+    if (tried.kind === 'unknown') return UNSTEADY;
+    if (tried.kind === 'refused') refused++;
     // The server counts rows of refused draws, too.
-    if (tried.refused > 0) continue;
+    if (tried.kind === 'refused' || tried.refused > 0) continue;
     const after = await stage.changes();
     const others = subtypes.filter(({ oid }) => (after.get(oid)?.inserted ?? 0) > (before.get(oid)?.inserted ?? 0));
     results.add(others.map(({ oid }) => oid).join());
   }
-  return results.size === 1 ? [...results][0]! : UNSTEADY;
+  if (refused === TRIALS) return REFUSED;
+  return refused === 0 && results.size === 1 ? [...results][0]! : UNSTEADY;
 }

@@ -8,8 +8,12 @@ import { type Failure, type Trial, tryOperation, type Write } from './trial.js';
 
 const UNIQUE_VIOLATION = '23505';
 
-/* So many rejected draws before one passes count as many. */
+/* Number of draws that show how often an INSERT is rejected, how many rejections are many, and by how many fewer is less often. */
+const SAMPLE = 12;
 const MANY_REFUSED = 3;
+const FEWER = 2;
+/* Number of the first draw. */
+const SAMPLE_FROM = 12_000;
 
 /* Number of additional INSERTs of each parent, and the number of their first draw. */
 const MORE_PARENTS = 3;
@@ -33,7 +37,7 @@ export class Insertions {
     }
     if (trial.kind !== 'refused') {
       await this.checkDefaults(relation);
-      if (trial.kind === 'passed' && trial.refused >= MANY_REFUSED) await this.preferSingly(relation);
+      if (trial.kind === 'passed' && trial.refused > 0) await this.preferSingly(relation);
       return trial;
     }
     const withBase = trial.failure.sqlstate === UNIQUE_VIOLATION ? await this.tryWithBase(relation) : null;
@@ -110,21 +114,34 @@ export class Insertions {
 
   /** Inserts rows one by one if that helps: when some values are rejected, a statement of several rows mostly fails. */
   private async preferSingly(relation: number): Promise<void> {
-    const before = this.course.plan;
-    const single = await this.trySingly(relation);
-    if (single === null) return;
-    if (single.kind !== 'passed' || single.refused >= MANY_REFUSED) {
-      this.course.plan = before;
-      return;
-    }
+    const { oneByOne } = this.course.plan.relations[relation]!;
+    if (oneByOne || this.course.plan.rowsPerOperation.insert === 1) return;
+    const several = await this.rejections(relation);
+    if (several < MANY_REFUSED) return;
+    const single = await this.rejections(relation, (operation, seeds) =>
+      this.course.stage.rows.insert(operation, 1, seeds),
+    );
+    if (single > several - FEWER) return;
+    this.course.plan = withRelation(this.course.plan, relation, { oneByOne: true });
     this.course.findings.push({
-      relation: before.relations[relation]!.label,
+      relation: this.course.plan.relations[relation]!.label,
       column: null,
       prevents: [],
       reason:
         'the server rejects some values, so each INSERT has one row and is repeated with other values if rejected',
       remedy: 'to avoid this, set generator.column_overrides to values that the server accepts',
     });
+  }
+
+  /** Returns how many of a sample of INSERTs are rejected. */
+  private async rejections(relation: number, write?: Write): Promise<number> {
+    let rejected = 0;
+    for (let draw = 0; draw < SAMPLE; draw++) {
+      const wish = { relation, kind: 'insert', keeps: false, draws: 1, first: SAMPLE_FROM + draw } as const;
+      const trial = await tryOperation(this.course.stage, write === undefined ? wish : { ...wish, write });
+      if (trial.kind === 'refused') rejected++;
+    }
+    return rejected;
   }
 
   /** Tries after inserting rows into the tables that a trigger reads, because it may need them. */

@@ -44,13 +44,15 @@ export function startWorkers(count: number, job: 'traffic' | 'load'): Workers {
     fail = reject;
   });
   failed.catch(() => undefined);
-  // Threads that replace others as well.
+  /* Threads that replace others as well, as soon as they are there: later, they would be waited for in vain. */
   const watchNew = () => {
     for (const thread of pool.threads) {
       if (seen.has(thread)) continue;
       seen.add(thread);
       const failing = ({ message }: Error) => fail(new CannotStart(message));
       thread.once('error', failing).once('message', () => thread.off('error', failing));
+      // Piscina has put another one in its place by then.
+      thread.on('error', watchNew).once('exit', watchNew);
       starting.push(
         new Promise<void>((resolve) => {
           thread.once('message', () => resolve());

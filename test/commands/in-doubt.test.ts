@@ -56,7 +56,7 @@ it.each([
     const { summary, losses } = loses
       ? await runLosing(database, settings)
       : { summary: (await startCli(configFor(database, settings)).ended).summary, losses: 0 };
-    expect(summary.totals).toMatchObject({ operations: 6000, in_doubt_unknown: 0, rejected: 0, failed: 0 });
+    expect(summary.totals).toMatchObject({ operations: 4000, in_doubt_unknown: 0, rejected: 0, failed: 0 });
     expect(summary.reproducible).toBe(true);
     if (loses) {
       expect(losses).toBeGreaterThan(CUTS / 2);
@@ -82,7 +82,7 @@ it('counts exactly when answers are lost, with keys that the server makes', asyn
     CREATE TABLE d (c int REFERENCES c (k), v bool);
     CREATE TABLE e (id serial PRIMARY KEY, v text);`);
   const { summary } = await runLosing(database, `${SETTINGS}\nidentity_values: database`);
-  expect(summary.totals).toMatchObject({ operations: 6000, in_doubt_unknown: 0, rejected: 0, failed: 0 });
+  expect(summary.totals).toMatchObject({ operations: 4000, in_doubt_unknown: 0, rejected: 0, failed: 0 });
   await expectExactCounts(database, summary);
   await database.drop();
 });
@@ -91,12 +91,12 @@ it('claims no count that it cannot know where rows are sampled by the server', a
   const database = await createDatabase(TABLES);
   const { summary } = await runLosing(
     database,
-    'num_iterations: 6000\noperation_weights: [4, 3, 3]\nrow_selection: system_rows',
+    'num_iterations: 4000\noperation_weights: [4, 3, 3]\nrow_selection: system_rows',
   );
   expect(summary.row_selection).toBe('system_rows');
   // What was updated and deleted nobody can tell.
   expect(summary.totals['in_doubt_unknown']).toBeGreaterThan(0);
-  expect(summary.totals['operations']).toBe(6000);
+  expect(summary.totals['operations']).toBe(4000);
   for (const table of Object.values(summary.tables)) expect(table.rows_expected).toBeNull();
   await database.drop();
 });

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -103,6 +103,32 @@ export interface Running {
   readonly ended: Promise<Ran>;
 }
 
+/** The files of one command line. */
+interface Files {
+  readonly config: string;
+  /** Returns the summary, undefined where there is none, and takes the files away. */
+  readonly finish: () => Summary | undefined;
+}
+
+function filesFor(yaml: string): Files & { readonly summary: string } {
+  const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
+  const [config, summary] = [path.join(folder, 'config.yaml'), path.join(folder, 'summary.json')];
+  writeFileSync(config, yaml);
+  const finish = () => {
+    try {
+      return JSON.parse(readFileSync(summary, 'utf8')) as Summary;
+    } catch {
+      // Ended before it was written: the test will say so.
+      return undefined;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+  return { config, summary, finish };
+}
+
+const MOST_MS = 110_000;
+
 /** The command line as a user calls it, on a configuration text; ended by force before a test's time is up. EVENTGEN_NODE is the Node.js to use. */
 export function startCli(
   yaml: string,
@@ -110,12 +136,9 @@ export function startCli(
   environment: NodeJS.ProcessEnv = {},
   command: readonly string[] = ['run'],
 ): Running {
-  const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
-  const file = path.join(folder, 'config.yaml');
-  const summaryFile = path.join(folder, 'summary.json');
-  writeFileSync(file, yaml);
+  const { config, summary: summaryFile, finish } = filesFor(yaml);
   const { EVENTGEN_NODE: node = process.execPath, ...variables } = environment;
-  const child = spawn(node, [CLI, ...command, '-c', file, '--summary', summaryFile, ...options], {
+  const child = spawn(node, [CLI, ...command, '-c', config, '--summary', summaryFile, ...options], {
     env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -129,18 +152,11 @@ export function startCli(
     stderr += chunk.toString();
     for (const listener of listeners) listener();
   });
-  const limit = setTimeout(() => child.kill('SIGKILL'), 110_000);
+  const limit = setTimeout(() => child.kill('SIGKILL'), MOST_MS);
   const ended = new Promise<Ran>((resolve) => {
     child.once('close', (code) => {
       clearTimeout(limit);
-      let summary: Summary | undefined;
-      try {
-        summary = JSON.parse(readFileSync(summaryFile, 'utf8')) as Summary;
-      } catch {
-        // Ended before it was written: the test will say so.
-      }
-      rmSync(folder, { recursive: true, force: true });
-      resolve({ code, stdout, stderr, summary: summary as Summary });
+      resolve({ code, stdout, stderr, summary: finish() as Summary });
     });
   });
   const saw = (text: string) =>
@@ -156,17 +172,23 @@ export function startCli(
   return { kill: (signal) => child.kill(signal), pid: child.pid!, saw, stderr: () => stderr, ended };
 }
 
-export function runCli(
+/** As startCli, to its end. Where it needs no process of its own, one that has the code loaded carries it out. */
+export async function runCli(
   yaml: string,
   options: readonly string[] = [],
   environment: NodeJS.ProcessEnv = {},
   command: readonly string[] = ['run'],
 ): Promise<Ran> {
-  return startCli(yaml, options, environment, command).ended;
+  if (Object.keys(environment).length > 0 || yaml.includes('embedded: true'))
+    return await startCli(yaml, options, environment, command).ended;
+  const { config, summary, finish } = filesFor(yaml);
+  const ended = await hosted([...command, '-c', config, '--summary', summary, ...options]);
+  return { ...ended, summary: finish() as Summary };
 }
 
 /** The command line with some arguments, to its end. */
-export function runCommand(options: readonly string[], input = ''): Promise<Omit<Ran, 'summary'>> {
+export function runCommand(options: readonly string[], input = ''): Promise<Ended> {
+  if (input === '' && !options.includes('-')) return hosted(options);
   const child = spawn(process.execPath, [CLI, ...options]);
   child.stdin.end(input);
   let stdout = '';
@@ -174,6 +196,35 @@ export function runCommand(options: readonly string[], input = ''): Promise<Omit
   child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
   child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}
+
+type Ended = Omit<Ran, 'summary'>;
+
+const HOST = fileURLToPath(new URL('./host.mjs', import.meta.url));
+/* Each command leaves its modules behind. */
+const MOST_COMMANDS = 60;
+/** Hosts that wait for a command, with how many they have carried out. */
+const waiting: { readonly host: ChildProcess; readonly commands: number }[] = [];
+
+async function hosted(args: readonly string[]): Promise<Ended> {
+  const { host, commands } = waiting.pop() ?? {
+    host: fork(HOST, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] }),
+    commands: 0,
+  };
+  const limit = setTimeout(() => host.kill('SIGKILL'), MOST_MS);
+  const ended = new Promise<(Ended & { readonly left: readonly string[] }) | null>((resolve) => {
+    host.once('message', resolve).once('exit', () => resolve(null));
+  });
+  host.send({ cli: CLI, args, environment: process.env });
+  const answer = await ended;
+  clearTimeout(limit);
+  host.removeAllListeners();
+  if (answer === null) return { code: host.exitCode, stdout: '', stderr: 'the process ended without an answer' };
+  const { left, ...rest } = answer;
+  if (commands + 1 < MOST_COMMANDS && left.length === 0) waiting.push({ host, commands: commands + 1 });
+  else host.disconnect();
+  if (left.length > 0) throw new Error(`the process would not end: ${left.join(', ')} are left`);
+  return rest;
 }
 
 /**

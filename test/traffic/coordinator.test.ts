@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Config, parseConfig } from '../../src/config/load.js';
 import { Registries } from '../../src/metrics/registry.js';
@@ -146,15 +147,24 @@ describe('counts', () => {
         let died = 0;
         let checkpoints = 0;
         let isOver = false;
+        // Node.js aborts the process if a thread is ended while it links its modules.
+        const known = new Set(traffic.threads);
+        const loaded = new WeakSet(traffic.threads);
         const ended = traffic.ended.finally(() => {
           isOver = true;
         });
         while (died < deaths && !isOver) {
           await new Promise((resolve) => setTimeout(resolve, 5));
           // Until the one before is replaced.
-          if (traffic.totals.operations() < (died + 1) * 800 || traffic.threads.length < 2) continue;
+          for (const thread of traffic.threads) {
+            if (known.has(thread)) continue;
+            known.add(thread);
+            (thread as Worker).once('message', () => loaded.add(thread));
+          }
+          const thread = traffic.threads[died % 2];
+          if (traffic.totals.operations() < (died + 1) * 800 || thread === undefined || !loaded.has(thread)) continue;
           checkpoints += savedStates();
-          await traffic.threads[died % 2]!.terminate();
+          await thread.terminate();
           died++;
         }
         expect(await ended).toEqual({ kind: 'finished' });

@@ -34,9 +34,15 @@ const SCHEMA = `
   CREATE TABLE odd (id int PRIMARY KEY, kind text NOT NULL, n int, at date,
     CHECK ((kind = 'odd' AND is_odd(n) AND n BETWEEN 3 AND 7 AND at IS NULL) OR (kind = 'dated' AND n IS NULL AND at IS NOT NULL)));
   CREATE TABLE label (id int PRIMARY KEY, kind text NOT NULL, code text,
-    CHECK ((kind = 'word' AND NOT code ~ '^[0-9]+$') OR (kind = 'none' AND code IS NULL)))`;
+    CHECK ((kind = 'word' AND NOT code ~ '^[0-9]+$') OR (kind = 'none' AND code IS NULL)));
+  CREATE TABLE job (id int PRIMARY KEY, status text NOT NULL CHECK (status IN ('queued', 'failed', 'done')), error text,
+    CHECK ((status = 'failed') = (error IS NOT NULL)));
+  CREATE TABLE fee (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('flat', 'rate', 'none')), amount numeric(9,4),
+    CHECK (CASE WHEN kind = 'flat' THEN amount >= 10 WHEN kind = 'rate' THEN amount > 0 AND amount < 1 ELSE amount IS NULL END));
+  CREATE TABLE owned (id int PRIMARY KEY, a int, b text, c date, CHECK (num_nonnulls(a, b, c) = 1));
+  CREATE TABLE either (id int PRIMARY KEY, a int, b text, CHECK ((a IS NOT NULL)::int + (b IS NOT NULL)::int = 1))`;
 
-const TABLES = 9;
+const TABLES = 13;
 const ROWS = 3000;
 
 async function counts(client: pg.Client, sql: string) {
@@ -86,15 +92,28 @@ it('draws ordinary values within ordinary conditions, all partitions and branche
     ['bill', 'state', 3, 0.15, 'paid_at'],
     ['odd', 'kind', 2, 0.2, 'coalesce(at::text, n::text)'],
     ['label', 'kind', 2, 0.3, 'code'],
+    ['job', 'status', 3, 0.15, 'error'],
+    ['fee', 'kind', 3, 0.2, 'amount'],
+    [
+      'owned',
+      "CASE WHEN a IS NOT NULL THEN 'int' WHEN b IS NOT NULL THEN 'text' ELSE 'date' END",
+      3,
+      0.2,
+      'coalesce(a::text, b, c::text)',
+    ],
+    ['either', "CASE WHEN a IS NOT NULL THEN 'int' ELSE 'text' END", 2, 0.3, 'coalesce(a::text, b)'],
   ] as const;
   for (const [table, column, values, share, detail] of shares) {
     const found = await counts(
       client,
-      `SELECT ${column}::text AS part, count(*)::int AS n, count(DISTINCT ${detail})::int AS distinct FROM ${table} GROUP BY 1`,
+      `SELECT (${column})::text AS part, count(*)::int AS n, count(DISTINCT ${detail})::int AS distinct FROM ${table} GROUP BY 1`,
     );
     expect(found.length, table).toBe(values);
     for (const { part, n } of found) expect(n, `${table} ${part}`).toBeGreaterThan(ROWS * share);
     for (const { part, distinct } of found)
-      if (['person', 'company', 'paid', 'dated', 'word'].includes(part)) expect(distinct, part).toBeGreaterThan(150);
+      if (
+        ['person', 'company', 'paid', 'dated', 'word', 'failed', 'flat', 'rate', 'int', 'text', 'date'].includes(part)
+      )
+        expect(distinct, part).toBeGreaterThan(150);
   }
 });
