@@ -8,7 +8,7 @@ import { connect, destroy, isFinal, type SessionOptions } from '../traffic/sessi
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
 import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
-import { type NotCovered, type Publication, publish, unpublish } from './publication.js';
+import { type NotCovered, type Publication, publish, takeBack, unpublish } from './publication.js';
 
 export interface CaptureOptions {
   readonly connection: ConnectionSettings;
@@ -103,9 +103,10 @@ export class Capture {
    * @throws SetupError where that is not possible; then nothing is left on the server.
    */
   static async open(options: CaptureOptions): Promise<Capture> {
-    const client = await connect(options.connection, sessionOptions(options, 'capture'));
+    const reconnect = () => connect(options.connection, sessionOptions(options, 'capture'));
+    const client = await reconnect();
     try {
-      const publication = await publish(client, options.runId, options.schemas, options.tables);
+      const publication = await publish(client, options.runId, options.schemas, options.tables, reconnect);
       try {
         const { rows } = await client.query<{ version: number }>(
           "SELECT current_setting('server_version_num')::int AS version",
@@ -115,7 +116,7 @@ export class Capture {
         capture.startTimers();
         return capture;
       } catch (error) {
-        await unpublish(client, publication).catch(() => undefined);
+        await takeBack(client, publication, reconnect);
         throw error;
       }
     } finally {

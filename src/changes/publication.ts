@@ -42,7 +42,8 @@ const SLOT_ERRORS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Publishes the tables of some schemas, and `more` as schema.table, and creates the slot that keeps their changes.
+ * Publishes the tables of some schemas, and `more` as schema.table, and creates the slot that keeps their changes. `reconnect`
+ * makes another session, to clean up where this one is lost.
  * @throws SetupError where the server or a privilege does not allow it; then nothing of it is left.
  */
 export async function publish(
@@ -50,6 +51,7 @@ export async function publish(
   runId: string,
   schemas: readonly string[],
   more: readonly string[],
+  reconnect: () => Promise<pg.Client>,
 ): Promise<Publication> {
   const { rows } = await client.query<{ level: string; version: number }>(
     "SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::int AS version",
@@ -86,7 +88,7 @@ export async function publish(
       );
     await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
   } catch (error) {
-    await unpublish(client, publication).catch(() => undefined);
+    await takeBack(client, publication, reconnect);
     const { code, message } = error as pg.DatabaseError;
     const remedy = SLOT_ERRORS[code ?? ''];
     throw SetupError.of(
@@ -122,6 +124,21 @@ export async function unpublish(
 }
 
 const MOST_TRIES = 100;
+
+/** As `unpublish`, on another session where this one is lost. What the server does not let go of, later captures name. */
+export async function takeBack(
+  client: pg.Client,
+  publication: Publication,
+  reconnect: () => Promise<pg.Client>,
+): Promise<void> {
+  const onAnother = async () => {
+    const other = await reconnect();
+    await unpublish(other, publication).finally(() => other.end());
+  };
+  await unpublish(client, publication)
+    .catch(onAnother)
+    .catch(() => undefined);
+}
 
 /**
  * What captures that were killed have left: slots, which keep the server from removing its log, and publications. Those of a

@@ -5,7 +5,7 @@ import { leftovers, unpublish } from '../changes/publication.js';
 import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
-import { connectFirst } from '../prepare/connect.js';
+import { connectFirst, endSessions } from '../prepare/connect.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
 import { number } from '../report/text.js';
@@ -41,13 +41,14 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
     const runId = randomBytes(4).toString('hex');
     const isOver = () => stops.signal !== null;
     const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
-    const client = await stops.interruptible(first, () => Promise.resolve());
+    // A session that nobody ends would keep the process alive.
+    const client = await stops.interruptible(first, () => first.then((opened) => opened.end()).catch(() => undefined));
     try {
       await lookAtLeftovers(client, command.dropsLeftovers, progress);
     } finally {
       await client.end();
     }
-    const captured = await openCapture(config, runId, command.out, progress);
+    const captured = await openUnlessStopped(config, { runId, ownId: runId }, command.out, progress, stops);
     progress.message('info', `capturing to ${command.out}; Ctrl+C ends it`);
     progress.start(captureMeter(captured));
     await ended(captured, stops, command.durationMs);
@@ -68,10 +69,31 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
 }
 
 /**
+ * Begins to capture; a signal ends that as well, also where the slot has to wait for transactions of others. `ownId`: the name
+ * of this process's sessions.
+ */
+export async function openUnlessStopped(
+  config: Config,
+  { runId, ownId }: { readonly runId: string; readonly ownId: string },
+  file: string,
+  progress: Progress,
+  stops: StopSignals,
+): Promise<Capture> {
+  const opening = openCapture(config, runId, file, progress);
+  try {
+    return await stops.interruptible(opening, () => endSessions(config.connection, config, ownId));
+  } catch (error) {
+    // It may have been opened nevertheless.
+    await opening.then((captured) => captured.end()).catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
  * Begins to capture the tables of a configuration, and reports what is not captured.
  * @throws SetupError if the server or a missing privilege does not allow it.
  */
-export async function openCapture(
+async function openCapture(
   { connection, generator, schemas, traps }: Config,
   runId: string,
   file: string,

@@ -33,7 +33,7 @@ import { Taken } from '../shards/fence.js';
 import { workerCount } from '../traffic/coordinator.js';
 import { startWorkers, type Workers } from '../traffic/workers.js';
 import { indexBuilderFor, layOutTrapTables, probeFor, trapRunnerFor } from './beside.js';
-import { lookAtLeftovers, openCapture } from './capture.js';
+import { lookAtLeftovers, openUnlessStopped } from './capture.js';
 import { carryOut, type Done } from './carry-out.js';
 import { type DemoServers, startDemo } from './demo.js';
 import { dryRunText } from './dry-run.js';
@@ -246,14 +246,7 @@ class Session {
     if (captureFile === undefined || isTrial || this.captured !== null) return;
     await lookAtLeftovers(client, false, progress);
     progress.step('creating the replication slot of the capture');
-    const opening = openCapture(config, runId, captureFile, progress);
-    try {
-      this.captured = await stops.interruptible(opening, () => endSessions(config.connection, config, ownId));
-    } catch (error) {
-      // It may have been opened nevertheless.
-      await opening.then((captured) => captured.end()).catch(() => undefined);
-      throw error;
-    }
+    this.captured = await openUnlessStopped(config, { runId, ownId }, captureFile, progress, stops);
     progress.message('info', `capturing changes to ${captureFile}`);
   }
 

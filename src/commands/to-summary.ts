@@ -3,6 +3,7 @@ import { FAKER_VERSION, VERSION } from '../package.js';
 import type { Plan } from '../plan/plan.js';
 import { schemaFingerprint } from '../prepare/decided.js';
 import { wantedOperations } from '../prepare/examine.js';
+import { named } from '../prepare/reproducible.js';
 import { coverageOf } from '../report/coverage.js';
 import { refusedTables } from '../report/refusals.js';
 import { type Summary, type SummarySource, summarise } from '../report/summary.js';
@@ -106,9 +107,7 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   const isLossy = totals.scalar('lostCommits') > 0;
   if (isLossy)
     because.push('the server may have lost acknowledged commits (a crash with synchronous_commit=off, or a failover)');
-  const vanished = totals.total('vanished');
-  if (vanished > 0 && !isLossy)
-    because.push(`other sessions changed or deleted ${vanished} rows that belong to the run`);
+  if (!isLossy) because.push(...vanishedRows(plan, totals));
   const unknown = totals.scalar('inDoubtUnknown');
   if (unknown > 0) because.push(`the outcome of ${unknown} operations is unknown`);
   if (totals.errors().some(({ sqlstate }) => GONE.includes(sqlstate)))
@@ -119,6 +118,27 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   for (const label of tablesWhereLanesMet(plan, totals))
     because.push(`rows of different lanes conflicted in a unique index or an exclusion constraint of ${label}`);
   return because;
+}
+
+/** Tells of rows that were not found any more: triggers may have done it where they write to the table, else others have. */
+function vanishedRows(plan: Plan, totals: CounterTotals): string[] {
+  let byOthers = 0;
+  let byTriggers = 0;
+  const written: string[] = [];
+  for (const [relation, { label }] of plan.relations.entries()) {
+    const vanished = totals.table(relation, 'update', 'vanished') + totals.table(relation, 'delete', 'vanished');
+    if (vanished > 0 && plan.triggered.some((rows) => rows.relation === relation && rows.perRow === null)) {
+      byTriggers += vanished;
+      written.push(label);
+    } else byOthers += vanished;
+  }
+  const others = byOthers > 0 ? [`other sessions changed or deleted ${byOthers} rows that belong to the run`] : [];
+  if (byTriggers === 0) return others;
+  const rows = byTriggers === 1 ? '1 row' : `${byTriggers} rows`;
+  return [
+    ...others,
+    `triggers (or other sessions) changed or deleted ${rows} of the run in ${named('table', written)}`,
+  ];
 }
 
 /** Returns tables with a unique index over expressions that rejected rows; which lane came first is not fixed. */

@@ -45,7 +45,8 @@ function isFilledByTurn({ identity, sequence, default: text }: Relation['attribu
   return identity !== 'none' || sequence !== null || (text?.includes('(') ?? false) || /current_/i.test(text ?? '');
 }
 
-function named(noun: string, names: readonly string[]): string {
+/** Returns the noun with the first few names, and the number of the others. */
+export function named(noun: string, names: readonly string[]): string {
   const more = names.length - MOST_NAMED;
   return `${noun} ${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

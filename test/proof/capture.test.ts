@@ -428,6 +428,34 @@ describe('a capture', () => {
     expect(await leftOnServer(database.client)).toBe(0);
     await database.drop();
   });
+
+  it('is stopped while its slot waits for the transaction of another', async () => {
+    const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', cluster.settings.port);
+    const config = path.join(folder, 'stopped.yaml');
+    writeFileSync(config, configFor(database, 'num_iterations: 1'));
+    const other = await connectTo(database.port, database.name);
+    await other.query('BEGIN; INSERT INTO t VALUES (1)');
+    const child = spawn(process.execPath, [CLI, 'capture', '-c', config, '--out', path.join(folder, 'stopped.jsonl')]);
+    let stderr = '';
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const waiting = async () => {
+      const { rowCount } = await database.client.query(
+        "SELECT FROM pg_stat_activity WHERE application_name LIKE 'eventgen/%/capture' AND query LIKE '%slot%' AND state = 'active'",
+      );
+      return rowCount! > 0;
+    };
+    for (let tries = 0; !(await waiting()); tries++) {
+      expect(tries).toBeLessThan(400);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const startMs = performance.now();
+    child.kill('SIGTERM');
+    expect(await new Promise((resolve) => child.once('close', resolve)), stderr).toBe(0);
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    await other.end();
+    expect(await leftOnServer(database.client)).toBe(0);
+    await database.drop();
+  });
 });
 
 const hasWal2json = existsSync(`${PROGRAMS}/../lib/wal2json.so`) && existsSync(`${PROGRAMS}/pg_recvlogical`);

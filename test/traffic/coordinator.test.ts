@@ -179,7 +179,7 @@ describe('counts', () => {
             totals.table(relation, 'insert', 'rows') -
             totals.table(relation, 'delete', 'rows') -
             totals.table(relation, 'delete', 'cascaded');
-          expect(prepared.rowsAtStart[relation]! + net).toBe(await count(database, label));
+          expect(prepared.rowsAtStart[relation]! + net, label).toBe(await count(database, label));
         }
         const lanes = prepared.plan.quotas.map((_, lane) => [totals.laneApplied(lane), totals.laneDigest(lane)]);
         found.push({
