@@ -52,12 +52,16 @@ export function lookFor(
   }
 }
 
-/** Rows of a table without a key by the names that the server has returned, or that a DELETE was given; null for other statements. */
+/**
+ * Rows of a table without a key by the names that the server has returned, or that a DELETE was given; null for other
+ * statements. `xid`: the transaction of the statement; null if it is not known any more.
+ */
 export function placeOf(
   compiled: CompiledPlan,
   bytes: Buffer,
   statement: Statement,
   returned: readonly (readonly (string | null)[])[],
+  xid: string | null,
 ): Pick<Look, 'text' | 'values' | 'rows'> | null {
   const { plan } = compiled.relations[statement.relation]!;
   if (plan.key.length > 0) return null;
@@ -66,7 +70,7 @@ export function placeOf(
     ? [parametersOf(bytes, statement)]
     : returned.map((row) => row.slice(0, statement.shape.returned));
   if (names.length === 0 || names.flat().some(isUntold)) return null;
-  if (isDelete) return ofDelete(plan, names[0]!);
+  if (isDelete) return ofDelete(plan, names[0]!, xid);
   const parameters = new Parameters();
   const selects = names.map(() => `(SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)})`);
   return { text: selects.join(' UNION ALL '), values: names.flat(), rows: names.length };
@@ -136,13 +140,24 @@ function ofUpdate(
   return { text: selects.join(' UNION ALL '), values: sent, rows: selects.length, found: 'hint', missing: 'proof' };
 }
 
-/** Deleted rows by their absence. */
-function ofDelete(plan: RelationPlan, values: readonly (string | null)[]): Look {
+/**
+ * Deleted rows by their absence. `before`: without a key, the place of a deleted row may be another's by now, which looks
+ * the same; but that one is younger than the transaction that deleted.
+ */
+function ofDelete(plan: RelationPlan, values: readonly (string | null)[], before: string | null = null): Look {
   const parameters = new Parameters();
-  const selects: string[] = [];
-  do selects.push(`(SELECT 1 FROM ${plan.rows} AS t WHERE ${whereRow(plan, parameters)})`);
+  const conditions: string[] = [];
+  do conditions.push(whereRow(plan, parameters));
   while (parameters.count < values.length);
-  return { text: selects.join(' UNION ALL '), values, rows: 0, found: 'proof', missing: 'proof' };
+  const isOlder = before === null ? '' : ` AND age(t.xmin) > age((${parameters.next()}::text::xid8)::xid)`;
+  const selects = conditions.map((condition) => `(SELECT 1 FROM ${plan.rows} AS t WHERE ${condition}${isOlder})`);
+  return {
+    text: selects.join(' UNION ALL '),
+    values: before === null ? values : [...values, before],
+    rows: 0,
+    found: 'proof',
+    missing: 'proof',
+  };
 }
 
 /** Which rows that an UPDATE of several names are there: their numbers within the statement, from 0. */

@@ -137,7 +137,7 @@ async function leftItsRows(client: pg.Client, compiled: CompiledPlan, transactio
     const { bytes, statements } = member.operation;
     for (const [at, statement] of statements.entries()) {
       const returned = transaction.receipt!.effects[index]!.returned[at] ?? [];
-      const question = placeOf(compiled, bytes, statement, returned);
+      const question = placeOf(compiled, bytes, statement, returned, transaction.receipt!.xid);
       if (question === null) continue;
       const { rowCount } = await client.query({ text: question.text, values: [...question.values] });
       if (rowCount !== question.rows) return false;
