@@ -83,11 +83,11 @@ it('takes no row for a deleted one that stands in its place and looks the same',
     while (!isOver) for (const table of ['flags', 'one']) await database.client.query(`VACUUM ${table}`);
   })();
   const settings =
-    'random_seed: 5\nnum_iterations: 6000\noperations: [INSERT, DELETE]\noperation_weights: [1, 3]\ninsert_rows: 3\nnull_ratio: 0';
+    'random_seed: 5\nnum_iterations: 4000\noperations: [INSERT, DELETE]\noperation_weights: [1, 3]\ninsert_rows: 3\nnull_ratio: 0';
   const { summary } = await runLosing(database, settings);
   isOver = true;
   await vacuuming;
-  expect(summary.totals).toMatchObject({ operations: 6000, in_doubt_unknown: 0, rejected: 0, failed: 0 });
+  expect(summary.totals).toMatchObject({ operations: 4000, in_doubt_unknown: 0, rejected: 0, failed: 0 });
   await expectExactCounts(database, summary);
   await database.drop();
 });
