@@ -291,19 +291,9 @@ class Session {
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
     if (options.planOutFile !== undefined) writePlanFile(options.planOutFile, config, prepared);
-    progress.step('preparing what goes on beside the traffic');
     if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
     const isFirst = this.sharded?.isFirst ?? true;
-    const beside = isFirst
-      ? Promise.all([
-          indexBuilderFor(config, prepared, runId, progress),
-          probeFor(config, prepared.catalog.server.flavour, runId, progress),
-        ])
-      : Promise.resolve<[null, null]>([null, null]);
-    const [indexBuilder, probe] = await stops.interruptible(beside, () =>
-      endSessions(config.connection, config, this.ownId),
-    );
-    progress.stop();
+    const [indexBuilder, probe] = isFirst ? await this.openBeside(config, prepared) : [null, null];
     const history = this.beginHistory(prepared);
     const startAtMs = await this.startTogether(() => Promise.all([probe?.end(), indexBuilder?.end()]));
     const {
@@ -351,6 +341,19 @@ class Session {
     await publish(options.publishing, registries, { run_id: runId, ...shard }, progress, stops);
     progress.ended(summary.exit);
     return summary.exit.code;
+  }
+
+  /** Opens what goes on beside the traffic; a signal ends that. */
+  private async openBeside(config: Config, prepared: Prepared) {
+    const { progress, stops, runId } = this;
+    progress.step('preparing what goes on beside the traffic');
+    const opening = Promise.all([
+      indexBuilderFor(config, prepared, runId, progress),
+      probeFor(config, prepared.catalog.server.flavour, runId, progress),
+    ]);
+    const opened = await stops.interruptible(opening, () => endSessions(config.connection, config, this.ownId));
+    progress.stop();
+    return opened;
   }
 
   /** Returns when the first operation may begin; null: at once. `giveUp` ends the tasks beside the traffic. */

@@ -4,21 +4,24 @@ import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
 import type { Changes, Stage } from './stage.js';
 import { type Trial, tryOperation, type Write } from './trial.js';
 
-/** Finds rows that triggers change in other tables with one operation, tried with the usual number of rows and one. */
+/**
+ * Finds rows that triggers change in other tables with one operation, tried with the usual number of rows and one. Null if one of
+ * the two is rejected always: then the other alone could not tell what is done for each row.
+ */
 export async function effectsOf(
   stage: Stage,
   plan: Plan,
   relations: readonly Relation[],
   relation: number,
   kind: OperationKind,
-): Promise<TriggeredRows[]> {
-  const ways: (Write | undefined)[] = [undefined];
-  if (kind === 'insert') ways.push((operation, seeds) => stage.rows.insert(operation, 1, seeds));
+): Promise<TriggeredRows[] | null> {
+  const single: Write = (operation, seeds) => stage.rows.insert(operation, 1, seeds);
+  // Several rows and a single one, to tell what is done for each row from what is done for each statement.
+  const ways = kind !== 'insert' ? [undefined] : plan.relations[relation]!.oneByOne ? [single] : [undefined, single];
   const seen: { readonly rows: number; readonly others: ReadonlyMap<number, Counts> }[] = [];
   for (const write of ways) {
     const found = await changesOf(stage, { relation, kind, keeps: kind === 'insert', ...(write && { write }) });
-    // Where some values are refused, several rows may always be.
-    if (found === null) continue;
+    if (found === null) return null;
     const { trial, before } = found;
     const rows = trial.effect.rows.reduce(
       (sum, count, at) => (trial.operation.statements[at]!.own ? sum + count : sum),

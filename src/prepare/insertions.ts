@@ -102,11 +102,18 @@ export class Insertions {
     await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
   }
 
+  /** Returns true for a table whose INSERTs have one row each anyway. */
+  private isSingle(relation: number): boolean {
+    const { relations, rowsPerOperation } = this.course.plan;
+    return relations[relation]!.oneByOne || rowsPerOperation.insert === 1;
+  }
+
+  private readonly oneRow: Write = (operation, seeds) => this.course.stage.rows.insert(operation, 1, seeds);
+
   /** Tries one row at a time, which may pass although several at once do not. */
   private async trySingly(relation: number): Promise<Trial | null> {
-    if (this.course.plan.relations[relation]!.oneByOne || this.course.plan.rowsPerOperation.insert === 1) return null;
-    const write: Write = (operation, seeds) => this.course.stage.rows.insert(operation, 1, seeds);
-    const trial = await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true, write });
+    if (this.isSingle(relation)) return null;
+    const trial = await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true, write: this.oneRow });
     if (trial.kind !== 'passed') return null;
     this.course.plan = withRelation(this.course.plan, relation, { oneByOne: true });
     return trial;
@@ -114,13 +121,10 @@ export class Insertions {
 
   /** Inserts rows one by one if that helps: when some values are rejected, a statement of several rows mostly fails. */
   private async preferSingly(relation: number): Promise<void> {
-    const { oneByOne } = this.course.plan.relations[relation]!;
-    if (oneByOne || this.course.plan.rowsPerOperation.insert === 1) return;
+    if (this.isSingle(relation)) return;
     const several = await this.rejections(relation);
     if (several < MANY_REFUSED) return;
-    const single = await this.rejections(relation, (operation, seeds) =>
-      this.course.stage.rows.insert(operation, 1, seeds),
-    );
+    const single = await this.rejections(relation, this.oneRow);
     if (single > several - FEWER) return;
     this.course.plan = withRelation(this.course.plan, relation, { oneByOne: true });
     this.course.findings.push({

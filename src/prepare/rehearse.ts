@@ -207,13 +207,13 @@ class Rehearser {
       await this.course.use(withServerKey(this.course.plan, relation), relation);
       await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
     }
-    let effects = await effectsOf(this.course.stage, this.course.plan, this.course.relations, relation, 'insert');
+    let effects = await this.effectsOfInsert(relation);
     if (isRefusing || effects.some((effect) => effect.perRow === null)) {
       const found = await discriminate(this.course.stage, this.course.plan, this.course.relations, relation);
       if (found !== null) {
         this.course.findings.push(this.onlySome(relation, found));
         await this.course.use(withOnly(this.course.plan, relation, found), relation);
-        effects = await effectsOf(this.course.stage, this.course.plan, this.course.relations, relation, 'insert');
+        effects = await this.effectsOfInsert(relation);
       }
     }
     for (const effect of effects) {
@@ -232,6 +232,21 @@ class Rehearser {
     // The stage was built again, so the following trials need rows.
     if (!this.course.hasRows(relation))
       await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  /** Finds out what INSERTs do beside; where several rows at once are always rejected, they are inserted one by one from now on. */
+  private async effectsOfInsert(relation: number): Promise<readonly TriggeredRows[]> {
+    const effects = await this.effectsOf(relation, 'insert');
+    if (effects !== null || this.course.plan.relations[relation]!.oneByOne) return effects ?? [];
+    const before = this.course.plan;
+    this.course.plan = withRelation(before, relation, { oneByOne: true });
+    const singly = await this.effectsOf(relation, 'insert');
+    if (singly === null) this.course.plan = before;
+    return singly ?? [];
+  }
+
+  private effectsOf(relation: number, kind: OperationKind): Promise<readonly TriggeredRows[] | null> {
+    return effectsOf(this.course.stage, this.course.plan, this.course.relations, relation, kind);
   }
 
   private onlySome(relation: number, { column, values, others }: Discriminator): Finding {
@@ -258,10 +273,7 @@ class Rehearser {
       this.course.plan = withRelation(this.course.plan, relation, { updateSets: sets });
       this.course.findings.push(...fixed.map((each) => this.leftAlone(relation, each)));
     }
-    if (failure === null)
-      this.triggered.push(
-        ...(await effectsOf(this.course.stage, this.course.plan, this.course.relations, relation, 'update')),
-      );
+    if (failure === null) this.triggered.push(...((await this.effectsOf(relation, 'update')) ?? []));
   }
 
   private leftAlone(relation: number, { columns, failure }: { columns: readonly number[]; failure: Failure }): Finding {
@@ -281,9 +293,7 @@ class Rehearser {
     if (trial.kind === 'refused' && trial.failure.sqlstate !== null) trial = await this.tryDeleteOfOwn(relation, trial);
     if (trial.kind === 'refused') this.refuse(relation, 'delete', trial.failure);
     else if (this.course.relations[relation]!.reacts)
-      this.triggered.push(
-        ...(await effectsOf(this.course.stage, this.course.plan, this.course.relations, relation, 'delete')),
-      );
+      this.triggered.push(...((await this.effectsOf(relation, 'delete')) ?? []));
   }
 
   /** Tries the DELETE of a row that was inserted for the purpose. */

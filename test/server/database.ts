@@ -106,11 +106,12 @@ export interface Running {
 /** The files of one command line. */
 interface Files {
   readonly config: string;
+  readonly summary: string;
   /** Returns the summary, undefined where there is none, and takes the files away. */
   readonly finish: () => Summary | undefined;
 }
 
-function filesFor(yaml: string): Files & { readonly summary: string } {
+function filesFor(yaml: string): Files {
   const folder = mkdtempSync(path.join(tmpdir(), 'eventgen-test-'));
   const [config, summary] = [path.join(folder, 'config.yaml'), path.join(folder, 'summary.json')];
   writeFileSync(config, yaml);
