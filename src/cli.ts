@@ -32,6 +32,7 @@ interface ShardFlags {
   readonly runId?: string;
   readonly startTimeout?: string;
   readonly startAt?: Date;
+  readonly resume?: 'inexact';
 }
 
 interface Flags extends ShardFlags {
@@ -177,16 +178,17 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
   ];
 }
 
-function shardRequest({ shard, runId, startTimeout, startAt }: ShardFlags): ShardRequest | null {
+function shardRequest({ shard, runId, startTimeout, startAt, resume }: ShardFlags): ShardRequest | null {
   if (shard === undefined) {
     // What shards have in common means nothing without one.
-    const given = { '--run-id': runId, '--start-timeout': startTimeout, '--start-at': startAt };
+    const given = { '--run-id': runId, '--start-timeout': startTimeout, '--start-at': startAt, '--resume': resume };
     const found = Object.entries(given).find(([, value]) => value !== undefined);
     if (found !== undefined)
       program.error(`error: ${found[0]} has no effect without --shard; leave it out, or add --shard i/n`);
     return null;
   }
-  return { text: shard, runId, startTimeoutMs: parseDurationMs(startTimeout ?? '5m')!, startAt: startAt ?? null };
+  const startTimeoutMs = parseDurationMs(startTimeout ?? '5m')!;
+  return { text: shard, runId, startTimeoutMs, startAt: startAt ?? null, mayBeInexact: resume === 'inexact' };
 }
 
 /** Options of all commands whose lanes several processes can share. */
@@ -266,6 +268,12 @@ program
   .addOption(SHARD_OPTIONS[1])
   .addOption(SHARD_OPTIONS[2])
   .addOption(SHARD_OPTIONS[3])
+  .addOption(
+    new Option(
+      '--resume <how>',
+      'inexact: if it is not known where the previous process of this shard stopped, continue with other random values',
+    ).choices(['inexact']),
+  )
   .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
   .option('--no-metrics', 'turn off the live page and /metrics')
   .option('--push-gateway <url>', 'push the metrics to this Prometheus Pushgateway when the run has ended', address)

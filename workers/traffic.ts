@@ -92,7 +92,9 @@ function prepareLane(number: number, task: WorkerTask, common: Common) {
   const files = task.logFolder === null ? null : new LaneFiles(task.logFolder, number);
   const record = task.before !== null && files !== null ? files.read(totals.laneApplied(number)) : null;
   const past = record === null ? null : LanePast.of(record.exceptions);
-  const stored = task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number);
+  const isGivenUp = task.plan.restart !== undefined;
+  const stored =
+    task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number, isGivenUp);
   // A thread that died may not have sent all of it.
   if (task.hasDied) stored?.write((files?.exceptions() ?? []).map((exception) => JSON.stringify(exception)));
   const log = new LaneLog(files, history === null ? stored : laneHistory(history, number, counters, notice));
@@ -106,6 +108,9 @@ function prepareLane(number: number, task: WorkerTask, common: Common) {
   const settings = { ...task.settings, applicationName: applicationName(task.runId, number) };
   const arrivals = Stream.of(split(compiled.laneSeeds(number).random, 'arrivals'));
   const pacer = task.pacing === null ? null : new Pacer(task.pacing, number, task.plan.quotas.length, arrivals);
+  const pace = totals.lanePace(number);
+  // A lane that begins again goes on in the schedule.
+  if (past === null && pace.gaps > 0) pacer?.resume(pace);
   const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
   const shared = { claims: task.claims, counters, totals, isOver: () => control.stopped };
   const inherited =
@@ -138,7 +143,7 @@ function remember(
 ): void {
   for (const { log } of lanes) log.flush();
   const snapshot = counters.snapshot();
-  const progress: LaneProgress = { kind: 'progress', block: worker, of, counters: snapshot };
+  const progress: LaneProgress = { kind: 'progress', block: worker, of, counters: snapshot, places: new Map() };
   notices.postMessage(progress, [snapshot.buffer]);
 }
 
@@ -146,6 +151,7 @@ function remember(
 function storingCheckpoint({ notices }: WorkerTask, lane: number, stored: StoredLog): (saved: SavedCheckpoint) => void {
   return (saved) => {
     const checkpoint: LaneCheckpoint = { kind: 'checkpoint', lane, ...saved };
+    if (!stored.isWhole) return;
     // A copy: the bytes are being written to a file.
     notices.postMessage(checkpoint);
     stored.checkpoint();
@@ -156,15 +162,21 @@ function progressTeller(
   { worker, notices }: WorkerTask,
   counters: CounterBlock,
   totals: CounterTotals,
-  lanes: readonly { readonly log: LaneLog; readonly stored: StoredLog | null }[],
+  lanes: readonly { readonly lane: Lane; readonly log: LaneLog; readonly stored: StoredLog | null }[],
 ): ProgressTeller {
-  const told = lanes.flatMap(({ log, stored }) => (stored === null ? [] : { log, stored }));
+  const told = lanes.flatMap(({ lane, log, stored }) => (stored === null ? [] : { lane, log, stored }));
   return new ProgressTeller(
     told,
     () => counters.snapshot(),
-    (snapshot) => {
-      const progress: LaneProgress = { kind: 'progress', block: worker, of: totals.blockCount, counters: snapshot };
-      notices.postMessage(progress, snapshot === null ? [] : [snapshot.buffer]);
+    ({ counters: snapshot, places }) => {
+      const progress: LaneProgress = {
+        kind: 'progress',
+        block: worker,
+        of: totals.blockCount,
+        counters: snapshot,
+        places,
+      };
+      notices.postMessage(progress, [snapshot.buffer]);
     },
   );
 }

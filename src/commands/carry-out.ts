@@ -181,11 +181,12 @@ function trafficSecondsOf(traffic: Traffic): number {
 function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
   const { config, prepared, runId } = job;
   const { generator, traffic } = config;
+  const { plan, claims } = job.shard?.begins(prepared) ?? prepared;
   return startTraffic({
-    plan: prepared.plan,
+    plan,
     lanes: job.shard?.lanes ?? [...prepared.plan.quotas.keys()],
     startAtMs: job.startAtMs,
-    claims: prepared.claims,
+    claims,
     incarnation: prepared.incarnation,
     connection: config.connection,
     workers: job.workers,

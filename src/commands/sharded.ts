@@ -14,7 +14,8 @@ import type { Progress } from '../report/progress.js';
 import { batchNotes, readBatches } from '../shards/batches.js';
 import { Fence } from '../shards/fence.js';
 import { lockOf } from '../shards/lock.js';
-import { forgetProgress, ProgressKeeper, readPast } from '../shards/progress.js';
+import { forgetCourse, forgetProgress, type LeftBehind, ProgressKeeper, readLeftBehind } from '../shards/progress.js';
+import { begunAgain } from '../shards/restart.js';
 import { startTogether } from '../shards/start.js';
 import {
   layOutShards,
@@ -40,10 +41,12 @@ export interface ShardOptions {
   readonly startTimeoutMs: number;
   /** Null: two seconds after the last shard is ready. */
   readonly startAt: Date | null;
+  /** True if lanes may begin again where the process before had lost their course (`--resume inexact`). */
+  readonly mayBeInexact: boolean;
 }
 
 /** The values of `--shard` and related options. */
-export interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt'> {
+export interface ShardRequest extends Pick<ShardOptions, 'startTimeoutMs' | 'startAt' | 'mayBeInexact'> {
   /** `i/n`, or `auto`. */
   readonly text: string;
   readonly runId: string | undefined;
@@ -235,7 +238,7 @@ class Sharded {
 export class ShardedRun extends Sharded {
   private keeper: ProgressKeeper | null = null;
   /** What the process before has left behind; null where this is the first one. */
-  past: Past | null = null;
+  private left: LeftBehind | null = null;
 
   /** @throws SetupError if the configuration cannot be used with shards. */
   constructor(options: ShardOptions, config: Config, progress: Progress) {
@@ -250,8 +253,33 @@ export class ShardedRun extends Sharded {
       throw SetupError.of('--shard', 'needs row_selection: owned; remove row_selection, or set it to owned');
   }
 
+  /** @throws SetupError where the log of a lane was given up, and the user has not allowed to begin it again. */
   protected override async readPast(client: pg.Client): Promise<void> {
-    this.past = await readPast(client, this.store, this.shard.index, this.lanes);
+    const { store, shard, lanes, progress } = this;
+    this.left = await readLeftBehind(client, store, shard.index, lanes);
+    if (this.left.course !== null) return;
+    if (!this.options.mayBeInexact)
+      throw SetupError.of(
+        '--shard',
+        `shard ${shard.index} of run ${store.runId} had more refused statements and server-made keys than its log holds (64 MB per lane), so it is not known exactly where its lanes were; ` +
+          'add --resume inexact to continue with other random values, in a run that is not reproducible; or end the other shards, and begin a new run with another --run-id',
+      );
+    await forgetCourse(client, store, lanes);
+    progress.message(
+      'warn',
+      `the lanes of shard ${shard.index} begin again with other random values (--resume inexact): the run is not reproducible, and what they did in the last seconds before is not counted`,
+    );
+  }
+
+  /** What the process before has left behind for the traffic. */
+  get past(): Past | null {
+    return this.left;
+  }
+
+  /** Returns the plan and the claims that the lanes of this process begin with. */
+  begins(prepared: Prepared): Pick<Prepared, 'plan' | 'claims'> {
+    const { left, lanes, fence } = this;
+    return left === null || left.course !== null ? prepared : begunAgain(prepared, lanes, left, fence.incarnation);
   }
 
   protected override resumed(): void {

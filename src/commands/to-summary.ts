@@ -110,6 +110,11 @@ function reasonsFromTraffic(plan: Plan, totals: CounterTotals): string[] {
   if (!isLossy) because.push(...vanishedRows(plan, totals));
   const unknown = totals.scalar('inDoubtUnknown');
   if (unknown > 0) because.push(`the outcome of ${unknown} operations is unknown`);
+  const again = totals.scalar('lanesBegunAgain');
+  if (again > 0)
+    because.push(
+      `${again === 1 ? '1 lane' : `${again} lanes`} began again after their process had ended (--resume inexact); what they did in its last seconds is not counted`,
+    );
   if (totals.errors().some(({ sqlstate }) => GONE.includes(sqlstate)))
     because.push('a table, a column or a privilege went missing during the run');
   const skipped = totals.total('skipped');

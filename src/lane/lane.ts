@@ -1,4 +1,4 @@
-import type { OperationKind } from '../plan/plan.js';
+import type { LanePlace, OperationKind } from '../plan/plan.js';
 import { Chooser, type SavedChoices, type Surroundings } from './choice/chooser.js';
 import { Grouping } from './choice/grouping.js';
 import { Mix } from './choice/mix.js';
@@ -157,6 +157,11 @@ export class Lane {
   /** Returns the texts of the key of a row that exists or is about to. */
   keyOf(row: RowRef): readonly (string | null)[] {
     return this.rows.keyOf(row);
+  }
+
+  /** Where the lane begins again if its course is forgotten; null for one that samples its rows. */
+  get placeAhead(): LanePlace | null {
+    return this.owned?.placeAhead ?? null;
   }
 
   /** Returns the state of a lane at a checkpoint. @throws Error for one that samples its rows. */

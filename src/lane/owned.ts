@@ -1,5 +1,5 @@
 import { BindSink } from '../datum/sink.js';
-import type { OperationKind } from '../plan/plan.js';
+import type { LanePlace, OperationKind } from '../plan/plan.js';
 import { endSync } from './messages/bind.js';
 import { Blocks, isTogether, type Operation, type RowRef, type Statement } from './messages/operation.js';
 import type { Effect } from './messages/outcome.js';
@@ -90,6 +90,11 @@ export class OwnedRows implements Rows {
 
   conflict(operation: Operation, form: ConflictForm, seeds: OperationSeeds): boolean {
     return this.write(operation, () => this.conflicts!.write(operation, form, seeds));
+  }
+
+  /** Where the lane begins again if its course is forgotten. */
+  get placeAhead(): LanePlace {
+    return this.store.placeAhead;
   }
 
   get promised(): { readonly relation: number; readonly kind: OperationKind } | null {

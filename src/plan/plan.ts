@@ -49,6 +49,22 @@ export interface Plan {
   readonly choices: readonly Choice[];
   /** Rows that triggers insert or delete with those of the run, as far as the rehearsal has observed them. */
   readonly triggered: readonly TriggeredRows[];
+  /** How lanes begin whose course up to now is not known; it is part of no plan that is stored. */
+  readonly restart?: Restart;
+}
+
+/** Lanes that begin again behind the keys that they may have used before. */
+export interface Restart {
+  /** Number of the streams of random values that they draw from: other ones than before. */
+  readonly streams: number;
+  /** By lane. */
+  readonly places: ReadonlyMap<number, LanePlace>;
+}
+
+/** The next ordinals of a lane, by relation: of inserted rows, and of unique values that UPDATEs write. */
+export interface LanePlace {
+  readonly inserts: readonly number[];
+  readonly updates: readonly number[];
 }
 
 /** Rows of one table that triggers of another one insert or delete. */

@@ -59,7 +59,7 @@ export function rowCountsOf(source: Source, relation: number): RowCounts {
 }
 
 /* Where one of these was counted nobody can tell how many rows any table has. */
-const UNCERTAIN = ['inDoubtUnknown', 'lostCommits'] as const;
+const UNCERTAIN = ['inDoubtUnknown', 'lostCommits', 'lanesBegunAgain'] as const;
 
 /** True where rows of the table were gone from outside, or of one whose rows take those of this one along. */
 function mayHaveVanished(plan: Plan, totals: CounterTotals, relation: number, passed = new Set<number>()): boolean {

@@ -2,12 +2,13 @@ import { promisify } from 'node:util';
 import { gunzipSync, gzip, gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
-import { SetupError } from '../config/problem.js';
 import type { SavedCheckpoint } from '../history/lane-files.js';
 import type { Exception } from '../history/lane-log.js';
 import { settledWithin } from '../patience.js';
+import type { LanePlace } from '../plan/plan.js';
 import type { Keeping } from '../traffic/coordinator.js';
-import type { LaneCheckpoint, LaneProgress, Past } from '../traffic/lane-progress.js';
+import type { Course, LaneCheckpoint, LaneProgress } from '../traffic/lane-progress.js';
+import { GIVEN_UP } from '../traffic/stored-log.js';
 import type { RunStore } from './store.js';
 
 /** Returns the table that holds what lanes have noted. */
@@ -23,11 +24,12 @@ export function shardIsOurs(schema: string, shard: number, incarnation: number):
 const shards = (schema: string) => `${quoteIdentifier(schema)}.run_shard`;
 const progresses = (schema: string) => `${quoteIdentifier(schema)}.run_progress`;
 const checkpointsOf = (schema: string) => `${quoteIdentifier(schema)}.run_checkpoint`;
+const places = (schema: string) => `${quoteIdentifier(schema)}.run_place`;
 
 /** Tables that hold what another process needs to go on with a shard. */
 export function progressTables(schema: string): { readonly names: readonly string[]; readonly sql: readonly string[] } {
   return {
-    names: [logsOf(schema), progresses(schema), checkpointsOf(schema)],
+    names: [logsOf(schema), progresses(schema), checkpointsOf(schema), places(schema)],
     sql: [
       `CREATE TABLE IF NOT EXISTS ${logsOf(schema)} (run_id text NOT NULL, lane int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
        lines text NOT NULL, PRIMARY KEY (run_id, lane, id))`,
@@ -35,6 +37,7 @@ export function progressTables(schema: string): { readonly names: readonly strin
        counters bytea, PRIMARY KEY (run_id, shard))`,
       `CREATE TABLE IF NOT EXISTS ${checkpointsOf(schema)} (run_id text, lane int, operations bigint, state bytea NOT NULL, log_id bigint NOT NULL,
        PRIMARY KEY (run_id, lane, operations))`,
+      `CREATE TABLE IF NOT EXISTS ${places(schema)} (run_id text, shard int, places bytea NOT NULL, PRIMARY KEY (run_id, shard))`,
     ],
   };
 }
@@ -63,7 +66,7 @@ export class ProgressKeeper implements Keeping {
   private readonly session: () => pg.Client;
   /** The latest of each block. */
   private readonly blocks = new Map<number, Float64Array<ArrayBuffer>>();
-  private isWhole = true;
+  private readonly places = new Map<number, LanePlace>();
   private hasNews = false;
   private writing: Promise<void> | null = null;
   /** By lane: checkpoints that are stored, with the last line of the log at that time, and when it was stored. */
@@ -82,11 +85,11 @@ export class ProgressKeeper implements Keeping {
     this.storeExceptions = `INSERT INTO ${logsOf(store.schema)} (run_id, lane, lines) SELECT $1::text, $2::int, $3::text WHERE ${this.isOurs}`;
   }
 
-  readonly take = ({ block, of, counters }: LaneProgress): void => {
-    if (counters === null) this.isWhole = false;
-    else this.blocks.set(block, counters);
+  readonly take = ({ block, of, counters, places }: LaneProgress): void => {
+    this.blocks.set(block, counters);
+    for (const [lane, place] of places) this.places.set(lane, place);
     // Until all have told, what the process before has left stands.
-    if (this.blocks.size < of && this.isWhole) return;
+    if (this.blocks.size < of) return;
     this.hasNews = true;
     this.writing ??= this.write().finally(() => {
       this.writing = null;
@@ -153,37 +156,59 @@ export class ProgressKeeper implements Keeping {
       const { schema, runId } = this.store;
       const blocks = [...this.blocks].sort(([a], [b]) => a - b).map(([, counters]) => counters);
       const bytes = blocks.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength));
-      const packed = this.isWhole ? gzipSync(Buffer.concat(bytes), { level: LEVEL }) : null;
-      const text = `INSERT INTO ${progresses(schema)} (run_id, shard, told_at, blocks, counters) SELECT $1::text, $2::int, clock_timestamp(), $3::int, $4::bytea WHERE ${this.isOurs}
+      const packed = gzipSync(Buffer.concat(bytes), { level: LEVEL });
+      const packedPlaces = gzipSync(JSON.stringify([...this.places]), { level: LEVEL });
+      const text = `WITH placed AS (
+          INSERT INTO ${places(schema)} (run_id, shard, places) SELECT $1::text, $2::int, $5::bytea WHERE ${this.isOurs}
+          ON CONFLICT (run_id, shard) DO UPDATE SET places = excluded.places)
+        INSERT INTO ${progresses(schema)} (run_id, shard, told_at, blocks, counters) SELECT $1::text, $2::int, clock_timestamp(), $3::int, $4::bytea WHERE ${this.isOurs}
         ON CONFLICT (run_id, shard) DO UPDATE SET told_at = excluded.told_at, blocks = excluded.blocks, counters = excluded.counters`;
       await this.session()
-        .query(text, [runId, this.shard, blocks.length, packed])
+        .query(text, [runId, this.shard, blocks.length, packed, packedPlaces])
         .catch(() => undefined);
     }
   }
 }
 
-/**
- * Reads what the process before has left behind of a shard.
- * @throws SetupError where it had given up its log.
- */
-export async function readPast(
+/** What the process before has left behind of a shard. */
+export interface LeftBehind {
+  readonly counters: readonly Float64Array<ArrayBuffer>[];
+  /** Null where it has given up the log of a lane. */
+  readonly course: Course | null;
+  /** By lane: where it begins again if there is no course. */
+  readonly places: ReadonlyMap<number, LanePlace>;
+}
+
+export async function readLeftBehind(
   client: pg.Client,
   { schema, runId }: RunStore,
   shard: number,
   lanes: readonly number[],
-): Promise<Past> {
-  const { rows } = await client.query<{ blocks: number; counters: Buffer | null }>(
+): Promise<LeftBehind> {
+  const told = await client.query<{ blocks: number; counters: Buffer }>(
     `SELECT blocks, counters FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`,
     [runId, shard],
   );
-  const [told] = rows;
-  if (told?.counters === null)
-    throw SetupError.of(
-      '--shard',
-      `shard ${shard} of run ${runId} had more refused statements and server-made keys than its log holds (64 MB per lane), so where its lanes were is not known; ` +
-        'end the other shards, and begin a new run with another --run-id',
-    );
+  const placed = await client.query<{ places: Buffer }>(
+    `SELECT places FROM ${places(schema)} WHERE run_id = $1 AND shard = $2`,
+    [runId, shard],
+  );
+  const [progress, place] = [told.rows[0], placed.rows[0]];
+  return {
+    counters: progress === undefined ? [] : blocksIn(progress.counters, progress.blocks),
+    course: await readCourse(client, { schema, runId }, lanes),
+    places: new Map(
+      place === undefined ? [] : (JSON.parse(gunzipSync(place.places).toString()) as [number, LanePlace][]),
+    ),
+  };
+}
+
+/** Returns null where the log of a lane was given up. */
+async function readCourse(
+  client: pg.Client,
+  { schema, runId }: Pick<RunStore, 'schema' | 'runId'>,
+  lanes: readonly number[],
+): Promise<Course | null> {
   const exceptions = new Map<number, Exception[]>(lanes.map((lane) => [lane, []]));
   const checkpoints = new Map<number, SavedCheckpoint[]>(lanes.map((lane) => [lane, []]));
   const found = await client.query<{ lane: number; lines: string }>(
@@ -191,6 +216,7 @@ export async function readPast(
     [runId, lanes],
   );
   for (const { lane, lines } of found.rows) {
+    if (lines === GIVEN_UP) return null;
     for (const line of lines.split('\n')) {
       const exception = JSON.parse(line) as Exception;
       // That it was told to stop does not hold any more.
@@ -203,7 +229,7 @@ export async function readPast(
   );
   for (const { lane, operations, state } of states.rows)
     checkpoints.get(lane)!.push({ operations: Number(operations), bytes: new Uint8Array(gunzipSync(state)) });
-  return { counters: told === undefined ? [] : blocksIn(told.counters, told.blocks), exceptions, checkpoints };
+  return { exceptions, checkpoints };
 }
 
 function blocksIn(packed: Buffer, count: number): Float64Array<ArrayBuffer>[] {
@@ -225,4 +251,19 @@ export async function forgetProgress(
   await client.query(`DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
   await client.query(`DELETE FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
   await client.query(`DELETE FROM ${progresses(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
+  await client.query(`DELETE FROM ${places(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
+}
+
+/** What was kept of lanes that begin again is of no use any more, except that their logs were given up: nothing is added to them. */
+export async function forgetCourse(
+  client: pg.Client,
+  { schema, runId }: RunStore,
+  lanes: readonly number[],
+): Promise<void> {
+  await client.query(`DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) AND lines <> $3`, [
+    runId,
+    lanes,
+    GIVEN_UP,
+  ]);
+  await client.query(`DELETE FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2)`, [runId, lanes]);
 }

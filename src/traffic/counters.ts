@@ -48,6 +48,7 @@ const SCALARS = [
   'inDoubtUnknown',
   'refusals',
   'lostCommits',
+  'lanesBegunAgain',
   'historyLost',
   'late',
   'dropped',
@@ -159,14 +160,15 @@ const MOMENTARY: readonly Scalar[] = [
 
 /**
  * Puts the counts of an earlier process where a run goes on counting. `saved`: its blocks. They fill the last blocks of the
- * memory; what belongs to a lane moves to the block of the worker that carries the lane from now on.
+ * memory; what belongs to a lane moves to the block of the worker that carries the lane from now on. `begins`: lanes begin again,
+ * so that they keep only their place in the schedule, and what they had in flight is in doubt.
  * @throws RangeError where the blocks are those of another plan.
  */
 export function restoreCounters(
   memory: SharedArrayBuffer,
   { relations, lanes }: { readonly relations: number; readonly lanes: number },
   saved: readonly Float64Array[],
-  workerOf: (lane: number) => number | undefined,
+  { workerOf, begins }: { readonly workerOf: (lane: number) => number | undefined; readonly begins: boolean },
 ): void {
   const layout = layoutOf(relations, lanes);
   const values = new Float64Array(memory);
@@ -178,9 +180,14 @@ export function restoreCounters(
     for (const scalar of MOMENTARY) values[at + layout.scalars + SCALAR_AT[scalar]] = 0;
     for (let lane = 0; lane < lanes; lane++) {
       const worker = workerOf(lane);
+      if (worker !== undefined && begins) {
+        const inFlight = block[layout.laneSent + lane]! - block[layout.laneApplied + lane]!;
+        values[at + layout.scalars + SCALAR_AT.inDoubtUnknown]! += inFlight;
+      }
       for (const [place, width] of placesOfLane(layout, lane)) {
+        const isKept = worker !== undefined && (!begins || place === layout.lanePace + 2 * lane);
         for (let word = place; word < place + width; word++) {
-          if (worker !== undefined) values[worker * layout.size + word]! += block[word]!;
+          if (isKept) values[worker * layout.size + word]! += block[word]!;
           values[at + word] = 0;
         }
       }

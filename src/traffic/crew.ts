@@ -8,7 +8,7 @@ import type { TrafficOptions } from './coordinator.js';
 import { appliedIn, CounterBlock, CounterTotals, restoreCounters, rowsIn } from './counters.js';
 import { type Incarnation, readIncarnation } from './incarnation.js';
 import type { LaneEnd } from './lane-loop.js';
-import type { LaneCheckpoint, LaneProgress, Past, TakenBack } from './lane-progress.js';
+import type { Course, LaneCheckpoint, LaneProgress, TakenBack } from './lane-progress.js';
 import type { Told } from './ledger.js';
 import { settleLostLanes } from './lost-lanes.js';
 import { canTakeBack, Memory } from './memory.js';
@@ -175,20 +175,23 @@ export class Crew {
     const { past, lanes, workers, keeping } = this.options;
     if (past === null) return;
     if (this.logFolder === null) throw new Error('no temporary folder can be made for the logs of the lanes');
-    restoreCounters(this.shared.counters, this.size, past.counters, (lane) => {
+    const workerOf = (lane: number) => {
       const index = lanes.indexOf(lane);
       return index < 0 ? undefined : this.workerOf(index);
-    });
-    for (const lane of lanes) await this.putBack(lane, past, this.logFolder);
+    };
+    const { course } = past;
+    restoreCounters(this.shared.counters, this.size, past.counters, { workerOf, begins: course === null });
+    if (course === null) this.blockOf(0).add('lanesBegunAgain', lanes.length);
+    else for (const lane of lanes) await this.putBack(lane, course, this.logFolder);
     const of = this.totals.blockCount;
     for (let block = workers.count; block < of; block++) {
       const counters = this.blockOf(block).snapshot();
-      keeping?.take({ kind: 'progress', block, of, counters });
+      keeping?.take({ kind: 'progress', block, of, counters, places: new Map() });
     }
   }
 
   /** Writes the latest checkpoint of a lane that its progress has reached, and the lane's exceptions, where the thread looks for them. */
-  private async putBack(lane: number, { exceptions, checkpoints }: Past, folder: string): Promise<void> {
+  private async putBack(lane: number, { exceptions, checkpoints }: Course, folder: string): Promise<void> {
     const files = new LaneFiles(folder, lane);
     const known = checkpoints.get(lane) ?? [];
     const checkpoint = known.findLast(({ operations }) => operations <= this.totals.laneApplied(lane));
@@ -209,10 +212,10 @@ export class Crew {
   }
 
   private async carryLanes(worker: number): Promise<readonly CrewEnd[]> {
-    const { past } = this.options;
+    const hasCourse = (this.options.past?.course ?? null) !== null;
     for (let hasDied = false; ; hasDied = true) {
       // A thread may have died before it had found out how far the process before had come: then the next one finds it out.
-      const before = past !== null ? 'process' : hasDied ? 'thread' : null;
+      const before = hasCourse ? 'process' : hasDied ? 'thread' : null;
       const { port1, port2 } = new MessageChannel();
       port1.on('message', (message: Heard) => this.hear(message, worker));
       port1.unref();
@@ -251,7 +254,7 @@ export class Crew {
     else if (message.kind === 'checkpoint') this.options.keeping?.takeCheckpoint(message);
     else if (message.kind !== 'progress') this.options.notice(message);
     else if (this.options.keeping !== null) this.options.keeping.take(message);
-    else if (message.counters !== null) this.memory.add(worker, message.counters);
+    else this.memory.add(worker, message.counters);
   }
 
   /** Counts what the server had acknowledged of a worker's lanes before they were taken back, and has not kept. */

@@ -1,5 +1,7 @@
 import type { SavedCheckpoint } from '../history/lane-files.js';
 import type { Exception, LaneLog } from '../history/lane-log.js';
+import type { Lane } from '../lane/lane.js';
+import type { LanePlace } from '../plan/plan.js';
 import type { StoredLog } from './stored-log.js';
 
 /**
@@ -11,8 +13,10 @@ export interface LaneProgress {
   /** Number of the block, and how many blocks there are. */
   readonly block: number;
   readonly of: number;
-  /** The worker's block of counters; null where the exceptions of a lane have been given up. */
-  readonly counters: Float64Array<ArrayBuffer> | null;
+  /** The worker's block of counters. */
+  readonly counters: Float64Array<ArrayBuffer>;
+  /** By lane of the worker: where it begins again, should its exceptions have been given up. */
+  readonly places: ReadonlyMap<number, LanePlace>;
 }
 
 /** A checkpoint of a lane: another process can continue it from there, if its progress says that it came so far. */
@@ -31,6 +35,12 @@ export interface TakenBack {
 export interface Past {
   /** Its blocks of counters; none where it ended before it had told anything. */
   readonly counters: readonly Float64Array<ArrayBuffer>[];
+  /** Null where its lanes had given up their exceptions: then they begin again, by the `restart` of the plan. */
+  readonly course: Course | null;
+}
+
+/** With these the course of lanes can be repeated. */
+export interface Course {
   /** By lane. */
   readonly exceptions: ReadonlyMap<number, readonly Exception[]>;
   /** By lane: its last checkpoints. Exceptions before the first of them may be missing. */
@@ -41,28 +51,27 @@ const EVERY_MS = 1000;
 const LOOK_MS = 50;
 
 interface Told {
+  readonly lane: Lane;
   readonly log: LaneLog;
   readonly stored: StoredLog;
 }
 
+type Progress = Pick<LaneProgress, 'counters' | 'places'>;
+
 /**
  * Tells a worker's progress once a second. Progress is told when the exceptions before it are in the database: it must never
- * be ahead of them.
+ * be ahead of them, unless they have been given up.
  */
 export class ProgressTeller {
   private readonly lanes: readonly Told[];
   private readonly snapshot: () => Float64Array<ArrayBuffer>;
-  private readonly post: (counters: Float64Array<ArrayBuffer> | null) => void;
+  private readonly post: (progress: Progress) => void;
   private readonly timer: NodeJS.Timeout;
   private takenMs = 0;
   /** Taken and not told yet, with what must be confirmed of each lane before. */
-  private taken: { readonly counters: Float64Array<ArrayBuffer>; readonly needed: readonly number[] } | null = null;
+  private taken: (Progress & { readonly needed: readonly number[] }) | null = null;
 
-  constructor(
-    lanes: readonly Told[],
-    snapshot: () => Float64Array<ArrayBuffer>,
-    post: (counters: Float64Array<ArrayBuffer> | null) => void,
-  ) {
+  constructor(lanes: readonly Told[], snapshot: () => Float64Array<ArrayBuffer>, post: (progress: Progress) => void) {
     this.lanes = lanes;
     this.snapshot = snapshot;
     this.post = post;
@@ -82,15 +91,22 @@ export class ProgressTeller {
   private take(): void {
     this.takenMs = performance.now();
     for (const { log } of this.lanes) log.flush();
-    this.taken = { counters: this.snapshot(), needed: this.lanes.map(({ stored }) => stored.counts.written) };
+    this.taken = {
+      counters: this.snapshot(),
+      places: new Map(
+        this.lanes.flatMap(({ lane: { number, placeAhead } }) => (placeAhead === null ? [] : [[number, placeAhead]])),
+      ),
+      needed: this.lanes.map(({ stored }) => stored.counts.written),
+    };
   }
 
   private tell(): void {
     const { taken, lanes } = this;
     if (taken === null) return;
-    if (lanes.some(({ stored }) => !stored.isWhole)) this.post(null);
-    else if (lanes.some(({ stored }, lane) => stored.counts.confirmed < taken.needed[lane]!)) return;
-    else this.post(taken.counters);
+    const isBehind = ({ stored }: Told, lane: number) =>
+      stored.isWhole && stored.counts.confirmed < taken.needed[lane]!;
+    if (lanes.some(isBehind)) return;
+    this.post(taken);
     this.taken = null;
   }
 }

@@ -8,6 +8,9 @@ const MOST_REFUSALS = 60;
 const RETRY_MS = 1000;
 const SETTLE_MS = 2000;
 
+/** Stands in a log that was given up, for the process that would continue the lane. */
+export const GIVEN_UP = '["g"]';
+
 /**
  * A lane's exceptions on their way into the database. They travel on the lane's own connection, which executes in order: what
  * follows from an exception is never there without it.
@@ -24,17 +27,19 @@ export class StoredLog implements LaneHistory {
   private notBeforeMs = 0;
   private written = 0;
   private confirmed = 0;
+  private isGivenUp: boolean;
 
-  /** `insert`: a statement that stores `$3`, lines of lane `$2` of run `$1`. */
-  constructor(insert: string, runId: string, lane: number) {
+  /** `insert`: a statement that stores `$3`, lines of lane `$2` of run `$1`. `isGivenUp`: nobody can go on with this lane's log. */
+  constructor(insert: string, runId: string, lane: number, isGivenUp = false) {
     this.insert = insert;
     this.runId = runId;
     this.lane = lane;
+    this.isGivenUp = isGivenUp;
   }
 
   /** False where the log has been given up, so that nobody can go on with it. */
   get isWhole(): boolean {
-    return this.bytesBefore + this.bytes <= MOST_BYTES && this.refusals <= MOST_REFUSALS;
+    return !this.isGivenUp;
   }
 
   /** Exceptions that were written, and those of them that the server has confirmed. */
@@ -49,6 +54,13 @@ export class StoredLog implements LaneHistory {
       this.bytes += exception.length;
       this.waiting.push(exception);
     }
+    if (this.bytesBefore + this.bytes > MOST_BYTES) this.giveUp();
+  }
+
+  /* That it was given up must be known before anything is executed whose exceptions are missing. */
+  private giveUp(): void {
+    this.isGivenUp = true;
+    this.waiting = [GIVEN_UP];
   }
 
   /** Records that the lane's state is stored as well: what came before the state before is not needed any more. */
@@ -60,7 +72,7 @@ export class StoredLog implements LaneHistory {
 
   /** Sends what waits, in front of whatever is sent next. */
   send(session: LaneSession): void {
-    if (this.waiting.length === 0 || !this.isWhole || performance.now() < this.notBeforeMs) return;
+    if (this.waiting.length === 0 || performance.now() < this.notBeforeMs) return;
     const lines = this.waiting;
     this.waiting = [];
     this.underWay.push(...lines);
@@ -74,7 +86,8 @@ export class StoredLog implements LaneHistory {
       }
       this.refusals++;
       this.notBeforeMs = performance.now() + RETRY_MS;
-      this.waiting.unshift(...lines);
+      if (this.isGivenUp || this.refusals > MOST_REFUSALS) this.giveUp();
+      else this.waiting.unshift(...lines);
     });
   }
 
@@ -86,7 +99,9 @@ export class StoredLog implements LaneHistory {
 
   /** The connection is lost: what was under way is sent again. An exception that is stored twice does no harm. */
   lost(): void {
-    this.waiting.unshift(...this.underWay);
+    const { underWay } = this;
     this.underWay = [];
+    if (this.isGivenUp && underWay.length > 0) this.giveUp();
+    else this.waiting.unshift(...underWay);
   }
 }

@@ -10,6 +10,7 @@ import {
   cutConnections,
   type Database,
   dumpInto,
+  heldPace,
   runCli,
   startCli,
 } from '../server/database.js';
@@ -94,8 +95,10 @@ it('every shape takes every kind of operation, nothing is refused, and counts ar
 
 it('the same rows with 2 workers, when connections are cut in the middle, ten times', async () => {
   const database = await shapes();
-  const run = startCli(configFor(database, `${SETTINGS}\nworkers: 2`));
+  const pace = heldPace(3000);
+  const run = startCli(configFor(database, `${SETTINGS}\nworkers: 2`, pace.traffic));
   const cuts = await cutConnections(database, run.ended, { cuts: 10, everyMs: 70 });
+  pace.letGo();
   const { hash, summary } = await result(database, await run.ended);
   expect(cuts).toBe(10);
   expect(summary.totals).toMatchObject({ committed: summary.totals['operations'], in_doubt_unknown: 0 });

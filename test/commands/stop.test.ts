@@ -38,7 +38,6 @@ describe('a stop', () => {
     await database.client.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'eventgen%'",
     );
-    await new Promise((resolve) => setTimeout(resolve, 200));
   });
 
   it('before the traffic ends what is being prepared, at once', async () => {

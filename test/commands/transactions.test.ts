@@ -7,6 +7,7 @@ import {
   createDatabase,
   cutConnections,
   type Database,
+  heldPace,
   runCli,
   startCli,
 } from '../server/database.js';
@@ -87,8 +88,12 @@ it('leaves the same rows with 1 and 3 workers, and when connections are cut', as
     { workers: 3, cuts: 6 },
   ]) {
     const database = await createDatabase(TABLES);
-    const run = startCli(configFor(database, `${SETTINGS}\n${GROUPS}\nworkers: ${workers}`));
+    const pace = heldPace(2000);
+    const run = startCli(
+      configFor(database, `${SETTINGS}\n${GROUPS}\nworkers: ${workers}`, cuts > 0 ? pace.traffic : ''),
+    );
     await cutConnections(database, run.ended, { cuts, everyMs: 100 });
+    pace.letGo();
     const summary = await checked(database, await run.ended);
     expect(summary.totals['in_doubt_unknown']).toBe(0);
     if (cuts > 0) expect(summary.totals['reconnects']).toBeGreaterThanOrEqual(2);

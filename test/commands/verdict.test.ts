@@ -25,7 +25,8 @@ it('server-bound: every statement takes its time there', async () => {
   await database.drop();
 });
 
-it('generator-bound: one thread makes more than the server needs time for', async () => {
+// What else runs on the machine takes its share of both.
+it('generator-bound: one thread makes more than the server needs time for', { retry: 2 }, async () => {
   const database = await createDatabase(
     `CREATE UNLOGGED TABLE a (id bigint PRIMARY KEY, ${COLUMNS.map((name) => `${name} text`).join(', ')})`,
   );

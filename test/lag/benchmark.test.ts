@@ -59,7 +59,8 @@ const DROP =
   "DO $$ BEGIN FOR i IN 1..100 LOOP EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'slow' AND active); PERFORM pg_sleep(0.05); END LOOP; END $$; SELECT pg_drop_replication_slot('slow')";
 
 describe('the benchmark', () => {
-  it('tells a standby’s delay to a tenth, names replay, and says why', async () => {
+  // As below.
+  it('tells a standby’s delay to a tenth, names replay, and says why', { retry: 2 }, async () => {
     await onStandby.query("ALTER SYSTEM SET recovery_min_apply_delay = '1s'");
     await onStandby.query('SELECT pg_reload_conf()');
     const { code, result, stdout } = await lag<CurveResult>(config(STANDBY()), 'curve', [

@@ -236,7 +236,8 @@ describe('replication lag', () => {
     const { unseen, unseen_at_least_seconds: atLeast, lag_seconds: lag } = summary.replication!['standby']!;
     expect(code).toBe(4);
     expect(summary.thresholds).toMatchObject([{ condition: 'replication_lag_seconds p99 < 2', passed: false }]);
-    expect(unseen).toBeGreaterThan(100);
+    // All that came after the pause.
+    expect(unseen).toBeGreaterThan(50);
     expect(atLeast).toBeGreaterThan(5);
     expect(lag!.max).toBeGreaterThanOrEqual(atLeast!);
     expect(stdout).toMatch(/standby .* ≥ [\d.]+ (s|ms)/);
@@ -293,7 +294,7 @@ replication:
       const run = startCli(
         config(
           [{ name: 'apart', kind: 'logical', port: subscriber.settings.port }],
-          'traffic: { rate: 50, duration: 4s }',
+          'traffic: { rate: 50, duration: 6s }',
         ).replace(
           '} }\n  heartbeat: { interval: 20ms }',
           ', database: apart } }\n  heartbeat: { interval: 20ms, tables: [a] }',

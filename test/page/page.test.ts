@@ -84,7 +84,8 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     }
     // The clock on the page is in whole seconds, rounded.
     expect(Math.min(...behind)).toBeLessThan(1);
-    expect(Math.max(...behind)).toBeLessThan(2.5);
+    // A browser, a server and a run share the machine.
+    expect(Math.max(...behind)).toBeLessThan(5);
 
     // Keyboard: a chart reads its points out.
     await page.focus('figure:first-of-type');
@@ -119,7 +120,7 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     const file = path.join(folder, 'report.html');
     const { code, summary } = await runCli(
       yaml(
-        'traffic: { stages: [{ duration: 2s, rate: 200 }, { duration: 2s, rate: 400 }], spikes: [{ rate: 300, duration: 500ms, offset: 1s }] }\nthresholds: ["error_ratio < 0.5"]\n',
+        'traffic: { catch_up: all, stages: [{ duration: 2s, rate: 200 }, { duration: 2s, rate: 400 }], spikes: [{ rate: 300, duration: 500ms, offset: 1s }] }\nthresholds: ["error_ratio < 0.5"]\n',
       ),
       ['--report', file],
     );
@@ -137,10 +138,16 @@ describe.skipIf(!hasChromium)('in a browser', () => {
       expect(await page.textContent('#thresholds li[data-kind=met]')).toBe('✓ error_ratio < 0.5: 0');
       const marks = await page.$$eval('#marks li', (found) => found.map((each) => each.textContent));
       expect(marks).toEqual([
-        expect.stringMatching(/^0:0[01] to 0:0[23] stage 1: 200\/s$/),
-        expect.stringMatching(/^0:0[23] to 0:0[45] stage 2: 400\/s$/),
-        expect.stringMatching(/^0:0[12] to 0:0[12] spike: 300\/s$/),
+        expect.stringMatching(/^0:0\d to 0:0\d stage 1: 200\/s$/),
+        expect.stringMatching(/^0:0\d to 0:0\d stage 2: 400\/s$/),
+        expect.stringMatching(/^0:0\d to 0:0\d spike: 300\/s$/),
       ]);
+      // They begin when the lanes are connected, and are told in whole seconds.
+      const [one, two, spike] = marks.map((mark) => /^0:0(\d) to 0:0(\d)/.exec(mark!)!.slice(1).map(Number));
+      expect(
+        [two![0]! - one![0]!, one![1]! - one![0]!, two![1]! - two![0]!].every((seconds) => Math.abs(seconds - 2) <= 1),
+      ).toBe(true);
+      expect(Math.abs(spike![0]! - one![0]! - 1)).toBeLessThanOrEqual(1);
       expect(await tile(page, 'dropped')).toBe('0');
       expect(await tile(page, 'retries')).toBe('0');
       const facts = await page.textContent('#summary');
@@ -195,7 +202,6 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     await database.client.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'eventgen%'",
     );
-    await new Promise((resolve) => setTimeout(resolve, 200));
   });
 
   it('a run that ends early leaves a report as well', async () => {

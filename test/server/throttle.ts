@@ -37,7 +37,8 @@ export async function startThrottle(target: number, bytesPerSecond: number): Pro
   let lastMs = performance.now();
   const timer = setInterval(() => {
     const nowMs = performance.now();
-    credit = Math.min(credit + ((nowMs - lastMs) / 1000) * bytesPerSecond, bytesPerSecond / 10);
+    // What this process was too busy to carry is carried later.
+    credit = Math.min(credit + ((nowMs - lastMs) / 1000) * bytesPerSecond, bytesPerSecond);
     lastMs = nowMs;
     for (const { client, server, waiting } of pairs) {
       while (waiting.length > 0 && credit > 0) {

@@ -2,7 +2,17 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { flavourOf } from '../../src/catalog/flavour.js';
 import { spreadOut } from '../../src/config/connection.js';
 import type { LoadSummary } from '../../src/report/load.js';
-import { configFor, contentHash, count, createDatabase, type Database, runCli, startCli } from '../server/database.js';
+import {
+  configFor,
+  contentHash,
+  count,
+  createDatabase,
+  cutConnections,
+  type Database,
+  heldPace,
+  runCli,
+  startCli,
+} from '../server/database.js';
 
 const YUGABYTE = 'PostgreSQL 15.2-YB-2.25.1.0-b0 on x86_64-pc-linux-gnu, compiled by clang version 17.0.6, 64-bit';
 
@@ -81,13 +91,10 @@ describe('another database that speaks the protocol', () => {
   it('is cut in the middle, and no row is lost or doubled', async () => {
     const [database, quiet] = [await faked(YUGABYTE), await faked(YUGABYTE)];
     await runCli(yaml(quiet));
-    const run = startCli(yaml(database));
-    for (let cuts = 0; cuts < 6; cuts++) {
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      await database.client.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^eventgen/[^/]+/[0-9]+$'",
-      );
-    }
+    const pace = heldPace(500);
+    const run = startCli(`${yaml(database)}\n${pace.traffic}`);
+    expect(await cutConnections(database, run.ended, { cuts: 8, everyMs: 100 })).toBe(8);
+    pace.letGo();
     const { code, summary } = await run.ended;
     expect(code).toBe(0);
     await expectCounted(database, summary.tables);

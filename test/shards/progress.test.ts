@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Exception } from '../../src/history/lane-log.js';
 import { lockOf } from '../../src/shards/lock.js';
-import { ProgressKeeper, readPast } from '../../src/shards/progress.js';
+import { ProgressKeeper, readLeftBehind } from '../../src/shards/progress.js';
 import { layOutShards, nextIncarnation, type RunStore } from '../../src/shards/store.js';
+import type { LaneSession } from '../../src/traffic/lane-session.js';
+import { GIVEN_UP, StoredLog } from '../../src/traffic/stored-log.js';
 import { createDatabase, type Database } from '../server/database.js';
 
 const MINUTES = 60_000;
@@ -33,7 +35,7 @@ async function checkpoint(operations: number): Promise<void> {
 
 /** The checkpoints that are left, and the operations whose exceptions are left. */
 async function left(): Promise<{ checkpoints: number[]; noted: number[] }> {
-  const { checkpoints, exceptions } = await readPast(database.client, store, 1, [0]);
+  const { checkpoints, exceptions } = (await readLeftBehind(database.client, store, 1, [0])).course!;
   return {
     checkpoints: checkpoints.get(0)!.map(({ operations }) => operations),
     noted: exceptions.get(0)!.map((exception: Exception) => exception[1]),
@@ -77,4 +79,28 @@ it('stores nothing any more when another process carries the shard', async () =>
   await nextIncarnation(database.client, store, 1);
   await checkpoint(200);
   expect((await left()).checkpoints).toEqual([100]);
+});
+
+it('says that a log was given up, in front of everything whose exceptions are missing', async () => {
+  const sent: string[] = [];
+  const answers: ((rows: [] | null) => void)[] = [];
+  const session = {
+    ask: ({ values }: { values: string[] }, answer: (rows: [] | null) => void) => {
+      sent.push(values[2]!);
+      answers.push(answer);
+    },
+  } as unknown as LaneSession;
+  const log = new StoredLog(keeper.storeExceptions, 'run', 0);
+  log.write(['["s",1,-1]']);
+  log.send(session);
+  log.write(['x'.repeat(65 << 20)]);
+  log.write(['["s",2,-1]']);
+  log.send(session);
+  expect({ sent, isWhole: log.isWhole }).toEqual({ sent: ['["s",1,-1]', GIVEN_UP], isWhole: false });
+  // What the connection has lost says no more than that.
+  log.lost();
+  log.send(session);
+  expect(sent.slice(2)).toEqual([GIVEN_UP]);
+  for (const lines of sent) await database.client.query(keeper.storeExceptions, ['run', 0, lines]);
+  expect((await readLeftBehind(database.client, store, 1, [0])).course).toBeNull();
 });

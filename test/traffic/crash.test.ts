@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { startCluster } from '../../src/server/cluster.js';
 import { createDemo } from '../../src/server/demo.js';
-import { configFor, connectTo, contentHash, count, createDatabase, startCli } from '../server/database.js';
+import { configFor, connectTo, contentHash, count, createDatabase, heldPace, startCli } from '../server/database.js';
 
 const TABLES = ['eg_users', 'eg_orders'];
 const CONFIG = 'manual_table_list: [eg_users, eg_orders]\nrandom_seed: 9\nnum_iterations: 10000';
@@ -21,8 +21,11 @@ it('a crash of the server in the middle changes neither rows nor counts', async 
       await createDemo(database.client);
       await database.client.query(ALIKE);
       await database.client.end();
-      const run = startCli(configFor(database, CONFIG.replace('eg_orders]', 'eg_orders, flags, marked]')));
+      const pace = heldPace(1500);
+      const settings = CONFIG.replace('eg_orders]', 'eg_orders, flags, marked]');
+      const run = startCli(configFor(database, settings, crashes > 0 ? pace.traffic : ''));
       for (let crash = 0; crash < crashes; crash++) await crashSoon(database.port, database.name);
+      pace.letGo();
       const { code, summary } = await run.ended;
       expect(code).toBe(0);
       expect(summary.totals).toMatchObject({ operations: 10_000, committed: 10_000, in_doubt_unknown: 0 });
@@ -48,8 +51,10 @@ it('says that counts are not exact where a crash may have lost what was acknowle
     const database = await createDatabase('SELECT', cluster.settings.port);
     await createDemo(database.client);
     await database.client.end();
-    const run = startCli(configFor(database, CONFIG), ['--history', path.join(folder, 'run.history')]);
+    const pace = heldPace(1500);
+    const run = startCli(configFor(database, CONFIG, pace.traffic), ['--history', path.join(folder, 'run.history')]);
     await crashSoon(database.port, database.name);
+    pace.letGo();
     const { code, summary, stderr } = await run.ended;
     expect(code).toBe(0);
     expect(summary.totals['operations']).toBe(10_000);
@@ -90,24 +95,30 @@ it('an outage beyond max_outage_seconds ends with exit code 3 and claims no coun
   for (const table of TABLES) expect(summary.tables[`public.${table}`]!.rows_expected).toBeNull();
 });
 
-/** Kills a backend of a run with SIGKILL once the run has rows to show: the server restarts as after a crash. */
+/** Kills a backend of a run with SIGKILL while the run writes rows: the server restarts as after a crash. */
 async function crashSoon(port: number, name: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  const startMs = performance.now();
+  for (let before: number | null = null; performance.now() - startMs < 60_000; ) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const client = await connectTo(port, name).catch(() => null);
     if (client === null) continue;
-    const { rows } = await client
-      .query<{ pid: number }>(
-        "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' AND backend_start < now() - interval '300 ms' LIMIT 1",
+    try {
+      const { rows } = await client.query<{ pid: number; written: number }>(
+        `SELECT pid, (SELECT count(*)::int FROM eg_orders) + (SELECT count(*)::int FROM eg_users) AS written FROM pg_stat_activity
+         WHERE datname = $1 AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' LIMIT 1`,
         [name],
-      )
-      .catch(() => ({ rows: [] as { pid: number }[] }));
-    if (rows[0] !== undefined) {
-      process.kill(rows[0].pid, 'SIGKILL');
+      );
+      const [found] = rows;
+      if (found !== undefined && before !== null && found.written !== before) {
+        process.kill(found.pid, 'SIGKILL');
+        return;
+      }
+      before = found?.written ?? null;
+    } catch {
+      // The server is about to come back, or the backend has left.
+    } finally {
       await client.end().catch(() => undefined);
-      return;
     }
-    await client.end().catch(() => undefined);
   }
-  throw new Error('no backend of the run was seen');
+  throw new Error('no backend of the run was seen writing');
 }

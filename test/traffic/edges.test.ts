@@ -30,7 +30,10 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function busy(database: Database, rows = 300): Promise<void> {
   const before = await count(database, 'eg_users');
-  for (let look = 0; look < 500 && (await count(database, 'eg_users')) < before + rows; look++) await wait(20);
+  for (let look = 0; (await count(database, 'eg_users')) < before + rows; look++) {
+    if (look > 2000) throw new Error('the run writes no rows');
+    await wait(20);
+  }
 }
 
 it('waits while the server takes no writes, and goes on', async () => {
@@ -79,15 +82,17 @@ it('takes sessions that become read-only under way for lost ones', async () => {
 
 it('a load waits as well while the server takes no writes', async () => {
   const database = await demo();
-  await database.client.query(`CREATE TABLE gate (shut bool); INSERT INTO gate VALUES (true);
+  await database.client.query(`CREATE TABLE gate (shut bool); INSERT INTO gate VALUES (true); CREATE SEQUENCE refusals;
     CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN IF (SELECT shut FROM public.gate) THEN RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END IF; RETURN NULL; END $$;
+      $$ BEGIN IF (SELECT shut FROM public.gate) THEN PERFORM nextval('public.refusals'); RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END IF; RETURN NULL; END $$;
     CREATE TRIGGER guard BEFORE INSERT ON eg_users EXECUTE FUNCTION guard()`);
   const file = path.join(folder, 'load.yaml');
   writeFileSync(file, configFor(database, `${DEMO}\nrehearse: false`));
   const child = spawn(process.execPath, [CLI, 'load', '-c', file, '--rows', '2000'], { stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  await wait(2500);
+  const hasRefused = async () =>
+    (await database.client.query<{ is_called: boolean }>('SELECT is_called FROM refusals')).rows[0]!.is_called;
+  await expect.poll(hasRefused, { timeout: 30_000 }).toBe(true);
   expect(await count(database, 'eg_users')).toBe(1000);
   await database.client.query('UPDATE gate SET shut = false');
   expect(await ended).toBe(0);
@@ -161,12 +166,13 @@ async function holdUp(database: Database): Promise<void> {
 
 /** Waits until a statement of the run waits for a lock: a stop before that has nothing to wait for. */
 async function blocked(database: Database): Promise<void> {
-  for (let look = 0; look < 500; look++) {
+  for (let look = 0; ; look++) {
     const { rows } = await database.client.query<{ waiting: number }>(
       `SELECT count(*)::int AS waiting FROM pg_stat_activity
        WHERE datname = current_database() AND application_name LIKE 'eventgen/%' AND wait_event_type = 'Lock'`,
     );
     if (rows[0]!.waiting > 0) return;
+    if (look > 2000) throw new Error('no statement waits');
     await wait(20);
   }
 }
@@ -254,9 +260,9 @@ it('the end of a schedule has an end although statements wait for others', async
   const database = await demo();
   await holdUp(database);
   const settings = `${DEMO}\nnum_iterations: -1\ntimeouts: { stop: 1s, lock: 60s }\nerror_budget: { max_error_ratio: 1 }`;
-  const run = startCli(configFor(database, settings, 'traffic: { rate: 200, duration: 2s }\n'));
-  await busy(database, 20);
   const holder = await connectTo(database.port, database.name);
+  const run = startCli(configFor(database, settings, 'traffic: { rate: 200, duration: 5s }\n'));
+  await busy(database, 20);
   await holder.query('SELECT pg_advisory_lock(1)');
   const { code, summary, stderr } = await run.ended;
   expect(code).toBe(0);
@@ -337,5 +343,4 @@ it.each([
   // What was in flight is not known where it was ended by force.
   const { rows_expected: rows } = summary.tables['public.eg_users']!;
   expect(rows).toBe(expected === 0 ? await count(database, 'eg_users') : null);
-  await wait(300);
 });

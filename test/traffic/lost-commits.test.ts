@@ -21,6 +21,9 @@ const FORGETFUL = [
 const GENERATOR =
   'random_seed: 5\nnum_iterations: 24000\nconnections: 3\nrehearse: false\ntransaction: { statements: 2, rollback_ratio: 0.1 }';
 
+/* Slow enough to last until all has happened to it. */
+const TRAFFIC = 'traffic: { rate: 4000, catch_up: all }';
+
 /** Connects to a server that may be about to come back. */
 async function reconnected(port: number, name: string): Promise<pg.Client> {
   for (let tries = 0; ; tries++) {
@@ -63,7 +66,7 @@ describe('commits that were acknowledged and lost', () => {
       const { client: first, ...database } = await createDatabase(TABLES, cluster.settings.port);
       // The tables themselves are not to be lost.
       await first.query('CHECKPOINT');
-      const run = startCli(configFor({ ...database, client: first }, GENERATOR));
+      const run = startCli(configFor({ ...database, client: first }, GENERATOR, TRAFFIC));
       await whenBegun(first, 500);
       await first.end();
       for (let crash = 0; crash < 2; crash++) {
@@ -100,7 +103,7 @@ describe('commits that were acknowledged and lost', () => {
       const database = await createDatabase(TABLES, primary.settings.port);
       standby = await startStandby(primary);
       const onStandby = await connectTo(standby.settings.port, database.name);
-      const yaml = configFor(database, GENERATOR).replace(
+      const yaml = configFor(database, GENERATOR, TRAFFIC).replace(
         `host: 127.0.0.1, port: ${database.port}`,
         `hosts: ["127.0.0.1:${database.port}", "127.0.0.1:${standby.settings.port}"]`,
       );

@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { configFor, connectTo, contentHash, count, databasesPerTest, runCli, startCli } from '../server/database.js';
+import {
+  configFor,
+  connectTo,
+  contentHash,
+  count,
+  cutConnections,
+  databasesPerTest,
+  heldPace,
+  runCli,
+  startCli,
+} from '../server/database.js';
 import { hasPgbouncer, type Pooler, startPgbouncer } from '../server/pgbouncer.js';
 
 const { demo } = databasesPerTest();
@@ -82,17 +92,10 @@ describe.skipIf(!hasPgbouncer())('through pgbouncer', () => {
       // What a session would otherwise read and write dates with.
       await database.client.query(`ALTER DATABASE ${database.name} SET DateStyle = 'German'`);
       await through(database.port, { ...IGNORED, pool_mode: 'session' }, async ({ port }) => {
-        const run = startCli(configFor({ ...database, port }, SETTINGS));
-        let lost = 0;
-        const over = run.ended.then(() => true);
-        for (let cut = 0; cut < cuts * 20 && lost < cuts; cut++) {
-          const { rowCount } = await database.client.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^eventgen/[0-9a-f]+/[0-9]+$' AND state = 'active' ORDER BY pid LIMIT 1",
-          );
-          lost += rowCount!;
-          if (await Promise.race([over, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 60))]))
-            break;
-        }
+        const pace = heldPace(1000);
+        const run = startCli(configFor({ ...database, port }, SETTINGS, pace.traffic));
+        expect(await cutConnections(database, run.ended, { cuts, everyMs: 60 })).toBe(cuts);
+        pace.letGo();
         const { code, summary } = await run.ended;
         expect(code).toBe(0);
         expect(summary.totals).toMatchObject({ operations: 3000, committed: 3000, in_doubt_unknown: 0 });

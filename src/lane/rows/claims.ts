@@ -1,5 +1,7 @@
 /** Stands for "no lane": any lane may reference the row, and none may change it. */
 export const PINNED = 0xffff;
+/** Stands for a lane that has forgotten its rows: no lane may reference or change the row. */
+export const NOBODY = 0xfffe;
 
 /**
  * Existing rows of one relation that a run knows, over all lanes: the texts of the relation's `named` columns, whose

@@ -63,7 +63,9 @@ export class CompiledPlan {
   }
 
   laneSeeds(lane: number): OperationSeeds {
-    return { random: split(this.random, `lane/${lane}`), faker: split(this.faker, `lane/${lane}`) };
+    const { restart } = this.plan;
+    const name = restart === undefined ? `lane/${lane}` : `lane/${lane}/${restart.streams}`;
+    return { random: split(this.random, name), faker: split(this.faker, name) };
   }
 }
 

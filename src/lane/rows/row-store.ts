@@ -1,5 +1,5 @@
 import { BindSink, type TupleSink } from '../../datum/sink.js';
-import type { ForeignKeyPlan } from '../../plan/plan.js';
+import type { ForeignKeyPlan, LanePlace } from '../../plan/plan.js';
 import { type ClaimSet, type Claims, NULL_TEXT, PINNED, tupleOf } from './claims.js';
 import type { CompiledPlan } from './compiled.js';
 import { KEPT_NULL, Keyspace, NO_PARENT, PINNED_BASE, refill } from './keyspace.js';
@@ -16,6 +16,10 @@ const REUSED_CAPACITY = 100_000;
 const FORGET_TRIES = 8;
 /* Limit, per tracked row, for tuples of rows that are no longer tracked. */
 const TUPLES_PER_ROW = 4;
+
+/* How far the ordinals of a lane may be from those that were noted last, if it writes evenly and they are noted once a second. */
+const FEWEST_AHEAD = 1000;
+const SHARE_AHEAD = 0.25;
 
 /** A foreign key seen from the table that it references. */
 export interface IncomingKey {
@@ -81,11 +85,14 @@ export class RowStore {
         this.incoming[parent]!.push({ relation, position, onDelete: follows, children });
       }
     }
+    const place = compiled.plan.restart?.places.get(lane);
     this.nextOrdinal = compiled.relations.map(({ plan }, relation) =>
       // The only row that there is room for exists already.
-      plan.isSingle && (claims[relation]!.count > 0 || claims[relation]!.unowned > 0) ? plan.capacity : lane,
+      plan.isSingle && (claims[relation]!.count > 0 || claims[relation]!.unowned > 0)
+        ? plan.capacity
+        : (place?.inserts[relation] ?? lane),
     );
-    this.nextUpdateOrdinal = compiled.relations.map(() => lane + this.lanes);
+    this.nextUpdateOrdinal = compiled.relations.map((_, relation) => place?.updates[relation] ?? lane + this.lanes);
     this.freed = compiled.relations.map(() => []);
     const { tableRows, maxTrackedRows, maxTrackedRowsTotal } = compiled.plan;
     this.disowned = compiled.relations.map(() => 0);
@@ -191,6 +198,24 @@ export class RowStore {
     this.closed.clear();
     for (const relation of saved.closed) this.closed.add(relation);
     this.tracked = saved.tracked;
+  }
+
+  /**
+   * Returns where the lane begins again if its course is forgotten in the next seconds: behind the ordinals that it has used, and will
+   * have used by then. Where few are left, half of them remain.
+   */
+  get placeAhead(): LanePlace {
+    const { lane, lanes, compiled } = this;
+    const ahead = (next: number, relation: number, step: number) => {
+      const used = (next - lane) / step;
+      const left = Math.max(0, (compiled.relations[relation]!.plan.capacity - next) / step);
+      return next + step * Math.floor(Math.min(Math.max(FEWEST_AHEAD, used * SHARE_AHEAD), left / 2));
+    };
+    const { relations } = compiled;
+    return {
+      inserts: this.nextOrdinal.map((next, at) => ahead(next, at, lanes * (relations[at]!.updatesApart ? 2 : 1))),
+      updates: this.nextUpdateOrdinal.map((next, at) => ahead(next, at, lanes * 2)),
+    };
   }
 
   /** Returns true if another row of the relation can be tracked without dropping one. */
