@@ -82,7 +82,7 @@ async function runOurs(cluster: Cluster, { plan, claims }: Ready): Promise<numbe
       maxOutageMs: 1000,
       maxPreparedStatements: 4096,
       mayTakeBack: false,
-      incarnation: { sinceXid: '0', name: '' },
+      incarnation: { sinceXid: '0', name: '', isStandby: false },
       warmUpMs: 0,
       lateAfterMs: 1000,
       carriedLanes: plan.quotas.length,

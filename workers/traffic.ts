@@ -96,7 +96,7 @@ function prepareLane(number: number, task: WorkerTask, common: Common) {
   const stored =
     task.storeExceptions === null ? null : new StoredLog(task.storeExceptions, task.runId, number, isGivenUp);
   // A thread that died may not have sent all of it.
-  if (task.hasDied) stored?.write((files?.exceptions() ?? []).map((exception) => JSON.stringify(exception)));
+  if (task.hasDied) stored?.repeat((files?.exceptions() ?? []).map((exception) => JSON.stringify(exception)));
   const log = new LaneLog(files, history === null ? stored : laneHistory(history, number, counters, notice));
   const barrier = new LaneBarrier(blocked, log);
   const counting = new CountingLedger(counters, number, notice);
@@ -114,7 +114,7 @@ function prepareLane(number: number, task: WorkerTask, common: Common) {
   const loop = new LaneLoop(lane, compiled, settings, { control, counters, notice, pacer, blocked, log, stored });
   const shared = { claims: task.claims, counters, totals, isOver: () => control.stopped };
   const inherited =
-    past === null ? null : { ...shared, lane, checkpoint, past, compiled, barrier, pacer, log, settings };
+    past === null ? null : { ...shared, lane, checkpoint, past, compiled, barrier, pacer, log, stored, settings };
   return { number, lane, inherited, log, stored, loop };
 }
 

@@ -237,8 +237,9 @@ export class Capture {
           this.status(true);
           const { seen, frames } = this;
           // Answers alone are no progress.
-          if (seen !== progress.seen || frames - progress.frames > 2 * MOST_ANSWERS)
-            progress = { seen, frames, ms: performance.now() };
+          const isMoving = seen !== progress.seen || frames - progress.frames > 2 * MOST_ANSWERS;
+          // How long an outage may last is another limit.
+          if (isMoving || this.lostSinceMs !== null) progress = { seen, frames, ms: performance.now() };
           if (performance.now() - progress.ms > SILENT_MS)
             reject(
               new Error(

@@ -80,16 +80,29 @@ export async function publish(
     notCovered: tables.left,
   };
   const root = version >= 130_000 ? ', publish_via_partition_root = true' : '';
-  try {
-    for (const part of parts)
-      await client.query(
+  const statements = [
+    ...parts.map(
+      (part) =>
         `CREATE PUBLICATION ${quoteIdentifier(part.name)} FOR TABLE ${part.tables.map(({ sql }) => `ONLY ${sql}`).join(', ')} ` +
-          `WITH (publish = '${part.operations}'${root})`,
-      );
-    await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+        `WITH (publish = '${part.operations}'${root})`,
+    ),
+    `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`,
+  ];
+  let made = 0;
+  try {
+    for (const statement of statements) {
+      await client.query(statement);
+      made++;
+    }
   } catch (error) {
-    await takeBack(client, publication, reconnect);
     const { code, message } = error as pg.DatabaseError;
+    // What is there already belongs to another capture. Without an answer the last statement may have been executed.
+    const mayBe = code === undefined ? made + 1 : made;
+    const ours = {
+      slot: mayBe === statements.length ? slot : null,
+      publications: publication.publications.slice(0, mayBe),
+    };
+    await takeBack(client, ours, reconnect);
     const remedy = SLOT_ERRORS[code ?? ''];
     throw SetupError.of(
       'capture',
@@ -99,11 +112,18 @@ export async function publish(
   return publication;
 }
 
+/** The objects of a capture on the server; null: no slot. */
+interface Objects extends Pick<Publication, 'publications'> {
+  readonly slot: string | null;
+}
+
 /** Drops the slot and the publications. A session that still reads the slot is ended first. */
-export async function unpublish(
-  client: pg.Client,
-  { slot, publications }: Pick<Publication, 'slot' | 'publications'>,
-): Promise<void> {
+export async function unpublish(client: pg.Client, { slot, publications }: Objects): Promise<void> {
+  if (slot !== null) await dropSlot(client, slot);
+  for (const name of publications) await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdentifier(name)}`);
+}
+
+async function dropSlot(client: pg.Client, slot: string): Promise<void> {
   await client.query(
     'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL',
     [slot],
@@ -120,7 +140,6 @@ export async function unpublish(
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-  for (const name of publications) await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdentifier(name)}`);
 }
 
 const MOST_TRIES = 100;
@@ -128,14 +147,14 @@ const MOST_TRIES = 100;
 /** As `unpublish`, on another session where this one is lost. What the server does not let go of, later captures name. */
 export async function takeBack(
   client: pg.Client,
-  publication: Publication,
+  objects: Objects,
   reconnect: () => Promise<pg.Client>,
 ): Promise<void> {
   const onAnother = async () => {
     const other = await reconnect();
-    await unpublish(other, publication).finally(() => other.end());
+    await unpublish(other, objects).finally(() => other.end());
   };
-  await unpublish(client, publication)
+  await unpublish(client, objects)
     .catch(onAnother)
     .catch(() => undefined);
 }

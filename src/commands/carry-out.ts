@@ -202,7 +202,7 @@ function begin(job: Job, pacing: Pacing | null, notices: Notices): Traffic {
     notice: notices.take,
     historyFile: job.history?.file ?? null,
     past: job.shard?.past ?? null,
-    keeping: job.shard?.keeping ?? null,
+    keeping: job.shard?.keepingOf(plan) ?? null,
   });
 }
 

@@ -244,6 +244,10 @@ class Session {
     const { options, progress, stops, runId, ownId, isTrial } = this;
     const { captureFile } = options;
     if (captureFile === undefined || isTrial || this.captured !== null) return;
+    if (this.sharded?.isFirst === false) {
+      progress.message('info', 'shard 1 captures the changes of all shards (--capture)');
+      return;
+    }
     await lookAtLeftovers(client, false, progress);
     progress.step('creating the replication slot of the capture');
     this.captured = await openUnlessStopped(config, { runId, ownId }, captureFile, progress, stops);

@@ -7,6 +7,7 @@ import type { Config } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { lanesOf, type Shard } from '../config/shard.js';
 import { VERSION } from '../package.js';
+import type { Plan } from '../plan/plan.js';
 import { connectCoordinator } from '../prepare/connect.js';
 import { configurationFingerprint } from '../prepare/decided.js';
 import type { Prepared } from '../prepare/examine.js';
@@ -312,9 +313,13 @@ export class ShardedRun extends Sharded {
   }
 
   /** Where the lanes' progress is kept. */
-  get keeping(): Keeping {
+  keepingOf({ relations: { length: relations } }: Plan): Keeping {
     const { fence, store, shard } = this;
-    this.keeper ??= new ProgressKeeper(() => fence.session, store, shard.index, fence.incarnation);
+    this.keeper ??= new ProgressKeeper(() => fence.session, store, {
+      shard: shard.index,
+      incarnation: fence.incarnation,
+      size: { relations, lanes: this.config.generator.connections },
+    });
     return this.keeper;
   }
 

@@ -58,6 +58,8 @@ export class StopSignals {
    * @throws Stopped if the signal comes.
    */
   async interruptible<T>(work: Promise<T>, cancel: () => Promise<void>): Promise<T> {
+    // Work within work that can be interrupted: the outer one is told from then on again.
+    const before = this.handler;
     const stopped = new Promise<never>((_, reject) => this.onFirst((signal) => reject(new Stopped(signal))));
     try {
       return await Promise.race([work, stopped]);
@@ -69,7 +71,7 @@ export class StopSignals {
       }
       throw error;
     } finally {
-      this.handler = null;
+      this.handler = before;
     }
   }
 

@@ -203,9 +203,9 @@ export class LanePast {
     return new LanePast(exceptions);
   }
 
-  /** Returns the exceptions of transactions below a number. */
+  /** Returns the exceptions of transactions below a number, and where the lane's course ends. */
   below(end: number): readonly Exception[] {
-    return this.exceptions.filter((exception) => exception[0] !== 'e' && exception[1] < end);
+    return this.exceptions.filter((exception) => exception[0] === 'e' || exception[1] < end);
   }
 
   /** The transaction's next outcome, where it was an exception. */

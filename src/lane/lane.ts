@@ -103,7 +103,8 @@ export class Lane {
   private applied = 0;
   private impossible = 0;
   private stopped = false;
-  private isSuspended = false;
+  /** True if another process will carry the lane on. */
+  isSuspended = false;
   private isCut = false;
   /** True if nothing is possible until an outcome is applied. */
   private blocked = false;

@@ -7,6 +7,7 @@ import type { Exception } from '../history/lane-log.js';
 import { settledWithin } from '../patience.js';
 import type { LanePlace } from '../plan/plan.js';
 import type { Keeping } from '../traffic/coordinator.js';
+import { appliedIn } from '../traffic/counters.js';
 import type { Course, LaneCheckpoint, LaneProgress } from '../traffic/lane-progress.js';
 import { GIVEN_UP } from '../traffic/stored-log.js';
 import type { RunStore } from './store.js';
@@ -51,6 +52,14 @@ const SETTLE_MS = 5000;
 /* Number of checkpoints that are kept of each lane: its progress may be a little older than the last one. */
 const MOST_CHECKPOINTS = 2;
 
+/** With the last line of the log at the time when it was stored. */
+interface StoredCheckpoint {
+  readonly operations: number;
+  readonly logId: string;
+  readonly storedMs: number;
+  readonly reachedMs: number;
+}
+
 const compressed = promisify(gzip);
 
 /* Blocks of counters are mostly zeros: the fastest compression takes nearly all of them away. */
@@ -69,15 +78,20 @@ export class ProgressKeeper implements Keeping {
   private readonly places = new Map<number, LanePlace>();
   private hasNews = false;
   private writing: Promise<void> | null = null;
-  /** By lane: checkpoints that are stored, with the last line of the log at that time, and when it was stored. */
-  private readonly checkpoints = new Map<
-    number,
-    { readonly logId: string; readonly storedMs: number; readonly reachedMs: number }[]
-  >();
+  /** By lane: checkpoints that are stored. */
+  private readonly checkpoints = new Map<number, StoredCheckpoint[]>();
+  /** The blocks that were written last. */
+  private written: readonly Float64Array<ArrayBuffer>[] = [];
+  private readonly size: { readonly relations: number; readonly lanes: number };
   private storing: Promise<void> = Promise.resolve();
 
-  /** `session` gives the session to write with: it may be another one after a lost connection. */
-  constructor(session: () => pg.Client, store: RunStore, shard: number, incarnation: number) {
+  /** `session` gives the session to write with: it may be another one after a lost connection. `size`: of the run. */
+  constructor(
+    session: () => pg.Client,
+    store: RunStore,
+    { shard, incarnation, size }: { shard: number; incarnation: number; size: { relations: number; lanes: number } },
+  ) {
+    this.size = size;
     this.session = session;
     this.store = store;
     this.shard = shard;
@@ -121,28 +135,34 @@ export class ProgressKeeper implements Keeping {
     if (rows[0] === undefined) return;
     const stored = this.checkpoints.get(lane) ?? [];
     this.checkpoints.set(lane, stored);
-    stored.push({ logId: rows[0].log_id, storedMs: performance.now(), reachedMs });
-    await session.query(
-      `DELETE FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = $2 AND operations < (SELECT min(operations) FROM
-         (SELECT operations FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = $2 ORDER BY operations DESC LIMIT ${MOST_CHECKPOINTS}) AS kept) AND ${this.isOurs}`,
-      [runId, lane],
-    );
-    await this.dropLog(session, lane, stored);
+    stored.push({ operations, logId: rows[0].log_id, storedMs: performance.now(), reachedMs });
+    while (stored.length > MOST_CHECKPOINTS && this.hasReached(lane, stored[1]!)) {
+      const before = stored.shift()!;
+      await this.drop(session, lane, before, stored[0]!);
+    }
+  }
+
+  /* Progress is told when the exceptions of all lanes are stored. While one lane has no connection, the stored progress of the others stays behind. */
+  private hasReached(lane: number, { operations }: StoredCheckpoint): boolean {
+    return this.written.reduce((sum, block) => sum + appliedIn(block, this.size, lane), 0) >= operations;
   }
 
   /*
    * Lines that were in the log when a checkpoint was stored belong to operations before the next one, if the lane came there later.
    * They are dropped when that one is the first of those that are kept.
    */
-  private async dropLog(
+  private async drop(
     session: pg.Client,
     lane: number,
-    stored: { readonly logId: string; readonly storedMs: number; readonly reachedMs: number }[],
+    before: StoredCheckpoint,
+    kept: StoredCheckpoint,
   ): Promise<void> {
-    if (stored.length <= MOST_CHECKPOINTS) return;
-    const [before, kept] = [stored.shift()!, stored[0]!];
-    if (before.storedMs > kept.reachedMs - MOST_DELAY_MS) return;
     const { schema, runId } = this.store;
+    await session.query(
+      `DELETE FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = $2 AND operations < $3 AND ${this.isOurs}`,
+      [runId, lane, kept.operations],
+    );
+    if (before.storedMs > kept.reachedMs - MOST_DELAY_MS) return;
     await session.query(
       `DELETE FROM ${logsOf(schema)} WHERE run_id = $1 AND lane = $2 AND id <= $3 AND ${this.isOurs}`,
       [runId, lane, before.logId],
@@ -163,9 +183,12 @@ export class ProgressKeeper implements Keeping {
           ON CONFLICT (run_id, shard) DO UPDATE SET places = excluded.places)
         INSERT INTO ${progresses(schema)} (run_id, shard, told_at, blocks, counters) SELECT $1::text, $2::int, clock_timestamp(), $3::int, $4::bytea WHERE ${this.isOurs}
         ON CONFLICT (run_id, shard) DO UPDATE SET told_at = excluded.told_at, blocks = excluded.blocks, counters = excluded.counters`;
-      await this.session()
-        .query(text, [runId, this.shard, blocks.length, packed, packedPlaces])
-        .catch(() => undefined);
+      try {
+        await this.session().query(text, [runId, this.shard, blocks.length, packed, packedPlaces]);
+        this.written = blocks;
+      } catch {
+        // The progress before stands.
+      }
     }
   }
 }
@@ -217,11 +240,7 @@ async function readCourse(
   );
   for (const { lane, lines } of found.rows) {
     if (lines === GIVEN_UP) return null;
-    for (const line of lines.split('\n')) {
-      const exception = JSON.parse(line) as Exception;
-      // That it was told to stop does not hold any more.
-      if (exception[0] !== 'e') exceptions.get(lane)!.push(exception);
-    }
+    for (const line of lines.split('\n')) exceptions.get(lane)!.push(JSON.parse(line) as Exception);
   }
   const states = await client.query<{ lane: number; operations: string; state: Buffer }>(
     `SELECT lane, operations, state FROM ${checkpointsOf(schema)} WHERE run_id = $1 AND lane = ANY ($2) ORDER BY lane, operations`,

@@ -22,6 +22,7 @@ const HELD_MS = 20;
 const GOING_ON = 0;
 const STOPPED = 1;
 const CUT = 2;
+const TAKEN_BACK = 3;
 
 /** Stops and pauses all lanes of a run together, across threads. `wait_after_operations` counts over all lanes. */
 export class Control {
@@ -48,11 +49,21 @@ export class Control {
   /** Lets no further operation begin; operations in flight finish. */
   stop(): void {
     Atomics.compareExchange(this.words, STOP, GOING_ON, STOPPED);
+    Atomics.compareExchange(this.words, STOP, TAKEN_BACK, STOPPED);
+  }
+
+  /** As `stop`, for lanes that are then taken back and go on from there. */
+  takeBack(): void {
+    Atomics.compareExchange(this.words, STOP, GOING_ON, TAKEN_BACK);
+  }
+
+  get isTakenBack(): boolean {
+    return Atomics.load(this.words, STOP) === TAKEN_BACK;
   }
 
   /** Takes a stop back, after all have stopped. */
   goOn(): void {
-    Atomics.compareExchange(this.words, STOP, STOPPED, GOING_ON);
+    for (const stopped of [STOPPED, TAKEN_BACK]) Atomics.compareExchange(this.words, STOP, stopped, GOING_ON);
   }
 
   get stopped(): boolean {

@@ -101,7 +101,11 @@ export function startTraffic(options: TrafficOptions): Traffic {
   control.reset();
   if (options.startAtMs !== null) startAt(control, options.startAtMs);
   const blocked = new BlockedTables(plan.relations.length);
-  const counters = allocateCounters(plan.relations.length, lanes, workers + (options.past?.counters.length ?? 0));
+  const counters = allocateCounters(
+    plan.relations.length,
+    lanes,
+    workers + ((options.past?.counters.length ?? 0) > 0 ? 1 : 0),
+  );
   const crew = new Crew(options, { control, blocked, counters });
   return {
     totals: crew.totals,

@@ -73,9 +73,9 @@ const LATENCIES = ['response', 'service', 'warmUpResponse', 'warmUpService'] as 
 export type Latency = (typeof LATENCIES)[number];
 const HISTOGRAM = BUCKETS + 2; // buckets, sum in ms, maximum in ms
 
-/* The most counts that the end of one operation changes; a cascade may change some of them several times. */
-const MOST_NOTES = 64;
-const UNDO_WIDTH = 2 + 2 * MOST_NOTES;
+/* Counts that the end of one operation changes: a few, and with a cascade two of each table. */
+const FEW_NOTES = 16;
+const MOST_NOTES = 256;
 
 const ERROR_SLOTS = 512;
 const ERROR_WIDTH = 3; // SQLSTATE as a number in base 36 plus one, relation, count
@@ -93,6 +93,8 @@ interface Layout {
   readonly laneTold: number;
   /** Per lane: the number of the report being made, the count of noted old values, and these with their places. */
   readonly laneUndo: number;
+  readonly mostNotes: number;
+  readonly undoWidth: number;
   /** Two per lane: the position of its pacer, and the number of random gaps that it has drawn. */
   readonly lanePace: number;
   /** Two halves per lane: a digest of its exceptions. */
@@ -112,7 +114,9 @@ function layoutOf(relations: number, lanes: number): Layout {
   const laneDigest = lanePace + 2 * lanes;
   const laneReceipt = laneDigest + 2 * lanes;
   const laneUndo = laneReceipt + 2 * lanes;
-  const size = laneUndo + UNDO_WIDTH * lanes;
+  const mostNotes = Math.min(MOST_NOTES, FEW_NOTES + 2 * relations);
+  const undoWidth = 2 + 2 * mostNotes;
+  const size = laneUndo + undoWidth * lanes;
   return {
     relations,
     lanes,
@@ -124,6 +128,8 @@ function layoutOf(relations: number, lanes: number): Layout {
     laneSent,
     laneTold,
     laneUndo,
+    mostNotes,
+    undoWidth,
     lanePace,
     laneDigest,
     laneReceipt,
@@ -158,8 +164,11 @@ const MOMENTARY: readonly Scalar[] = [
   'eventLoopDelayMs',
 ];
 
+/* Of these the largest counts, not the sum. */
+const MAXIMA: readonly Scalar[] = ['eventLoopDelayMsMax'];
+
 /**
- * Puts the counts of an earlier process where a run goes on counting. `saved`: its blocks. They fill the last blocks of the
+ * Puts the counts of an earlier process where a run goes on counting. `saved`: its blocks. Together they fill the last block of the
  * memory; what belongs to a lane moves to the block of the worker that carries the lane from now on. `begins`: lanes begin again,
  * so that they keep only their place in the schedule, and what they had in flight is in doubt.
  * @throws RangeError where the blocks are those of another plan.
@@ -170,28 +179,50 @@ export function restoreCounters(
   saved: readonly Float64Array[],
   { workerOf, begins }: { readonly workerOf: (lane: number) => number | undefined; readonly begins: boolean },
 ): void {
+  if (saved.length === 0) return;
   const layout = layoutOf(relations, lanes);
+  if (saved.some(({ length }) => length !== layout.size)) throw new RangeError('these counts belong to another plan');
   const values = new Float64Array(memory);
-  const first = values.length / layout.size - saved.length;
-  for (const [index, block] of saved.entries()) {
-    if (block.length !== layout.size) throw new RangeError('these counts belong to another plan');
-    const at = (first + index) * layout.size;
-    values.set(block, at);
-    for (const scalar of MOMENTARY) values[at + layout.scalars + SCALAR_AT[scalar]] = 0;
-    for (let lane = 0; lane < lanes; lane++) {
-      const worker = workerOf(lane);
-      if (worker !== undefined && begins) {
-        const inFlight = block[layout.laneSent + lane]! - block[layout.laneApplied + lane]!;
-        values[at + layout.scalars + SCALAR_AT.inDoubtUnknown]! += inFlight;
-      }
-      for (const [place, width] of placesOfLane(layout, lane)) {
-        const isKept = worker !== undefined && (!begins || place === layout.lanePace + 2 * lane);
-        for (let word = place; word < place + width; word++) {
-          if (isKept) values[worker * layout.size + word]! += block[word]!;
-          values[at + word] = 0;
-        }
+  const last = values.length / layout.size - 1;
+  const whole = values.subarray(last * layout.size);
+  addUp(layout, saved, whole);
+  const block = new CounterBlock(memory, relations, lanes, last);
+  for (const scalar of MOMENTARY) block.set(scalar, 0);
+  for (const each of saved)
+    for (const { sqlstate, relation, count } of errorsIn(each, layout)) block.addError(sqlstate, relation, count);
+  for (let lane = 0; lane < lanes; lane++) {
+    const worker = workerOf(lane);
+    if (worker !== undefined && begins)
+      block.add('inDoubtUnknown', whole[layout.laneSent + lane]! - whole[layout.laneApplied + lane]!);
+    for (const [place, width] of placesOfLane(layout, lane)) {
+      const isKept = worker !== undefined && (!begins || place === layout.lanePace + 2 * lane);
+      for (let word = place; word < place + width; word++) {
+        if (isKept) values[worker * layout.size + word]! += whole[word]!;
+        whole[word] = 0;
       }
     }
+  }
+}
+
+/** Adds blocks up, except their errors, which have places of their own in each. */
+function addUp(layout: Layout, blocks: readonly Float64Array[], whole: Float64Array): void {
+  const maxima = [
+    ...MAXIMA.map((scalar) => layout.scalars + SCALAR_AT[scalar]),
+    ...LATENCIES.flatMap((latency) =>
+      OPERATION_KINDS.map((kind) => histogramIndex(layout, latency, kind) + BUCKETS + 1),
+    ),
+  ];
+  for (const block of blocks) for (let word = 0; word < layout.laneUndo; word++) whole[word]! += block[word]!;
+  for (const word of maxima) whole[word] = Math.max(...blocks.map((block) => block[word]!));
+  whole.fill(0, layout.errors, layout.scalars);
+}
+
+function* errorsIn(block: Float64Array, { errors }: Layout) {
+  for (let slot = 0; slot < ERROR_SLOTS; slot++) {
+    const at = errors + slot * ERROR_WIDTH;
+    if (block[at] === 0) return;
+    const sqlstate = (block[at]! - 1).toString(36).toUpperCase().padStart(5, '0');
+    yield { sqlstate, relation: block[at + 1]!, count: block[at + 2]! };
   }
 }
 
@@ -228,7 +259,7 @@ export class CounterBlock {
    * it or nothing.
    */
   begin(lane: number): void {
-    const at = this.layout.laneUndo + lane * UNDO_WIDTH;
+    const at = this.layout.laneUndo + lane * this.layout.undoWidth;
     // In this order, because a note is valid only for the report whose number is set.
     this.values[at + 1] = 0;
     this.values[at] = this.values[this.layout.laneTold + lane]! + 1;
@@ -254,7 +285,7 @@ export class CounterBlock {
 
   /** Takes back what a lane was telling when its thread died. */
   takeBack(lane: number): void {
-    const at = this.layout.laneUndo + lane * UNDO_WIDTH;
+    const at = this.layout.laneUndo + lane * this.layout.undoWidth;
     if (this.values[at] !== this.values[this.layout.laneTold + lane]! + 1) return;
     for (let note = this.values[at + 1]! - 1; note >= 0; note--)
       this.values[this.values[at + 2 + 2 * note]!] = this.values[at + 3 + 2 * note]!;
@@ -265,13 +296,19 @@ export class CounterBlock {
     const at = this.undo;
     if (at >= 0) {
       const notes = this.values[at + 1]!;
-      if (notes < MOST_NOTES) {
+      // A few may be noted twice; a cascade changes the same ones again and again.
+      if (notes < this.layout.mostNotes && (notes < FEW_NOTES || !this.isNoted(at, notes, index))) {
         this.values[at + 2 + 2 * notes] = index;
         this.values[at + 3 + 2 * notes] = this.values[index]!;
         this.values[at + 1] = notes + 1;
       }
     }
     this.values[index] = value;
+  }
+
+  private isNoted(at: number, notes: number, index: number): boolean {
+    for (let note = 0; note < notes; note++) if (this.values[at + 2 + 2 * note] === index) return true;
+    return false;
   }
 
   addTable(relation: number, kind: OperationKind, field: TableField, amount: number): void {
@@ -300,8 +337,8 @@ export class CounterBlock {
     if (ms > this.values[base + BUCKETS + 1]!) this.values[base + BUCKETS + 1] = ms;
   }
 
-  /** Counts an error. Beyond 512 different pairs of SQLSTATE and table, the last slot counts the rest. */
-  addError(sqlstate: string, relation: number): void {
+  /** Counts errors. Beyond 512 different pairs of SQLSTATE and table, the last slot counts the rest. */
+  addError(sqlstate: string, relation: number, count = 1): void {
     const code = Number.parseInt(sqlstate, 36) + 1;
     for (let slot = 0; slot < ERROR_SLOTS; slot++) {
       const at = this.layout.errors + slot * ERROR_WIDTH;
@@ -310,7 +347,7 @@ export class CounterBlock {
         this.change(at + 1, relation);
       }
       if (this.values[at] === code && this.values[at + 1] === relation) {
-        this.change(at + 2, this.values[at + 2]! + 1);
+        this.change(at + 2, this.values[at + 2]! + count);
         return;
       }
     }
@@ -460,14 +497,10 @@ export class CounterTotals {
   errors(): { sqlstate: string; relation: number; count: number }[] {
     const found = new Map<string, { sqlstate: string; relation: number; count: number }>();
     for (const block of this.blocks) {
-      for (let slot = 0; slot < ERROR_SLOTS; slot++) {
-        const at = this.layout.errors + slot * ERROR_WIDTH;
-        if (block[at] === 0) break;
-        const sqlstate = (block[at]! - 1).toString(36).toUpperCase().padStart(5, '0');
-        const relation = block[at + 1]!;
+      for (const { sqlstate, relation, count } of errorsIn(block, this.layout)) {
         const key = `${sqlstate}/${relation}`;
         const entry = found.get(key) ?? { sqlstate, relation, count: 0 };
-        entry.count += block[at + 2]!;
+        entry.count += count;
         found.set(key, entry);
       }
     }

@@ -82,7 +82,11 @@ export class Crew {
         const all = Array.from({ length: workers.count }, (_, worker) => this.carryLanes(worker));
         const ends = (await Promise.all(all)).flat();
         const incarnation = await this.changedServer(ends);
-        if (incarnation === null) return ends;
+        if (incarnation === null) {
+          // Lanes that could not be taken back have the counts of an earlier moment.
+          if (this.before.size > 0) this.blockOf(0).set('lostCommits', 1);
+          return ends;
+        }
         this.goBack(incarnation);
       }
     } finally {
@@ -123,7 +127,8 @@ export class Crew {
         pipeline: false,
       });
       try {
-        return await readIncarnation(client);
+        const incarnation = await readIncarnation(client);
+        return incarnation.isStandby ? null : incarnation;
       } finally {
         await client.end();
       }
@@ -151,6 +156,7 @@ export class Crew {
       this.restore(worker, this.memory.newestOf(worker, isOldEnough));
     }
     control.goOn();
+    if (this.isStopped) control.stop();
   }
 
   private blockOf(worker: number): CounterBlock {
@@ -233,11 +239,14 @@ export class Crew {
           continue;
         }
         for (const { end } of result.ends)
-          if (end.kind !== 'finished' && end.kind !== 'starved') this.shared.control.stop();
+          if (end.kind === 'changed') this.shared.control.takeBack();
+          else if (end.kind !== 'finished' && end.kind !== 'starved') this.shared.control.stop();
         return result.ends.map(({ end }) => end);
       } catch (error) {
         // The thread is gone: crash, exit or out of memory.
         const { message } = error as Error;
+        // All tasks have failed, also those of threads that are alive and would go on counting.
+        if (error instanceof CannotStart) await this.options.workers.end();
         if (this.mayReplace(task, error)) this.prepareNext(task, message);
         else return [await this.giveUp(task, message)];
       } finally {

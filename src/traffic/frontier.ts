@@ -110,7 +110,7 @@ export class Frontier {
     const failed = new Set<number>();
     for (let at = before; at < end; at++)
       if ((await this.judge(client, at, { end, executed: end })) === 'not done') failed.add(this.steps[at]!.number);
-    const numberOf = (at: number) => this.steps[at]?.number ?? Number.POSITIVE_INFINITY;
+    const numberOf = (at: number) => this.steps[at]?.number ?? this.past.end ?? Number.POSITIVE_INFINITY;
     return {
       before: numberOf(before),
       end: numberOf(end),

@@ -10,6 +10,8 @@ export interface Incarnation {
    * cases what was acknowledged last may be lost.
    */
   readonly name: string;
+  /** True for a server that follows another one: it takes no writes, and may be about to take over. */
+  readonly isStandby: boolean;
 }
 
 /*
@@ -24,8 +26,8 @@ export async function readIncarnation(client: pg.Client): Promise<Incarnation> {
   const { rows: banners } = await client.query<{ version: string }>('SELECT version()');
   const flavour = flavourOf(banners[0]!.version);
   // Others have neither timelines nor ids of transactions in their rows, and lose nothing that they have acknowledged.
-  if (flavour !== 'PostgreSQL') return { sinceXid: '0', name: flavour };
+  if (flavour !== 'PostgreSQL') return { sinceXid: '0', name: flavour, isStandby: false };
   const { rows } = await client.query<{ xid: string; timeline: string; since: string | null }>(QUESTION);
   const { xid, timeline, since } = rows[0]!;
-  return { sinceXid: xid, name: since === null ? timeline : `${timeline}/${since}` };
+  return { sinceXid: xid, name: since === null ? timeline : `${timeline}/${since}`, isStandby: timeline === '' };
 }

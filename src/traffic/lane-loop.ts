@@ -18,7 +18,7 @@ import type { Notice } from './ledger.js';
 import type { Pacer } from './pacer.js';
 import { sharedSessions } from './pooler.js';
 import { endBackend, endBackends, resolveInDoubt } from './recovery.js';
-import { connect, isFinal, type SessionOptions, wasReadOnly } from './session.js';
+import { connect, isFinal, type SessionOptions, WATCHDOG_GRACE_MS, wasReadOnly } from './session.js';
 import type { StoredLog } from './stored-log.js';
 
 /** Settings of the loop that runs a lane. */
@@ -87,8 +87,6 @@ const START_POLL_MS = 2;
 /* Back-off between attempts to reconnect. */
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
-/* The server cancels a statement at its time-out; a connection that stays silent this much longer is dead. */
-const WATCHDOG_GRACE_MS = 10_000;
 /* A stop that is cut short ends the sessions within this time. */
 const MOST_CUT_SECONDS = 8;
 
@@ -252,6 +250,7 @@ export class LaneLoop {
     try {
       while (this.session === session) {
         if (this.control.isCut) this.lane.cut();
+        else if (this.control.isTakenBack) this.lane.suspend();
         else if (this.control.stopped) this.stopLane(this.stored !== null);
         else if (this.pausing() || this.isEarly()) break;
         const step = this.lane.next();
@@ -306,15 +305,18 @@ export class LaneLoop {
     return true;
   }
 
-  /** `mayGoOn`: another process may carry the lane on. */
+  /** `mayGoOn`: another process may carry the lane on; then this is not where its course ends. */
   private stopLane(mayGoOn: boolean): void {
-    if (!this.isStopped) {
-      this.isStopped = true;
+    if (mayGoOn) {
+      this.lane.suspend();
+      return;
+    }
+    if (!this.isStopped && !this.lane.isSuspended) {
       this.log.add(['e', this.lane.begun]);
       this.log.flush();
     }
-    if (mayGoOn) this.lane.suspend();
-    else this.lane.stop();
+    this.isStopped = true;
+    this.lane.stop();
   }
 
   private wakeIn(ms: number): void {
@@ -668,7 +670,9 @@ export class LaneLoop {
   /** Warns if the server may have lost acknowledged commits. */
   private async compareServers(client: pg.Client): Promise<void> {
     const incarnation = await readIncarnation(client);
-    const { name } = incarnation;
+    const { name, isStandby } = incarnation;
+    // What it has kept is known when it has taken over.
+    if (isStandby) throw new Error('the server is a standby');
     if (name === this.incarnation) return;
     if (this.settings.mayTakeBack && !this.control.isCut) throw new ServerChanged(incarnation);
     this.incarnation = name;

@@ -1,3 +1,4 @@
+import { choicesOf, shareOf } from '../lane/choice/shares.js';
 import type { TrafficOptions } from './coordinator.js';
 
 /* Of each worker so many seconds are remembered in detail; then every second one is forgotten, so that what is old stays rough. */
@@ -63,9 +64,11 @@ export class Memory {
  * Returns true if the database tells of every transaction whether it is there: by keys that are known beforehand. What only a receipt or
  * a key of the server could tell is lost together with the commit.
  */
-export function canTakeBack({ plan, keeping, historyFile }: TrafficOptions): boolean {
+export function canTakeBack({ plan, claims, lanes, keeping, historyFile }: TrafficOptions): boolean {
   return (
     keeping === null &&
+    // Where a lane inserts nothing, no row shows how far it came.
+    lanes.every((lane) => choicesOf(shareOf(plan, claims, lane)).some(({ operation }) => operation === 'insert')) &&
     historyFile === null &&
     plan.rowSelection === 'owned' &&
     plan.lacksReceipts !== true &&

@@ -52,6 +52,9 @@ export function isPooled(client: pg.Client): boolean {
   return processIdOf(client) !== ownNumber(client);
 }
 
+/** The server cancels a statement at its time-out; a connection that stays silent this much longer is dead. */
+export const WATCHDOG_GRACE_MS = 10_000;
+
 /** Returns true if the server was read-only when the session began. */
 export function wasReadOnly(client: pg.Client): boolean {
   return BACKENDS.get(client)?.isReadOnly ?? false;

@@ -20,7 +20,8 @@ export class StoredLog implements LaneHistory {
   private readonly runId: string;
   private readonly lane: number;
   private waiting: string[] = [];
-  private underWay: string[] = [];
+  /** In the order in which they were sent; their answers may come in another one. */
+  private readonly underWay = new Set<readonly string[]>();
   private bytes = 0;
   private bytesBefore = 0;
   private refusals = 0;
@@ -49,12 +50,19 @@ export class StoredLog implements LaneHistory {
 
   write(exceptions: readonly string[]): void {
     if (!this.isWhole) return;
-    this.written += exceptions.length;
-    for (const exception of exceptions) {
-      this.bytes += exception.length;
-      this.waiting.push(exception);
-    }
+    this.add(exceptions);
+    for (const { length } of exceptions) this.bytes += length;
     if (this.bytesBefore + this.bytes > MOST_BYTES) this.giveUp();
+  }
+
+  /** Writes again what another thread may not have sent: most of it is stored. */
+  repeat(exceptions: readonly string[]): void {
+    if (this.isWhole) this.add(exceptions);
+  }
+
+  private add(exceptions: readonly string[]): void {
+    this.written += exceptions.length;
+    for (const exception of exceptions) this.waiting.push(exception);
   }
 
   /* That it was given up must be known before anything is executed whose exceptions are missing. */
@@ -75,10 +83,11 @@ export class StoredLog implements LaneHistory {
     if (this.waiting.length === 0 || performance.now() < this.notBeforeMs) return;
     const lines = this.waiting;
     this.waiting = [];
-    this.underWay.push(...lines);
+    this.underWay.add(lines);
     const values = [this.runId, String(this.lane), lines.join('\n')];
     session.ask({ text: this.insert, values }, (rows) => {
-      this.underWay.splice(0, lines.length);
+      // It may come after the loss of the connection, when they wait again.
+      if (!this.underWay.delete(lines)) return;
       if (rows !== null) {
         this.confirmed += lines.length;
         this.refusals = 0;
@@ -87,21 +96,21 @@ export class StoredLog implements LaneHistory {
       this.refusals++;
       this.notBeforeMs = performance.now() + RETRY_MS;
       if (this.isGivenUp || this.refusals > MOST_REFUSALS) this.giveUp();
-      else this.waiting.unshift(...lines);
+      else this.waiting = [...lines, ...this.waiting];
     });
   }
 
   /** Waits for what is under way, for a while: without a server nothing will be confirmed. */
   async settle(): Promise<void> {
-    for (const startMs = performance.now(); this.underWay.length > 0 && performance.now() - startMs < SETTLE_MS; )
+    for (const startMs = performance.now(); this.underWay.size > 0 && performance.now() - startMs < SETTLE_MS; )
       await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   /** The connection is lost: what was under way is sent again. An exception that is stored twice does no harm. */
   lost(): void {
-    const { underWay } = this;
-    this.underWay = [];
+    const underWay = [...this.underWay].flat();
+    this.underWay.clear();
     if (this.isGivenUp && underWay.length > 0) this.giveUp();
-    else this.waiting.unshift(...underWay);
+    else this.waiting = [...underWay, ...this.waiting];
   }
 }

@@ -16,8 +16,9 @@ import { type Found, Frontier } from './frontier.js';
 import type { LaneSettings } from './lane-loop.js';
 import { LaneSession } from './lane-session.js';
 import type { Pacer } from './pacer.js';
-import { resolveInDoubt } from './recovery.js';
-import { connect } from './session.js';
+import { endBackends, resolveInDoubt } from './recovery.js';
+import { connect, WATCHDOG_GRACE_MS, wasReadOnly } from './session.js';
+import type { StoredLog } from './stored-log.js';
 
 /** A lane that somebody else has carried before, and what it is carried with from now on. */
 export interface Inherited {
@@ -31,6 +32,8 @@ export interface Inherited {
   readonly barrier: LaneBarrier;
   readonly pacer: Pacer | null;
   readonly log: LaneLog;
+  /** Null where no other process could continue the lane. */
+  readonly stored: StoredLog | null;
   readonly counters: CounterBlock;
   readonly totals: CounterTotals;
   readonly settings: LaneSettings;
@@ -91,7 +94,7 @@ async function takeUpAt(inherited: Inherited, found: Found): Promise<void> {
   const isOpen = ({ number: each, outcome }: Transaction) => each < found.end && outcome === null;
   while (lane.pending.some(isOpen)) {
     await settle(inherited, lane.pending.filter(isOpen), found, ours);
-    begun = goOn(lane, begun, began);
+    begun = goOn(lane, past, begun, began);
   }
   barrier.past = null;
   counters.setLaneSent(number, begun);
@@ -122,9 +125,17 @@ function takePlace({ pacer }: Inherited, transaction: Transaction): void {
 }
 
 /** Generates as far as the lane goes, without sending anything. Returns the number of operations that were begun, with those before. */
-function goOn(lane: Lane, before: number, began: (transaction: Transaction, begun: number) => void): number {
+function goOn(
+  lane: Lane,
+  { end }: LanePast,
+  before: number,
+  began: (transaction: Transaction, begun: number) => void,
+): number {
   let begun = before;
-  for (let step = lane.next(); step.kind === 'send' || step.kind === 'skipped'; step = lane.next()) {
+  for (;;) {
+    if (end !== null && lane.begun >= end) lane.stop();
+    const step = lane.next();
+    if (step.kind !== 'send' && step.kind !== 'skipped') return begun;
     if (step.kind === 'skipped') {
       begun++;
       continue;
@@ -135,7 +146,6 @@ function goOn(lane: Lane, before: number, began: (transaction: Transaction, begu
     began(transaction, begun);
     begun += transaction.members.length;
   }
-  return begun;
 }
 
 /**
@@ -164,7 +174,7 @@ async function settle(
     if (resolution === undefined || failed.has(transaction.number)) {
       if (resolution !== undefined) counters.add('inDoubtReplayed', 1);
       ours.add(transaction);
-      conclude(inherited, transaction, await sendAgain(inherited, transaction));
+      conclude(inherited, transaction, await execute(inherited, transaction));
     } else {
       const { outcome, proved } = resolution;
       const receipt = past.receiptOf(transaction);
@@ -179,40 +189,87 @@ async function settle(
 function conclude({ lane, log }: Inherited, transaction: Transaction, outcome: Outcome): void {
   const exception = exceptionOf(transaction, outcome);
   if (exception !== null) log.add(exception);
+  log.flush();
   lane.settle(transaction, outcome);
 }
 
-async function sendAgain({ settings, compiled, log }: Inherited, transaction: Transaction): Promise<Outcome> {
+/** Sends a transaction until it has an outcome. After a lost connection the tables tell whether it has one. */
+async function execute(inherited: Inherited, transaction: Transaction): Promise<Outcome> {
+  const { compiled, settings, counters } = inherited;
+  const { applicationName, connectTimeoutMs, incarnation } = settings;
+  for (;;) {
+    const sent = await retrying(inherited, () => sendAgain(inherited, transaction));
+    if (sent !== null) return sent;
+    const [resolution] = await asking(inherited, async (client) => {
+      await endBackends(client, [applicationName], connectTimeoutMs);
+      return await resolveInDoubt(client, compiled, [transaction], incarnation.sinceXid);
+    });
+    const { outcome, proved } = resolution!;
+    counters.add(!proved ? 'inDoubtUnknown' : outcome === null ? 'inDoubtReplayed' : 'inDoubtCommitted', 1);
+    if (outcome !== null) return outcome;
+  }
+}
+
+/**
+ * Sends a transaction once. Returns null if the connection was lost.
+ * @throws Error if there is no connection to send it on.
+ */
+async function sendAgain(
+  { settings, compiled, log, stored }: Inherited,
+  transaction: Transaction,
+): Promise<Outcome | null> {
   const client = await connect(settings.connection, sessionOptions(settings, compiled, true));
+  if (wasReadOnly(client)) {
+    await client.end().catch(() => undefined);
+    throw new Error('the server is read-only');
+  }
+  const silentMs = settings.statementTimeoutMs === 0 ? null : settings.statementTimeoutMs + WATCHDOG_GRACE_MS;
+  let watchdog: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<Outcome>((resolve, reject) => {
+    return await new Promise<Outcome | null>((resolve) => {
       const session = new LaneSession(client, settings.maxPreparedStatements, {
-        onLost: (reason) => reject(new Error(reason)),
-        onReceipt: ({ number, outcomes, receipt }) => log.add(['q', number, outcomes, receipt!.xid!, receipt!.effects]),
+        onLost: () => resolve(null),
+        onReceipt: ({ number, outcomes, receipt }) => {
+          log.add(['q', number, outcomes, receipt!.xid!, receipt!.effects]);
+          store();
+        },
       });
+      // What follows from an exception is never there without it.
+      const store = () => {
+        log.flush();
+        stored?.send(session);
+      };
+      if (silentMs !== null) watchdog = setTimeout(() => session.destroy(), silentMs);
+      store();
       session.send(transaction, resolve);
     });
   } finally {
+    clearTimeout(watchdog);
+    stored?.lost();
     await client.end().catch(() => undefined);
   }
 }
 
 /** Asks the server, again and again while it is away. */
-async function asking<Answer>(
-  { settings, compiled, isOver }: Inherited,
-  ask: (client: pg.Client) => Promise<Answer>,
-): Promise<Answer> {
+function asking<Answer>(inherited: Inherited, ask: (client: pg.Client) => Promise<Answer>): Promise<Answer> {
+  const { settings, compiled } = inherited;
+  return retrying(inherited, async () => {
+    const client = await connect(settings.connection, {
+      ...sessionOptions(settings, compiled, false),
+      pipeline: true,
+    });
+    try {
+      return await ask(client);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  });
+}
+
+async function retrying<Result>({ settings, isOver }: Inherited, work: () => Promise<Result>): Promise<Result> {
   for (const startMs = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
     try {
-      const client = await connect(settings.connection, {
-        ...sessionOptions(settings, compiled, false),
-        pipeline: true,
-      });
-      try {
-        return await ask(client);
-      } finally {
-        await client.end().catch(() => undefined);
-      }
+      return await work();
     } catch (error) {
       if (isOver() || performance.now() - startMs > settings.maxOutageMs) throw error;
     }

@@ -143,7 +143,7 @@ describe.skipIf(!hasChromium)('in a browser', () => {
         expect.stringMatching(/^0:0\d to 0:0\d spike: 300\/s$/),
       ]);
       // They begin when the lanes are connected, and are told in whole seconds.
-      const [one, two, spike] = marks.map((mark) => /^0:0(\d) to 0:0(\d)/.exec(mark!)!.slice(1).map(Number));
+      const [one, two, spike] = marks.map((mark) => /^0:0(\d) to 0:0(\d)/.exec(mark)!.slice(1).map(Number));
       expect(
         [two![0]! - one![0]!, one![1]! - one![0]!, two![1]! - two![0]!].every((seconds) => Math.abs(seconds - 2) <= 1),
       ).toBe(true);

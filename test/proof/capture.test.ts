@@ -383,6 +383,34 @@ describe('a capture', () => {
     await replica.stop();
   });
 
+  it('leaves another one of the same name alone, and of shards the first one captures', async () => {
+    const database = await demo();
+    const file = path.join(folder, 'same-name.jsonl');
+    const first = await open(database, file);
+    await expect(open(database, path.join(folder, 'other', '..', 'same-name.jsonl'))).rejects.toThrow('already exists');
+    expect(await leftOnServer(database.client)).toBe(2);
+    await database.client.query('UPDATE eg_users SET active = active WHERE id <= 7');
+    expect(await first.end()).toMatchObject({ complete: true, events: { 'public.eg_users': { update: 7 } } });
+
+    const shard = (index: number) =>
+      startCli(configFor(database, 'random_seed: 4\nnum_iterations: 300\nconnections: 2'), [
+        ...['--shard', `${index}/2`, '--run-id', 'captured-shards'],
+        ...['--capture', path.join(folder, `shard-${index}.jsonl`)],
+      ]);
+    const ends = await Promise.all([1, 2].map((index) => shard(index).ended));
+    expect(ends.map(({ code, stderr }) => ({ code, stderr: code === 0 ? '' : stderr }))).toEqual(
+      Array(2).fill({ code: 0, stderr: '' }),
+    );
+    expect(ends[1]!.stderr).toContain('shard 1 captures the changes of all shards');
+    expect(existsSync(path.join(folder, 'shard-2.jsonl'))).toBe(false);
+    const { events } = JSON.parse(
+      readFileSync(factsFileOf(path.join(folder, 'shard-1.jsonl')), 'utf8'),
+    ) as CaptureFacts;
+    const inserted = Object.values(events).reduce((sum, { insert }) => sum + insert, 0);
+    expect(inserted).toBe(ends.reduce((sum, { summary }) => sum + summary.events.insert, 0));
+    await database.drop();
+  });
+
   it('ends by itself where its slot is gone, and is not taken for complete, nor is one that was killed', async () => {
     const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', cluster.settings.port);
     const file = path.join(folder, 'gone.jsonl');

@@ -3,11 +3,13 @@ import type { Exception } from '../../src/history/lane-log.js';
 import { lockOf } from '../../src/shards/lock.js';
 import { ProgressKeeper, readLeftBehind } from '../../src/shards/progress.js';
 import { layOutShards, nextIncarnation, type RunStore } from '../../src/shards/store.js';
+import { allocateCounters, CounterBlock } from '../../src/traffic/counters.js';
 import type { LaneSession } from '../../src/traffic/lane-session.js';
 import { GIVEN_UP, StoredLog } from '../../src/traffic/stored-log.js';
 import { createDatabase, type Database } from '../server/database.js';
 
 const MINUTES = 60_000;
+const SIZE = { relations: 1, lanes: 1 };
 
 let database: Database;
 let store: RunStore;
@@ -19,13 +21,21 @@ beforeEach(async () => {
   await layOutShards(database.client, 'event_generator', lock);
   store = { schema: 'event_generator', runId: 'run', lock };
   const incarnation = await nextIncarnation(database.client, store, 1);
-  keeper = new ProgressKeeper(() => database.client, store, 1, incarnation);
+  keeper = new ProgressKeeper(() => database.client, store, { shard: 1, incarnation, size: SIZE });
 });
 afterEach(() => database.drop());
 
 /** What a lane notes between two checkpoints. */
 async function note(operation: number): Promise<void> {
   await database.client.query(keeper.storeExceptions, ['run', 0, JSON.stringify(['s', operation, -1])]);
+}
+
+/** Progress of the lane after so many operations. */
+async function tell(operations: number): Promise<void> {
+  const block = new CounterBlock(allocateCounters(SIZE.relations, SIZE.lanes, 1), SIZE.relations, SIZE.lanes, 0);
+  for (let operation = 0; operation < operations; operation++) block.laneApplied(0);
+  keeper.take({ kind: 'progress', block: 0, of: 1, counters: block.snapshot(), places: new Map() });
+  await keeper.settle();
 }
 
 async function checkpoint(operations: number): Promise<void> {
@@ -49,6 +59,7 @@ it('keeps two places of rest of a lane, and what it noted since the first of the
     for (const operations of [100, 200, 300, 400]) {
       nowMs += 3 * MINUTES;
       await note(operations - 1);
+      await tell(operations + 10);
       await checkpoint(operations);
       await note(operations);
     }
@@ -66,12 +77,33 @@ it('drops nothing where a place was stored so late that the lane may have been a
   try {
     for (const operations of [100, 200, 300]) {
       await note(operations - 1);
+      await tell(operations + 10);
       await checkpoint(operations);
     }
   } finally {
     clock.mockRestore();
   }
   expect(await left()).toEqual({ checkpoints: [200, 300], noted: [99, 199, 299] });
+});
+
+it('keeps what the stored progress has not come to, however many checkpoints follow', async () => {
+  let nowMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  try {
+    await tell(150);
+    for (const operations of [100, 200, 300, 400]) {
+      nowMs += 3 * MINUTES;
+      await note(operations - 1);
+      await checkpoint(operations);
+    }
+    expect(await left()).toEqual({ checkpoints: [100, 200, 300, 400], noted: [99, 199, 299, 399] });
+    nowMs += 3 * MINUTES;
+    await tell(450);
+    await checkpoint(500);
+  } finally {
+    clock.mockRestore();
+  }
+  expect(await left()).toEqual({ checkpoints: [400, 500], noted: [399] });
 });
 
 it('stores nothing any more when another process carries the shard', async () => {

@@ -95,6 +95,28 @@ describe('commits that were acknowledged and lost', () => {
     }
   });
 
+  it('are looked for at the end of a schedule, too, and where nothing was lost nothing is added', async () => {
+    const database = await createDatabase(TABLES);
+    // The server forgets its statistics, which is taken for a crash.
+    await database.client.query(`ALTER DATABASE ${database.name} SET synchronous_commit = off`);
+    const settings = GENERATOR.replace('24000', '-1').replace('statements: 2', 'statements: 5');
+    const run = startCli(configFor(database, settings, 'traffic: { rate: 400, duration: 4s, catch_up: all }'));
+    await whenBegun(database.client, 50);
+    await database.client.query("SELECT pg_stat_reset_shared('bgwriter')");
+    const { code, summary, stderr } = await run.ended;
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('are taken back') as string,
+    });
+    expect(summary.totals['in_doubt_unknown']).toBe(0);
+    // What was due, and the rest of the last transaction of each lane.
+    expect(summary.totals['operations']).toBeGreaterThanOrEqual(1600);
+    expect(summary.totals['operations']).toBeLessThan(1615);
+    expect(summary.reproducible).toBe(true);
+    for (const name of NAMES) expect(summary.tables[name]!.rows_expected, name).toBe(await count(database, name));
+    await database.drop();
+  });
+
   it('by a standby that takes over and has not received them are made again', async () => {
     const primary = await startCluster();
     let standby: Cluster | null = null;
