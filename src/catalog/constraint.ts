@@ -4,6 +4,7 @@ import {
   type Check,
   type Exclusion,
   type ForeignKey,
+  quoteIdentifier,
   type ReferentialAction,
   type UniqueKey,
 } from './model.js';
@@ -107,6 +108,47 @@ interface GeneratedRow {
   readonly attname: string;
   readonly attgenerated: string;
   readonly default_text: string | null;
+}
+
+/** The same, with what decides whether a value can be stored in it. */
+interface StoredRow extends GeneratedRow {
+  readonly attnotnull: boolean;
+  /** With its modifier, as `format_type` writes it. */
+  readonly type_name: string;
+}
+
+/** Expressions whose results may be no whole number, or too large for one. */
+const INEXACT = /\bextract\b|date_part|round|floor|ceil|trunc|numeric|double precision/i;
+const WHOLE: Readonly<Record<string, string>> = {
+  smallint: 'BETWEEN -32768 AND 32767',
+  integer: 'BETWEEN -2147483648 AND 2147483647',
+  bigint: 'BETWEEN -9223372036854775808 AND 9223372036854775807',
+};
+
+/**
+ * What must hold of a generated value for it to be stored. The server casts it to the column's type without a word of it in the
+ * expression.
+ */
+export function storedChecks(attributes: readonly StoredRow[]): Check[] {
+  return attributes.flatMap(({ attname, attgenerated, attnotnull, type_name: type, default_text: source }) => {
+    if (attgenerated === '' || source === null) return [];
+    const column = quoteIdentifier(attname);
+    const [, length] = /^character(?: varying)?\((\d+)\)$/.exec(type) ?? [];
+    const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type) ?? [];
+    const whole = INEXACT.test(source) ? WHOLE[type] : undefined;
+    const texts = [
+      ...(attnotnull ? [`${column} IS NOT NULL`] : []),
+      ...(length === undefined ? [] : [`char_length((${column})::text) <= ${length}`]),
+      ...(precision === undefined
+        ? []
+        : [
+            `abs(round((${column})::numeric, ${scale})) < 1${'0'.repeat(Math.max(0, Number(precision) - Number(scale)))}`,
+          ]),
+      ...(whole === undefined ? [] : [`${column} ${whole}`]),
+    ];
+    const name = `the generated column ${attname}`;
+    return texts.map((text) => ({ name, text, expression: parseExpression(text) }));
+  });
 }
 
 /** What the server computes from a row when it is written: expressions and predicates of indexes, generated columns. */

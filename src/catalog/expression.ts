@@ -35,7 +35,7 @@ export type Expression =
   | { readonly kind: 'opaque'; readonly args: readonly Expression[] };
 
 /** The parts of an expression. */
-function partsOf(expression: Expression): readonly Expression[] {
+export function partsOf(expression: Expression): readonly Expression[] {
   switch (expression.kind) {
     case 'column':
     case 'constant':
@@ -91,10 +91,15 @@ export function operatorsIn(expression: Expression): { readonly name: string; re
   return nested;
 }
 
+/** All calls of functions in an expression. */
+export function functionCallsIn(expression: Expression): (Expression & { kind: 'function' })[] {
+  const nested = partsOf(expression).flatMap(functionCallsIn);
+  return expression.kind === 'function' ? [expression, ...nested] : nested;
+}
+
 /** Lower-case names of all functions that an expression calls. */
 export function functionsIn(expression: Expression): string[] {
-  const nested = partsOf(expression).flatMap(functionsIn);
-  return expression.kind === 'function' ? [expression.name.toLowerCase(), ...nested] : nested;
+  return functionCallsIn(expression).map(({ name }) => name.toLowerCase());
 }
 
 /** All casts in an expression. */

@@ -9,6 +9,7 @@ import {
   INDEXES,
   type IndexRow,
   overSources,
+  storedChecks,
   toExclusion,
   toForeignKey,
   toUniqueKey,
@@ -87,7 +88,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
       triggers: (triggers.get(row.oid) ?? []).map((trigger) => toTrigger(trigger, functions)),
       lacksReplicaIdentity: row.lacks_identity,
       streamed: row.streamed,
-      checks: [...row.checks.map(toCheck), ...partitioned.bounds],
+      checks: [...row.checks.map(toCheck), ...partitioned.bounds, ...storedChecks(own)],
       exclusions: row.exclusions.map(toExclusion),
       partitioning:
         row.partition_strategy === null

@@ -1,5 +1,14 @@
 import { sample, stringMatching } from 'fast-check';
-import { castsIn, columnsOf, constantsIn, type Expression, operatorsIn } from '../catalog/expression.js';
+import {
+  castsIn,
+  columnsOf,
+  constantsIn,
+  type Expression,
+  functionCallsIn,
+  functionsIn,
+  operatorsIn,
+} from '../catalog/expression.js';
+import { documentsFor } from './documents.js';
 import { addressesIn } from './networks.js';
 
 /** A column as the search for values sees it. */
@@ -44,6 +53,8 @@ export type Family =
   | 'range'
   | 'enum'
   | 'network'
+  | 'time'
+  | 'point'
   | 'other';
 
 const MOST = 48;
@@ -126,12 +137,13 @@ function byFamily(
     case 'timestamp':
       return [
         ...(column.family === 'timestamp' ? TIMES : []),
+        ...(conditions.some(isAboutNow) ? FUTURE : []),
         ...constants.filter((text) => /^\d{4}-\d\d-\d\d/.test(text)),
         ...DAYS,
         ...samples.slice(0, 4),
       ];
     case 'json':
-      return jsons(constants, samples);
+      return [...documentsFor(column.name, conditions), ...jsons(constants, samples)];
     case 'interval':
       return [...constants.filter((text) => /\d/.test(text)), ...INTERVALS, ...samples.slice(0, 4)];
     case 'xml':
@@ -164,6 +176,10 @@ function byFamily(
       ];
     case 'network':
       return [...inTurn(constants.map((text) => addressesIn(text, matches))), ...samples.slice(0, 12)];
+    case 'time':
+      return [...constants.filter((text) => /^\d\d?:\d\d/.test(text)), ...TIMES_OF_DAY, ...samples.slice(0, 4)];
+    case 'point':
+      return [...POINTS, ...samples.slice(0, 4)];
     case 'other':
       return samples.length > 0 ? samples.slice(0, 12) : [...constants, ...UNKNOWN];
   }
@@ -191,6 +207,25 @@ const TIMES: readonly string[] = [
   '2024-01-01 12:00:00',
   '2024-01-03 12:00:00',
   '2024-01-10 12:00:00',
+];
+
+/* Whole hours, half and quarter hours, whole minutes and seconds. */
+const TIMES_OF_DAY: readonly string[] = [
+  ...Array.from({ length: 24 }, (_, hour) => `${String(hour).padStart(2, '0')}:00:00`),
+  ...['08:30:00', '09:15:00', '12:30:00', '13:45:00', '17:30:00', '20:15:00', '07:10:00', '16:05:00', '18:20:30'],
+];
+
+const POINTS: readonly string[] = [
+  '(0,0)',
+  '(1,1)',
+  '(0.5,0.5)',
+  '(-0.5,0.25)',
+  '(10,20)',
+  '(-10,-20)',
+  '(13.4,52.5)',
+  '(52.5,13.4)',
+  '(-73.9,40.7)',
+  '(100,50)',
 ];
 
 const INTERVALS: readonly string[] = [
@@ -252,6 +287,27 @@ function xmlAlong(path: string): string[] {
   const names = /^\/{1,2}[\w/]+$/.test(path) ? path.split('/').filter((name) => name !== '') : [];
   return names.length === 0 ? [] : [names.reduceRight((inner, name) => `<${name}>${inner}</${name}>`, 'x')];
 }
+
+/* Far ahead of any clock, a few days apart from each other. */
+const FUTURE: readonly string[] = Array.from(
+  { length: 24 },
+  (_, index) => `20${60 + (index % 8)}-0${1 + (index % 9)}-${String(1 + ((index * 5) % 28)).padStart(2, '0')}`,
+);
+
+/** True where a condition compares with the current time. */
+function isAboutNow(condition: Expression): boolean {
+  return functionsIn(condition).some((name) => NOW.has(name)) || JSON.stringify(condition).includes('"opaque"');
+}
+
+const NOW: ReadonlySet<string> = new Set([
+  'now',
+  'transaction_timestamp',
+  'statement_timestamp',
+  'clock_timestamp',
+  'current_date',
+  'current_timestamp',
+  'localtimestamp',
+]);
 
 /* The first of a month that is also one of a quarter and a year, week days in turn, and a leap day. */
 const DAYS: readonly string[] = [
@@ -397,6 +453,23 @@ function jsons(constants: readonly string[], samples: readonly string[]): string
 
 /** Patterns that a text is compared with, as JavaScript writes them: of ~, ~* and LIKE. */
 export function patternsIn(condition: Expression): string[] {
+  const called = functionCallsIn(condition).flatMap(({ name, args }) =>
+    PATTERN_FUNCTIONS.has(name) ? args.slice(1).flatMap(constantsIn).slice(0, 1).map(patternAsJavaScript) : [],
+  );
+  return [...called, ...operatorPatterns(condition)];
+}
+
+const PATTERN_FUNCTIONS: ReadonlySet<string> = new Set([
+  'regexp_match',
+  'regexp_matches',
+  'regexp_like',
+  'regexp_count',
+  'regexp_instr',
+  'regexp_substr',
+  'substring',
+]);
+
+function operatorPatterns(condition: Expression): string[] {
   return operatorsIn(condition).flatMap(({ name, args }) => {
     const pattern = args.flatMap(constantsIn)[0];
     if (pattern === undefined) return [];

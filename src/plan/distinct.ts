@@ -1,11 +1,11 @@
 import { quoteIdentifier, type UniqueKey } from '../catalog/model.js';
-import { countOf, type Places } from '../constraint/regular.js';
-import type { SequenceForm } from '../datum/recipe.js';
+import type { Places } from '../constraint/regular.js';
 import { parseMicros } from '../datum/temporal.js';
 import type { Draft } from './build.js';
 import { familyOf, longestText, plainType } from './family.js';
 import { ordinaryTexts, type SearchContext } from './search.js';
 import type { UniqueRecipe } from './sequence-for.js';
+import { byForm, byPlaces, MONTHS_AND_YEARS } from './stepped-forms.js';
 
 /**
  * A column of which the server compares what it computes from it (a unique index over `date_trunc('day', at)`): values are
@@ -29,7 +29,6 @@ const ORDINALS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 35, 36, 100, 370, 1295, 7777];
 const MOST_SINGLE = 2000;
 
 const LOWER = 'abcdefghijklmnopqrstuvwxyz';
-const DIGITS = '0123456789';
 
 /** Returns the single column of a key's expressions, if nothing else in the key can make rows distinct. */
 export function computedFrom(key: UniqueKey): string | null {
@@ -78,11 +77,7 @@ function formsFor(family: string, longest: number | null): UniqueRecipe[] {
         .map(byPlaces);
     case 'date':
     case 'timestamp':
-      return [
-        byForm({ kind: 'date' }, parseMicros('2400-01-01')! / 86_400_000_000),
-        byPlaces(['12', DIGITS, DIGITS, DIGITS, '-', '0', '123456789', '-', '0', '1']),
-        byPlaces(['12', DIGITS, DIGITS, DIGITS, '-', '0', '1', '-', '0', '1']),
-      ];
+      return [byForm({ kind: 'date' }, parseMicros('2400-01-01')! / 86_400_000_000), ...MONTHS_AND_YEARS];
     case 'integer':
     case 'number':
       return [
@@ -92,15 +87,6 @@ function formsFor(family: string, longest: number | null): UniqueRecipe[] {
     default:
       return [];
   }
-}
-
-function byPlaces(places: Places): UniqueRecipe {
-  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
-  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
-}
-
-function byForm(form: SequenceForm, capacity: number): UniqueRecipe {
-  return { recipe: { kind: 'sequence', form, start: 1 }, capacity, watermark: { kind: 'none' } };
 }
 
 /** What the server computed from each candidate; undefined if it rejected the value. */

@@ -26,6 +26,9 @@ const FAMILIES: ReadonlyMap<number, Family> = new Map<number, Family>([
   [OID.bytea, 'bytes'],
   [OID.interval, 'interval'],
   [OID.xml, 'xml'],
+  [OID.time, 'time'],
+  [OID.timetz, 'time'],
+  [OID.point, 'point'],
 ]);
 
 /** Returns the type under a domain, or the type itself. */

@@ -3,6 +3,7 @@ import { type Family, patternsIn } from '../constraint/candidates.js';
 import { countOf, type Places, placesOf } from '../constraint/regular.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { UniqueRecipe } from './sequence-for.js';
+import { boundedForms, steppedForms } from './stepped-forms.js';
 
 const SMALL = 'abcdefghijklmnopqrstuvwxyz';
 const LARGE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
@@ -36,13 +37,21 @@ export function keyForms(
     return [...new Set([...lengths, ...USUAL_BYTES])]
       .filter((exact) => isAmple(256, exact))
       .map((exact) => drawn({ kind: 'bytes', minBytes: exact, exact }));
-  if (family !== 'text') return [];
+  const stepped = [...steppedForms(family), ...boundedForms(recipe, family, constants)];
+  if (family !== 'text') return stepped;
   const within = (length: number) => longest === null || length <= longest;
   const codes = [...new Set([...lengths, ...USUAL_LENGTHS])].filter(within).flatMap(codesOf);
   const patterned = conditions.flatMap(patternsIn).flatMap((pattern) => {
     const places = placesOf(pattern, longest);
-    return places === null ? [] : [counted(places)];
+    if (places === null) return [];
+    // Where the end is open, more may follow.
+    const open = pattern.endsWith('$') ? null : [...places, ...roomBehind(places, longest)];
+    return [...(open === null ? [] : [counted(ofOneCase(open))]), counted(ofOneCase(places))];
   });
+  const starts = [
+    ...new Set(constants.filter((text) => /^[\w:/@.+-]{1,40}$/.test(text) && Number.isNaN(Number(text)))),
+  ];
+  const begun = starts.slice(0, MOST_PARTS).flatMap((start) => startingWith(start, lengths, within));
   const ends = constants.flatMap(literalEnds).filter(({ text }) => within(text.length + 16));
   const short = [...new Set(lengths)].filter((length) => within(length) && length < 16).flatMap(shortCodes);
   return [
@@ -50,12 +59,43 @@ export function keyForms(
     ...(recipe.kind === 'sequence' && recipe.form.kind === 'text' && within(PADDED)
       ? [drawn({ ...recipe, form: { ...recipe.form, minBytes: PADDED } })]
       : []),
+    ...begun,
     ...ends.slice(0, MOST_PARTS).map(({ text, at }) => framed(at === 'start' ? [text, ''] : ['', text])),
     ...codes,
     ...short,
     ...(within(PADDED) ? FRAMES.map(framed) : []),
     ...(within(36) ? [drawn({ kind: 'uuid' })] : []),
   ];
+}
+
+/* Number of places behind a pattern without an end. */
+const OPEN_PLACES = 10;
+
+function roomBehind(places: Places, longest: number | null): Places {
+  const room = longest === null ? OPEN_PLACES : Math.max(0, Math.min(OPEN_PLACES, longest - places.length));
+  return Array.from({ length: room }, () => SMALL + DIGITS);
+}
+
+/* With so many values left, letters of one case are enough: the index may not tell them apart. */
+const AMPLE_VALUES = 1e6;
+
+/** Leaves out large letters where the small ones may stand as well, if that leaves enough values. */
+function ofOneCase(places: Places): Places {
+  const folded = places.map((characters) =>
+    [...characters].filter((each) => each === each.toLowerCase() || !characters.includes(each.toLowerCase())).join(''),
+  );
+  return countOf(folded) >= AMPLE_VALUES ? folded : places;
+}
+
+/** Returns texts that begin with a constant, of the lengths that conditions name. */
+function startingWith(start: string, lengths: readonly number[], within: (length: number) => boolean): UniqueRecipe[] {
+  const ends = [...new Set(lengths)].map((length) => length - start.length).filter((rest) => rest > 0);
+  const behind = [...ends, 16].filter((rest) => within(start.length + rest));
+  return behind.flatMap((rest) =>
+    [SMALL + DIGITS, LARGE + DIGITS, DIGITS]
+      .filter((characters) => isAmple(characters.length, rest))
+      .map((characters) => drawn({ kind: 'format', parts: [start, { kind: 'code', length: rest, characters }] })),
+  );
 }
 
 /* Texts before and after a code. */

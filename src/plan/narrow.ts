@@ -5,6 +5,7 @@ import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numberText } from '../datum/sequence.js';
 import { MICROS_PER_DAY, parseMicros, USUAL_DAYS } from '../datum/temporal.js';
 import type { UniqueRecipe } from './sequence-for.js';
+import { drawnWithin } from './stepped-forms.js';
 
 /** A recipe for a type, with boundary values that are also valid for the column. */
 export interface TypedRecipe {
@@ -42,7 +43,7 @@ function narrowed(recipe: Recipe, given: Restriction): Recipe | undefined {
     case 'mixture':
       return mixed(recipe.of.map((each) => narrowed(each, restriction)));
     case 'choice':
-      return choiceOf(recipe.values.filter((value) => !restriction.excluded.includes(value)));
+      return choiceOf(inOrder(recipe.values, restriction).filter((value) => !restriction.excluded.includes(value)));
     case 'integer':
       return integers(restriction, recipe.min, recipe.max);
     case 'bigint':
@@ -86,6 +87,15 @@ function mixed(recipes: readonly (Recipe | undefined)[]): Recipe | undefined {
 
 function isNarrow({ excluded, min, max, minLength, maxLength }: Restriction): boolean {
   return excluded.length > 0 || min !== null || max !== null || minLength > 0 || maxLength !== null;
+}
+
+/** The values between the bounds, in the order in which an enum declares them. */
+function inOrder(values: readonly string[], { min, max }: Restriction): readonly string[] {
+  const from = min === null ? 0 : values.indexOf(min.text) + (min.inclusive ? 0 : 1);
+  const to = max === null ? values.length : values.indexOf(max.text) + (max.inclusive ? 1 : 0);
+  // Bounds of other types are none of the values.
+  const areRead = [min, max].every((bound) => bound === null || values.includes(bound.text));
+  return areRead ? values.slice(from, to) : values;
 }
 
 function choiceOf(values: readonly string[]): Recipe | undefined {
@@ -178,6 +188,12 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
   if (!isNarrow(restriction)) return unique;
   const { recipe } = unique;
   if (recipe.kind === 'bytes') return uniqueBytes(restriction);
+  const isText = recipe.kind === 'sequence' && recipe.form.kind === 'text';
+  if (recipe.kind === 'uuid' || recipe.kind === 'inet' || (isText && isRanged(restriction))) {
+    if (!isRanged(restriction)) return restriction.excluded.length > 0 ? unique : undefined;
+    const ranges = restriction.ranges ?? [{ min: restriction.min, max: restriction.max }];
+    return drawnWithin(recipe, spread(ranges, MOST_RANGES), restriction.maxLength);
+  }
   if (recipe.kind !== 'sequence') return undefined;
   const { form } = recipe;
   if (restriction.ranges !== null) return banded(unique, recipe, restriction);
@@ -215,6 +231,10 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
     default:
       return undefined;
   }
+}
+
+function isRanged({ ranges, min, max }: Restriction): boolean {
+  return ranges !== null || min !== null || max !== null;
 }
 
 /* Short texts and byte strings are enumerated. */

@@ -8,6 +8,7 @@ export const OID = {
   int4: 23,
   text: 25,
   json: 114,
+  point: 600,
   xml: 142,
   float4: 700,
   float8: 701,

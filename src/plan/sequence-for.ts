@@ -240,7 +240,7 @@ function text(max: number | null, name: string, minBytes: number): UniqueRecipe 
     capacity,
     watermark: {
       kind: 'max',
-      expression: `max(c COLLATE "C") FILTER (WHERE c ~ '^[0-9a-z]+$' AND pg_catalog.length(c::text) = ${max})`,
+      expression: `max(c COLLATE "C") FILTER (WHERE c COLLATE "C" ~ '^[0-9a-z]+$' AND pg_catalog.length(c::text) = ${max})`,
     },
   };
 }

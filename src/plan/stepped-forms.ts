@@ -1,0 +1,145 @@
+import type { Family } from '../constraint/candidates.js';
+import { countOf, type Places } from '../constraint/regular.js';
+import type { Range } from '../constraint/restriction.js';
+import type { Recipe, SequenceForm } from '../datum/recipe.js';
+import type { UniqueRecipe } from './sequence-for.js';
+
+const DIGITS = '0123456789';
+const HEX = '0123456789abcdef';
+const MONTHS: Places = ['12', DIGITS, DIGITS, DIGITS, '-', '0', '123456789', '-', '0', '1'];
+const YEARS: Places = ['12', DIGITS, DIGITS, DIGITS, '-', '0', '1', '-', '0', '1'];
+/* An hour of each of the first days of months; the time zone says nothing about whole hours. */
+const HOURS: Places = [...MONTHS.slice(0, -1), '123456789', ' ', '01', DIGITS, ':', '0', '0', ':', '0', '0'];
+
+/** Unique texts made of one character from each place, in turn. */
+export function byPlaces(places: Places): UniqueRecipe {
+  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
+  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
+}
+
+export function byForm(form: SequenceForm, capacity: number): UniqueRecipe {
+  return { recipe: { kind: 'sequence', form, start: 1 }, capacity, watermark: { kind: 'none' } };
+}
+
+export const MONTHS_AND_YEARS: readonly UniqueRecipe[] = [MONTHS, YEARS].map(byPlaces);
+
+/** Forms of unique values that lie apart by a step: whole hours, first days of months, odd numbers and tens, addresses of hosts. */
+export function steppedForms(family: Family): UniqueRecipe[] {
+  switch (family) {
+    case 'date':
+      return [...MONTHS_AND_YEARS];
+    case 'timestamp':
+      return [byPlaces(HOURS), ...MONTHS_AND_YEARS];
+    case 'integer':
+    case 'number':
+      // Enough for a run, and below the largest integer of four bytes.
+      return ['1', '5', '0', '2', '4', '6', '00', '000', '3', '7', '9', '8'].map((end) =>
+        byPlaces(['1', ...Array.from({ length: 7 - end.length }, () => DIGITS), ...end]),
+      );
+    case 'network':
+      return [byPlaces([...octets(4)])];
+    default:
+      return [];
+  }
+}
+
+function octets(count: number): Places {
+  return Array.from({ length: count }, (_, at) => [...(at === 0 ? [] : ['.']), '1', DIGITS, DIGITS]).flat();
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const LOWEST_UUID = '00000000-0000-0000-0000-000000000000';
+const HIGHEST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** Forms of unique values between constants that conditions name, for types whose values are not numbered. */
+export function boundedForms(recipe: Recipe, family: Family, constants: readonly string[]): UniqueRecipe[] {
+  if (family === 'network') return constants.flatMap((text) => addressesBehind(text)).map(byPlaces);
+  if (recipe.kind !== 'uuid') return [];
+  const bounds = constants.filter((text) => UUID.test(text)).sort();
+  return [drawn([recipe]), ...bounds.slice(1).flatMap((high, at) => uuidsBetween(bounds[at]!, high).map(asDrawn))];
+}
+
+/** Unique values from each of several ranges in turn: of uuids, IPv4 addresses, and texts; undefined where a range is not understood. */
+export function drawnWithin(
+  recipe: Recipe,
+  ranges: readonly Range[],
+  longest: number | null,
+): UniqueRecipe | undefined {
+  const found = ranges.map(({ min, max }): Places | undefined => {
+    if (recipe.kind === 'uuid') return uuidsBetween(min?.text ?? LOWEST_UUID, max?.text ?? HIGHEST_UUID)[0];
+    if (recipe.kind === 'inet')
+      return addressesBehind(min?.text ?? '').find((places) => max === null || isBelow(places, max.text));
+    // Whatever the collation: a text stands right behind its own beginning.
+    const start = min?.text ?? '0';
+    const room = Math.min(OPEN_PLACES, (longest ?? OPEN_PLACES + start.length) - start.length);
+    return room < FEWEST_PLACES ? undefined : [...start, ...Array.from({ length: room }, () => SMALL + DIGITS)];
+  });
+  const understood = found.filter((places) => places !== undefined);
+  return understood.length < ranges.length || understood.length === 0
+    ? undefined
+    : {
+        ...drawn(understood.map(recipeOf)),
+        capacity: Math.min(
+          Number.MAX_SAFE_INTEGER,
+          understood.reduce((sum, places) => sum + countOf(places), 0),
+        ),
+      };
+}
+
+const SMALL = 'abcdefghijklmnopqrstuvwxyz';
+const OPEN_PLACES = 12;
+const FEWEST_PLACES = 4;
+
+function drawn(of: readonly Recipe[]): UniqueRecipe {
+  const recipe: Recipe = of.length === 1 ? of[0]! : { kind: 'mixture', of };
+  return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
+}
+
+function asDrawn(places: Places): UniqueRecipe {
+  return drawn([recipeOf(places)]);
+}
+
+/** Texts with a character of each place, drawn at random. */
+function recipeOf(places: Places): Recipe {
+  const parts: (string | { kind: 'code'; length: number; characters: string })[] = [];
+  for (const characters of places) {
+    const last = parts.at(-1);
+    if (characters.length === 1) {
+      if (typeof last === 'string') parts[parts.length - 1] = last + characters;
+      else parts.push(characters);
+    } else if (typeof last === 'object' && last.characters === characters) last.length++;
+    else parts.push({ kind: 'code', length: 1, characters });
+  }
+  return { kind: 'format', parts };
+}
+
+/** Addresses with the first one, two or three octets of another, and larger ones behind them. */
+function addressesBehind(text: string): Places[] {
+  const parts = /^(\d+)\.(\d+)\.(\d+)\.\d+(?:\/\d+)?$/.exec(text)?.slice(1) ?? [];
+  return [1, 2, 3]
+    .slice(0, parts.length)
+    .map((given) => [...`${parts.slice(0, given).join('.')}.`, ...octets(4 - given)]);
+}
+
+/** True where the highest of such addresses is below a bound. */
+function isBelow(places: Places, bound: string): boolean {
+  const number = (text: string) =>
+    text
+      .split(/[./]/)
+      .slice(0, 4)
+      .reduce((sum, part) => sum * 256 + Number(part), 0);
+  return number(places.map((characters) => characters.at(-1)!).join('')) < number(bound);
+}
+
+/** Texts of uuids from one bound to another: with the beginning of the lower one, and a larger digit behind it. */
+function uuidsBetween(low: string, high: string): Places[] {
+  if (!UUID.test(low) || !UUID.test(high)) return [];
+  const first = [...low].findIndex((digit, at) => digit !== high[at]);
+  return Array.from({ length: 8 }, (_, more) => first + more).flatMap((at): Places[] => {
+    const digit = HEX.indexOf(low[at] ?? '-');
+    const end = at === first ? HEX.indexOf(high[at]!) + (high === HIGHEST_UUID ? 1 : 0) : HEX.length;
+    const larger = digit < 0 ? '' : HEX.slice(digit + (low === LOWEST_UUID ? 0 : 1), end);
+    if (larger === '') return [];
+    return [[...low.slice(0, at), larger, ...[...low.slice(at + 1)].map((each) => (each === '-' ? each : HEX))]];
+  });
+}
