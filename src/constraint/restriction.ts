@@ -153,7 +153,7 @@ export function neverNull(conditions: readonly Condition[]): ReadonlySet<string>
 }
 
 /** The parts of a condition that all must hold. */
-function conjuncts(condition: Expression): Expression[] {
+export function conjuncts(condition: Expression): Expression[] {
   if (condition.kind === 'constant' && condition.text === 'true') return [];
   return condition.kind === 'and' ? condition.args.flatMap(conjuncts) : [condition];
 }

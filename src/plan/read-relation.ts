@@ -1,8 +1,16 @@
-import { columnsOf } from '../catalog/expression.js';
-import { type Catalog, labelOf, type Relation, type UniqueKey } from '../catalog/model.js';
+import { columnsOf, type Expression } from '../catalog/expression.js';
+import {
+  type Attribute,
+  type Catalog,
+  labelOf,
+  quoteIdentifier,
+  type Relation,
+  type UniqueKey,
+} from '../catalog/model.js';
 import { type Condition, conditionsOn, neverNull, restrictionsOf } from '../constraint/restriction.js';
 import { type ColumnDraft, draftColumns, isNotNullDomain } from './column.js';
 import type { Context } from './context.js';
+import { longestText } from './family.js';
 import { planForeignKey } from './foreign-keys.js';
 import { identifyingColumns, isTight } from './keys.js';
 import type { ForeignKeyPlan } from './plan.js';
@@ -37,7 +45,7 @@ export interface ReadRelation {
 
 export function readRelation(given: Relation, context: Context): ReadRelation {
   const { config, catalog } = context;
-  const stated = conditionsOn(given, catalog.types);
+  const stated = [...conditionsOn(given, catalog.types), ...lengthsAlongKeys(given, context)];
   const relation = withoutRefusedNulls(given, stated, catalog);
   const isTargeted = context.targeted.has(given);
   const escaped = relation.uniqueKeys.filter((key) => isTight(key, relation, catalog));
@@ -86,6 +94,49 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
     held: relation.referencedBy.flatMap(({ referencedColumns }) => positions(referencedColumns)),
     partitionedBy: positions(relation.partitioning?.columns ?? []),
   };
+}
+
+/**
+ * Texts that foreign keys copy must fit into both columns: conditions on the lengths of those that are longer, or are copied from
+ * longer ones.
+ */
+function lengthsAlongKeys(
+  { attributes, foreignKeys, referencedBy }: Relation,
+  { catalog: { types }, relations, indexOf }: Context,
+): Condition[] {
+  const lengthOf = (attribute: Attribute | undefined) => attribute && longestText(attribute, types);
+  const named = (all: readonly Attribute[] | undefined, name: string) => all?.find((each) => each.name === name);
+  const attributesOf = (relation: Parameters<typeof labelOf>[0]) =>
+    relations[indexOf.get(labelOf(relation)) ?? -1]?.attributes;
+  const limits = [
+    ...foreignKeys.flatMap(({ columns, referenced, referencedColumns }) =>
+      columns.map((name, at) => {
+        const own = lengthOf(named(attributes, name));
+        const other = lengthOf(named(attributesOf(referenced), referencedColumns[at]!));
+        return { name, most: own != null && (other == null || other > own) ? own : null };
+      }),
+    ),
+    ...referencedBy.flatMap(({ columns, referencing, referencedColumns }) =>
+      referencedColumns.map((name, at) => {
+        const own = lengthOf(named(attributes, name));
+        const other = lengthOf(named(attributesOf(referencing), columns[at]!));
+        return { name, most: other != null && (own == null || own > other) ? other : null };
+      }),
+    ),
+  ];
+  return limits.flatMap(({ name, most }) => {
+    if (most === null) return [];
+    const text = `pg_catalog.char_length(${quoteIdentifier(name)}::text) <= ${most}`;
+    const length: Expression = { kind: 'function', name: 'char_length', args: [{ kind: 'column', name }] };
+    const expression: Expression = {
+      kind: 'operator',
+      name: '<=',
+      args: [length, { kind: 'constant', text: String(most), type: 'number' }],
+    };
+    return [
+      { name: `the lengths of foreign keys`, text, expression, domainColumn: null, through: [], computed: false },
+    ];
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
-import { columnsOf } from '../catalog/expression.js';
+import { columnsOf, type Expression } from '../catalog/expression.js';
 import { type ForeignKey, labelOf, quoteIdentifier, quoteQualified, type Relation, rowsOf } from '../catalog/model.js';
 import { didYouMean } from '../config/nearest.js';
-import type { Condition } from '../constraint/restriction.js';
+import { type Condition, conditionsOn, conjuncts } from '../constraint/restriction.js';
 import { isTotal } from '../constraint/total.js';
 import { type ColumnDraft, isComputedDefault } from './column.js';
 import { conflictKeys, reusesKey } from './conflict-keys.js';
@@ -125,6 +125,21 @@ function tieColumns(
       ((unsolved.includes(condition) && !isMixed(condition, read, planned)) || isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
+  // A restriction narrows what a column draws, and says nothing about what it copies from a parent.
+  const copied = conditions.filter((condition) => {
+    const [position, ...others] = columnsOf(condition.expression).map((name) => read.columnIndex.get(name));
+    return (
+      !unmet.includes(condition) &&
+      position !== undefined &&
+      others.length === 0 &&
+      foreignColumns.has(position) &&
+      !read.foreignKeys.some(({ columns: names, parentColumns, only }) => {
+        const at = names.indexOf(position);
+        return at >= 0 && only?.parentColumn === parentColumns[at];
+      }) &&
+      !isInherited(condition, relation, foreignColumns, context)
+    );
+  });
   const { writers, seed, catalog } = context;
   const fixed = new Set([...key, ...referenced]);
   const { types, functions, names } = catalog;
@@ -151,7 +166,7 @@ function tieColumns(
         .map((computed) => ({ ...computed, domainColumn: null, through: [], computed: true })),
       ...columns.filter(({ unknown }) => unknown).map(readable),
     ],
-    conditions.filter((condition) => !unmet.includes(condition)),
+    { solved: conditions.filter((condition) => !unmet.includes(condition)), copied },
     searching,
   );
   context.searches.push(...tied.searches);
@@ -351,21 +366,36 @@ function planIncoming({ referencing, columns, referencedColumns }: ForeignKey): 
   };
 }
 
-/** Returns true for a domain's condition that a value copied from a parent's column of that domain already meets. */
+/** Returns true for a condition on one column that its parent's column has as well, so that a copied value meets it. */
 function isInherited(
-  { domainColumn }: Condition,
+  { expression, domainColumn }: Condition,
   relation: Relation,
   foreignColumns: ReadonlyMap<number, number>,
-  { relations, indexOf }: Context,
+  { relations, indexOf, catalog: { types } }: Context,
 ): boolean {
-  const position = relation.attributes.findIndex(({ name }) => name === domainColumn);
-  if (position < 0 || !foreignColumns.has(position)) return false;
+  const [name, ...others] = columnsOf(expression);
+  const position = relation.attributes.findIndex((attribute) => attribute.name === name);
+  if (position < 0 || others.length > 0 || !foreignColumns.has(position)) return false;
+  const own = conjuncts(expression).map((part) => aboutAnyColumn(part));
   return relation.foreignKeys.some(({ columns, referenced, referencedColumns }) => {
-    const at = columns.indexOf(domainColumn!);
+    const at = columns.indexOf(name!);
     const parent = relations[indexOf.get(labelOf(referenced)) ?? -1];
-    const attribute = parent?.attributes.find(({ name }) => name === referencedColumns[at]);
-    return at >= 0 && attribute?.type === relation.attributes[position]!.type;
+    const attribute = parent?.attributes.find((each) => each.name === referencedColumns[at]);
+    if (at < 0 || parent === undefined || attribute === undefined) return false;
+    if (domainColumn !== null && attribute.type === relation.attributes[position]!.type) return true;
+    const known = conditionsOn(parent, types)
+      .filter((condition) => columnsOf(condition.expression).join() === attribute.name)
+      .flatMap((condition) => conjuncts(condition.expression))
+      .map((part) => aboutAnyColumn(part));
+    return own.every((part) => known.includes(part));
   });
+}
+
+/** A condition on one column, without the column's name. */
+function aboutAnyColumn(condition: Expression): string {
+  return JSON.stringify(condition, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'column' ? 'the column' : value,
+  );
 }
 
 /** Returns true for a condition on one column that is drawn from all allowed ranges. */

@@ -90,11 +90,12 @@ export function readable({ name, sql, typeName, attribute }: ColumnDraft): Condi
 
 /**
  * One search per set of columns that conditions tie together; conditions on columns that the server or the user fills stay
- * open. What is `solved` by a restriction counts for the tuples of a search as well, since they take its column's place.
+ * open. What is `solved` by a restriction counts for the tuples of a search as well, since they take its column's place. What is
+ * `copied` from a parent is guarded only.
  */
 export function searchesFor(
   conditions: readonly Condition[],
-  solved: readonly Condition[],
+  { solved, copied }: { readonly solved: readonly Condition[]; readonly copied: readonly Condition[] },
   context: SearchContext,
 ): { searches: Search[]; guards: Guard[]; open: Condition[] } {
   const { columns, planned } = context;
@@ -102,7 +103,7 @@ export function searchesFor(
   const open: Condition[] = [];
   const guards: Guard[] = [];
   const parts: { columns: Set<number>; conditions: Condition[] }[] = [];
-  for (const condition of conditions) {
+  for (const condition of [...copied, ...conditions]) {
     const members = columnsOf(condition.expression).flatMap((name) => positions.get(name) ?? []);
     const isOurs = members.every((member) => planned[member]!.source !== 'server' && !columns[member]!.overridden);
     if (members.length === 0 || !isOurs) {
@@ -131,7 +132,8 @@ export function searchesFor(
       const isPlain = columnsOf(condition.expression).every((name) =>
         PLAINLY_COMPARED.has(familyOf(typeOf(name), context.types)),
       );
-      if (isBetweenColumns || (isAboutSource && isPlain)) {
+      const isCopied = copied.includes(condition);
+      if (isBetweenColumns || ((isAboutSource || isCopied) && isPlain)) {
         const comparisons = members.map((member) => comparisonOf(columns[member]!.name));
         guards.push({
           name: condition.name,
@@ -143,6 +145,7 @@ export function searchesFor(
         if (isBetweenColumns) continue;
       }
     }
+    if (copied.includes(condition)) continue;
     // A unique column keeps its ordinals if one of its ranges contains them.
     if (
       members.length === 1 &&
@@ -261,7 +264,10 @@ function searchFor(
     branched: { from: ordinary.length + counted.length + 1, count: branched.tuples.length, ways: branched.ways },
     forms,
     isComputed,
-    isGuarded: conditions.every(({ name }) => guarded.has(name)),
+    // What only parents decide no tuple can make true: the rehearsal shows whether they do.
+    isGuarded:
+      conditions.every(({ name }) => guarded.has(name)) ||
+      members.every((member) => planned[member]!.source === 'foreign'),
     isKey,
     sql: searchSql(members, all, context),
   };

@@ -148,7 +148,7 @@ export async function whereabouts(
   if ((await rowsWith(stage, plan, relation, key, texts)) !== 0) return 'kept';
   const { deleted } = (await stage.changes()).get(oid) ?? { deleted: 0 };
   if (deleted > 0) return 'gone';
-  return key.some((column) => columns[column]!.source === 'foreign') ? 'kept' : 'renamed';
+  return key.every((column) => columns[column]!.source === 'foreign') ? 'kept' : 'renamed';
 }
 
 async function rowsWith(

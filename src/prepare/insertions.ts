@@ -3,7 +3,7 @@ import type { Plan } from '../plan/plan.js';
 import type { Course } from './course.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withLessons, withRelation } from './lessons.js';
-import { neverNull, refusedNulls } from './not-null.js';
+import { neverNull, refusedNulls, wantedNulls } from './not-null.js';
 import { type Failure, type Trial, tryOperation, type Write } from './trial.js';
 
 const UNIQUE_VIOLATION = '23505';
@@ -29,6 +29,13 @@ export class Insertions {
 
   /** Tries an INSERT; if it is rejected, tries other ways to write it and changes the plan accordingly. */
   async try(relation: number): Promise<Trial> {
+    const { oneByOne } = this.course.plan.relations[relation]!;
+    const trial = await this.tryUntilPassed(relation);
+    if (trial.kind === 'passed') await this.wantNulls(relation, oneByOne);
+    return trial;
+  }
+
+  private async tryUntilPassed(relation: number): Promise<Trial> {
     const wish = { relation, kind: 'insert', keeps: true } as const;
     const trial = await tryOperation(this.course.stage, wish);
     if (trial.kind === 'unknown' && this.writesParent(relation)) {
@@ -100,6 +107,27 @@ export class Insertions {
       relation,
     );
     await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  /**
+   * Writes NULL always into columns in which triggers refuse anything else: now and then an INSERT passes without that. `oneByOne`: as
+   * the plan had it before single rows have passed by chance.
+   */
+  private async wantNulls(relation: number, oneByOne: boolean): Promise<void> {
+    const catalogRelation = this.course.relations[relation]!;
+    if (!catalogRelation.triggers.some(({ events }) => events.insert)) return;
+    const wanted = await wantedNulls(this.course.stage, this.course.plan, relation, catalogRelation);
+    if (wanted.length === 0) return;
+    await this.course.use(
+      withLessons(
+        withRelation(this.course.plan, relation, { oneByOne }),
+        relation,
+        wanted.map((column) => ({ kind: 'null', column, words: 'NULL, learned by trial' })),
+      ),
+      relation,
+    );
+    const trial = await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
+    if (trial.kind === 'refused') await this.trySingly(relation);
   }
 
   /** Returns true for a table whose INSERTs have one row each anyway. */

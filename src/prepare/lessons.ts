@@ -74,9 +74,10 @@ function loosened({ columns, own, tuples }: ValueGroup, column: number): ValueGr
   return columns.length === 1 ? [] : [{ columns: without(columns), own: without(own), tuples: tuples.map(without) }];
 }
 
-/** Returns the plan with a key that a trigger assigns to every row; null if no key can be so. */
+/** Returns the plan with a key that a trigger assigns to every row, except what the row copies from a parent. */
 export function withServerKey(plan: Plan, relation: number): Plan {
-  const { columns, key, named, trackedKeys } = plan.relations[relation]!;
+  const { columns, key: whole, named, trackedKeys } = plan.relations[relation]!;
+  const key = whole.filter((column) => columns[column]!.source !== 'foreign');
   const changed = columns.map((column, at) => (key.includes(at) ? { ...column, source: 'server' as const } : column));
   const kept = named.filter((at) => changed[at]!.source !== 'ordinal');
   return withRelation(plan, relation, {

@@ -203,10 +203,7 @@ class Rehearser {
       this.refuse(relation, 'insert', ineffective('INSERT has no lasting effect: a trigger deletes the row again'));
       return;
     }
-    if (stands === 'renamed') {
-      await this.course.use(withServerKey(this.course.plan, relation), relation);
-      await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
-    }
+    if (stands === 'renamed' && !(await this.takeServerKey(relation))) return;
     let effects = await this.effectsOfInsert(relation);
     if (isRefusing || effects.some((effect) => effect.perRow === null)) {
       const found = await discriminate(this.course.stage, this.course.plan, this.course.relations, relation);
@@ -232,6 +229,17 @@ class Rehearser {
     // The stage was built again, so the following trials need rows.
     if (!this.course.hasRows(relation))
       await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  /** Reads keys that a trigger assigns from the server; returns false where it does not tell them, because a rule sends rows elsewhere. */
+  private async takeServerKey(relation: number): Promise<boolean> {
+    const before = this.course.plan;
+    await this.course.use(withServerKey(before, relation), relation);
+    const trial = await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
+    if (trial.kind !== 'refused') return true;
+    await this.course.use(before, relation);
+    this.refuse(relation, 'insert', ineffective('INSERT leaves no row here: a rule or a trigger sends it elsewhere'));
+    return false;
   }
 
   /** Finds out what INSERTs do beside; where several rows at once are always rejected, they are inserted one by one from now on. */
