@@ -131,7 +131,8 @@ const WHOLE: Readonly<Record<string, string>> = {
  */
 export function storedChecks(attributes: readonly StoredRow[]): Check[] {
   return attributes.flatMap(({ attname, attgenerated, attnotnull, type_name: type, default_text: source }) => {
-    if (attgenerated === '' || source === null) return [];
+    // Of a constant the table's author has seen that it fits.
+    if (attgenerated === '' || source === null || columnsOf(parseExpression(source)).length === 0) return [];
     const column = quoteIdentifier(attname);
     const [, length] = /^character(?: varying)?\((\d+)\)$/.exec(type) ?? [];
     const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type) ?? [];

@@ -83,6 +83,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         update: row.can_update,
         delete: row.can_delete,
       },
+      extension: row.extension,
       rowSecurity: row.row_security,
       reacts: row.reacts,
       triggers: (triggers.get(row.oid) ?? []).map((trigger) => toTrigger(trigger, functions)),
@@ -198,6 +199,7 @@ interface RelationRow {
   bounds: Bounds[] | null;
   default_partition: boolean;
   reltuples: number;
+  extension: string | null;
   row_security: boolean;
   reacts: boolean;
   lacks_identity: boolean;
@@ -257,6 +259,8 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
         FROM (SELECT tree.relid::oid AS oid, tree.relid::regclass::text AS name, pg_get_partition_constraintdef(tree.relid) AS bound
               FROM pg_partition_tree(class.oid) AS tree WHERE tree.isleaf ORDER BY name LIMIT ${MOST_LEAVES}) AS leaf
         WHERE class.relkind = 'p') AS bounds,
+       (SELECT extname::text FROM pg_depend JOIN pg_extension AS extension ON extension.oid = refobjid
+        WHERE classid = 'pg_class'::regclass AND objid = class.oid AND refclassid = 'pg_extension'::regclass AND deptype = 'e') AS extension,
        class.relrowsecurity AND row_security_active(class.oid) AS row_security,
        class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D')
        OR (class.relkind = 'p' AND EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'

@@ -47,6 +47,8 @@ export interface Relation {
   /** reltuples: decides how rows are counted, never what is generated. */
   readonly estimatedRows: number;
   readonly privileges: Privileges;
+  /** The extension that the table belongs to; null: none. */
+  readonly extension: string | null;
   /** True where row security decides which rows we may see and write. */
   readonly rowSecurity: boolean;
   /** True where triggers or rules run when its rows change, those of its partitions among them. */

@@ -24,7 +24,7 @@ import {
 import { checkPrivileges, referencedBeside } from './privileges.js';
 import { planRelation } from './relation.js';
 import type { Search } from './search.js';
-import { entryFor, operationWeightsOf, targetedRelations } from './target.js';
+import { entryFor, leftToExtensions, operationWeightsOf, targetedRelations } from './target.js';
 import { setsPerTable } from './update-sets.js';
 
 /* A checkpoint costs a lane one round trip. So many operations are repeated in a third of a second. */
@@ -66,7 +66,13 @@ export function buildPlan(config: Config, catalog: Catalog, seeds: Seeds, parent
   for (const relation of filled) targeted.add(relation);
   const planned = new Set([...targeted, ...referenced]);
   const relations = catalog.relations.filter((relation) => planned.has(relation));
-  const findings: Finding[] = [];
+  const findings: Finding[] = leftToExtensions(config, catalog).map((relation) => ({
+    relation: labelOf(relation),
+    column: null,
+    prevents: [],
+    reason: `belongs to the extension ${relation.extension!}, so its rows are left alone`,
+    remedy: 'to change them all the same, name the table in generator.manual_table_list',
+  }));
   const ordinals: OrdinalColumn[] = [];
   const searches: Search[] = [];
   const distincts: DistinctSearch[] = [];

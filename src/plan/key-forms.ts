@@ -37,7 +37,7 @@ export function keyForms(
     return [...new Set([...lengths, ...USUAL_BYTES])]
       .filter((exact) => isAmple(256, exact))
       .map((exact) => drawn({ kind: 'bytes', minBytes: exact, exact }));
-  const stepped = [...steppedForms(family), ...boundedForms(recipe, family, constants)];
+  const stepped = [...steppedForms(family, constants), ...boundedForms(recipe, constants)];
   if (family !== 'text') return stepped;
   const within = (length: number) => longest === null || length <= longest;
   const codes = [...new Set([...lengths, ...USUAL_LENGTHS])].filter(within).flatMap(codesOf);

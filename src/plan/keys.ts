@@ -1,3 +1,4 @@
+import { columnsOf } from '../catalog/expression.js';
 import type { Catalog, Relation, UniqueKey } from '../catalog/model.js';
 import type { Restriction } from '../constraint/restriction.js';
 import type { Recipe } from '../datum/recipe.js';
@@ -141,12 +142,19 @@ const MARKING: ReadonlySet<Recipe['kind']> = new Set(['text', 'uuid', 'bytes', '
  * rows outside of its predicate are not compared at all. Such rows are made instead.
  */
 export function isTight(key: UniqueKey, relation: Relation, catalog: Catalog): boolean {
-  if (key.escape === null) return false;
+  if (key.escape === null || isBoundTo(key, relation)) return false;
   return key.columns.every((name) => {
     if (relation.foreignKeys.some(({ columns }) => columns.includes(name))) return false;
     const attribute = relation.attributes.find((candidate) => candidate.name === name)!;
     return (uniqueRecipeFor(attribute, catalog.types, 0)?.capacity ?? 0) < SMALL_CAPACITY;
   });
+}
+
+/** True where the predicate is about the columns of the index alone, none of which may be NULL: no row can be told to be outside of it. */
+function isBoundTo({ escape, columns }: UniqueKey, { attributes }: Relation): boolean {
+  return columnsOf(escape!.expression).every(
+    (name) => columns.includes(name) && attributes.find((attribute) => attribute.name === name)?.notNull === true,
+  );
 }
 
 /** Returns the columns that identify a row: the primary key, a unique key without NULLs, a referenced one, or none. */

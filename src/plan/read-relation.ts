@@ -65,7 +65,7 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
     ? relation.foreignKeys.flatMap((key) =>
         key.columns.some((name) => back.has(name))
           ? []
-          : planForeignKey(key, { ...context, columns, restrictions: byColumn, columnIndex }),
+          : planForeignKey(key, { ...context, relation, columns, restrictions: byColumn, columnIndex }),
       )
     : [];
   const limited = new Map<string, 'searched' | 'ranged'>();

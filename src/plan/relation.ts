@@ -154,6 +154,7 @@ function tieColumns(
     types,
     functions,
     names,
+    relations: catalog.relations,
     tracked,
     writers,
     seed,

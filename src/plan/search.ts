@@ -35,6 +35,8 @@ export interface Search {
   readonly candidates: readonly (readonly (string | null)[])[];
   /** SELECT of more values from existing rows, for a column of an unknown type; null for others. */
   readonly existing: string | null;
+  /** SELECT of further values from tables that functions look them up in, for a single column; null where none does. */
+  readonly lookedUp: string | null;
   /** So many of the first candidates are ordinary values. If the server accepts them all, no limit is needed. */
   readonly ordinary: number;
   /** The range of candidates with values of each way to meet the conditions, in turn. */
@@ -68,6 +70,8 @@ export interface SearchContext {
   readonly seed: Seed;
   readonly functions: Catalog['functions'];
   readonly names: Catalog['names'];
+  /** All relations that functions may look something up in. */
+  readonly relations: readonly Relation[];
   /** Columns of unique keys whose tuples lanes remember: the more values, the better. */
   readonly tracked: ReadonlySet<number>;
 }
@@ -260,6 +264,7 @@ function searchFor(
     ],
     existing:
       members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
+    lookedUp: members.length === 1 ? lookedUpSql(columns[members[0]!]!, expressions, context) : null,
     ordinary: ordinary.length,
     branched: { from: ordinary.length + counted.length + 1, count: branched.tuples.length, ways: branched.ways },
     forms,
@@ -304,6 +309,28 @@ const MOST_EXISTING = 40;
 
 function existingSql({ sql }: ColumnDraft, { relation }: SearchContext): string {
   return `SELECT DISTINCT t.${sql}::text AS value FROM ${rowsOf(relation)} AS t WHERE t.${sql} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING}`;
+}
+
+/** Returns a SELECT of the values of columns of the same kind, in the tables that functions of the conditions read. */
+function lookedUpSql(
+  { attribute }: ColumnDraft,
+  expressions: readonly Expression[],
+  { functions, relations, types }: SearchContext,
+): string | null {
+  const called = expressions.flatMap(functionsIn).flatMap((name) => functions.get(name) ?? []);
+  const names = new Set(withCalled(called, functions).flatMap((source) => readTriggerText(source).tables));
+  const family = familyOf(attribute.type, types);
+  const parts = relations
+    .filter(({ name, privileges }) => names.has(name) && privileges.select)
+    .flatMap((relation) =>
+      relation.attributes
+        .filter(({ type }) => familyOf(type, types) === family)
+        .map(({ name }) => {
+          const column = `t.${quoteIdentifier(name)}`;
+          return `(SELECT DISTINCT ${column}::text AS value FROM ${rowsOf(relation)} AS t WHERE ${column} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING})`;
+        }),
+    );
+  return parts.length === 0 ? null : `SELECT DISTINCT value FROM (${parts.join(' UNION ALL ')}) AS v ORDER BY 1`;
 }
 
 /** Returns true if ordinary values stay in one of several ranges or partitions, so that others are never reached. */

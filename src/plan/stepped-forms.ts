@@ -23,8 +23,11 @@ export function byForm(form: SequenceForm, capacity: number): UniqueRecipe {
 
 export const MONTHS_AND_YEARS: readonly UniqueRecipe[] = [MONTHS, YEARS].map(byPlaces);
 
-/** Forms of unique values that lie apart by a step: whole hours, first days of months, odd numbers and tens, addresses of hosts. */
-export function steppedForms(family: Family): UniqueRecipe[] {
+/**
+ * Forms of unique values that lie apart by a step: whole hours, first days of months, odd numbers and tens, addresses of hosts. Where
+ * conditions name networks, the candidates lie within these.
+ */
+export function steppedForms(family: Family, constants: readonly string[]): UniqueRecipe[] {
   switch (family) {
     case 'date':
       return [...MONTHS_AND_YEARS];
@@ -37,7 +40,7 @@ export function steppedForms(family: Family): UniqueRecipe[] {
         byPlaces(['1', ...Array.from({ length: 7 - end.length }, () => DIGITS), ...end]),
       );
     case 'network':
-      return [byPlaces([...octets(4)])];
+      return constants.some((text) => /[.:]/.test(text)) ? [] : [byPlaces(octets(4))];
     default:
       return [];
   }
@@ -52,8 +55,7 @@ const LOWEST_UUID = '00000000-0000-0000-0000-000000000000';
 const HIGHEST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** Forms of unique values between constants that conditions name, for types whose values are not numbered. */
-export function boundedForms(recipe: Recipe, family: Family, constants: readonly string[]): UniqueRecipe[] {
-  if (family === 'network') return constants.flatMap((text) => addressesBehind(text)).map(byPlaces);
+export function boundedForms(recipe: Recipe, constants: readonly string[]): UniqueRecipe[] {
   if (recipe.kind !== 'uuid') return [];
   const bounds = constants.filter((text) => UUID.test(text)).sort();
   return [drawn([recipe]), ...bounds.slice(1).flatMap((high, at) => uuidsBetween(bounds[at]!, high).map(asDrawn))];

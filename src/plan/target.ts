@@ -37,7 +37,8 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
     const excluded = new Set(
       generator.exclude_table_list.map((name, index) => find(name, ['generator', 'exclude_table_list', index])),
     );
-    targeted = inSchemas.filter((relation) => !excluded.has(relation));
+    // What an extension brings is its own; rows of other tables may reference it.
+    targeted = inSchemas.filter((relation) => !excluded.has(relation) && relation.extension === null);
     if (targeted.length === 0 && problems.length === 0) {
       const what = inSchemas.length === 0 ? 'has no tables' : 'has only excluded tables';
       const names = schemas.map((schema) => `"${schema}"`).join(', ');
@@ -61,6 +62,18 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
     }
   }
   return targeted;
+}
+
+/** Tables of the configured schemas that are left alone, because they belong to extensions. */
+export function leftToExtensions({ generator, schemas }: Config, { relations }: Catalog): readonly Relation[] {
+  if (generator.manual_table_list.length > 0) return [];
+  const excluded = new Set(generator.exclude_table_list);
+  return relations.filter(
+    (relation) =>
+      relation.extension !== null &&
+      schemas.includes(relation.schema) &&
+      ![relation.name, labelOf(relation)].some((name) => excluded.has(name)),
+  );
 }
 
 /** Returns the value for a relation, by plain or qualified name, in a section keyed by table. */

@@ -34,6 +34,7 @@ import { withOperations } from './lessons.js';
 import { checkOverrides } from './overrides.js';
 import { foreignTriggers } from './ownership.js';
 import { compute, prove } from './prove.js';
+import { missingSetting } from './refusal.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
 import { reasonsFromTriggers } from './reproducible.js';
 import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
@@ -91,7 +92,9 @@ export async function examine(client: pg.Client, config: Config, surroundings: S
     if (isLostConnection(error)) throw new ConnectionLost(config.source.file, doing, error.message);
     if (!(error instanceof pg.DatabaseError)) throw error;
     const where = error.where === undefined ? '' : `, in ${error.where.split('\n')[0]}`;
-    const message = `${doing} failed: the server reports "${error.message}" (${error.code})${where}; to skip the table, add it to generator.exclude_table_list`;
+    const remedy =
+      missingSetting(error.code, error.message) ?? 'to skip the table, add it to generator.exclude_table_list';
+    const message = `${doing} failed: the server reports "${error.message}" (${error.code})${where}; ${remedy}`;
     throw SetupError.of(config.source.file, message);
   }
 }

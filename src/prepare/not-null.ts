@@ -81,14 +81,22 @@ export async function wantedNulls(
     if (best < 0 || refused > before - MANY / 2) break;
     found.push(best);
   }
-  // What is still refused often was not refused because of them.
-  return refused < MANY ? found : [];
+  if (found.length === 0) return [];
+  // Fewer refusals may be chance: with other draws there must be next to none.
+  const confirmed = await refusals(stage, relation, new Map(found.map((each) => [each, null])), SAMPLE);
+  return confirmed < MANY / 2 ? found : [];
 }
 
 /** Returns how many INSERTs of one row with some given texts are refused, of SAMPLE. */
-async function refusals(stage: Stage, relation: number, texts: ReadonlyMap<number, string | null>): Promise<number> {
+async function refusals(
+  stage: Stage,
+  relation: number,
+  texts: ReadonlyMap<number, string | null>,
+  from = 0,
+): Promise<number> {
   let [refused, passed] = [0, 0];
-  for (let draw = 0; draw < SAMPLE && !(refused === 0 && passed === ENOUGH_PASSES); draw++) {
+  const most = from + SAMPLE;
+  for (let draw = from; draw < most && (from > 0 || refused > 0 || passed < ENOUGH_PASSES); draw++) {
     const write: Write = (operation, seeds) =>
       texts.size === 0 ? stage.rows.insert(operation, 1, seeds) : stage.rows.insertWith(operation, texts, seeds);
     const wish = { relation, kind: 'insert', keeps: false, draws: 1, first: FIRST + 100 + draw, write } as const;

@@ -20,7 +20,8 @@ export async function prove(
   try {
     for (const [index, given] of searches.entries()) {
       step(`searching for values that satisfy constraints, ${index + 1} of ${searches.length}`);
-      const search = given.existing === null ? given : await withExisting(client, given, given.existing);
+      const known = given.existing === null ? given : await withExisting(client, given, given.existing);
+      const search = known.lookedUp === null ? known : await withLookedUp(client, known, known.lookedUp);
       const found: Found = { accepted: [], certain: [] };
       // The first candidates must not use up the errors that are allowed for the rest.
       const first = search.ordinary + search.forms.length * SAMPLES;
@@ -80,6 +81,11 @@ async function computeRange(
 async function withExisting(client: pg.Client, search: Search, sql: string): Promise<Search> {
   const { rows } = await client.query<{ value: string }>(sql);
   return { ...search, candidates: [...rows.map(({ value }) => [value]), ...search.candidates] };
+}
+
+async function withLookedUp(client: pg.Client, search: Search, sql: string): Promise<Search> {
+  const { rows } = await client.query<{ value: string }>(sql);
+  return { ...search, candidates: [...search.candidates, ...rows.map(({ value }) => [value])] };
 }
 
 /** Positions of candidates that the server accepts. */

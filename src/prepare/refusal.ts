@@ -45,6 +45,14 @@ function triggerIn(context: string | null, { triggers }: Relation): string | nul
   return triggers.find((trigger) => called.some((name) => bare(name) === bare(trigger.function)))?.name ?? null;
 }
 
+/** What to do where the server lacks a setting that a function, a default or a policy reads; null for other errors. */
+export function missingSetting(sqlstate: string | undefined, message: string): string | null {
+  const setting = sqlstate === '42704' ? /configuration parameter "([^"]+)"/.exec(message)?.[1] : undefined;
+  return setting === undefined
+    ? null
+    : `set the parameter for the sessions of the run with connection.settings: { "${setting}": "…" }`;
+}
+
 const REMEDY =
   'set generator.column_overrides or exclude the table with generator.exclude_table_list; with generator.rehearse: false the run tries it anyway';
 
@@ -54,9 +62,8 @@ function remedyFor(sqlstate: string, message: string, relation: Relation): strin
     const table = quoteQualified(relation);
     return `add a primary key, run ALTER TABLE ${table} REPLICA IDENTITY FULL, or remove the table from the publication`;
   }
-  const setting = sqlstate === '42704' ? /configuration parameter "([^"]+)"/.exec(message)?.[1] : undefined;
-  if (setting !== undefined)
-    return `set the parameter for the sessions of the run with connection.settings: { "${setting}": "…" }`;
+  const missing = missingSetting(sqlstate, message);
+  if (missing !== null) return missing;
   const read = [...new Set(relation.triggers.flatMap(({ source }) => readTriggerText(source).settings))];
   if (read.length === 0) return REMEDY;
   return `its triggers read settings that may be missing, so set them for the sessions of the run with connection.settings: { ${read.map((name) => `"${name}": "…"`).join(', ')} }; otherwise ${REMEDY}`;

@@ -192,6 +192,33 @@ class Rehearser {
     if (trial.kind === 'passed') await this.insertions.avoidNulls(relation);
     if (trial.kind === 'passed') await this.observe(relation, trial.refused > 0);
     else if (trial.kind === 'refused') this.refuse(relation, 'insert', trial.failure);
+    else this.sayUntried(relation);
+  }
+
+  /** Tells of a table that has room and whose parents may have rows, and for which no row could be made all the same. */
+  private sayUntried(relation: number): void {
+    const { label, foreignKeys } = this.course.plan.relations[relation]!;
+    if (foreignKeys.length === 0 || !this.course.stage.rows.possible(relation, 'insert')) return;
+    const isFed = foreignKeys.every(
+      ({ nullable, makesParent, parent }) => nullable || makesParent || parent === relation || this.canHaveRows(parent),
+    );
+    if (!isFed) return;
+    this.course.findings.push({
+      relation: label,
+      column: null,
+      prevents: [],
+      reason:
+        'no row could be made for a trial INSERT, because no rows that it could reference meet all of its foreign keys',
+      remedy:
+        'if it stays empty, insert such rows before the run, or exclude the table with generator.exclude_table_list',
+    });
+  }
+
+  private canHaveRows(relation: number): boolean {
+    return (
+      this.course.hasRows(relation) ||
+      (this.course.plan.relations[relation]!.operations.insert && !this.course.refused.has(relation))
+    );
   }
 
   /** Finds out what an INSERT did besides inserting its rows. */

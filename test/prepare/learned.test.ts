@@ -59,6 +59,35 @@ const SHAPES: readonly {
       CREATE TABLE coded (id int PRIMARY KEY, code text NOT NULL CHECK (is_code(code)))`,
     never: 'SELECT FROM (SELECT count(DISTINCT code) AS codes FROM coded) AS k WHERE codes < 5',
   },
+  {
+    name: 'a number within the parent, which a trigger draws and which is part of the key',
+    sql: `CREATE TABLE orders (id int PRIMARY KEY, v text);
+      CREATE TABLE order_line (order_id int NOT NULL REFERENCES orders ON DELETE CASCADE, line_no int NOT NULL, v text, PRIMARY KEY (order_id, line_no));
+      CREATE FUNCTION number_line() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SELECT coalesce(max(line_no), 0) + 1 INTO NEW.line_no FROM order_line WHERE order_id = NEW.order_id; RETURN NEW; END $$;
+      CREATE TRIGGER number_line BEFORE INSERT ON order_line FOR EACH ROW EXECUTE FUNCTION number_line();
+      CREATE TABLE shipment (id int PRIMARY KEY, order_id int NOT NULL, line_no int NOT NULL, v text, FOREIGN KEY (order_id, line_no) REFERENCES order_line ON DELETE CASCADE)`,
+  },
+  {
+    name: 'columns that must not change, of few values, and one that must stay NULL',
+    sql: `CREATE TYPE channel AS ENUM ('web', 'mail', 'phone'); CREATE TABLE account (id int PRIMARY KEY, v text);
+      CREATE TABLE ticket (id int PRIMARY KEY, account_id int NOT NULL REFERENCES account ON DELETE CASCADE, is_system boolean NOT NULL, channel channel NOT NULL, subject text, old_score int);
+      CREATE FUNCTION fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.account_id <> OLD.account_id THEN RAISE EXCEPTION 'account_id is immutable'; ELSIF NEW.is_system <> OLD.is_system THEN RAISE EXCEPTION 'is_system is immutable';
+        ELSIF NEW.channel <> OLD.channel THEN RAISE EXCEPTION 'channel is immutable'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER fixed BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION fixed();
+      CREATE FUNCTION readonly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'old_score is read-only'; END $$;
+      CREATE TRIGGER readonly BEFORE INSERT OR UPDATE OF old_score ON ticket FOR EACH ROW WHEN (NEW.old_score IS NOT NULL) EXECUTE FUNCTION readonly()`,
+    told: /ticket\.channel: a trial UPDATE was rejected/,
+  },
+  {
+    name: 'sums and stocks that triggers keep',
+    sql: `CREATE TABLE invoice (id int PRIMARY KEY, total numeric(10,2) NOT NULL DEFAULT 0); CREATE TABLE item (id int PRIMARY KEY, invoice_id int NOT NULL REFERENCES invoice ON DELETE CASCADE, amount numeric(10,2) NOT NULL CHECK (amount >= 0));
+      CREATE FUNCTION sum_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE invoice SET total = (SELECT coalesce(sum(amount), 0) FROM item WHERE invoice_id = coalesce(NEW.invoice_id, OLD.invoice_id)) WHERE id = coalesce(NEW.invoice_id, OLD.invoice_id); RETURN NULL; END $$;
+      CREATE TRIGGER sum_up AFTER INSERT OR UPDATE OR DELETE ON item FOR EACH ROW EXECUTE FUNCTION sum_up();
+      CREATE TABLE product (id int PRIMARY KEY, stock int NOT NULL CHECK (stock >= 0)); CREATE TABLE taken (id int PRIMARY KEY, product_id int NOT NULL REFERENCES product ON DELETE CASCADE, quantity int NOT NULL CHECK (quantity > 0));
+      CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE product SET stock = stock - NEW.quantity WHERE id = NEW.product_id; RETURN NEW; END $$;
+      CREATE TRIGGER take AFTER INSERT ON taken FOR EACH ROW EXECUTE FUNCTION take()`,
+  },
 ];
 
 it.each(SHAPES)('$name: every table gets rows, and little is refused', async ({ sql, never, told }) => {
@@ -127,4 +156,18 @@ it('tells tables with one cause in one line', async () => {
     '8 tables (public.t0, public.t1, public.t2, public.t3, public.t4, public.t5 and 2 more): has no columns, so there is nothing to update, so no UPDATE',
   );
   expect(stderr).not.toContain('public.t7:');
+});
+
+it('leaves tables of extensions alone, and says where rows go that a rule sends elsewhere, and where none can be made', async () => {
+  const database =
+    await tables(`CREATE EXTENSION cube; CREATE TABLE srs (srid int PRIMARY KEY, text text); INSERT INTO srs VALUES (4326, 'x'); ALTER EXTENSION cube ADD TABLE srs;
+    CREATE TABLE inbox (id int PRIMARY KEY, v text); CREATE TABLE store (id int PRIMARY KEY, v text); CREATE RULE redirect AS ON INSERT TO inbox DO INSTEAD INSERT INTO store VALUES (NEW.id, NEW.v);
+    CREATE TABLE customer (id uuid PRIMARY KEY, v text); CREATE TABLE supplier (id uuid PRIMARY KEY, v text); CREATE TABLE both_of (id uuid PRIMARY KEY REFERENCES customer REFERENCES supplier, v text)`);
+  const { code, stderr, summary } = await runCli(configFor(database, 'random_seed: 7\nnum_iterations: 300'));
+  expect(code).toBe(0);
+  expect(stderr).toContain('public.srs: belongs to the extension cube, so its rows are left alone');
+  expect(stderr).toContain('public.inbox: INSERT leaves no row here: a rule or a trigger sends it elsewhere');
+  expect(stderr).toContain('public.both_of: no row could be made for a trial INSERT');
+  expect(summary.tables['public.srs']).toBeUndefined();
+  expect(summary.totals.rejected).toBe(0);
 });

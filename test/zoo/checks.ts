@@ -126,4 +126,53 @@ export const CHECKS: readonly Animal[] = [
       INSERT INTO a VALUES ('None', 'x', 3)`,
     never: ['SELECT FROM (SELECT count(*) AS n FROM a) AS k WHERE n < 100'],
   },
+  {
+    name: 'generated-values-that-must-be-storable',
+    sql: `CREATE TABLE line (id int PRIMARY KEY, quantity int NOT NULL CHECK (quantity > 0), price numeric(10,2) NOT NULL, total numeric(12,2) GENERATED ALWAYS AS (quantity * price) STORED);
+      CREATE TABLE label (id int PRIMARY KEY, title text NOT NULL, subtitle text NOT NULL, short varchar(30) GENERATED ALWAYS AS (lower(title || ' ' || subtitle)) STORED);
+      CREATE TABLE entry (id int PRIMARY KEY, at timestamp NOT NULL, yr int GENERATED ALWAYS AS (extract(year FROM at)) STORED);
+      CREATE TABLE person (id int PRIMARY KEY, first text, last text, full_name text NOT NULL GENERATED ALWAYS AS (first || ' ' || last) STORED);
+      CREATE TABLE event (id int PRIMARY KEY, payload jsonb NOT NULL, kind text NOT NULL GENERATED ALWAYS AS (payload ->> 'kind') STORED)`,
+  },
+  {
+    name: 'check-over-places-of-json',
+    sql: `CREATE TABLE shape (id int PRIMARY KEY, geo jsonb NOT NULL CHECK (geo ? 'type' AND geo ? 'coordinates' AND jsonb_typeof(geo -> 'coordinates') = 'array'));
+      CREATE TABLE rule (id int PRIMARY KEY, body jsonb NOT NULL CHECK (body ->> 'operator' IN ('and', 'or') AND jsonb_array_length(body -> 'terms') > 0));
+      CREATE TABLE message (id int PRIMARY KEY, doc jsonb NOT NULL CHECK (doc -> 'sender' ->> 'email' IS NOT NULL AND doc #>> '{sender,name}' IS NOT NULL AND (doc ->> 'size')::int > 0));
+      CREATE TABLE profile (id int PRIMARY KEY, doc jsonb NOT NULL CHECK (doc ?& ARRAY['first', 'last', 'street', 'zip', 'city', 'country', 'phone', 'mail']))`,
+  },
+  {
+    name: 'key-with-an-open-pattern',
+    sql: `CREATE TABLE customer (id int PRIMARY KEY, ref text NOT NULL UNIQUE CHECK (ref ~ '^cus_'), v text); CREATE TABLE contact (id int PRIMARY KEY, msisdn text NOT NULL UNIQUE CHECK (msisdn ~ '^\\\\+'), v text);
+      CREATE TABLE hook (id int PRIMARY KEY, url text NOT NULL UNIQUE CHECK (url ~ '^https?://'), v text); CREATE TABLE ref (id int PRIMARY KEY, ref text NOT NULL UNIQUE CHECK (left(ref, 3) = 'INV'), v text);
+      CREATE TABLE path (id int PRIMARY KEY, path text NOT NULL UNIQUE CHECK (starts_with(path, '/api/')), v text);
+      CREATE TABLE iban (id int PRIMARY KEY, iban text NOT NULL UNIQUE CHECK (substr(iban, 1, 2) = 'RO' AND length(iban) = 24), v text);
+      CREATE TABLE code (id int PRIMARY KEY, code text NOT NULL CHECK (regexp_match(code, '^[A-Z]{2}-[0-9]{4}$') IS NOT NULL))`,
+    never: ['customer', 'contact', 'hook', 'ref', 'path', 'iban'].map(
+      (table) => `SELECT FROM (SELECT count(*) AS n FROM ${table}) AS k WHERE n < 30`,
+    ),
+  },
+  {
+    name: 'key-in-steps',
+    sql: `CREATE TABLE monthly (month date PRIMARY KEY CHECK (extract(day FROM month) = 1), v text); CREATE TABLE hourly (hour timestamptz PRIMARY KEY CHECK (hour = date_trunc('hour', hour)), v text);
+      CREATE TABLE host (ip inet PRIMARY KEY CHECK (family(ip) = 4), v text); CREATE TABLE odd (port int PRIMARY KEY CHECK (port % 2 = 1), v text); CREATE TABLE ten (n int PRIMARY KEY CHECK (n % 10 = 0), v text)`,
+    never: ['monthly', 'hourly', 'host', 'odd', 'ten'].map(
+      (table) => `SELECT FROM (SELECT count(*) AS n FROM ${table}) AS k WHERE n < 30`,
+    ),
+  },
+  {
+    name: 'check-times-of-day-and-order-of-enums',
+    sql: `CREATE TYPE severity AS ENUM ('low', 'medium', 'high', 'critical'); CREATE TABLE alert (id int PRIMARY KEY, level severity NOT NULL CHECK (level >= 'high'), v text);
+      CREATE TABLE ticket (id int, level severity NOT NULL, v text, PRIMARY KEY (id, level)) PARTITION BY RANGE (level); CREATE TABLE ticket_1 PARTITION OF ticket FOR VALUES FROM ('low') TO ('high'); CREATE TABLE ticket_2 PARTITION OF ticket FOR VALUES FROM ('high') TO ('critical');
+      CREATE TABLE opening (id int PRIMARY KEY, opens time NOT NULL CHECK (extract(second FROM opens) = 0), closes time NOT NULL, CHECK (closes - opens >= interval '1 hour'));
+      CREATE TABLE token (id int PRIMARY KEY, expires_at timestamptz NOT NULL CHECK (expires_at > now()), v text); CREATE TABLE place (id int PRIMARY KEY, at point NOT NULL CHECK (at[0] BETWEEN -1 AND 1))`,
+    never: ['SELECT FROM (SELECT count(DISTINCT level) AS n FROM alert) AS k WHERE n < 2'],
+  },
+  {
+    name: 'check-looks-up-a-row',
+    sql: `CREATE TABLE status (code text PRIMARY KEY, label text); INSERT INTO status VALUES ('NEW', 'new'), ('PAID', 'paid'), ('SENT', 'sent');
+      CREATE FUNCTION is_status(s text) RETURNS boolean STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN EXISTS (SELECT 1 FROM status WHERE code = s); END $$;
+      CREATE TABLE orders (id int PRIMARY KEY, status text NOT NULL CHECK (is_status(status)), v text)`,
+    settings: 'exclude_table_list: [status]',
+  },
 ];

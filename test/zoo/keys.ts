@@ -118,4 +118,27 @@ export const KEYS: readonly Animal[] = [
     name: 'fk-self-and-key-of-a-parent',
     sql: `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE t (a int PRIMARY KEY REFERENCES p, s int NOT NULL REFERENCES t, v text)`,
   },
+  {
+    name: 'fk-copies-what-both-columns-allow',
+    sql: `CREATE TABLE article (code text PRIMARY KEY, v text); CREATE TABLE sale (id int PRIMARY KEY, article varchar(10) NOT NULL REFERENCES article, v text);
+      CREATE TABLE rating (id int PRIMARY KEY, v text); INSERT INTO rating SELECT i, 'r' FROM generate_series(1, 10) AS i; CREATE TABLE review (id int PRIMARY KEY, rating int NOT NULL REFERENCES rating ON DELETE CASCADE CHECK (rating BETWEEN 1 AND 3), v text);
+      CREATE TABLE unit (code char(3) PRIMARY KEY CHECK (code ~ '^[A-Z]{3}$'), v text); CREATE TABLE conversion (id int PRIMARY KEY, unit char(3) NOT NULL REFERENCES unit CHECK (unit ~ '^[A-Z]{3}$'), v text);
+      CREATE TABLE media (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('image', 'video')), state text NOT NULL CHECK (state IN ('new', 'ready')), UNIQUE (id, kind, state));
+      CREATE TABLE image (id int PRIMARY KEY, media int NOT NULL, kind text NOT NULL CHECK (kind = 'image'), state text NOT NULL CHECK (state = 'ready'), v text, FOREIGN KEY (media, kind, state) REFERENCES media (id, kind, state))`,
+  },
+  {
+    name: 'fk-with-a-generated-kind',
+    sql: `CREATE TABLE vehicle (id uuid PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('car', 'truck')), v text, UNIQUE (id, kind));
+      CREATE TABLE car (id uuid PRIMARY KEY, kind text GENERATED ALWAYS AS ('car') STORED, doors int, FOREIGN KEY (id, kind) REFERENCES vehicle (id, kind) ON DELETE CASCADE);
+      CREATE TABLE truck (id uuid PRIMARY KEY, kind text GENERATED ALWAYS AS ('truck') STORED, load int, FOREIGN KEY (id, kind) REFERENCES vehicle (id, kind) ON DELETE CASCADE)`,
+  },
+  {
+    name: 'unique-ignoring-case-under-a-pattern',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, name text NOT NULL CHECK (name ~ '^[A-Za-z0-9_]{3,30}$'), v text); CREATE UNIQUE INDEX ON a (lower(name));
+      CREATE TABLE b (name varchar(12) PRIMARY KEY CHECK (name ~ '^[a-zA-Z]+$'), v text); CREATE UNIQUE INDEX ON b (upper(name))`,
+  },
+  {
+    name: 'partial-unique-that-holds-for-all',
+    sql: `CREATE TABLE a (id int PRIMARY KEY, n int NOT NULL CHECK (n BETWEEN 1 AND 400), v text); CREATE UNIQUE INDEX ON a (n) WHERE n IS NOT NULL`,
+  },
 ];

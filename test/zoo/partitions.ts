@@ -129,4 +129,14 @@ export const PARTITIONS: readonly Animal[] = [
       CREATE TABLE a1 PARTITION OF a (PRIMARY KEY (id)) FOR VALUES IN ('x'); CREATE TABLE a2 PARTITION OF a (PRIMARY KEY (id)) FOR VALUES IN ('y')`,
     never: everyLeaf('a1', 'a2'),
   },
+  {
+    name: 'partition-ranges-of-what-is-not-numbered',
+    sql: `CREATE TABLE event (id uuid PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('018cc251-f400-0000-0000-000000000000') TO ('018d6278-6c00-0000-0000-000000000000');
+      CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM ('018d6278-6c00-0000-0000-000000000000') TO ('018df7d3-8000-0000-0000-000000000000');
+      CREATE TABLE doc (id uuid PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE doc_1 PARTITION OF doc FOR VALUES FROM (MINVALUE) TO ('80000000-0000-0000-0000-000000000000'); CREATE TABLE doc_2 PARTITION OF doc FOR VALUES FROM ('80000000-0000-0000-0000-000000000000') TO (MAXVALUE);
+      CREATE TABLE name (name text PRIMARY KEY, v text) PARTITION BY RANGE (name); CREATE TABLE name_1 PARTITION OF name FOR VALUES FROM ('A') TO ('M'); CREATE TABLE name_2 PARTITION OF name FOR VALUES FROM ('M') TO ('zzzz')`,
+    never: ['event_1', 'event_2', 'doc_1', 'doc_2', 'name_1', 'name_2'].map(
+      (table) => `SELECT FROM (SELECT count(*) AS n FROM ${table}) AS k WHERE n < 10`,
+    ),
+  },
 ];

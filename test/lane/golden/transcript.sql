@@ -1,4 +1,4 @@
-generator_version 11
+generator_version 12
 -- lane 0, operation 0: insert on public.pets
 INSERT INTO "public"."pets" AS t ("person", "nr", "name", "weight") VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16)
   -- "2", "1", "Pietro Cassin", "-49.63", "6", "3", "Lindsay Schultz", "3.31", "2", "5", "Ferne Weissnat", "926.11", "3", "7", "Mireya Padberg", "0.14"
