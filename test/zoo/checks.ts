@@ -143,7 +143,7 @@ export const CHECKS: readonly Animal[] = [
   },
   {
     name: 'key-with-an-open-pattern',
-    sql: `CREATE TABLE customer (id int PRIMARY KEY, ref text NOT NULL UNIQUE CHECK (ref ~ '^cus_'), v text); CREATE TABLE contact (id int PRIMARY KEY, msisdn text NOT NULL UNIQUE CHECK (msisdn ~ '^\\\\+'), v text);
+    sql: `CREATE TABLE customer (id int PRIMARY KEY, ref text NOT NULL UNIQUE CHECK (ref ~ '^cus_'), v text); CREATE TABLE contact (id int PRIMARY KEY, msisdn text NOT NULL UNIQUE CHECK (msisdn ~ '^\\+'), v text);
       CREATE TABLE hook (id int PRIMARY KEY, url text NOT NULL UNIQUE CHECK (url ~ '^https?://'), v text); CREATE TABLE ref (id int PRIMARY KEY, ref text NOT NULL UNIQUE CHECK (left(ref, 3) = 'INV'), v text);
       CREATE TABLE path (id int PRIMARY KEY, path text NOT NULL UNIQUE CHECK (starts_with(path, '/api/')), v text);
       CREATE TABLE iban (id int PRIMARY KEY, iban text NOT NULL UNIQUE CHECK (substr(iban, 1, 2) = 'RO' AND length(iban) = 24), v text);
