@@ -19,6 +19,7 @@ import { type Seed, split } from '../random/seed.js';
 import { Stream } from '../random/stream.js';
 import { branchesOf } from './branches.js';
 import { type ColumnDraft, constantDefault } from './column.js';
+import { derivedIn } from './derived.js';
 import { baseOf, familyOf, labelsOf, longestText, plainType } from './family.js';
 import { keyForms } from './key-forms.js';
 import { OID } from './oid.js';
@@ -37,6 +38,8 @@ export interface Search {
   readonly existing: string | null;
   /** SELECT of further values from tables that functions look them up in, for a single column; null where none does. */
   readonly lookedUp: string | null;
+  /** Columns that the server derives from the others of a tuple: the place of each, and a SELECT of the position and its text, parameters as `sql`. */
+  readonly derived: readonly { readonly at: number; readonly sql: string }[];
   /** So many of the first candidates are ordinary values. If the server accepts them all, no limit is needed. */
   readonly ordinary: number;
   /** The range of candidates with values of each way to meet the conditions, in turn. */
@@ -264,6 +267,7 @@ function searchFor(
     ],
     existing:
       members.length === 1 && columns[members[0]!]!.unknown ? existingSql(columns[members[0]!]!, context) : null,
+    derived: own.includes(true) ? [] : derivedSql(members, conditions, context),
     lookedUp: members.length === 1 ? lookedUpSql(columns[members[0]!]!, expressions, context) : null,
     ordinary: ordinary.length,
     branched: { from: ordinary.length + counted.length + 1, count: branched.tuples.length, ways: branched.ways },
@@ -444,10 +448,6 @@ function searchSql(
   conditions: readonly Condition[],
   { columns, relation, types }: SearchContext,
 ): string {
-  const casts = members.map(
-    (member, index) => `CAST(u.c${index} AS ${plainType(columns[member]!, types)}) AS ${columns[member]!.sql}`,
-  );
-  const parameters = members.map((_, index) => `$${index + 1}::text[]`);
   const table = quoteIdentifier(relation.name);
   const tests = conditions.map(({ text, domainColumn, computed }) =>
     domainColumn === null
@@ -465,13 +465,43 @@ function searchSql(
     return length === null ? [] : [`(u.c${index} IS NULL OR pg_catalog.char_length(u.c${index}) <= ${length})`];
   });
   const short = lengths.length === 0 ? '' : ` WHERE ${lengths.join(' AND ')}`;
+  const tuples = tuplesSql(members, { columns, types }, short);
   const through = [...new Map(conditions.flatMap((each) => each.through).map((each) => [each.name, each])).values()];
   const computed = through.map(({ name, text }) => `(${text}) AS ${quoteIdentifier(name)}`).join(', ');
   const generated = through.length === 0 ? '' : `, LATERAL (SELECT ${computed}) AS generated`;
   return (
-    `SELECT ${table}."eg i" AS i, (${certain.join(' AND ')}) IS TRUE AS certain FROM (SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) ` +
-    `WITH ORDINALITY AS u (${members.map((_, index) => `c${index}`).join(', ')}, i)${short}) AS ${table}${generated} WHERE ${tests.join(' AND ')} ORDER BY 1`
+    `SELECT ${table}."eg i" AS i, (${certain.join(' AND ')}) IS TRUE AS certain FROM ${tuples} AS ${table}${generated} ` +
+    `WHERE ${tests.join(' AND ')} ORDER BY 1`
   );
+}
+
+/** The tuples of a search, one text[] parameter per column, as rows with a position `"eg i"`. */
+function tuplesSql(
+  members: readonly number[],
+  { columns, types }: Pick<SearchContext, 'columns' | 'types'>,
+  where: string,
+): string {
+  const casts = members.map(
+    (member, index) => `CAST(u.c${index} AS ${plainType(columns[member]!, types)}) AS ${columns[member]!.sql}`,
+  );
+  const parameters = members.map((_, index) => `$${index + 1}::text[]`);
+  const names = members.map((_, index) => `c${index}`);
+  return `(SELECT u.i AS "eg i", ${casts.join(', ')} FROM unnest(${parameters.join(', ')}) WITH ORDINALITY AS u (${names.join(', ')}, i)${where})`;
+}
+
+function derivedSql(
+  members: readonly number[],
+  conditions: readonly Condition[],
+  context: SearchContext,
+): { at: number; sql: string }[] {
+  const table = quoteIdentifier(context.relation.name);
+  return derivedIn(conditions).flatMap(({ column, text }) => {
+    const at = members.findIndex((member) => context.columns[member]!.name === column);
+    if (at < 0) return [];
+    const type = plainType(context.columns[members[at]!]!, context.types);
+    const sql = `SELECT ${table}."eg i" AS i, CAST((${text}) AS ${type})::text AS value FROM ${tuplesSql(members, context, '')} AS ${table} ORDER BY 1`;
+    return [{ at, sql }];
+  });
 }
 
 function formsFor(

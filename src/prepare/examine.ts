@@ -175,7 +175,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
     plan,
     incarnation: await readIncarnation(client),
     findings: findingsBehind(
-      [...draft.findings, ...rehearsed.findings, ...capacityFindings(plan)],
+      [...draft.findings, ...rehearsed.findings, ...capacityFindings(plan, rowsAtStart)],
       plan,
       unreached,
       claims,

@@ -21,7 +21,8 @@ export async function prove(
     for (const [index, given] of searches.entries()) {
       step(`searching for values that satisfy constraints, ${index + 1} of ${searches.length}`);
       const known = given.existing === null ? given : await withExisting(client, given, given.existing);
-      const search = known.lookedUp === null ? known : await withLookedUp(client, known, known.lookedUp);
+      const all = known.lookedUp === null ? known : await withLookedUp(client, known, known.lookedUp);
+      const search = await withDerived(client, all);
       const found: Found = { accepted: [], certain: [] };
       // The first candidates must not use up the errors that are allowed for the rest.
       const first = search.ordinary + search.forms.length * SAMPLES;
@@ -86,6 +87,46 @@ async function withExisting(client: pg.Client, search: Search, sql: string): Pro
 async function withLookedUp(client: pg.Client, search: Search, sql: string): Promise<Search> {
   const { rows } = await client.query<{ value: string }>(sql);
   return { ...search, candidates: [...search.candidates, ...rows.map(({ value }) => [value])] };
+}
+
+/* Tuples of which a column is derived. */
+const MOST_DERIVED = 400;
+
+/** Adds tuples of which some columns are what the server derives from the others, one column after the other. */
+async function withDerived(client: pg.Client, search: Search): Promise<Search> {
+  let tuples = search.candidates.slice(0, MOST_DERIVED);
+  for (const { at, sql } of search.derived) {
+    const texts: (string | null | undefined)[] = tuples.map(() => undefined);
+    await deriveRange(client, { sql, tuples }, [0, tuples.length], { left: MOST_ERRORS }, texts);
+    tuples = tuples.flatMap((tuple, index) => {
+      const text = texts[index];
+      return text === undefined ? [] : [tuple.with(at, text)];
+    });
+  }
+  return search.derived.length === 0 ? search : { ...search, candidates: [...search.candidates, ...tuples] };
+}
+
+async function deriveRange(
+  client: pg.Client,
+  given: { readonly sql: string; readonly tuples: Search['candidates'] },
+  [from, to]: readonly [number, number],
+  errors: { left: number },
+  texts: (string | null | undefined)[],
+): Promise<void> {
+  if (from >= to || errors.left <= 0) return;
+  const part = given.tuples.slice(from, to);
+  try {
+    const values = part[0]!.map((_, column) => part.map((tuple) => tuple[column]!));
+    const { rows } = await client.query<{ i: string; value: string | null }>(given.sql, values);
+    for (const { i, value } of rows) texts[from + Number(i) - 1] = value;
+  } catch {
+    errors.left--;
+    await client.query('ROLLBACK; BEGIN READ ONLY');
+    if (to - from === 1) return;
+    const middle = (from + to) >> 1;
+    await deriveRange(client, given, [from, middle], errors, texts);
+    await deriveRange(client, given, [middle, to], errors, texts);
+  }
 }
 
 /** Positions of candidates that the server accepts. */
