@@ -54,7 +54,7 @@ export interface Plan {
 }
 
 /** Lanes that begin again behind the keys that they may have used before. */
-export interface Restart {
+interface Restart {
   /** Number of the streams of random values that they draw from: other ones than before. */
   readonly streams: number;
   /** By lane. */

@@ -315,6 +315,9 @@ function existingSql({ sql }: ColumnDraft, { relation }: SearchContext): string 
   return `SELECT DISTINCT t.${sql}::text AS value FROM ${rowsOf(relation)} AS t WHERE t.${sql} IS NOT NULL ORDER BY 1 LIMIT ${MOST_EXISTING}`;
 }
 
+/* All rows are read, so that the values do not depend on where they lie. */
+const MOST_LOOKED_THROUGH = 1_000_000;
+
 /** Returns a SELECT of the values of columns of the same kind, in the tables that functions of the conditions read. */
 function lookedUpSql(
   { attribute }: ColumnDraft,
@@ -325,7 +328,10 @@ function lookedUpSql(
   const names = new Set(withCalled(called, functions).flatMap((source) => readTriggerText(source).tables));
   const family = familyOf(attribute.type, types);
   const parts = relations
-    .filter(({ name, privileges }) => names.has(name) && privileges.select)
+    .filter(
+      ({ name, privileges, estimatedRows }) =>
+        names.has(name) && privileges.select && estimatedRows < MOST_LOOKED_THROUGH,
+    )
     .flatMap((relation) =>
       relation.attributes
         .filter(({ type }) => familyOf(type, types) === family)

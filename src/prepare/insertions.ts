@@ -4,7 +4,7 @@ import type { Course } from './course.js';
 import { learn } from './learn.js';
 import { baseByTrigger, withLessons, withRelation } from './lessons.js';
 import { neverNull, refusedNulls, wantedNulls } from './not-null.js';
-import { type Failure, type Trial, tryOperation, type Write } from './trial.js';
+import { type Failure, refusalsOf, type Trial, tryOperation, type Write } from './trial.js';
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -167,13 +167,8 @@ export class Insertions {
 
   /** Returns how many of a sample of INSERTs are rejected. */
   private async rejections(relation: number, write?: Write): Promise<number> {
-    let rejected = 0;
-    for (let draw = 0; draw < SAMPLE; draw++) {
-      const wish = { relation, kind: 'insert', keeps: false, draws: 1, first: SAMPLE_FROM + draw } as const;
-      const trial = await tryOperation(this.course.stage, write === undefined ? wish : { ...wish, write });
-      if (trial.kind === 'refused') rejected++;
-    }
-    return rejected;
+    const wish = { relation, kind: 'insert', ...(write && { write }) } as const;
+    return (await refusalsOf(this.course.stage, wish, { most: SAMPLE, first: SAMPLE_FROM, enough: SAMPLE })).refused;
   }
 
   /** Tries after inserting rows into the tables that a trigger reads, because it may need them. */

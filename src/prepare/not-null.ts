@@ -2,7 +2,7 @@ import type { Relation } from '../catalog/model.js';
 import { readTriggerText } from '../catalog/trigger-text.js';
 import type { Plan, RelationPlan } from '../plan/plan.js';
 import type { Stage } from './stage.js';
-import { tryOperation, type Write } from './trial.js';
+import { refusalsOf, tryOperation, type Write } from './trial.js';
 
 /* The most columns that are tried, draws of each, and the number of the first draw. */
 const MOST_COLUMNS = 12;
@@ -43,9 +43,9 @@ export async function refusedNulls(
   return refused;
 }
 
-/* Draws that show how often an INSERT of one row is refused, how many passes in a row end them, and how many refusals are many. */
-const SAMPLE = 8;
-const ENOUGH_PASSES = 3;
+/* Draws that show how often an INSERT of one row is refused, others that confirm it, and how many refusals are many. */
+const SAMPLE = { most: 8, first: FIRST + 100, enough: 3 };
+const CONFIRMING = { most: 16, first: FIRST + 200, enough: 16 };
 const MANY = 4;
 const MOST_WANTED = 3;
 
@@ -61,7 +61,7 @@ export async function wantedNulls(
 ): Promise<number[]> {
   const { insertColumns, columns, groups } = plan.relations[relation]!;
   const found: number[] = [];
-  let refused = await refusals(stage, relation, new Map());
+  let refused = await refusals(stage, relation, [], SAMPLE);
   const candidates = insertColumns.filter(
     (column) =>
       !attributes[column]!.notNull &&
@@ -73,8 +73,7 @@ export async function wantedNulls(
     const before = refused;
     let best = -1;
     for (const column of candidates) {
-      const texts = new Map([...found, column].map((each) => [each, null]));
-      const now = await refusals(stage, relation, texts);
+      const now = await refusals(stage, relation, [...found, column], SAMPLE);
       if (now < refused) [refused, best] = [now, column];
       if (refused === 0) break;
     }
@@ -83,29 +82,20 @@ export async function wantedNulls(
   }
   if (found.length === 0) return [];
   // Fewer refusals may be chance: with other draws there must be next to none.
-  const confirmed = await refusals(stage, relation, new Map(found.map((each) => [each, null])), SAMPLE);
-  return confirmed < MANY / 2 ? found : [];
+  return (await refusals(stage, relation, found, CONFIRMING)) < MANY / 2 ? found : [];
 }
 
-/** Returns how many INSERTs of one row with some given texts are refused, of SAMPLE. */
+/** Returns how many INSERTs of one row with NULL in some columns are refused. */
 async function refusals(
   stage: Stage,
   relation: number,
-  texts: ReadonlyMap<number, string | null>,
-  from = 0,
+  nulls: readonly number[],
+  sampling: Parameters<typeof refusalsOf>[2],
 ): Promise<number> {
-  let [refused, passed] = [0, 0];
-  const most = from + SAMPLE;
-  for (let draw = from; draw < most && (from > 0 || refused > 0 || passed < ENOUGH_PASSES); draw++) {
-    const write: Write = (operation, seeds) =>
-      texts.size === 0 ? stage.rows.insert(operation, 1, seeds) : stage.rows.insertWith(operation, texts, seeds);
-    const wish = { relation, kind: 'insert', keeps: false, draws: 1, first: FIRST + 100 + draw, write } as const;
-    const trial = await tryOperation(stage, wish);
-    if (trial.kind === 'unknown') return 0;
-    if (trial.kind === 'refused') refused++;
-    else passed++;
-  }
-  return refused;
+  const texts = new Map(nulls.map((column) => [column, null]));
+  const write: Write = (operation, seeds) =>
+    nulls.length === 0 ? stage.rows.insert(operation, 1, seeds) : stage.rows.insertWith(operation, texts, seeds);
+  return (await refusalsOf(stage, { relation, kind: 'insert', write }, sampling)).refused;
 }
 
 /** Returns the relation with columns that are never NULL. A foreign key on them has a parent always. */

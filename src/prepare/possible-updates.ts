@@ -1,6 +1,6 @@
 import type { Plan } from '../plan/plan.js';
 import type { Stage } from './stage.js';
-import { type Failure, tryOperation } from './trial.js';
+import { type Failure, refusalsOf, tryOperation, type Write } from './trial.js';
 
 /* The most columns that are tried one by one if sets of them are rejected. */
 const MOST_SUSPECTS = 40;
@@ -12,10 +12,8 @@ interface RefusedColumns {
   readonly isAlways: boolean;
 }
 
-/* Draws that show how often a set is refused, how many passes in a row end them, and how many refusals are many. */
-const SAMPLE = 16;
-const SAMPLE_FROM = 14_000;
-const ENOUGH_PASSES = 4;
+/* Draws that show how often a set is refused, and how many refusals are many. */
+const SAMPLE = { most: 16, first: 14_000, enough: 4 };
 const MANY = 6;
 
 /** The columns of a table that an UPDATE can change. */
@@ -81,20 +79,7 @@ async function refusedOf(
  * stands there, which with two or three values is often.
  */
 async function oftenRefused(stage: Stage, relation: number, columns: readonly number[]): Promise<Failure | null> {
-  let failure: Failure | null = null;
-  let [refused, passed] = [0, 0];
-  for (let draw = 0; draw < SAMPLE && !(refused === 0 && passed === ENOUGH_PASSES); draw++) {
-    const trial = await tryOperation(stage, {
-      relation,
-      kind: 'update',
-      keeps: false,
-      draws: 1,
-      first: SAMPLE_FROM + draw,
-      write: (operation, seeds) => stage.rows.update(operation, columns, seeds),
-    });
-    if (trial.kind === 'unknown') return null;
-    if (trial.kind === 'passed') passed++;
-    else [refused, failure] = [refused + 1, trial.failure];
-  }
+  const write: Write = (operation, seeds) => stage.rows.update(operation, columns, seeds);
+  const { refused, failure } = await refusalsOf(stage, { relation, kind: 'update', write }, SAMPLE);
   return refused >= MANY ? failure : null;
 }

@@ -3,11 +3,12 @@ import type { Computed, DistinctSearch } from '../plan/distinct.js';
 import type { Proof } from '../plan/groups.js';
 import { SAMPLES, type Search } from '../plan/search.js';
 
+/* The most errors of a search, in all of its halves. */
+const MOST_ERRORS = 400;
+
 /**
  * Asks the server which of a search's tuples meet its conditions, in a READ ONLY transaction and without temporary objects.
- * A batch that ends with an error (a value that is no such type, a function that raises) is halved until what is at
- * fault is found. Positions are from 1. Values that stand in the tables
- * already come first where a type is unknown. `step` is told how far it is.
+ * Positions are from 1. Values that stand in the tables already come first where a type is unknown. `step` is told how far it is.
  */
 export async function prove(
   client: pg.Client,
@@ -24,10 +25,18 @@ export async function prove(
       const all = known.lookedUp === null ? known : await withLookedUp(client, known, known.lookedUp);
       const search = await withDerived(client, all);
       const found: Found = { accepted: [], certain: [] };
+      const ask = async (from: number, to: number) => {
+        const values = columnsFrom(search.candidates, from, to);
+        const { rows } = await client.query<{ i: string; certain: boolean }>(search.sql, values);
+        for (const { i, certain } of rows) {
+          found.accepted.push(from + Number(i));
+          if (certain) found.certain.push(from + Number(i));
+        }
+      };
       // The first candidates must not use up the errors that are allowed for the rest.
       const first = search.ordinary + search.forms.length * SAMPLES;
-      await ask(client, search, 0, first, { left: MOST_ERRORS }, found);
-      await ask(client, search, first, search.candidates.length, { left: MOST_ERRORS }, found);
+      await halving(client, [0, first], { left: MOST_ERRORS }, ask);
+      await halving(client, [first, search.candidates.length], { left: MOST_ERRORS }, ask);
       proofs.push({ search, ...found });
     }
   } finally {
@@ -47,7 +56,11 @@ export async function compute(
   try {
     for (const search of searches) {
       const computed: (string | undefined)[] = search.candidates.map(() => undefined);
-      await computeRange(client, search, [0, search.candidates.length], { left: MOST_ERRORS }, computed);
+      await halving(client, [0, search.candidates.length], { left: MOST_ERRORS }, async (from, to) => {
+        const values = [search.candidates.slice(from, to)];
+        const { rows } = await client.query<{ i: string; computed: string }>(search.sql, values);
+        for (const row of rows) computed[from + Number(row.i) - 1] = row.computed;
+      });
       found.push({ search, computed });
     }
   } finally {
@@ -56,27 +69,33 @@ export async function compute(
   return found;
 }
 
-async function computeRange(
+/**
+ * Asks about a range of candidates. Where the server ends with an error (a value that is no such type, a function that raises) each half
+ * is asked about by itself, until what is at fault is found.
+ */
+async function halving(
   client: pg.Client,
-  search: DistinctSearch,
-  [from, to]: readonly [number, number],
+  [from, to]: readonly [from: number, to: number],
   errors: { left: number },
-  computed: (string | undefined)[],
+  ask: (from: number, to: number) => Promise<void>,
 ): Promise<void> {
   if (from >= to || errors.left <= 0) return;
   try {
-    const { rows } = await client.query<{ i: string; computed: string }>(search.sql, [
-      search.candidates.slice(from, to),
-    ]);
-    for (const row of rows) computed[from + Number(row.i) - 1] = row.computed;
+    await ask(from, to);
   } catch {
     errors.left--;
+    // Errors are rare, so a new transaction costs less than a savepoint around every batch.
     await client.query('ROLLBACK; BEGIN READ ONLY');
     if (to - from === 1) return;
     const middle = (from + to) >> 1;
-    await computeRange(client, search, [from, middle], errors, computed);
-    await computeRange(client, search, [middle, to], errors, computed);
+    await halving(client, [from, middle], errors, ask);
+    await halving(client, [middle, to], errors, ask);
   }
+}
+
+/** Parameters for some tuples: a list of texts for each column. */
+function columnsFrom(tuples: Search['candidates'], from: number, to: number): (string | null)[][] {
+  return (tuples[from] ?? []).map((_, column) => tuples.slice(from, to).map((tuple) => tuple[column]!));
 }
 
 async function withExisting(client: pg.Client, search: Search, sql: string): Promise<Search> {
@@ -85,8 +104,14 @@ async function withExisting(client: pg.Client, search: Search, sql: string): Pro
 }
 
 async function withLookedUp(client: pg.Client, search: Search, sql: string): Promise<Search> {
-  const { rows } = await client.query<{ value: string }>(sql);
-  return { ...search, candidates: [...search.candidates, ...rows.map(({ value }) => [value])] };
+  try {
+    const { rows } = await client.query<{ value: string }>(sql);
+    return { ...search, candidates: [...search.candidates, ...rows.map(({ value }) => [value])] };
+  } catch {
+    // Row security may forbid it, and the time may be up; then there are fewer candidates.
+    await client.query('ROLLBACK; BEGIN READ ONLY');
+    return search;
+  }
 }
 
 /* Tuples of which a column is derived. */
@@ -97,7 +122,11 @@ async function withDerived(client: pg.Client, search: Search): Promise<Search> {
   let tuples = search.candidates.slice(0, MOST_DERIVED);
   for (const { at, sql } of search.derived) {
     const texts: (string | null | undefined)[] = tuples.map(() => undefined);
-    await deriveRange(client, { sql, tuples }, [0, tuples.length], { left: MOST_ERRORS }, texts);
+    const given = tuples;
+    await halving(client, [0, given.length], { left: MOST_ERRORS }, async (from, to) => {
+      const { rows } = await client.query<{ i: string; value: string | null }>(sql, columnsFrom(given, from, to));
+      for (const { i, value } of rows) texts[from + Number(i) - 1] = value;
+    });
     tuples = tuples.flatMap((tuple, index) => {
       const text = texts[index];
       return text === undefined ? [] : [tuple.with(at, text)];
@@ -106,60 +135,8 @@ async function withDerived(client: pg.Client, search: Search): Promise<Search> {
   return search.derived.length === 0 ? search : { ...search, candidates: [...search.candidates, ...tuples] };
 }
 
-async function deriveRange(
-  client: pg.Client,
-  given: { readonly sql: string; readonly tuples: Search['candidates'] },
-  [from, to]: readonly [number, number],
-  errors: { left: number },
-  texts: (string | null | undefined)[],
-): Promise<void> {
-  if (from >= to || errors.left <= 0) return;
-  const part = given.tuples.slice(from, to);
-  try {
-    const values = part[0]!.map((_, column) => part.map((tuple) => tuple[column]!));
-    const { rows } = await client.query<{ i: string; value: string | null }>(given.sql, values);
-    for (const { i, value } of rows) texts[from + Number(i) - 1] = value;
-  } catch {
-    errors.left--;
-    await client.query('ROLLBACK; BEGIN READ ONLY');
-    if (to - from === 1) return;
-    const middle = (from + to) >> 1;
-    await deriveRange(client, given, [from, middle], errors, texts);
-    await deriveRange(client, given, [middle, to], errors, texts);
-  }
-}
-
 /** Positions of candidates that the server accepts. */
 interface Found {
   readonly accepted: number[];
   readonly certain: number[];
-}
-
-const MOST_ERRORS = 400;
-
-async function ask(
-  client: pg.Client,
-  search: Search,
-  from: number,
-  to: number,
-  errors: { left: number },
-  found: Found,
-): Promise<void> {
-  if (from >= to || errors.left <= 0) return;
-  const values = search.columns.map((_, column) => search.candidates.slice(from, to).map((tuple) => tuple[column]!));
-  try {
-    const { rows } = await client.query<{ i: string; certain: boolean }>(search.sql, values);
-    for (const { i, certain } of rows) {
-      found.accepted.push(from + Number(i));
-      if (certain) found.certain.push(from + Number(i));
-    }
-  } catch {
-    errors.left--;
-    // Errors are rare, so a new transaction costs less than a savepoint around every batch.
-    await client.query('ROLLBACK; BEGIN READ ONLY');
-    if (to - from === 1) return;
-    const middle = (from + to) >> 1;
-    await ask(client, search, from, middle, errors, found);
-    await ask(client, search, middle, to, errors, found);
-  }
 }

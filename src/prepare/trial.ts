@@ -39,6 +39,30 @@ export type Trial =
   /** There was no row or no room for it, or the error was transient, which says nothing about the table. */
   | { readonly kind: 'unknown' };
 
+/** How often an operation is tried to see how often it is refused, the number of the first draw, and how many passes at first are enough. */
+interface Sampling {
+  readonly most: number;
+  readonly first: number;
+  readonly enough: number;
+}
+
+/** Returns how many draws of a sample are refused, and why the last of them is. Where there is nothing to try, none is. */
+export async function refusalsOf(
+  stage: Stage,
+  wish: Pick<Wish, 'relation' | 'kind' | 'write'>,
+  { most, first, enough }: Sampling,
+): Promise<{ readonly refused: number; readonly failure: Failure | null }> {
+  let failure: Failure | null = null;
+  let [refused, passed] = [0, 0];
+  for (let draw = 0; draw < most && (refused > 0 || passed < enough); draw++) {
+    const trial = await tryOperation(stage, { ...wish, keeps: false, draws: 1, first: first + draw });
+    if (trial.kind === 'unknown') break;
+    if (trial.kind === 'passed') passed++;
+    else [refused, failure] = [refused + 1, trial.failure];
+  }
+  return { refused, failure };
+}
+
 /** Writes an operation differently than the lane would; returns false if that is impossible. */
 export type Write = (operation: Operation, seeds: ReturnType<typeof operationSeeds>) => boolean;
 
