@@ -84,6 +84,7 @@ export async function introspect(client: ClientBase, schemas: readonly string[])
         delete: row.can_delete,
       },
       extension: row.extension,
+      hasRules: row.has_rules,
       rowSecurity: row.row_security,
       reacts: row.reacts,
       triggers: (triggers.get(row.oid) ?? []).map((trigger) => toTrigger(trigger, functions)),
@@ -181,7 +182,7 @@ SELECT current_setting('server_version_num')::int AS version,
        ARRAY(SELECT nspname::text FROM pg_namespace
              WHERE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema')) AS schemas,
        (SELECT concat_ws(', ', CASE WHEN current_setting('search_path') NOT IN ('', '""') THEN current_setting('search_path') END, string_agg(quote_ident(nspname), ', ' ORDER BY nspname))
-        FROM pg_namespace WHERE nspname = ANY ($1) AND nspname <> ALL (current_schemas(true))
+        FROM pg_namespace WHERE (nspname = ANY ($1) OR oid IN (SELECT extnamespace FROM pg_extension)) AND nspname <> ALL (current_schemas(true))
         HAVING count(*) > 0) AS search_path,
        current_setting('session_replication_role') = 'replica' AS replica_role,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'tsm_system_rows') AS system_rows`;
@@ -200,6 +201,7 @@ interface RelationRow {
   default_partition: boolean;
   reltuples: number;
   extension: string | null;
+  has_rules: boolean;
   row_security: boolean;
   reacts: boolean;
   lacks_identity: boolean;
@@ -262,6 +264,7 @@ SELECT class.oid, namespace.nspname::text, class.relname::text, class.relkind::t
        (SELECT extname::text FROM pg_depend JOIN pg_extension AS extension ON extension.oid = refobjid
         WHERE classid = 'pg_class'::regclass AND objid = class.oid AND refclassid = 'pg_extension'::regclass AND deptype = 'e') AS extension,
        class.relrowsecurity AND row_security_active(class.oid) AS row_security,
+       class.relhasrules AS has_rules,
        class.relhasrules OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D')
        OR (class.relkind = 'p' AND EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'
          AND tgrelid IN (SELECT relid FROM pg_partition_tree(class.oid)))) AS reacts,

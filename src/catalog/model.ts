@@ -49,6 +49,8 @@ export interface Relation {
   readonly privileges: Privileges;
   /** The extension that the table belongs to; null: none. */
   readonly extension: string | null;
+  /** True where rules rewrite what is executed on the table; COPY goes past them. */
+  readonly hasRules: boolean;
   /** True where row security decides which rows we may see and write. */
   readonly rowSecurity: boolean;
   /** True where triggers or rules run when its rows change, those of its partitions among them. */

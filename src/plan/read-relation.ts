@@ -10,9 +10,10 @@ import {
 import { type Condition, conditionsOn, neverNull, restrictionsOf } from '../constraint/restriction.js';
 import { type ColumnDraft, draftColumns, isNotNullDomain } from './column.js';
 import type { Context } from './context.js';
-import { longestText } from './family.js';
+import { baseOf, longestText } from './family.js';
 import { planForeignKey } from './foreign-keys.js';
 import { identifyingColumns, isTight } from './keys.js';
+import { OID } from './oid.js';
 import type { ForeignKeyPlan } from './plan.js';
 import { fitRow } from './row-width.js';
 import { asChecked } from './spatial.js';
@@ -97,8 +98,8 @@ export function readRelation(given: Relation, context: Context): ReadRelation {
 }
 
 /**
- * Texts that foreign keys copy must fit into both columns: conditions on the lengths of those that are longer, or are copied from
- * longer ones.
+ * What foreign keys copy must fit into both columns: conditions on the lengths of texts that are longer, or are copied from
+ * longer ones, and on the sizes of integers.
  */
 function lengthsAlongKeys(
   { attributes, foreignKeys, referencedBy }: Relation,
@@ -124,7 +125,7 @@ function lengthsAlongKeys(
       }),
     ),
   ];
-  return limits.flatMap(({ name, most }) => {
+  const conditions = limits.flatMap(({ name, most }) => {
     if (most === null) return [];
     const text = `pg_catalog.char_length(${quoteIdentifier(name)}::text) <= ${most}`;
     const length: Expression = { kind: 'function', name: 'char_length', args: [{ kind: 'column', name }] };
@@ -137,7 +138,40 @@ function lengthsAlongKeys(
       { name: `the lengths of foreign keys`, text, expression, domainColumn: null, through: [], computed: false },
     ];
   });
+  const narrower = [
+    ...foreignKeys.flatMap(({ columns, referenced, referencedColumns }) =>
+      columns.map(
+        (name, at) => [name, named(attributes, name), named(attributesOf(referenced), referencedColumns[at]!)] as const,
+      ),
+    ),
+    ...referencedBy.flatMap(({ columns, referencing, referencedColumns }) =>
+      referencedColumns.map(
+        (name, at) => [name, named(attributesOf(referencing), columns[at]!), named(attributes, name)] as const,
+      ),
+    ),
+  ].flatMap(([name, child, parent]) => {
+    const [most, wider] = [child, parent].map((attribute) => LARGEST_OF.get(baseOf(attribute?.type ?? 0, types)));
+    if (most === undefined || wider === undefined || most >= wider) return [];
+    const text = `${quoteIdentifier(name)} <= ${most}`;
+    const expression: Expression = {
+      kind: 'operator',
+      name: '<=',
+      args: [
+        { kind: 'column', name },
+        { kind: 'constant', text: String(most), type: 'number' },
+      ],
+    };
+    return [{ name: 'the sizes of foreign keys', text, expression, domainColumn: null, through: [], computed: false }];
+  });
+  return [...conditions, ...narrower];
 }
+
+/* The largest number that an integer type holds. */
+const LARGEST_OF: ReadonlyMap<number, number> = new Map([
+  [OID.int2, 32_767],
+  [OID.int4, 2_147_483_647],
+  [OID.int8, Number.MAX_SAFE_INTEGER],
+]);
 
 /**
  * Returns columns that are always NULL, because with a value the row would reference one that references the row itself:

@@ -194,14 +194,22 @@ function planUpdates(
 ): PlannedUpdates {
   const hashed = (relation.partitioning?.hashedWithGaps ?? []).map((name) => columnIndex.get(name)!);
   const excluded = isTargeted ? [...excludedFromUpdate(relation, columnIndex, context), ...hashed] : [];
-  const groups = updateGroups(
-    columns,
-    planned,
-    foreignKeys,
-    [...keys.pairs, ...[...tied.searches, ...tied.guards].map((each) => each.columns)],
-    // For a table that is not targeted, the key includes the referenced columns, too.
-    new Set([...key, ...held, ...keys.tracked.flat(), ...excluded, mark]),
-  );
+  const unique = columnsOfKeys(relation, columnIndex);
+  const isNumbered = (members: readonly number[]) => members.some((column) => planned[column]!.source === 'ordinal');
+  // For a table that is not targeted, the key includes the referenced columns, too.
+  const fixed = [...key, ...held, ...keys.tracked.flat(), ...excluded, mark];
+  const groupsBeside = (tiedByKeys: readonly (readonly number[])[], fixedByKeys: readonly number[]) =>
+    updateGroups(
+      columns,
+      planned,
+      foreignKeys,
+      [...keys.pairs, ...[...tied.searches, ...tied.guards].map((each) => each.columns), ...tiedByKeys],
+      new Set([...fixed, ...fixedByKeys]),
+    );
+  // Rows that were there before are not apart in the column that numbers new ones: what is beside it in the key is written with it.
+  const apart = groupsBeside(unique.filter(isNumbered), unique.filter((members) => !isNumbered(members)).flat());
+  // Now and then an UPDATE meets another row; that is better than no UPDATE.
+  const groups = apart.length > 0 ? apart : groupsBeside([], []);
   const drawn = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
   const sets = mark < 0 || held.includes(mark) || excluded.includes(mark) ? drawn : withMark(drawn, mark);
   const moves = key.some((column) => partitionedBy.includes(column));
@@ -211,6 +219,25 @@ function planUpdates(
       : insertedOf(planned).filter((position) => columns[position]!.attribute.identity !== 'always');
   const canRekey = rekeyed.length > 0 && key.every((position) => rekeyed.includes(position));
   return { groups, sets, rekeyed: canRekey ? rekeyed : [] };
+}
+
+/**
+ * The columns of each unique key and exclusion that several columns decide about, those of its predicate included. Where one of them is
+ * unique by itself, the others say nothing.
+ */
+function columnsOfKeys(
+  { uniqueKeys, exclusions }: Relation,
+  columnIndex: ReadonlyMap<string, number>,
+): (readonly number[])[] {
+  const alone = new Set(uniqueKeys.flatMap(({ exact, columns }) => (exact && columns.length === 1 ? columns : [])));
+  const named = [
+    ...uniqueKeys.map(({ columns, escape }) => [...columns, ...(escape === null ? [] : columnsOf(escape.expression))]),
+    ...exclusions.map(({ elements }) => elements.flatMap(({ expression }) => columnsOf(expression))),
+  ];
+  return named
+    .filter((names) => !names.some((name) => alone.has(name)))
+    .map((names) => [...new Set(names)].flatMap((name) => columnIndex.get(name) ?? []))
+    .filter((members) => members.length > 1);
 }
 
 /** Rows without a key are found by their place, which only PostgreSQL has. */
@@ -328,7 +355,7 @@ function assemble(
     // Only the server knows the hash remainder of a value: of single rows, some fall into an existing partition.
     oneByOne: (relation.partitioning?.hashedWithGaps ?? []).length > 0,
     changesTogether: key.length > 0 && !relation.reacts,
-    copies: !relation.rowSecurity,
+    copies: !relation.rowSecurity && !relation.hasRules,
     companions: [],
     bears: [],
     needs: [],

@@ -1,5 +1,6 @@
 import { quoteIdentifier, type Relation } from '../catalog/model.js';
 import type { Operation } from '../lane/messages/operation.js';
+import { NO_PARENT } from '../lane/rows/keyspace.js';
 import type { OperationKind, Plan, TriggeredRows } from '../plan/plan.js';
 import type { Changes, Stage } from './stage.js';
 import { type Trial, tryOperation, type Write } from './trial.js';
@@ -149,6 +150,58 @@ export async function whereabouts(
   const { deleted } = (await stage.changes()).get(oid) ?? { deleted: 0 };
   if (deleted > 0) return 'gone';
   return key.every((column) => columns[column]!.source === 'foreign') ? 'kept' : 'renamed';
+}
+
+/* The latest rows that are looked at: with few parents, a trigger often chooses the one that the row was given. */
+const LATEST = 8;
+/* The number of the first draw of further ones. */
+const LATEST_FROM = 16_000;
+
+/**
+ * Returns the foreign keys into which a trigger has written something else than rows were given: the lane does not know which parents
+ * such rows have.
+ */
+export async function overwrittenKeys(stage: Stage, plan: Plan, relation: number): Promise<number[]> {
+  const { key, returned, foreignKeys } = plan.relations[relation]!;
+  const { live } = stage.store.keyspaces[relation]!;
+  if (key.length === 0 || returned.length > 0 || foreignKeys.length === 0) return [];
+  await tryOperation(stage, { relation, kind: 'insert', keeps: true, first: LATEST_FROM });
+  const latest = Array.from({ length: Math.min(LATEST, live.size) }, (_, at) => live.at(live.size - 1 - at));
+  const found: number[] = [];
+  for (const [position, { makesParent, columns }] of foreignKeys.entries()) {
+    if (makesParent || columns.some((column) => key.includes(column))) continue;
+    for (const slot of latest) {
+      if (await isAsGiven(stage, plan, { relation, position, slot })) continue;
+      found.push(position);
+      break;
+    }
+  }
+  return found;
+}
+
+/** Returns true if a row of the stage references the parent that it was given, or none if it was given none. */
+async function isAsGiven(
+  stage: Stage,
+  plan: Plan,
+  { relation, position, slot }: { readonly relation: number; readonly position: number; readonly slot: number },
+): Promise<boolean> {
+  const { key, columns, rows, foreignKeys } = plan.relations[relation]!;
+  const { parent, parentColumns, columns: members } = foreignKeys[position]!;
+  const texts = key.map((column) => stage.store.namedText(relation, slot, column));
+  const row = stage.store.keyspaces[relation]!.parent(position, slot);
+  const given = row === NO_PARENT ? [] : parentColumns.map((column) => stage.store.namedText(parent, row, column));
+  const tests = members.map((column, at) => {
+    const { sql, typeName } = columns[column]!;
+    return row === NO_PARENT ? `${sql} IS NULL` : `${sql} = $${key.length + at + 1}::${typeName}`;
+  });
+  // Without a parent, one of them is NULL.
+  const test = tests.join(row === NO_PARENT ? ' OR ' : ' AND ');
+  const where = key.map((column, at) => `${columns[column]!.sql} = $${at + 1}`).join(' AND ');
+  const [answer] = await stage.ask(`SELECT ((${test}) IS TRUE)::text FROM ${rows} WHERE ${where}`, [
+    ...texts,
+    ...given,
+  ]);
+  return answer !== 'false';
 }
 
 async function rowsWith(

@@ -6,7 +6,7 @@ import { parentsFirst } from '../plan/order.js';
 import type { Choice, Finding, OperationKind, Plan, RelationPlan, TriggeredRows } from '../plan/plan.js';
 import { Course } from './course.js';
 import { type Discriminator, discriminate, withOnly } from './discriminate.js';
-import { effectsOf, isCompanion, whereabouts } from './effects.js';
+import { effectsOf, isCompanion, overwrittenKeys, whereabouts } from './effects.js';
 import { Insertions } from './insertions.js';
 import { withCompanion, withOperations, withRelation, withServerKey } from './lessons.js';
 import { tryUpdates } from './possible-updates.js';
@@ -231,6 +231,7 @@ class Rehearser {
       return;
     }
     if (stands === 'renamed' && !(await this.takeServerKey(relation))) return;
+    await this.noteOverwritten(relation);
     let effects = await this.effectsOfInsert(relation);
     if (isRefusing || effects.some((effect) => effect.perRow === null)) {
       const found = await discriminate(this.course.stage, this.course.plan, this.course.relations, relation);
@@ -256,6 +257,23 @@ class Rehearser {
     // The stage was built again, so the following trials need rows.
     if (!this.course.hasRows(relation))
       await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
+  }
+
+  /** Where triggers choose other parents than the row was given, nobody knows which rows go with a parent that is deleted. */
+  private async noteOverwritten(relation: number): Promise<void> {
+    const { label, foreignKeys, columns } = this.course.plan.relations[relation]!;
+    const overwritten = await overwrittenKeys(this.course.stage, this.course.plan, relation);
+    for (const position of overwritten) {
+      const { parent, columns: members } = foreignKeys[position]!;
+      this.triggered.push({ relation, of: parent, kind: 'delete', perRow: null });
+      this.course.findings.push({
+        relation: label,
+        column: members.map((column) => columns[column]!.name).join(', '),
+        prevents: [],
+        reason: `a trigger writes another value than the row is given, so the run does not know which rows of ${this.course.plan.relations[parent]!.label} it references`,
+        remedy: 'nothing to do: row counts are given only where they are certain',
+      });
+    }
   }
 
   /** Reads keys that a trigger assigns from the server; returns false where it does not tell them, because a rule sends rows elsewhere. */
