@@ -245,7 +245,7 @@ const REFUSALS: readonly Builder<Panel>[] = [
     curve('in doubt, {{resolution}}', `sum by (resolution) (increase(eventgen_in_doubt_total{${RUN}}${WINDOW}))`),
   ),
   graph(
-    'Set aside',
+    'Tables that lanes gave up',
     { unit: 'short', description: 'Operations on tables that lanes gave up.' },
     curve('quarantined', `sum(eventgen_quarantined_tables{${RUN}})`),
   ),
@@ -374,7 +374,7 @@ export function dashboard(): Dashboard {
         .current({ selected: true, text: '0.99', value: '0.99' }),
     );
   const rows: readonly [string, readonly Builder<Panel>[]][] = [
-    ['Is it what was asked for, and does it hurt?', OVERVIEW],
+    ['Overview', OVERVIEW],
     ['Traffic', TRAFFIC],
     ['Latency', LATENCY],
     ['Errors and retries', REFUSALS],

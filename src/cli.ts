@@ -169,6 +169,10 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
     ...(flags.duration === undefined
       ? []
       : [{ path: ['traffic', 'duration'], value: flags.duration, option: '--duration' }]),
+    // Whoever asks for a time does not mean the number of operations that the file has.
+    ...(flags.duration === undefined || flags.iterations !== undefined
+      ? []
+      : generator('num_iterations', -1, '--duration')),
     ...(flags.embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }]),
     ...(flags.metricsPort === undefined
       ? []
@@ -468,7 +472,7 @@ program
   .addOption(SHARD_OPTIONS[3])
   .option('--metrics-port <n>', 'port of the live page and /metrics; 0: any free port', wholeNumber)
   .option('--no-metrics', 'turn off the live page and /metrics')
-  .option('--quiet', 'show warnings only')
+  .option('--quiet', 'show warnings and the first line of the summary only')
   .addOption(
     new Option('--log-format <format>', 'format of progress and result').choices(['text', 'json']).default('text'),
   )

@@ -137,7 +137,7 @@ function configurationText(found: Found): string {
     `  schema_name: ${schemas.length === 1 ? name(schemas[0]!) : `[${schemas.map(name).join(', ')}]`}`,
     '  manual_table_list: []                # empty: all tables of the schema; or a list of names',
     '  exclude_table_list: []               # names of tables to leave out',
-    '  num_iterations: 2000                 # operations in total; -1: until stopped',
+    '  # num_iterations: 2000               # operations in total, unless traffic.duration or stages end the run; -1: until stopped',
     ...mixLines(changes, hasActivity),
     ...batchLines(batches),
     ...skewLines(found.skew),
@@ -148,7 +148,7 @@ function configurationText(found: Found): string {
     ...findingLines(found.findings),
     ...overrideLines(found.overrides),
     '',
-    '# traffic: { rate: 500, duration: 10m }   # a fixed rate instead of full speed; duration replaces num_iterations',
+    '# traffic: { rate: 500, duration: 10m }   # a fixed rate instead of full speed, for some time',
     '# thresholds: ["response_seconds p99 < 0.5", "error_ratio < 0.01"]   # exit code 4 if one is not met',
   ].join('\n')}\n`;
 }

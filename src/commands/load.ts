@@ -186,7 +186,10 @@ class LoadCommand {
     if (end.kind === 'finished' && sharded === null) this.journal.remove();
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
     if (options.reportFile !== undefined) writeOutput(options.reportFile, report);
-    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(loadText(summary)));
+    const text = loadText(summary);
+    process.stdout.write(
+      options.json ? `${publicJson(summary)}\n` : shown(options.quiet ? `${text.trimStart().split('\n')[0]!}\n` : text),
+    );
     progress.ended(summary.exit);
     return summary.exit.code;
   }

@@ -109,12 +109,17 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     return await session.carryOut(config, prepared);
   } catch (error) {
     const isStopped = error instanceof Stopped;
-    const exit = { code: isStopped ? session.codeIfStopped : codeBefore(error), reason: (error as Error).message };
+    const code = isStopped ? session.codeIfStopped : codeBefore(error);
+    const { message } = error as Error;
+    const exit = {
+      code,
+      reason: isStopped && code === EXIT.threshold ? `${message}, so its thresholds could not be judged` : message,
+    };
     // The summary of an earlier process of this shard must not be overwritten.
     if (!(error instanceof Taken)) session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
-    progress.message(isStopped ? 'info' : 'error', error.message);
-    return exit.code;
+    progress.message(isStopped && code === EXIT.finished ? 'info' : 'error', exit.reason);
+    return code;
   } finally {
     await session.close();
   }

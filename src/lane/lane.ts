@@ -202,7 +202,7 @@ export class Lane {
     this.isSuspended = true;
   }
 
-  /** Nor is anything sent again: what was refused has failed. */
+  /** As `stop`. Refused operations are not sent again either; they count as failed. */
   cut(): void {
     this.stopped = true;
     this.isCut = true;

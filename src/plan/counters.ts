@@ -52,13 +52,13 @@ function modest(column: ColumnPlan, most: number): ColumnPlan {
     case 'decimal': {
       // Of a number with few digits before the point, half of them.
       const { precision, scale } = column.recipe;
-      const unit = 10 ** Math.max(0, scale);
-      const largest = Math.min(most, 10 ** Math.max(0, Math.ceil((precision - scale) / 2)));
+      const unit = powerOfTen(Math.max(0, scale));
+      const largest = Math.min(most, powerOfTen(Math.max(0, Math.ceil((precision - scale) / 2))));
       return scale < 0 || scale > MOST_SCALE ? column : scaledTo(column, -largest * unit, largest * unit, scale);
     }
     case 'scaled': {
       const { min, max, scale } = column.recipe;
-      const unit = 10 ** scale;
+      const unit = powerOfTen(scale);
       return scaledTo(column, Math.max(min, -most * unit), Math.min(max, most * unit), scale);
     }
     case 'money':
@@ -70,6 +70,11 @@ function modest(column: ColumnPlan, most: number): ColumnPlan {
 }
 
 const MOST_SCALE = 8;
+
+/** Exact, which a power is not on every machine. */
+function powerOfTen(exponent: number): number {
+  return Number(`1e${exponent}`);
+}
 
 function scaledTo(column: ColumnPlan, min: number, max: number, scale: number): ColumnPlan {
   return min > max ? column : { ...column, recipe: { kind: 'scaled', min, max, scale }, edges: [] };

@@ -132,6 +132,7 @@ async function moveAll(client: pg.Client, moves: readonly Move[]): Promise<strin
     try {
       await client.query(some.map(({ move }) => move).join(' UNION ALL '));
     } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
       // For example a table that was dropped in the meantime; the other sequences are still moved.
       if (some.length > 1) statements.push(...some.map((move) => [move]));
       else refused.push(`${some[0]!.name}: ${(error as Error).message}`);

@@ -62,10 +62,10 @@ function figuresOf(a: Summary, b: Summary, tolerances: Tolerances): ComparedFigu
       regressed: isWorse(figure, before, after, tolerances[figure.tolerated]),
     };
   };
-  const share = (name: string, count: (totals: Summary['totals']) => number) =>
+  const share = (name: string, count: (totals: Summary['totals']) => number, beside = 0 as 0 | 'dropped') =>
     compare({ name, tolerated: 'errors', unit: 'share' }, ({ totals }) => {
-      const operations = totals['operations']!;
-      return operations === 0 ? null : count(totals) / operations;
+      const all = totals['operations']! + (beside === 0 ? 0 : totals[beside]!);
+      return all === 0 ? null : count(totals) / all;
     });
   const targets = Object.keys({ ...a.replication, ...b.replication });
   return [
@@ -94,7 +94,8 @@ function figuresOf(a: Summary, b: Summary, tolerances: Tolerances): ComparedFigu
     ),
     share('rejected or failed', (totals) => totals['rejected']! + totals['failed']!),
     share('retries', (totals) => totals['retries']!),
-    share('dropped', (totals) => totals['dropped']!),
+    // Of what was due.
+    share('dropped', (totals) => totals['dropped']!, 'dropped'),
     share('late', (totals) => totals['late']!),
     compare(
       { name: 'generator CPU per operation', tolerated: 'cpu', unit: 'microseconds' },

@@ -302,7 +302,11 @@ function lastLines(summary: Summary, { files, command, next }: SummaryView): str
     ...(command === null ? [] : [`  to repeat this run: ${command}`]),
     ...(summary.rate_changes === undefined
       ? []
-      : ['    with the same changes of traffic.control_file: the configuration alone does not repeat its load']),
+      : [
+          command === null
+            ? '  traffic.control_file changed the rate: the configuration alone does not repeat its load'
+            : '    with the same changes of traffic.control_file: the configuration alone does not repeat its load',
+        ]),
     ...(next.length === 0 ? [] : ['', '  next:']),
     ...next.flatMap(([each, purpose]) => [`    ${each}`, `      ${purpose}`]),
   ];

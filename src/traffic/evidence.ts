@@ -31,7 +31,7 @@ export function lookFor(
 ): Look | null {
   const { plan } = compiled.relations[statement.relation]!;
   const all = parametersOf(bytes, statement);
-  // Rows of other tables in the same statement come first; its own speak for them.
+  // Rows of other tables in the same statement come first. The table's own rows are sufficient evidence.
   const own = statement.also.length > 0 ? statement.rows * statement.written.length : all.length;
   const values = all.slice(all.length - own);
   if (values.some(isUntold)) return null;

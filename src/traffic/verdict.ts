@@ -100,7 +100,8 @@ function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run
       limit: 'rate-bound',
       advice: `the schedule is the limit: connections were idle ${percent(waiting)} of the time`,
     };
-  if ((worker >= SATURATED && cpu >= ON_A_CORE) || worker > busy) {
+  // Connections that have nothing to do make any thread the busier one.
+  if ((worker >= SATURATED && cpu >= ON_A_CORE) || (worker > busy && waiting < HELD_BACK)) {
     const change =
       workers < connections
         ? `raise generator.workers (now ${workers})`
