@@ -151,8 +151,8 @@ export function isTight(key: UniqueKey, relation: Relation, catalog: Catalog): b
 }
 
 /** True where the predicate is about the columns of the index alone, none of which may be NULL: no row can be told to be outside of it. */
-function isBoundTo({ escape, columns }: UniqueKey, { attributes }: Relation): boolean {
-  return columnsOf(escape!.expression).every(
+function isBoundTo({ escape: outside, columns }: UniqueKey, { attributes }: Relation): boolean {
+  return columnsOf(outside!.expression).every(
     (name) => columns.includes(name) && attributes.find((attribute) => attribute.name === name)?.notNull === true,
   );
 }

@@ -231,7 +231,10 @@ function columnsOfKeys(
 ): (readonly number[])[] {
   const alone = new Set(uniqueKeys.flatMap(({ exact, columns }) => (exact && columns.length === 1 ? columns : [])));
   const named = [
-    ...uniqueKeys.map(({ columns, escape }) => [...columns, ...(escape === null ? [] : columnsOf(escape.expression))]),
+    ...uniqueKeys.map(({ columns, escape: outside }) => [
+      ...columns,
+      ...(outside === null ? [] : columnsOf(outside.expression)),
+    ]),
     ...exclusions.map(({ elements }) => elements.flatMap(({ expression }) => columnsOf(expression))),
   ];
   return named
