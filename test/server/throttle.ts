@@ -37,8 +37,7 @@ export async function startThrottle(target: number, bytesPerSecond: number): Pro
   let lastMs = performance.now();
   const timer = setInterval(() => {
     const nowMs = performance.now();
-    // What this process was too busy to carry is carried later.
-    credit = Math.min(credit + ((nowMs - lastMs) / 1000) * bytesPerSecond, bytesPerSecond);
+    credit = Math.min(credit + ((nowMs - lastMs) / 1000) * bytesPerSecond, bytesPerSecond / 10);
     lastMs = nowMs;
     for (const { client, server, waiting } of pairs) {
       while (waiting.length > 0 && credit > 0) {
