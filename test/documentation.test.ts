@@ -107,7 +107,7 @@ describe('the containers', () => {
       connection: { host: '127.0.0.1', port: database.port, database: database.name, user: 'postgres' },
       metrics: { enabled: false },
     });
-    const { code, summary, stderr } = await runCli(yaml, ['--duration', '3s', '--set', 'traffic.catch_up=all']);
+    const { code, summary, stderr } = await runCli(yaml, ['--duration', '3s']);
     expect(stderr).not.toContain('so no');
     expect(code).toBe(0);
     expect(summary.totals).toMatchObject({ rejected: 0, failed: 0, dropped: 0 });

@@ -4,13 +4,13 @@ import { configFor, count, createDatabase, type Database, runCli, startCli } fro
 const TABLE = 'CREATE TABLE a (id bigint PRIMARY KEY, v text)';
 const traffic = (text: string) => `traffic: ${text}\n`;
 
-it('keeps a rate, and says that it was the limit', async () => {
+// As below: a neighbour that takes the processor delays single operations.
+it('keeps a rate, and says that it was the limit', { retry: 2 }, async () => {
   const database = await createDatabase(TABLE);
   const file = configFor(
     database,
     `random_seed: 1\nnum_iterations: -1`,
-    // On a busy machine an operation may be late; that is another test's.
-    traffic('{ rate: 200, duration: 5s, catch_up: all, late_after: 30s }'),
+    traffic('{ rate: 200, duration: 5s, catch_up: all }'),
   );
   const { code, summary } = await runCli(file);
   expect(code).toBe(0);
@@ -18,7 +18,7 @@ it('keeps a rate, and says that it was the limit', async () => {
   // Every arrival before the end, no more and no less.
   expect(summary.totals.operations).toBe(1000);
   expect(summary.rate.target).toBeCloseTo(200, 5);
-  expect(summary.rate.achieved).toBeGreaterThan(120);
+  expect(summary.rate.achieved).toBeGreaterThan(170);
   expect(summary.verdict).toBe('rate-bound');
   expect(summary.tables['public.a']!.rows_expected).toBe(await count(database, 'a'));
   await database.drop();
@@ -121,11 +121,11 @@ it('reaches a spike within a second, and is back within one', { retry: 2 }, asyn
   const dueUntil = (seconds: number) => 100 * seconds + 1000 * Math.min(2, Math.max(0, seconds - 4));
   for (const [half, n] of seen.entries())
     expect(n, `half second ${half}`).toBeLessThanOrEqual(dueUntil(half / 2 + 0.5) + 1);
-  // Before the spike, within it, and a second after it.
-  expect(seen[8]! - seen[2]!).toBeGreaterThan(200);
-  expect(seen[12]! - seen[8]!).toBeGreaterThan(1000);
-  expect(seen[14]).toBeGreaterThan(2400);
-  expect(seen[18]! - seen[15]!).toBeLessThan(400);
+  const during = (half: number) => seen[half + 1]! - seen[half]!;
+  for (const half of [4, 5, 6]) expect(during(half)).toBeLessThan(100);
+  // From a second after its start on: a busy machine may lag behind, and catches up.
+  expect(during(10) + during(11)).toBeGreaterThan(900);
+  for (const half of [15, 16]) expect(during(half)).toBeLessThan(100);
   await database.drop();
 });
 

@@ -220,7 +220,10 @@ describe('replication lag', () => {
     proxy.close();
   });
 
-  it('counts what was never seen with its age, as a bound from below, and fails a threshold by it', async () => {
+  // A busy machine sends fewer heartbeats.
+  it('counts what was never seen with its age, as a bound from below, and fails a threshold by it', {
+    retry: 2,
+  }, async () => {
     const onStandby = await connectTo(standby.settings.port, 'postgres');
     const run = startCli(
       config(
@@ -236,8 +239,7 @@ describe('replication lag', () => {
     const { unseen, unseen_at_least_seconds: atLeast, lag_seconds: lag } = summary.replication!['standby']!;
     expect(code).toBe(4);
     expect(summary.thresholds).toMatchObject([{ condition: 'replication_lag_seconds p99 < 2', passed: false }]);
-    // All that came after the pause.
-    expect(unseen).toBeGreaterThan(50);
+    expect(unseen).toBeGreaterThan(100);
     expect(atLeast).toBeGreaterThan(5);
     expect(lag!.max).toBeGreaterThanOrEqual(atLeast!);
     expect(stdout).toMatch(/standby .* ≥ [\d.]+ (s|ms)/);

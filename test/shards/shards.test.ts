@@ -53,7 +53,8 @@ function whole(summary: Summary) {
 }
 
 describe('the shards of a run', () => {
-  it('are one run: the same rows, and merged the same counts', async () => {
+  // A process that gets no processor starts late.
+  it('are one run: the same rows, and merged the same counts', { retry: 2 }, async () => {
     const [one, three] = [await demo(), await demo()];
     const alone = await runCli(yaml(one), ['--quiet']);
     expect(alone.code).toBe(0);
@@ -73,7 +74,7 @@ describe('the shards of a run', () => {
     ])
       expect(html).toContain(text);
     const starts = ran.map(({ summary }) => Date.parse(summary.started_at));
-    expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(1000);
+    expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(100);
 
     // Their summaries lie in the database as well.
     const url = `postgresql://postgres@127.0.0.1:${three.port}/${three.name}`;

@@ -10,6 +10,18 @@ import { configFor, count, createDatabase, type Database, runCli } from '../serv
 import { type Animal, isSociable, schemaOf, sharedSql } from './animal.js';
 
 const OPERATIONS = 500;
+/* One UPDATE in eight takes a row to another key, and half of these to another partition: with so many, some do for certain. */
+const MOVING_WEIGHT = 4;
+const MORE_FOR_MOVING = 400;
+
+/** The tables whose UPDATEs must take rows to other partitions, as `table_weights`, and operations for them beside the others'. */
+function forMoving(animals: readonly Animal[], schemaFor: (animal: Animal) => string) {
+  const tables = animals.flatMap((animal) => (animal.moves ?? []).map((table) => `${schemaFor(animal)}.${table}`));
+  return {
+    weights: `table_weights: { ${tables.map((table) => `${table}: ${MOVING_WEIGHT}`).join(', ')} }`,
+    operations: MORE_FOR_MOVING * tables.length,
+  };
+}
 
 async function majorVersion(port: number): Promise<number> {
   const database = await createDatabase('SELECT', port);
@@ -100,7 +112,8 @@ export function everyOperation(animals: readonly Animal[]): void {
     let ran: Ran;
     beforeAll(async () => {
       const here = sociable.filter(isHere);
-      const settings = `schema_name: [${here.map(schemaOf).join(', ')}]\nnum_iterations: ${OPERATIONS * here.length}`;
+      const moving = forMoving(here, schemaOf);
+      const settings = `schema_name: [${here.map(schemaOf).join(', ')}]\nnum_iterations: ${OPERATIONS * here.length + moving.operations}\n${moving.weights}`;
       // On another server, no capture: what is to be seen there is that it takes every operation.
       const isCaptured = PROGRAMS === undefined;
       const [capture, history] = ['events', 'history'].map((name) => path.join(folder, name)) as [string, string];
@@ -116,7 +129,9 @@ export function everyOperation(animals: readonly Animal[]): void {
 
     it.for(animals.filter((animal) => !isSociable(animal)))('$name, with a run of its own', async (animal) => {
       const { sql, settings = '', redrawn } = animal;
-      const operations = settings.includes('num_iterations') ? '' : `num_iterations: ${OPERATIONS}\n`;
+      const moving = forMoving([animal], () => 'public');
+      const most = OPERATIONS + moving.operations;
+      const operations = settings.includes('num_iterations') ? '' : `num_iterations: ${most}\n${moving.weights}\n`;
       const own = await runOn(sql, `${operations}${settings}`, { redrawn });
       await expectEveryOperation(own, animal, 'public');
       await own.database.drop();
