@@ -126,12 +126,12 @@ const WHOLE: Readonly<Record<string, string>> = {
 };
 
 /**
- * What must hold of a generated value for it to be stored. The server casts it to the column's type without a word of it in the
- * expression.
+ * What must hold of a generated value for it to be stored. The server casts it to the column's type, which the expression does
+ * not show.
  */
 export function storedChecks(attributes: readonly StoredRow[]): Check[] {
   return attributes.flatMap(({ attname, attgenerated, attnotnull, type_name: type, default_text: source }) => {
-    // Of a constant the table's author has seen that it fits.
+    // The author of the table has seen that a constant fits.
     if (attgenerated === '' || source === null || columnsOf(parseExpression(source)).length === 0) return [];
     const column = quoteIdentifier(attname);
     const [, length] = /^character(?: varying)?\((\d+)\)$/.exec(type) ?? [];

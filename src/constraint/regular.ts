@@ -4,9 +4,10 @@
  */
 export type Places = readonly string[];
 
-const LOWER = 'abcdefghijklmnopqrstuvwxyz';
-const UPPER = LOWER.toUpperCase();
-const DIGITS = '0123456789';
+export const LOWER = 'abcdefghijklmnopqrstuvwxyz';
+export const UPPER = LOWER.toUpperCase();
+export const DIGITS = '0123456789';
+export const HEX = `${DIGITS}abcdef`;
 const WORD = `${DIGITS}${LOWER}`;
 /* Of a part without an upper bound. */
 const OPEN_END = 12;

@@ -45,7 +45,7 @@ class Rooms {
     const known = this.known.get(index);
     if (known !== undefined) return known;
     const relation = this.plan.relations[index]!;
-    // A circle says nothing about itself.
+    // In a circle of foreign keys, a table does not limit itself.
     this.known.set(index, { room: Number.MAX_SAFE_INTEGER, key: null });
     let found: Room = { room: relation.capacity, key: null };
     for (const key of relation.trackedKeys) {
@@ -58,7 +58,7 @@ class Rooms {
 
   /** The most different tuples of a key. */
   private combinations(relation: RelationPlan, key: readonly number[]): number {
-    // A NULL makes a row different from all others.
+    // A row with a NULL in the key differs from all others.
     if (key.some((column) => relation.columns[column]!.nullRatio > 0)) return Number.POSITIVE_INFINITY;
     const left = new Set(key);
     let product = 1;
@@ -81,7 +81,7 @@ class Rooms {
   }
 }
 
-/** How many values a column draws from, as far as that is few. */
+/** How many values a column draws from, if they are few. */
 function valuesOf({ source, recipe }: ColumnPlan): number {
   if (source !== 'drawn') return Number.POSITIVE_INFINITY;
   switch (recipe.kind) {

@@ -7,7 +7,7 @@ import type { ConstraintNote } from './constraint-notes.js';
 import type { DistinctSearch } from './distinct.js';
 import type { Finding } from './plan.js';
 import type { Search } from './search.js';
-import type { UniqueRecipe } from './sequence-for.js';
+import type { UniqueRecipe } from './unique-recipe.js';
 
 /** An ordinal column about whose existing values the database must be queried: see `watermark.ts`. */
 export interface OrdinalColumn {

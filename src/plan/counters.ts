@@ -50,7 +50,7 @@ function modest(column: ColumnPlan, most: number): ColumnPlan {
         ? within(column.recipe.min, column.recipe.max)
         : column;
     case 'decimal': {
-      // Of a number with few digits before the point, half of them.
+      // Half of the digits before the point.
       const { precision, scale } = column.recipe;
       const unit = powerOfTen(Math.max(0, scale));
       const largest = Math.min(most, powerOfTen(Math.max(0, Math.ceil((precision - scale) / 2))));
@@ -71,7 +71,7 @@ function modest(column: ColumnPlan, most: number): ColumnPlan {
 
 const MOST_SCALE = 8;
 
-/** Exact, which a power is not on every machine. */
+/** Multiplies, because powers are not exact on every machine. */
 function powerOfTen(exponent: number): number {
   return Number(`1e${exponent}`);
 }

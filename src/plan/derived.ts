@@ -13,7 +13,7 @@ export function derivedIn(conditions: readonly Condition[]): Derived[] {
     if (through.length > 0 || domainColumn !== null || computed) return [];
     const parts = expression.kind === 'and' ? expression.args : [expression];
     const texts = partsOfText(text, ' AND ');
-    // Where the text has other parts than the expression, nothing is known of either.
+    // If the text does not have the same parts as the expression, neither can be relied on.
     return texts.length === parts.length ? parts.flatMap((part, at) => derivedBy(part, texts[at]!)) : [];
   });
 }

@@ -1,11 +1,11 @@
 import { quoteIdentifier, type UniqueKey } from '../catalog/model.js';
-import type { Places } from '../constraint/regular.js';
+import { LOWER, type Places } from '../constraint/regular.js';
 import { parseMicros } from '../datum/temporal.js';
 import type { Draft } from './build.js';
 import { familyOf, longestText, plainType } from './family.js';
 import { ordinaryTexts, type SearchContext } from './search.js';
-import type { UniqueRecipe } from './sequence-for.js';
-import { byForm, byPlaces, MONTHS_AND_YEARS } from './stepped-forms.js';
+import { MONTHS_AND_YEARS } from './stepped-forms.js';
+import { byForm, byPlaces, listed, type UniqueRecipe } from './unique-recipe.js';
 
 /**
  * A column of which the server compares what it computes from it (a unique index over `date_trunc('day', at)`): values are
@@ -27,8 +27,6 @@ const SAMPLES = 16;
 /* Consecutive numbers, and numbers far apart. */
 const ORDINALS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 35, 36, 100, 370, 1295, 7777];
 const MOST_SINGLE = 2000;
-
-const LOWER = 'abcdefghijklmnopqrstuvwxyz';
 
 /** Returns the single column of a key's expressions, if nothing else in the key can make rows distinct. */
 export function computedFrom(key: UniqueKey): string | null {
@@ -133,7 +131,5 @@ function chosen({ forms, candidates }: DistinctSearch, computed: Computed): Uniq
   for (const [at, text] of computed.entries())
     if (text !== undefined && !byComputed.has(text)) byComputed.set(text, candidates[at]!);
   const values = [...byComputed.values()];
-  if (values.length === 0) return null;
-  const recipe = { kind: 'sequence', form: { kind: 'labels', values }, start: 0 } as const;
-  return { recipe, capacity: values.length, watermark: { kind: 'taken' } };
+  return values.length === 0 ? null : listed(values);
 }

@@ -1,10 +1,11 @@
 import type { Expression } from '../catalog/expression.js';
 import type { Catalog, Exclusion, Relation } from '../catalog/model.js';
-import { countOf } from '../constraint/regular.js';
+import { DIGITS } from '../constraint/regular.js';
 import type { Recipe } from '../datum/recipe.js';
 import type { ColumnDraft } from './column.js';
 import { OID } from './oid.js';
-import { endsOf, type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
+import { endsOf, uniqueRecipeFor } from './sequence-for.js';
+import { byPlaces, type UniqueRecipe } from './unique-recipe.js';
 
 /** With fewer values, ordinals would soon run out. */
 export const SMALL_CAPACITY = 10_000;
@@ -84,7 +85,7 @@ const apart = (...parts: (string | Recipe)[]): UniqueRecipe => ({
   capacity: 1_000_000_000,
   watermark: { kind: 'none' },
 });
-const OCTET = ['.', '1', '0123456789', '0123456789'];
+const OCTET = ['.', '1', DIGITS, DIGITS];
 
 /* Shapes side by side along an axis, and consecutive addresses, by oid of their type: no two touch. */
 const APART: ReadonlyMap<number, UniqueRecipe> = new Map([
@@ -95,11 +96,6 @@ const APART: ReadonlyMap<number, UniqueRecipe> = new Map([
   [718, apart('<(', NUMBER, ',0),0.2>')],
   ...[OID.inet, OID.cidr].map((oid) => [oid, byPlaces(['1', '0', ...OCTET, ...OCTET, ...OCTET])] as const),
 ]);
-
-function byPlaces(places: readonly string[]): UniqueRecipe {
-  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
-  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
-}
 
 function shapesApart(part: Expression, context: ExclusionContext): ReadonlyMap<number, UniqueRecipe> | undefined {
   const index = usable(part, context);

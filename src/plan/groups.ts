@@ -2,7 +2,7 @@ import type { Draft } from './build.js';
 import { searchNotes } from './constraint-notes.js';
 import type { RelationPlan, ValueGroup } from './plan.js';
 import { formOf, groupOf, isUnneeded, keysOf, NULL_SHARE, type Search } from './search.js';
-import type { UniqueRecipe } from './sequence-for.js';
+import { listed, type UniqueRecipe } from './unique-recipe.js';
 
 /** A search, and the positions (from 1) of the candidates that the server accepts. */
 export interface Proof {
@@ -40,7 +40,7 @@ export function applySearches(draft: Draft, proofs: readonly Proof[]): Draft {
       }
       const values = keysOf(search, accepted);
       if (values.length > 0) {
-        uniques.set(`${search.relation}/${search.columns[0]!}`, oneOf(values));
+        uniques.set(`${search.relation}/${search.columns[0]!}`, listed(values));
         continue;
       }
     } else {
@@ -114,14 +114,6 @@ function roomIn({ columns, own, tuples }: ValueGroup, keys: RelationPlan['tracke
       .filter((places) => !tuples.some((tuple) => places.some((at) => tuple[at] === null)))
       .map((places) => new Set(tuples.map((tuple) => JSON.stringify(places.map((at) => tuple[at])))).size)
   );
-}
-
-function oneOf(values: readonly string[]): UniqueRecipe {
-  return {
-    recipe: { kind: 'sequence', form: { kind: 'labels', values }, start: 0 },
-    capacity: values.length,
-    watermark: { kind: 'taken' },
-  };
 }
 
 function isTied(set: readonly number[], searches: readonly Search[], relation: number): boolean {

@@ -1,14 +1,9 @@
 import { constantsIn, type Expression } from '../catalog/expression.js';
 import { type Family, patternsIn } from '../constraint/candidates.js';
-import { countOf, type Places, placesOf } from '../constraint/regular.js';
+import { countOf, DIGITS, HEX, LOWER, type Places, placesOf, UPPER } from '../constraint/regular.js';
 import type { Recipe } from '../datum/recipe.js';
-import type { UniqueRecipe } from './sequence-for.js';
 import { boundedForms, steppedForms } from './stepped-forms.js';
-
-const SMALL = 'abcdefghijklmnopqrstuvwxyz';
-const LARGE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
-const DIGITS = '0123456789';
-const HEX = '0123456789abcdef';
+import { byPlaces, drawn, type UniqueRecipe } from './unique-recipe.js';
 
 /* With so many values, two of a run are hardly ever equal; if they are, the second one is drawn again. */
 const LEAST_VALUES = 1e12;
@@ -44,9 +39,9 @@ export function keyForms(
   const patterned = conditions.flatMap(patternsIn).flatMap((pattern) => {
     const places = placesOf(pattern, longest);
     if (places === null) return [];
-    // Where the end is open, more may follow.
+    // If the pattern is open at its end, more characters may follow.
     const open = pattern.endsWith('$') ? null : [...places, ...roomBehind(places, longest)];
-    return [...(open === null ? [] : [counted(ofOneCase(open))]), counted(ofOneCase(places))];
+    return [...(open === null ? [] : [byPlaces(ofOneCase(open))]), byPlaces(ofOneCase(places))];
   });
   const starts = [
     ...new Set(constants.filter((text) => /^[\w:/@.+-]{1,40}$/.test(text) && Number.isNaN(Number(text)))),
@@ -73,13 +68,13 @@ const OPEN_PLACES = 10;
 
 function roomBehind(places: Places, longest: number | null): Places {
   const room = longest === null ? OPEN_PLACES : Math.max(0, Math.min(OPEN_PLACES, longest - places.length));
-  return Array.from({ length: room }, () => SMALL + DIGITS);
+  return Array.from({ length: room }, () => LOWER + DIGITS);
 }
 
 /* With so many values left, letters of one case are enough: the index may not tell them apart. */
 const AMPLE_VALUES = 1e6;
 
-/** Leaves out large letters where the small ones may stand as well, if that leaves enough values. */
+/** Leaves out uppercase letters where the lowercase ones are allowed, too, if that leaves enough values. */
 function ofOneCase(places: Places): Places {
   const folded = places.map((characters) =>
     [...characters].filter((each) => each === each.toLowerCase() || !characters.includes(each.toLowerCase())).join(''),
@@ -92,7 +87,7 @@ function startingWith(start: string, lengths: readonly number[], within: (length
   const ends = [...new Set(lengths)].map((length) => length - start.length).filter((rest) => rest > 0);
   const behind = [...ends, 16].filter((rest) => within(start.length + rest));
   return behind.flatMap((rest) =>
-    [SMALL + DIGITS, LARGE + DIGITS, DIGITS]
+    [LOWER + DIGITS, UPPER + DIGITS, DIGITS]
       .filter((characters) => isAmple(characters.length, rest))
       .map((characters) => drawn({ kind: 'format', parts: [start, { kind: 'code', length: rest, characters }] })),
   );
@@ -118,11 +113,11 @@ function codesOf(length: number): UniqueRecipe[] {
   const behind = (first: string, characters: string): Recipe[] =>
     code(characters, length - 1).map((rest) => ({ kind: 'format', parts: [first, rest] }));
   return [
-    ...behind('a', SMALL + DIGITS),
-    ...code(SMALL + DIGITS),
-    ...code(SMALL),
-    ...behind('A', LARGE + DIGITS),
-    ...code(LARGE),
+    ...behind('a', LOWER + DIGITS),
+    ...code(LOWER + DIGITS),
+    ...code(LOWER),
+    ...behind('A', UPPER + DIGITS),
+    ...code(UPPER),
     ...code(HEX),
     ...code(HEX.toUpperCase()),
     ...behind('1', DIGITS),
@@ -131,14 +126,9 @@ function codesOf(length: number): UniqueRecipe[] {
 
 /** Returns all codes of few characters in sequence, because they are too few to be drawn at random. */
 function shortCodes(length: number): UniqueRecipe[] {
-  return [SMALL, LARGE, DIGITS, HEX, HEX.toUpperCase()].map((characters) =>
-    counted(Array.from({ length }, () => characters)),
+  return [LOWER, UPPER, DIGITS, HEX, HEX.toUpperCase()].map((characters) =>
+    byPlaces(Array.from({ length }, () => characters)),
   );
-}
-
-function counted(places: Places): UniqueRecipe {
-  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
-  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
 }
 
 /** Returns true if so many places for one of so many characters give enough different values. */
@@ -156,8 +146,4 @@ function literalEnds(pattern: string): { text: string; at: 'start' | 'end' }[] {
     ...(start === undefined || start === '' || start === pattern ? [] : [{ text: start, at: 'start' as const }]),
     ...(end === undefined ? [] : [{ text: end, at: 'end' as const }]),
   ];
-}
-
-function drawn(recipe: Recipe): UniqueRecipe {
-  return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
 }

@@ -5,9 +5,10 @@ import type { Recipe } from '../datum/recipe.js';
 import type { ColumnDraft } from './column.js';
 import { computedFrom } from './distinct.js';
 import { keepApart, SMALL_CAPACITY } from './exclusion.js';
-import { listed, narrowUnique } from './narrow.js';
+import { listedIfAny, narrowUnique } from './narrow.js';
 import { AMPLE_CAPACITY } from './plan.js';
-import { type UniqueRecipe, uniqueRecipeFor } from './sequence-for.js';
+import { uniqueRecipeFor } from './sequence-for.js';
+import type { UniqueRecipe } from './unique-recipe.js';
 
 /** The columns that carry the ordinal, and the unique keys that must be tracked because none can. */
 export interface KeyDraft {
@@ -110,7 +111,7 @@ function narrowedOrListed(typed: UniqueRecipe | undefined, restriction: Restrict
   return typed === undefined
     ? restriction.values === null
       ? undefined
-      : listed(restriction.values)
+      : listedIfAny(restriction.values)
     : narrowUnique(typed, restriction);
 }
 
@@ -150,7 +151,7 @@ export function isTight(key: UniqueKey, relation: Relation, catalog: Catalog): b
   });
 }
 
-/** True where the predicate is about the columns of the index alone, none of which may be NULL: no row can be told to be outside of it. */
+/** True if the predicate is only about columns of the index, none of which may be NULL: then no row can be kept out of the index. */
 function isBoundTo({ escape: outside, columns }: UniqueKey, { attributes }: Relation): boolean {
   return columnsOf(outside!.expression).every(
     (name) => columns.includes(name) && attributes.find((attribute) => attribute.name === name)?.notNull === true,

@@ -1,11 +1,11 @@
-import { countOf } from '../constraint/regular.js';
+import { DIGITS, HEX, LOWER } from '../constraint/regular.js';
 import type { Range, Restriction } from '../constraint/restriction.js';
 import { type Band, Dealer } from '../datum/bands.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { numberText } from '../datum/sequence.js';
 import { MICROS_PER_DAY, parseMicros, USUAL_DAYS } from '../datum/temporal.js';
-import type { UniqueRecipe } from './sequence-for.js';
 import { drawnWithin } from './stepped-forms.js';
+import { byPlaces, drawn, listed, type UniqueRecipe } from './unique-recipe.js';
 
 /** A recipe for a type, with boundary values that are also valid for the column. */
 export interface TypedRecipe {
@@ -93,7 +93,7 @@ function isNarrow({ excluded, min, max, minLength, maxLength }: Restriction): bo
 function inOrder(values: readonly string[], { min, max }: Restriction): readonly string[] {
   const from = min === null ? 0 : values.indexOf(min.text) + (min.inclusive ? 0 : 1);
   const to = max === null ? values.length : values.indexOf(max.text) + (max.inclusive ? 1 : 0);
-  // Bounds of other types are none of the values.
+  // A bound of another type is not one of the values.
   const areRead = [min, max].every((bound) => bound === null || values.includes(bound.text));
   return areRead ? values.slice(from, to) : values;
 }
@@ -184,7 +184,7 @@ function micros(restriction: Restriction, unit: number): { minMicros: number; ma
 /** Returns a unique recipe within the restriction; undefined if the two are incompatible. */
 export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): UniqueRecipe | undefined {
   const { values } = restriction;
-  if (values !== null) return listed(values);
+  if (values !== null) return listedIfAny(values);
   if (!isNarrow(restriction)) return unique;
   const { recipe } = unique;
   if (recipe.kind === 'bytes') return uniqueBytes(restriction);
@@ -199,7 +199,7 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
   if (restriction.ranges !== null) return banded(unique, recipe, restriction);
   switch (form.kind) {
     case 'labels':
-      return listed(form.values.filter((value) => !restriction.excluded.includes(value)));
+      return listedIfAny(form.values.filter((value) => !restriction.excluded.includes(value)));
     case 'integer':
     case 'decimal': {
       const scale = form.kind === 'decimal' ? form.scale : 0;
@@ -216,7 +216,7 @@ export function narrowUnique(unique: UniqueRecipe, restriction: Restriction): Un
       const most = maxLength === null ? form.max : form.max === null ? maxLength : Math.min(form.max, maxLength);
       if (most !== null && most < SHORTEST) {
         const length = Math.max(minLength, Math.min(most, CODE_LENGTH));
-        return length > most ? undefined : codes(Array.from({ length }, () => LETTERS_AND_DIGITS));
+        return length > most ? undefined : byPlaces(Array.from({ length }, () => LOWER + DIGITS));
       }
       return {
         ...unique,
@@ -238,14 +238,7 @@ function isRanged({ ranges, min, max }: Restriction): boolean {
 }
 
 /* Short texts and byte strings are enumerated. */
-const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789';
-const HEX_DIGITS = '0123456789abcdef';
 const CODE_LENGTH = 12;
-
-function codes(places: readonly string[]): UniqueRecipe {
-  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
-  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
-}
 
 /* Random byte strings of this length are always distinct in practice. */
 const AMPLE_BYTES = 12;
@@ -260,9 +253,8 @@ function bytesWithin({ minLength, maxLength, min, max, excluded }: Restriction, 
 function uniqueBytes(restriction: Restriction): UniqueRecipe | undefined {
   const length = bytesWithin(restriction, AMPLE_BYTES + 4);
   if (length === undefined) return undefined;
-  if (length < AMPLE_BYTES) return codes(['\\', 'x', ...Array.from({ length: 2 * length }, () => HEX_DIGITS)]);
-  const recipe = { kind: 'bytes', minBytes: length, exact: length } as const;
-  return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
+  if (length < AMPLE_BYTES) return byPlaces(['\\', 'x', ...Array.from({ length: 2 * length }, () => HEX)]);
+  return drawn({ kind: 'bytes', minBytes: length, exact: length });
 }
 
 /* Size of a range without a lower end. */
@@ -352,11 +344,6 @@ function withoutOverlaps(bands: readonly Band[]): Band[] {
 const SHORTEST = 20;
 
 /** Returns a recipe that hands out values one by one; undefined if there are none. */
-export function listed(values: readonly string[]): UniqueRecipe | undefined {
-  if (values.length === 0) return undefined;
-  return {
-    recipe: { kind: 'sequence', form: { kind: 'labels', values }, start: 0 },
-    capacity: values.length,
-    watermark: { kind: 'taken' },
-  };
+export function listedIfAny(values: readonly string[]): UniqueRecipe | undefined {
+  return values.length === 0 ? undefined : listed(values);
 }

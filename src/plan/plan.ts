@@ -49,13 +49,13 @@ export interface Plan {
   readonly choices: readonly Choice[];
   /** Rows that triggers insert or delete with those of the run, as far as the rehearsal has observed them. */
   readonly triggered: readonly TriggeredRows[];
-  /** How lanes begin whose course up to now is not known; it is part of no plan that is stored. */
+  /** How lanes begin again if it is not known what they did before. It is never stored with the plan. */
   readonly restart?: Restart;
 }
 
 /** Lanes that begin again behind the keys that they may have used before. */
 interface Restart {
-  /** Number of the streams of random values that they draw from: other ones than before. */
+  /** Number of the random streams that they draw from; the earlier process drew from others. */
   readonly streams: number;
   /** By lane. */
   readonly places: ReadonlyMap<number, LanePlace>;

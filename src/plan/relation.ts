@@ -13,8 +13,8 @@ import { draftKeys, draftMark, type KeyDraft } from './keys.js';
 import type { ColumnPlan, Finding, ForeignKeyPlan, Guard, IncomingKey, OperationKind, RelationPlan } from './plan.js';
 import { type ReadRelation, readRelation } from './read-relation.js';
 import { readable, type Search, searchesFor } from './search.js';
-import type { UniqueRecipe } from './sequence-for.js';
 import { entryFor } from './target.js';
+import type { UniqueRecipe } from './unique-recipe.js';
 import { updateGroups, updateSets } from './update-sets.js';
 
 /** Decides everything about one relation that can be decided without its rows, in stages. */
@@ -125,7 +125,7 @@ function tieColumns(
       ((unsolved.includes(condition) && !isMixed(condition, read, planned)) || isUnmet(condition, columns, ordinals)) &&
       !isInherited(condition, relation, foreignColumns, context),
   );
-  // A restriction narrows what a column draws, and says nothing about what it copies from a parent.
+  // A restriction narrows what a column draws, but has no effect on what it copies from a parent.
   const copied = conditions.filter((condition) => {
     const [position, ...others] = columnsOf(condition.expression).map((name) => read.columnIndex.get(name));
     return (
@@ -206,9 +206,9 @@ function planUpdates(
       [...keys.pairs, ...[...tied.searches, ...tied.guards].map((each) => each.columns), ...tiedByKeys],
       new Set([...fixed, ...fixedByKeys]),
     );
-  // Rows that were there before are not apart in the column that numbers new ones: what is beside it in the key is written with it.
+  // Rows from before the run may be equal in the column that numbers new rows, so the other columns of the key are written together with it.
   const apart = groupsBeside(unique.filter(isNumbered), unique.filter((members) => !isNumbered(members)).flat());
-  // Now and then an UPDATE meets another row; that is better than no UPDATE.
+  // An UPDATE may now and then collide with another row; that is better than no UPDATE.
   const groups = apart.length > 0 ? apart : groupsBeside([], []);
   const drawn = isTargeted ? updateSets(context.seed, label, groups, context.sets) : [];
   const sets = mark < 0 || held.includes(mark) || excluded.includes(mark) ? drawn : withMark(drawn, mark);

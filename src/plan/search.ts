@@ -24,7 +24,7 @@ import { baseOf, familyOf, labelsOf, longestText, plainType } from './family.js'
 import { keyForms } from './key-forms.js';
 import { OID } from './oid.js';
 import type { ColumnPlan, Guard, ValueGroup } from './plan.js';
-import type { UniqueRecipe } from './sequence-for.js';
+import type { UniqueRecipe } from './unique-recipe.js';
 
 /** Columns with unsolved conditions, and tuples of values that the server checks. */
 export interface Search {
@@ -273,7 +273,7 @@ function searchFor(
     branched: { from: ordinary.length + counted.length + 1, count: branched.tuples.length, ways: branched.ways },
     forms,
     isComputed,
-    // What only parents decide no tuple can make true: the rehearsal shows whether they do.
+    // No tuple can satisfy a condition that only values of parents decide; the rehearsal shows whether they do.
     isGuarded:
       conditions.every(({ name }) => guarded.has(name)) ||
       members.every((member) => planned[member]!.source === 'foreign'),

@@ -3,32 +3,8 @@ import { meaningOf } from '../datum/meaning.js';
 import type { Recipe, SequenceForm } from '../datum/recipe.js';
 import { DAY_YEAR_1 } from '../datum/temporal.js';
 import { numericModifier, OID } from './oid.js';
+import { drawn, listed, UNBOUNDED, type UniqueRecipe } from './unique-recipe.js';
 
-/** A recipe with a different value for every ordinal, and the number of its ordinals. */
-export interface UniqueRecipe {
-  readonly recipe: Recipe;
-  /** The number of values that fit the type, from the smallest possible start. */
-  readonly capacity: number;
-  /** The lowest number of the type, for a counted form; undefined: none below the start. */
-  readonly least?: number;
-  /**
-   * How the values that stand in the table already move the start: `max` expression over the column, in the unit of
-   * the sequence (or over another one, `column`); `salt`: the smallest and largest value join the stream, so that no draw repeats; `taken`: those of
-   * a few values that are there; `bands`: `max` and `min` for each alone; or nothing.
-   */
-  readonly watermark:
-    | { readonly kind: 'max'; readonly expression: string; readonly column?: string }
-    | {
-        readonly kind: 'bands';
-        readonly expression: string;
-        readonly bands: readonly { readonly first: string; readonly last: string }[];
-      }
-    | { readonly kind: 'salt' }
-    | { readonly kind: 'taken' }
-    | { readonly kind: 'none' };
-}
-
-const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 const POWERS = [1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /** Returns the unique recipe of a column, undefined if its type has none. In expressions `c` stands for the column. */
@@ -50,11 +26,7 @@ function forType(
 ): UniqueRecipe | undefined {
   switch (type.kind) {
     case 'enum':
-      return {
-        recipe: { kind: 'sequence', form: { kind: 'labels', values: type.labels }, start: 0 },
-        capacity: type.labels.length,
-        watermark: { kind: 'taken' },
-      };
+      return listed(type.labels);
     case 'domain': {
       const base = types.get(type.base);
       return base === undefined ? undefined : forType(base, type.modifier, name, types, minBytes);
@@ -76,7 +48,6 @@ function forType(
 }
 
 function builtin(oid: number, modifier: number, name: string, minBytes: number): UniqueRecipe | undefined {
-  const drawn = (recipe: Recipe): UniqueRecipe => ({ recipe, capacity: UNBOUNDED, watermark: { kind: 'salt' } });
   const counted = (
     form: (Recipe & { kind: 'sequence' })['form'],
     capacity: number,
@@ -159,7 +130,7 @@ function builtin(oid: number, modifier: number, name: string, minBytes: number):
       );
     }
     case OID.bool:
-      return { ...counted({ kind: 'labels', values: ['false', 'true'] }, 2, null), watermark: { kind: 'taken' } };
+      return listed(['false', 'true']);
     default:
       return undefined;
   }

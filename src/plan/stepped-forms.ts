@@ -1,25 +1,13 @@
 import type { Family } from '../constraint/candidates.js';
-import { countOf, type Places } from '../constraint/regular.js';
+import { countOf, DIGITS, HEX, LOWER, type Places } from '../constraint/regular.js';
 import type { Range } from '../constraint/restriction.js';
-import type { Recipe, SequenceForm } from '../datum/recipe.js';
-import type { UniqueRecipe } from './sequence-for.js';
+import type { Recipe } from '../datum/recipe.js';
+import { byPlaces, drawn, UNBOUNDED, type UniqueRecipe } from './unique-recipe.js';
 
-const DIGITS = '0123456789';
-const HEX = '0123456789abcdef';
 const MONTHS: Places = ['12', DIGITS, DIGITS, DIGITS, '-', '0', '123456789', '-', '0', '1'];
 const YEARS: Places = ['12', DIGITS, DIGITS, DIGITS, '-', '0', '1', '-', '0', '1'];
 /* An hour of each of the first days of months; the time zone says nothing about whole hours. */
 const HOURS: Places = [...MONTHS.slice(0, -1), '123456789', ' ', '01', DIGITS, ':', '0', '0', ':', '0', '0'];
-
-/** Unique texts made of one character from each place, in turn. */
-export function byPlaces(places: Places): UniqueRecipe {
-  const recipe = { kind: 'sequence', form: { kind: 'places', places }, start: 0 } as const;
-  return { recipe, capacity: countOf(places), watermark: { kind: 'salt' } };
-}
-
-export function byForm(form: SequenceForm, capacity: number): UniqueRecipe {
-  return { recipe: { kind: 'sequence', form, start: 1 }, capacity, watermark: { kind: 'none' } };
-}
 
 export const MONTHS_AND_YEARS: readonly UniqueRecipe[] = [MONTHS, YEARS].map(byPlaces);
 
@@ -58,7 +46,8 @@ const HIGHEST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 export function boundedForms(recipe: Recipe, constants: readonly string[]): UniqueRecipe[] {
   if (recipe.kind !== 'uuid') return [];
   const bounds = constants.filter((text) => UUID.test(text)).sort();
-  return [drawn([recipe]), ...bounds.slice(1).flatMap((high, at) => uuidsBetween(bounds[at]!, high).map(asDrawn))];
+  const between = bounds.slice(1).flatMap((high, at) => uuidsBetween(bounds[at]!, high));
+  return [recipe, ...between.map(recipeOf)].map(drawn);
 }
 
 /** Unique values from each of several ranges in turn: of uuids, IPv4 addresses, and texts; undefined where a range is not understood. */
@@ -71,35 +60,23 @@ export function drawnWithin(
     if (recipe.kind === 'uuid') return uuidsBetween(min?.text ?? LOWEST_UUID, max?.text ?? HIGHEST_UUID)[0];
     if (recipe.kind === 'inet')
       return addressesBehind(min?.text ?? '').find((places) => max === null || isBelow(places, max.text));
-    // Whatever the collation: a text stands right behind its own beginning.
+    // In every collation, a text sorts after each of its own prefixes.
     const start = min?.text ?? '0';
     const room = Math.min(OPEN_PLACES, (longest ?? OPEN_PLACES + start.length) - start.length);
-    return room < FEWEST_PLACES ? undefined : [...start, ...Array.from({ length: room }, () => SMALL + DIGITS)];
+    return room < FEWEST_PLACES ? undefined : [...start, ...Array.from({ length: room }, () => LOWER + DIGITS)];
   });
   const understood = found.filter((places) => places !== undefined);
-  return understood.length < ranges.length || understood.length === 0
-    ? undefined
-    : {
-        ...drawn(understood.map(recipeOf)),
-        capacity: Math.min(
-          Number.MAX_SAFE_INTEGER,
-          understood.reduce((sum, places) => sum + countOf(places), 0),
-        ),
-      };
+  if (understood.length < ranges.length || understood.length === 0) return undefined;
+  const of = understood.map(recipeOf);
+  const capacity = understood.reduce((sum, places) => sum + countOf(places), 0);
+  return {
+    ...drawn(of.length === 1 ? of[0]! : { kind: 'mixture', of }),
+    capacity: Math.min(UNBOUNDED, capacity),
+  };
 }
 
-const SMALL = 'abcdefghijklmnopqrstuvwxyz';
 const OPEN_PLACES = 12;
 const FEWEST_PLACES = 4;
-
-function drawn(of: readonly Recipe[]): UniqueRecipe {
-  const recipe: Recipe = of.length === 1 ? of[0]! : { kind: 'mixture', of };
-  return { recipe, capacity: Number.MAX_SAFE_INTEGER, watermark: { kind: 'salt' } };
-}
-
-function asDrawn(places: Places): UniqueRecipe {
-  return drawn([recipeOf(places)]);
-}
 
 /** Texts with a character of each place, drawn at random. */
 function recipeOf(places: Places): Recipe {

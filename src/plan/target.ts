@@ -37,7 +37,7 @@ export function targetedRelations(config: Config, catalog: Catalog, problems: Pr
     const excluded = new Set(
       generator.exclude_table_list.map((name, index) => find(name, ['generator', 'exclude_table_list', index])),
     );
-    // What an extension brings is its own; rows of other tables may reference it.
+    // An extension maintains its own tables. Rows of other tables may still reference them.
     targeted = inSchemas.filter((relation) => !excluded.has(relation) && relation.extension === null);
     if (targeted.length === 0 && problems.length === 0) {
       const what = inSchemas.length === 0 ? 'has no tables' : 'has only excluded tables';
