@@ -169,7 +169,7 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
     ...(flags.duration === undefined
       ? []
       : [{ path: ['traffic', 'duration'], value: flags.duration, option: '--duration' }]),
-    // Whoever asks for a time does not mean the number of operations that the file has.
+    // A duration on the command line replaces the number of operations in the file.
     ...(flags.duration === undefined || flags.iterations !== undefined
       ? []
       : generator('num_iterations', -1, '--duration')),

@@ -238,7 +238,7 @@ export class Capture {
           const { seen, frames } = this;
           // Answers alone are no progress.
           const isMoving = seen !== progress.seen || frames - progress.frames > 2 * MOST_ANSWERS;
-          // How long an outage may last is another limit.
+          // The time of an outage does not count: it has a limit of its own.
           if (isMoving || this.lostSinceMs !== null) progress = { seen, frames, ms: performance.now() };
           if (performance.now() - progress.ms > SILENT_MS)
             reject(

@@ -96,7 +96,7 @@ export async function publish(
     }
   } catch (error) {
     const { code, message } = error as pg.DatabaseError;
-    // What is there already belongs to another capture. Without an answer the last statement may have been executed.
+    // Objects that existed before belong to another capture. If the last statement got no answer, it may have been executed.
     const mayBe = code === undefined ? made + 1 : made;
     const ours = {
       slot: mayBe === statements.length ? slot : null,

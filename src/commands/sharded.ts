@@ -42,7 +42,7 @@ export interface ShardOptions {
   readonly startTimeoutMs: number;
   /** Null: two seconds after the last shard is ready. */
   readonly startAt: Date | null;
-  /** True if lanes may begin again where the process before had lost their course (`--resume inexact`). */
+  /** True if lanes may begin again when the earlier process had given up their log (`--resume inexact`). */
   readonly mayBeInexact: boolean;
 }
 
@@ -272,7 +272,7 @@ export class ShardedRun extends Sharded {
     );
   }
 
-  /** What the process before has left behind for the traffic. */
+  /** What an earlier process of the shard has stored for the traffic. */
   get past(): Past | null {
     return this.left;
   }

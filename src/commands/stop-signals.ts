@@ -58,7 +58,7 @@ export class StopSignals {
    * @throws Stopped if the signal comes.
    */
   async interruptible<T>(work: Promise<T>, cancel: () => Promise<void>): Promise<T> {
-    // Work within work that can be interrupted: the outer one is told from then on again.
+    // Such work may be nested: when the inner work ends, signals go to the outer one again.
     const before = this.handler;
     const stopped = new Promise<never>((_, reject) => this.onFirst((signal) => reject(new Stopped(signal))));
     try {

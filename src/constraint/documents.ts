@@ -36,14 +36,14 @@ const LEAVES: readonly unknown[] = ['x', 1, true, ['a'], {}, 'user@example.com']
 
 const MOST_PLACES = 40;
 
-/** Documents that have every place which the conditions name, with what they want there. Several, because some places take any value. */
+/** Documents that have a suitable value at every place that the conditions name. There are several, because some places take any value. */
 export function documentsFor(column: string, conditions: readonly Expression[]): string[] {
   const mentions = conditions.flatMap((condition) => mentionsIn(condition, column)).slice(0, MOST_PLACES);
   if (mentions.length === 0) return [];
   const variants = Math.max(LEAVES.length, ...mentions.map(({ values }) => values.length));
   const documents = Array.from({ length: variants }, (_, variant) => {
     const document: Record<string, unknown> = {};
-    // What is asked of a place counts for more than that another one lies within it.
+    // A condition on the place itself takes precedence over places within it.
     for (const { path, values } of [...mentions].sort((a, b) => a.values.length - b.values.length))
       put(document, path, values.length > 0 ? values[variant % values.length] : LEAVES[variant % LEAVES.length]);
     return JSON.stringify(document);
@@ -69,7 +69,7 @@ function mentionsIn(expression: Expression, column: string): Mention[] {
   return [...mentionsOf(expression, column), ...partsOf(expression).flatMap((part) => mentionsIn(part, column))];
 }
 
-/** What a single operator or function says, apart from its parts. */
+/** The places that one operator or function is about, without those of its arguments. */
 function mentionsOf(expression: Expression, column: string): Mention[] {
   const at = (place: Expression | undefined, values: readonly unknown[]): Mention[] => {
     const path = place === undefined ? null : pathOf(place, column);

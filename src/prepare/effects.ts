@@ -158,7 +158,7 @@ const LATEST = 8;
 const LATEST_FROM = 16_000;
 
 /**
- * Returns the foreign keys into which a trigger has written something else than rows were given: the lane does not know which parents
+ * Returns the foreign keys in which a trigger has replaced the value that rows were given: the lane does not know which parents
  * such rows have.
  */
 export async function overwrittenKeys(stage: Stage, plan: Plan, relation: number): Promise<number[]> {

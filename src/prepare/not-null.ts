@@ -81,7 +81,7 @@ export async function wantedNulls(
     found.push(best);
   }
   if (found.length === 0) return [];
-  // Fewer refusals may be chance: with other draws there must be next to none.
+  // Fewer refusals may be chance, so other draws must confirm them with almost none.
   return (await refusals(stage, relation, found, CONFIRMING)) < MANY / 2 ? found : [];
 }
 

@@ -108,7 +108,7 @@ async function withLookedUp(client: pg.Client, search: Search, sql: string): Pro
     const { rows } = await client.query<{ value: string }>(sql);
     return { ...search, candidates: [...search.candidates, ...rows.map(({ value }) => [value])] };
   } catch {
-    // Row security may forbid it, and the time may be up; then there are fewer candidates.
+    // If row security forbids the query, or the time is up, there are fewer candidates.
     await client.query('ROLLBACK; BEGIN READ ONLY');
     return search;
   }

@@ -195,7 +195,7 @@ class Rehearser {
     else this.sayUntried(relation);
   }
 
-  /** Tells of a table that has room and whose parents may have rows, and for which no row could be made all the same. */
+  /** Adds a finding for a table in which no row could be made, although it has room and its parents may have rows. */
   private sayUntried(relation: number): void {
     const { label, foreignKeys } = this.course.plan.relations[relation]!;
     if (foreignKeys.length === 0 || !this.course.stage.rows.possible(relation, 'insert')) return;
@@ -259,7 +259,7 @@ class Rehearser {
       await tryOperation(this.course.stage, { relation, kind: 'insert', keeps: true });
   }
 
-  /** Where triggers choose other parents than the row was given, nobody knows which rows go with a parent that is deleted. */
+  /** If triggers replace the parents of rows, the run does not know which rows are deleted together with a parent. */
   private async noteOverwritten(relation: number): Promise<void> {
     const { label, foreignKeys, columns } = this.course.plan.relations[relation]!;
     const overwritten = await overwrittenKeys(this.course.stage, this.course.plan, relation);
@@ -276,7 +276,7 @@ class Rehearser {
     }
   }
 
-  /** Reads keys that a trigger assigns from the server; returns false where it does not tell them, because a rule sends rows elsewhere. */
+  /** Reads keys that a trigger assigns. Returns false if the server does not return them, because a rule sends rows elsewhere. */
   private async takeServerKey(relation: number): Promise<boolean> {
     const before = this.course.plan;
     await this.course.use(withServerKey(before, relation), relation);

@@ -94,7 +94,7 @@ function figuresOf(a: Summary, b: Summary, tolerances: Tolerances): ComparedFigu
     ),
     share('rejected or failed', (totals) => totals['rejected']! + totals['failed']!),
     share('retries', (totals) => totals['retries']!),
-    // Of what was due.
+    // A share of the operations that were due.
     share('dropped', (totals) => totals['dropped']!, 'dropped'),
     share('late', (totals) => totals['late']!),
     compare(

@@ -80,7 +80,7 @@ export class ProgressKeeper implements Keeping {
   private writing: Promise<void> | null = null;
   /** By lane: checkpoints that are stored. */
   private readonly checkpoints = new Map<number, StoredCheckpoint[]>();
-  /** The blocks that were written last. */
+  /** The blocks that were stored last. */
   private written: readonly Float64Array<ArrayBuffer>[] = [];
   private readonly size: { readonly relations: number; readonly lanes: number };
   private storing: Promise<void> = Promise.resolve();
@@ -187,13 +187,13 @@ export class ProgressKeeper implements Keeping {
         await this.session().query(text, [runId, this.shard, blocks.length, packed, packedPlaces]);
         this.written = blocks;
       } catch {
-        // The progress before stands.
+        // The progress that was stored before remains valid.
       }
     }
   }
 }
 
-/** What the process before has left behind of a shard. */
+/** What an earlier process of a shard has stored. */
 export interface LeftBehind {
   readonly counters: readonly Float64Array<ArrayBuffer>[];
   /** Null where it has given up the log of a lane. */
@@ -273,7 +273,7 @@ export async function forgetProgress(
   await client.query(`DELETE FROM ${places(schema)} WHERE run_id = $1 AND shard = $2`, [runId, shard]);
 }
 
-/** What was kept of lanes that begin again is of no use any more, except that their logs were given up: nothing is added to them. */
+/** Deletes the log of lanes that begin again, except the mark that it was given up: nothing is added to such a log. */
 export async function forgetCourse(
   client: pg.Client,
   { schema, runId }: RunStore,

@@ -296,7 +296,7 @@ export class CounterBlock {
     const at = this.undo;
     if (at >= 0) {
       const notes = this.values[at + 1]!;
-      // A few may be noted twice; a cascade changes the same ones again and again.
+      // The first few may be noted twice. Beyond them it is checked, because a cascade changes the same counters again and again.
       if (notes < this.layout.mostNotes && (notes < FEW_NOTES || !this.isNoted(at, notes, index))) {
         this.values[at + 2 + 2 * notes] = index;
         this.values[at + 3 + 2 * notes] = this.values[index]!;

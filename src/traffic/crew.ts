@@ -83,7 +83,7 @@ export class Crew {
         const ends = (await Promise.all(all)).flat();
         const incarnation = await this.changedServer(ends);
         if (incarnation === null) {
-          // Lanes that could not be taken back have the counts of an earlier moment.
+          // For lanes that could not be taken back, only earlier counts are known.
           if (this.before.size > 0) this.blockOf(0).set('lostCommits', 1);
           return ends;
         }

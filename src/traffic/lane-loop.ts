@@ -671,7 +671,7 @@ export class LaneLoop {
   private async compareServers(client: pg.Client): Promise<void> {
     const incarnation = await readIncarnation(client);
     const { name, isStandby } = incarnation;
-    // What it has kept is known when it has taken over.
+    // What it has kept is known only after it has taken over.
     if (isStandby) throw new Error('the server is a standby');
     if (name === this.incarnation) return;
     if (this.settings.mayTakeBack && !this.control.isCut) throw new ServerChanged(incarnation);

@@ -39,7 +39,7 @@ export interface Past {
   readonly course: Course | null;
 }
 
-/** With these the course of lanes can be repeated. */
+/** What is needed to repeat the course of lanes. */
 export interface Course {
   /** By lane. */
   readonly exceptions: ReadonlyMap<number, readonly Exception[]>;

@@ -8,7 +8,7 @@ const MOST_REFUSALS = 60;
 const RETRY_MS = 1000;
 const SETTLE_MS = 2000;
 
-/** Stands in a log that was given up, for the process that would continue the lane. */
+/** Marks a log that was given up, for a process that wants to continue the lane. */
 export const GIVEN_UP = '["g"]';
 
 /**
@@ -55,7 +55,7 @@ export class StoredLog implements LaneHistory {
     if (this.bytesBefore + this.bytes > MOST_BYTES) this.giveUp();
   }
 
-  /** Writes again what another thread may not have sent: most of it is stored. */
+  /** Writes lines again that another thread may not have sent; most of them are stored already. */
   repeat(exceptions: readonly string[]): void {
     if (this.isWhole) this.add(exceptions);
   }
@@ -86,7 +86,7 @@ export class StoredLog implements LaneHistory {
     this.underWay.add(lines);
     const values = [this.runId, String(this.lane), lines.join('\n')];
     session.ask({ text: this.insert, values }, (rows) => {
-      // It may come after the loss of the connection, when they wait again.
+      // The answer may arrive after the connection was lost, when the lines wait to be sent again.
       if (!this.underWay.delete(lines)) return;
       if (rows !== null) {
         this.confirmed += lines.length;

@@ -234,7 +234,7 @@ async function sendAgain(
           store();
         },
       });
-      // What follows from an exception is never there without it.
+      // An exception is always stored before anything that follows from it.
       const store = () => {
         log.flush();
         stored?.send(session);

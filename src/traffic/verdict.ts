@@ -100,7 +100,7 @@ function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run
       limit: 'rate-bound',
       advice: `the schedule is the limit: connections were idle ${percent(waiting)} of the time`,
     };
-  // Connections that have nothing to do make any thread the busier one.
+  // If connections are idle, one thread is always busier; that is not what limits the run.
   if ((worker >= SATURATED && cpu >= ON_A_CORE) || (worker > busy && waiting < HELD_BACK)) {
     const change =
       workers < connections
