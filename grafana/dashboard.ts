@@ -200,8 +200,12 @@ const LATENCY: readonly Builder<Panel>[] = [
     curve('{{operation}}', quantile('$quantile', 'eventgen_response_seconds', ', operation')),
   ),
   graph(
-    'Service time by operation',
-    { unit: 's', description: 'At the chosen quantile: the statement’s own time on its connection.' },
+    'Since the answer before, by operation',
+    {
+      unit: 's',
+      description:
+        'At the chosen quantile: from sending, or from the answer before on the same connection, to the answer.',
+    },
     curve('{{operation}}', quantile('$quantile', 'eventgen_service_seconds', ', operation')),
   ),
   new HeatmapBuilder()

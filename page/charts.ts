@@ -90,7 +90,7 @@ export function chartKinds({ command, targets, slots, unit }: Measured): ChartKi
         { label: 'response p50', colour: 'low', value: (point) => point.response_p50 },
         { label: 'response p95', colour: 'middle', value: (point) => point.response_p95 },
         { label: 'response p99', colour: 'high', value: (point) => point.response_p99 },
-        { label: 'service p99', colour: 'quiet', dashed: true, value: (point) => point.service_p99 },
+        { label: 'since the answer before, p99', colour: 'quiet', dashed: true, value: (point) => point.service_p99 },
       ],
     },
     {
@@ -275,6 +275,7 @@ export class Chart {
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textBaseline = 'top';
+    let written = Number.NEGATIVE_INFINITY;
     for (const { kind, from, to, label } of this.spans) {
       const left = plot.valToPos(from, 'x', true);
       const right = Math.min(last, plot.valToPos(to, 'x', true));
@@ -287,8 +288,12 @@ export class Chart {
       ctx.fillStyle = colour('text-quiet');
       if (left >= first) ctx.fillRect(left, bbox.top, devicePixelRatio, bbox.height);
       const name = label.split(':')[0]!;
-      if (right - Math.max(first, left) > ctx.measureText(name).width + 8)
-        ctx.fillText(name, Math.max(first, left) + 4, bbox.top + 2);
+      const start = Math.max(first, left) + 4;
+      const end = start + ctx.measureText(name).width;
+      // A name that does not fit, or would stand on another one, is left out; the list of stages has it.
+      if (end + 4 > right || start < written) continue;
+      ctx.fillText(name, start, bbox.top + 2);
+      written = end + 4;
     }
     ctx.restore();
   }

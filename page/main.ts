@@ -23,11 +23,16 @@ class Page {
     new Lines('Thresholds', 'thresholds', thresholdTexts, ({ thresholds }) =>
       thresholds.map(({ passed }) => (passed ? 'met' : 'missed')),
     ),
+    new Lines('What limited the phases', 'phases', ({ phase_limits: limits }) => limits),
     new Lines('Stages, spikes and pauses', 'marks', markTexts),
     new Lines('Replication', 'replication', ({ replication_notes: notes }) => notes),
     new Lines('Verification', 'verification', ({ verification }) => verification),
     new Lines('Errors', 'errors', errorTexts),
   ];
+  /* The report has a section of its own, with all findings. */
+  private readonly coverage = new Lines('Coverage', 'coverage', ({ coverage }) =>
+    this.data.coverage === null ? coverage : [],
+  );
   private readonly grid = element('div', { class: 'charts' });
 
   constructor(data: PageData) {
@@ -41,6 +46,7 @@ class Page {
         this.tiles.list,
         this.grid,
         ...this.lists.map(({ section }) => section),
+        this.coverage.section,
         this.tables.section,
         ...reportSections(data),
       ),
@@ -77,7 +83,7 @@ class Page {
     this.header.show(status, run, this.isConnected);
     this.tiles.show(status, run?.command ?? 'run');
     this.tables.show(status);
-    for (const list of this.lists) list.show(status);
+    for (const list of [...this.lists, this.coverage]) list.show(status);
     const targets = Object.keys(status.oldest_unseen);
     const slots = Object.keys(this.points[this.points.length - 1]?.slots ?? {});
     // Which charts there are is known once the run has begun.

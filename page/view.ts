@@ -318,8 +318,8 @@ function summarySection(summary: Summary): HTMLElement {
     ],
   ];
   const latencies = Object.entries(summary.latency_seconds).flatMap(([kind, { response, service }]) =>
-    [[`${kind}, response`, response] as const, [`${kind}, service`, service] as const].flatMap(([name, values]) =>
-      values === null ? [] : [[name, values] as const],
+    [[`${kind}, response`, response] as const, [`${kind}, since the answer before it`, service] as const].flatMap(
+      ([name, values]) => (values === null ? [] : [[name, values] as const]),
     ),
   );
   const lags = Object.entries(replication ?? {}).flatMap(([name, { lag_seconds: lag, unseen }]) =>
@@ -367,21 +367,6 @@ function summarySection(summary: Summary): HTMLElement {
         ),
       ),
     ),
-    ...(summary.thresholds.length === 0
-      ? []
-      : [
-          element(
-            'ul',
-            { id: 'thresholds' },
-            ...summary.thresholds.map(({ condition, value, passed, unjudged }) =>
-              element(
-                'li',
-                {},
-                `${condition}: ${passed ? 'met' : 'NOT met'} (${unjudged ?? String(Number(value!.toPrecision(3)))})`,
-              ),
-            ),
-          ),
-        ]),
   );
 }
 

@@ -136,7 +136,9 @@ function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, plain(entry)]));
+  // As in the file, a key without a value is not set.
+  const entries = Object.entries(value).filter(([, entry]) => entry !== null);
+  return Object.fromEntries(entries.map(([key, entry]) => [key, plain(entry)]));
 }
 
 /** `10%`, or `latency=20%`: the latter for one kind of figure. */
@@ -381,7 +383,11 @@ for (const kind of Object.keys(LAG_KINDS) as (keyof typeof LAG_KINDS)[]) {
   if (kind !== 'drain')
     command.option('--hold <time>', `how long each rate is held (default: ${LAG_TIMES[kind].hold})`, duration);
   if (kind === 'curve')
-    command.option('--steps <n>', 'number of steps, or percentages such as 25%,50%,100%', steps, parseSteps('10'));
+    command.addOption(
+      new Option('--steps <n>', 'number of steps, or percentages such as 25%,50%,100%')
+        .argParser(steps)
+        .default(parseSteps('10'), '10'),
+    );
   if (kind === 'max')
     command.option('--limit <condition>', 'the limit that the lag must stay below (default: "p99 < 2s")', limit);
   if (kind === 'drain')
@@ -681,10 +687,11 @@ program
 
 program
   .command('init')
-  .description('print a commented configuration for a live database; the database is only read')
+  .description('print a commented configuration for a live database; nothing is changed in it')
   .argument('[url]', 'postgresql://user@host:port/database (default: PGHOST, PGPORT, PGDATABASE and PGUSER)')
-  .action(async (url: string | undefined) => {
-    process.exitCode = await init({ url }, process.env);
+  .option('--rehearse', 'also try one INSERT, UPDATE and DELETE per table, and roll them back, to find what is refused')
+  .action(async (url: string | undefined, { rehearse }: { readonly rehearse?: true }) => {
+    process.exitCode = await init({ url, rehearse: rehearse === true }, process.env);
   });
 
 program
@@ -745,11 +752,13 @@ program
   .description('show the summaries of two runs side by side; exit code 4 if the second run is worse')
   .argument('<baseline>', 'summary written by run --summary')
   .argument('<other>', 'summary to compare with the baseline')
-  .option(
-    '--tolerance <percentage>',
-    `how much worse a figure may be; KIND=PERCENTAGE for one of ${TOLERATED.join(', ')} (default: 10%)`,
-    tolerance,
-    allTolerances(0.1),
+  .addOption(
+    new Option(
+      '--tolerance <percentage>',
+      `how much worse a figure may be; KIND=PERCENTAGE for one of ${TOLERATED.join(', ')}`,
+    )
+      .argParser(tolerance)
+      .default(allTolerances(0.1), '10%'),
   )
   .option('--json', 'print the result as JSON')
   .action((a: string, b: string, { tolerance: tolerances, json }: { tolerance: Tolerances; json?: true }) => {

@@ -1,3 +1,5 @@
+import type pg from 'pg';
+
 /** PostgreSQL, or a database that speaks its protocol. */
 export type Flavour = 'PostgreSQL' | 'YugabyteDB' | 'CockroachDB';
 
@@ -6,6 +8,12 @@ export function flavourOf(version: string): Flavour {
   if (/^CockroachDB\b/.test(version)) return 'CockroachDB';
   // "PostgreSQL 15.2-YB-2.25.0.0-b0 on x86_64-pc-linux-gnu, …"
   return /-YB-/.test(version) ? 'YugabyteDB' : 'PostgreSQL';
+}
+
+/** Returns which database a session is on. */
+export async function readFlavour(client: pg.Client): Promise<Flavour> {
+  const { rows } = await client.query<{ version: string }>('SELECT version()');
+  return flavourOf(rows[0]!.version);
 }
 
 /** Returns what a run does without on another database than PostgreSQL, as one line; null on PostgreSQL. */

@@ -112,9 +112,8 @@ export function trapRunnerFor(
 
 /**
  * Returns the probe of replication lag; null if no target is configured.
- * @throws SetupError if a target cannot be read, or is not what its kind says.
+ * @throws SetupError if a target cannot be read, is not what its kind says, or is observed by what the server does not have.
  */
-/** @throws SetupError if a target is observed by what the server does not have. */
 export async function probeFor(
   config: Config,
   flavour: Flavour,

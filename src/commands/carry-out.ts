@@ -8,7 +8,7 @@ import type { LivePage } from '../page/live.js';
 import type { Plan } from '../plan/plan.js';
 import { connectCoordinator } from '../prepare/connect.js';
 import { type Prepared, wantedOperations } from '../prepare/examine.js';
-import { coverageOf, coverageShare } from '../report/coverage.js';
+import { type CoverageSummary, coverageOf, coverageShare } from '../report/coverage.js';
 import type { Progress } from '../report/progress.js';
 import { triggeredRelations } from '../report/row-counts.js';
 import type { Point } from '../report/series.js';
@@ -91,7 +91,9 @@ export async function carryOut(job: Job): Promise<Done> {
   const notices = new Notices(job.prepared, progress, startMs, () => watched.schema.hurry());
   const traffic = begin(job, paced.pacing, notices);
   const trends = () => trendsSoFar(job, observed.recorder.points(), schedule, notices, watched.control);
-  const watched = watch(job, traffic, paced, notices, { startMs, trends });
+  const coverage = () =>
+    coverageOf(job.prepared.plan, job.prepared.findings, wantedOperations(config), notices.quarantined);
+  const watched = watch(job, traffic, paced, { startMs, trends, coverage });
   const { stop, benchmark } = watched;
   const facts = factsOf(job.prepared.plan, {
     command: 'run',
@@ -104,7 +106,7 @@ export async function carryOut(job: Job): Promise<Done> {
   // A benchmark sets the rate itself, so there is no target rate.
   const share = traffic.lanes.length / job.prepared.plan.quotas.length;
   const schedule = benchmark === null && paced.timetable !== null ? partOf(paced.timetable, share) : null;
-  const observed = observe(job, { ...watched, traffic, schedule, facts, startMs, notices });
+  const observed = observe(job, { ...watched, traffic, schedule, facts, startMs, notices, coverage });
   const toSummary = { job, traffic, notices, schedule, startedAt };
   stops.onFirst((signal) => {
     progress.message('info', `${signal}: stopping; operations in flight finish first (a second signal ends at once)`);
@@ -211,8 +213,11 @@ function watch(
   job: Job,
   traffic: Traffic,
   paced: RunPacing,
-  notices: Notices,
-  { startMs, trends }: { readonly startMs: number; readonly trends: () => Trends },
+  {
+    startMs,
+    trends,
+    coverage,
+  }: { readonly startMs: number; readonly trends: () => Trends; readonly coverage: () => CoverageSummary },
 ) {
   const { config, prepared, runId, progress, probe } = job;
   const { plan } = prepared;
@@ -270,7 +275,7 @@ function watch(
     startMs,
     probe,
     trends,
-    coverage: () => coverageShare(coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined)),
+    coverage: () => coverageShare(coverage()),
     abort: (condition) => {
       // The other shards continue, so this one ends before it has done its part.
       if (job.shard !== null) why.endedBy ??= `this shard did not meet the threshold ${condition}`;

@@ -1,10 +1,10 @@
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { type ComparedFigure, type Comparison, compareSummaries, type Tolerances } from '../report/comparison.js';
+import { ms, number, table } from '../report/figures.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
 import type { Summary } from '../report/summary.js';
-import { ms, number, table } from '../report/text.js';
 import { EXIT } from './exit.js';
 import { readSummary } from './summary-file.js';
 

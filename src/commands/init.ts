@@ -5,8 +5,8 @@ import { type ConnectionSettings, describeConnection, isLoopback, placesIn } fro
 import { type Config, parseConfig } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import type { Finding } from '../plan/plan.js';
-import { connectCoordinator } from '../prepare/connect.js';
-import { examine } from '../prepare/examine.js';
+import { connectCoordinator, connectRehearsal } from '../prepare/connect.js';
+import { examine, type Surroundings } from '../prepare/examine.js';
 import { Progress } from '../report/progress.js';
 import { escaped } from '../report/shown.js';
 import { EXIT } from './exit.js';
@@ -25,10 +25,12 @@ import {
 export interface InitOptions {
   /** Undefined: the PG* variables of the environment are used. */
   readonly url: string | undefined;
+  /** Also try every operation, and roll it back. */
+  readonly rehearse: boolean;
 }
 
-/** Prints a configuration for a live database, which it only reads. Returns the exit code. */
-export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv): Promise<number> {
+/** Prints a configuration for a live database, in which it changes nothing. Returns the exit code. */
+export async function init({ url, rehearse }: InitOptions, environment: NodeJS.ProcessEnv): Promise<number> {
   const progress = new Progress(process.stderr, { json: false, quiet: false });
   try {
     const connected = configFor(url, [], environment);
@@ -42,7 +44,12 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
           'has no tables yet: create the schema first, then run init again',
         );
       const config = configFor(url, schemas, environment);
-      const found = await read(client, schemas, connected.connection, config, (text) => progress.step(text));
+      const found = await read(client, schemas, config, {
+        dryRun: true,
+        say: () => undefined,
+        step: (text) => progress.step(text),
+        rehearsal: rehearse ? (path) => connectRehearsal(connected.connection, config, runId, path) : null,
+      });
       progress.stop();
       process.stdout.write(escaped(configurationText(found)));
       progress.message(
@@ -67,20 +74,29 @@ export async function init({ url }: InitOptions, environment: NodeJS.ProcessEnv)
 async function read(
   client: pg.Client,
   schemas: readonly string[],
-  connection: ConnectionSettings,
   config: Config,
-  step: (text: string) => void,
+  surroundings: Surroundings,
 ): Promise<Found> {
-  step('reading statistics');
+  surroundings.step('reading statistics');
   const activity = await readActivity(client, schemas);
   const batches = await readBatches(client);
   const skew = await readSkew(client, schemas);
   const settings = await readSessionSettings(client, schemas);
-  const surroundings = { dryRun: true, say: () => undefined, step, rehearsal: null };
   const { relations, plan, findings } = await examine(client, config, surroundings);
   const targeted = relations.filter((_, index) => plan.relations[index]!.targeted);
   const overrides = await proposeOverrides(client, relations, findings);
-  return { connection, schemas, targeted, activity, batches, skew, settings, findings, overrides };
+  return {
+    connection: config.connection,
+    schemas,
+    targeted,
+    activity,
+    batches,
+    skew,
+    settings,
+    findings,
+    overrides,
+    isRehearsed: surroundings.rehearsal !== null,
+  };
 }
 
 function configFor(url: string | undefined, schemas: readonly string[], environment: NodeJS.ProcessEnv): Config {
@@ -112,6 +128,7 @@ interface Found {
   readonly settings: readonly SessionSetting[];
   readonly findings: readonly Finding[];
   readonly overrides: readonly ProposedOverride[];
+  readonly isRehearsed: boolean;
 }
 
 function configurationText(found: Found): string {
@@ -145,7 +162,7 @@ function configurationText(found: Found): string {
     '  connections: 4                       # concurrent connections',
     '  existing_rows: 10000                 # existing rows per table that a run may change; 0: none; all: all of them',
     ...weightLines(found, hasActivity),
-    ...findingLines(found.findings),
+    ...findingLines(found),
     ...overrideLines(found.overrides),
     '',
     '# traffic: { rate: 500, duration: 10m }   # a fixed rate instead of full speed, for some time',
@@ -230,14 +247,18 @@ function weightLines({ targeted, activity }: Found, isKnown: boolean): string[] 
 }
 
 /** Returns comments on what the generator cannot do, and what would help. */
-function findingLines(findings: readonly Finding[]): string[] {
-  if (findings.length === 0) return [];
+function findingLines({ findings, isRehearsed }: Found): string[] {
+  const hint = isRehearsed
+    ? []
+    : ['  # Operations were not tried; `event-generator init --rehearse` also finds what triggers refuse.'];
+  if (findings.length === 0) return hint;
   const lines = findings.slice(0, MOST_FINDINGS).map(({ relation, column, prevents, reason, remedy }) => {
     const what = prevents.length === 0 ? '' : ` No ${prevents.join(', ').toUpperCase()}.`;
     return `  #   ${oneLine(`${relation}${column === null ? '' : `.${column}`}: ${reason}.${what} Remedy: ${remedy}`)}`;
   });
   const more = findings.length - lines.length;
   return [
+    ...hint,
     '  # What to look at before a run:',
     ...lines,
     ...(more > 0 ? [`  #   … and ${more} more: event-generator inspect -c FILE`] : []),

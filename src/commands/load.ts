@@ -17,6 +17,7 @@ import { exitOfLoad, type LoadEnding, type LoadSummary, loadText } from '../repo
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
+import { wrapped } from '../report/wrap.js';
 import { Taken } from '../shards/fence.js';
 import { workerCount } from '../traffic/coordinator.js';
 import type { CounterTotals } from '../traffic/counters.js';
@@ -188,7 +189,9 @@ class LoadCommand {
     if (options.reportFile !== undefined) writeOutput(options.reportFile, report);
     const text = loadText(summary);
     process.stdout.write(
-      options.json ? `${publicJson(summary)}\n` : shown(options.quiet ? `${text.trimStart().split('\n')[0]!}\n` : text),
+      options.json
+        ? `${publicJson(summary)}\n`
+        : shown(options.quiet ? `${text.trimStart().split('\n')[0]!}\n` : wrapped(text, process.stdout.columns)),
     );
     progress.ended(summary.exit);
     return summary.exit.code;

@@ -62,7 +62,16 @@ function combined(
   }
   const merged = mergeSummaries(runs);
   const files = summaryFile === undefined ? [] : [summaryFile];
-  return { merged, text: summaryText(merged, { isFull: full, files, command: null, next: [] }) };
+  return {
+    merged,
+    text: summaryText(merged, {
+      isFull: full,
+      files,
+      command: null,
+      next: [],
+      columns: process.stdout.columns,
+    }),
+  };
 }
 
 /** Returns the report of a merged run. It has no curves: those are in the reports of the shards. */

@@ -98,6 +98,8 @@ export class LoadObserver {
       replication: null,
       rounds: [],
       thresholds: [],
+      phases: [],
+      coverage: null,
     });
   }
 

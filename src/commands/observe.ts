@@ -4,6 +4,7 @@ import { VERSION } from '../package.js';
 import type { RunFacts, Status } from '../page/data.js';
 import { marksOf } from '../page/marks.js';
 import { type Counted, ended as endedStatus, running as runningStatus } from '../page/status.js';
+import type { CoverageSummary } from '../report/coverage.js';
 import { remainingSeconds, TrafficMeter } from '../report/meter.js';
 import { type Moment, readMoment } from '../report/moment.js';
 import { Recorder } from '../report/recorder.js';
@@ -35,9 +36,11 @@ export function observe(
     readonly notices: Notices;
     readonly sizes: TableSizes;
     readonly thresholds: ThresholdWatch;
+    readonly coverage: () => CoverageSummary;
   },
 ) {
-  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices, sizes, thresholds } = running;
+  const { traffic, schedule, control, benchmark, rounds, facts, startMs, notices, sizes, thresholds, coverage } =
+    running;
   const { plan } = prepared;
   const { totals, workers } = traffic;
   const quotas = traffic.lanes.map((lane) => plan.quotas[lane]!);
@@ -124,6 +127,8 @@ export function observe(
       replication: replication(),
       rounds: rounds?.rounds ?? [],
       thresholds: thresholds.results(moment.seconds),
+      phases: recorder.phaseVerdicts(),
+      coverage: coverage(),
     });
   };
   page?.begin(facts, () => recorder.points(), status);

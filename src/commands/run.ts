@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
+import { readFlavour } from '../catalog/flavour.js';
 import { labelOf } from '../catalog/model.js';
 import type { Capture } from '../changes/capture.js';
 import { type ConnectionSettings, isLoopback, type Place as Node, placesIn } from '../config/connection.js';
@@ -9,6 +10,7 @@ import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { shardedRunId, shardOf } from '../config/shard.js';
 import { readHistory } from '../history/history-file.js';
+import type { ReplicationProbe } from '../lag/probe.js';
 import type { Endpoint } from '../metrics/endpoint.js';
 import { VERSION } from '../package.js';
 import type { Coverage } from '../page/data.js';
@@ -149,6 +151,8 @@ class Session {
   private workers: Workers | undefined;
   /** Null if no capture was requested, or it has ended. */
   private captured: Capture | null = null;
+  /** Null if no replication is measured. */
+  private probe: ReplicationProbe | null = null;
   /** True when the summary was written, or could not be. */
   private isTold = false;
   private isReported = false;
@@ -215,6 +219,8 @@ class Session {
       if (!isTrial && sharded?.isFirst !== false) await layOutTrapTables(config, client, ownId, progress);
       // Before the rehearsal and the heartbeats, so that the capture includes their traces in the WAL.
       await this.beginCapture(config, client);
+      // What cannot be measured is said before minutes of reading and rehearsal.
+      await this.openProbe(config, client);
       const work = () => this.decide(config, client);
       const prepared = await (sharded?.prepare(client, work, isOver) ?? work());
       this.nodes = await nodesOf(client);
@@ -243,6 +249,16 @@ class Session {
       },
       rehearsal: generator.rehearse ? (path) => connectRehearsal(connection, config, ownId, path) : null,
     });
+  }
+
+  /** Looks whether every replication target is what its kind says, and can be read. */
+  private async openProbe(config: Config, client: pg.Client): Promise<void> {
+    const { isTrial, sharded, runId, progress, options } = this;
+    if (isTrial || config.replication === null || sharded?.isFirst === false || this.probe !== null) return;
+    if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
+    progress.step('looking at the replication targets');
+    this.probe = await probeFor(config, await readFlavour(client), runId, progress);
+    progress.stop();
   }
 
   private async beginCapture(config: Config, client: pg.Client): Promise<void> {
@@ -300,11 +316,11 @@ class Session {
   async carryOut(config: Config, prepared: Prepared): Promise<number> {
     const { options, progress, stops, runId } = this;
     if (options.planOutFile !== undefined) writePlanFile(options.planOutFile, config, prepared);
-    if (options.lag !== null) await resumeLeftovers(config, runId, (text) => progress.message('info', text));
     const isFirst = this.sharded?.isFirst ?? true;
-    const [indexBuilder, probe] = isFirst ? await this.openBeside(config, prepared) : [null, null];
+    const indexBuilder = isFirst ? await this.openBeside(config, prepared) : null;
+    const { probe } = this;
     const history = this.beginHistory(prepared);
-    const startAtMs = await this.startTogether(() => Promise.all([probe?.end(), indexBuilder?.end()]));
+    const startAtMs = await this.startTogether(() => indexBuilder?.end() ?? Promise.resolve());
     const {
       summary: ofTraffic,
       registries,
@@ -356,10 +372,7 @@ class Session {
   private async openBeside(config: Config, prepared: Prepared) {
     const { progress, stops, runId } = this;
     progress.step('preparing what goes on beside the traffic');
-    const opening = Promise.all([
-      indexBuilderFor(config, prepared, runId, progress),
-      probeFor(config, prepared.catalog.server.flavour, runId, progress),
-    ]);
+    const opening = indexBuilderFor(config, prepared, runId, progress);
     const opened = await stops.interruptible(opening, () => endSessions(config.connection, config, this.ownId));
     progress.stop();
     return opened;
@@ -390,7 +403,9 @@ class Session {
       options.historyFile,
     ].filter((file) => file !== undefined);
     const next = this.config?.embedded === true && options.lag === null ? nextSteps(process.env) : [];
-    return summaryText(summary, { isFull: options.full, files, command: repeatedBy(options, summary), next });
+    const { columns } = process.stdout;
+    const command = repeatedBy(options, summary);
+    return summaryText(summary, { isFull: options.full, files, command, next, columns });
   }
 
   /** Writes the summary; if its file can no longer be written, to standard output. */
@@ -466,6 +481,7 @@ class Session {
   async close(): Promise<void> {
     this.progress.stop();
     await this.captured?.end();
+    await this.probe?.discard();
     this.stops.release();
     await this.sharded?.end();
     await this.workers?.end();

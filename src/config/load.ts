@@ -200,9 +200,10 @@ const OURS_FOR: Readonly<Record<string, string>> = {
   seed: 'random_seed: N',
   delete_max_retries: 'update_max_retries: N, which applies to DELETE as well',
   rate_control:
-    'traffic: { rate: N } beside generator, or traffic: { stages: [{ duration: 5m, rate: N }] } for a schedule',
+    'traffic: { rate: N } beside generator; for its schedule, traffic: { stages: [{ duration: 5m, rate: N }] }; for its jitter, traffic: { arrival: poisson }',
   jitter_pct: 'traffic: { arrival: poisson } for random gaps',
-  transaction_mode: 'transaction: { statements: N } under generator, and skew: { distribution: zipf } for hot rows',
+  transaction_mode:
+    'transaction: { statements: N } or { statements: { min: 2, max: 5 } } under generator; for hot tables, table_weights: { orders: 10 }; for hot rows, skew: { distribution: zipf }',
   parallel: 'connections: N and workers: N under generator',
   num_workers: 'workers: N',
   threads: 'workers: N',

@@ -56,7 +56,7 @@ export class Source {
     this.readable = readable;
   }
 
-  /** Lets an option of the command line stand for a key; problems with it then name the option. */
+  /** Lets an option of the command line stand for a key, null for none; problems with it then name the option. */
   override(path: readonly string[], value: unknown, option: string): void {
     let holder = this.data;
     for (const key of path.slice(0, -1)) {
@@ -64,7 +64,9 @@ export class Source {
       if (typeof next !== 'object' || next === null || Array.isArray(next)) holder[key] = {};
       holder = holder[key] as Record<string, unknown>;
     }
-    holder[path[path.length - 1]!] = value;
+    const last = path[path.length - 1]!;
+    if (value === null) delete holder[last];
+    else holder[last] = value;
     this.overrides.set(path.join('\0'), option);
   }
 

@@ -3,6 +3,7 @@ import type { ConnectionSettings } from '../config/connection.js';
 import { describeConnection } from '../config/connection.js';
 import { type Problem, SetupError } from '../config/problem.js';
 import { isServer, type ReplicationConfig, type ReplicationTarget } from '../config/replication.js';
+import { settledWithin } from '../patience.js';
 import type { HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
 import type { Eye } from './eyes/eye.js';
@@ -11,7 +12,7 @@ import { failoverWarnings } from './failover-slots.js';
 import { connectHeartbeat, destroy, Heartbeat } from './heartbeat.js';
 import type { Stage } from './ladder.js';
 import { type SlotReading, Source, type SourceReading } from './source.js';
-import { clearHeartbeat, layOutHeartbeat } from './table.js';
+import { clearHeartbeat, layOutHeartbeat, type Place } from './table.js';
 import { Target, type TargetReading } from './target.js';
 
 export interface ProbeOptions {
@@ -58,6 +59,7 @@ export interface ReplicationOutcome {
 }
 
 const LAST_HEARTBEATS_MS = 5000;
+const FAREWELL_MS = 1000;
 
 /** Measures how far targets are behind, by heartbeats and by positions in the log. */
 export class ReplicationProbe {
@@ -70,9 +72,12 @@ export class ReplicationProbe {
   private lags: readonly HistogramTotals[] | null = null;
   private readonly source: Source;
   private readonly sessions: { readonly heartbeat: pg.Client; readonly eyes: readonly Eye[] };
+  private readonly place: Place;
+  private isStarted = false;
 
   private constructor(options: ProbeOptions, source: Source, sessions: ReplicationProbe['sessions']) {
     const { replication, runId, report } = options;
+    this.place = placeOf(options);
     const now = () => performance.now();
     this.source = source;
     this.sessions = sessions;
@@ -99,8 +104,8 @@ export class ReplicationProbe {
    * @throws SetupError for each target that cannot show them, with what to do there.
    */
   static async open(options: ProbeOptions): Promise<ReplicationProbe> {
-    const { replication, runId } = options;
-    const place = { runId, schema: replication.schema, tables: replication.tables };
+    const { replication } = options;
+    const place = placeOf(options);
     const heartbeat = await connectHeartbeat({ ...options, ...place }).catch((error: Error) => {
       throw SetupError.of(
         'replication.heartbeat',
@@ -136,8 +141,21 @@ export class ReplicationProbe {
   }
 
   start(): void {
+    this.isStarted = true;
     this.watching = Promise.all(this.targets.map((target, index) => target.watch(this.sessions.eyes[index]!)));
     this.heartbeat.start(this.sessions.heartbeat);
+  }
+
+  /** Ends a probe that was never started, and deletes its rows; does nothing to another one. */
+  async discard(): Promise<void> {
+    if (this.isStarted) return;
+    const { heartbeat, eyes } = this.sessions;
+    await settledWithin(
+      clearHeartbeat(heartbeat, this.place).catch(() => undefined),
+      FAREWELL_MS,
+    );
+    destroy(heartbeat);
+    for (const eye of eyes) eye.close();
   }
 
   read(): ReplicationReading {
@@ -181,6 +199,10 @@ export class ReplicationProbe {
       missed: this.heartbeat.missed,
     };
   }
+}
+
+function placeOf({ replication, runId }: ProbeOptions): Place {
+  return { runId, schema: replication.schema, tables: replication.tables };
 }
 
 function summaryOf(

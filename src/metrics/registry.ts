@@ -174,8 +174,11 @@ function createRegistry(source: MetricsSource, contentType: ContentType): Regist
   add('histogram', 'eventgen_response_seconds', 'Time from the scheduled start of an operation to its answer.', () =>
     latencies(totals, 'response', 'eventgen_response_seconds'),
   );
-  add('histogram', 'eventgen_service_seconds', 'Time of the statement itself on its connection.', () =>
-    latencies(totals, 'service', 'eventgen_service_seconds'),
+  add(
+    'histogram',
+    'eventgen_service_seconds',
+    'Time from sending, or from the answer before on the same connection, to the answer.',
+    () => latencies(totals, 'service', 'eventgen_service_seconds'),
   );
   add(
     'counter',

@@ -58,6 +58,8 @@ export interface Status {
   /** Null where nothing was measured. */
   readonly response_p99: number | null;
   readonly verdict: { readonly limit: string; readonly advice: string } | null;
+  /** Phases in which something other than the schedule was the limit, a line each. */
+  readonly phase_limits: readonly string[];
   /** Seconds, per target; empty where replication is not measured. */
   readonly oldest_unseen: Readonly<Record<string, number>>;
   /** What a reader of the lags should know of the targets, a line each. */
@@ -74,6 +76,8 @@ export interface Status {
   readonly marks: readonly Mark[];
   /** Conditions that the run must meet, as they stand now. */
   readonly thresholds: readonly ThresholdResult[];
+  /** How many tables take every operation, and why others do not, a line each; empty for a load. */
+  readonly coverage: readonly string[];
 }
 
 /** What the plan covers, for the report. */

@@ -38,9 +38,10 @@ export function marksOf(
       marks.push({ kind: 'spike', from, to: Math.min(from + duration / 1000, until), label: `spike: ${rate}/s` });
     }
   }
-  for (const { after_seconds: after, rate } of rateChanges) {
+  for (const [index, { after_seconds: after, rate }] of rateChanges.entries()) {
     const label = rate === null ? 'control file: the configured rate' : `control file: ${rate}/s`;
-    marks.push({ kind: 'stage', from: offset + after, to: until, label });
+    const next = rateChanges[index + 1]?.after_seconds;
+    marks.push({ kind: 'stage', from: offset + after, to: next === undefined ? until : offset + next, label });
   }
   return [
     ...marks,

@@ -1,6 +1,8 @@
 import type { ReplicationReading } from '../lag/probe.js';
 import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
+import { type CoverageSummary, coverageTexts } from '../report/coverage.js';
 import type { Moment } from '../report/moment.js';
+import { limitTexts, type PhaseVerdict } from '../report/phases.js';
 import { replicationNotes } from '../report/replication-notes.js';
 import type { Point } from '../report/series.js';
 import {
@@ -29,6 +31,7 @@ export function preparing(phase: string, elapsedSeconds: number): Status {
     error_ratio: 0,
     response_p99: null,
     verdict: null,
+    phase_limits: [],
     oldest_unseen: {},
     replication_notes: [],
     verification: [],
@@ -38,6 +41,7 @@ export function preparing(phase: string, elapsedSeconds: number): Status {
     outages: [],
     marks: [],
     thresholds: [],
+    coverage: [],
   };
 }
 
@@ -71,6 +75,8 @@ export function running(
     readonly replication: ReplicationReading | null;
     readonly rounds: readonly VerificationRound[];
     readonly thresholds: Status['thresholds'];
+    readonly phases: readonly PhaseVerdict[];
+    readonly coverage: CoverageSummary | null;
   },
 ): Status {
   const { counts, targets } = moment;
@@ -86,10 +92,12 @@ export function running(
     error_ratio: counts.operations === 0 ? 0 : counts.errors / counts.operations,
     response_p99: point.response_p99,
     verdict: now.verdict,
+    phase_limits: limitTexts(now.phases),
     oldest_unseen: Object.fromEntries(targets.map((target) => [target.target, target.oldestUnseenSeconds])),
     replication_notes: now.replication === null ? [] : replicationNotes(now.replication),
     verification: now.rounds.map(roundText),
     thresholds: now.thresholds,
+    coverage: now.coverage === null ? [] : coverageTexts(now.coverage),
     ...countsOf(counted),
   };
 }
@@ -145,6 +153,7 @@ function endedAs(summary: Summary, responseP99: number | null): Omit<Status, Cou
     response_p99: responseP99,
     verdict:
       summary.verdict === null ? null : { limit: summary.verdict, advice: summary.verdict_because?.advice ?? '' },
+    phase_limits: limitTexts(summary.verdict_phases ?? []),
     oldest_unseen: Object.fromEntries(
       Object.entries(summary.replication ?? {}).map(([name, { unseen_at_least_seconds: age }]) => [name, age ?? 0]),
     ),
@@ -153,6 +162,7 @@ function endedAs(summary: Summary, responseP99: number | null): Omit<Status, Cou
     ),
     verification: (summary.verification ?? []).map(roundText),
     thresholds: summary.thresholds,
+    coverage: coverageTexts(summary.coverage),
   };
 }
 

@@ -15,7 +15,7 @@ import { withoutPresentKeys } from '../plan/demands.js';
 import { applyDistinct } from '../plan/distinct.js';
 import { applySearches } from '../plan/groups.js';
 import { type Finding, OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
-import { operationWeightsOf } from '../plan/target.js';
+import { namesOf, operationWeightsOf } from '../plan/target.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
 import { seedOf } from '../random/seed.js';
 import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
@@ -197,7 +197,9 @@ function hasIdentity({ attributes }: Relation): boolean {
 
 /** Returns what tells, for a table, the operations with a weight above 0. */
 export function wantedOperations(config: Config): (label: string) => readonly OperationKind[] {
+  const { table_weights: byTable } = config.generator;
   return (label) => {
+    if (namesOf(label).some((name) => byTable[name] === 0)) return [];
     const weights = operationWeightsOf(config, label);
     return OPERATION_KINDS.filter((kind) => weights[kind] > 0);
   };

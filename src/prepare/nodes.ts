@@ -1,11 +1,10 @@
 import type pg from 'pg';
-import { flavourOf } from '../catalog/flavour.js';
+import { readFlavour } from '../catalog/flavour.js';
 import type { Place } from '../config/connection.js';
 
 /** Returns the nodes of a distributed database that accept connections; none where it does not tell them. */
 export async function nodesOf(client: pg.Client): Promise<Place[]> {
-  const { rows: banners } = await client.query<{ version: string }>('SELECT version()');
-  if (flavourOf(banners[0]!.version) !== 'YugabyteDB') return [];
+  if ((await readFlavour(client)) !== 'YugabyteDB') return [];
   try {
     const { rows } = await client.query<{ host: string; port: number }>(
       "SELECT host::text, port::int FROM yb_servers() WHERE node_type = 'primary' ORDER BY host, port",

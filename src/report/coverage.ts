@@ -2,7 +2,7 @@ import { causeOf, type Finding, type OperationKind, type Plan } from '../plan/pl
 
 /** How much of what was asked for a run does, as the summary tells it. */
 export interface CoverageSummary {
-  /** Tables that are targeted. */
+  /** Tables that are targeted, without those whose weight is 0. */
   readonly tables: number;
   /** Of these, tables that take every operation that is asked for. */
   readonly complete: number;
@@ -17,7 +17,7 @@ export function coverageOf(
   wanted: (label: string) => readonly OperationKind[],
   quarantined: ReadonlyMap<string, string> = new Map(),
 ): CoverageSummary {
-  const targeted = plan.relations.filter((relation) => relation.targeted);
+  const targeted = plan.relations.filter(({ targeted, label }) => targeted && wanted(label).length > 0);
   const incomplete = new Set(
     targeted
       .filter(({ operations, label }) => quarantined.has(label) || !wanted(label).every((kind) => operations[kind]))
@@ -55,6 +55,21 @@ export function coverageOf(
       .map(([cause, tables]) => ({ cause, tables: [...tables] }))
       .sort((a, b) => b.tables.length - a.tables.length),
   };
+}
+
+const MOST_CAUSES = 3;
+
+/** Returns how many tables take every operation, and what the others lack: first the number, then the causes. */
+export function coverageTexts({ tables, complete, left_out: causes }: CoverageSummary): string[] {
+  if (complete === tables) return [`all ${tables} tables take every operation`];
+  const more = causes.length - MOST_CAUSES;
+  return [
+    `${complete} of ${tables} tables take every operation; the rest:`,
+    ...causes
+      .slice(0, MOST_CAUSES)
+      .map(({ cause, tables: names }) => `${names.length === 1 ? names[0]! : `${names.length} tables`}: ${cause}`),
+    ...(more > 0 ? [`… ${more} more causes in the summary file`] : []),
+  ];
 }
 
 /** The share of tables that take every operation; 1 where there are none. */

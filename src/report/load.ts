@@ -1,5 +1,5 @@
 import type { Shard } from '../config/shard.js';
-import { number, seconds, table } from './text.js';
+import { number, seconds, table } from './figures.js';
 
 /** What a load did, as `--summary` writes it. */
 export interface LoadSummary {

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { CounterTotals } from '../traffic/counters.js';
+import { ms, number, seconds } from './figures.js';
 import type { Moment } from './moment.js';
 import { pointBetween } from './series.js';
 import type { Part, Reading } from './status-line.js';
-import { ms, number, seconds } from './text.js';
 
 /** Where progress comes from: each reading tells of the time since the one before. */
 export interface Meter {

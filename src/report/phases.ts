@@ -1,4 +1,5 @@
 import { LIMITS, type Limit } from '../traffic/verdict.js';
+import { figure, seconds } from './figures.js';
 
 /** What limited the run in a phase of its schedule: a stage, or the time of spikes. */
 export interface PhaseVerdict {
@@ -32,6 +33,17 @@ export function mergePhases(shards: readonly (readonly PhaseVerdict[])[]): Phase
     const merged = verdictFor(phase, (limit) => Math.max(...same.map(({ limits }) => limits[limit])));
     return { ...merged, seconds: Math.max(...same.map(({ seconds }) => seconds)) };
   });
+}
+
+/** Returns a line for each phase in which something other than the schedule was the limit. */
+export function limitTexts(phases: readonly PhaseVerdict[]): string[] {
+  return phases.flatMap(({ phase, seconds: lasted, limits }) =>
+    LIMITS.flatMap((limit) =>
+      limit === 'rate-bound' || limits[limit] === 0
+        ? []
+        : [`${limit} in ${phase}: ${figure(limits[limit])} of ${seconds(lasted)}`],
+    ),
+  );
 }
 
 function verdictFor(phase: string, secondsOf: (limit: Limit) => number): PhaseVerdict {

@@ -1,8 +1,8 @@
 import { publicJson } from '../config/secrets.js';
+import { seconds } from './figures.js';
 import type { Meter } from './meter.js';
 import { shown } from './shown.js';
 import { fittingLine, plainLine, type Reading } from './status-line.js';
-import { seconds } from './text.js';
 
 /** Where progress goes; standard error in a run. */
 export interface ProgressOutput {

@@ -1,16 +1,18 @@
 import { OPERATION_KINDS } from '../plan/plan.js';
 import type { Percentiles } from '../traffic/histogram.js';
-import { LIMITS } from '../traffic/verdict.js';
+import { coverageTexts } from './coverage.js';
+import { bytes, figure, ms, number, seconds, table } from './figures.js';
 import { lagText } from './lag.js';
-import type { PhaseVerdict } from './phases.js';
+import { limitTexts } from './phases.js';
 import { type RefusedTable, sqlstateName } from './refusals.js';
 import { perSecond, type Summary } from './summary.js';
+import { wrapped } from './wrap.js';
 
 /* Of the tables that changed most. */
 const MOST_TABLES = 10;
-const MOST_CAUSES = 3;
 const MOST_BESIDE = 3;
 const LONGEST_NAME = 28;
+const SHORTEST_NAME = 12;
 
 /** What the summary is told with, beside the run. */
 export interface SummaryView {
@@ -22,6 +24,8 @@ export interface SummaryView {
   readonly command: string | null;
   /** Commands that a new user may want next, each with its purpose; mostly none. */
   readonly next: readonly (readonly [command: string, purpose: string])[];
+  /** Width of the terminal; undefined where there is none. */
+  readonly columns: number | undefined;
 }
 
 /** How a run ended and why. */
@@ -43,12 +47,12 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     verdictLines(summary),
     trendLines(summary),
     coverageLines(summary),
-    tableLines(summary, view.isFull),
+    tableLines(summary, view),
     errorLines(summary),
     lastLines(summary, view),
   ];
   const text = sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'));
-  return `\n${firstLine(summary)}\n${text.join('\n\n')}\n`;
+  return wrapped(`\n${firstLine(summary)}\n${text.join('\n\n')}\n`, view.columns);
 }
 
 /** What a benchmark was made for comes first. */
@@ -182,23 +186,12 @@ function replicationLines({ replication, replication_slots: slots, heartbeats_mi
   ];
 }
 
-/** Phases in which something else than the schedule was the limit. */
-function phaseLines(phases: readonly PhaseVerdict[]): string[] {
-  return phases.flatMap(({ phase, seconds: lasted, limits }) =>
-    LIMITS.flatMap((limit) =>
-      limit === 'rate-bound' || limits[limit] === 0
-        ? []
-        : [`    ${limit} in ${phase}: ${figure(limits[limit])} of ${seconds(lasted)}`],
-    ),
-  );
-}
-
 function verdictLines(summary: Summary): string[] {
   const { verdict, verdict_because: because, verdict_phases: phases = [], generator, indexes } = summary;
   const { cpu_micros_per_operation: cpu, event_loop_p99_seconds: loop, max_rss_bytes: memory } = generator;
   return [
     ...(verdict === null ? [] : [`  ${verdict}: ${because!.advice}`]),
-    ...phaseLines(phases),
+    ...limitTexts(phases).map((text) => `    ${text}`),
     `  generator: ${cpu === null ? '-' : figure(cpu)} µs of CPU per operation, ${number(Math.round(memory / 1e6))} MB`,
     `  event loop p99 ${ms(loop)}`,
     ...(indexes === null
@@ -225,33 +218,27 @@ function perHour(name: string, change: number): string {
 }
 
 /** Said where something is left out: a run that does not reach all tables must not look as if it did. */
-function coverageLines({ coverage: { tables, complete, left_out: causes } }: Summary): string[] {
-  if (complete === tables) return [];
-  return [
-    `  ${complete} of ${tables} tables take every operation; the rest:`,
-    ...causes
-      .slice(0, MOST_CAUSES)
-      .map(({ cause, tables: names }) => `    ${names.length === 1 ? names[0]! : `${names.length} tables`}: ${cause}`),
-    ...(causes.length > MOST_CAUSES ? [`    … ${causes.length - MOST_CAUSES} more causes in the summary file`] : []),
-  ];
+function coverageLines({ coverage }: Summary): string[] {
+  if (coverage.complete === coverage.tables) return [];
+  const [first, ...causes] = coverageTexts(coverage);
+  return [`  ${first}`, ...causes.map((text) => `    ${text}`)];
 }
 
 /** The tables that changed most, a line each. */
-function tableLines(summary: Summary, isFull: boolean): string[] {
+function tableLines(summary: Summary, { isFull, columns }: SummaryView): string[] {
   const entries = Object.entries(summary.tables);
   const changed = ([, entry]: (typeof entries)[number]) =>
     OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].rows, 0);
   const sorted = [...entries].sort((a, b) => changed(b) - changed(a));
   const listed = isFull ? sorted : sorted.slice(0, MOST_TABLES);
-  const lines = table([
-    ['table', 'inserted', 'updated', 'deleted', 'rejected', 'rows now'],
-    ...listed.map(([name, entry]) => [
-      name.length > LONGEST_NAME && !isFull ? `${name.slice(0, LONGEST_NAME - 1)}…` : name,
-      ...OPERATION_KINDS.map((kind) => number(entry[kind].rows)),
-      number(OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].rejected, 0)),
-      entry.rows_expected === null ? 'not counted' : number(entry.rows_expected),
-    ]),
+  const figures = listed.map(([, entry]) => [
+    ...OPERATION_KINDS.map((kind) => number(entry[kind].rows)),
+    number(OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].rejected, 0)),
+    entry.rows_expected === null ? 'not counted' : number(entry.rows_expected),
   ]);
+  const rows = [['inserted', 'updated', 'deleted', 'rejected', 'rows now'], ...figures];
+  const longest = isFull ? Number.POSITIVE_INFINITY : roomForNames(rows, columns);
+  const lines = table(rows.map((cells, at) => [at === 0 ? 'table' : cut(listed[at - 1]![0], longest), ...cells]));
   const beside = listed.flatMap(([name, entry]) => {
     const texts = besideOf(entry);
     return texts.length === 0 ? [] : [`    ${name}: ${texts.join(', ')}`];
@@ -260,6 +247,20 @@ function tableLines(summary: Summary, isFull: boolean): string[] {
   const more = entries.length - listed.length;
   if (more > 0) lines.push(`  … ${number(more)} more with --full, or in the summary file`);
   return lines;
+}
+
+/** How long names may be beside their figures. */
+function roomForNames(figures: readonly (readonly string[])[], columns: number | undefined): number {
+  if (columns === undefined) return LONGEST_NAME;
+  const beside = table(figures, 0).map((line) => line.length);
+  return Math.max(SHORTEST_NAME, Math.min(LONGEST_NAME, columns - Math.max(...beside) - 2));
+}
+
+/** A name that is too long loses its middle: names of one schema begin alike. */
+function cut(name: string, longest: number): string {
+  if (name.length <= longest) return name;
+  const end = Math.ceil((longest - 1) * 0.6);
+  return `${name.slice(0, longest - 1 - end)}…${name.slice(-end)}`;
 }
 
 /** What happened in a table beside the operations on it. */
@@ -350,11 +351,6 @@ function slotLines(slots: NonNullable<Summary['replication_slots']>): string[] {
   return Object.entries(slots).map(([slot, { max }]) => `  slot ${slot}: kept at most ${bytes(max)} of WAL`);
 }
 
-function bytes(value: number): string {
-  if (value < 1e6) return `${figure(value / 1e3)} kB`;
-  return value < 1e9 ? `${figure(value / 1e6)} MB` : `${figure(value / 1e9)} GB`;
-}
-
 function lagRows(replication: NonNullable<Summary['replication']>): string[][] {
   return [
     ['replication lag', '', 'p50', 'p90', 'p99', 'p99.9', 'max', 'unseen', 'most behind'],
@@ -392,37 +388,4 @@ function trapLines({ traps = {} }: Summary): string[] {
       ...[events.insert, events.update, events.delete, events.truncate, refused].map(number),
     ]),
   ]);
-}
-
-/** Columns lined up: the first ones to the left, figures to the right. */
-export function table(rows: readonly (readonly string[])[], left = 1): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    `  ${row.map((cell, column) => (column < left ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd(),
-  );
-}
-
-function figure(value: number): string {
-  return value >= 100 ? number(Math.round(value)) : String(Number(value.toPrecision(3)));
-}
-
-/** Thousands apart, the same on every machine. */
-export function number(value: number): string {
-  const [whole, fraction] = String(value).split('.');
-  return whole!.replace(/\B(?=(\d{3})+$)/g, ',') + (fraction === undefined ? '' : `.${fraction}`);
-}
-
-export function seconds(value: number): string {
-  if (value < 60) return `${value.toFixed(1)} s`;
-  const whole = Math.round(value);
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60].map((part) =>
-    String(part).padStart(2, '0'),
-  );
-  return parts.join(':');
-}
-
-export function ms(valueSeconds: number): string {
-  const value = valueSeconds * 1000;
-  if (value >= 1000) return `${valueSeconds.toFixed(valueSeconds < 10 ? 2 : 1)} s`;
-  return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : String(Math.round(value))} ms`;
 }

@@ -1,5 +1,5 @@
 import type { Verdict, VerdictDifference } from '../proof/verdict.js';
-import { number, table } from './text.js';
+import { number, table } from './figures.js';
 
 const MOST_DIFFERENCES = 20;
 const MOST_NOTES = 10;

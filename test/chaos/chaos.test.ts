@@ -3,7 +3,7 @@ import { reproducibleShare, storm } from './storm.js';
 
 it('three rounds of faults leave true counts, and the rows of a run in peace', async () => {
   const told: string[] = [];
-  const outcomes = await storm({ seed: 3, minutes: 4, most: 3, operations: 4000, animal: null, fault: null }, (text) =>
+  const outcomes = await storm({ seed: 3, minutes: 4, most: 3, operations: 2500, animal: null, fault: null }, (text) =>
     told.push(text),
   );
   const text = told.join('\n');

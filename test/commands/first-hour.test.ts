@@ -98,7 +98,9 @@ describe('what is typed first', () => {
 
 describe('--set', () => {
   it('sets any key, and names itself where the value is wrong', async () => {
-    const database = await tables('CREATE TABLE a (id int PRIMARY KEY, v text)');
+    const database = await tables(
+      'CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE never (id int PRIMARY KEY CHECK (id < 0 AND id > 0))',
+    );
     const yaml = configFor(database, 'random_seed: 1\nnum_iterations: 200');
     const { code, summary } = await runCli(yaml, [
       '--set',
@@ -119,6 +121,19 @@ describe('--set', () => {
     expect(nested.code).toBe(0);
     expect(nested.summary.seeds.random).toBe('12345678901234567890');
     expect(nested.stdout + nested.stderr).not.toContain('hidden');
+    // Without a value a key is not set.
+    const without = await runCli(yaml.replace('random_seed: 1', 'random_seed: 1\n  table_weights: { nowhere: 1 }'), [
+      '--set',
+      'generator.table_weights=null',
+      '--set',
+      'generator.transaction={statements: 2, rollback_ratio: null}',
+    ]);
+    expect(without.stderr).not.toContain('error:');
+    expect(without.code).toBe(0);
+    expect(without.summary.coverage).toMatchObject({ tables: 2, complete: 1 });
+    // A table of weight 0 is not missed.
+    const { summary: weighed } = await runCli(yaml, ['--set', 'generator.table_weights={never: 0}']);
+    expect(weighed.coverage).toEqual({ tables: 1, complete: 1, left_out: [] });
     const { code: refused, stderr } = await runCli(yaml, ['--set', 'generator.insert_rows=many']);
     expect(refused).toBe(1);
     expect(stderr).toMatch(/--set generator\.insert_rows: generator\.insert_rows: expected a whole number.*got "many"/);
@@ -305,6 +320,23 @@ describe('init', () => {
     );
     expect(run.stderr).not.toContain('42704');
     expect(run.status).toBe(0);
+  });
+
+  it('finds by --rehearse what only the server knows, and changes nothing', async () => {
+    const database = await tables(`CREATE TABLE strict (id int PRIMARY KEY, v text NOT NULL);
+      CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no rows, ever''; END';
+      CREATE TRIGGER never BEFORE INSERT ON strict FOR EACH ROW EXECUTE FUNCTION never();
+      CREATE TABLE free (id int PRIMARY KEY)`);
+    const url = `postgresql://postgres@127.0.0.1:${database.port}/${database.name}`;
+    const plain = cli(['init', url]).stdout;
+    expect(plain).not.toContain('no rows, ever');
+    expect(plain).toContain('init --rehearse');
+    const { status, stdout } = cli(['init', url, '--rehearse']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/# +public\.strict: .*no rows, ever/);
+    expect(stdout).not.toContain('init --rehearse');
+    const { rows } = await database.client.query('SELECT count(*)::int AS n FROM free');
+    expect(rows).toEqual([{ n: 0 }]);
   });
 
   it('says what is missing', async () => {

@@ -74,6 +74,9 @@ describe.skipIf(!hasChromium)('in a browser', () => {
     // Threads are busy with their own start at first.
     await expect.poll(() => tile(page, 'limit'), { timeout: 20_000 }).toBe('rate-bound');
     await expect.poll(() => inked(page), { timeout: 10_000 }).toEqual(Array.from({ length: 8 }, () => true));
+    expect(await page.$$eval('#coverage li', (found) => found.map((each) => each.textContent))).toEqual([
+      'all 2 tables take every operation',
+    ]);
     // What is shown is never older than a second and the time that drawing takes.
     const startedAt = Date.parse((await page.textContent('header .facts'))!.match(/started (\S+)/)![1]!);
     const look = async () => {
@@ -145,6 +148,9 @@ describe.skipIf(!hasChromium)('in a browser', () => {
         expect.stringMatching(/^0:0[23] to 0:0[45] stage 2: 400\/s$/),
         expect.stringMatching(/^0:0[12] to 0:0[12] spike: 300\/s$/),
       ]);
+      // Each thing stands once.
+      expect(await page.$$eval('#thresholds', (found) => found.length)).toBe(1);
+      expect(await page.$$eval('#coverage li', (found) => found.length)).toBe(0);
       expect(await tile(page, 'dropped')).toBe('0');
       expect(await tile(page, 'retries')).toBe('0');
       const facts = await page.textContent('#summary');

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
+import { number, seconds } from '../../src/report/figures.js';
 import { loadParts, trafficParts } from '../../src/report/meter.js';
 import { Progress } from '../../src/report/progress.js';
 import { fittingLine, plainLine } from '../../src/report/status-line.js';
-import { number, seconds } from '../../src/report/text.js';
 
 const FIGURES = {
   phase: null,

@@ -1,3 +1,4 @@
+import { quoteIdentifier } from '../../catalog/model.js';
 import type { ConnectionSettings } from '../../config/connection.js';
 import { SetupError } from '../../config/problem.js';
 import type { ReplicationConfig, ReplicationTarget, ServerTarget } from '../../config/replication.js';
@@ -84,7 +85,7 @@ async function expectServer(
   const { replication, runId, report } = opening;
   const table = heartbeatTable(replication.schema, beside);
   const definition = heartbeatDefinition(replication.schema, replication.tables);
-  await expectKind(eye, target, { table, definition });
+  await expectKind(eye, target, { schema: quoteIdentifier(replication.schema), table, definition });
   const deadline = performance.now() + ARRIVAL_TIMEOUT_MS;
   let missing = '';
   for (;;) {
@@ -110,7 +111,7 @@ async function expectServer(
 async function expectKind(
   { client }: ServerEye,
   target: ServerTarget,
-  { table, definition }: { table: string; definition: string },
+  { schema, table, definition }: { schema: string; table: string; definition: string },
 ): Promise<void> {
   if (target.kind === 'physical') {
     const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
@@ -122,10 +123,13 @@ async function expectKind(
     const slot = await subscriptionSlot(client, table);
     if (rows[0]!.found !== null && slot !== null) return;
     const create = rows[0]!.found === null ? `${definition} ` : '';
+    const reader = quoteIdentifier(client.user ?? '');
+    const grant = (role: string) => `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ${table} TO ${role};`;
     throw failure(
       target,
       `has no subscription for ${table}. Run on the source, unless the publication is FOR ALL TABLES: ` +
-        `ALTER PUBLICATION name ADD TABLE ${table}; and on the target: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION;`,
+        `ALTER PUBLICATION name ADD TABLE ${table}; and for the user in the subscription's connection string: ${grant('role')} ` +
+        `On the target, as the subscription's owner: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION; ${grant(reader)}`,
     );
   }
 }
