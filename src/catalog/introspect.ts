@@ -298,10 +298,12 @@ interface AttributeRow {
   attidentity: string;
   attgenerated: string;
   default_text: string | null;
-  sequence_name: string | null;
+  owned_sequence: string | null;
+  used_sequence: string | null;
 }
 
 /*
+ * A name that a default looks up as a text is found in the schema of its table, if nowhere else: these sessions have no search path.
  * A column that was serial before it became an identity may own two sequences: the identity's comes first. In attnum's order among themselves: it is what users see, and it belongs to the initial database.
  */
 const ATTRIBUTES = `
@@ -315,7 +317,14 @@ SELECT attribute.attrelid, attribute.attname::text, attribute.attnum::int, attri
         JOIN pg_namespace AS namespace ON namespace.oid = sequence.relnamespace
         WHERE owned.refclassid = 'pg_class'::regclass AND owned.refobjid = attribute.attrelid
           AND owned.refobjsubid = attribute.attnum AND owned.classid = 'pg_class'::regclass AND owned.deptype IN ('a', 'i')
-        ORDER BY owned.deptype DESC, 1 LIMIT 1) AS sequence_name
+        ORDER BY owned.deptype DESC, 1 LIMIT 1) AS owned_sequence,
+       CASE WHEN pg_get_expr(def.adbin, def.adrelid) ~ '^nextval\\(\\(?''[^'']+''(::text\\))?::regclass\\)(::[a-z ]+)?$' THEN
+         (SELECT quote_ident(namespace.nspname) || '.' || quote_ident(sequence.relname)
+          FROM pg_class AS sequence JOIN pg_namespace AS namespace ON namespace.oid = sequence.relnamespace
+          WHERE sequence.relkind = 'S' AND sequence.oid = (
+            SELECT coalesce(to_regclass(name), to_regclass(own.relnamespace::regnamespace || '.' || name))
+            FROM substring(pg_get_expr(def.adbin, def.adrelid) FROM '''([^'']+)''') AS name, pg_class AS own WHERE own.oid = attribute.attrelid))
+       END AS used_sequence
 FROM pg_attribute AS attribute
 LEFT JOIN pg_attrdef AS def ON def.adrelid = attribute.attrelid AND def.adnum = attribute.attnum
 WHERE attribute.attrelid = ANY ($1::oid[]) AND attribute.attnum > 0 AND NOT attribute.attisdropped
@@ -336,7 +345,8 @@ function toAttribute(row: AttributeRow): Attribute {
         ? null
         : { name: row.attname, text: row.default_text, expression: parseExpression(row.default_text) },
     default: row.default_text,
-    sequence: row.sequence_name,
+    sequence: row.owned_sequence ?? row.used_sequence,
+    ownsSequence: row.owned_sequence !== null,
   };
 }
 

@@ -144,8 +144,10 @@ export interface Attribute {
   readonly generation: Check | null;
   /** Text of the default, or null. */
   readonly default: string | null;
-  /** Qualified and quoted name of the sequence that belongs to the column, or null. */
+  /** Qualified and quoted name of the sequence that belongs to the column, or that its default draws from; or null. */
   readonly sequence: string | null;
+  /** False for a sequence that only the default names: others may draw from it as well. */
+  readonly ownsSequence: boolean;
 }
 
 export interface UniqueKey {

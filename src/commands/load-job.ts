@@ -17,7 +17,7 @@ import { connectRehearsal, connectWaiting, Unreachable } from '../prepare/connec
 import { nodesOf } from '../prepare/nodes.js';
 import { onFirstSession } from '../prepare/persistent.js';
 import { prepare } from '../prepare/prepare.js';
-import type { OwnedSequence } from '../prepare/sequences.js';
+import type { WrittenSequence } from '../prepare/sequences.js';
 import type { Progress } from '../report/progress.js';
 import { applicationName } from '../traffic/message.js';
 import { endBackends } from '../traffic/recovery.js';
@@ -37,7 +37,7 @@ interface Header {
   readonly stored: object;
   readonly load: LoadJob['load'];
   readonly rowsAtStart: RowCounts;
-  readonly sequences: readonly OwnedSequence[];
+  readonly sequences: readonly WrittenSequence[];
   /** What the server told when the load began; another one after a crash. */
   readonly crashMark: string;
 }
@@ -45,7 +45,7 @@ interface Header {
 /** What a load begins with, or continues with. */
 export interface DecidedLoad extends LoadJob {
   readonly rowsAtStart: RowCounts;
-  readonly sequences: readonly OwnedSequence[];
+  readonly sequences: readonly WrittenSequence[];
   readonly past: readonly Entry[];
   readonly serverVersion: string;
   /** What the server tells until it crashes; null if a crash would end the load anyway. */

@@ -37,7 +37,7 @@ import { compute, prove } from './prove.js';
 import { missingSetting } from './refusal.js';
 import { type Rehearsal, rehearse, tablesToRehearse } from './rehearse.js';
 import { reasonsFromTriggers } from './reproducible.js';
-import { type OwnedSequence, ownedSequences, reserveSequences } from './sequences.js';
+import { reserveSequences, type WrittenSequence, writtenSequences } from './sequences.js';
 import { withWrittenTables } from './triggered.js';
 
 /** Everything that is decided before the first write. */
@@ -49,7 +49,7 @@ export interface Prepared extends Claimed {
   /** Identifies the server before the first write. */
   readonly incarnation: Incarnation;
   /** Sequences that the run moves, and sets to their exact values when it has ended. */
-  readonly sequences: readonly OwnedSequence[];
+  readonly sequences: readonly WrittenSequence[];
 }
 
 type Say = (level: 'info' | 'warn', text: string) => void;
@@ -140,7 +140,7 @@ async function decide(client: pg.Client, config: Config, surroundings: Surroundi
   }
   const marked = applyWatermarks(draft, questions, answers, gaps);
   // At once, so that few other INSERTs can come between reading the highest key and reserving the block above it.
-  const sequences = ownedSequences(marked, draft.relations);
+  const sequences = await writtenSequences(client, marked, draft.relations);
   if (!dryRun && lacking.length === 0 && marked.choices.length > 0) {
     for (const reason of await reserveSequences(client, sequences)) {
       say(

@@ -3,10 +3,20 @@ import { quoteIdentifier, quoteQualified, type Relation } from '../catalog/model
 import type { SequenceForm } from '../datum/recipe.js';
 import type { Plan } from '../plan/plan.js';
 
-/** A sequence of the database for whose column the run generates values. */
-export interface OwnedSequence {
+/** A sequence of the database for whose columns the run generates values. */
+export interface WrittenSequence {
   /** Qualified and quoted, as regclass reads it. */
   readonly name: string;
+  /** One, unless defaults of several columns draw from the sequence. */
+  readonly columns: readonly WrittenColumn[];
+  /**
+   * Its last value before the run, below which it is never set. Null where the column owns it: what stands in the table is all
+   * that was made with it.
+   */
+  readonly before: string | null;
+}
+
+interface WrittenColumn {
   /** Table and column, quoted. */
   readonly table: string;
   readonly column: string;
@@ -21,26 +31,40 @@ export interface OwnedSequence {
 /** Number of values reserved for a run without end. Other runs reserve the most that they can use. */
 const OPEN_ENDED_BLOCK = 1_000_000_000;
 
-/** Returns the sequences of identity and serial columns that the plan writes itself. */
-export function ownedSequences(plan: Plan, relations: readonly Relation[]): OwnedSequence[] {
+/** Returns the sequences behind identity and serial columns, and behind defaults, whose values the plan makes itself. */
+export async function writtenSequences(
+  client: pg.Client,
+  plan: Plan,
+  relations: readonly Relation[],
+): Promise<WrittenSequence[]> {
   const size = blockSize(plan);
-  return plan.relations.flatMap((relation, index) =>
-    relation.columns.flatMap((column, position) => {
-      const { sequence } = relations[index]!.attributes[position]!;
-      if (sequence === null || column.source !== 'ordinal' || column.recipe.kind !== 'sequence') return [];
+  const found = new Map<string, { columns: WrittenColumn[]; isOwned: boolean }>();
+  for (const [index, relation] of plan.relations.entries()) {
+    for (const [position, column] of relation.columns.entries()) {
+      const { sequence, ownsSequence } = relations[index]!.attributes[position]!;
+      if (sequence === null || column.source !== 'ordinal' || column.recipe.kind !== 'sequence') continue;
       const { form, start } = column.recipe;
       const block = blockOf(form, start, size);
-      if (block === null) return [];
-      return [
-        {
-          name: sequence,
-          table: quoteQualified(relations[index]!),
-          column: quoteIdentifier(column.name),
-          ...block,
-        },
-      ];
-    }),
+      if (block === null) continue;
+      const entry = found.get(sequence) ?? { columns: [], isOwned: ownsSequence };
+      const written = { table: quoteQualified(relations[index]!), column: quoteIdentifier(column.name), ...block };
+      found.set(sequence, { columns: [...entry.columns, written], isOwned: entry.isOwned && ownsSequence });
+    }
+  }
+  const shared = [...found].flatMap(([name, { isOwned }]) => (isOwned ? [] : [name]));
+  const before = await lastValues(client, shared);
+  return [...found].map(([name, { columns }]) => ({ name, columns, before: before.get(name) ?? null }));
+}
+
+/** Returns the last values of sequences as they are now, without those that were never used or may not be read. */
+async function lastValues(client: pg.Client, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  if (names.length === 0) return new Map();
+  const { rows } = await client.query<{ name: string; value: string | null }>(
+    `SELECT name, CASE WHEN has_sequence_privilege(to_regclass(name), 'SELECT')
+       THEN pg_sequence_last_value(to_regclass(name)) END::text AS value FROM unnest($1::text[]) AS given (name)`,
+    [names],
   );
+  return new Map(rows.flatMap(({ name, value }) => (value === null ? [] : [[name, value] as const])));
 }
 
 /** Returns the block to reserve for a column of this form; null if its values cannot collide with the sequence. */
@@ -48,7 +72,7 @@ function blockOf(
   form: SequenceForm,
   start: number,
   size: number,
-): Pick<OwnedSequence, 'start' | 'end' | 'isBanded'> | null {
+): Pick<WrittenColumn, 'start' | 'end' | 'isBanded'> | null {
   switch (form.kind) {
     case 'integer':
       return { start, end: start + size };
@@ -79,28 +103,41 @@ function blockSize(plan: Plan): number {
  * Moves sequences past the values that the run will use, before the first write: the application can go on inserting
  * beside it, and also after a kill -9 of ours. Returns the sequences that it may not move, with the reason.
  */
-export async function reserveSequences(client: pg.Client, sequences: readonly OwnedSequence[]): Promise<string[]> {
+export async function reserveSequences(client: pg.Client, sequences: readonly WrittenSequence[]): Promise<string[]> {
   return moveAll(
     client,
-    sequences.map((sequence) => ({ name: sequence.name, move: moving(sequence.name, reservedEnd(sequence)) })),
+    sequences.map((sequence) => {
+      const ends = sequence.columns.map(({ table, column, end, isBanded }) =>
+        isBanded ? `greatest(${end}, (SELECT max(${column}) FROM ${table}))` : String(end),
+      );
+      return { name: sequence.name, move: moving(sequence.name, highestOf(sequence, ends)) };
+    }),
   );
 }
 
-function reservedEnd({ table, column, end, isBanded }: OwnedSequence): string {
-  return isBanded ? `greatest(${end}, (SELECT max(${column}) FROM ${table}))` : String(end);
+function highestOf({ before }: WrittenSequence, values: readonly string[]): string {
+  return `greatest(${[...values, ...(before === null ? [] : [before])].join(', ')})`;
 }
 
 /**
  * Moves sequences back to the exact end, after the last write: the highest value that stands in the table. One that the
  * application has used since the reservation stays: what it took last may not stand in the table yet.
  */
-export async function settleSequences(client: pg.Client, sequences: readonly OwnedSequence[]): Promise<void> {
+export async function settleSequences(client: pg.Client, sequences: readonly WrittenSequence[]): Promise<void> {
   await moveAll(
     client,
-    sequences.map(({ name, table, column, start, end }) => {
-      const highest = `greatest((SELECT max(${column}) FROM ${table}), ${Math.max(1, start - 1)})`;
-      const untouched = ` AND (SELECT last_value FROM ${name}) = ${withinBounds(String(end))}`;
-      return { name, move: moving(name, highest) + untouched };
+    sequences.map((sequence) => {
+      const { name, columns } = sequence;
+      const used = columns.flatMap(({ table, column, start }) => [
+        `(SELECT max(${column}) FROM ${table})`,
+        String(Math.max(1, start - 1)),
+      ]);
+      const reserved = highestOf(
+        sequence,
+        columns.map(({ end }) => String(end)),
+      );
+      const untouched = ` AND (SELECT last_value FROM ${name}) = ${withinBounds(reserved)}`;
+      return { name, move: moving(name, highestOf(sequence, used)) + untouched };
     }),
   );
 }

@@ -80,6 +80,29 @@ describe('a run', () => {
     }
   });
 
+  it('moves sequences that only defaults name, and never below where others are with them', async () => {
+    const database = await tables(`CREATE SEQUENCE shared; CREATE SEQUENCE "Log numbers"; CREATE SEQUENCE late;
+      CREATE TABLE customer (id bigint PRIMARY KEY DEFAULT nextval('shared'), v text);
+      CREATE TABLE item (id int PRIMARY KEY DEFAULT nextval('shared'), customer bigint REFERENCES customer, n int NOT NULL DEFAULT nextval('late'::text::regclass) UNIQUE);
+      CREATE TABLE other (id bigint PRIMARY KEY DEFAULT nextval('shared'));
+      INSERT INTO other SELECT nextval('shared') FROM generate_series(1, 5000);
+      CREATE TABLE log (id bigint PRIMARY KEY DEFAULT nextval('"Log numbers"'), item bigint);
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log (item) VALUES (NEW.id); RETURN NULL; END';
+      CREATE TRIGGER note AFTER INSERT ON item FOR EACH ROW EXECUTE FUNCTION note()`);
+    const { code, summary } = await runCli(
+      configFor(
+        database,
+        'random_seed: 1\nnum_iterations: 400\nexclude_table_list: [other]\noperation_weights: [8, 1, 1]',
+      ),
+    );
+    expect(code).toBe(0);
+    // The trigger's numbers and ours do not meet.
+    expect(summary.totals).toMatchObject({ committed: 400, rejected: 0, retries: 0 });
+    const { rows } = await database.client.query(`SELECT nextval('shared')::int AS shared,
+      nextval('late') = (SELECT max(n) + 1 FROM item) AS late, nextval('"Log numbers"') > (SELECT max(id) FROM log) AS log`);
+    expect(rows).toEqual([{ shared: 5001, late: true, log: true }]);
+  });
+
   it('samples rows of the whole table where that is asked for', async () => {
     const database = await demo();
     const { code, summary, stderr } = await runCli(
