@@ -112,7 +112,8 @@ export function chartKinds({ command, targets, slots, unit }: Measured): ChartKi
         leastTop: 1,
         curves: [{ label: 'loaded', colour: 'insert', value: (point) => point.inserted }],
       },
-      ...GENERATOR,
+      // The threads of a load do not tell how late their event loops are.
+      ...GENERATOR.filter(({ title }) => title !== EVENT_LOOP),
     ];
   if (unit !== null)
     kinds.push({
@@ -155,6 +156,7 @@ export function chartKinds({ command, targets, slots, unit }: Measured): ChartKi
   return [...kinds, ...GENERATOR];
 }
 
+const EVENT_LOOP = 'Generator: event loop delay';
 const GENERATOR: readonly ChartKind[] = [
   {
     title: 'Generator: processor cores',
@@ -167,7 +169,7 @@ const GENERATOR: readonly ChartKind[] = [
     curves: [{ label: 'memory', colour: 'first', value: (point) => point.memory_bytes }],
   },
   {
-    title: 'Generator: event loop delay',
+    title: EVENT_LOOP,
     format: duration,
     curves: [{ label: 'p99 of the slowest thread', colour: 'first', value: (point) => point.event_loop }],
   },
@@ -252,7 +254,7 @@ export class Chart {
           values: (_: uPlot, ticks: (number | null)[]) => ticks.map((tick) => (tick === null ? '' : kind.format(tick))),
         },
       ],
-      hooks: { drawClear: [(plot) => this.mark(plot)] },
+      hooks: { drawClear: [(plot) => this.shade(plot)], draw: [(plot) => this.name(plot)] },
       series: [
         { label: 'at', value: (plot: uPlot, value: number | null) => clock(value ?? latest(plot, 0) ?? 0) },
         ...kind.curves.map(({ label, colour: name, dashed }) => ({
@@ -268,34 +270,51 @@ export class Chart {
     };
   }
 
-  /* Behind the curves: outages, spikes and pauses shaded, a line with its name where a stage begins. */
-  private mark(plot: uPlot): void {
+  /* Behind the curves: outages, spikes and pauses shaded, a line where a stage begins. */
+  private shade(plot: uPlot): void {
     const { ctx, bbox } = plot;
-    const [first, last] = [bbox.left, bbox.left + bbox.width];
+    ctx.save();
+    for (const { kind, left, right } of this.visible(plot)) {
+      const isStage = kind === 'stage';
+      if (isStage && left < bbox.left) continue;
+      ctx.fillStyle = colour(isStage ? 'text-quiet' : kind);
+      const from = Math.max(bbox.left, left);
+      ctx.fillRect(from, bbox.top, isStage ? devicePixelRatio : Math.max(2, right - from), bbox.height);
+    }
+    ctx.restore();
+  }
+
+  /* On top of everything, so that neither a band nor the grid hides them. */
+  private name(plot: uPlot): void {
+    const { ctx, bbox } = plot;
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textBaseline = 'top';
+    ctx.fillStyle = colour('text-quiet');
     let written = Number.NEGATIVE_INFINITY;
-    for (const { kind, from, to, label } of this.spans) {
-      const left = plot.valToPos(from, 'x', true);
-      const right = Math.min(last, plot.valToPos(to, 'x', true));
-      if (right < first || left > last) continue;
-      if (kind !== 'stage') {
-        ctx.fillStyle = colour(kind);
-        ctx.fillRect(Math.max(first, left), bbox.top, Math.max(2, right - Math.max(first, left)), bbox.height);
-        continue;
-      }
-      ctx.fillStyle = colour('text-quiet');
-      if (left >= first) ctx.fillRect(left, bbox.top, devicePixelRatio, bbox.height);
-      const name = label.split(':')[0]!;
-      const start = Math.max(first, left) + 4;
-      const end = start + ctx.measureText(name).width;
+    for (const { kind, left, right, label } of this.visible(plot)) {
+      if (kind !== 'stage') continue;
+      const text = label.split(':')[0]!;
+      const start = Math.max(bbox.left, left) + 4;
+      const end = start + ctx.measureText(text).width;
       // A name that does not fit, or would stand on another one, is left out; the list of stages has it.
       if (end + 4 > right || start < written) continue;
-      ctx.fillText(name, start, bbox.top + 2);
+      ctx.fillText(text, start, bbox.top + 2);
       written = end + 4;
     }
     ctx.restore();
+  }
+
+  /** The spans that the chart shows, in pixels. */
+  private visible(plot: uPlot) {
+    const last = plot.bbox.left + plot.bbox.width;
+    return this.spans
+      .map((span) => ({
+        ...span,
+        left: plot.valToPos(span.from, 'x', true),
+        right: Math.min(last, plot.valToPos(span.to, 'x', true)),
+      }))
+      .filter(({ left, right }) => right >= plot.bbox.left && left <= last);
   }
 
   private fit(surface: HTMLElement): void {

@@ -174,7 +174,7 @@ function overridesOf(flags: Partial<Flags> & Pick<Flags, 'metrics'>): Override[]
     // A duration on the command line replaces the number of operations in the file.
     ...(flags.duration === undefined || flags.iterations !== undefined
       ? []
-      : generator('num_iterations', -1, '--duration')),
+      : generator('num_iterations', -1, '--duration').map((each) => ({ ...each, isImplied: true }))),
     ...(flags.embedded === undefined ? [] : [{ path: ['connection', 'embedded'], value: true, option: '--embedded' }]),
     ...(flags.metricsPort === undefined
       ? []

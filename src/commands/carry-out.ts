@@ -92,7 +92,7 @@ export async function carryOut(job: Job): Promise<Done> {
   const traffic = begin(job, paced.pacing, notices);
   const trends = () => trendsSoFar(job, observed.recorder.points(), schedule, notices, watched.control);
   const coverage = () =>
-    coverageOf(job.prepared.plan, job.prepared.findings, wantedOperations(config), notices.quarantined);
+    coverageOf(job.prepared.plan, job.prepared.findings, wantedOperations(config), notices.leftOut(traffic.totals));
   const watched = watch(job, traffic, paced, { startMs, trends, coverage });
   const { stop, benchmark } = watched;
   const facts = factsOf(job.prepared.plan, {

@@ -73,7 +73,7 @@ export class LoadControl {
   end(): void {
     clearInterval(this.timer);
     const nowMs = performance.now();
-    for (const pause of this.held.values()) this.note(pause, nowMs);
+    for (const [by, pause] of this.held) this.note(by, pause, nowMs);
     this.held.clear();
     this.pauses.sort((a, b) => a.after_seconds - b.after_seconds);
   }
@@ -133,19 +133,24 @@ export class LoadControl {
     } else if (reason === null && current !== undefined) {
       const nowMs = performance.now();
       this.held.delete(by);
-      this.note(current, nowMs);
+      this.note(by, current, nowMs);
       traffic.release();
       if (by === 'fuse') this.options.tell(null);
       say('info', `the load continues after a pause of ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
     }
   }
 
-  private note({ reason, fromMs }: { readonly reason: string; readonly fromMs: number }, nowMs: number): void {
+  private note(
+    by: 'fuse' | 'file',
+    { reason, fromMs }: { readonly reason: string; readonly fromMs: number },
+    nowMs: number,
+  ): void {
     const seconds = (ms: number) => Number((ms / 1000).toFixed(3));
     this.pauses.push({
       after_seconds: seconds(Math.max(0, fromMs - this.options.startMs)),
       seconds: seconds(nowMs - fromMs),
       reason,
+      by,
     });
   }
 

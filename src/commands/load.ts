@@ -16,6 +16,7 @@ import { settleSequences } from '../prepare/sequences.js';
 import { exitOfLoad, type LoadEnding, type LoadSummary, loadText } from '../report/load.js';
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
+import { triggeredRelations } from '../report/row-counts.js';
 import { shown } from '../report/shown.js';
 import { wrapped } from '../report/wrap.js';
 import { Taken } from '../shards/fence.js';
@@ -178,7 +179,9 @@ class LoadCommand {
     progress.stop();
     const seconds = (performance.now() - startMs) / 1000;
     const ending = this.endingOf(end, fenced, config);
-    const ran = { runId, seconds, rows: options.rows, lanes, shard: this.shard };
+    // While other shards load, nothing can be told by counting.
+    const counted = sharded === null ? await countTriggered(config, job, runId) : new Map<number, number | null>();
+    const ran = { runId, seconds, rows: options.rows, lanes, shard: this.shard, counted };
     const summary = summarise(job, loading.totals, ending, ran);
     const report = await observer.end(summary);
     const isLast = await sharded?.finish(summary);
@@ -319,13 +322,47 @@ function due({ isSingle, capacity }: RelationPlan, rows: number, atStart: number
   return Math.min(Math.max(0, rows - (atStart ?? 0)), room);
 }
 
+/** Counts the rows of tables that triggers change; null for those that cannot be counted, for whatever reason. */
+async function countTriggered(
+  config: Config,
+  { plan }: DecidedLoad,
+  runId: string,
+): Promise<ReadonlyMap<number, number | null>> {
+  const relations = triggeredRelations(plan).filter((index) => plan.relations[index]!.targeted);
+  const counts = new Map<number, number | null>(relations.map((index) => [index, null]));
+  if (relations.length === 0) return counts;
+  try {
+    const client = await connectCoordinator(config.connection, config, runId);
+    try {
+      for (const index of relations) {
+        const { rows } = await client.query<{ n: string }>(`SELECT count(*) AS n FROM ${plan.relations[index]!.sql}`);
+        counts.set(index, Number(rows[0]!.n));
+      }
+    } finally {
+      await client.end();
+    }
+  } catch {
+    // The server may be gone; then the number of rows is not known.
+  }
+  return counts;
+}
+
 function summarise(
   { plan, load, rowsAtStart }: DecidedLoad,
   totals: CounterTotals,
   ended: LoadEnding,
-  ran: { runId: string; seconds: number; rows: number; lanes: readonly number[]; shard: Shard | null },
+  ran: {
+    readonly runId: string;
+    readonly seconds: number;
+    readonly rows: number;
+    readonly lanes: readonly number[];
+    readonly shard: Shard | null;
+    /** Rows at the end, of tables that triggers change; null if they could not be counted. */
+    readonly counted: ReadonlyMap<number, number | null>;
+  },
 ): LoadSummary {
   const made = madeByTriggers(plan);
+  const triggered = new Set(triggeredRelations(plan));
   const tables = plan.relations.flatMap((relation, index) => {
     if (!relation.targeted) return [];
     const rows = totals.table(index, 'insert', 'rows');
@@ -335,15 +372,19 @@ function summarise(
     const ofAll = quotas.reduce((sum, each) => sum + each, 0);
     // Rows that no lane is to insert, and are missing. Of shards, the first one tells of them.
     const without = ran.shard === null || ran.shard.index === 1 ? due(relation, ran.rows, atStart) - ofAll : 0;
+    const isTriggered = triggered.has(index);
+    const atEnd = ran.counted.get(index) ?? null;
+    const isFull = atEnd !== null && atEnd >= ran.rows;
+    // A table that triggers alone fill gets an unknown number of rows.
+    const isLeft = isFull || (made.has(index) && !relation.operations.insert);
     return [
       {
         table: relation.label,
         rows,
-        // Only triggers fill it, with an unknown number of rows.
-        wanted: made.has(index) && !relation.operations.insert ? 0 : quota + Math.max(0, without),
+        wanted: isLeft ? Math.min(rows, quota) : quota + Math.max(0, without),
         refused: totals.table(index, 'insert', 'rejected'),
         rows_at_start: atStart,
-        rows_expected: atStart === null ? null : atStart + rows,
+        rows_expected: isTriggered ? atEnd : atStart === null ? null : atStart + rows,
       },
     ];
   });

@@ -1,6 +1,8 @@
 import type { Prepared } from '../prepare/examine.js';
+import { refusedAlways } from '../report/coverage.js';
 import { Outages } from '../report/outages.js';
 import type { Progress } from '../report/progress.js';
+import type { CounterTotals } from '../traffic/counters.js';
 import type { Notice, Refusal } from '../traffic/ledger.js';
 
 /** Shows each notice of the workers once, and keeps examples for the summary. */
@@ -45,6 +47,11 @@ export class Notices {
   /** Returns the first message of the server for a SQLSTATE and a table; empty if there was none. */
   exampleOf(sqlstate: string, relation: number): string {
     return this.byTable.get(`${sqlstate}/${relation}`) ?? '';
+  }
+
+  /** Returns the tables that an operation was set aside on, or refused on each time so far, and why. */
+  leftOut(totals: CounterTotals): ReadonlyMap<string, string> {
+    return new Map([...refusedAlways(this.prepared.plan, totals), ...this.quarantined]);
   }
 
   private takeRefusal({ kind, sqlstate, relation, text }: Refusal): void {

@@ -71,8 +71,10 @@ export function observe(
     examples: notices.examples,
     outages: () => notices.outages.spans(),
     marks: () => {
-      const until = source.seconds();
-      return marksOf(config.traffic, control, { offset: until - trafficSeconds(), until });
+      const now = source.seconds();
+      const offset = now - trafficSeconds();
+      // What the schedule would have done after its end did not happen.
+      return marksOf(config.traffic, control, { offset, until: Math.min(now, offset + end()) });
     },
   };
   let last: { readonly point: Point; readonly moment: Moment } | null = null;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import type pg from 'pg';
 import { readFlavour } from '../catalog/flavour.js';
 import { labelOf } from '../catalog/model.js';
@@ -120,7 +121,9 @@ export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): 
     // The summary of an earlier process of this shard must not be overwritten.
     if (!(error instanceof Taken)) session.tellRefused(exit);
     if (!isStopped && !(error instanceof SetupError)) throw error;
-    progress.message(isStopped && code === EXIT.finished ? 'info' : 'error', exit.reason);
+    const isFine = isStopped && code === EXIT.finished;
+    if (isFine || !options.json) progress.message(isFine ? 'info' : 'error', exit.reason);
+    progress.ended(exit);
     return code;
   } finally {
     await session.close();
@@ -511,19 +514,26 @@ function repeatedBy(
 ): string | null {
   const mayBeSecret = ({ path: [section, key] }: Override) => section === 'connection' && key !== 'embedded';
   if (!reproducible || lag !== null || shard !== null || overrides.some(mayBeSecret)) return null;
-  const given = overrides.flatMap(({ option, value, typed }) => {
-    if (option === '--seed') return [];
+  const given = overrides.flatMap(({ option, value, typed, isImplied }) => {
+    if (option === '--seed' || isImplied === true) return [];
     if (typed !== undefined) return [`--set ${quoted(`${option.slice('--set '.length)}=${typed}`)}`];
     return typeof value === 'boolean' ? [option] : [`${option} ${quoted(String(value))}`];
   });
   return [
-    'event-generator run',
+    `${programName()} run`,
     ...(file === DEFAULT_FILE ? [] : [`-c ${quoted(file)}`]),
     ...given,
     ...(untilFile === undefined ? [] : [`--until ${quoted(untilFile)}`]),
     ...(writeTo === undefined ? [] : [`--yes-write-to ${quoted(writeTo)}`]),
     ...(seeds.random === seeds.faker ? [`--seed ${seeds.random}`] : []),
   ].join(' ');
+}
+
+/** Returns how the program was called: by its name, through npx, or as a file of a clone. */
+function programName(): string {
+  const called = process.argv[1] ?? '';
+  if (called.endsWith('.js')) return `node ${quoted(path.relative(process.cwd(), called))}`;
+  return called.includes(`${path.sep}node_modules${path.sep}`) ? 'npx event-generator' : 'event-generator';
 }
 
 /** Returns a word quoted for a shell. */

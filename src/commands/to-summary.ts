@@ -83,7 +83,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
     examples: notices.examples,
     quarantined: notices.quarantined,
     outages: notices.outages.list(),
-    coverage: coverageOf(plan, prepared.findings, wantedOperations(config), notices.quarantined),
+    coverage: coverageOf(plan, prepared.findings, wantedOperations(config), notices.leftOut(traffic.totals)),
     schedule:
       schedule === null
         ? null

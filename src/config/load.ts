@@ -63,6 +63,8 @@ export interface Override {
   readonly option: string;
   /** What was typed behind the option, where the value does not say. */
   readonly typed?: string;
+  /** True if it follows from an option that was given for another key as well. */
+  readonly isImplied?: boolean;
 }
 
 /**
@@ -196,25 +198,36 @@ function removeAt(data: unknown, path: readonly PropertyKey[]): void {
 type Issue = z.core.$ZodIssue;
 
 /* Keys of generators that this one follows, and what means the same here. */
-const OURS_FOR: Readonly<Record<string, string>> = {
-  seed: 'random_seed: N',
-  delete_max_retries: 'update_max_retries: N, which applies to DELETE as well',
-  rate_control:
-    'traffic: { rate: N } beside generator; for its schedule, traffic: { stages: [{ duration: 5m, rate: N }] }; for its jitter, traffic: { arrival: poisson }',
-  jitter_pct: 'traffic: { arrival: poisson } for random gaps',
-  transaction_mode:
+const OURS_FOR: Readonly<Record<string, (value: unknown) => string>> = {
+  seed: (value) => `random_seed: ${scalar(value)}`,
+  delete_max_retries: (value) => `update_max_retries: ${scalar(value)}, which applies to DELETE as well`,
+  rate_control: (value) =>
+    `traffic: { rate: ${rateIn(value)} } beside generator; for its schedule, traffic: { stages: [{ duration: 5m, rate: N }] }; for its jitter, traffic: { arrival: poisson }`,
+  jitter_pct: () => 'traffic: { arrival: poisson } for random gaps; spikes have a jitter of their own',
+  transaction_mode: () =>
     'transaction: { statements: N } or { statements: { min: 2, max: 5 } } under generator; for hot tables, table_weights: { orders: 10 }; for hot rows, skew: { distribution: zipf }',
-  parallel: 'connections: N and workers: N under generator',
-  num_workers: 'workers: N',
-  threads: 'workers: N',
+  parallel: (value) => `connections: ${scalar(value)} and workers: auto under generator`,
+  num_workers: (value) => `workers: ${scalar(value)}`,
+  threads: (value) => `workers: ${scalar(value)}`,
 };
+
+function scalar(value: unknown): string {
+  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : 'N';
+}
+
+/** The first rate in a section of another generator, whatever it calls it. */
+function rateIn(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return scalar(value);
+  return scalar(Object.entries(value).find(([key]) => /rate|per_sec/.test(key))?.[1]);
+}
 
 function translate(issue: Issue, source: Source): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeysAt(issue.path);
     return issue.keys.map((key) => {
       const ours = OURS_FOR[key];
-      const hint = ours === undefined ? didYouMean(key, known) : `; write ${ours}`;
+      const value = source.valueAt([...issue.path, key]);
+      const hint = ours === undefined ? didYouMean(key, known) : `; write ${ours(value)}`;
       return source.problem([...issue.path, key], `unknown key${hint}`);
     });
   }
@@ -295,7 +308,10 @@ function resolveWeights(
       problems.push(source.problem(['generator', 'operations', index], `${name} is listed twice; remove one`));
     seen.add(name);
   }
-  if (given === undefined) {
+  // Weights of tables alone leave the general ones as they are.
+  const isUsual =
+    given === undefined || (!Array.isArray(given) && OPERATIONS.every((name) => given[name] === undefined));
+  if (isUsual) {
     const defaults = { INSERT: 3, UPDATE: 2, DELETE: 1 };
     for (const name of generator.operations) weights[name] = defaults[name];
   } else if (Array.isArray(given)) {

@@ -67,6 +67,12 @@ const RETRY_MS = 500;
 /* While a target lags it is asked less often, since questions cost it time: the error stays below some hundredths of the lag. */
 const PATIENCE = 0.05;
 const LONGEST_PAUSE_MS = 100;
+/*
+ * A server that is slow to answer has no time for questions: a look takes at most this part of the time. What that adds to a lag
+ * stays below the error that is promised.
+ */
+const REST = 10;
+const LONGEST_REST_MS = 15;
 const STALLED_MS = 10_000;
 
 /** Asks a target again and again which heartbeat it shows, from the same process and by the same clock that they are written by. */
@@ -228,7 +234,8 @@ export class Target implements HeartbeatListener {
       answered();
       this.saw(newest, answeredMs);
       const patienceMs = Math.min(LONGEST_PAUSE_MS, (answeredMs - (this.unseen.oldestMs ?? answeredMs)) * PATIENCE);
-      const pauseMs = Math.max(eye.leastPauseMs, patienceMs);
+      const restMs = Math.min(LONGEST_REST_MS, (answeredMs - askedMs) * REST);
+      const pauseMs = Math.max(eye.leastPauseMs, patienceMs, restMs);
       if (pauseMs >= 1) await this.pause(pauseMs);
     }
   }

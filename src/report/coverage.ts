@@ -1,4 +1,5 @@
-import { causeOf, type Finding, type OperationKind, type Plan } from '../plan/plan.js';
+import { causeOf, type Finding, OPERATION_KINDS, type OperationKind, type Plan } from '../plan/plan.js';
+import type { CounterTotals } from '../traffic/counters.js';
 
 /** How much of what was asked for a run does, as the summary tells it. */
 export interface CoverageSummary {
@@ -10,7 +11,25 @@ export interface CoverageSummary {
   readonly left_out: readonly { readonly cause: string; readonly tables: readonly string[] }[];
 }
 
-/** `quarantined`: tables on which an operation was set aside while the run was on, and why. */
+/* With fewer refusals the values may have been unlucky. */
+const FEWEST_REFUSALS = 3;
+
+/** Returns the tables on which an operation was refused each time that it was tried, and the reason. */
+export function refusedAlways(plan: Plan, totals: CounterTotals): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [relation, { label, targeted }] of plan.relations.entries()) {
+    if (!targeted) continue;
+    for (const kind of OPERATION_KINDS) {
+      const refused = totals.table(relation, kind, 'rejected');
+      if (refused < FEWEST_REFUSALS || totals.table(relation, kind, 'committed') > 0) continue;
+      found.set(label, `the server refused each of ${refused} ${kind.toUpperCase()}s`);
+      break;
+    }
+  }
+  return found;
+}
+
+/** `quarantined`: tables on which an operation was set aside, or refused each time, while the run was on, and why. */
 export function coverageOf(
   plan: Plan,
   findings: readonly Finding[],

@@ -97,7 +97,7 @@ export function loadText(summary: LoadSummary): string {
     number(each.rows),
     number(each.wanted),
     number(each.refused),
-    each.rows_expected === null ? 'not counted' : number(each.rows_expected),
+    each.rows_expected === null ? 'unknown' : number(each.rows_expected),
   ]);
   const lines = [
     '',

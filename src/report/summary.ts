@@ -117,6 +117,8 @@ export interface PauseRecord {
   readonly after_seconds: number;
   readonly seconds: number;
   readonly reason: string;
+  /** What paused it: the fuse, or the control file. */
+  readonly by: 'fuse' | 'file';
 }
 
 /** A rate that the control file has set. */

@@ -234,11 +234,12 @@ function tableLines(summary: Summary, { isFull, columns }: SummaryView): string[
   const figures = listed.map(([, entry]) => [
     ...OPERATION_KINDS.map((kind) => number(entry[kind].rows)),
     number(OPERATION_KINDS.reduce((sum, kind) => sum + entry[kind].rejected, 0)),
-    entry.rows_expected === null ? 'not counted' : number(entry.rows_expected),
+    entry.rows_expected === null ? 'unknown' : number(entry.rows_expected),
   ]);
   const rows = [['inserted', 'updated', 'deleted', 'rejected', 'rows now'], ...figures];
-  const longest = isFull ? Number.POSITIVE_INFINITY : roomForNames(rows, columns);
-  const lines = table(rows.map((cells, at) => [at === 0 ? 'table' : cut(listed[at - 1]![0], longest), ...cells]));
+  const names = listed.map(([name]) => name);
+  const shownNames = isFull ? names : shortened(names, roomForNames(rows, columns));
+  const lines = table(rows.map((cells, at) => [at === 0 ? 'table' : shownNames[at - 1]!, ...cells]));
   const beside = listed.flatMap(([name, entry]) => {
     const texts = besideOf(entry);
     return texts.length === 0 ? [] : [`    ${name}: ${texts.join(', ')}`];
@@ -254,6 +255,14 @@ function roomForNames(figures: readonly (readonly string[])[], columns: number |
   if (columns === undefined) return LONGEST_NAME;
   const beside = table(figures, 0).map((line) => line.length);
   return Math.max(SHORTEST_NAME, Math.min(LONGEST_NAME, columns - Math.max(...beside) - 2));
+}
+
+/** Names cut to a length; to a greater one, if some would look alike. */
+function shortened(names: readonly string[], longest: number): string[] {
+  for (let length = longest; ; length++) {
+    const found = names.map((name) => cut(name, length));
+    if (new Set(found).size === names.length) return found;
+  }
 }
 
 /** A name that is too long loses its middle: names of one schema begin alike. */
@@ -301,16 +310,24 @@ function lastLines(summary: Summary, { files, command, next }: SummaryView): str
     `  seeds ${seeds.random}/${seeds.faker}, ${summary.reproducible ? 'reproducible' : `not reproducible: ${summary.reproducible_because.join('; ')}`}`,
     ...(files.length > 0 ? [`  files written: ${files.join(', ')}`] : []),
     ...(command === null ? [] : [`  to repeat this run: ${command}`]),
-    ...(summary.rate_changes === undefined
+    ...(command === null || !isEndedByClock(summary)
+      ? []
+      : ['    (it ended by the clock; --until with its summary file stops at the same operations)']),
+    ...(summary.rate_changes === undefined && !(summary.pauses ?? []).some(({ by }) => by === 'file')
       ? []
       : [
           command === null
-            ? '  traffic.control_file changed the rate: the configuration alone does not repeat its load'
+            ? '  traffic.control_file changed the load: the configuration alone does not repeat it'
             : '    with the same changes of traffic.control_file: the configuration alone does not repeat its load',
         ]),
     ...(next.length === 0 ? [] : ['', '  next:']),
     ...next.flatMap(([each, purpose]) => [`    ${each}`, `      ${purpose}`]),
   ];
+}
+
+/** True if it took as many operations as fitted into a time: another run takes more or fewer. */
+function isEndedByClock({ exit, rate }: Summary): boolean {
+  return rate.target === null && /^(duration reached|stopped by )/.test(exit.reason);
 }
 
 /** How the rounds of verification came out, each kind of verdict with the first of its kind. */

@@ -57,6 +57,22 @@ it('exits with 4 and names what was not met, with its value', async () => {
   expect(few.summary.exit.reason).toBe(
     'not met: error_ratio < 1 (only 20 operations; at least 100 are needed to judge it)',
   );
+  await database.client.query(`CREATE TABLE shut (id int PRIMARY KEY);
+    CREATE FUNCTION shut() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''shut''; END';
+    CREATE TRIGGER shut BEFORE INSERT ON shut FOR EACH ROW EXECUTE FUNCTION shut()`);
+  const unreached = await runCli(
+    configFor(
+      database,
+      'random_seed: 1\nnum_iterations: 60\nrehearse: false\nerror_budget: { max_error_ratio: 1 }',
+      'thresholds: ["coverage >= 1"]\n',
+    ),
+  );
+  expect(unreached.code).toBe(4);
+  expect(unreached.summary.coverage).toMatchObject({ tables: 2, complete: 1 });
+  expect(unreached.summary.coverage.left_out[0]!.tables).toEqual(['public.shut']);
+  // What is printed to repeat a run is valid, and says what it cannot repeat.
+  const timed = await runCli(configFor(database, 'random_seed: 1'), ['--duration', '500ms']);
+  expect(timed.stdout).toMatch(/to repeat this run: .* run -c \S+ --duration 500ms --seed 1\n.*it ended by the clock/);
   const wrong = await runCli(configFor(database, settings, 'thresholds: ["eror_ratio < 1", "late_ratio < 1"]\n'));
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toMatch(
