@@ -94,7 +94,7 @@ function address(text: string): string {
 
 function duration(text: string): string {
   if (parseDurationMs(text) === undefined)
-    throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 5m or 72h.');
+    throw new InvalidArgumentError('expected a duration such as 500ms, 10s, 2m30s or 72h.');
   return text;
 }
 

@@ -39,13 +39,13 @@ const weight = () => z.number(expected('a weight of 0 or more')).min(0, expected
 const names = (what: string) => z.array(text(what), expected(`a list of ${what}s`));
 const durationValue = () =>
   z
-    .union([z.string(), z.number()], expected('a duration such as 500ms, 10s, 5m or 72h'))
+    .union([z.string(), z.number()], expected('a duration such as 500ms, 10s, 2m30s or 72h'))
     .transform((value, context) => {
       const ms = parseDurationMs(value);
       if (ms === undefined) {
         context.issues.push({
           code: 'custom',
-          message: 'expected a duration such as 500ms, 10s, 5m or 72h',
+          message: 'expected a duration such as 500ms, 10s, 2m30s or 72h',
           input: value,
         });
         return z.NEVER;
@@ -53,7 +53,7 @@ const durationValue = () =>
       return ms;
     });
 const positiveDuration = () =>
-  durationValue().refine((ms) => ms > 0, expected('a duration above 0, such as 500ms, 10s, 5m or 72h'));
+  durationValue().refine((ms) => ms > 0, expected('a duration above 0, such as 500ms, 10s, 2m30s or 72h'));
 const duration = (fallbackMs: number) => durationValue().default(fallbackMs);
 
 const seed = z

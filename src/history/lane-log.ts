@@ -41,7 +41,7 @@ export class LaneLog {
   private parts: { readonly from: number; bytes: number }[] = [];
   private lines: string[] = [];
 
-  /** `history`: where the exceptions go for good; null where nobody asks for them. */
+  /** `history`: the file that keeps the exceptions after the run; null if there is none. */
   constructor(files: LaneFiles | null, history: LaneHistory | null = null) {
     this.files = files;
     this.history = history;

@@ -2,7 +2,7 @@ import type { Lane, Ledger } from '../lane/lane.js';
 import type { Transaction } from '../lane/messages/transaction.js';
 import type { LanePast } from './lane-log.js';
 
-/* Before anything that the new thread's clock, which begins at 0, can tell. */
+/* Earlier than every time on the clock of the new thread, which begins at 0. */
 const LONG_AGO = 1e12;
 
 /** How far a lane was. */

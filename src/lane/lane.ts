@@ -85,7 +85,7 @@ export class Lane {
   readonly number: number;
   private readonly compiled: CompiledPlan;
   private readonly rows: Rows;
-  /** The same, where the lane owns its rows; null where it samples them. */
+  /** The same if the lane owns its rows; null if it samples them. */
   private readonly owned: OwnedRows | null;
   private readonly ledger: Ledger;
   private readonly barrier: Barrier;

@@ -1,7 +1,7 @@
 import type { Row } from '../changes/event.js';
 import { canonicalOf, classOf, type ValueClass } from './values.js';
 
-/** One change of one key, as a stream tells it. */
+/** One change of one key, as it is in a stream. */
 export interface Link {
   /** Which change of the stream it is, from 1. */
   readonly position: number;
@@ -69,7 +69,7 @@ export interface ChainResult {
   /** Of these, changes with values in other words. */
   readonly representation: number;
   readonly differences: readonly LinkDifference[];
-  /** Values that one side did not carry and had not told before: nobody can compare them. */
+  /** Values that cannot be compared, because one side contained them neither in this change nor in an earlier one. */
   readonly unjudged: number;
 }
 
@@ -82,7 +82,7 @@ interface Known {
   readonly row: ReadonlyMap<string, string | null | undefined> | null;
 }
 
-/** Compares what two streams tell of one key. `source` is right. */
+/** Compares the changes of one key in two streams. `source` is right. */
 export function compareChains(
   source: readonly Link[],
   target: readonly Link[],
@@ -153,7 +153,7 @@ function follow(links: readonly Link[], types: ColumnTypes): Known[] {
     }
     const before = link.kind === 'insert' && !link.isHalf ? new Map<string, undefined>() : state;
     const known = new Map<string, string | null | undefined>();
-    // A value that is named as unchanged may stand in the row all the same: from the row before the change.
+    // A value that is marked as unchanged may still be in the row, taken from the row before the change.
     for (const column of types.keys()) known.set(column, Object.hasOwn(row, column) ? row[column] : before.get(column));
     state = known;
     return { link, row: known };
@@ -272,7 +272,7 @@ class Comparison {
     return true;
   }
 
-  /** True for a change that the source tells at this place, although it was told before as well. */
+  /** True for a change that the source contains here as well, although it looks like an earlier one. */
   private isNext(link: Known, place: number): boolean {
     const expected = this.source[place];
     return expected !== undefined && this.isSame(expected, link);
@@ -336,7 +336,7 @@ class Comparison {
       }
     const told = new Set(this.source.map((link) => this.contentOf(link)));
     const moved = new Set<Known>();
-    // First what stands at the wrong place or came before: it must not be taken for a spoiled value.
+    // First those at the wrong place, or that came before: they must not count as wrong values.
     const rests = gaps.map(({ source, target }) => ({
       source,
       target: target.filter((link) => {
@@ -348,9 +348,9 @@ class Comparison {
           return false;
         }
         if (!told.has(content)) return true;
-        // In the place of a delete it is one that was taken for an update.
+        // In the place of a delete, it is a delete that became an update.
         if (link.link.kind === 'update' && target.length <= source.length && source.some(isDelete)) return true;
-        // Where order says nothing, a change that comes again cannot be told from a repeat.
+        // Without an order, a change that is made twice looks like one that is repeated.
         if (this.promised.delivery === 'at-least-once' && !this.promised.isOrdered) return false;
         this.report(this.promised.delivery === 'at-least-once' ? 'reordered' : 'doubled', null, link);
         return false;
@@ -420,7 +420,7 @@ class Comparison {
     return this.isKind(source, target) && this.differencesOf(source, target).length === 0;
   }
 
-  /** True for a half that must be told as an update. */
+  /** True for one of two links that must be reported as an update. */
   private isHalf({ isHalf, isMove }: Link): boolean {
     return isHalf && !isMove && !this.promised.allowsKeyPairs;
   }
@@ -446,7 +446,7 @@ class Comparison {
     return found;
   }
 
-  /** How a value differs; null where it does not, or where one side does not know it. */
+  /** How a value differs; null if it does not, or if one side does not contain it. */
   private difference(
     source: Known,
     target: Known,
@@ -468,7 +468,7 @@ class Comparison {
       if (isArrived) this.unjudged++;
       return null;
     }
-    // The target leaves out what it has never told.
+    // The target leaves out columns that it never contained.
     if (!arrived.unchanged.includes(column)) return 'other';
     this.unjudged++;
     return a === null ? 'null' : null;

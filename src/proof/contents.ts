@@ -42,7 +42,7 @@ export interface TableResult {
 }
 
 export interface ContentOptions {
-  /** Waits until everything that the source holds by now must have arrived. Returns false where it did not come so far. */
+  /** Waits until everything that the source contains now must have arrived. Returns false if the time was not enough. */
   readonly fence: () => Promise<boolean>;
   /** How often rows that differ are looked at again. */
   readonly rechecks: number;
@@ -116,7 +116,7 @@ export class TableComparison {
     return sides;
   }
 
-  /** Keeps to the rate by a pause behind what was read. */
+  /** Pauses after each read, so that the rate is kept. */
   private async hold(rows: number, startMs: number): Promise<void> {
     const { rate } = this.options;
     const waitMs = rate === 0 ? 0 : (rows / rate) * 1000 - (performance.now() - startMs);
@@ -301,7 +301,7 @@ export class TableComparison {
 type Texts = readonly (string | null)[];
 type Rows = Map<string, Texts[]>;
 
-/** The texts of the key's columns by the text that stands for the key. */
+/** The texts of the key's columns, by the text of the whole key. */
 type Keys = ReadonlyMap<string, readonly string[]>;
 
 interface FoundRows {

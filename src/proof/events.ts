@@ -22,16 +22,16 @@ export interface EventComparison extends Promised {
   readonly size: number;
   /** True for changes that the source need not know of: they are counted, and not listed. */
   readonly isForeign: (table: string, found: EventClass) => boolean;
-  /** True where the target tells of the rows that are there in the end, each as an insert. */
+  /** True if the target contains the rows at the end, each as an insert. */
   readonly isFinal?: boolean;
-  /** `transaction`: where both streams tell of them. */
+  /** `transaction` if both streams contain transactions. */
   readonly order: 'transaction' | 'key' | 'none';
   /** Where there is room for what does not fit in memory. */
   readonly folder: string;
   readonly report?: (text: string) => void;
 }
 
-/** A difference as it is told. */
+/** A difference as it is reported. */
 export interface EventDifference {
   readonly class: EventClass | 'torn' | 'truncate';
   readonly table: string;
@@ -64,12 +64,12 @@ export interface EventVerdict {
     readonly table: string;
     readonly column: string;
     readonly reason: string;
-    /** True for a column that the source tells of and the consumer never does. */
+    /** True for a column that the source contains and the consumer never does. */
     readonly isMissing: boolean;
   }[];
   /** Tables of the target that the source does not cover, with their changes. */
   readonly foreign: Readonly<Record<string, number>>;
-  /** Tables whose truncates were told more often than they were made, where that may be a repeat. */
+  /** Tables with more truncates than were made, where some may be repeats. */
   readonly openTruncates: readonly string[];
 }
 
@@ -180,7 +180,7 @@ class Judge {
     return chains.values();
   }
 
-  /** False for tables that the source knows nothing of: what happened to them is nobody's fault. */
+  /** False for tables that the source does not know: what happened to them is no difference. */
   private covers(table: string): boolean {
     return this.source.tables.has(table) || this.source.truncates.has(table) || this.comparison.facts.has(table);
   }
@@ -274,7 +274,7 @@ class Judge {
     source: ReadonlySet<string> | undefined,
     target: ReadonlySet<string> | undefined,
   ): string | undefined {
-    // Of a table of which nothing arrived there is nothing to say about columns.
+    // If nothing arrived of a table, its columns are not missing one by one.
     if (source === undefined || target === undefined || source.size === 0 || target.size === 0) return undefined;
     if (!target.has(column)) return MISSING;
     return source.has(column) ? undefined : 'the source does not have it';
@@ -291,7 +291,7 @@ class Judge {
       counts.source += wanted;
       counts.target += found;
       counts.matched += Math.min(wanted, found);
-      // A consumer that goes back tells truncates again, and whether it told everything behind them no key can say.
+      // A consumer that goes back repeats truncates, and no key shows whether it repeated everything after them.
       if (found > wanted && this.isRepeat) this.openTruncates.push(table);
       const difference = wanted > found ? 'lost' : this.isRepeat ? null : 'doubled';
       if (wanted === found || difference === null) continue;
@@ -318,7 +318,7 @@ class Judge {
     if (this.comparison.order !== 'transaction') return { ...nothing, notCompared: `--order ${this.comparison.order}` };
     const { source, target } = this;
     const byCommit = source.hasCommits && target.hasCommits;
-    // A stream that tells of some and not of others has lost them on the way.
+    // A stream that has them in some events only has lost the others on the way.
     const isPartial = (target.hasSomeCommits && !target.hasCommits) || (target.hasSomeNumbers && !target.hasNumbers);
     if (!byCommit && isPartial)
       return {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 /** How long a target may take to come to where the source was. */
 const MOST_MS = 30_000;
 const POLL_MS = 20;
-/* Where nothing tells how far the target is. */
+/* How long to wait if the target's position cannot be found out. */
 const SETTLE_MS = 1000;
 
 /**

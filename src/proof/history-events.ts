@@ -56,7 +56,7 @@ class LaneReplay implements Ledger {
   /** Keys of rows that a pending DELETE takes along. */
   private readonly followers = new Map<Statement, readonly (readonly (string | null)[])[]>();
   private made: Made[] = [];
-  /** Operations whose outcome is known and not told yet. */
+  /** Operations whose outcome is known, but not returned yet. */
   private left = 0;
   readonly retried = SILENT.retried;
   readonly transactionEnded = SILENT.transactionEnded;
@@ -144,7 +144,7 @@ class LaneReplay implements Ledger {
     }
   }
 
-  /** A new row, and those that triggers make with it: of these the key alone is known. */
+  /** A new row, and the rows that triggers make with it, of which only the key is known. */
   private insert(row: RowRef, values: Values, operation: number): void {
     const plan = this.planOf(row.relation);
     const valueAt = (column: number) => values[plan.columns[column]!.name] ?? null;

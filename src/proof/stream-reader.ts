@@ -26,7 +26,7 @@ export const HALF = 1;
 export const MOVE = 2;
 /** A table without a key: its rows are a multiset. */
 export const KEYLESS = 4;
-/** The first of two links that stand for one change. */
+/** The first of the two links of one change. */
 export const UNCOUNTED = 8;
 
 /** Turns the events of a stream into links of the chains of their keys. */
@@ -96,7 +96,7 @@ export class LinkReader {
     return JSON.stringify(
       names.map((name) => {
         const value = row[name] ?? other?.[name];
-        // A change that cannot be told from those of other rows must not be compared with them.
+        // A change that looks like changes of other rows must not be compared with them.
         if (value === undefined)
           throw SetupError.of(
             `${this.side === 0 ? 'source' : 'consumer'}:${position}`,
@@ -109,7 +109,7 @@ export class LinkReader {
 
   private rowText(table: string, row: Row): string {
     const facts = this.facts.get(table);
-    // A column that is not told and one that is NULL are alike: images of old rows leave NULLs out.
+    // A missing column and NULL are the same here, because images of old rows leave NULLs out.
     const names = Object.keys(row)
       .filter((name) => row[name] !== null)
       .filter((name) => facts === undefined || (name in facts.columns && facts.incomparable?.[name] === undefined))
@@ -145,13 +145,13 @@ export class StreamReader {
   /** By table: columns that its changes carry. */
   readonly tables = new Map<string, Set<string>>();
   readonly runs: TransactionRuns;
-  /** True where every change so far tells its commit's position; and its transaction's number. */
+  /** True if every change so far has the position of its commit, and the number of its transaction. */
   hasCommits = true;
   hasNumbers = true;
   hasSomeCommits = false;
   hasSomeNumbers = false;
   readonly numbers: TransactionRuns;
-  /** Tables whose changes count for the wholeness of transactions; null: all. */
+  /** The tables that count when transactions are checked for being whole; null: all. */
   carried: ReadonlyMap<string, unknown> | null = null;
   private readonly links: LinkReader;
   private readonly facts: ReadonlyMap<string, TableFacts>;

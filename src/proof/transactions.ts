@@ -141,21 +141,21 @@ export function compareTransactions(
     const { id, changes, content, order } = target.at(at);
     const place = isSorted ? sortedPlaceOf(source, id, expected) : placeOf(source, id, expected);
     if (place === null) {
-      // Of a transaction that nobody has made something was invented, or its name was lost.
+      // The source has no such transaction: it was invented, or its name was lost.
       torn.add(id);
       continue;
     }
     compared++;
     const made = source.at(place);
     const isWhole = changes >= made.changes;
-    // Other changes than were made are told by their keys.
+    // Wrong changes are reported by key.
     if (changes === made.changes && content === made.content && order !== made.order) reordered.add(id);
     if (place < expected && skipped.some(([from, to]) => place >= from && place < to)) {
       reordered.add(id);
       continue;
     }
     if (place < expected && !mayRepeat) {
-      // The rest of it comes late, or it is told again: its changes are counted as doubled.
+      // The rest of it comes late, or it is a repeat: its changes count as doubled.
       if (!torn.has(id)) reordered.add(id);
       continue;
     }
@@ -165,7 +165,7 @@ export function compareTransactions(
       if (place > highest) skipped.push([highest, place]);
       if (!isWhole) torn.add(id);
     }
-    // A consumer that was interrupted in a transaction, and tells it again as a whole.
+    // A consumer that was interrupted within a transaction, and repeats it as a whole.
     if (isWhole) torn.delete(id);
     expected = place + 1;
     highest = Math.max(highest, expected);
@@ -188,7 +188,7 @@ function sortedPlaceOf(source: TransactionRuns, id: number, expected: number): n
 /* Numbers of transactions are in no order: they are looked for so far to both sides. */
 const FARTHEST = 100_000;
 
-/** Where a transaction stands in the source; null where it is not found. */
+/** The place of a transaction in the source; null if it is not there. */
 function placeOf(source: TransactionRuns, id: number, expected: number): number | null {
   const { count } = source;
   for (let distance = 0; distance <= FARTHEST; distance++) {

@@ -302,7 +302,7 @@ const BYTES: ValueKind = {
     if (x === null || y === null) {
       const [bytes, text] = x === null ? [y, a] : [x, b];
       if (bytes === null) return 'other';
-      // Without a mark that says so, base64 and hex are told from texts by what they hold.
+      // Without a mark, base64 and hex are recognised by their content.
       const isSame = bytes.toString('base64') === text || bytes.toString('hex') === text.toLowerCase();
       return isSame && text !== '' ? 'representation' : 'encoding';
     }
@@ -328,7 +328,7 @@ const JSON_KIND: ValueKind = {
     try {
       return jsonText(parseJson(text));
     } catch {
-      // Type json keeps members that stand twice, which the parser refuses: spaces between tokens mean nothing all the same.
+      // Type json keeps duplicate members, which the parser refuses; but spaces between tokens still mean nothing.
       return text.replaceAll(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
     }
   },

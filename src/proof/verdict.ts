@@ -6,7 +6,7 @@ export interface Verdict {
   readonly verdict: 'equal' | 'different' | 'undecided';
   /** In one sentence. */
   readonly headline: string;
-  /** By table: what was counted. The names of the figures are the same for all tables. */
+  /** Counts by table. The names of the figures are the same for all tables. */
   readonly tables: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly differences: readonly VerdictDifference[];
   /** How many differences there are. */
@@ -39,7 +39,7 @@ export interface VerdictDifference {
   }[];
 }
 
-/* Of each value so much is told. */
+/* So many characters of a value are shown. */
 const MOST_CHARACTERS = 200;
 
 export function columnsOf(columns: readonly ColumnDifference[]): VerdictDifference['columns'] {
@@ -57,7 +57,7 @@ function cut(value: string | null): string | null {
     : `${value.slice(0, MOST_CHARACTERS)}… (${value.length} characters)`;
 }
 
-/** The names of figures that count what is wrong. */
+/** The names of the figures that count differences. */
 const FAULTS = ['lost', 'doubled', 'reordered', 'wrong_kind', 'wrong_value', 'unknown_key', 'unknown_change'] as const;
 
 export interface EventRules {
@@ -67,7 +67,7 @@ export interface EventRules {
   readonly isForeign: (table: string, found: EventClass) => boolean;
   /** Transactions were asked to be compared. */
   readonly needsTransactions: boolean;
-  /** Columns that the source tells of may be missing. */
+  /** Columns of the source may be missing. */
   readonly allowsMissingColumns: boolean;
 }
 
@@ -138,7 +138,7 @@ function faultsOf({ transactions }: EventVerdict, { isStrict }: EventRules, sums
 /* Columns that are named in one sentence. */
 const MOST_NAMED = 5;
 
-/** Why nobody can say that all arrived as it was made, although nothing wrong was found. */
+/** The reasons why it cannot be said that everything arrived, although no difference was found. */
 function openQuestions(
   { notCompared, openTruncates, transactions }: EventVerdict,
   { needsTransactions, allowsMissingColumns }: EventRules,

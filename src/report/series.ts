@@ -1,7 +1,7 @@
 import { BUCKETS, upperEdgeSeconds } from '../traffic/histogram.js';
 import { COUNTS, type Count, GAUGES, type Gauge, type Moment } from './moment.js';
 
-/** Buckets that something fell into, in their order, and how often: most are empty. */
+/** The buckets that are not empty, in order, each with its count. */
 interface Sparse {
   readonly buckets: Uint16Array;
   readonly counts: Float64Array;

@@ -14,7 +14,7 @@ const MOST_BESIDE = 3;
 const LONGEST_NAME = 28;
 const SHORTEST_NAME = 12;
 
-/** What the summary is told with, beside the run. */
+/** How the summary is shown, and what is added to it. */
 export interface SummaryView {
   /** All tables, and latencies of both kinds. */
   readonly isFull: boolean;

@@ -19,7 +19,7 @@ function isTable(line: string): boolean {
 }
 
 function isCommand(line: string): boolean {
-  return /^ *(to repeat this run: |next: |npx |npm |event-generator |pg-event-generator )/.test(line);
+  return /^ *(to repeat this run: |next: |npx |npm |node |event-generator |pg-event-generator )/.test(line);
 }
 
 function broken(line: string, columns: number): string[] {

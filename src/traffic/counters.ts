@@ -73,7 +73,7 @@ const LATENCIES = ['response', 'service', 'warmUpResponse', 'warmUpService'] as 
 export type Latency = (typeof LATENCIES)[number];
 const HISTOGRAM = BUCKETS + 2; // buckets, sum in ms, maximum in ms
 
-/* Counts that the end of one operation changes: a few, and with a cascade two of each table. */
+/* The most counts that the end of one operation changes: a few, and two of each table in a cascade. */
 const FEW_NOTES = 16;
 const MOST_NOTES = 256;
 
@@ -155,7 +155,7 @@ export function appliedIn(
   return block[layoutOf(relations, lanes).laneApplied + lane]!;
 }
 
-/* What holds at a moment of a process's life, and means nothing to the process that takes its place. */
+/* State of the running process, which means nothing to the process that replaces it. */
 const MOMENTARY: readonly Scalar[] = [
   'lanesConnected',
   'lanesEnded',
@@ -226,7 +226,7 @@ function* errorsIn(block: Float64Array, { errors }: Layout) {
   }
 }
 
-/* What is counted for a lane alone: where it stands, and how many words wide it is. */
+/* Counts of single lanes: their offset, and their width in words. */
 function placesOfLane(layout: Layout, lane: number): readonly (readonly [place: number, width: number])[] {
   return [
     [layout.laneApplied + lane, 1],
@@ -414,7 +414,7 @@ export interface HistogramTotals {
   readonly maxMs: number;
 }
 
-/** The side that reads: sums over all blocks, taken when asked. */
+/** The reading side: sums over all blocks, computed on request. */
 export class CounterTotals {
   private readonly blocks: readonly Float64Array[];
   private readonly layout: Layout;

@@ -25,7 +25,7 @@ const PROVING_OPERATIONS = 50;
 /** How a lane ended, or the thread that ran it. */
 export type CrewEnd = LaneEnd | { readonly kind: 'crashed'; readonly message: string };
 
-/** What a worker tells. */
+/** A message of a worker. */
 type Heard = Told | LaneProgress | LaneCheckpoint | TakenBack;
 
 /** The objects that all threads share. */
@@ -106,7 +106,7 @@ export class Crew {
   private async changedServer(ends: readonly CrewEnd[]): Promise<Incarnation | null> {
     const seen = ends.find((end) => end.kind === 'changed');
     const isOver = ends.every(({ kind }) => kind === 'finished' || kind === 'starved');
-    // Lanes that were through before the server changed have not seen it.
+    // Lanes that had finished before the server changed do not know of it.
     const now =
       seen?.incarnation ?? (isOver && !this.isForced && !this.shared.control.isCut ? await this.currentServer() : null);
     if (now === null || now.name === this.incarnation.name) return null;
@@ -137,7 +137,7 @@ export class Crew {
     }
   }
 
-  /** Puts every worker back to what is remembered of it, for its lanes to find out what the new server has. */
+  /** Restores every worker to its remembered state, from which its lanes find out what the new server has. */
   private goBack(incarnation: Incarnation): void {
     const { control } = this.shared;
     this.options.notice({
@@ -148,7 +148,7 @@ export class Crew {
     this.isTakenBack = true;
     for (const worker of this.memory.workers()) {
       const now = this.blockOf(worker).snapshot();
-      // A moment is proved by rows that came after it. To try one with too few of them costs the start of a thread.
+      // Only rows that came later prove a moment. A try with too few of them would cost the start of a thread.
       const isOldEnough = (counters: Float64Array<ArrayBuffer>) =>
         this.lanesOf(worker).every(
           (lane) => appliedIn(now, this.size, lane) - appliedIn(counters, this.size, lane) >= PROVING_OPERATIONS,
@@ -176,7 +176,7 @@ export class Crew {
     await this.options.workers.end();
   }
 
-  /** Puts what a process has left behind where the threads look for it. */
+  /** Puts the files of an earlier process where the threads look for them. */
   private async takeUp(): Promise<void> {
     const { past, lanes, workers, keeping } = this.options;
     if (past === null) return;
@@ -360,7 +360,7 @@ export class Crew {
     for (const scalar of ['lanesAnswered', 'lanesConnected', 'lanesStalled'] as const) block.set(scalar, 0);
     for (const lane of lanes) {
       block.takeBack(lane);
-      // An outage of theirs ends with the thread.
+      // Their outages end with the thread.
       this.options.notice({ kind: 'connected', lane });
     }
     return block;

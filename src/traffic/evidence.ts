@@ -10,9 +10,9 @@ import type { RelationPlan } from '../plan/plan.js';
 export interface Look {
   readonly text: string;
   readonly values: readonly (string | null)[];
-  /** Rows that it finds where the statement took effect, at least. */
+  /** The least number of rows that it finds if the statement took effect. */
   readonly rows: number;
-  /** Whether finding them, or not finding them, proves it; where it does not, others may have had a hand in it. */
+  /** Whether the result is a proof. If it is not, other sessions may have changed the rows as well. */
   readonly found: 'proof' | 'hint';
   readonly missing: 'proof' | 'hint';
 }
@@ -40,7 +40,7 @@ export function lookFor(
   switch (statement.kind) {
     case 'insert':
       if (plan.mark >= 0) return byMarks(plan, statement, values, sinceXid);
-      // One row speaks for all, unless each has something to tell.
+      // One row is enough, unless each has to be known.
       return byKeys(plan, statement, statement.shape.returned > 0 ? values : first);
     case 'update':
       if (plan.key.length === 0) return byMarks(plan, statement, values, sinceXid);
@@ -116,7 +116,7 @@ function byMarks(
   };
 }
 
-/** Changed rows by comparing them with the values sent: they may have stood there before. */
+/** Changed rows, by comparing them with the values that were sent. The same values may have been there before. */
 function ofUpdate(
   plan: RelationPlan,
   { written, slots }: Statement,
@@ -181,13 +181,13 @@ function ofSampled(plan: RelationPlan, statement: Statement, values: readonly (s
   return { ...byKeys(plan, statement, values), rows: 1, missing: 'hint' };
 }
 
-/* Keys by =, so that their index is used. */
+/* Keys are compared with =, so that their index is used. */
 function sameKey(plan: RelationPlan, column: number, parameters: Parameters): string {
   const { sql, typeName } = plan.columns[column]!;
   return `t.${sql} = ${parameters.next()}::${typeName}`;
 }
 
-/* By text, since json and some others have no equality. */
+/* By text, because json and some other types have no equality operator. */
 function sameText(plan: RelationPlan, column: number, parameters: Parameters): string {
   const { sql, typeName } = plan.columns[column]!;
   return `t.${sql}::text IS NOT DISTINCT FROM ${parameters.next()}::${typeName}::text`;

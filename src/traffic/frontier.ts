@@ -8,9 +8,9 @@ import type { CompiledPlan } from '../lane/rows/compiled.js';
 import { type Look, lookFor } from './evidence.js';
 import { statusOf } from './recovery.js';
 
-/* Transactions that are generated beyond the one that is judged: rows that one of these changes tell nothing about it. */
+/* Number of later transactions that are generated as well: rows that they change prove nothing about the one that is judged. */
 const AHEAD = 2000;
-/* Steps that are judged together, since each alone would cost a round trip. */
+/* Number of steps that are judged together, because each would cost a round trip alone. */
 const TOGETHER = 100;
 /* Updates beyond a transaction without effect that show their values before they count: a few may have had them by chance. */
 const ENOUGH_HINTS = 8;
@@ -19,7 +19,7 @@ const ENOUGH_HINTS = 8;
 interface Trace {
   readonly look: Look;
   readonly kind: Statement['kind'];
-  /** Names of the rows that it has written. */
+  /** The names of the rows that it wrote. */
   readonly rows: readonly string[];
   /** The trace proves something only if this step was executed: before it, the table looked the same. −1: always. */
   readonly needs: number;
@@ -45,7 +45,7 @@ const UNKNOWN = { end: Number.POSITIVE_INFINITY, executed: 0 };
 export interface Found {
   /** Everything before this one was executed, and the log holds its exceptions. */
   readonly before: number;
-  /** From this one on nothing was executed. Exceptions of those between the two may not be in the log. */
+  /** Nothing was executed from this one on. Exceptions of transactions between the two may be missing in the log. */
   readonly end: number;
   /** Those between the two that failed. */
   readonly failed: ReadonlySet<number>;
@@ -98,7 +98,7 @@ export class Frontier {
   /** Finds how far the lane came. `client`: a session that sends without waiting for answers. `depth`: how many transactions were in flight at most. */
   async find(client: pg.Client, depth: number): Promise<Found> {
     const missing = await this.firstMissing(client, depth);
-    // Behind one that has failed others were in flight.
+    // When one failed, later ones were already in flight.
     const most = Math.min(this.steps.length, missing + depth);
     let end = most;
     // What is covered by steps that were not executed, either, becomes clear without these.
@@ -135,7 +135,7 @@ export class Frontier {
     let executed = -1;
     for (let at = 0; ; at++) {
       this.playTo(at + AHEAD + TOGETHER);
-      // Some statements leave no traces: a lane that has only these would go on for ever.
+      // Some statements leave no traces, and a lane may have only such statements.
       if (at >= this.steps.length || at - executed > AHEAD) return at;
       const verdict = await this.verdictOf(client, at);
       if (EXECUTED.includes(verdict)) executed = at;
@@ -189,7 +189,7 @@ export class Frontier {
   private traceOf(transaction: Transaction, { operation }: Member, statement: Statement, at: number): Trace[] {
     const { relation, kind, slots, also, successor, cascade } = statement;
     const own = slots.map((slot) => ({ relation, slot }));
-    // Before its rows get names: of an INSERT they are new ones.
+    // Before its rows get names, because an INSERT makes new ones.
     if (kind === 'insert') for (const row of [...own, ...rowsOf(also)]) this.bear(row, at);
     if (successor >= 0) this.bear({ relation, slot: successor }, at);
     const changed = [...own, ...(cascade?.deleted ?? []), ...(cascade?.nulled ?? [])];
@@ -264,7 +264,7 @@ export class Frontier {
       const { rowCount } = await client.query({ text: look.text, values: [...look.values] });
       const found = rowCount ?? 0;
       const isMissing = kind === 'delete' ? found > 0 : found < look.rows;
-      // A transaction is done as a whole or not at all.
+      // A transaction is executed as a whole or not at all.
       if (isMissing && look.missing === 'proof') return 'not done';
       if (isMissing || needs >= executed) continue;
       if (look.found === 'proof') verdict = 'done';

@@ -3,7 +3,7 @@ import { flavourOf } from '../catalog/flavour.js';
 
 /** Identifies the server as it is when a run begins. */
 export interface Incarnation {
-  /** A transaction id that nothing is older than that is written from now on. */
+  /** A transaction id: everything that is written from now on has this one or a later one. */
   readonly sinceXid: string;
   /**
    * Changes where another server has taken over, or where this one has crashed and commits are asynchronous: in both
@@ -25,7 +25,7 @@ const QUESTION = `SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS x
 export async function readIncarnation(client: pg.Client): Promise<Incarnation> {
   const { rows: banners } = await client.query<{ version: string }>('SELECT version()');
   const flavour = flavourOf(banners[0]!.version);
-  // Others have neither timelines nor ids of transactions in their rows, and lose nothing that they have acknowledged.
+  // Other databases have neither timelines nor transaction ids in their rows, and never lose what they have acknowledged.
   if (flavour !== 'PostgreSQL') return { sinceXid: '0', name: flavour, isStandby: false };
   const { rows } = await client.query<{ xid: string; timeline: string; since: string | null }>(QUESTION);
   const { xid, timeline, since } = rows[0]!;

@@ -276,7 +276,7 @@ export class LaneLoop {
     }
   }
 
-  /** Before anything is sent that follows from what was written down. */
+  /** Waits until stored exceptions are durable, before anything is sent that depends on them. */
   private storeLog(session: LaneSession): void {
     this.log.flush();
     this.stored?.send(session);

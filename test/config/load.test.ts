@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseDurationMs } from '../../src/config/duration.js';
 import { type Config, loadConfig, type Override, parseConfig } from '../../src/config/load.js';
 import { SetupError } from '../../src/config/problem.js';
 
@@ -315,4 +316,20 @@ it('has no limit of operations where time ends the run and none is asked for', (
   expect(iterations('generator: { num_iterations: 7 }\ntraffic: { duration: 5s }\n')).toBe(7);
   expect(iterations('traffic: { stages: [{ rate: 5, duration: 5s }, { rate: 6 }] }\n')).toBe(2000);
   expect(iterations('traffic: { rate: 5 }\n')).toBe(2000);
+});
+
+it.each([
+  ['500ms', 500],
+  ['10', 10_000],
+  ['1.5m', 90_000],
+  ['2m30s', 150_000],
+  ['1h 5m', 3_900_000],
+  ['3d', 259_200_000],
+  ['1s1s', undefined],
+  ['5 minutes', undefined],
+  ['m5', undefined],
+  ['', undefined],
+  ['-5s', undefined],
+])('reads the duration %j', (text, ms) => {
+  expect(parseDurationMs(text)).toBe(ms);
 });

@@ -24,7 +24,7 @@ const WEARY_AFTER = 3;
 const WEARY_ATTEMPTS = 4;
 const MOST_PASSED_OVER = 16;
 
-/** What an operation is chosen among: the transaction that is being put together, and what is in flight. */
+/** The circumstances of a choice: the transaction that is being built, and what is in flight. */
 export interface Surroundings {
   readonly grouping: Grouping;
   /** True if rows in flight may come back soon, so that an operation that needs a certain row should wait. */
@@ -321,7 +321,7 @@ export class Chooser {
     return this.mayInsert(relation) && can('insert') ? 'insert' : null;
   }
 
-  /** Records what was drawn and not done, and what was made up for. */
+  /** Records draws that were not executed, and those that were made up for. */
   private account(choice: Choice, kind: OperationKind): void {
     if (kind === choice.operation) return;
     const owed = this.owed[choice.relation]!;
