@@ -143,9 +143,10 @@ export class Capture {
 
   /**
    * Waits for everything that has been committed by now, ends, and leaves nothing on the server.
-   * Returns what the file holds; its facts are written beside it.
+   * Returns what the file holds; its facts are written beside it. `missing`: why changes may come that it does not wait for; null
+   * if none will.
    */
-  async end(): Promise<CaptureFacts> {
+  async end(missing: string | null = null): Promise<CaptureFacts> {
     let end: string | null = null;
     try {
       if (this.failure === null) end = await this.waitFor(await this.lastCommit());
@@ -173,7 +174,7 @@ export class Capture {
         `the replication slot ${slot} is still on the server and makes it keep WAL; drop it: SELECT pg_drop_replication_slot('${slot}');`,
       );
     }
-    return this.describe(end, this.failure);
+    return this.describe(end, this.failure ?? missing);
   }
 
   private removeSpools(): void {

@@ -305,7 +305,9 @@ class Session {
     if (captured === null) return summary;
     this.captured = null;
     progress.step('waiting for the last changes of the capture');
-    const { complete, reason, events } = await captured.end();
+    // The capture of shard 1 is that of all shards.
+    const missing = (await this.sharded?.othersFinished(this.stops)) ?? null;
+    const { complete, reason, events } = await captured.end(missing);
     progress.stop();
     const capture = { file: options.captureFile!, complete, reason, events };
     const exit =

@@ -26,6 +26,7 @@ import {
   pausedBecause,
   publishedBy,
   type RunStore,
+  readShards,
   sharedPlan,
   startsIn,
 } from '../shards/store.js';
@@ -34,6 +35,10 @@ import type { Past } from '../traffic/lane-progress.js';
 import { applicationName } from '../traffic/message.js';
 import { EXIT } from './exit.js';
 import type { StopSignals } from './stop-signals.js';
+
+/* Between looks at the other shards; and how long those that were stopped as well may take. */
+const LOOK_MS = 200;
+const STOPPED_MS = 15_000;
 
 /** Options of `run --shard` and `load --shard`. */
 export interface ShardOptions {
@@ -222,6 +227,30 @@ class Sharded {
         `the summary of shard ${shard.index} could not be stored in the database (${(error as Error).message}); give merge the files of --summary instead`,
       );
       return false;
+    }
+  }
+
+  /**
+   * Waits until the other shards have finished, whatever time they take. Returns why they have not: one has no process, the
+   * database does not answer, or this process was stopped and they were not; null if they have.
+   */
+  async othersFinished(stops: StopSignals): Promise<string | null> {
+    let stoppedMs: number | null = null;
+    try {
+      for (;;) {
+        const shards = await readShards(this.fence.session, this.store);
+        const running = shards.filter(({ shard, isFinished }) => shard !== this.shard.index && !isFinished);
+        const [first] = running;
+        if (first === undefined) return null;
+        const gone = running.find(({ isReady }) => !isReady);
+        if (gone !== undefined) return `shard ${gone.shard} has not finished, and no process runs it`;
+        if (stops.signal !== null) stoppedMs ??= performance.now();
+        if (stoppedMs !== null && performance.now() - stoppedMs > STOPPED_MS)
+          return `this shard was stopped, and shard ${first.shard} was still running`;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      }
+    } catch (error) {
+      return `it is not known whether the other shards have finished: ${(error as Error).message}`;
     }
   }
 

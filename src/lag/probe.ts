@@ -11,7 +11,7 @@ import { expectTarget, openEye, watchedIn } from './eyes/open.js';
 import { failoverWarnings } from './failover-slots.js';
 import { connectHeartbeat, destroy, Heartbeat } from './heartbeat.js';
 import type { Stage } from './ladder.js';
-import { type SlotReading, Source, type SourceReading } from './source.js';
+import { type ServerLags, type SlotReading, Source, type SourceReading } from './source.js';
 import { clearHeartbeat, layOutHeartbeat, type Place } from './table.js';
 import { Target, type TargetReading } from './target.js';
 
@@ -45,6 +45,8 @@ interface ReplicationSummary {
   readonly bytes_behind: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
   /** Where the lag came from: seconds that the log waited at each stage, on average over the run's looks. */
   readonly stage_seconds: Readonly<Partial<Record<Stage, number>>>;
+  /** For comparison: the last lags in the source's `pg_stat_replication`, which stand still on an idle server; null if it has none. */
+  readonly server_lag_seconds: ServerLags | null;
   /** Why it did not go on at the end; null where it did, or where that is not known. */
   readonly reason: string | null;
 }
@@ -206,7 +208,7 @@ function placeOf({ replication, runId }: ProbeOptions): Place {
 }
 
 function summaryOf(
-  { kind, unseen, oldestUnseenMs, pollFloorMs, behind, stages, reason }: TargetReading,
+  { kind, unseen, oldestUnseenMs, pollFloorMs, behind, stages, serverLags, reason }: TargetReading,
   // Read after the rest: a lag that is at least the age is never below it.
   { counts, maxMs }: HistogramTotals,
 ): ReplicationSummary {
@@ -226,6 +228,7 @@ function summaryOf(
         Number((seconds / stages.looks).toPrecision(3)),
       ]),
     ),
+    server_lag_seconds: serverLags,
     reason,
   };
 }

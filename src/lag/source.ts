@@ -20,6 +20,9 @@ export interface SlotReading {
   readonly inactiveSince: string | null;
 }
 
+/** Lags in seconds as `pg_stat_replication` has them; null where the server does not say. */
+export type ServerLags = Readonly<Record<'write' | 'flush' | 'replay', number | null>>;
+
 /** A process that sends the log to a consumer. */
 interface SenderReading {
   readonly processId: number;
@@ -31,8 +34,8 @@ interface SenderReading {
   readonly flushed: Lsn | null;
   /** True where it waits for the other side to take more. */
   readonly isBlocked: boolean;
-  /** The lags that the server itself tells, in seconds: they stand still where nothing is written. */
-  readonly told: Readonly<Record<'write' | 'flush' | 'replay', number | null>>;
+  /** They do not change while nothing is written. */
+  readonly lags: ServerLags;
 }
 
 /** The source of the traffic at one moment. */
@@ -134,7 +137,7 @@ export async function readSource(
       written: positionOf(written),
       flushed: positionOf(flushed),
       isBlocked: waits === 'WalSenderWriteData',
-      told: { write, flush, replay },
+      lags: { write, flush, replay },
     })),
   };
 }

@@ -4,7 +4,7 @@ import type { Eye, Standing } from './eyes/eye.js';
 import type { HeartbeatListener } from './heartbeat.js';
 import { rungsOf, type Stage } from './ladder.js';
 import { LagHistogram } from './lag-histogram.js';
-import type { Source } from './source.js';
+import type { ServerLags, Source } from './source.js';
 import { Unseen } from './unseen.js';
 import { bytesBetween, type Lsn } from './wal.js';
 
@@ -48,6 +48,8 @@ export interface TargetReading {
   readonly waiting: Stage | null;
   /** Why it does not go on, in words; null where it does, or where nobody knows. */
   readonly reason: string | null;
+  /** Its lags as the source's own statistics have them; null where they never said. They stand still where nothing is written. */
+  readonly serverLags: ServerLags | null;
   /** Processes that bring it the changes; null where they are not known. */
   readonly processes: { readonly sender: number | null; readonly applier: number | null };
 }
@@ -86,6 +88,7 @@ export class Target implements HeartbeatListener {
   private stageLooks = 0;
   private waiting: Stage | null = null;
   private standing: Standing | null = null;
+  private serverLags: ServerLags | null = null;
   private seen = 0;
   private newestShownMs: number | null = null;
   /** Where the source was when the target's standing was read. */
@@ -183,6 +186,7 @@ export class Target implements HeartbeatListener {
       stages: { looks: this.stageLooks, seconds: Object.fromEntries(this.stageSeconds) },
       waiting: this.waiting,
       reason: this.failure ?? this.standing?.reason ?? null,
+      serverLags: this.serverLags,
       processes: { sender: this.standing?.senderId ?? null, applier: this.standing?.processId ?? null },
     };
   }
@@ -270,6 +274,9 @@ export class Target implements HeartbeatListener {
     this.standing = standing;
     this.standingAtMs = nowMs;
     this.pairedLsn = source.reading?.lsn ?? null;
+    const sender = source.reading?.senders.find(({ processId }) => processId === standing.senderId);
+    // An idle server forgets them.
+    if (sender !== undefined && Object.values(sender.lags).some((lag) => lag !== null)) this.serverLags = sender.lags;
     // For the highest value, also where nobody looks.
     this.behind();
     const oldestMs = this.unseen.oldestMs;

@@ -3,7 +3,7 @@ import { OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import { type CoverageSummary, coverageTexts } from '../report/coverage.js';
 import type { Moment } from '../report/moment.js';
 import { limitTexts, type PhaseVerdict } from '../report/phases.js';
-import { replicationNotes } from '../report/replication-notes.js';
+import { replicationNotes, serverLagTexts } from '../report/replication-notes.js';
 import type { Point } from '../report/series.js';
 import {
   type OperationSummary,
@@ -157,9 +157,12 @@ function endedAs(summary: Summary, responseP99: number | null): Omit<Status, Cou
     oldest_unseen: Object.fromEntries(
       Object.entries(summary.replication ?? {}).map(([name, { unseen_at_least_seconds: age }]) => [name, age ?? 0]),
     ),
-    replication_notes: Object.entries(summary.replication ?? {}).flatMap(([name, { reason }]) =>
-      reason === null ? [] : `${name}: ${reason}`,
-    ),
+    replication_notes: [
+      ...Object.entries(summary.replication ?? {}).flatMap(([name, { reason }]) =>
+        reason === null ? [] : `${name}: ${reason}`,
+      ),
+      ...serverLagTexts(summary.replication ?? {}),
+    ],
     verification: (summary.verification ?? []).map(roundText),
     thresholds: summary.thresholds,
     coverage: coverageTexts(summary.coverage),

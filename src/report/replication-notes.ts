@@ -1,4 +1,5 @@
-import type { ReplicationReading } from '../lag/probe.js';
+import type { ReplicationOutcome, ReplicationReading } from '../lag/probe.js';
+import { ms } from './figures.js';
 
 /* A lag below this needs no explanation. */
 const WORTH_EXPLAINING_SECONDS = 0.5;
@@ -14,5 +15,13 @@ export function replicationNotes({ targets }: ReplicationReading): string[] {
         : []),
       ...(reason !== null ? [`${target}: ${reason}`] : behind === '' ? [] : [`${target}: ${behind}`]),
     ];
+  });
+}
+
+/** Returns the last lags in the source's own statistics, a line for each target that they know. */
+export function serverLagTexts(targets: ReplicationOutcome['targets']): string[] {
+  return Object.entries(targets).flatMap(([name, { server_lag_seconds: lags }]) => {
+    const parts = Object.entries(lags ?? {}).flatMap(([at, lag]) => (lag === null ? [] : [`${at} ${ms(lag)}`]));
+    return parts.length === 0 ? [] : [`${name} in pg_stat_replication, for comparison: ${parts.join(', ')}`];
   });
 }

@@ -5,6 +5,7 @@ import { bytes, figure, ms, number, seconds, table } from './figures.js';
 import { lagText } from './lag.js';
 import { limitTexts } from './phases.js';
 import { type RefusedTable, sqlstateName } from './refusals.js';
+import { serverLagTexts } from './replication-notes.js';
 import { perSecond, type Summary } from './summary.js';
 import { wrapped } from './wrap.js';
 
@@ -41,7 +42,7 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     rateLines(summary),
     [...outcomeLines(summary), ...pauseLines(summary)],
     table(latencyRows(summary, view.isFull)),
-    replicationLines(summary),
+    replicationLines(summary, view.isFull),
     verificationLines(summary),
     trapLines(summary),
     verdictLines(summary),
@@ -172,11 +173,15 @@ function latencyRows(summary: Summary, isFull: boolean): string[][] {
   ];
 }
 
-function replicationLines({ replication, replication_slots: slots, heartbeats_missed: missed }: Summary): string[] {
+function replicationLines(
+  { replication, replication_slots: slots, heartbeats_missed: missed }: Summary,
+  isFull: boolean,
+): string[] {
   if (replication === null) return [];
   return [
     ...table(lagRows(replication), 2),
     ...stageLines(replication),
+    ...(isFull ? serverLagTexts(replication).map((text) => `  ${text}`) : []),
     ...slotLines(slots ?? {}),
     ...(missed !== null && missed > 0
       ? [

@@ -215,6 +215,9 @@ describe('replication lag', () => {
       expect(floor).toBeGreaterThan(0);
       expect(floor).toBeLessThan(0.1);
     }
+    // For comparison, what the server itself says of those that it sends its log to.
+    expect(summary.replication!['standby']!.server_lag_seconds!.replay).toBeGreaterThanOrEqual(0);
+    expect(summary.replication!['far']!.server_lag_seconds).toBeNull();
     // The run's row goes with it; the table stays for the subscription.
     expect((await client.query('SELECT FROM event_generator.heartbeat')).rowCount).toBe(0);
     proxy.close();
