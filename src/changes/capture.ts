@@ -143,8 +143,8 @@ export class Capture {
 
   /**
    * Waits for everything that has been committed by now, ends, and leaves nothing on the server.
-   * Returns what the file holds; its facts are written beside it. `missing`: why changes may come that it does not wait for; null
-   * if none will.
+   * Returns what the file holds; its facts are written beside it. `missing`: why changes may follow that
+   * the capture does not wait for; null if none will.
    */
   async end(missing: string | null = null): Promise<CaptureFacts> {
     let end: string | null = null;

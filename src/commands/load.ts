@@ -179,7 +179,7 @@ class LoadCommand {
     progress.stop();
     const seconds = (performance.now() - startMs) / 1000;
     const ending = this.endingOf(end, fenced, config);
-    // While other shards load, nothing can be told by counting.
+    // While other shards load, a count shows nothing.
     const counted = sharded === null ? await countTriggered(config, job, runId) : new Map<number, number | null>();
     const ran = { runId, seconds, rows: options.rows, lanes, shard: this.shard, counted };
     const summary = summarise(job, loading.totals, ending, ran);
@@ -330,7 +330,7 @@ async function countTriggered(
 ): Promise<ReadonlyMap<number, number | null>> {
   const relations = triggeredRelations(plan).filter((index) => plan.relations[index]!.targeted);
   const counts = new Map<number, number | null>(relations.map((index) => [index, null]));
-  if (relations.length === 0) return counts;
+  if (relations.length === 0 || config.generator.count_rows === 'never') return counts;
   try {
     const client = await connectCoordinator(config.connection, config, runId);
     try {

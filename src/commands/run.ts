@@ -501,7 +501,7 @@ function sharesCores(connection: ConnectionSettings): boolean {
 
 /** Returns what to do after a first run on the demo tables, as it is typed in a clone or with the package installed. */
 function nextSteps({ npm_lifecycle_event: script }: NodeJS.ProcessEnv): SummaryView['next'] {
-  const program = script === 'start' ? 'node dist/src/cli.js' : 'event-generator';
+  const program = programName();
   return [
     ...(script === 'start' ? [['npm run demo', 'a minute of load to watch in the browser'] as const] : []),
     [`${program} init postgresql://USER@HOST/DATABASE > my.yaml`, 'writes a configuration for your own database'],

@@ -45,7 +45,7 @@ interface ReplicationSummary {
   readonly bytes_behind: Readonly<Record<string, { readonly end: number; readonly max: number }>>;
   /** Where the lag came from: seconds that the log waited at each stage, on average over the run's looks. */
   readonly stage_seconds: Readonly<Partial<Record<Stage, number>>>;
-  /** For comparison: the last lags in the source's `pg_stat_replication`, which stand still on an idle server; null if it has none. */
+  /** For comparison: the last lags in the source's `pg_stat_replication`, which do not change on an idle server; null if it has none. */
   readonly server_lag_seconds: ServerLags | null;
   /** Why it did not go on at the end; null where it did, or where that is not known. */
   readonly reason: string | null;

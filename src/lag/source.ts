@@ -20,7 +20,7 @@ export interface SlotReading {
   readonly inactiveSince: string | null;
 }
 
-/** Lags in seconds as `pg_stat_replication` has them; null where the server does not say. */
+/** The lags in `pg_stat_replication`, in seconds; null where it has none. */
 export type ServerLags = Readonly<Record<'write' | 'flush' | 'replay', number | null>>;
 
 /** A process that sends the log to a consumer. */

@@ -48,7 +48,7 @@ export interface TargetReading {
   readonly waiting: Stage | null;
   /** Why it does not go on, in words; null where it does, or where nobody knows. */
   readonly reason: string | null;
-  /** Its lags as the source's own statistics have them; null where they never said. They stand still where nothing is written. */
+  /** Its lags in the source's own statistics; null if they had none. They do not change while nothing is written. */
   readonly serverLags: ServerLags | null;
   /** Processes that bring it the changes; null where they are not known. */
   readonly processes: { readonly sender: number | null; readonly applier: number | null };
@@ -275,7 +275,7 @@ export class Target implements HeartbeatListener {
     this.standingAtMs = nowMs;
     this.pairedLsn = source.reading?.lsn ?? null;
     const sender = source.reading?.senders.find(({ processId }) => processId === standing.senderId);
-    // An idle server forgets them.
+    // On an idle server they become NULL.
     if (sender !== undefined && Object.values(sender.lags).some((lag) => lag !== null)) this.serverLags = sender.lags;
     // For the highest value, also where nobody looks.
     this.behind();

@@ -10,8 +10,8 @@ export interface WrittenSequence {
   /** One, unless defaults of several columns draw from the sequence. */
   readonly columns: readonly WrittenColumn[];
   /**
-   * Its last value before the run, below which it is never set. Null where the column owns it: what stands in the table is all
-   * that was made with it.
+   * Its last value before the run, below which it is never set. Null if a column owns it: then the
+   * highest value in the table is the last one in use.
    */
   readonly before: string | null;
 }

@@ -62,6 +62,7 @@ export function coverageOf(
     if (tables.size > 0) causes.set(cause, tables);
   }
   for (const [label, reason] of quarantined) {
+    if (!incomplete.has(label)) continue;
     causes.set(reason, (causes.get(reason) ?? new Set()).add(label));
     explained.add(label);
   }

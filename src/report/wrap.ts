@@ -1,4 +1,4 @@
-/* A narrower terminal could not show a name beside its figures anyway. */
+/* In a narrower terminal, most lines would hold one word. */
 const NARROWEST = 20;
 const HANGING = 2;
 
@@ -19,7 +19,7 @@ function isTable(line: string): boolean {
 }
 
 function isCommand(line: string): boolean {
-  return /^ *(to repeat this run: |next: |npx |npm |node |event-generator |pg-event-generator )/.test(line);
+  return /^ *(to repeat this run: |npx |npm |node |event-generator |pg-event-generator )/.test(line);
 }
 
 function broken(line: string, columns: number): string[] {
