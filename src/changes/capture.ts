@@ -4,11 +4,11 @@ import type pg from 'pg';
 import { both } from 'pg-copy-streams';
 import type { ConnectionSettings } from '../config/connection.js';
 import { isServerError } from '../traffic/queries.js';
-import { connect, destroy, isFinal, type SessionOptions } from '../traffic/session.js';
+import { connect, destroy, isFinal, isLostConnection, type SessionOptions } from '../traffic/session.js';
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
 import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
-import { type NotCovered, type Publication, publish, takeBack, unpublish } from './publication.js';
+import { type NotCovered, type OnSession, type Publication, publish, takeBack, unpublish } from './publication.js';
 
 export interface CaptureOptions {
   readonly connection: ConnectionSettings;
@@ -54,7 +54,7 @@ const SILENT_MS = 120_000;
 const MOST_ANSWERS = SILENT_MS / PING_MS;
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2000;
-const END_RETRY_MS = 250;
+const RETRY_MS = 250;
 
 /**
  * Reads the source's logical replication stream into a file of change events. What it confirms to the server is durable in
@@ -63,7 +63,6 @@ const END_RETRY_MS = 250;
 export class Capture {
   private readonly options: CaptureOptions;
   private readonly publication: Publication;
-  private readonly version: number;
   private readonly file: ChangeFile;
   private readonly decoder: PgOutputDecoder;
   private readonly spools = new Map<number, Spool>();
@@ -86,10 +85,9 @@ export class Capture {
   private timers: NodeJS.Timeout[] = [];
   private fence: { readonly position: bigint; readonly reached: () => void } | null = null;
 
-  private constructor(options: CaptureOptions, publication: Publication, version: number) {
+  private constructor(options: CaptureOptions, publication: Publication) {
     this.options = options;
     this.publication = publication;
-    this.version = version;
     this.file = new ChangeFile(options.file);
     const keys = new Map(publication.tables.map(({ oid, key }) => [oid, key]));
     // The key that the facts name: a file has one for each table.
@@ -99,28 +97,25 @@ export class Capture {
   }
 
   /**
-   * Publishes the tables and begins to read. Everything that commits from now on is captured.
+   * Publishes the tables and begins to read. Everything that commits from now on is captured. `isOver`: true once it is not
+   * wanted any more.
    * @throws SetupError where that is not possible; then nothing is left on the server.
    */
-  static async open(options: CaptureOptions): Promise<Capture> {
-    const reconnect = () => connect(options.connection, sessionOptions(options, 'capture'));
-    const client = await reconnect();
+  static async open(options: CaptureOptions, isOver: () => boolean = () => false): Promise<Capture> {
+    const administrator = () => connect(options.connection, sessionOptions(options, 'capture'));
+    const onSession: OnSession = (ask) => askPersistently(options, ask, isOver);
+    const publication = await publish(onSession, options.runId, options.schemas, options.tables, administrator);
     try {
-      const publication = await publish(client, options.runId, options.schemas, options.tables, reconnect);
-      try {
-        const { rows } = await client.query<{ version: number }>(
-          "SELECT current_setting('server_version_num')::int AS version",
-        );
-        const capture = new Capture(options, publication, rows[0]!.version);
-        await capture.connect();
-        capture.startTimers();
-        return capture;
-      } catch (error) {
-        await takeBack(client, publication, reconnect);
-        throw error;
-      }
-    } finally {
-      await client.end().catch(() => undefined);
+      const capture = new Capture(options, publication);
+      await capture.connect().catch((error: Error) => {
+        if (!isLostConnection(error)) throw error;
+        capture.lose(error.message);
+      });
+      capture.startTimers();
+      return capture;
+    } catch (error) {
+      await takeBack(publication, administrator);
+      throw error;
     }
   }
 
@@ -163,7 +158,11 @@ export class Capture {
     } catch (error) {
       this.failure ??= `${this.options.file} cannot be written: ${(error as Error).message}`;
     }
-    const isClean = await this.askAtEnd((client) => unpublish(client, this.publication)).then(
+    const isClean = await askPersistently(
+      this.options,
+      (client) => unpublish(client, this.publication),
+      () => this.failure !== null,
+    ).then(
       () => true,
       () => false,
     );
@@ -203,27 +202,9 @@ export class Capture {
 
   /** Returns the position of a last commit, behind everything that has been committed by now. */
   private async lastCommit(): Promise<string> {
-    return await this.askAtEnd(setFence).catch((error: Error) => {
+    return await askPersistently(this.options, setFence, () => this.failure !== null).catch((error: Error) => {
       throw new Error(`the server could not be reached at the end: ${error.message}`, { cause: error });
     });
-  }
-
-  /** Asks on a session of its own. An outage at the end is one like any other, if the stream has come through so far. */
-  private async askAtEnd<Answer>(ask: (client: pg.Client) => Promise<Answer>): Promise<Answer> {
-    for (const startMs = performance.now(); ; ) {
-      try {
-        const client = await this.administrator();
-        try {
-          return await ask(client);
-        } finally {
-          await client.end().catch(() => undefined);
-        }
-      } catch (error) {
-        const isOver = performance.now() - startMs > this.options.maxOutageMs;
-        if (this.failure !== null || isOver || isFinal(error) || isServerError(error as Error)) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, END_RETRY_MS));
-    }
   }
 
   /** Waits until the stream has come past a position. */
@@ -323,15 +304,14 @@ export class Capture {
   }
 
   private async connect(): Promise<void> {
-    const { slot, publications } = this.publication;
+    const { slot, publications, version } = this.publication;
     const client = await connect(this.options.connection, {
       ...sessionOptions(this.options, 'stream'),
       statementTimeoutMs: 0,
       replication: true,
     });
     // Version 2 streams large transactions before their end, so that the server need not keep them.
-    const protocol =
-      this.version >= 140_000 ? "proto_version '2', streaming 'on', messages 'true'" : "proto_version '1'";
+    const protocol = version >= 140_000 ? "proto_version '2', streaming 'on', messages 'true'" : "proto_version '1'";
     const names = publications.map((name) => `"${name}"`).join(',');
     const from = `${(this.written >> 32n).toString(16)}/${(this.written & 0xffffffffn).toString(16)}`;
     const stream = client.query(
@@ -482,6 +462,31 @@ export class Capture {
     message.writeBigInt64BE((BigInt(Date.now()) - EPOCH_MS) * 1000n, 25);
     message.writeUInt8(asks ? 1 : 0, 33);
     if (this.stream?.writable === true) this.stream.write(message);
+  }
+}
+
+/**
+ * Asks on a session of its own, and again on another one after errors that pass, for as long as an outage may last.
+ * @throws what the server answers, and the last error where the outage lasts longer or `isOver`.
+ */
+async function askPersistently<Answer>(
+  options: CaptureOptions,
+  ask: (client: pg.Client) => Promise<Answer>,
+  isOver: () => boolean,
+): Promise<Answer> {
+  for (const startMs = performance.now(); ; ) {
+    try {
+      const client = await connect(options.connection, sessionOptions(options, 'capture'));
+      try {
+        return await ask(client);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    } catch (error) {
+      if (isOver() || performance.now() - startMs > options.maxOutageMs) throw error;
+      if (isFinal(error) || isServerError(error as Error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
 import { SetupError } from '../config/problem.js';
+import { isServerError } from '../traffic/queries.js';
 
 /** A table whose changes are captured. */
 interface CapturedTable {
@@ -29,6 +30,8 @@ export interface Publication {
   readonly publications: readonly string[];
   readonly tables: readonly CapturedTable[];
   readonly notCovered: readonly NotCovered[];
+  /** The server's, as server_version_num. */
+  readonly version: number;
 }
 
 const PREFIX = 'eventgen_';
@@ -41,18 +44,62 @@ const SLOT_ERRORS: Readonly<Record<string, string>> = {
   '55P03': 'another session holds a lock on one of the tables: try again, or raise generator.timeouts.lock',
 };
 
+/** Asks on a session, and again on another one for as long as an outage may last. */
+export type OnSession = <Answer>(ask: (client: pg.Client) => Promise<Answer>) => Promise<Answer>;
+
 /**
- * Publishes the tables of some schemas, and `more` as schema.table, and creates the slot that keeps their changes. `reconnect`
- * makes another session, to clean up where this one is lost.
+ * Publishes the tables of some schemas, and `more` as schema.table, and creates the slot that keeps their changes. `connect`
+ * makes one more session, to clean up.
  * @throws SetupError where the server or a privilege does not allow it; then nothing of it is left.
  */
 export async function publish(
-  client: pg.Client,
+  onSession: OnSession,
   runId: string,
   schemas: readonly string[],
   more: readonly string[],
-  reconnect: () => Promise<pg.Client>,
+  connect: () => Promise<pg.Client>,
 ): Promise<Publication> {
+  const slot = `${PREFIX}${runId.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
+  let ours: Objects = { slot: null, publications: [] };
+  try {
+    return await onSession(async (client) => {
+      const { publication, statements } = await plan(client, slot, schemas, more);
+      // What a session made that was lost may be incomplete.
+      await unpublish(client, ours);
+      ours = { slot: null, publications: [] };
+      for (const { sql, made } of statements) {
+        const before = ours;
+        // If the session is lost before the answer, the statement may have been executed.
+        ours = { slot: made.slot, publications: [...ours.publications, ...made.publications] };
+        try {
+          await client.query(sql);
+        } catch (error) {
+          // Objects that existed before belong to another capture.
+          if (isServerError(error as Error)) ours = before;
+          throw error;
+        }
+      }
+      return publication;
+    });
+  } catch (error) {
+    await takeBack(ours, connect);
+    if (error instanceof SetupError) throw error;
+    const { code, message } = error as pg.DatabaseError;
+    const remedy = SLOT_ERRORS[code ?? ''];
+    throw SetupError.of(
+      'capture',
+      `the publication or replication slot ${slot} cannot be created: ${message}${remedy === undefined ? '' : `; ${remedy}`}`,
+    );
+  }
+}
+
+/** Decides what to publish. Returns the statements with what each makes; the slot is the last. */
+async function plan(
+  client: pg.Client,
+  slot: string,
+  schemas: readonly string[],
+  more: readonly string[],
+): Promise<{ readonly publication: Publication; readonly statements: { sql: string; made: Objects }[] }> {
   const { rows } = await client.query<{ level: string; version: number }>(
     "SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::int AS version",
   );
@@ -63,7 +110,6 @@ export async function publish(
       `wal_level is ${level}; set wal_level = logical in postgresql.conf and restart the server`,
     );
   const tables = await publishable(client, schemas, more);
-  const slot = `${PREFIX}${runId.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
   const parts = [
     { name: slot, operations: 'insert, update, delete, truncate', tables: tables.taken.filter((t) => t.hasIdentity) },
     { name: `${slot}_inserts`, operations: 'insert, truncate', tables: tables.taken.filter((t) => !t.hasIdentity) },
@@ -73,43 +119,24 @@ export async function publish(
       'capture',
       `schema ${schemas.join(', ')} has no table that can be captured; set generator.schema_name to a schema with tables`,
     );
+  const root = version >= 130_000 ? ', publish_via_partition_root = true' : '';
+  const statements = [
+    ...parts.map((part) => ({
+      sql:
+        `CREATE PUBLICATION ${quoteIdentifier(part.name)} FOR TABLE ${part.tables.map(({ sql }) => `ONLY ${sql}`).join(', ')} ` +
+        `WITH (publish = '${part.operations}'${root})`,
+      made: { slot: null, publications: [part.name] },
+    })),
+    { sql: `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`, made: { slot, publications: [] } },
+  ];
   const publication = {
     slot,
     publications: parts.map(({ name }) => name),
     tables: tables.taken,
     notCovered: tables.left,
+    version,
   };
-  const root = version >= 130_000 ? ', publish_via_partition_root = true' : '';
-  const statements = [
-    ...parts.map(
-      (part) =>
-        `CREATE PUBLICATION ${quoteIdentifier(part.name)} FOR TABLE ${part.tables.map(({ sql }) => `ONLY ${sql}`).join(', ')} ` +
-        `WITH (publish = '${part.operations}'${root})`,
-    ),
-    `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`,
-  ];
-  let made = 0;
-  try {
-    for (const statement of statements) {
-      await client.query(statement);
-      made++;
-    }
-  } catch (error) {
-    const { code, message } = error as pg.DatabaseError;
-    // Objects that existed before belong to another capture. If the last statement got no answer, it may have been executed.
-    const mayBe = code === undefined ? made + 1 : made;
-    const ours = {
-      slot: mayBe === statements.length ? slot : null,
-      publications: publication.publications.slice(0, mayBe),
-    };
-    await takeBack(client, ours, reconnect);
-    const remedy = SLOT_ERRORS[code ?? ''];
-    throw SetupError.of(
-      'capture',
-      `the publication or replication slot ${slot} cannot be created: ${message}${remedy === undefined ? '' : `; ${remedy}`}`,
-    );
-  }
-  return publication;
+  return { publication, statements };
 }
 
 /** The objects of a capture on the server; null: no slot. */
@@ -144,19 +171,15 @@ async function dropSlot(client: pg.Client, slot: string): Promise<void> {
 
 const MOST_TRIES = 100;
 
-/** As `unpublish`, on another session where this one is lost. What the server does not let go of, later captures name. */
-export async function takeBack(
-  client: pg.Client,
-  objects: Objects,
-  reconnect: () => Promise<pg.Client>,
-): Promise<void> {
-  const onAnother = async () => {
-    const other = await reconnect();
-    await unpublish(other, objects).finally(() => other.end());
-  };
-  await unpublish(client, objects)
-    .catch(onAnother)
-    .catch(() => undefined);
+/** As `unpublish`, on a session of its own. What the server does not let go of, later captures name. */
+export async function takeBack(objects: Objects, connect: () => Promise<pg.Client>): Promise<void> {
+  if (objects.slot === null && objects.publications.length === 0) return;
+  try {
+    const client = await connect();
+    await unpublish(client, objects).finally(() => client.end());
+  } catch {
+    // The error that led here is the one to report.
+  }
 }
 
 /**

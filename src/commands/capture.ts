@@ -79,7 +79,7 @@ export async function openUnlessStopped(
   progress: Progress,
   stops: StopSignals,
 ): Promise<Capture> {
-  const opening = openCapture(config, runId, file, progress);
+  const opening = openCapture(config, runId, file, progress, () => stops.signal !== null);
   try {
     return await stops.interruptible(opening, () => endSessions(config.connection, config, ownId));
   } catch (error) {
@@ -98,19 +98,23 @@ async function openCapture(
   runId: string,
   file: string,
   progress: Progress,
+  isOver: () => boolean,
 ): Promise<Capture> {
-  const captured = await Capture.open({
-    connection,
-    runId,
-    file,
-    schemas: [...new Set([...schemas, ...schemasOf(generator.manual_table_list)])],
-    tables: traps === null ? [] : trapTables(traps.schema, traps.weights.keys()),
-    connectTimeoutMs: generator.timeouts.connect,
-    statementTimeoutMs: generator.timeouts.statement,
-    lockTimeoutMs: generator.timeouts.lock,
-    maxOutageMs: generator.max_outage_seconds * 1000,
-    report: (level, text) => progress.message(level, text),
-  });
+  const captured = await Capture.open(
+    {
+      connection,
+      runId,
+      file,
+      schemas: [...new Set([...schemas, ...schemasOf(generator.manual_table_list)])],
+      tables: traps === null ? [] : trapTables(traps.schema, traps.weights.keys()),
+      connectTimeoutMs: generator.timeouts.connect,
+      statementTimeoutMs: generator.timeouts.statement,
+      lockTimeoutMs: generator.timeouts.lock,
+      maxOutageMs: generator.max_outage_seconds * 1000,
+      report: (level, text) => progress.message(level, text),
+    },
+    isOver,
+  );
   const { notCovered } = captured;
   for (const { table, operations, reason } of notCovered.slice(0, MOST_LINES))
     progress.message('warn', `${table}: not captured (${operations}): ${reason}`);

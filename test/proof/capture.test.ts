@@ -457,6 +457,37 @@ describe('a capture', () => {
     await database.drop();
   });
 
+  it('is opened on another session where the server ends the one that sets it up', async () => {
+    const database = await demo();
+    const busy = await connectTo(cluster.settings.port, database.name);
+    await busy.query(
+      "BEGIN; INSERT INTO eg_users (id, full_name, email) SELECT coalesce(max(id), 0) + 1, 'busy', 'busy' FROM eg_users",
+    );
+    const file = path.join(folder, 'opened.jsonl');
+    const opening = open(database, file);
+    // The slot waits for the open transaction.
+    for (let ended = 0; ended < 2; ) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const { rows } = await database.client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'eventgen/opened/capture' AND query LIKE '%pg_create_logical%' AND state = 'active'",
+      );
+      ended += rows.length;
+    }
+    await busy.query('COMMIT');
+    const capture = await opening;
+    await database.client.query("UPDATE eg_users SET full_name = 'seen' WHERE full_name = 'busy'");
+    const facts = await capture.end();
+    expect([facts.complete, facts.events['public.eg_users']]).toMatchObject([
+      true,
+      { insert: 0, update: 1, delete: 0 },
+    ]);
+    const { rows } = await database.client.query(
+      "SELECT slot_name::text FROM pg_replication_slots WHERE database = current_database() UNION ALL SELECT pubname::text FROM pg_publication WHERE pubname LIKE 'eventgen_%'",
+    );
+    expect(rows).toEqual([]);
+    await busy.end();
+  });
+
   it('is stopped while its slot waits for the transaction of another', async () => {
     const database = await createDatabase('CREATE TABLE t (id int PRIMARY KEY)', cluster.settings.port);
     const config = path.join(folder, 'stopped.yaml');
