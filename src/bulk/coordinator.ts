@@ -98,7 +98,7 @@ export function startLoading(options: LoadOptions): Loading {
     }
     return { kind: 'finished' };
   };
-  const run = async (): Promise<LoadEnd> => {
+  const rounds = async (): Promise<LoadEnd> => {
     let { past, crashMark } = options;
     for (let crashes = 0; ; crashes++) {
       const end = await round(past, crashMark);
@@ -114,6 +114,13 @@ export function startLoading(options: LoadOptions): Loading {
       control.goOn();
     }
   };
+  const run = async (): Promise<LoadEnd> => {
+    try {
+      return await rounds();
+    } finally {
+      await options.workers.end();
+    }
+  };
   return {
     totals: new CounterTotals(memory, plan.relations.length, lanes),
     hold: () => control.hold(),
@@ -122,7 +129,7 @@ export function startLoading(options: LoadOptions): Loading {
       isStopped = true;
       control.stop();
     },
-    ended: run().finally(() => options.workers.end()),
+    ended: run(),
   };
 }
 

@@ -176,7 +176,11 @@ export async function takeBack(objects: Objects, connect: () => Promise<pg.Clien
   if (objects.slot === null && objects.publications.length === 0) return;
   try {
     const client = await connect();
-    await unpublish(client, objects).finally(() => client.end());
+    try {
+      await unpublish(client, objects);
+    } finally {
+      await client.end();
+    }
   } catch {
     // The error that led here is the one to report.
   }
