@@ -10,7 +10,7 @@ import { SetupError } from '../config/problem.js';
 import { decodePlan, encodePlan } from '../history/stored-plan.js';
 import { type ClaimSet, PINNED } from '../lane/rows/claims.js';
 import type { LivePage } from '../page/live.js';
-import type { Plan } from '../plan/plan.js';
+import type { Finding, Plan } from '../plan/plan.js';
 import { loadPlan, type Standing } from '../plan/stages.js';
 import type { RowCounts } from '../prepare/claim.js';
 import { connectRehearsal, connectWaiting, Unreachable } from '../prepare/connect.js';
@@ -38,12 +38,15 @@ interface Header {
   readonly load: LoadJob['load'];
   readonly rowsAtStart: RowCounts;
   readonly sequences: readonly WrittenSequence[];
+  readonly findings: readonly Finding[];
   /** What the server told when the load began; another one after a crash. */
   readonly crashMark: string;
 }
 
 /** What a load begins with, or continues with. */
 export interface DecidedLoad extends LoadJob {
+  /** Why tables take no rows. */
+  readonly findings: readonly Finding[];
   readonly rowsAtStart: RowCounts;
   readonly sequences: readonly WrittenSequence[];
   readonly past: readonly Entry[];
@@ -101,10 +104,10 @@ export async function decideLoad(
           ? (path) => connectRehearsal(config.connection, config, ownId, path)
           : null,
       });
-    const { plan, claims, rowsAtStart, sequences } = await (sharded?.prepare(client, work, isOver) ?? work());
+    const { plan, claims, rowsAtStart, sequences, findings } = await (sharded?.prepare(client, work, isOver) ?? work());
     const load = loadPlan(plan, rows, standingOf(plan, claims, rowsAtStart));
     if (sharded?.isFirst !== false) tellRoom(plan, load, rowsAtStart, rows, progress);
-    const job = { plan, claims, load, rowsAtStart, sequences, serverVersion };
+    const job = { plan, claims, load, rowsAtStart, sequences, findings, serverVersion };
     const crashMark = flavour === 'PostgreSQL' && !config.embedded ? await readCrashMark(client) : null;
     if (keepsFile) {
       const stored = encodePlan(job);
@@ -117,6 +120,7 @@ export async function decideLoad(
         load,
         rowsAtStart,
         sequences,
+        findings,
         crashMark: crashMark!,
       };
       journal.begin(header);
@@ -196,6 +200,7 @@ async function goOn(
     load: header.load,
     rowsAtStart: header.rowsAtStart,
     sequences: header.sequences,
+    findings: header.findings ?? [],
     past,
     crashMark,
   };

@@ -13,7 +13,7 @@ import type { RelationPlan } from '../plan/plan.js';
 import { madeByTriggers } from '../prepare/claim.js';
 import { connectCoordinator, endSessions } from '../prepare/connect.js';
 import { settleSequences } from '../prepare/sequences.js';
-import { exitOfLoad, type LoadEnding, type LoadSummary, loadText } from '../report/load.js';
+import { coverageOfLoad, exitOfLoad, judgeLoad, type LoadEnding, type LoadSummary, loadText } from '../report/load.js';
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
 import { triggeredRelations } from '../report/row-counts.js';
@@ -181,7 +181,8 @@ class LoadCommand {
     const ending = this.endingOf(end, fenced, config);
     // While other shards load, a count shows nothing.
     const counted = sharded === null ? await countTriggered(config, job, runId) : new Map<number, number | null>();
-    const ran = { runId, seconds, rows: options.rows, lanes, shard: this.shard, counted };
+    const { thresholds } = config;
+    const ran = { runId, seconds, rows: options.rows, lanes, shard: this.shard, counted, thresholds };
     const summary = summarise(job, loading.totals, ending, ran);
     const report = await observer.end(summary);
     const isLast = await sharded?.finish(summary);
@@ -348,7 +349,7 @@ async function countTriggered(
 }
 
 function summarise(
-  { plan, load, rowsAtStart }: DecidedLoad,
+  { plan, load, rowsAtStart, findings }: DecidedLoad,
   totals: CounterTotals,
   ended: LoadEnding,
   ran: {
@@ -359,6 +360,7 @@ function summarise(
     readonly shard: Shard | null;
     /** Rows at the end, of tables that triggers change; null if they could not be counted. */
     readonly counted: ReadonlyMap<number, number | null>;
+    readonly thresholds: Config['thresholds'];
   },
 ): LoadSummary {
   const made = madeByTriggers(plan);
@@ -390,6 +392,9 @@ function summarise(
   });
   const loaded = tables.reduce((sum, table) => sum + table.rows, 0);
   const byName = Object.fromEntries(tables.map(({ table, ...figures }) => [table, figures]));
+  const filledByTriggers = new Set([...made].map((index) => plan.relations[index]!.label));
+  const coverage = coverageOfLoad(plan, findings, byName, (label) => filledByTriggers.has(label));
+  const thresholds = judgeLoad(ran.thresholds, coverage);
   return {
     schema_version: 1,
     version: VERSION,
@@ -397,7 +402,7 @@ function summarise(
     run_id: ran.runId,
     plan_fingerprint: fingerprint(plan),
     ...(ran.shard === null ? {} : { shard: ran.shard }),
-    exit: exitOfLoad(byName, ended),
+    exit: exitOfLoad({ tables: byName, thresholds }, ended),
     is_complete: ended.kind === 'finished',
     elapsed_seconds: ran.seconds,
     seeds: { random: plan.randomSeed, faker: plan.fakerSeed },
@@ -406,6 +411,8 @@ function summarise(
     rows_per_second: Math.round(loaded / ran.seconds),
     rows_wanted: ran.rows,
     max_error_ratio: ended.maxErrorRatio,
+    coverage,
+    thresholds,
     tables: byName,
     errors: Object.fromEntries(totals.errors().map(({ sqlstate, count }) => [sqlstate, count])),
   };

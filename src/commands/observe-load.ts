@@ -6,7 +6,7 @@ import type { PageData, RunFacts, Status } from '../page/data.js';
 import { reportHtml } from '../page/report.js';
 import { type Counted, running } from '../page/status.js';
 import type { Plan } from '../plan/plan.js';
-import type { LoadSummary } from '../report/load.js';
+import { type LoadSummary, loadCoverageTexts } from '../report/load.js';
 import { type Moment, readMoment } from '../report/moment.js';
 import { Recorder } from '../report/recorder.js';
 import { type Point, pointBetween } from '../report/series.js';
@@ -63,7 +63,8 @@ export class LoadObserver {
   }
 
   /** Tells readers of the page that the load has ended. Returns its report. */
-  async end({ exit, elapsed_seconds: seconds }: LoadSummary): Promise<string> {
+  async end(summary: LoadSummary): Promise<string> {
+    const { exit, thresholds, elapsed_seconds: seconds } = summary;
     this.recorder.end();
     const { config, facts, loading, watched } = this.observed;
     const rows = loading.totals.total('rows');
@@ -74,6 +75,8 @@ export class LoadObserver {
       elapsed_seconds: seconds,
       remaining_seconds: null,
       events_per_second: seconds > 0 ? rows / seconds : 0,
+      thresholds,
+      coverage: loadCoverageTexts(summary),
     };
     await watched?.page.end(status);
     const data: Omit<PageData, 'kind'> = {

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ConnectionSettings } from '../config/connection.js';
 import { settledWithin } from '../patience.js';
 import { connect } from '../traffic/session.js';
+import { Question } from './question.js';
 import { readSource, type Source } from './source.js';
 import { clearHeartbeat, heartbeatStatement, type Place } from './table.js';
 import { parseLsn } from './wal.js';
@@ -45,6 +46,7 @@ export class Heartbeat {
   private readAtMs = Number.NEGATIVE_INFINITY;
   /** Null until it is known whether the server tells of positions in its log. */
   private hasLog: boolean | null = null;
+  private asked: { readonly client: pg.Client; readonly isLocated: boolean; readonly question: Question } | null = null;
   /** Moments of the schedule at which none could be sent. */
   missed = 0;
 
@@ -93,7 +95,7 @@ export class Heartbeat {
   }
 
   private beat(): void {
-    const { runId, schema, tables, listeners, now } = this.options;
+    const { runId, listeners, now } = this.options;
     if (this.unanswered === 0) this.answeredMs = now();
     // A connection may be gone without a sign. What its backend still carries out cannot turn the sequence back.
     else if (now() - this.answeredMs > STUCK_MS) this.lost();
@@ -106,24 +108,16 @@ export class Heartbeat {
     const sequence = ++this.sequence;
     this.options.source.sent = sequence;
     this.unanswered++;
-    client
-      .query<{ lsn?: string }>({
-        name: this.hasLog === true ? 'heartbeat_located' : 'heartbeat',
-        // Its commit record comes right behind the position that is returned.
-        text: heartbeatStatement(
-          schema,
-          tables,
-          this.hasLog === true ? 'RETURNING pg_catalog.pg_current_wal_insert_lsn()::text AS lsn' : '',
-        ),
-        values: [runId, sequence],
-      })
+    const { hasLog } = this;
+    this.question(client, hasLog === true)
+      .ask([runId, String(sequence)])
       .then(
-        ({ rows: [row] }) => {
+        (lsn) => {
           const ms = now();
           if (this.client !== client) return;
           this.answeredMs = ms;
           this.unanswered--;
-          if (row?.lsn !== undefined) this.options.source.log.add(sequence, parseLsn(row.lsn), ms);
+          if (hasLog === true && lsn !== null) this.options.source.log.add(sequence, parseLsn(lsn), ms);
           for (const listener of listeners) listener.committed(sequence, ms);
         },
         () => {
@@ -131,6 +125,19 @@ export class Heartbeat {
         },
       );
     if (now() - this.readAtMs >= READ_INTERVAL_MS) this.read(client);
+  }
+
+  /** What is asked of a session for each heartbeat; where the server has a log, it returns the position of the commit. */
+  private question(client: pg.Client, isLocated: boolean): Question {
+    const { schema, tables } = this.options;
+    if (this.asked?.client !== client || this.asked.isLocated !== isLocated) {
+      // Its commit record comes right behind the position that is returned.
+      const returning = isLocated ? 'RETURNING pg_catalog.pg_current_wal_insert_lsn()::text' : '';
+      const name = isLocated ? 'heartbeat_lsn' : 'heartbeat';
+      const question = new Question(client, name, heartbeatStatement(schema, tables, returning));
+      this.asked = { client, isLocated, question };
+    }
+    return this.asked.question;
   }
 
   /* A server of another make has no such figures; a lost connection is seen by the heartbeat itself. */

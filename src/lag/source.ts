@@ -109,7 +109,10 @@ export async function readSource(
   now: () => number,
 ): Promise<SourceReading> {
   const atMs = now();
-  const [slots, senders] = await Promise.all([client.query<SlotRow>(SLOTS), client.query<SenderRow>(SENDERS)]);
+  const [slots, senders] = await Promise.all([
+    client.query<SlotRow>({ name: 'slots', text: SLOTS }),
+    client.query<SenderRow>({ name: 'senders', text: SENDERS }),
+  ]);
   const most = new Map(before?.slots.map(({ slot, mostRetainedBytes }) => [slot, mostRetainedBytes]));
   const lsn = parseLsn(slots.rows[0]!.lsn);
   return {

@@ -73,8 +73,8 @@ const LONGEST_PAUSE_MS = 100;
  * A server that is slow to answer has no time for questions: a look takes at most this part of the time. What that adds to a lag
  * stays below the error that is promised.
  */
-const REST = 10;
-const LONGEST_REST_MS = 15;
+const REST = 20;
+const LONGEST_REST_MS = 20;
 const STALLED_MS = 10_000;
 
 /** Asks a target again and again which heartbeat it shows, from the same process and by the same clock that they are written by. */
@@ -101,6 +101,8 @@ export class Target implements HeartbeatListener {
   private connected = false;
   private stalled = false;
   private stopping = false;
+  /** For so long the target is left alone after a look. */
+  private restMs = 0;
   private wake: () => void = () => undefined;
   private interrupt: () => void = () => undefined;
   private eye: Eye | null = null;
@@ -224,6 +226,8 @@ export class Target implements HeartbeatListener {
       if (this.isLocated && (oldestMs === null || now() - oldestMs > LAGGING_MS)) await this.takeStanding(eye);
       if (this.unseen.size === 0) {
         await this.sleep(IDLE_MS);
+        // In the middle of the time in which a look would tell nothing: one is enough for most heartbeats.
+        if (this.unseen.size > 0 && this.restMs >= 2) await this.pause(this.restMs / 2);
         continue;
       }
       const askedMs = now();
@@ -238,9 +242,8 @@ export class Target implements HeartbeatListener {
       answered();
       this.saw(newest, answeredMs);
       const patienceMs = Math.min(LONGEST_PAUSE_MS, (answeredMs - (this.unseen.oldestMs ?? answeredMs)) * PATIENCE);
-      const restMs = Math.min(LONGEST_REST_MS, (answeredMs - askedMs) * REST);
-      const pauseMs = Math.max(eye.leastPauseMs, patienceMs, restMs);
-      if (pauseMs >= 1) await this.pause(pauseMs);
+      this.restMs = Math.max(eye.leastPauseMs, Math.min(LONGEST_REST_MS, (answeredMs - askedMs) * REST));
+      if (this.unseen.size > 0) await this.pause(Math.max(this.restMs, patienceMs));
     }
   }
 

@@ -76,7 +76,7 @@ export interface Status {
   readonly marks: readonly Mark[];
   /** Conditions that the run must meet, as they stand now. */
   readonly thresholds: readonly ThresholdResult[];
-  /** How many tables take every operation, and why others do not, a line each; empty for a load. */
+  /** How many tables take every operation, or have all their rows after a load, and why others do not, a line each. */
   readonly coverage: readonly string[];
 }
 

@@ -79,12 +79,15 @@ export function coverageOf(
 
 const MOST_CAUSES = 3;
 
-/** Returns how many tables take every operation, and what the others lack: first the number, then the causes. */
-export function coverageTexts({ tables, complete, left_out: causes }: CoverageSummary): string[] {
-  if (complete === tables) return [`all ${tables} tables take every operation`];
+/** Returns how many tables are complete, in the words of `are`, and what the others lack: first the number, then the causes. */
+export function coverageTexts(
+  { tables, complete, left_out: causes }: CoverageSummary,
+  are = 'take every operation',
+): string[] {
+  if (complete === tables) return [`all ${tables} tables ${are}`];
   const more = causes.length - MOST_CAUSES;
   return [
-    `${complete} of ${tables} tables take every operation; the rest:`,
+    `${complete} of ${tables} tables ${are}; the rest:`,
     ...causes
       .slice(0, MOST_CAUSES)
       .map(({ cause, tables: names }) => `${names.length === 1 ? names[0]! : `${names.length} tables`}: ${cause}`),

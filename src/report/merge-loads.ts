@@ -1,4 +1,6 @@
-import { exitOfLoad, type LoadedTable, type LoadSummary } from './load.js';
+import type { CoverageSummary } from './coverage.js';
+import { exitOfLoad, judgeLoad, type LoadedTable, type LoadSummary } from './load.js';
+import { conditionsOf } from './merge.js';
 import { checkParts, incomplete, missingOf, type Part, unfinished } from './merge-parts.js';
 
 /**
@@ -22,17 +24,41 @@ export function mergeLoads(parts: readonly Part<LoadSummary>[]): LoadSummary {
   const failed = isOver ? null : unfinished(summaries, of);
   const missing = missingOf(summaries, of);
   const ending = { rows: lead.rows_wanted, maxErrorRatio: lead.max_error_ratio, later: '', message: '', shard: null };
+  const coverage = coverageOf(summaries);
+  const thresholds = judgeLoad(conditionsOf(lead.thresholds), coverage);
   return {
     ...base,
-    exit: failed ?? incomplete(missing, of) ?? exitOfLoad(tables, { kind: 'finished', ...ending }),
+    exit: failed ?? incomplete(missing, of) ?? exitOfLoad({ tables, thresholds }, { kind: 'finished', ...ending }),
     is_complete: isOver && missing.length === 0,
     elapsed_seconds: seconds,
     rows,
     rows_per_second: Math.round(rows / seconds),
+    coverage,
+    thresholds,
     tables,
     errors: Object.fromEntries(
       states.map((state) => [state, summaries.reduce((sum, { errors }) => sum + (errors[state] ?? 0), 0)]),
     ),
+  };
+}
+
+/** A table is complete where it is so in every shard. */
+function coverageOf(summaries: readonly LoadSummary[]): CoverageSummary {
+  const causes = new Map<string, Set<string>>();
+  for (const { coverage } of summaries) {
+    for (const { cause, tables } of coverage.left_out) {
+      const found = causes.get(cause) ?? new Set();
+      for (const table of tables) found.add(table);
+      causes.set(cause, found);
+    }
+  }
+  const { tables } = summaries[0]!.coverage;
+  return {
+    tables,
+    complete: tables - new Set([...causes.values()].flatMap((found) => [...found])).size,
+    left_out: [...causes]
+      .map(([cause, found]) => ({ cause, tables: [...found] }))
+      .sort((a, b) => b.tables.length - a.tables.length),
   };
 }
 

@@ -1,4 +1,4 @@
-import { parseThreshold } from '../config/threshold.js';
+import { parseThreshold, type Threshold } from '../config/threshold.js';
 import type { OperationKind } from '../plan/plan.js';
 import { OPERATION_KINDS } from '../plan/plan.js';
 import { BUCKETS, percentiles, upperEdgeSeconds } from '../traffic/histogram.js';
@@ -180,10 +180,12 @@ function generatorOf(summaries: readonly Summary[], operations: number): Summary
 
 function judged(merged: Summary, thresholds: readonly ThresholdResult[]): ThresholdResult[] {
   const figures = figuresOfSummary(merged);
-  return thresholds.flatMap(({ condition }) => {
-    const threshold = parseThreshold(condition, false);
-    return typeof threshold === 'string' ? [] : look(threshold, figures);
-  });
+  return conditionsOf(thresholds).map((threshold) => look(threshold, figures));
+}
+
+/** Returns the thresholds of shards, to judge them again of the whole. */
+export function conditionsOf(results: readonly ThresholdResult[]): Threshold[] {
+  return results.map(({ condition }) => parseThreshold(condition, false)).filter((each) => typeof each !== 'string');
 }
 
 /** Returns the p99 of the response over all operations, in seconds; null where nothing was measured. */

@@ -7,6 +7,7 @@ import { limitTexts } from './phases.js';
 import { type RefusedTable, sqlstateName } from './refusals.js';
 import { serverLagTexts } from './replication-notes.js';
 import { perSecond, type Summary } from './summary.js';
+import { thresholdText } from './thresholds.js';
 import { wrapped } from './wrap.js';
 
 /* Of the tables that changed most. */
@@ -71,9 +72,7 @@ function lagLines({ lag }: Summary): string[] {
 }
 
 function thresholdLines({ thresholds }: Summary): string[] {
-  return thresholds.map(
-    ({ condition, value, passed, unjudged }) => `  ${passed ? '✓' : '✗'} ${condition}: ${unjudged ?? figure(value!)}`,
-  );
+  return thresholds.map((each) => `  ${thresholdText(each)}`);
 }
 
 function rateLines(summary: Summary): string[] {

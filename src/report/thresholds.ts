@@ -2,6 +2,7 @@ import type { SlopeFigure, Threshold } from '../config/threshold.js';
 import type { OperationKind } from '../plan/plan.js';
 import type { CounterTotals, HistogramTotals } from '../traffic/counters.js';
 import { type Percentiles, percentiles } from '../traffic/histogram.js';
+import { figure } from './figures.js';
 import { SHORTEST_SECONDS } from './trend.js';
 import { steepest, type Trends } from './trends.js';
 
@@ -74,20 +75,31 @@ export function figuresOf({ totals, elapsedSeconds, lags, coverage, trends }: Me
 /* Fewer operations prove nothing, whatever their figures are. */
 const FEWEST_OPERATIONS = 100;
 
+/** Judges a condition by a figure that was measured. */
+export function judge(threshold: Threshold, value: number): ThresholdResult {
+  return { condition: threshold.condition, value, passed: holds(value, threshold), unjudged: null };
+}
+
 /** Looks at a condition over everything up to now. A threshold on something that was never measured is not met. */
 export function look(threshold: Threshold, figures: Figures): ThresholdResult {
   const value = figureOf(threshold, figures);
-  const { condition, figure } = threshold;
+  const { figure: name } = threshold;
   const { operations } = figures;
   const unjudged =
     value === null
-      ? figure === 'slope'
+      ? name === 'slope'
         ? `a slope needs ${SHORTEST_SECONDS / 3600} hour of a run that is mostly undisturbed`
         : 'nothing was measured'
-      : figure !== 'coverage' && operations < FEWEST_OPERATIONS
+      : name !== 'coverage' && operations < FEWEST_OPERATIONS
         ? `only ${operations} operations; at least ${FEWEST_OPERATIONS} are needed to judge it`
         : null;
-  return { condition, value, passed: unjudged === null && holds(value!, threshold), unjudged };
+  if (unjudged === null) return judge(threshold, value!);
+  return { condition: threshold.condition, value, passed: false, unjudged };
+}
+
+/** Returns a condition with its value, and whether it is met. */
+export function thresholdText({ condition, value, passed, unjudged }: ThresholdResult): string {
+  return `${passed ? '✓' : '✗'} ${condition}: ${unjudged ?? figure(value!)}`;
 }
 
 /** Conditions that are not met, with their figures; null where all are. */

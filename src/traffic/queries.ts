@@ -49,7 +49,7 @@ type Done = (error: Error | null) => void;
 export interface QueryBase {
   callback: unknown;
 }
-const QueryBase = pg.Query as unknown as new (text: string) => QueryBase;
+export const QueryBase = pg.Query as unknown as new (text: string) => QueryBase;
 
 /** A message that ends with its own ReadyForQuery and returns nothing. */
 export class ControlQuery extends QueryBase {

@@ -52,6 +52,18 @@ export function isPooled(client: pg.Client): boolean {
   return processIdOf(client) !== ownNumber(client);
 }
 
+/**
+ * Returns true if no pooler stands between a plain session and its server: it may prepare statements. False also where a server
+ * of another make does not tell.
+ */
+export async function isDirect(client: pg.Client, timeoutMs: number): Promise<boolean> {
+  try {
+    return (await backendOf(client, timeoutMs)).processId === ownNumber(client);
+  } catch {
+    return false;
+  }
+}
+
 /** The server cancels a statement at its time-out; a connection that stays silent this much longer is dead. */
 export const WATCHDOG_GRACE_MS = 10_000;
 

@@ -196,11 +196,18 @@ describe('load', () => {
         IF TG_TABLE_NAME = 'never' OR NEW.id % 1000 = 7 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION refuse();
       CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON never DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();`);
-    const { code, summary, stderr } = await load(configFor(database, `${SETTINGS}\nrehearse: false`), [
+    const thresholds = 'thresholds: ["coverage >= 1", "coverage > 0.6", "response_seconds p99 < 1"]';
+    const { code, summary, stderr } = await load(configFor(database, `${SETTINGS}\nrehearse: false`, thresholds), [
       '--rows',
       '10000',
     ]);
     expect(code).toBe(2);
+    expect(summary.coverage).toMatchObject({ tables: 3, complete: 2, left_out: [{ tables: ['public.never'] }] });
+    // A load has no response times.
+    expect(summary.thresholds.map(({ condition, passed }) => [condition, passed])).toEqual([
+      ['coverage >= 1', false],
+      ['coverage > 0.6', true],
+    ]);
     expect(summary.exit.reason).toMatch(/^these tables are not full: public\.never \(0 of \d+ rows\)$/);
     expect(stderr).toContain('public.never: no more rows are loaded into it: not this one (23514)');
     expect(summary.tables['public.a']).toMatchObject({ rows: 10_000, rows_expected: 10_000 });

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import type { ServerTarget } from '../../config/replication.js';
-import { connect } from '../../traffic/session.js';
+import { connect, isDirect } from '../../traffic/session.js';
 import { destroy } from '../heartbeat.js';
+import { Question } from '../question.js';
 import type { Source } from '../source.js';
 import { heartbeatTable } from '../table.js';
 import { parseLsn } from '../wal.js';
@@ -16,11 +17,14 @@ export class ServerEye implements Eye {
   readonly client: pg.Client;
   private readonly options: EyeOptions<ServerTarget>;
   private readonly text: string;
+  /** Null where the session may be another one each time: then nothing is prepared. */
+  private readonly looking: Question | null;
 
-  private constructor(client: pg.Client, options: EyeOptions<ServerTarget>) {
+  private constructor(client: pg.Client, isOurs: boolean, options: EyeOptions<ServerTarget>) {
     this.client = client;
     this.options = options;
     this.text = `SELECT sequence FROM ${heartbeatTable(options.schema, options.beside)} WHERE run = $1`;
+    this.looking = isOurs ? new Question(client, 'newest', this.text) : null;
   }
 
   /** Only what every server that speaks PostgreSQL's protocol takes is asked of it. */
@@ -35,7 +39,7 @@ export class ServerEye implements Eye {
     });
     // A backend that is given up must not go on waiting: others follow it. Not every make knows the setting.
     await answered(client.query(`SET statement_timeout = ${QUERY_TIMEOUT_MS}`)).catch(() => undefined);
-    return new ServerEye(client, options);
+    return new ServerEye(client, await isDirect(client, QUERY_TIMEOUT_MS), options);
   }
 
   get target(): ServerTarget {
@@ -43,7 +47,9 @@ export class ServerEye implements Eye {
   }
 
   async newest(): Promise<number> {
-    const { rows } = await answered(this.client.query<{ sequence: string }>(this.text, [this.options.runId]));
+    const { runId } = this.options;
+    if (this.looking !== null) return Number(await answered(this.looking.ask([runId])));
+    const { rows } = await answered(this.client.query<{ sequence: string }>(this.text, [runId]));
     return Number(rows[0]?.sequence ?? 0);
   }
 
@@ -62,8 +68,12 @@ export class ServerEye implements Eye {
     destroy(this.client);
   }
 
+  private named(name: string): { readonly name?: string } {
+    return this.looking === null ? {} : { name };
+  }
+
   private async ofStandby(): Promise<Standing> {
-    const { rows } = await this.client.query<StandbyRow>(STANDBY);
+    const { rows } = await this.client.query<StandbyRow>({ ...this.named('standing'), text: STANDBY });
     const row = rows[0]!;
     const sender = senderOf(this.options.source, row);
     const positions = [
@@ -89,9 +99,11 @@ export class ServerEye implements Eye {
   }
 
   private async ofSubscriber(): Promise<Standing> {
-    const { rows } = await this.client.query<SubscriberRow>(SUBSCRIBER, [
-      heartbeatTable(this.options.schema, this.options.beside),
-    ]);
+    const { rows } = await this.client.query<SubscriberRow>({
+      ...this.named('standing'),
+      text: SUBSCRIBER,
+      values: [heartbeatTable(this.options.schema, this.options.beside)],
+    });
     const [row] = rows;
     if (row === undefined) return { ...NOTHING, reason: 'the target no longer has a subscription for the heartbeats' };
     const slot = this.options.source.reading?.slots.find((each) => each.slot === row.slot);
