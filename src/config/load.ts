@@ -17,6 +17,7 @@ import {
 } from './schema.js';
 import { describe, Source } from './source.js';
 import { parseThreshold, type Threshold } from './threshold.js';
+import { TRANSLATIONS } from './translation.js';
 import { resolveVerification, type VerificationConfig } from './verification.js';
 
 /** The configuration file where none is named. */
@@ -197,35 +198,11 @@ function removeAt(data: unknown, path: readonly PropertyKey[]): void {
 
 type Issue = z.core.$ZodIssue;
 
-/* Keys of generators that this one follows, and what means the same here. */
-const OURS_FOR: Readonly<Record<string, (value: unknown) => string>> = {
-  seed: (value) => `random_seed: ${scalar(value)}`,
-  delete_max_retries: (value) => `update_max_retries: ${scalar(value)}, which applies to DELETE as well`,
-  rate_control: (value) =>
-    `traffic: { rate: ${rateIn(value)} } beside generator; for its schedule, traffic: { stages: [{ duration: 5m, rate: N }] }; for its jitter, traffic: { arrival: poisson }`,
-  jitter_pct: () => 'traffic: { arrival: poisson } for random gaps; spikes have a jitter of their own',
-  transaction_mode: () =>
-    'transaction: { statements: N } or { statements: { min: 2, max: 5 } } under generator; for hot tables, table_weights: { orders: 10 }; for hot rows, skew: { distribution: zipf }',
-  parallel: (value) => `connections: ${scalar(value)} and workers: auto under generator`,
-  num_workers: (value) => `workers: ${scalar(value)}`,
-  threads: (value) => `workers: ${scalar(value)}`,
-};
-
-function scalar(value: unknown): string {
-  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : 'N';
-}
-
-/** The first rate in a section of another generator, whatever it calls it. */
-function rateIn(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return scalar(value);
-  return scalar(Object.entries(value).find(([key]) => /rate|per_sec/.test(key))?.[1]);
-}
-
 function translate(issue: Issue, source: Source): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeysAt(issue.path);
     return issue.keys.map((key) => {
-      const ours = OURS_FOR[key];
+      const ours = TRANSLATIONS[key];
       const value = source.valueAt([...issue.path, key]);
       const hint = ours === undefined ? didYouMean(key, known) : `; write ${ours(value)}`;
       return source.problem([...issue.path, key], `unknown key${hint}`);

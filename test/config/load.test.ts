@@ -118,7 +118,29 @@ generator:
     [
       'a section of another generator',
       'rate_control: { rate: 5 }\n',
-      /rate_control: unknown key; write traffic: \{ rate: 5 \}/,
+      'c.yaml:1:1: rate_control: unknown key; write traffic: { rate: 5 } beside generator',
+    ],
+    [
+      'a schedule of another generator',
+      'rate_control: { schedule: [{ duration_seconds: 60, events_per_second: 50 }, { duration: 5m, rate: 500 }], jitter_pct: 10 }\n',
+      'c.yaml:1:1: rate_control: unknown key; write traffic: { stages: [{ duration: 60s, rate: 50 }, { duration: 5m, rate: 500 }], arrival: poisson } beside generator',
+    ],
+    [
+      'transactions of another generator',
+      generator(
+        'transaction_mode: { enabled: true, statements_per_transaction: [2, 8], hot_tables: [orders, items], rollback_pct: 5 }',
+      ),
+      'c.yaml:2:3: generator.transaction_mode: unknown key; write transaction: { statements: { min: 2, max: 8 }, rollback_ratio: 0.05 } and table_weights: { orders: 10, items: 10 } under generator',
+    ],
+    [
+      'transactions of another generator, by their least and most',
+      generator('transaction_mode: { min_statements: 3, max_statements: 6, hot_tables: { orders: 4 } }'),
+      'c.yaml:2:3: generator.transaction_mode: unknown key; write transaction: { statements: { min: 3, max: 6 } } and table_weights: { orders: 4 } under generator',
+    ],
+    [
+      'parallel sections of another generator',
+      generator('parallel: { workers: 4, connections: 16 }'),
+      'c.yaml:2:3: generator.parallel: unknown key; write connections: 16 and workers: 4 under generator',
     ],
     ['an empty file', '', /^c\.yaml:1:1: the file is empty/],
     ['a list at the top', '- 1\n', /expected the sections connection: and generator:, got a list/],
