@@ -7,6 +7,7 @@ import type { Claims } from '../lane/rows/claims.js';
 import { CompiledPlan } from '../lane/rows/compiled.js';
 import { type Finding, OPERATION_KINDS, type Plan } from '../plan/plan.js';
 import { columnInWords } from '../plan/recipe-words.js';
+import { cutLists } from './cut-lists.js';
 import { quoted } from './explain.js';
 
 /* Columns of a table, and values of a statement, that are shown. */
@@ -84,7 +85,7 @@ function sampleLines({ statements, bytes }: Operation): string[] {
   const statement = statements.reduce((most, each) => (each.rows > most.rows ? each : most));
   const values = parametersOf(bytes, statement).map(quoted);
   return [
-    `  ${statement.shape.sql}`,
+    `  ${cutLists(statement.shape.sql, MOST_LISTED)}`,
     `    -- ${values.slice(0, MOST_LISTED).join(', ')}${values.length > MOST_LISTED ? `, … ${values.length - MOST_LISTED} more values` : ''}`,
   ];
 }

@@ -145,6 +145,8 @@ function configurationText(found: Found): string {
   return `${[
     '# Configuration of pg-event-generator, made by `event-generator init`.',
     '# A run with this file changes rows of this database. `event-generator inspect -c FILE` shows beforehand what it would do.',
+    '# For completion in an editor: `event-generator schema > event-generator.schema.json`, and uncomment the next line.',
+    '# # yaml-language-server: $schema=event-generator.schema.json',
     '',
     'connection:',
     ...connectionLines(found.connection),

@@ -57,7 +57,7 @@ export interface Status {
   readonly error_ratio: number;
   /** Null where nothing was measured. */
   readonly response_p99: number | null;
-  readonly verdict: { readonly limit: string; readonly advice: string } | null;
+  readonly verdict: { readonly limit: string | null; readonly advice: string } | null;
   /** Phases in which something other than the schedule was the limit, a line each. */
   readonly phase_limits: readonly string[];
   /** Seconds, per target; empty where replication is not measured. */

@@ -152,7 +152,7 @@ function endedAs(summary: Summary, responseP99: number | null): Omit<Status, Cou
     error_ratio: totals['operations']! === 0 ? 0 : errors / totals['operations']!,
     response_p99: responseP99,
     verdict:
-      summary.verdict === null ? null : { limit: summary.verdict, advice: summary.verdict_because?.advice ?? '' },
+      summary.verdict_because === null ? null : { limit: summary.verdict, advice: summary.verdict_because.advice },
     phase_limits: limitTexts(summary.verdict_phases ?? []),
     oldest_unseen: Object.fromEntries(
       Object.entries(summary.replication ?? {}).map(([name, { unseen_at_least_seconds: age }]) => [name, age ?? 0]),

@@ -28,7 +28,7 @@ export function seconds(value: number): string {
 
 export function ms(valueSeconds: number): string {
   const value = valueSeconds * 1000;
-  if (value >= 1000) return `${valueSeconds.toFixed(valueSeconds < 10 ? 2 : 1)} s`;
+  if (value >= 1000) return `${valueSeconds.toFixed(1)} s`;
   return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : String(Math.round(value))} ms`;
 }
 

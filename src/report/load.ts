@@ -145,7 +145,9 @@ export function loadCoverageTexts({ coverage }: LoadSummary): string[] {
 }
 
 export function loadText(summary: LoadSummary): string {
-  const rows = Object.entries(summary.tables).map(([name, each]) => [
+  // The order of the page: where most rows went first.
+  const tables = Object.entries(summary.tables).sort(([, a], [, b]) => b.rows - a.rows);
+  const rows = tables.map(([name, each]) => [
     name,
     '',
     number(each.rows),

@@ -165,7 +165,7 @@ function verdictOf(summaries: readonly Summary[]): Pick<Summary, 'verdict' | 've
   const gravest = GRAVITY.map((limit) => summaries.find(({ verdict }) => verdict === limit)).find(
     (found) => found !== undefined,
   );
-  return { verdict: gravest?.verdict ?? null, verdict_because: gravest?.verdict_because ?? null };
+  return { verdict: gravest?.verdict ?? null, verdict_because: (gravest ?? summaries[0]!).verdict_because };
 }
 
 function generatorOf(summaries: readonly Summary[], operations: number): Summary['generator'] {

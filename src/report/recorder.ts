@@ -99,6 +99,8 @@ export class Recorder {
     const seconds = now.seconds - before.seconds;
     // The middle of the interval: its end may lie in the next phase already.
     const phase = this.options.phaseAt(trafficSeconds - seconds / 2);
-    if (phase !== null) this.phases.add(phase, this.verdictBetween(before, now).limit, seconds);
+    if (phase === null) return;
+    const { limit } = this.verdictBetween(before, now);
+    if (limit !== null) this.phases.add(phase, limit, seconds);
   }
 }

@@ -39,7 +39,7 @@ export function refusedTables(
 ): RefusedTable[] {
   const errors = totals.errors();
   return plan.relations
-    .flatMap(({ label }, relation): RefusedTable[] => {
+    .flatMap(({ label, columns }, relation): RefusedTable[] => {
       const sum = (...fields: Parameters<CounterTotals['table']>[2][]) =>
         OPERATION_KINDS.reduce(
           (all, kind) => all + fields.reduce((each, field) => each + totals.table(relation, kind, field), 0),
@@ -60,7 +60,14 @@ export function refusedTables(
           name,
           count,
           example,
-          remedy: remedyFor(sqlstate),
+          remedy: remedyFor(
+            sqlstate,
+            columnsNamedIn(
+              example,
+              label,
+              columns.map((column) => column.name),
+            ),
+          ),
         },
       ];
     })
@@ -74,17 +81,40 @@ export function mergeRefused(shards: readonly (readonly RefusedTable[])[]): Refu
   return [...worst.values()].sort((a, b) => b.share - a.share);
 }
 
-function remedyFor(sqlstate: string): string {
+/**
+ * Returns the columns that a message of the server is about: those that it names as such, else those whose names are parts of
+ * the constraint's name, else those that occur in it as a word.
+ */
+function columnsNamedIn(message: string, label: string, columns: readonly string[]): string[] {
+  const known = (names: readonly string[]) => columns.filter((column) => names.includes(column));
+  const named = [...message.matchAll(/column "([^"]+)"/g)].map(([, name]) => name!);
+  const keys = [...message.matchAll(/Key \(([^)]*)\)/g)].flatMap(([, list]) => list!.split(', '));
+  if (known([...named, ...keys]).length > 0) return known([...named, ...keys]);
+  const table = label.slice(label.lastIndexOf('.') + 1);
+  const [, constraint = ''] = /constraint "([^"]+)"/.exec(message) ?? [];
+  const rest = `_${constraint.startsWith(`${table}_`) ? constraint.slice(table.length + 1) : constraint}_`;
+  const parts = columns.filter((column) => rest.includes(`_${column}_`));
+  if (parts.length > 0) return parts;
+  const words = message.replaceAll(/"[^"]*"/g, ' ').split(/[^\p{L}\p{N}_]+/u);
+  return columns.filter((column) => column.length > FEWEST_LETTERS && words.includes(column));
+}
+
+/* Shorter names are ordinary words as often as columns. */
+const FEWEST_LETTERS = 3;
+
+/** `columns`: those that the message names; empty where it names none. */
+function remedyFor(sqlstate: string, columns: readonly string[]): string {
+  const of = (others: string) => (columns.length > 0 ? columns.join(', ') : others);
   if (sqlstate === '23505')
-    return 'set generator.column_overrides for the columns of the index to values with more variety';
+    return `set generator.column_overrides for ${of('the columns of the index')} to values with more variety`;
   if (sqlstate === '23503') return 'set generator.existing_rows: all, so that more rows can be referenced';
   if (sqlstate === '23514' || sqlstate === '23P01' || sqlstate === '23502')
-    return 'set generator.column_overrides for the columns of the constraint to values that it allows';
+    return `set generator.column_overrides for ${of('the columns of the constraint')} to values that the constraint allows`;
   if (sqlstate.startsWith('40')) return 'lower generator.connections or transaction.isolation, so that fewer collide';
   if (sqlstate === '55P03') return 'raise generator.timeouts.lock, or find the session that holds the lock';
   if (sqlstate === '57014') return 'raise generator.timeouts.statement';
   if (sqlstate.startsWith('42')) return 'grant what is missing, or exclude the table with generator.exclude_table_list';
   if (sqlstate.startsWith('22'))
-    return 'set generator.column_overrides for the column whose value is read by a trigger or a generated column';
-  return 'set generator.column_overrides for the columns that the trigger examines, or connection.settings for what it reads';
+    return `set generator.column_overrides for ${of('the column whose value is read by a trigger or a generated column')}`;
+  return `set generator.column_overrides for ${of('the columns that the trigger examines')}, or connection.settings for what the trigger reads`;
 }

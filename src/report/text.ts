@@ -194,7 +194,7 @@ function verdictLines(summary: Summary): string[] {
   const { verdict, verdict_because: because, verdict_phases: phases = [], generator, indexes } = summary;
   const { cpu_micros_per_operation: cpu, event_loop_p99_seconds: loop, max_rss_bytes: memory } = generator;
   return [
-    ...(verdict === null ? [] : [`  ${verdict}: ${because!.advice}`]),
+    ...(because === null ? [] : [`  ${verdict === null ? '' : `${verdict}: `}${because.advice}`]),
     ...limitTexts(phases).map((text) => `    ${text}`),
     `  generator: ${cpu === null ? '-' : figure(cpu)} µs of CPU per operation, ${number(Math.round(memory / 1e6))} MB`,
     `  event loop p99 ${ms(loop)}`,

@@ -68,8 +68,9 @@ export const LIMITS = ['server-bound', 'generator-bound', 'rate-bound'] as const
 export type Limit = (typeof LIMITS)[number];
 
 export interface Verdict {
-  readonly limit: Limit;
-  /** What the limit means, and what would raise it. */
+  /** Null where that cannot be told. */
+  readonly limit: Limit | null;
+  /** What the limit means and what would raise it, or why it cannot be told. */
   readonly advice: string;
 }
 
@@ -89,7 +90,7 @@ const SHORTEST_SECONDS = 3;
 export function verdictOf(utilisation: Utilisation, run: Run): Verdict {
   const verdict = limitOf(utilisation, run);
   if (run.elapsedSeconds >= SHORTEST_SECONDS || verdict.limit === 'rate-bound') return verdict;
-  return { ...verdict, advice: 'the run was too short for a reliable verdict, because most of it was startup' };
+  return { limit: null, advice: 'the run was too short to tell what limited it: most of it was startup' };
 }
 
 function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run): Verdict {
