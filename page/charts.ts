@@ -290,6 +290,8 @@ export class Chart {
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textBaseline = 'top';
+    // The axes leave another one behind.
+    ctx.textAlign = 'left';
     ctx.fillStyle = colour('text-quiet');
     let written = Number.NEGATIVE_INFINITY;
     for (const { kind, left, right, label } of this.visible(plot)) {

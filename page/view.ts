@@ -42,7 +42,9 @@ export class Tiles {
     if (tile === undefined) {
       tile = { value: element('dd', { class: 'value' }), note: element('dd', { class: 'note' }) };
       this.values.set(name, tile);
-      this.list.append(element('div', {}, element('dt', {}, name), tile.value, tile.note));
+      // Its note is a sentence.
+      const isWide = name === 'limit';
+      this.list.append(element('div', isWide ? { class: 'wide' } : {}, element('dt', {}, name), tile.value, tile.note));
     }
     setText(tile.value, value);
     setText(tile.note, note);

@@ -516,7 +516,7 @@ program
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
   .requiredOption('--out <file>', 'file to write the events to, one JSON object per line')
   .option('--duration <time>', 'end after this time (default: until Ctrl+C)', duration)
-  .option('--drop-leftovers', 'drop replication slots that killed captures left on the server')
+  .option('--drop-leftovers', 'drop replication slots left behind by killed captures')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.schema_name=shop', setting)
   .option('--quiet', 'show warnings only')
   .addOption(

@@ -41,7 +41,7 @@ export interface MaxResult {
 /* The first rate that is tried, in operations per second; then so many times as much. */
 const FIRST_RATE = 50;
 const RISE = 3;
-/* The interval is narrow enough when its ends differ by so much. */
+/* The search stops when the ends of the interval differ by this factor. */
 const NARROW = 1.08;
 export const CONFIRMATIONS = 3;
 /* A backlog that grows by more seconds a second than this, and by more than chance, is not sustained. */

@@ -142,7 +142,7 @@ export class LoadSession {
       return null;
     }
     const begun = await client.query<{ xid: string }>('BEGIN; SELECT pg_current_xact_id()::text AS xid');
-    // Of several statements pg returns a list.
+    // For several statements, pg returns a list of results.
     const [, { rows }] = begun as unknown as [pg.QueryResult, pg.QueryResult<{ xid: string }>];
     return rows[0]!.xid;
   }

@@ -53,7 +53,7 @@ export interface Relation {
   readonly hasRules: boolean;
   /** True where row security decides which rows we may see and write. */
   readonly rowSecurity: boolean;
-  /** True where triggers or rules run when its rows change, those of its partitions among them. */
+  /** True if triggers or rules run when its rows change, including those of its partitions. */
   readonly reacts: boolean;
   /** Its triggers that are enabled, without those of constraints, in the order in which they fire. */
   readonly triggers: readonly Trigger[];

@@ -60,8 +60,7 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
   } catch (error) {
     if (error instanceof Stopped) return EXIT.finished;
     if (!(error instanceof SetupError)) throw error;
-    progress.message('error', error.message);
-    return codeBefore(error);
+    return progress.failed({ code: codeBefore(error), reason: error.message });
   } finally {
     progress.stop();
     stops.release();

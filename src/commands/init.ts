@@ -44,12 +44,15 @@ export async function init({ url, rehearse }: InitOptions, environment: NodeJS.P
           'has no tables yet: create the schema first, then run init again',
         );
       const config = configFor(url, schemas, environment);
-      const found = await read(client, schemas, config, {
+      progress.step('reading statistics');
+      const found = await read(client, schemas, config, (settings) => ({
         dryRun: true,
         say: () => undefined,
         step: (text) => progress.step(text),
-        rehearsal: rehearse ? (path) => connectRehearsal(connected.connection, config, runId, path) : null,
-      });
+        rehearsal: rehearse
+          ? (path) => connectRehearsal({ ...connected.connection, settings }, config, runId, path)
+          : null,
+      }));
       progress.stop();
       process.stdout.write(escaped(configurationText(found)));
       progress.message(
@@ -70,18 +73,22 @@ export async function init({ url, rehearse }: InitOptions, environment: NodeJS.P
   }
 }
 
-/** Reads everything that the configuration is made from. */
+/** Reads everything that the configuration is made from. `surroundingsWith`: with sessions that have such settings. */
 async function read(
   client: pg.Client,
   schemas: readonly string[],
   config: Config,
-  surroundings: Surroundings,
+  surroundingsWith: (settings: Readonly<Record<string, string>>) => Surroundings,
 ): Promise<Found> {
-  surroundings.step('reading statistics');
   const activity = await readActivity(client, schemas);
   const batches = await readBatches(client);
   const skew = await readSkew(client, schemas);
   const settings = await readSessionSettings(client, schemas);
+  const proposed = Object.fromEntries(settings.map((setting) => [setting.name, proposedValue(setting)]));
+  // What is tried must be what the configuration says.
+  for (const [parameter, value] of Object.entries(proposed))
+    await client.query('SELECT set_config($1, $2, false)', [parameter, value]);
+  const surroundings = surroundingsWith({ ...proposed, ...config.connection.settings });
   const { relations, plan, findings } = await examine(client, config, surroundings);
   const targeted = relations.filter((_, index) => plan.relations[index]!.targeted);
   const overrides = await proposeOverrides(client, relations, findings);
@@ -267,15 +274,21 @@ function findingLines({ findings, isRehearsed }: Found): string[] {
   ];
 }
 
-/** Returns the settings that code of the schema reads; one without a value is given one, because reading it fails. */
+/** A parameter without a value is given one, because reading it fails. */
+function proposedValue({ value }: SessionSetting): string {
+  return value ?? '1';
+}
+
+/** Returns the settings that code of the schema reads. */
 function settingLines(settings: readonly SessionSetting[]): string[] {
   if (settings.length === 0) return [];
   return [
     '  # Parameters that triggers, defaults, constraints or policies read from the session. Check the values.',
     '  settings:',
-    ...settings.map(({ name: parameter, value, reader }) => {
+    ...settings.map((setting) => {
+      const { name: parameter, value, reader } = setting;
       const known = value === null ? '' : ', the value is that of a new session';
-      return `    ${parameter}: ${JSON.stringify(value ?? '1')}   # read by ${oneLine(reader)}${known}`;
+      return `    ${parameter}: ${JSON.stringify(proposedValue(setting))}   # read by ${oneLine(reader)}${known}`;
     }),
   ];
 }

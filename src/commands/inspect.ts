@@ -82,8 +82,7 @@ export async function inspect(options: InspectOptions, environment: NodeJS.Proce
     }
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    progress.message('error', error.message);
-    return EXIT.setup;
+    return progress.failed({ code: EXIT.setup, reason: error.message });
   } finally {
     progress.stop();
     await stop?.();

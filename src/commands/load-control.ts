@@ -30,6 +30,8 @@ export interface LoadControlOptions {
 }
 
 const INTERVAL_MS = 1000;
+/* What was due when a pause began is carried out within this time, unless the server has fallen behind. */
+const LAST_ARRIVALS_MS = 250;
 
 /** Changes the load during a run: the fuse, the control file, and `hold_lag`. */
 export class LoadControl {
@@ -48,6 +50,8 @@ export class LoadControl {
   private complaint: string | null = null;
   /** Why the load is paused, by the cause. */
   private readonly held = new Map<'fuse' | 'file', { readonly reason: string; readonly fromMs: number }>();
+  /** Until the lanes are held because of the control file; undefined once they are, and where nothing is to hold them. */
+  private holding: NodeJS.Timeout | undefined;
 
   constructor(options: LoadControlOptions) {
     this.options = options;
@@ -72,6 +76,7 @@ export class LoadControl {
   /** Stops controlling; a paused load stays paused. */
   end(): void {
     clearInterval(this.timer);
+    clearTimeout(this.holding);
     const nowMs = performance.now();
     for (const [by, pause] of this.held) this.note(by, pause, nowMs);
     this.held.clear();
@@ -97,8 +102,9 @@ export class LoadControl {
 
   private steer(lag: number): void {
     const { steered, planned, traffic, config } = this.options;
-    const seconds = traffic.elapsedMs() / 1000;
-    if (steered === null || seconds < 0) return;
+    if (steered === null) return;
+    // Before the start as well: the first arrivals must not wait for the next look.
+    const seconds = Math.max(0, traffic.elapsedMs() / 1000);
     const nowMs = performance.now();
     const passed = this.lookedMs === null ? INTERVAL_MS / 1000 : (nowMs - this.lookedMs) / 1000;
     const done = config.traffic.rate_unit === 'events' ? traffic.totals.total('rows') : traffic.totals.operations();
@@ -123,21 +129,42 @@ export class LoadControl {
   }
 
   private hold(by: 'fuse' | 'file', reason: string | null): void {
-    const { traffic, say } = this.options;
+    const { say } = this.options;
     const current = this.held.get(by);
     if (reason !== null && current === undefined) {
       this.held.set(by, { reason, fromMs: performance.now() });
-      traffic.hold();
+      this.holdLanes(by);
       if (by === 'fuse') this.options.tell(reason);
       say(by === 'fuse' ? 'warn' : 'info', `the load is paused: ${reason}`);
     } else if (reason === null && current !== undefined) {
       const nowMs = performance.now();
       this.held.delete(by);
       this.note(by, current, nowMs);
-      traffic.release();
+      this.releaseLanes(by);
       if (by === 'fuse') this.options.tell(null);
       say('info', `the load continues after a pause of ${((nowMs - current.fromMs) / 1000).toFixed(1)} s`);
     }
+  }
+
+  /* A schedule that is steered has no arrivals during a pause. What was due just before would be late after it. */
+  private holdLanes(by: 'fuse' | 'file'): void {
+    const { traffic, steered } = this.options;
+    if (by === 'fuse' || steered === null) {
+      traffic.hold();
+      return;
+    }
+    this.holding = setTimeout(() => {
+      this.holding = undefined;
+      traffic.hold();
+    }, LAST_ARRIVALS_MS);
+    this.holding.unref();
+  }
+
+  private releaseLanes(by: 'fuse' | 'file'): void {
+    if (by === 'file' && this.holding !== undefined) {
+      clearTimeout(this.holding);
+      this.holding = undefined;
+    } else this.options.traffic.release();
   }
 
   private note(

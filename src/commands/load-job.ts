@@ -140,11 +140,14 @@ function tellRoom(
   for (const [index, { label, capacity, operations, targeted }] of plan.relations.entries()) {
     const wanted = quotas[index]!.reduce((sum, quota) => sum + quota, 0);
     const missing = Math.max(0, rows - (rowsAtStart[index] ?? 0));
-    if (targeted && operations.insert && wanted < missing)
-      progress.message(
-        'info',
-        `${label}: has room for only ${wanted} of ${missing} rows${capacity < missing ? '' : ' (too few parent rows)'}`,
-      );
+    if (!targeted || !operations.insert || wanted >= missing) continue;
+    const because = capacity < missing ? '' : ' (too few parent rows)';
+    progress.message(
+      'info',
+      wanted === 0
+        ? `${label}: has no room for the ${missing} rows that it lacks${because}`
+        : `${label}: has room for only ${wanted} of ${missing} rows${because}`,
+    );
   }
 }
 

@@ -13,6 +13,7 @@ import type { RelationPlan } from '../plan/plan.js';
 import { madeByTriggers } from '../prepare/claim.js';
 import { connectCoordinator, endSessions } from '../prepare/connect.js';
 import { settleSequences } from '../prepare/sequences.js';
+import { coloured } from '../report/colour.js';
 import { coverageOfLoad, exitOfLoad, judgeLoad, type LoadEnding, type LoadSummary, loadText } from '../report/load.js';
 import { LoadMeter } from '../report/meter.js';
 import { Progress } from '../report/progress.js';
@@ -31,6 +32,7 @@ import { LoadObserver } from './observe-load.js';
 import { openPage, type Watched } from './open-page.js';
 import { checkOutput, writeOutput } from './output-file.js';
 import { checkProtection } from './protection.js';
+import { repeating } from './repeating.js';
 import { ShardedLoad, type ShardRequest } from './sharded.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 
@@ -64,7 +66,9 @@ export async function load(options: LoadCommandOptions, environment: NodeJS.Proc
     // The summary of an earlier process of this shard must not be overwritten.
     if (options.summaryFile !== undefined && !(error instanceof Taken))
       tellRefused(options.summaryFile, { code, reason: error.message }, progress);
-    progress.message(isStopped ? 'info' : 'error', error.message);
+    if (!isStopped) return progress.failed({ code, reason: error.message });
+    progress.message('info', error.message);
+    progress.ended({ code, reason: error.message });
     return code;
   } finally {
     await command.close();
@@ -191,14 +195,31 @@ class LoadCommand {
     if (end.kind === 'finished' && sharded === null) this.journal.remove();
     if (options.summaryFile !== undefined) writeOutput(options.summaryFile, `${publicJson(summary, 2)}\n`);
     if (options.reportFile !== undefined) writeOutput(options.reportFile, report);
-    const text = loadText(summary);
+    const text = loadText(summary, {
+      files: [options.summaryFile, options.reportFile].filter((file) => file !== undefined),
+      command: sharded === null ? this.repeatedBy(summary) : null,
+      examples,
+    });
     process.stdout.write(
       options.json
         ? `${publicJson(summary)}\n`
-        : shown(options.quiet ? `${text.trimStart().split('\n')[0]!}\n` : wrapped(text, process.stdout.columns)),
+        : coloured(
+            shown(options.quiet ? `${text.trimStart().split('\n')[0]!}\n` : wrapped(text, process.stdout.columns)),
+            process.stdout,
+          ),
     );
     progress.ended(summary.exit);
     return summary.exit.code;
+  }
+
+  private repeatedBy({ seeds }: LoadSummary): string | null {
+    const { options } = this;
+    return repeating('load', options, [
+      '--rows',
+      String(options.rows),
+      ...(options.writeTo === undefined ? [] : ['--yes-write-to', options.writeTo]),
+      ...(seeds.random === seeds.faker ? ['--seed', seeds.random] : []),
+    ]);
   }
 
   /** Waits until all shards start. @throws Stopped if a signal comes before. */

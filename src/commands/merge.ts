@@ -58,7 +58,14 @@ function combined(
     throw new CannotMerge(`${loads[0]!.name}: is the summary of a load, but ${runs[0]!.name} is that of a run`);
   if (loads.length > 0) {
     const merged = mergeLoads(loads);
-    return { merged, text: loadText(merged) };
+    return {
+      merged,
+      text: loadText(merged, {
+        files: summaryFile === undefined ? [] : [summaryFile],
+        command: null,
+        examples: new Map(),
+      }),
+    };
   }
   const merged = mergeSummaries(runs);
   const files = summaryFile === undefined ? [] : [summaryFile];

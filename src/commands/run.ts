@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import path from 'node:path';
 import type pg from 'pg';
 import { readFlavour } from '../catalog/flavour.js';
 import { labelOf } from '../catalog/model.js';
 import type { Capture } from '../changes/capture.js';
 import { type ConnectionSettings, isLoopback, type Place as Node, placesIn } from '../config/connection.js';
 import { fingerprint } from '../config/fingerprint.js';
-import { type Config, DEFAULT_FILE, loadConfig, type Override } from '../config/load.js';
+import { type Config, loadConfig, type Override } from '../config/load.js';
 import { SetupError } from '../config/problem.js';
 import { publicJson } from '../config/secrets.js';
 import { shardedRunId, shardOf } from '../config/shard.js';
@@ -27,6 +26,7 @@ import { nodesOf } from '../prepare/nodes.js';
 import { onFirstSession } from '../prepare/persistent.js';
 import { findingLines, prepare } from '../prepare/prepare.js';
 import { settleSequences } from '../prepare/sequences.js';
+import { coloured } from '../report/colour.js';
 import { coverageOf } from '../report/coverage.js';
 import { Progress } from '../report/progress.js';
 import { shown } from '../report/shown.js';
@@ -49,6 +49,7 @@ import { checkOutput, writeOutput } from './output-file.js';
 import { type PlanFile, readPlanFile, writePlanFile } from './plan-file.js';
 import { checkProtection } from './protection.js';
 import { type Publishing, publish } from './publish.js';
+import { programName, repeating } from './repeating.js';
 import { ShardedRun, type ShardRequest } from './sharded.js';
 import { Stopped, StopSignals } from './stop-signals.js';
 import { untilSummary } from './until.js';
@@ -366,7 +367,9 @@ class Session {
     stops.beforeForced(() => progress.stop());
     if ((await this.sharded?.finish(summary)) !== false) await settle(config, prepared, runId, progress);
     this.tell(summary);
-    process.stdout.write(options.json ? `${publicJson(summary)}\n` : shown(this.summaryText(summary)));
+    process.stdout.write(
+      options.json ? `${publicJson(summary)}\n` : coloured(shown(this.summaryText(summary)), process.stdout),
+    );
     const shard = this.sharded === null ? {} : { shard: String(this.sharded.shard.index) };
     await publish(options.publishing, registries, { run_id: runId, ...shard }, progress, stops);
     progress.ended(summary.exit);
@@ -510,37 +513,14 @@ function nextSteps({ npm_lifecycle_event: script }: NodeJS.ProcessEnv): SummaryV
 }
 
 /** Returns the command that repeats the run; null if none does, or if it would show a secret. */
-function repeatedBy(
-  { file, overrides, untilFile, writeTo, lag, shard }: RunOptions,
-  { seeds, reproducible }: Summary,
-): string | null {
-  const mayBeSecret = ({ path: [section, key] }: Override) => section === 'connection' && key !== 'embedded';
-  if (!reproducible || lag !== null || shard !== null || overrides.some(mayBeSecret)) return null;
-  const given = overrides.flatMap(({ option, value, typed, isImplied }) => {
-    if (option === '--seed' || isImplied === true) return [];
-    if (typed !== undefined) return [`--set ${quoted(`${option.slice('--set '.length)}=${typed}`)}`];
-    return typeof value === 'boolean' ? [option] : [`${option} ${quoted(String(value))}`];
-  });
-  return [
-    `${programName()} run`,
-    ...(file === DEFAULT_FILE ? [] : [`-c ${quoted(file)}`]),
-    ...given,
-    ...(untilFile === undefined ? [] : [`--until ${quoted(untilFile)}`]),
-    ...(writeTo === undefined ? [] : [`--yes-write-to ${quoted(writeTo)}`]),
-    ...(seeds.random === seeds.faker ? [`--seed ${seeds.random}`] : []),
-  ].join(' ');
-}
-
-/** Returns how the program was called: by its name, through npx, or as a file of a clone. */
-function programName(): string {
-  const called = process.argv[1] ?? '';
-  if (called.endsWith('.js')) return `node ${quoted(path.relative(process.cwd(), called))}`;
-  return called.includes(`${path.sep}node_modules${path.sep}`) ? 'npx event-generator' : 'event-generator';
-}
-
-/** Returns a word quoted for a shell. */
-function quoted(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+function repeatedBy(options: RunOptions, { seeds, reproducible }: Summary): string | null {
+  const { untilFile, writeTo, lag, shard } = options;
+  if (!reproducible || lag !== null || shard !== null) return null;
+  return repeating('run', options, [
+    ...(untilFile === undefined ? [] : ['--until', untilFile]),
+    ...(writeTo === undefined ? [] : ['--yes-write-to', writeTo]),
+    ...(seeds.random === seeds.faker ? ['--seed', seeds.random] : []),
+  ]);
 }
 
 function coverageFor(config: Config, { plan, findings }: Prepared): Coverage {

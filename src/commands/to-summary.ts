@@ -68,6 +68,7 @@ export function summaryOf({ job, traffic, notices, schedule, startedAt }: ToSumm
     startedAt,
     plan,
     schemaFingerprint: schemaFingerprint(catalog),
+    configuration: config.source.settings(),
     runId: job.runId,
     shard: job.shard?.shard ?? null,
     acknowledgedLost: Object.fromEntries(

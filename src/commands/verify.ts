@@ -62,8 +62,7 @@ export async function verify(options: VerifyOptions, environment: NodeJS.Process
     return codeOf(verdict);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    progress.message('error', error.message);
-    return codeBefore(error);
+    return progress.failed({ code: codeBefore(error), reason: error.message });
   } finally {
     progress.stop();
     for (const signal of SIGNALS) process.removeListener(signal, stop);

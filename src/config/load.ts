@@ -23,7 +23,6 @@ import { resolveVerification, type VerificationConfig } from './verification.js'
 /** The configuration file where none is named. */
 export const DEFAULT_FILE = 'event-generator.yaml';
 
-/** A checked configuration. Plain data but for `source`, which later stages ask for the place of a key. */
 type OperationWeights = Readonly<Record<OperationName, number>>;
 
 export interface Config {
@@ -256,7 +255,7 @@ function resolveTableWeights(
           problems.push(
             source.problem(
               [...path, name],
-              `${name} has a weight but is not among operations: [${operations.join(', ')}]`,
+              `${name} has a weight but is not listed in operations: [${operations.join(', ')}]`,
             ),
           );
       const weights = Object.fromEntries(

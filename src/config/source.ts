@@ -4,6 +4,9 @@ import type { Problem } from './problem.js';
 /* `${NAME}` and nothing else. */
 const VARIABLE = /^\$\{\w+\}$/;
 
+/* They say where a run leads, not what it does, and may hold passwords. */
+const PRIVATE: ReadonlySet<string> = new Set(['connection', 'url', 'password', 'password_command', 'command']);
+
 /**
  * The text of a configuration file as plain data, with the place of every key. Numbers come out as `number`, but for
  * whole ones beyond 2⁵³ and the seeds, which stay `bigint`: a seed is kept to the last bit.
@@ -89,6 +92,20 @@ export class Source {
       ([path, option]) => `# ${option}: ${path.split('\0').join('.')} = ${this.publicValue(path.split('\0'))}\n`,
     );
     return options.join('') + stringify(document.toJS({ maxAliasCount: 100 }));
+  }
+
+  /** The settings that are not left to their defaults, by path: `generator.insert_rows`. Connections are left out. */
+  settings(): Record<string, string> {
+    const found: Record<string, string> = {};
+    const collect = (value: unknown, path: readonly string[]): void => {
+      if (PRIVATE.has(path[path.length - 1] ?? '')) return;
+      if (typeof value !== 'object' || value === null) found[path.join('.')] = String(value);
+      else if (Array.isArray(value) && value.every((each) => typeof each !== 'object' || each === null))
+        found[path.join('.')] = `[${value.map(String).join(', ')}]`;
+      else for (const [key, each] of Object.entries(value)) collect(each, [...path, key]);
+    };
+    collect(this.data, []);
+    return found;
   }
 
   /** A value as others may read it: of a connection, what says where it leads. */

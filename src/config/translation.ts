@@ -18,7 +18,7 @@ export const TRANSLATIONS: Readonly<Record<string, (value: unknown) => string>> 
 const UNKNOWN = 'N';
 
 function trafficOf(value: unknown): string {
-  const stages = listIn(value, /schedule|stage|phase|step/).map(stageOf);
+  const stages = stagesOf(listIn(value, /schedule|stage|phase|step/));
   const spikes = listIn(value, /spike|burst/).map(spikeOf);
   const hasJitter = (numberIn(value, /jitter/) ?? 0) > 0;
   return flow('traffic', {
@@ -28,8 +28,16 @@ function trafficOf(value: unknown): string {
   });
 }
 
-function stageOf(value: unknown): string {
-  return inline({ duration: timeIn(value, /duration|for$|length|seconds|minutes/), rate: rateIn(value) });
+/** Stages follow one another here: where they have moments instead of durations, these are the differences. */
+function stagesOf(stages: readonly unknown[]): string[] {
+  const startOf = (stage: unknown) => numberIn(stage, /^(start|at|from|begin|offset)/);
+  return stages.map((stage, index) => {
+    const given = timeIn(stage, /duration|for$|length|^seconds|^minutes/);
+    const start = startOf(stage);
+    const end = numberIn(stage, /^(end|to|until)/) ?? startOf(stages[index + 1]);
+    const duration = given === UNKNOWN && start !== null && end !== null ? `${Number(end) - Number(start)}s` : given;
+    return inline({ duration, rate: rateIn(stage) });
+  });
 }
 
 function spikeOf(value: unknown): string {
@@ -66,7 +74,7 @@ function parallelOf(value: unknown): string {
 /** Statements of a transaction: a number, a pair, or the least and the most. */
 function rangeIn(value: unknown): string {
   if (!isSection(value)) return plain(value);
-  const entries = Object.entries(value).filter(([key]) => !/hot|ratio|pct|percent|prob|weight/.test(key));
+  const entries = Object.entries(value).filter(([key]) => !/hot|_ratio|pct|percent|prob|weight/.test(key));
   for (const [key, found] of entries) {
     if (!/statement|operation|size|range|per_transaction|per_tx/.test(key)) continue;
     if (isNumber(found) && !/min|max/.test(key)) return plain(found);
@@ -90,7 +98,10 @@ function weightsIn(value: unknown): string | null {
   if (!isSection(hot)) return hot === undefined ? null : inline({ TABLE: String(HOT_WEIGHT) });
   return inline(
     Object.fromEntries(
-      Object.entries(hot).map(([name, weight]) => [name, isNumber(weight) ? plain(weight) : String(HOT_WEIGHT)]),
+      Object.entries(hot).map(([name, weight]) => [
+        name,
+        isNumber(weight) && Number(weight) > 1 ? plain(weight) : String(HOT_WEIGHT),
+      ]),
     ),
   );
 }
@@ -102,7 +113,7 @@ function nameIn(section: object): string[] {
 
 function rateIn(value: unknown): string {
   if (!isSection(value)) return plain(value);
-  const found = numberIn(value, /rate|per_sec|rps|tps/);
+  const found = numberIn(value, /rate|per_sec|rps|tps/) ?? numberIn(value, /target|events|operations|value/);
   return found === null ? UNKNOWN : String(found);
 }
 

@@ -43,7 +43,7 @@ class Reader {
       if (bounds === null) return null;
       parts.push({ places, ...bounds });
     }
-    // As long as it may be, so that there are many; parts that need not be are left out where they are single characters.
+    // The text is as long as allowed, for variety. Optional parts are omitted if they are single characters.
     const least = parts.reduce((sum, part) => sum + part.places.length * part.least, 0);
     let room = Math.min(MOST_PLACES, this.longest ?? MOST_PLACES) - least;
     if (room < 0) return null;

@@ -103,8 +103,8 @@ export class LaneFiles {
   }
 
   /**
-   * Reads the record from the latest checkpoint with at most so many operations before it; null if exceptions are missing that
-   * came after it.
+   * Reads the record from the latest checkpoint at or before this operation; null if exceptions that came after the checkpoint
+   * are missing.
    */
   read(most = Number.POSITIVE_INFINITY): LaneRecord | null {
     const at = this.checkpoints().findLast((checkpoint) => checkpoint <= most) ?? 0;

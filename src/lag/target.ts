@@ -93,7 +93,7 @@ export class Target implements HeartbeatListener {
   private newestShownMs: number | null = null;
   /** Where the source was when the target's standing was read. */
   private pairedLsn: Lsn | null = null;
-  /** The source was read: the target's standing is to be read again. */
+  /** True if the source has been read since the target's standing was last read. */
   private isLocated = false;
   private standingAtMs = Number.NEGATIVE_INFINITY;
   /** Why the last eye has failed. */

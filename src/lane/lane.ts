@@ -51,8 +51,8 @@ export interface Ledger {
 /** Knows which tables cannot be written to at the moment. */
 export interface Barrier {
   /**
-   * True where an operation is to be skipped now. `outcomes`: how many its transaction has had, the last of them a statement
-   * that waited in vain; −1: it was not sent yet.
+   * True where an operation is to be skipped now. `outcomes`: number of outcomes received for its transaction, the last of
+   * which timed out on a lock; −1: it was not sent yet.
    */
   bars(operation: Operation, outcomes: number): boolean;
 }

@@ -4,7 +4,7 @@ import type { ThresholdResult } from '../report/thresholds.js';
 import type { Mark } from './marks.js';
 
 /*
- * What the page and the report show. Plain data: the page gets it as JSON, the report holds it in itself.
+ * What the page and the report show. Plain data: the page receives it as JSON, the report embeds it.
  */
 
 /** What a run or a load is; does not change while it runs. */

@@ -1,4 +1,5 @@
 import type { FileConfig } from '../config/schema.js';
+import { number } from '../report/figures.js';
 import type { PauseRecord, RateChange } from '../report/summary.js';
 
 /** A part of a run that charts mark, in seconds since the start of the run. */
@@ -26,7 +27,7 @@ export function marksOf(
   for (const [index, { duration, rate }] of stages.entries()) {
     const end = at + (duration ?? Number.POSITIVE_INFINITY) / 1000;
     if (stages.length > 1 && at < until)
-      marks.push({ kind: 'stage', from: at, to: Math.min(end, until), label: `stage ${index + 1}: ${rate}/s` });
+      marks.push({ kind: 'stage', from: at, to: Math.min(end, until), label: `stage ${index + 1}: ${number(rate)}/s` });
     at = end;
   }
   for (const { rate, duration, every, offset: first } of spikes) {
@@ -35,11 +36,16 @@ export function marksOf(
     const last = every === undefined ? 0 : Math.floor((passed * 1000) / every);
     for (let occurrence = Math.max(0, last - MOST_SPIKES + 1); occurrence <= last; occurrence++) {
       const from = offset + (first + occurrence * (every ?? 0)) / 1000;
-      marks.push({ kind: 'spike', from, to: Math.min(from + duration / 1000, until), label: `spike: ${rate}/s` });
+      marks.push({
+        kind: 'spike',
+        from,
+        to: Math.min(from + duration / 1000, until),
+        label: `spike: ${number(rate)}/s`,
+      });
     }
   }
   for (const [index, { after_seconds: after, rate }] of rateChanges.entries()) {
-    const label = rate === null ? 'control file: the configured rate' : `control file: ${rate}/s`;
+    const label = rate === null ? 'control file: the configured rate' : `control file: ${number(rate)}/s`;
     const next = rateChanges[index + 1]?.after_seconds;
     marks.push({ kind: 'stage', from: offset + after, to: next === undefined ? until : offset + next, label });
   }

@@ -46,7 +46,7 @@ export interface Search {
   readonly branched: { readonly from: number; readonly count: number; readonly ways: number };
   /** True if guards check its conditions for each row, so that tuples only make it likely that they hold. */
   readonly isGuarded: boolean;
-  /** True for generated columns, which only must not raise an error. */
+  /** True for generated columns, which only need to be computed without an error. */
   readonly isComputed: boolean;
   /** True for a single unique column, each value of which can be used once. */
   readonly isKey: boolean;

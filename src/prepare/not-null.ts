@@ -50,8 +50,8 @@ const MANY = 4;
 const MOST_WANTED = 3;
 
 /**
- * Returns nullable columns in which triggers refuse everything but NULL, where INSERTs are refused often and not always: a row that is
- * NULL there by chance has passed before.
+ * Returns nullable columns in which triggers refuse everything but NULL, if INSERTs are refused often but not always, because
+ * rows that happened to be NULL there were accepted.
  */
 export async function wantedNulls(
   stage: Stage,

@@ -27,7 +27,7 @@ export interface Promised {
   readonly delivery: 'exactly-once' | 'at-least-once';
   /** False where changes of one key may come in any order. */
   readonly isOrdered: boolean;
-  /** Changes that a later change of the same key makes void may be missing. */
+  /** True if a change may be missing when a later change of the same key supersedes it. */
   readonly allowsCompaction: boolean;
   /** An update that changes the key may arrive as a delete and an insert. */
   readonly allowsKeyPairs: boolean;

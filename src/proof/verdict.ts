@@ -61,7 +61,7 @@ function cut(value: string | null): string | null {
 const FAULTS = ['lost', 'doubled', 'reordered', 'wrong_kind', 'wrong_value', 'unknown_key', 'unknown_change'] as const;
 
 export interface EventRules {
-  /** Values in other words are differences as well. */
+  /** True if a different representation of the same value counts as a difference. */
   readonly isStrict: boolean;
   /** True for changes that the source need not know of: others may have made them, or triggers. */
   readonly isForeign: (table: string, found: EventClass) => boolean;

@@ -135,8 +135,22 @@ function differencesOf(a: Summary, b: Summary): Difference[] {
     plan: ({ plan_fingerprint: plan }) => plan,
     tables: ({ tables }) => Object.keys(tables).length,
   };
-  return Object.entries(settings).flatMap(([name, read]) => {
+  const found = Object.entries(settings).flatMap(([name, read]) => {
     const [before, after] = [String(read(a)), String(read(b))];
     return before === after ? [] : [{ name, a: before, b: after }];
   });
+  return [...found, ...configurationDifferences(a.configuration ?? {}, b.configuration ?? {})];
+}
+
+/* Told by figures of their own. */
+const TOLD = /^generator\.(random_seed|faker_seed|connections|pipeline_depth|row_selection)$/;
+
+function configurationDifferences(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): Difference[] {
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((key) => !TOLD.test(key)).sort();
+  return keys
+    .filter((key) => a[key] !== b[key])
+    .map((key) => ({ name: key, a: a[key] ?? 'not set', b: b[key] ?? 'not set' }));
 }

@@ -84,7 +84,12 @@ export function coverageTexts(
   { tables, complete, left_out: causes }: CoverageSummary,
   are = 'take every operation',
 ): string[] {
-  if (complete === tables) return [`all ${tables} tables ${are}`];
+  if (complete === tables)
+    return [
+      tables === 1
+        ? `the only table ${are.replace('take', 'takes').replace('have all their', 'has all its')}`
+        : `all ${tables} tables ${are}`,
+    ];
   const more = causes.length - MOST_CAUSES;
   return [
     `${complete} of ${tables} tables ${are}; the rest:`,

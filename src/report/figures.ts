@@ -17,6 +17,11 @@ export function number(value: number): string {
   return whole!.replace(/\B(?=(\d{3})+$)/g, ',') + (fraction === undefined ? '' : `.${fraction}`);
 }
 
+/** A number with what it counts: 1 row, 2 rows. */
+export function counted(count: number, what: string): string {
+  return `${number(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
 export function seconds(value: number): string {
   if (value < 60) return `${value.toFixed(1)} s`;
   const whole = Math.round(value);

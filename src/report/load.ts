@@ -3,6 +3,7 @@ import type { Threshold } from '../config/threshold.js';
 import type { Finding, Plan } from '../plan/plan.js';
 import { type CoverageSummary, coverageOf, coverageShare, coverageTexts } from './coverage.js';
 import { number, seconds, table } from './figures.js';
+import { sqlstateName } from './refusals.js';
 import { judge, missedText, type ThresholdResult, thresholdText } from './thresholds.js';
 
 /** What a load did, as `--summary` writes it. */
@@ -144,7 +145,17 @@ export function loadCoverageTexts({ coverage }: LoadSummary): string[] {
   return coverageTexts(coverage, ARE_FILLED);
 }
 
-export function loadText(summary: LoadSummary): string {
+/** What is said of a load beside its figures. */
+export interface LoadView {
+  /** Files that were written. */
+  readonly files: readonly string[];
+  /** What repeats the load in an empty database; null where nothing does. */
+  readonly command: string | null;
+  /** SQLSTATE → one message of the server. */
+  readonly examples: ReadonlyMap<string, string>;
+}
+
+export function loadText(summary: LoadSummary, { files, command, examples }: LoadView): string {
   // The order of the page: where most rows went first.
   const tables = Object.entries(summary.tables).sort(([, a], [, b]) => b.rows - a.rows);
   const rows = tables.map(([name, each]) => [
@@ -168,6 +179,18 @@ export function loadText(summary: LoadSummary): string {
   ];
   const errors = Object.entries(summary.errors);
   if (errors.length > 0)
-    lines.push('', '  errors', ...errors.map(([state, count]) => `    ${state} × ${number(count)}`));
+    lines.push(
+      '',
+      '  errors',
+      ...errors.map(([state, count]) => {
+        const [name, example] = [sqlstateName(state), examples.get(state)];
+        return `    ${state}${name === null ? '' : ` ${name}`} × ${number(count)}${example === undefined ? '' : `, for example: ${example}`}`;
+      }),
+    );
+  lines.push(
+    '',
+    ...(files.length > 0 ? [`  files written: ${files.join(', ')}`] : []),
+    ...(command === null ? [] : [`  to repeat this load: ${command}`]),
+  );
   return `${lines.join('\n')}\n`;
 }

@@ -60,6 +60,13 @@ export class Progress {
     this.output.write(`${publicJson(line)}\n`);
   }
 
+  /** Says why a command failed before it had a result. Returns the exit code. */
+  failed(exit: { readonly code: number; readonly reason: string }): number {
+    if (this.json) this.ended(exit);
+    else this.message('error', exit.reason);
+    return exit.code;
+  }
+
   /** Something that may take long, before there is anything to measure; until the next step, `start` or `stop`. */
   step(text: string): void {
     // A step that moves on keeps its clock, and its turn to be shown.

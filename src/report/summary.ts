@@ -37,6 +37,7 @@ export interface SummarySource {
   readonly acknowledgedLost: Readonly<Record<string, number>>;
   readonly plan: Plan;
   readonly schemaFingerprint: string;
+  readonly configuration: Readonly<Record<string, string>>;
   readonly serverVersion: string;
   readonly workers: number;
   readonly reproducible: boolean;
@@ -166,7 +167,7 @@ export interface Summary {
     readonly reason: string | null;
     readonly events: Readonly<Record<string, Readonly<Record<string, number>>>>;
   };
-  /** Which of how many. Left out where one process carries all lanes. */
+  /** Shard number and count. Omitted if one process carries all lanes. */
   readonly shard?: Shard;
   /** Rows that the server had acknowledged and lost, by table. They were written again since. */
   readonly acknowledged_lost?: Readonly<Record<string, number>>;
@@ -179,6 +180,8 @@ export interface Summary {
   readonly seeds: { readonly random: string; readonly faker: string };
   readonly plan_fingerprint: string;
   readonly schema_fingerprint: string;
+  /** The settings that were not left to their defaults, by path, without connections. */
+  readonly configuration?: Readonly<Record<string, string>>;
   readonly server_version: string;
   readonly workers: number;
   readonly connections: number;
@@ -264,6 +267,7 @@ export function summarise(source: SummarySource): Summary {
     seeds: { random: plan.randomSeed, faker: plan.fakerSeed },
     plan_fingerprint: fingerprint(plan),
     schema_fingerprint: source.schemaFingerprint,
+    configuration: source.configuration,
     server_version: source.serverVersion,
     workers: source.workers,
     connections: plan.quotas.length,

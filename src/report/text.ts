@@ -1,7 +1,7 @@
 import { OPERATION_KINDS } from '../plan/plan.js';
 import type { Percentiles } from '../traffic/histogram.js';
 import { coverageTexts } from './coverage.js';
-import { bytes, figure, ms, number, seconds, table } from './figures.js';
+import { bytes, counted, figure, ms, number, seconds, table } from './figures.js';
 import { lagText } from './lag.js';
 import { limitTexts } from './phases.js';
 import { type RefusedTable, sqlstateName } from './refusals.js';
@@ -14,7 +14,7 @@ import { wrapped } from './wrap.js';
 const MOST_TABLES = 10;
 const MOST_BESIDE = 3;
 const LONGEST_NAME = 28;
-const SHORTEST_NAME = 12;
+const SHORTEST_NAME = 8;
 
 /** How the summary is shown, and what is added to it. */
 export interface SummaryView {
@@ -42,7 +42,7 @@ export function summaryText(summary: Summary, view: SummaryView): string {
     thresholdLines(summary),
     rateLines(summary),
     [...outcomeLines(summary), ...pauseLines(summary)],
-    table(latencyRows(summary, view.isFull)),
+    latencyLines(summary),
     replicationLines(summary, view.isFull),
     verificationLines(summary),
     trapLines(summary),
@@ -82,7 +82,7 @@ function rateLines(summary: Summary): string[] {
   const operations = `${figure(perSecond(totals['operations']!, summary))} operations/s${rate.unit === 'operations' ? asked : ''}`;
   const changes = `${figure(perSecond(rows, summary))} events/s${rate.unit === 'events' ? asked : ''}`;
   return [
-    `  ${number(totals['operations']!)} operations, ${number(rows)} events in ${seconds(elapsed)}`,
+    `  ${counted(totals['operations']!, 'operation')}, ${counted(rows, 'event')} in ${seconds(elapsed)}`,
     `  ${operations}, ${changes}`,
   ];
 }
@@ -106,7 +106,7 @@ function outcomeLines(summary: Summary): string[] {
     ...refusedLines(summary.refused_tables ?? []),
     ...(outages.length > 0 ? outageLines(outages) : []),
     ...some(of('reconnects'), `  reconnects ${number(of('reconnects'))}`),
-    ...some(lost, `  rows that the server lost, made again: ${number(lost)}`),
+    ...some(lost, `  rows lost by the server and written again: ${number(lost)}`),
     ...some(
       of('in_doubt_resolved') + of('in_doubt_unknown'),
       `  in doubt ${number(of('in_doubt_resolved') + of('in_doubt_unknown'))}, resolved ${number(of('in_doubt_resolved'))}`,
@@ -156,20 +156,17 @@ function outageLines(outages: Summary['outages']): string[] {
   ];
 }
 
-function latencyRows(summary: Summary, isFull: boolean): string[][] {
+function latencyLines({ latency_seconds: latency }: Summary): string[] {
   const cells = (name: string, values: Percentiles | null) =>
     values === null ? [] : [[name, ms(values.p50), ms(values.p90), ms(values.p99), ms(values.p999), ms(values.max)]];
-  const { latency_seconds: latency } = summary;
-  return [
-    ['response', 'p50', 'p90', 'p99', 'p99.9', 'max'],
-    ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].response)),
-    ...(isFull
-      ? [
-          ['since the answer before', '', '', '', '', ''],
-          ...OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind].service)),
-        ]
-      : []),
-  ];
+  const [responses, services] = (['response', 'service'] as const).map((measure) =>
+    OPERATION_KINDS.flatMap((kind) => cells(kind, latency[kind][measure])),
+  ) as [string[][], string[][]];
+  if (responses.length === 0) return [];
+  const lines = table([['response', 'p50', 'p90', 'p99', 'p99.9', 'max'], ...responses, ...services]);
+  // Longer than the names of operations: in a column it would make all lines too wide.
+  lines.splice(1 + responses.length, 0, '  since the answer before');
+  return lines;
 }
 
 function replicationLines(
@@ -183,9 +180,7 @@ function replicationLines(
     ...(isFull ? serverLagTexts(replication).map((text) => `  ${text}`) : []),
     ...slotLines(slots ?? {}),
     ...(missed !== null && missed > 0
-      ? [
-          `  ${missed === 1 ? '1 heartbeat' : `${number(missed)} heartbeats`} could not be written (lag unknown at those times)`,
-        ]
+      ? [`  ${counted(missed, 'heartbeat')} could not be written (lag unknown at those times)`]
       : []),
   ];
 }
@@ -221,9 +216,8 @@ function perHour(name: string, change: number): string {
   return `${name.includes('_bytes') ? bytes(change) : ms(change)}/h`;
 }
 
-/** Said where something is left out: a run that does not reach all tables must not look as if it did. */
+/** A run that does not reach all tables must not look as if it did. */
 function coverageLines({ coverage }: Summary): string[] {
-  if (coverage.complete === coverage.tables) return [];
   const [first, ...causes] = coverageTexts(coverage);
   return [`  ${first}`, ...causes.map((text) => `    ${text}`)];
 }
@@ -281,10 +275,10 @@ function besideOf({ cascaded, substituted, by_trigger: byTrigger }: Summary['tab
   return [
     ...(byTrigger === 0
       ? []
-      : [byTrigger === null ? 'rows made by triggers unknown' : `${number(byTrigger)} rows made by triggers`]),
-    ...(substituted > 0 ? [`${number(substituted)} operations replaced by another kind`] : []),
+      : [byTrigger === null ? 'rows made by triggers unknown' : `${counted(byTrigger, 'row')} made by triggers`]),
+    ...(substituted > 0 ? [`${counted(substituted, 'operation')} replaced by another kind`] : []),
     ...(['update', 'delete'] as const).flatMap((kind) =>
-      cascaded[kind] > 0 ? [`${number(cascaded[kind])} rows ${kind}d by cascade`] : [],
+      cascaded[kind] > 0 ? [`${counted(cascaded[kind], 'row')} ${kind}d by cascade`] : [],
     ),
   ];
 }

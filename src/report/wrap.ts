@@ -19,7 +19,7 @@ function isTable(line: string): boolean {
 }
 
 function isCommand(line: string): boolean {
-  return /^ *(to repeat this run: |npx |npm |node |event-generator |pg-event-generator )/.test(line);
+  return /^ *(to repeat this (run|load): |npx |npm |node |event-generator |pg-event-generator )/.test(line);
 }
 
 function broken(line: string, columns: number): string[] {

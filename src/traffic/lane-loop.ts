@@ -334,9 +334,15 @@ export class LaneLoop {
     );
   }
 
+  /** True if nothing is due any more: then a pause does not keep the run from its end. */
+  private isScheduleOver(): boolean {
+    const elapsedMs = this.control.elapsedMs();
+    return this.pacer !== null && elapsedMs >= 0 && this.pacer.due(elapsedMs / 1000) === Number.POSITIVE_INFINITY;
+  }
+
   private pausing(): boolean {
     const pauseMs = this.control.pauseMs();
-    if (pauseMs <= 0) {
+    if (pauseMs <= 0 || this.isScheduleOver()) {
       // On a schedule the next operation may not be due yet, which counts as a pause as well.
       if (!this.isPaced) this.time.end('pausedMs', performance.now());
       return false;

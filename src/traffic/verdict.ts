@@ -115,7 +115,7 @@ function limitOf(utilisation: Utilisation, { workers, connections, missed }: Run
   if (waiting >= HELD_BACK)
     return {
       limit: 'server-bound',
-      advice: `the server was too slow at times: ${missed.toLocaleString('en-US')} operations of the schedule were dropped or late, although connections were idle ${percent(waiting)} of the time`,
+      advice: `the server was too slow at times: ${missed === 1 ? '1 operation of the schedule was' : `${missed.toLocaleString('en-US')} operations of the schedule were`} dropped or late, although connections were idle ${percent(waiting)} of the time`,
     };
   return {
     limit: 'server-bound',

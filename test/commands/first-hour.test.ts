@@ -194,11 +194,15 @@ describe('compare', () => {
       writeFileSync(path.join(folder, name), JSON.stringify(change(structuredClone(summary))));
     const compare = (...options: string[]) => cli(['compare', 'a.json', ...options], { cwd: folder });
     write('a.json', (copy) => copy);
+    // Where a run leads is nobody's business.
+    expect(summary.configuration).toMatchObject({ 'generator.num_iterations': '500', 'metrics.enabled': 'false' });
+    expect(Object.keys(summary.configuration!).filter((key) => key.startsWith('connection'))).toEqual([]);
     expect(compare('a.json')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^No regression\.\n/) });
     const slower = summary.latency_seconds.insert.response!.p99 * 1.5 + 0.01;
     write('b.json', (copy) => ({
       ...copy,
       connections: 9,
+      configuration: { ...copy.configuration, 'generator.insert_rows': '20' },
       latency_seconds: {
         ...copy.latency_seconds,
         insert: { ...copy.latency_seconds.insert, response: { ...copy.latency_seconds.insert.response!, p99: slower } },
@@ -207,7 +211,9 @@ describe('compare', () => {
     const worse = compare('b.json');
     expect(worse.status).toBe(4);
     expect(worse.stdout).toMatch(/^Regression: insert response p99\.\n/);
-    expect(worse.stdout).toMatch(/The runs differ in\n.*\n\s+connections\s+4\s+9\n/);
+    expect(worse.stdout).toMatch(
+      /The runs differ in\n.*\n\s+connections\s+4\s+9\n\s+generator\.insert_rows\s+not set\s+20\n/,
+    );
     // The other way round it is better.
     expect(cli(['compare', 'b.json', 'a.json'], { cwd: folder }).status).toBe(0);
     expect(compare('b.json', '--tolerance', 'latency=100000%').status).toBe(0);

@@ -138,6 +138,16 @@ generator:
       'c.yaml:2:3: generator.transaction_mode: unknown key; write transaction: { statements: { min: 3, max: 6 } } and table_weights: { orders: 4 } under generator',
     ],
     [
+      'a schedule of another generator, by its moments',
+      'rate_control: { schedule: [{ start: 0, end: 30, target: 50 }, { start: 30, target: 500 }] }\n',
+      'c.yaml:1:1: rate_control: unknown key; write traffic: { stages: [{ duration: 30s, rate: 50 }, { duration: N, rate: 500 }] } beside generator',
+    ],
+    [
+      'transactions of another generator, by their operations and shares',
+      generator('transaction_mode: { min_operations: 1, max_operations: 10, hot_tables: { orders: 0.7 } }'),
+      'c.yaml:2:3: generator.transaction_mode: unknown key; write transaction: { statements: { min: 1, max: 10 } } and table_weights: { orders: 10 } under generator',
+    ],
+    [
       'parallel sections of another generator',
       generator('parallel: { workers: 4, connections: 16 }'),
       'c.yaml:2:3: generator.parallel: unknown key; write connections: 16 and workers: 4 under generator',

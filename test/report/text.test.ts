@@ -116,6 +116,9 @@ it('tells what matters most first, within 60 columns', () => {
       response      p50      p90      p99   p99.9    max
       insert    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
       update    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
+      since the answer before
+      insert    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
+      update    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
 
       server-bound: the server was busy
       generator: 100 µs of CPU per operation, 100 MB
@@ -179,12 +182,12 @@ it('is as wide with --full as a wide terminal, and no wider', () => {
       reconnects 1
       in doubt 4, resolved 4
 
-      response                     p50      p90      p99   p99.9    max
-      insert                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
-      update                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
+      response      p50      p90      p99   p99.9    max
+      insert    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
+      update    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
       since the answer before
-      insert                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
-      update                   1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
+      insert    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
+      update    1.20 ms  3.40 ms  12.3 ms  200 ms  1.5 s
 
       server-bound: the server was busy
       generator: 100 µs of CPU per operation, 100 MB

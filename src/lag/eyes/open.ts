@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { quoteIdentifier } from '../../catalog/model.js';
 import type { ConnectionSettings } from '../../config/connection.js';
 import { SetupError } from '../../config/problem.js';
@@ -102,8 +103,13 @@ async function expectServer(
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const text = `${missing} did not arrive within ${ARRIVAL_TIMEOUT_MS / 1000} s`;
-  if (target.kind === 'heartbeat' && missing.startsWith('the table'))
-    throw failure(target, `${text}; include it in the replication, or create it on the target: ${definition}`);
+  if (target.kind === 'heartbeat' && missing.startsWith('the table')) {
+    const grants = readingGrants(eye.client, quoteIdentifier(replication.schema), table);
+    throw failure(
+      target,
+      `${text}; include it in the replication, or create it on the target: ${definition} ${grants}`,
+    );
+  }
   report('warn', `replication target ${target.name}: ${text}; its lag is measured from now on`);
 }
 
@@ -123,15 +129,22 @@ async function expectKind(
     const slot = await subscriptionSlot(client, table);
     if (rows[0]!.found !== null && slot !== null) return;
     const create = rows[0]!.found === null ? `${definition} ` : '';
-    const reader = quoteIdentifier(client.user ?? '');
-    const grant = (role: string) => `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ${table} TO ${role};`;
     throw failure(
       target,
       `has no subscription for ${table}. Run on the source, unless the publication is FOR ALL TABLES: ` +
-        `ALTER PUBLICATION name ADD TABLE ${table}; and for the user in the subscription's connection string: ${grant('role')} ` +
-        `On the target, as the subscription's owner: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION; ${grant(reader)}`,
+        `ALTER PUBLICATION name ADD TABLE ${table}; and for the user in the subscription's connection string: ${grants('role', schema, table)} ` +
+        `On the target, as the subscription's owner: ${create}ALTER SUBSCRIPTION name REFRESH PUBLICATION; ${readingGrants(client, schema, table)}`,
     );
   }
+}
+
+/** Returns what the user of a session needs to read heartbeats. */
+function readingGrants({ user = '' }: pg.Client, schema: string, table: string): string {
+  return grants(quoteIdentifier(user), schema, table);
+}
+
+function grants(role: string, schema: string, table: string): string {
+  return `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ${table} TO ${role};`;
 }
 
 function failure({ name }: ReplicationTarget, message: string): SetupError {

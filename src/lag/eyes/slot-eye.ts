@@ -6,7 +6,7 @@ import { destroy } from '../heartbeat.js';
 import { parseLsn } from '../wal.js';
 import { answered, type Eye, type EyeOptions, QUERY_TIMEOUT_MS, type Standing } from './eye.js';
 
-/* The question goes to the source, which has the traffic to carry out. */
+/* The source is queried, which is busy with the traffic: queries must be rare. */
 const LEAST_PAUSE_MS = 10;
 
 /* A logical slot's consumer confirms; that of a physical one reports what it has written, and the slot follows. */

@@ -2,7 +2,7 @@ import type { Choice, OperationKind } from '../../plan/plan.js';
 
 /* So many waiting draws are looked at, beginning with the one that has waited longest. */
 const LOOKED_AT = 4;
-/* The share of a lane's operations that may be done ahead of their turn and not be repaid yet. */
+/* The maximum share of a lane's operations that may run ahead of their turn at any time. */
 const MOST_AHEAD = 0.1;
 
 /**
