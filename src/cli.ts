@@ -502,7 +502,7 @@ program
 
 interface CaptureFlags {
   readonly config: string;
-  readonly out: string;
+  readonly out?: string;
   readonly duration?: string;
   readonly dropLeftovers?: true;
   readonly set?: readonly Override[];
@@ -514,9 +514,9 @@ program
   .command('capture')
   .description('write the change events of a database to a file, read from its logical replication stream')
   .option('-c, --config <file>', 'configuration file', DEFAULT_FILE)
-  .requiredOption('--out <file>', 'file to write the events to, one JSON object per line')
+  .option('--out <file>', 'file to write the events to, one JSON object per line')
   .option('--duration <time>', 'end after this time (default: until Ctrl+C)', duration)
-  .option('--drop-leftovers', 'drop replication slots left behind by killed captures')
+  .option('--drop-leftovers', 'drop replication slots left behind by killed captures; without --out that is all')
   .option('--set <key=value>', 'set any key of the configuration, such as generator.schema_name=shop', setting)
   .option('--quiet', 'show warnings only')
   .addOption(

@@ -8,7 +8,15 @@ import { connect, destroy, isFinal, isLostConnection, type SessionOptions } from
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
 import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
-import { type NotCovered, type OnSession, type Publication, publish, takeBack, unpublish } from './publication.js';
+import {
+  createdSince,
+  type NotCovered,
+  type OnSession,
+  type Publication,
+  publish,
+  takeBack,
+  unpublish,
+} from './publication.js';
 
 export interface CaptureOptions {
   readonly connection: ConnectionSettings;
@@ -34,7 +42,14 @@ export interface CaptureFacts {
   readonly end: string | null;
   readonly events: ChangeCounts;
   readonly tables: Readonly<
-    Record<string, { readonly key: readonly string[] | null; readonly columns: Readonly<Record<string, string>> }>
+    Record<
+      string,
+      {
+        readonly key: readonly string[] | null;
+        readonly columns: Readonly<Record<string, string>>;
+        readonly partitions?: readonly string[];
+      }
+    >
   >;
   readonly not_covered: readonly NotCovered[];
 }
@@ -81,6 +96,8 @@ export class Capture {
   private lostSinceMs: number | null = null;
   private backoffMs = FIRST_BACKOFF_MS;
   private isEnding = false;
+  /** Tables that others have created meanwhile. */
+  private created: NotCovered[] = [];
   private failure: string | null = null;
   private timers: NodeJS.Timeout[] = [];
   private fence: { readonly position: bigint; readonly reached: () => void } | null = null;
@@ -160,7 +177,10 @@ export class Capture {
     }
     const isClean = await askPersistently(
       this.options,
-      (client) => unpublish(client, this.publication),
+      async (client) => {
+        await this.lookForNewTables(client);
+        await unpublish(client, this.publication);
+      },
       () => this.failure !== null,
     ).then(
       () => true,
@@ -176,6 +196,14 @@ export class Capture {
     return this.describe(end, this.failure ?? missing);
   }
 
+  /* What is not known at the end is not told: the capture itself is complete. */
+  private async lookForNewTables(client: pg.Client): Promise<void> {
+    const names = await createdSince(client, this.publication, this.options.schemas).catch(() => []);
+    const reason = 'it was created while the capture was running';
+    this.created = names.map((table) => ({ table, operations: 'all', reason }));
+    if (names.length > 0) this.options.report('warn', `not captured, because created meanwhile: ${names.join(', ')}`);
+  }
+
   private removeSpools(): void {
     for (const spool of this.spools.values()) spool.remove();
     this.spools.clear();
@@ -189,8 +217,13 @@ export class Capture {
       reason,
       end,
       events: this.file.counts,
-      tables: Object.fromEntries(this.publication.tables.map(({ name, key, columns }) => [name, { key, columns }])),
-      not_covered: this.publication.notCovered,
+      tables: Object.fromEntries(
+        this.publication.tables.map(({ name, key, columns, partitions }) => [
+          name,
+          { key, columns, ...(partitions.length > 0 ? { partitions } : {}) },
+        ]),
+      ),
+      not_covered: [...this.publication.notCovered, ...this.created],
     };
     writeFileSync(factsFileOf(this.options.file), `${JSON.stringify(facts, null, 1)}\n`);
     return facts;

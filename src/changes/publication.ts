@@ -13,6 +13,8 @@ interface CapturedTable {
   readonly key: readonly string[] | null;
   /** Types by column, domains as what they are made of. */
   readonly columns: Readonly<Record<string, string>>;
+  /** Its partitions of all levels, as schema.table; consumers may name them instead. */
+  readonly partitions: readonly string[];
   /** False where UPDATE and DELETE cannot be published: PostgreSQL would refuse them on the source. */
   readonly hasIdentity: boolean;
 }
@@ -234,6 +236,8 @@ WITH RECURSIVE leaves (root, oid) AS (
   FROM leaves l JOIN pg_catalog.pg_class c ON c.oid = l.oid GROUP BY l.root
 )
 SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS table, i.usable, i.unlogged, i.is_foreign,
+       (SELECT array_agg(pn.nspname || '.' || p.relname ORDER BY 1) FROM leaves l JOIN pg_catalog.pg_class p ON p.oid = l.oid
+        JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace WHERE l.root = c.oid AND l.oid <> c.oid) AS partitions,
        (SELECT min(p.names) FROM (
           SELECT array_agg(a.attname::text ORDER BY a.attname) AS names
           FROM leaves l JOIN pg_catalog.pg_class o ON o.oid = l.oid
@@ -260,8 +264,21 @@ interface TableRow {
   readonly usable: boolean;
   readonly unlogged: boolean;
   readonly is_foreign: boolean;
+  readonly partitions: string[] | null;
   readonly key: string[] | null;
   readonly columns: Record<string, string> | null;
+}
+
+/** Returns the names of tables of some schemas that a publication does not have: they were created after it. */
+export async function createdSince(
+  client: pg.Client,
+  { tables, notCovered }: Publication,
+  schemas: readonly string[],
+): Promise<string[]> {
+  const known = new Set([...tables.map(({ name }) => name), ...notCovered.map(({ table }) => table)]);
+  const { taken, left } = await publishable(client, schemas, []);
+  const now = new Set([...taken.map(({ name }) => name), ...left.map(({ table }) => table)]);
+  return [...now].filter((name) => !known.has(name));
 }
 
 async function publishable(
@@ -293,6 +310,7 @@ async function publishable(
       sql: `${quoteIdentifier(row.schema)}.${quoteIdentifier(row.table)}`,
       key: row.key,
       columns: row.columns ?? {},
+      partitions: row.partitions ?? [],
       hasIdentity: row.usable,
     });
   }

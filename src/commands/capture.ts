@@ -17,7 +17,8 @@ import { Stopped, StopSignals } from './stop-signals.js';
 export interface CaptureCommand {
   readonly file: string;
   readonly overrides: readonly Override[];
-  readonly out: string;
+  /** Undefined where only leftovers are to be dropped. */
+  readonly out: string | undefined;
   /** Undefined: until Ctrl+C. */
   readonly durationMs: number | undefined;
   /** True to drop slots of killed captures first. */
@@ -37,7 +38,10 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
         'connection.embedded',
         'a private server has no other writers to capture from; use run --capture FILE',
       );
-    checkOutput('--out', command.out);
+    const { out } = command;
+    if (out === undefined && !command.dropsLeftovers)
+      throw SetupError.of('--out', 'is missing: name the file to write the events to');
+    checkOutput('--out', out);
     const runId = randomBytes(4).toString('hex');
     const isOver = () => stops.signal !== null;
     const first = connectFirst(config, runId, { say: (text) => progress.message('warn', text), isOver });
@@ -48,14 +52,15 @@ export async function capture(command: CaptureCommand, environment: NodeJS.Proce
     } finally {
       await client.end();
     }
-    const captured = await openUnlessStopped(config, { runId, ownId: runId }, command.out, progress, stops);
-    progress.message('info', `capturing to ${command.out}; Ctrl+C ends it`);
+    if (out === undefined) return EXIT.finished;
+    const captured = await openUnlessStopped(config, { runId, ownId: runId }, out, progress, stops);
+    progress.message('info', `capturing to ${out}; Ctrl+C ends it`);
     progress.start(captureMeter(captured));
     await ended(captured, stops, command.durationMs);
     progress.step('waiting for the last changes');
     const facts = await captured.end();
     progress.stop();
-    process.stdout.write(command.json ? `${publicJson(facts)}\n` : shown(captureText(facts, command.out)));
+    process.stdout.write(command.json ? `${publicJson(facts)}\n` : shown(captureText(facts, out)));
     return facts.complete ? EXIT.finished : EXIT.endedEarly;
   } catch (error) {
     if (error instanceof Stopped) return EXIT.finished;

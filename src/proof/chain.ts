@@ -71,6 +71,8 @@ export interface ChainResult {
   readonly differences: readonly LinkDifference[];
   /** Values that cannot be compared, because one side contained them neither in this change nor in an earlier one. */
   readonly unjudged: number;
+  /** Of these, values that the source knows under the key that the row had before. */
+  readonly underOldKey: number;
 }
 
 /** What is compared of a table: types by column, in order. */
@@ -80,6 +82,8 @@ export type ColumnTypes = ReadonlyMap<string, string>;
 interface Known {
   readonly link: Link;
   readonly row: ReadonlyMap<string, string | null | undefined> | null;
+  /** True since a change of the key: values that did not change with it are in the chain of the key before. */
+  readonly hasOldKey: boolean;
 }
 
 /** Compares the changes of one key in two streams. `source` is right. */
@@ -89,8 +93,8 @@ export function compareChains(
   types: ColumnTypes,
   promised: Promised,
 ): ChainResult {
-  const comparison = new Comparison(follow(source, types), follow(target, types), types, promised);
-  return comparison.result();
+  const known = (links: readonly Link[]) => follow(links, types, promised.isOrdered);
+  return new Comparison(known(source), known(target), types, promised).result();
 }
 
 /**
@@ -103,14 +107,15 @@ export function compareFinal(
   types: ColumnTypes,
   isKeyless: boolean,
 ): ChainResult {
-  const nothing = { matched: 0, representation: 0, differences: [], unjudged: 0 };
+  const nothing = { matched: 0, representation: 0, differences: [], unjudged: 0, underOldKey: 0 };
   if (isKeyless) {
     const left = source.reduce((sum, { kind }) => sum + (kind === 'delete' ? -1 : 1), 0);
     const lost = Array.from({ length: Math.max(0, left - target.length) }, () =>
       differenceOf('lost', source.at(-1)!, null),
     );
-    // Further ones may be others'.
-    const surplus = target.slice(Math.max(0, left)).map((link) => differenceOf('unknown_key', null, link));
+    // Rows like none of the run's may be others'.
+    const found = source.length === 0 ? 'unknown_key' : left > 0 ? 'doubled' : 'unknown_change';
+    const surplus = target.slice(Math.max(0, left)).map((link) => differenceOf(found, null, link));
     return { ...nothing, matched: Math.min(Math.max(0, left), target.length), differences: [...lost, ...surplus] };
   }
   const last = follow(source, types).at(-1);
@@ -143,20 +148,25 @@ function differenceOf(
   return { class: found, source, target, columns };
 }
 
-function follow(links: readonly Link[], types: ColumnTypes): Known[] {
+/** `isOrdered`: false where the change before is not known. */
+function follow(links: readonly Link[], types: ColumnTypes, isOrdered = true): Known[] {
   let state: ReadonlyMap<string, string | null | undefined> = new Map();
+  let hasOldKey = false;
   return links.map((link) => {
     const { row } = link;
     if (row === null) {
       state = new Map();
-      return { link, row: null };
+      hasOldKey = false;
+      return { link, row: null, hasOldKey };
     }
-    const before = link.kind === 'insert' && !link.isHalf ? new Map<string, undefined>() : state;
+    if (link.kind === 'insert') hasOldKey = link.isHalf;
+    const isFirst = !isOrdered || (link.kind === 'insert' && !link.isHalf);
+    const before = isFirst ? new Map<string, undefined>() : state;
     const known = new Map<string, string | null | undefined>();
     // A value that is marked as unchanged may still be in the row, taken from the row before the change.
     for (const column of types.keys()) known.set(column, Object.hasOwn(row, column) ? row[column] : before.get(column));
     state = known;
-    return { link, row: known };
+    return { link, row: known, hasOldKey };
   });
 }
 
@@ -178,6 +188,7 @@ class Comparison {
   /** Of the pair that is being compared, and of all that matched. */
   private unjudged = 0;
   private unjudgedInAll = 0;
+  private underOldKey = 0;
   private columns: string[] = [];
   private readonly contents = new Map<Known, string>();
 
@@ -194,8 +205,8 @@ class Comparison {
     while (from < source.length && from < target.length && this.isSame(source[from]!, target[from]!)) from++;
     for (let index = 0; index < from; index++) this.match(source[index]!, target[index]!);
     if (from < source.length || from < target.length) this.compareRest(source.slice(from), target.slice(from));
-    const { matched, representation, differences, unjudgedInAll: unjudged } = this;
-    return { matched, representation, differences, unjudged };
+    const { matched, representation, differences, unjudgedInAll: unjudged, underOldKey } = this;
+    return { matched, representation, differences, unjudged, underOldKey };
   }
 
   private compareRest(source: readonly Known[], target: readonly Known[]): void {
@@ -375,9 +386,15 @@ class Comparison {
       else if (this.isSame(original, link)) this.match(original, link);
       else this.report('wrong_value', original, link);
     }
-    const last = this.source.at(-1);
-    for (const link of source) if (!this.promised.allowsCompaction || link === last) this.report('lost', link, null);
+    for (const link of source) if (!this.isSuperseded(link)) this.report('lost', link, null);
     for (const link of target) this.report(this.source.length === 0 ? 'unknown_key' : 'unknown_change', null, link);
+  }
+
+  /** True where a change may be missing: a later one came, or one that left the same behind. */
+  private isSuperseded(link: Known): boolean {
+    if (!this.promised.allowsCompaction) return false;
+    const [last, arrived] = [this.source.at(-1)!, this.target.at(-1)];
+    return link !== last || (arrived !== undefined && this.contentOf(arrived) === this.contentOf(last));
   }
 
   /** Updates that arrived as a delete and an insert. */
@@ -401,6 +418,7 @@ class Comparison {
     this.unjudged = 0;
     const values = this.valuesOf(source, target);
     this.unjudgedInAll += this.unjudged;
+    if (source.hasOldKey) this.underOldKey += this.unjudged;
     if (values.some((each) => each.class !== 'representation')) {
       this.report('wrong_value', source, target);
       return;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { quoteIdentifier } from '../catalog/model.js';
 import type { ColumnDifference } from './chain.js';
-import { classOf } from './values.js';
+import { canonicalOf, classOf } from './values.js';
 
 /** A table that two databases are asked to hold alike. */
 export interface ComparedTable {
@@ -192,8 +192,7 @@ export class TableComparison {
   ): Promise<{ differences: RowDifference[]; unsettled: number; representation: number }> {
     let open: readonly string[] = [...keys.keys()].slice(0, MOST_ROWS);
     let before = await this.rowsOf(open, keys);
-    const differences: RowDifference[] = [];
-    let representation = 0;
+    const settled: SettledRows[] = [];
     for (let look = 1; open.length > 0; look++) {
       // What is still on its way is neither missing nor different.
       if (!(await this.options.fence())) break;
@@ -203,17 +202,63 @@ export class TableComparison {
         const [source, target] = [now[0].get(key) ?? [], now[1].get(key) ?? []];
         if (sameRows(source, target)) continue;
         // One that still changes on either side may be on its way.
-        if (sameRows(source, before[0].get(key) ?? []) && sameRows(target, before[1].get(key) ?? [])) {
-          const found = this.compareRows(key, source, target);
-          if (found.length === 0) representation++;
-          differences.push(...found);
-        } else still.push(key);
+        const isSettled = sameRows(source, before[0].get(key) ?? []) && sameRows(target, before[1].get(key) ?? []);
+        if (isSettled) settled.push({ key, source, target });
+        else still.push(key);
       }
       open = still;
       before = now;
       if (look > this.options.rechecks) break;
     }
-    return { differences, unsettled: open.length, representation };
+    return { ...this.judge(settled), unsettled: open.length };
+  }
+
+  /** What differs in rows that do not change any more. A key in other words is the same key. */
+  private judge(settled: readonly SettledRows[]): { differences: RowDifference[]; representation: number } {
+    const differences: RowDifference[] = [];
+    let representation = 0;
+    const add = (found: RowDifference | null) => {
+      if (found === null) representation++;
+      else differences.push(found);
+    };
+    const alone: { missing: [string, Texts][]; extra: [string, Texts][] } = { missing: [], extra: [] };
+    for (const { key, source, target } of settled) {
+      if (this.table.key.length > 0 && source.length === 1 && target.length === 1) {
+        add(this.compareRows(key, source[0]!, target[0]!));
+        continue;
+      }
+      // Of rows that are the same there are more on one side.
+      for (const row of source.slice(target.length)) alone.missing.push([key, row]);
+      for (const row of target.slice(source.length)) alone.extra.push([key, row]);
+    }
+    const extra = new Map<string, [string, Texts][]>();
+    for (const each of alone.extra) {
+      const name = this.canonicalKey(each[1]);
+      extra.set(name, [...(extra.get(name) ?? []), each]);
+    }
+    for (const [key, row] of alone.missing) {
+      const other = extra.get(this.canonicalKey(row))?.shift();
+      add(other === undefined ? this.only('missing', key, row) : this.compareRows(key, row, other[1]));
+    }
+    for (const rest of extra.values()) for (const [key, row] of rest) add(this.only('extra', key, row));
+    return { differences, representation };
+  }
+
+  /** The key of a row, or the whole row where there is none, in words that all texts of the same values share. */
+  private canonicalKey(row: Texts): string {
+    const columns = [...this.table.columns];
+    const { key } = this.table;
+    return JSON.stringify(
+      columns.flatMap(([column, type], index) => {
+        if (key.length > 0 && !key.includes(column)) return [];
+        const text = row[index] ?? null;
+        return [text === null ? null : canonicalOf(type, text)];
+      }),
+    );
+  }
+
+  private only(kind: 'missing' | 'extra', key: string, row: Texts): RowDifference {
+    return { table: this.table.name, key: this.nameOf(key, row), class: kind, columns: [] };
   }
 
   /** Texts of rows by their key; of a table without a key each row as often as it is there. */
@@ -226,7 +271,7 @@ export class TableComparison {
     const conditions = named.map((column, index) =>
       keyTypes[index]!.includes('.')
         ? `t.${quoteIdentifier(column)}::text = v.c${index}`
-        : `t.${quoteIdentifier(column)} = v.c${index}::${keyTypes[index]!}`,
+        : `t.${quoteIdentifier(column)} = v.c${index}::${keyTypes[index]!} AND t.${quoteIdentifier(column)}::text = v.c${index}`,
     );
     const join =
       named.length === 0
@@ -250,25 +295,15 @@ export class TableComparison {
     return await this.onBoth(read);
   }
 
-  private compareRows(key: string, source: Texts[], target: Texts[]): RowDifference[] {
-    const named = this.nameOf(key, source[0] ?? target[0] ?? []);
-    if (this.table.key.length === 0 || source.length !== 1 || target.length !== 1) {
-      // Of rows that are the same there are more on one side.
-      const more = source.length - target.length;
-      const kind = more > 0 ? ('missing' as const) : ('extra' as const);
-      return Array.from({ length: Math.abs(more) }, () => ({
-        table: this.table.name,
-        key: named,
-        class: kind,
-        columns: [],
-      }));
-    }
+  /** Returns how two rows of the same key differ; null where they only have values in other words. */
+  private compareRows(key: string, source: Texts, target: Texts): RowDifference | null {
     const columns = [...this.table.columns].flatMap(([column, type], index): ColumnDifference[] => {
-      const [a, b] = [source[0]![index]!, target[0]![index]!];
+      const [a, b] = [source[index]!, target[index]!];
       const found = classOf(type, a, b);
       return found === null || found === 'representation' ? [] : [{ column, class: found, source: a, target: b }];
     });
-    return columns.length === 0 ? [] : [{ table: this.table.name, key: named, class: 'different', columns }];
+    if (columns.length === 0) return null;
+    return { table: this.table.name, key: this.nameOf(key, source), class: 'different', columns };
   }
 
   private nameOf(key: string, texts: Texts): string {
@@ -300,6 +335,13 @@ export class TableComparison {
 
 type Texts = readonly (string | null)[];
 type Rows = Map<string, Texts[]>;
+
+/** Rows of one key on both sides, which differ and have not changed for a while. */
+interface SettledRows {
+  readonly key: string;
+  readonly source: readonly Texts[];
+  readonly target: readonly Texts[];
+}
 
 /** The texts of the key's columns, by the text of the whole key. */
 type Keys = ReadonlyMap<string, readonly string[]>;

@@ -71,6 +71,8 @@ export interface EventVerdict {
   readonly foreign: Readonly<Record<string, number>>;
   /** Tables with more truncates than were made, where some may be repeats. */
   readonly openTruncates: readonly string[];
+  /** Values that did not change with their row's key, and that only the consumer's stream carries. */
+  readonly underOldKey: number;
 }
 
 const MISSING = 'the consumer does not have it';
@@ -126,6 +128,7 @@ class Judge {
   private readonly openTruncates: string[] = [];
   private differences: EventDifference[] = [];
   private count = 0;
+  private underOldKey = 0;
 
   constructor(comparison: EventComparison, partitions: Partitions, source: StreamReader, target: StreamReader) {
     this.comparison = comparison;
@@ -151,6 +154,7 @@ class Judge {
       notCompared: this.notCompared,
       foreign: this.foreign,
       openTruncates: this.openTruncates,
+      underOldKey: this.underOldKey,
     };
   }
 
@@ -210,6 +214,7 @@ class Judge {
     counts.matched += result.matched;
     counts.representation += result.representation;
     counts.unjudged += result.unjudged;
+    this.underOldKey += result.underOldKey;
     for (const difference of result.differences) {
       if (this.isToldAlready(difference)) continue;
       counts[difference.class]++;
@@ -337,9 +342,25 @@ class Judge {
         isOpen: true,
         notCompared: 'none of the consumer’s transactions is known to the source',
       };
-    const { torn, reordered } = result;
+    const { reordered } = result;
+    // Wrong changes are reported by their keys. Where there are none, right ones have come in the wrong transaction.
+    const torn = this.count === 0 && !this.mayMixKinds ? [...new Set([...result.torn, ...result.mixed])] : result.torn;
     this.count += torn.length + reordered.length;
-    return { ...result, torn: torn.map(name), reordered: reordered.map(name), isOpen: false, notCompared: null };
+    const { compared, isAtLeast } = result;
+    return {
+      compared,
+      isAtLeast,
+      torn: torn.map(name),
+      reordered: reordered.map(name),
+      isOpen: false,
+      notCompared: null,
+    };
+  }
+
+  /** True where a change may come as several of other kinds, so that transactions do not hold the same. */
+  private get mayMixKinds(): boolean {
+    const { allowsKeyPairs, allowsMovePairs, allowsCompaction } = this.comparison;
+    return allowsKeyPairs || allowsMovePairs || allowsCompaction;
   }
 
   private add(difference: EventDifference): void {

@@ -28,16 +28,19 @@ export async function waitForTarget(source: pg.Client, target: pg.Client): Promi
 async function reachedQuery(target: pg.Client, position: string): Promise<string | null> {
   const isStandby = await askText(target, 'SELECT pg_is_in_recovery()::text');
   if (isStandby === 'true') return `SELECT (pg_last_wal_replay_lsn() >= '${position}'::pg_lsn)::text`;
-  const subscriptions = await askText(
-    target,
-    'SELECT count(*)::text FROM pg_stat_subscription WHERE relid IS NULL AND latest_end_lsn IS NOT NULL',
-  );
+  const subscriptions = await askText(target, `SELECT count(*)::text FROM (${SUBSCRIPTIONS}) AS s`);
   if (subscriptions === null || subscriptions === '0') return null;
-  // Every subscription, since it is not known which of them comes from this source.
-  return `SELECT (bool_and(latest_end_lsn >= '${position}'::pg_lsn)
+  // Every subscription, since it is not known which of them comes from this source. One that is disabled, or whose worker
+  // fails, has no position: it is not there.
+  return `SELECT (bool_and(coalesce(latest_end_lsn >= '${position}'::pg_lsn, false))
                   AND NOT EXISTS (SELECT FROM pg_subscription_rel WHERE srsubstate <> 'r'))::text
-          FROM pg_stat_subscription WHERE relid IS NULL`;
+          FROM (${SUBSCRIPTIONS}) AS s`;
 }
+
+/* Those of this database, each with what its worker has applied. */
+const SUBSCRIPTIONS = `
+SELECT w.latest_end_lsn FROM pg_subscription AS s LEFT JOIN pg_stat_subscription AS w ON w.subid = s.oid AND w.relid IS NULL
+WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
 /* Servers of another make lack such functions. */
 async function askText(client: pg.Client, sql: string): Promise<string | null> {

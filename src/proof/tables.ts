@@ -20,6 +20,8 @@ export interface Pairing {
   readonly tables: readonly ComparedTable[];
   readonly missing: readonly string[];
   readonly notCompared: readonly string[];
+  /** Columns of the source that the target lacks. */
+  readonly missingColumns: readonly string[];
   /** Names that the scope asks for and the source does not have. */
   readonly unknown: readonly string[];
 }
@@ -61,6 +63,7 @@ export async function pairTables(source: pg.Client, target: pg.Client, scope: Sc
   const tables: ComparedTable[] = [];
   const missing: string[] = [];
   const notCompared: string[] = [];
+  const missingColumns: string[] = [];
   for (const row of wanted.rows.filter((each) => isWanted(each, scope))) {
     const name = `${row.schema}.${row.table}`;
     const [schema, table] = targetName(row, scope.renamed);
@@ -75,9 +78,12 @@ export async function pairTables(source: pg.Client, target: pg.Client, scope: Sc
     for (const [column, type] of row.columns ?? []) {
       if (listed !== undefined && !listed.includes(column))
         notCompared.push(`${name}.${column}: excluded by --columns`);
-      else if (!others.has(column)) notCompared.push(`${name}.${column}: missing in the target`);
+      else if (!others.has(column)) missingColumns.push(`${name}.${column}`);
       else columns.set(column, type);
     }
+    const ofSource = new Set((row.columns ?? []).map(([column]) => column));
+    for (const column of others)
+      if (!ofSource.has(column) && listed === undefined) notCompared.push(`${name}.${column}: only in the target`);
     const key = row.key?.every((column) => columns.has(column)) ? row.key : [];
     tables.push({ name, source: rowsOf(row), target: rowsOf({ schema, table, kind: other.kind }), columns, key });
   }
@@ -92,7 +98,7 @@ export async function pairTables(source: pg.Client, target: pg.Client, scope: Sc
   for (const row of wanted.rows)
     for (const column of scope.columns.get(`${row.schema}.${row.table}`) ?? [])
       if (!(row.columns ?? []).some(([name]) => name === column)) asked.push(`${row.schema}.${row.table}.${column}`);
-  return { tables, missing, notCompared, unknown: asked.filter((name) => !known.has(name)) };
+  return { tables, missing, notCompared, missingColumns, unknown: asked.filter((name) => !known.has(name)) };
 }
 
 function isWanted({ schema, table }: TableRow, { schemas, tables, excluded }: Scope): boolean {

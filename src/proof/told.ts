@@ -15,6 +15,8 @@ export interface ToldEvent {
 export interface TableFacts {
   readonly key: readonly string[] | null;
   readonly columns: Readonly<Record<string, string>>;
+  /** Its partitions, as schema.table: a consumer may name them instead. */
+  readonly partitions?: readonly string[];
   /** Columns whose values cannot be compared, with the reason. */
   readonly incomparable?: Readonly<Record<string, string>>;
 }

@@ -113,6 +113,8 @@ export interface TransactionResult {
   readonly torn: readonly number[];
   /** Arrived behind a transaction that was committed later, or with its changes in another order. */
   readonly reordered: readonly number[];
+  /** Arrived whole, but with changes of other transactions, or without some of its own. */
+  readonly mixed: readonly number[];
   /** True where there may be more of them. */
   readonly isAtLeast: boolean;
 }
@@ -132,6 +134,7 @@ export function compareTransactions(
 ): TransactionResult {
   const torn = new Set<number>();
   const reordered = new Set<number>();
+  const mixed = new Set<number>();
   const skipped: (readonly [from: number, to: number])[] = [];
   let compared = 0;
   let expected = 0;
@@ -148,7 +151,7 @@ export function compareTransactions(
     compared++;
     const made = source.at(place);
     const isWhole = changes >= made.changes;
-    // Wrong changes are reported by key.
+    if (!mayRepeat && content !== made.content && mixed.size < MOST_ANOMALIES) mixed.add(id);
     if (changes === made.changes && content === made.content && order !== made.order) reordered.add(id);
     if (place < expected && skipped.some(([from, to]) => place >= from && place < to)) {
       reordered.add(id);
@@ -171,7 +174,7 @@ export function compareTransactions(
     highest = Math.max(highest, expected);
   }
   const isAtLeast = torn.size + reordered.size >= MOST_ANOMALIES;
-  return { compared, torn: [...torn], reordered: [...reordered], isAtLeast };
+  return { compared, torn: [...torn], reordered: [...reordered], mixed: [...mixed], isAtLeast };
 }
 
 function sortedPlaceOf(source: TransactionRuns, id: number, expected: number): number | null {

@@ -152,26 +152,35 @@ function canonicalNumeric(text: string): string | null {
   return special === undefined ? null : special.replace('infinity', 'inf').replace('+', '');
 }
 
-/** True where one is the other rounded or cut to fewer digits. */
-function isRounded(a: Decimal, b: Decimal): boolean {
-  const exponent = Math.min(a.exponent, b.exponent);
+/** Places behind the point that a number is given to, without zeros at its end; negative where it ends before the point. */
+function placesOf(text: string): number {
+  const [, fraction = '', exponent = '0'] = /(?:\.(\d*))?(?:[eE]([+-]?\d+))?\s*$/.exec(text) ?? [];
+  return fraction.replace(/0+$/, '').length - Number(exponent);
+}
+
+/** True where `b` is `a` rounded or cut to fewer digits, or with digits far behind its own, as a double makes them. */
+function isRounded(a: Decimal, b: Decimal, [placesOfA, placesOfB]: readonly [number, number]): boolean {
+  if (placesOfB === placesOfA) return false;
+  const places = Math.min(placesOfA, placesOfB);
+  const exponent = Math.min(a.exponent, b.exponent, -Math.max(placesOfA, placesOfB));
   const scaled = ({ negative, digits, exponent: own }: Decimal) =>
     own - exponent > MOST_DIGITS ? null : BigInt(`${negative ? '-' : ''}${digits || '0'}${'0'.repeat(own - exponent)}`);
   const [x, y] = [scaled(a), scaled(b)];
   if (x === null || y === null) return false;
   const distance = x > y ? x - y : y - x;
-  const coarser = Math.max(a.exponent, b.exponent);
   // Less than one unit in the last place of the coarser one.
-  return coarser > exponent && distance < 10n ** BigInt(coarser - exponent);
+  const unit = 10n ** BigInt(-places - exponent);
+  return placesOfB < placesOfA ? distance < unit : distance * NOISE < unit;
 }
 
 const MOST_DIGITS = 20_000;
+const NOISE = 1000n;
 
 function classifyNumeric(a: string, b: string): ValueClass {
   const [x, y] = [decimalOf(a), decimalOf(b)];
   if (x === null || y === null) return 'other';
   // A double holds 15 to 17 digits: what went through one is rounded.
-  return isRounded(x, y) || isThroughDouble(a, b) ? 'rounded' : 'other';
+  return isRounded(x, y, [placesOf(a), placesOf(b)]) || isThroughDouble(a, b) ? 'rounded' : 'other';
 }
 
 function isThroughDouble(a: string, b: string): boolean {
@@ -191,7 +200,9 @@ function floatKind(round: (value: number) => number): ValueKind {
     if (!Number.isFinite(x) || !Number.isFinite(y)) return 'other';
     const isClose = Math.abs(x - y) <= Math.max(Math.abs(x), Math.abs(y)) * FLOAT4_STEP;
     const [p, q] = [decimalOf(a), decimalOf(b)];
-    return (isClose && x !== y) || (p !== null && q !== null && isRounded(p, q)) ? 'rounded' : 'other';
+    return (isClose && x !== y) || (p !== null && q !== null && isRounded(p, q, [placesOf(a), placesOf(b)]))
+      ? 'rounded'
+      : 'other';
   };
   return { canonical, classify };
 }
@@ -224,7 +235,10 @@ function timeKind(hasZone: boolean): ValueKind {
   const canonical = (text: string): string | null => {
     const time = parseTime(text);
     if (time === null) return null;
-    return `${time.micros}.${time.beyond}${hasZone ? `/${time.offset ?? 0n}` : ''}`;
+    if (!hasZone) return `${time.micros}.${time.beyond}`;
+    // The same moment in another zone: consumers write all of them in UTC.
+    const day = 24n * HOUR;
+    return `${(((time.micros - (time.offset ?? 0n) * 1_000_000n) % day) + day) % day}.${time.beyond}`;
   };
   const classify = (a: string, b: string): ValueClass => {
     const [x, y] = [parseTime(a), parseTime(b)];

@@ -140,7 +140,7 @@ const MOST_NAMED = 5;
 
 /** The reasons why it cannot be said that everything arrived, although no difference was found. */
 function openQuestions(
-  { notCompared, openTruncates, transactions }: EventVerdict,
+  { notCompared, openTruncates, underOldKey, transactions }: EventVerdict,
   { needsTransactions, allowsMissingColumns }: EventRules,
   { source, target }: Sums,
 ): string[] {
@@ -154,6 +154,10 @@ function openQuestions(
   }
   if (openTruncates.length > 0)
     open.push(`the consumer reports more TRUNCATEs of ${openTruncates.join(', ')} than were executed`);
+  if (underOldKey > 0)
+    open.push(
+      `${underOldKey === 1 ? '1 value that did not change with its' : `${underOldKey} values that did not change with their`} row’s key could not be compared, because the source’s log has it only under the key before`,
+    );
   if ((needsTransactions || transactions.isOpen) && transactions.notCompared !== null)
     open.push(`the order of transactions could not be compared: ${transactions.notCompared}`);
   return open;

@@ -249,6 +249,44 @@ export const SPOILED: readonly Mutant[] = [
     },
   },
   {
+    name: 'a transaction told as a part of the one before it',
+    found: 'torn',
+    apply: (lines, stream) => {
+      // Of tables without a key, nobody can tell which change belongs where.
+      const at = pick(
+        lines,
+        stream,
+        (line, place) => place > 0 && line.seq === 1 && line.op !== 'truncate' && line.key !== null,
+      );
+      if (at < 0) return null;
+      const [from, to] = transactionAt(lines, at);
+      const before = lines[from - 1]!;
+      for (let index = from; index < to; index++) {
+        const { xid, commit, seq } = before;
+        Object.assign(lines[index]!, { xid, commit, seq: seq + 1 + index - from });
+      }
+      before.last = false;
+      return lines;
+    },
+  },
+  {
+    name: 'two changes of different keys swapped between their transactions',
+    found: 'torn',
+    apply: (lines, stream) => {
+      const isPlain = ({ op, key }: Line) => op === 'insert' && key !== null;
+      const at = pick(lines, stream, (line, place) => {
+        const next = lines[place + 1];
+        return isPlain(line) && next !== undefined && isPlain(next) && line.last && next.commit !== line.commit;
+      });
+      if (at < 0) return null;
+      const [a, b] = [lines[at]!, lines[at + 1]!];
+      const placeOf = ({ xid, commit, seq, last }: Line) => ({ xid, commit, seq, last });
+      const [placeA, placeB] = [placeOf(a), placeOf(b)];
+      lines.splice(at, 2, { ...b, ...placeA }, { ...a, ...placeB });
+      return lines;
+    },
+  },
+  {
     name: 'half a transaction lost',
     found: 'torn',
     apply: (lines, stream) => {
@@ -597,6 +635,15 @@ const jsonSpaced = (text: string) =>
 /** Ways to write the same. */
 export const HARMLESS: readonly Mutant[] = [
   { name: 'the stream as it is', found: null, apply: (lines) => lines },
+  {
+    name: 'partitions named in the place of their table',
+    found: null,
+    apply: (lines) =>
+      lines.map((line) => {
+        const region = line.table === 'orders' ? (line.new ?? line.key)?.['region'] : undefined;
+        return region === undefined ? line : { ...line, table: region === 'us' ? 'orders_us' : 'orders_eu' };
+      }),
+  },
   reword(
     'zeros behind numbers',
     (name) => name.startsWith('numeric'),

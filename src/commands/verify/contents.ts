@@ -81,6 +81,8 @@ export async function compareContents(
       continue;
     }
     const fence = async () => {
+      // It is asked once for all tables: each would wait as long again.
+      if (isLate) return false;
       const isThere = await waitForTarget(source, target);
       isLate ||= !isThere;
       return isThere;
@@ -95,9 +97,19 @@ export async function compareContents(
     }
   }
   if (undecided.length === 0) done.end();
+  const { missingColumns } = pairing;
+  if (missingColumns.length > 0) {
+    const more = missingColumns.length > MOST_NAMED ? ` and ${missingColumns.length - MOST_NAMED} more` : '';
+    undecided.push(
+      `the target does not have ${missingColumns.slice(0, MOST_NAMED).join(', ')}${more} (--columns chooses what is compared)`,
+    );
+  }
   if (isLate) undecided.push('the target did not catch up with the source within 30 s');
   return verdictOf(results, { ...pairing, undecided, isStrict: options.isStrict });
 }
+
+/* Columns that are named in one sentence. */
+const MOST_NAMED = 5;
 
 /** Identifies the comparison, so that results of another one are not used. */
 async function questionOf(

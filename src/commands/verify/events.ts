@@ -63,12 +63,13 @@ export interface Truth {
  */
 export async function verifyEvents(truth: Truth, options: EventOptions): Promise<Verdict> {
   const { events: file, delivery, order = 'transaction', allow } = options;
-  const typesOf = (table: string) => truth.facts.get(table)?.columns;
+  const roots = rootsOf(truth.facts);
+  const typesOf = (table: string) => truth.facts.get(roots.get(table) ?? table)?.columns;
   const consumed = new EventFile(file, linesOf(file, options.map), typesOf, options.format);
   const original = new Map([...options.renamed].map(([source, target]) => [target, source]));
   const found = await compareEvents({
     source: truth.events,
-    target: told(consumed, original),
+    target: told(consumed, original, roots),
     facts: truth.facts,
     isForeign: truth.isForeign,
     size: truth.size + sizeOf(file),
@@ -109,10 +110,21 @@ export async function verifyEvents(truth: Truth, options: EventOptions): Promise
   return { ...verdict, notes: [...verdict.notes, ...notes] };
 }
 
-async function* told(file: EventFile, original: ReadonlyMap<string, string>): AsyncGenerator<ToldEvent> {
+/** Partition → the table that it belongs to. */
+function rootsOf(facts: Truth['facts']): ReadonlyMap<string, string> {
+  return new Map([...facts].flatMap(([root, { partitions = [] }]) => partitions.map((name) => [name, root] as const)));
+}
+
+/** A consumer's changes under the names of the source's tables. */
+async function* told(
+  file: EventFile,
+  original: ReadonlyMap<string, string>,
+  roots: ReadonlyMap<string, string>,
+): AsyncGenerator<ToldEvent> {
   for await (const { event, line } of file.events()) {
     const { schema, table } = event;
-    const whole = original.get(`${schema}.${table}`);
+    const name = original.get(`${schema}.${table}`) ?? `${original.get(schema) ?? schema}.${table}`;
+    const whole = roots.get(name) ?? original.get(`${schema}.${table}`);
     const renamed =
       whole !== undefined
         ? { schema: whole.slice(0, whole.indexOf('.')), table: whole.slice(whole.indexOf('.') + 1) }

@@ -1,0 +1,73 @@
+import { expect, it } from 'vitest';
+import { compareChains, compareFinal, type Link, type Promised } from '../../src/proof/chain.js';
+import { classOf } from '../../src/proof/values.js';
+
+const TYPES = new Map([
+  ['id', 'integer'],
+  ['v', 'text'],
+  ['big', 'text'],
+]);
+const PROMISED: Promised = {
+  delivery: 'exactly-once',
+  isOrdered: true,
+  allowsCompaction: false,
+  allowsKeyPairs: false,
+  allowsMovePairs: false,
+};
+
+let position = 0;
+
+function link(kind: Link['kind'], row: Link['row'], more: Partial<Link> = {}): Link {
+  const plain = { isHalf: false, isCounted: true, isMove: false, unchanged: [], origin: null, epoch: 0 };
+  return { position: ++position, kind, row, ...plain, ...more };
+}
+
+const INSERT = link('insert', { id: '1', v: 'a', big: 'B' });
+
+it('takes an update for superseded by one that left the same behind, where compaction is allowed', () => {
+  const again = () => link('update', { id: '1', v: 'b', big: 'B' });
+  const source = [INSERT, again(), again()];
+  const compacted = { ...PROMISED, allowsCompaction: true };
+  expect(compareChains(source, [again()], TYPES, compacted).differences).toEqual([]);
+  // Without its last state something is lost, whatever is allowed.
+  expect(compareChains(source, [INSERT], TYPES, compacted).differences).toMatchObject([{ class: 'lost' }]);
+});
+
+it('takes no value from the change before where changes may come in any order', () => {
+  const [b, c] = ['b', 'c'].map((v) => link('update', { id: '1', v }, { unchanged: ['big'] })) as [Link, Link];
+  const unordered = { ...PROMISED, isOrdered: false };
+  expect(compareChains([INSERT, b, c], [INSERT, c, b], TYPES, unordered).differences).toEqual([]);
+  expect(compareChains([INSERT, b, c], [c, INSERT], TYPES, unordered).differences).toMatchObject([{ class: 'lost' }]);
+});
+
+it('says that a value under a key that has changed could not be compared', () => {
+  const half = (row: Link['row'], unchanged: string[]) => link('insert', row, { isHalf: true, unchanged });
+  const source = [half({ id: '2', v: 'a' }, ['big'])];
+  expect(compareChains(source, [half({ id: '2', v: 'a' }, ['big'])], TYPES, PROMISED).underOldKey).toBe(0);
+  expect(compareChains(source, [half({ id: '2', v: 'a', big: 'X' }, [])], TYPES, PROMISED).underOldKey).toBe(1);
+});
+
+it('counts rows without a key that are there more often than they were made', () => {
+  const row = () => link('insert', { v: 'a' });
+  const classes = (source: Link[], target: Link[]) =>
+    compareFinal(source, target, TYPES, true).differences.map((each) => each.class);
+  expect(classes([row()], [row(), row()])).toEqual(['doubled']);
+  expect(classes([row(), link('delete', null)], [row()])).toEqual(['unknown_change']);
+  expect(classes([], [row()])).toEqual(['unknown_key']);
+});
+
+it.for([
+  ['integer', '100', '142', 'other'],
+  ['integer', '100', '8', 'other'],
+  ['bigint', '9007199254740993', '9007199254740992', 'rounded'],
+  ['numeric(10,2)', '12.50', '12.51', 'other'],
+  ['numeric(10,2)', '12.55', '12.6', 'rounded'],
+  ['numeric', '1234567', '1.23457e6', 'rounded'],
+  ['numeric', '0.1', '0.1000000000000000055', 'rounded'],
+  ['numeric', '1.50', '1.5', 'representation'],
+  ['time with time zone', '14:00:00+02', '12:00:00Z', 'representation'],
+  ['time with time zone', '00:30:00+02', '22:30:00+00', 'representation'],
+  ['time with time zone', '14:00:00+02', '14:00:00Z', 'shifted'],
+] as const)('%s: %s became %s: %s', ([type, a, b, found]) => {
+  expect(classOf(type, a, b)).toBe(found);
+});
