@@ -9,7 +9,8 @@ import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-f
 import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
 import {
-  createdSince,
+  type Added,
+  addedSince,
   type NotCovered,
   type OnSession,
   type Publication,
@@ -59,6 +60,7 @@ export function factsFileOf(file: string): string {
   return `${file}.meta.json`;
 }
 
+const CREATED = 'it was created while the capture was running';
 const CONFIRM_MS = 1000;
 const RETAINED_EVERY_MS = 5000;
 /* So much log may be kept for the slot: a capture that cannot keep up must not fill the server's disk. */
@@ -96,8 +98,8 @@ export class Capture {
   private lostSinceMs: number | null = null;
   private backoffMs = FIRST_BACKOFF_MS;
   private isEnding = false;
-  /** Tables that others have created meanwhile. */
-  private created: NotCovered[] = [];
+  /** What others have added to the schema meanwhile. */
+  private added: Added = { tables: [], columns: new Map() };
   private failure: string | null = null;
   private timers: NodeJS.Timeout[] = [];
   private fence: { readonly position: bigint; readonly reached: () => void } | null = null;
@@ -178,7 +180,7 @@ export class Capture {
     const isClean = await askPersistently(
       this.options,
       async (client) => {
-        await this.lookForNewTables(client);
+        await this.lookForAdditions(client);
         await unpublish(client, this.publication);
       },
       () => this.failure !== null,
@@ -196,12 +198,11 @@ export class Capture {
     return this.describe(end, this.failure ?? missing);
   }
 
-  /* What is not known at the end is not told: the capture itself is complete. */
-  private async lookForNewTables(client: pg.Client): Promise<void> {
-    const names = await createdSince(client, this.publication, this.options.schemas).catch(() => []);
-    const reason = 'it was created while the capture was running';
-    this.created = names.map((table) => ({ table, operations: 'all', reason }));
-    if (names.length > 0) this.options.report('warn', `not captured, because created meanwhile: ${names.join(', ')}`);
+  /* Without an answer nothing is added: the capture of what was there is complete. */
+  private async lookForAdditions(client: pg.Client): Promise<void> {
+    this.added = await addedSince(client, this.publication, this.options.schemas).catch(() => this.added);
+    const { tables } = this.added;
+    if (tables.length > 0) this.options.report('warn', `not captured, because created meanwhile: ${tables.join(', ')}`);
   }
 
   private removeSpools(): void {
@@ -220,10 +221,17 @@ export class Capture {
       tables: Object.fromEntries(
         this.publication.tables.map(({ name, key, columns, partitions }) => [
           name,
-          { key, columns, ...(partitions.length > 0 ? { partitions } : {}) },
+          {
+            key,
+            columns: { ...this.added.columns.get(name), ...columns },
+            ...(partitions.length > 0 ? { partitions } : {}),
+          },
         ]),
       ),
-      not_covered: [...this.publication.notCovered, ...this.created],
+      not_covered: [
+        ...this.publication.notCovered,
+        ...this.added.tables.map((table) => ({ table, operations: 'all', reason: CREATED })),
+      ],
     };
     writeFileSync(factsFileOf(this.options.file), `${JSON.stringify(facts, null, 1)}\n`);
     return facts;

@@ -269,16 +269,27 @@ interface TableRow {
   readonly columns: Record<string, string> | null;
 }
 
-/** Returns the names of tables of some schemas that a publication does not have: they were created after it. */
-export async function createdSince(
+/** What others have added to the schema since a publication was made. */
+export interface Added {
+  /** Tables, which it does not have. */
+  readonly tables: readonly string[];
+  /** Columns with their types, by table; the stream carries them. */
+  readonly columns: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+/** Compares a publication with the schemas as they are now. */
+export async function addedSince(
   client: pg.Client,
   { tables, notCovered }: Publication,
   schemas: readonly string[],
-): Promise<string[]> {
+): Promise<Added> {
   const known = new Set([...tables.map(({ name }) => name), ...notCovered.map(({ table }) => table)]);
   const { taken, left } = await publishable(client, schemas, []);
   const now = new Set([...taken.map(({ name }) => name), ...left.map(({ table }) => table)]);
-  return [...now].filter((name) => !known.has(name));
+  return {
+    tables: [...now].filter((name) => !known.has(name)),
+    columns: new Map(taken.map(({ name, columns }) => [name, columns])),
+  };
 }
 
 async function publishable(

@@ -96,14 +96,7 @@ async function verdictOf(
       ([name, value]) => (value !== undefined) === names.includes(name as keyof typeof given),
     );
   if (isJust('events', 'against') || isJust('events', 'history') || isJust('events', 'against', 'history')) {
-    refuse('events', [
-      ...listed('--schema', options.schemas),
-      ...listed('--table', options.tables),
-      ...listed('--exclude-table', options.excluded),
-      ...(options.columns.size > 0 ? ['--columns'] : []),
-      ...(options.rate > 0 ? ['--rate'] : []),
-      ...(options.resumeFile === undefined ? [] : ['--resume']),
-    ]);
+    refuse('events', contentsOnly(options));
     step('comparing events');
     if (against !== undefined && history !== undefined) {
       const doubt = await disagreement(against, history);
@@ -122,11 +115,23 @@ async function verdictOf(
     return await verifyContents(contents, environment);
   }
   if (isJust('expected', 'history', 'target')) {
-    refuse('expected rows', eventOnly(options));
+    refuse('expected rows', [...eventOnly(options), ...contentsOnly(options)]);
     step('comparing rows with the history');
     return await verifyExpected(history!, { target: target!, folder: tmpdir(), isStrict, renamed }, environment);
   }
   throw SetupError.of('verify', USAGE);
+}
+
+/** Options that are given and mean something only where contents are compared. */
+function contentsOnly(options: VerifyOptions): string[] {
+  return [
+    ...listed('--schema', options.schemas),
+    ...listed('--table', options.tables),
+    ...listed('--exclude-table', options.excluded),
+    ...(options.columns.size > 0 ? ['--columns'] : []),
+    ...(options.rate > 0 ? ['--rate'] : []),
+    ...(options.resumeFile === undefined ? [] : ['--resume']),
+  ];
 }
 
 /** Compares two sources of truth with each other. Returns null if they agree, or if that cannot be decided. */

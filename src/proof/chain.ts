@@ -343,8 +343,12 @@ class Comparison {
     for (const { source } of gaps)
       for (const link of source) {
         const content = this.contentOf(link);
-        missing.set(content, [...(missing.get(content) ?? []), link]);
+        const alike = missing.get(content);
+        if (alike === undefined) missing.set(content, [link]);
+        else alike.push(link);
       }
+    // From the end, where taking one away does not move the others.
+    for (const alike of missing.values()) alike.reverse();
     const told = new Set(this.source.map((link) => this.contentOf(link)));
     const moved = new Set<Known>();
     // First those at the wrong place, or that came before: they must not count as wrong values.
@@ -352,7 +356,7 @@ class Comparison {
       source,
       target: target.filter((link) => {
         const content = this.contentOf(link);
-        const original = missing.get(content)?.shift();
+        const original = missing.get(content)?.pop();
         if (original !== undefined) {
           moved.add(original);
           this.report('reordered', original, link);
@@ -376,18 +380,20 @@ class Comparison {
 
   private explainGap(source: Known[], target: Known[]): void {
     this.takePairs(source, target);
-    for (const link of [...target]) {
+    const open = new OpenLinks(source);
+    let arrived = 0;
+    for (const link of target) {
       // The source's change of the same kind; where there is none, the one at its place.
-      const index = source.findIndex((each) => each.link.kind === link.link.kind);
-      const original = source.splice(Math.max(0, index), 1)[0];
+      const original = open.take(link.link.kind);
       if (original === undefined) break;
-      target.splice(target.indexOf(link), 1);
+      arrived++;
       if (!this.isKind(original, link)) this.report('wrong_kind', original, link);
       else if (this.isSame(original, link)) this.match(original, link);
       else this.report('wrong_value', original, link);
     }
-    for (const link of source) if (!this.isSuperseded(link)) this.report('lost', link, null);
-    for (const link of target) this.report(this.source.length === 0 ? 'unknown_key' : 'unknown_change', null, link);
+    for (const link of open.rest()) if (!this.isSuperseded(link)) this.report('lost', link, null);
+    for (const link of target.slice(arrived))
+      this.report(this.source.length === 0 ? 'unknown_key' : 'unknown_change', null, link);
   }
 
   /** True where a change may be missing: a later one came, or one that left the same behind. */
@@ -486,8 +492,8 @@ class Comparison {
       if (isArrived) this.unjudged++;
       return null;
     }
-    // The target leaves out columns that it never contained.
-    if (!arrived.unchanged.includes(column)) return 'other';
+    // The target leaves out columns that it never contained; what writes JSON may leave out what is NULL.
+    if (!arrived.unchanged.includes(column)) return a === null ? 'representation' : 'other';
     this.unjudged++;
     return a === null ? 'null' : null;
   }
@@ -507,6 +513,40 @@ class Comparison {
       this.contents.set(known, content);
     }
     return content;
+  }
+}
+
+/** Changes of the source that wait for one of the target: there may be many of one key. */
+class OpenLinks {
+  private readonly links: readonly Known[];
+  private readonly taken = new Set<Known>();
+  /** Where the next one of a kind, or of any kind, may be. */
+  private readonly next = new Map<Link['kind'] | null, number>();
+
+  constructor(links: readonly Known[]) {
+    this.links = links;
+  }
+
+  /** Takes the first one of a kind; if there is none, the first one. */
+  take(kind: Link['kind']): Known | undefined {
+    const found = this.first(kind) ?? this.first(null);
+    if (found !== undefined) this.taken.add(found);
+    return found;
+  }
+
+  rest(): Known[] {
+    return this.links.filter((link) => !this.taken.has(link));
+  }
+
+  private first(kind: Link['kind'] | null): Known | undefined {
+    let at = this.next.get(kind) ?? 0;
+    while (at < this.links.length && !this.fits(this.links[at]!, kind)) at++;
+    this.next.set(kind, at);
+    return this.links[at];
+  }
+
+  private fits(link: Known, kind: Link['kind'] | null): boolean {
+    return !this.taken.has(link) && (kind === null || link.link.kind === kind);
   }
 }
 

@@ -92,10 +92,12 @@ const UNITS: readonly (readonly [RegExp, keyof Interval, number])[] = [
   [/^(years?|yrs?|y)$/, 'months', 12],
 ];
 
-/** Reads an interval in the styles postgres, postgres_verbose and iso_8601. Returns null for any other text. */
+/** Reads an interval in any of the server's four styles. Returns null for any other text. */
 export function parseInterval(text: string): Interval | null {
   const trimmed = text.trim();
-  return trimmed.startsWith('P') || trimmed.startsWith('-P') ? parseIso(trimmed) : parseWords(trimmed);
+  return trimmed.startsWith('P') || trimmed.startsWith('-P')
+    ? parseIso(trimmed)
+    : (parseStandard(trimmed) ?? parseWords(trimmed));
 }
 
 function parseIso(text: string): Interval | null {
@@ -111,6 +113,26 @@ function parseIso(text: string): Interval | null {
     months: factor * (Number(years ?? 0) * 12 + Number(months ?? 0)),
     days: factor * (Number(weeks ?? 0) * 7 + Number(days ?? 0)),
     micros: BigInt(factor) * micros,
+  };
+}
+
+/** Reads the style sql_standard: `1-2 3 4:05:06`, `+0-1 +2 -3:04:05`. Null where it is another one. */
+function parseStandard(text: string): Interval | null {
+  const match =
+    /^(?:([+-]?)(\d+)-(\d+))?(?:(?:^|\s+)([+-]?\d+)(?=\s+[+-]?\d+:))?(?:(?:^|\s+)([+-]?)(\d+):(\d\d):(\d\d(?:\.\d+)?))?$/.exec(
+      text,
+    );
+  if (match === null || text === '') return null;
+  const [, monthSign, years = '0', months = '0', days = '0', timeSign, hours = '0', minutes = '0', seconds = '0'] =
+    match;
+  // A sign at the front counts for all parts that have none.
+  const isNegative = monthSign === '-' && !/\s[+-]/.test(text);
+  const micros = BigInt(hours) * 3_600_000_000n + BigInt(minutes) * 60_000_000n + microsOf(seconds);
+  const inAll = Number(years) * 12 + Number(months);
+  return {
+    months: monthSign === '-' ? -inAll : inAll,
+    days: isNegative ? -Number(days) : Number(days),
+    micros: timeSign === '-' || isNegative ? -micros : micros,
   };
 }
 

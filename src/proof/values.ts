@@ -52,9 +52,7 @@ function kindOf(type: string): ValueKind {
         ? arrayOf(element)
         : range !== undefined
           ? rangeOf(range)
-          : Object.hasOwn(KINDS, base)
-            ? KINDS[base]!
-            : TEXT;
+          : (KINDS_BY_NAME.get(base) ?? KINDS_BY_NAME.get(base.slice(base.lastIndexOf('.') + 1)) ?? TEXT);
     known.set(type, kind);
   }
   return kind;
@@ -382,6 +380,39 @@ function classifyJson(a: unknown, b: unknown): ValueClass | null {
 
 // ---- others
 
+/** The digits of a hardware address, whatever stands between them. */
+function hexDigits(text: string): string {
+  return text.toLowerCase().replaceAll(/[^0-9a-f]/g, '');
+}
+
+/** Pairs as the server writes them, `"a"=>"1"`, or as a JSON object. */
+function pairsOf(text: string): Record<string, unknown> | null {
+  if (/^\s*\{/.test(text)) {
+    try {
+      return parseJson(text) as Record<string, unknown>;
+    } catch {
+      return null;
+    }
+  }
+  const pairs = [...text.matchAll(/"((?:[^"\\]|\\.)*)"\s*=>\s*(?:"((?:[^"\\]|\\.)*)"|NULL)(?:\s*,\s*|\s*$)/gi)];
+  if (pairs.map(([whole]) => whole).join('') !== text.trimStart()) return null;
+  const plain = (quoted: string) => quoted.replaceAll(/\\(.)/g, '$1');
+  return Object.fromEntries(
+    pairs.map(([, key, value]) => [plain(key!), value === undefined ? null : plain(value)] as const),
+  );
+}
+
+const HSTORE: ValueKind = {
+  canonical: (text) => {
+    const pairs = pairsOf(text);
+    return pairs === null ? null : jsonText(pairs);
+  },
+  classify: (a, b) => {
+    const [x, y] = [pairsOf(a), pairsOf(b)];
+    return x === null || y === null ? 'other' : (classifyJson(x, y) ?? 'other');
+  },
+};
+
 function textKind(canonical: (text: string) => string): ValueKind {
   return { canonical, classify: classifyText };
 }
@@ -459,8 +490,9 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   interval: INTERVAL,
   inet: NETWORK,
   cidr: NETWORK,
-  macaddr: textKind((text) => text.toLowerCase().replaceAll(/[-.]/g, ':')),
-  macaddr8: textKind((text) => text.toLowerCase().replaceAll(/[-.]/g, ':')),
+  macaddr: textKind(hexDigits),
+  macaddr8: textKind(hexDigits),
+  hstore: HSTORE,
   bit: TEXT,
   'bit varying': TEXT,
   point: GEOMETRIC,
@@ -471,6 +503,8 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   polygon: GEOMETRIC,
   circle: GEOMETRIC,
 };
+
+const KINDS_BY_NAME: ReadonlyMap<string, ValueKind> = new Map(Object.entries(KINDS));
 
 const RANGES: Readonly<Record<string, string>> = {
   int4range: 'integer',

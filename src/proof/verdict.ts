@@ -78,9 +78,12 @@ export function eventVerdict(found: EventVerdict, rules: EventRules, undecided: 
   const open = [...undecided, ...openQuestions(found, rules, sums)];
   const verdict = faults.length > 0 ? 'different' : open.length > 0 ? 'undecided' : 'equal';
   const headlines = {
-    different: `Different: ${faults.join(', ')}, of ${sums.source} changes.`,
+    different: `Different: ${faults.join(', ')}, of ${sums.source === 1 ? '1 change' : `${sums.source} changes`}.`,
     undecided: `Not decided: ${open.join('; ')}.`,
-    equal: `Equal: all ${sums.source} changes arrived as they were made.`,
+    equal:
+      sums.source === 1
+        ? 'Equal: the only change arrived as it was made.'
+        : `Equal: all ${sums.source} changes arrived as they were made.`,
   };
   const { torn, reordered } = found.transactions;
   return {
@@ -129,8 +132,8 @@ function faultsOf({ transactions }: EventVerdict, { isStrict }: EventRules, sums
     ...FAULTS.filter((fault) => sums.faults[fault] > 0).map(
       (fault) => `${sums.faults[fault]} ${fault.replace('_', ' ')}`,
     ),
-    ...(torn.length > 0 ? [`${atLeast(isAtLeast)}${torn.length} transactions torn`] : []),
-    ...(reordered.length > 0 ? [`${atLeast(isAtLeast)}${reordered.length} transactions reordered`] : []),
+    ...(torn.length > 0 ? [`${atLeast(isAtLeast)}${transactionsOf(torn.length)} torn`] : []),
+    ...(reordered.length > 0 ? [`${atLeast(isAtLeast)}${transactionsOf(reordered.length)} reordered`] : []),
     ...(isStrict && sums.representation > 0 ? [`${sums.representation} in another representation`] : []),
   ];
 }
@@ -185,6 +188,10 @@ function notesOn(
 
 function atLeast(isAtLeast: boolean): string {
   return isAtLeast ? 'at least ' : '';
+}
+
+function transactionsOf(count: number): string {
+  return count === 1 ? '1 transaction' : `${count} transactions`;
 }
 
 function transactionDifference(found: string, name: string): VerdictDifference {

@@ -68,6 +68,21 @@ it.for([
   ['time with time zone', '14:00:00+02', '12:00:00Z', 'representation'],
   ['time with time zone', '00:30:00+02', '22:30:00+00', 'representation'],
   ['time with time zone', '14:00:00+02', '14:00:00Z', 'shifted'],
+  ['interval', '2 mons 2 days 03:04:05', '+0-2 +2 +3:04:05', 'representation'],
+  ['interval', '-3:04:05', '-03:04:05', 'representation'],
+  ['interval', '1 year 2 mons', '1-2', 'representation'],
+  ['interval', '3 days 04:05:06', '3 4:05:06', 'representation'],
+  ['macaddr', '08:00:2b:01:02:03', '08002b010203', 'representation'],
+  ['public.hstore', '"a"=>"1", "b"=>NULL', '{"b":null,"a":"1"}', 'representation'],
+  ['hstore', '"a"=>"1"', '{"a":"2"}', 'other'],
 ] as const)('%s: %s became %s: %s', ([type, a, b, found]) => {
   expect(classOf(type, a, b)).toBe(found);
+});
+
+it('explains very many changes of one key in little time', () => {
+  const updates = (suffix: string) =>
+    Array.from({ length: 20_000 }, (_, n) => link('update', { id: '1', v: `${n}${suffix}`, big: 'B' }));
+  const { differences } = compareChains([INSERT, ...updates('a')], [INSERT, ...updates('b')], TYPES, PROMISED);
+  expect(differences).toHaveLength(20_000);
+  expect(new Set(differences.map((each) => each.class))).toEqual(new Set(['wrong_value']));
 });

@@ -18,7 +18,7 @@ const KINDS: Readonly<Record<string, ChangeKind>> = { c: 'insert', u: 'update', 
  */
 export const DEBEZIUM: EventFormat = {
   name: 'debezium',
-  fits: (line) => isEnvelope(isRecord(line['payload']) ? line['payload'] : line),
+  fits: (line) => isTombstone(line) || isEnvelope(isRecord(line['payload']) ? line['payload'] : line),
   splitsKeyUpdates: true,
   begin: (typesOf) => (line) => {
     const payload = isRecord(line['payload']) ? line['payload'] : line;
@@ -27,6 +27,11 @@ export const DEBEZIUM: EventFormat = {
     return [read(op, payload, payload['source'], fieldsOf(line['schema']), typesOf)];
   },
 };
+
+/** With its schema, a tombstone is an envelope of nothing. */
+function isTombstone(line: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(line).sort().join() === 'payload,schema' && line['payload'] === null;
+}
 
 function isEnvelope({ op, source }: Readonly<Record<string, unknown>>): boolean {
   return typeof op === 'string' && op.length === 1 && isRecord(source);
