@@ -215,11 +215,14 @@ class Judge {
     counts.representation += result.representation;
     counts.unjudged += result.unjudged;
     this.underOldKey += result.underOldKey;
+    if (result.differences.length === 0) return;
+    // A row tells its key in the words of the source, which people can look up.
+    const { row = null } = [...links[0], ...links[1]].find((link) => link.row !== null) ?? {};
     for (const difference of result.differences) {
       if (this.isToldAlready(difference)) continue;
       counts[difference.class]++;
       if (!this.comparison.isForeign(table, difference.class))
-        this.add(told(table, this.keyText(table, key), difference));
+        this.add(told(table, this.keyText(table, key, row), difference));
     }
   }
 
@@ -234,13 +237,15 @@ class Judge {
   }
 
   /** A chain's key as people know it; of a table without one, the row. */
-  private keyText(table: string, chain: string): string {
+  private keyText(table: string, chain: string, row: Link['row']): string {
     const names = this.comparison.facts.get(table)?.key;
     const values = JSON.parse(chain) as unknown[];
     if (names === undefined) return chain;
     return JSON.stringify(
       Object.fromEntries(
-        names === null ? (values as [string, unknown][]) : names.map((name, at) => [name, values[at]]),
+        names === null
+          ? (values as [string, unknown][])
+          : names.map((name, at) => [name, row !== null && Object.hasOwn(row, name) ? row[name] : values[at]]),
       ),
     );
   }

@@ -47,12 +47,15 @@ function kindOf(type: string): ValueKind {
   if (kind === undefined) {
     const { base, element } = partsOf(type);
     const range = RANGES[base];
+    const multirange = RANGES[base.replace(/multirange$/, 'range')];
     kind =
       element !== null
         ? arrayOf(element)
         : range !== undefined
           ? rangeOf(range)
-          : (KINDS_BY_NAME.get(base) ?? KINDS_BY_NAME.get(base.slice(base.lastIndexOf('.') + 1)) ?? TEXT);
+          : multirange !== undefined
+            ? multirangeOf(rangeOf(multirange))
+            : (KINDS_BY_NAME.get(base) ?? KINDS_BY_NAME.get(base.slice(base.lastIndexOf('.') + 1)) ?? TEXT);
     known.set(type, kind);
   }
   return kind;
@@ -535,6 +538,25 @@ function rangeOf(bound: string): ValueKind {
     const [x, y] = [parseRange(a), parseRange(b)];
     if (x === null || y === null || x.lowerSign !== y.lowerSign || x.upperSign !== y.upperSign) return 'other';
     return graver(classOf(bound, x.lower, y.lower), classOf(bound, x.upper, y.upper)) ?? 'other';
+  };
+  return { canonical, classify };
+}
+
+function multirangeOf(range: ValueKind): ValueKind {
+  const read = (text: string) =>
+    /^\s*\{.*\}\s*$/s.test(text) ? (text.match(/[[(](?:"(?:[^"\\]|\\.)*"|[^\])"])*[\])]/g) ?? []) : null;
+  const canonical = (text: string): string | null => {
+    const ranges = read(text)?.map((each) => range.canonical(each)) ?? null;
+    return ranges === null || ranges.includes(null) ? null : `{${ranges.join(',')}}`;
+  };
+  const classify = (a: string, b: string): ValueClass => {
+    const [x, y] = [read(a), read(b)];
+    if (x === null || y === null || x.length !== y.length) return 'other';
+    const classes = x.map((each, index) => {
+      const [p, q] = [range.canonical(each), range.canonical(y[index]!)];
+      return p !== null && p === q ? null : range.classify(each, y[index]!);
+    });
+    return classes.reduce(graver, null) ?? 'other';
   };
   return { canonical, classify };
 }

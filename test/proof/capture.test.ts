@@ -457,9 +457,35 @@ describe('a capture', () => {
       expect.stringMatching(/an earlier capture left the replication slot eventgen_[0-9a-f]+ behind/),
     ]);
     expect(await leftOnServer(database.client)).toBe(2);
-    const dropped = await runCommand([...again, '--drop-leftovers']);
-    expect(dropped.stdout).toContain('Captured 0 changes of 0 tables');
+    // As the message says it, without a file to write to.
+    expect(named.stderr).toContain('drop it with capture --drop-leftovers');
+    const dropped = await runCommand(['capture', '-c', config, '--drop-leftovers']);
+    expect(dropped.code).toBe(0);
     expect(await leftOnServer(database.client)).toBe(0);
+    expect(await runCommand(['capture', '-c', config])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--out: is missing'),
+    });
+    await database.drop();
+  });
+
+  it('names what others add to the schema meanwhile', async () => {
+    const database = await demo();
+    const capture = await open(database, path.join(folder, 'added.jsonl'));
+    await database.client.query(
+      'CREATE TABLE late (id int PRIMARY KEY); ALTER TABLE eg_users ADD COLUMN extra numeric',
+    );
+    const facts = await capture.end();
+    expect(facts.complete).toBe(true);
+    expect(facts.tables['public.eg_users']!.columns).toMatchObject({
+      extra: 'numeric',
+      full_name: 'character varying(100)',
+    });
+    expect(facts.not_covered).toContainEqual({
+      table: 'public.late',
+      operations: 'all',
+      reason: 'it was created while the capture was running',
+    });
     await database.drop();
   });
 

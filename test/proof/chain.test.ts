@@ -75,6 +75,15 @@ it.for([
   ['macaddr', '08:00:2b:01:02:03', '08002b010203', 'representation'],
   ['public.hstore', '"a"=>"1", "b"=>NULL', '{"b":null,"a":"1"}', 'representation'],
   ['hstore', '"a"=>"1"', '{"a":"2"}', 'other'],
+  ['nummultirange', '{[1.50,2],(3,4)}', '{[1.5,2.0],(3,4)}', 'representation'],
+  [
+    'tstzmultirange',
+    '{["2024-01-01 00:00:00+00","2024-01-02 00:00:00+00")}',
+    '{["2024-01-01T01:00:00+01","2024-01-02T00:00:00Z")}',
+    'representation',
+  ],
+  ['nummultirange', '{[1.55,2]}', '{[1.6,2]}', 'rounded'],
+  ['int4multirange', '{[1,3)}', '{[1,4)}', 'other'],
 ] as const)('%s: %s became %s: %s', ([type, a, b, found]) => {
   expect(classOf(type, a, b)).toBe(found);
 });
