@@ -29,7 +29,7 @@ export interface CaptureCommand {
 
 /** Writes the change events of a database into a file until it is stopped. Returns the exit code. */
 export async function capture(command: CaptureCommand, environment: NodeJS.ProcessEnv): Promise<number> {
-  const progress = new Progress(process.stderr, { json: command.json, quiet: command.quiet });
+  const progress = new Progress(process.stderr, { json: command.json, quiet: command.quiet, isLog: true });
   const stops = new StopSignals();
   try {
     const config = loadConfig(command.file, command.overrides, environment);

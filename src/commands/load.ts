@@ -53,7 +53,7 @@ export interface LoadCommandOptions {
 
 /** Fills tables by COPY: YAML → catalog → plan → rows. Returns the exit code. */
 export async function load(options: LoadCommandOptions, environment: NodeJS.ProcessEnv): Promise<number> {
-  const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
+  const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet, isLog: true });
   const command = new LoadCommand(options, progress);
   try {
     const config = await command.open(environment);

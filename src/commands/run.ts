@@ -87,7 +87,7 @@ export interface RunOptions {
 
 /** The main job: YAML → catalog → plan → traffic → summary. Returns the exit code. */
 export async function run(options: RunOptions, environment: NodeJS.ProcessEnv): Promise<number> {
-  const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet });
+  const progress = new Progress(process.stderr, { json: options.json, quiet: options.quiet, isLog: true });
   const session = new Session(options, progress);
   try {
     if (options.explain !== undefined && options.historyFile !== undefined) {

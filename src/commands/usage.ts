@@ -67,6 +67,8 @@ export interface Skew {
 const FEWEST_FREQUENCIES = 20;
 const LEAST_FIT = 0.85;
 const LEAST_EXPONENT = 0.3;
+/* In fewer rows, chance looks like a law. */
+const FEWEST_ROWS = 1000;
 
 /** Returns the strongest skew of references to parent rows; null if the statistics show none. */
 export async function readSkew(client: pg.Client, schemas: readonly string[]): Promise<Skew | null> {
@@ -76,7 +78,8 @@ export async function readSkew(client: pg.Client, schemas: readonly string[]): P
      FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
      JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
      JOIN pg_stats AS s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
-     WHERE k.contype = 'f' AND array_length(k.conkey, 1) = 1 AND n.nspname = ANY ($1) AND s.most_common_freqs IS NOT NULL`,
+     WHERE k.contype = 'f' AND array_length(k.conkey, 1) = 1 AND n.nspname = ANY ($1) AND s.most_common_freqs IS NOT NULL
+       AND c.reltuples >= ${FEWEST_ROWS}`,
     [schemas],
   );
   const found = rows.flatMap(({ name, frequencies }): Skew[] => {

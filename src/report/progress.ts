@@ -28,16 +28,22 @@ export class Progress {
   private readonly output: ProgressOutput;
   private readonly json: boolean;
   private readonly quiet: boolean;
+  private readonly isLog: boolean;
   private readonly live: boolean;
   private timer: NodeJS.Timeout | null = null;
   private shown = '';
   /** What a step before the traffic is at; null while there is none. */
   private current: string | null = null;
 
-  constructor(output: ProgressOutput, options: { readonly json: boolean; readonly quiet: boolean }) {
+  /** `isLog`: of a command that may run for long, so that in a file or a pipe its lines have the time of day. */
+  constructor(
+    output: ProgressOutput,
+    options: { readonly json: boolean; readonly quiet: boolean; readonly isLog?: boolean },
+  ) {
     this.output = output;
     this.json = options.json;
     this.quiet = options.quiet;
+    this.isLog = options.isLog ?? false;
     this.live = output.isTTY === true && !options.json;
   }
 
@@ -125,10 +131,8 @@ export class Progress {
     this.shown = line;
   }
 
-  /* In a file or a pipe, what happens during a run has the time of day. */
   private clock(): string {
-    const isRunning = this.timer !== null && this.current === null;
-    return this.live || !isRunning ? '' : `${new Date().toTimeString().slice(0, 8)} `;
+    return this.live || !this.isLog ? '' : `${new Date().toTimeString().slice(0, 8)} `;
   }
 
   private mark(level: 'info' | 'warn' | 'error'): string {

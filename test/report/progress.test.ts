@@ -94,10 +94,12 @@ describe('progress', () => {
     const output = { write: (text: string) => texts.push(text) };
     new Progress(output, { json: false, quiet: false }).message('warn', 'careful');
     new Progress(output, { json: true, quiet: false }).message('info', 'hello');
+    new Progress(output, { json: false, quiet: false, isLog: true }).message('warn', 'in a log');
     new Progress(output, { json: false, quiet: true }).message('info', 'not shown');
     expect(texts[0]).toBe('warning: careful\n');
     expect(JSON.parse(texts[1]!)).toMatchObject({ level: 'info', message: 'hello' });
-    expect(texts).toHaveLength(2);
+    expect(texts[2]).toMatch(/^\d\d:\d\d:\d\d warning: in a log\n$/);
+    expect(texts).toHaveLength(3);
   });
 
   it('writes figures for people', () => {
