@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { both } from 'pg-copy-streams';
 import type { ConnectionSettings } from '../config/connection.js';
+import { SetupError } from '../config/problem.js';
 import { isServerError } from '../traffic/queries.js';
-import { connect, destroy, isFinal, isLostConnection, type SessionOptions } from '../traffic/session.js';
+import { connect, destroy, isFinal, type SessionOptions } from '../traffic/session.js';
 import { type ChangeCounts, ChangeFile, type EventBody, Spool } from './change-file.js';
 import { positionOf, positionText, tableName } from './event.js';
 import { type Decoded, PgOutputDecoder } from './pgoutput.js';
@@ -99,7 +100,7 @@ export class Capture {
   private backoffMs = FIRST_BACKOFF_MS;
   private isEnding = false;
   /** What others have added to the schema meanwhile. */
-  private added: Added = { tables: [], columns: new Map() };
+  private added: Added = { tables: [], known: new Map() };
   private failure: string | null = null;
   private timers: NodeJS.Timeout[] = [];
   private fence: { readonly position: bigint; readonly reached: () => void } | null = null;
@@ -127,7 +128,8 @@ export class Capture {
     try {
       const capture = new Capture(options, publication);
       await capture.connect().catch((error: Error) => {
-        if (!isLostConnection(error)) throw error;
+        // As in an outage later on; what the server refuses for good is said now.
+        if (isFinal(error) || isServerError(error) || isNoRoom(error)) throw SetupError.of('capture', error.message);
         capture.lose(error.message);
       });
       capture.startTimers();
@@ -202,7 +204,11 @@ export class Capture {
   private async lookForAdditions(client: pg.Client): Promise<void> {
     this.added = await addedSince(client, this.publication, this.options.schemas).catch(() => this.added);
     const { tables } = this.added;
-    if (tables.length > 0) this.options.report('warn', `not captured, because created meanwhile: ${tables.join(', ')}`);
+    if (tables.length > 0)
+      this.options.report(
+        'warn',
+        `not captured, because they were created after the capture began: ${tables.join(', ')}`,
+      );
   }
 
   private removeSpools(): void {
@@ -223,8 +229,8 @@ export class Capture {
           name,
           {
             key,
-            columns: { ...this.added.columns.get(name), ...columns },
-            ...(partitions.length > 0 ? { partitions } : {}),
+            columns: { ...this.added.known.get(name)?.columns, ...columns },
+            ...partitionsIn(partitions, this.added.known.get(name)?.partitions ?? []),
           },
         ]),
       ),
@@ -547,6 +553,17 @@ const STATUS = 'r'.charCodeAt(0);
 const GONE = /does not exist|can no longer (get changes|access)|invalidated|has been removed|obsolete/i;
 /* PostgreSQL's clock begins in 2000. */
 const EPOCH_MS = 946_684_800_000n;
+
+/** A table's partitions at the beginning and at the end; nothing if it has none. */
+function partitionsIn(first: readonly string[], last: readonly string[]): { readonly partitions?: readonly string[] } {
+  const all = [...new Set([...first, ...last])];
+  return all.length === 0 ? {} : { partitions: all };
+}
+
+/** True if the server has no session left for a reader of its log. */
+function isNoRoom(error: Error): boolean {
+  return (error as pg.DatabaseError).code === '53300';
+}
 
 function max(a: bigint, b: bigint): bigint {
   return a > b ? a : b;

@@ -102,10 +102,18 @@ async function plan(
   schemas: readonly string[],
   more: readonly string[],
 ): Promise<{ readonly publication: Publication; readonly statements: { sql: string; made: Objects }[] }> {
-  const { rows } = await client.query<{ level: string; version: number }>(
-    "SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::int AS version",
+  const { rows } = await client.query<{ level: string; version: number; read_only: string; standby: boolean }>(
+    `SELECT current_setting('wal_level') AS level, current_setting('server_version_num')::int AS version,
+            current_setting('transaction_read_only') AS read_only, pg_is_in_recovery() AS standby`,
   );
-  const { level, version } = rows[0]!;
+  const { level, version, read_only: isReadOnly, standby } = rows[0]!;
+  if (standby || isReadOnly === 'on')
+    throw SetupError.of(
+      'capture',
+      standby
+        ? 'the server is a standby, on which no publication can be created; connect to its primary'
+        : 'the server or the user is read-only (default_transaction_read_only), so no publication can be created',
+    );
   if (level !== 'logical')
     throw SetupError.of(
       'capture',
@@ -273,8 +281,8 @@ interface TableRow {
 export interface Added {
   /** Tables, which it does not have. */
   readonly tables: readonly string[];
-  /** Columns with their types, by table; the stream carries them. */
-  readonly columns: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Tables that it has, as they are now: the stream carries new columns, and rows of new partitions. */
+  readonly known: ReadonlyMap<string, Pick<CapturedTable, 'columns' | 'partitions'>>;
 }
 
 /** Compares a publication with the schemas as they are now. */
@@ -288,7 +296,7 @@ export async function addedSince(
   const now = new Set([...taken.map(({ name }) => name), ...left.map(({ table }) => table)]);
   return {
     tables: [...now].filter((name) => !known.has(name)),
-    columns: new Map(taken.map(({ name, columns }) => [name, columns])),
+    known: new Map(taken.map((table) => [table.name, table])),
   };
 }
 

@@ -30,11 +30,12 @@ function trafficOf(value: unknown): string {
 
 /** Stages follow one another here: where they have moments instead of durations, these are the differences. */
 function stagesOf(stages: readonly unknown[]): string[] {
-  const startOf = (stage: unknown) => numberIn(stage, /^(start|at|from|begin|offset)/);
+  // In seconds; moments in other units are left to the reader.
+  const startOf = (stage: unknown) => numberIn(stage, /^(start|at|from|begin|offset)(?!.*(min|hour|ms|milli))/);
   return stages.map((stage, index) => {
     const given = timeIn(stage, /duration|for$|length|^seconds|^minutes/);
     const start = startOf(stage);
-    const end = numberIn(stage, /^(end|to|until)/) ?? startOf(stages[index + 1]);
+    const end = numberIn(stage, /^(end|to|until)(?!.*(min|hour|ms|milli))/) ?? startOf(stages[index + 1]);
     const duration = given === UNKNOWN && start !== null && end !== null ? `${Number(end) - Number(start)}s` : given;
     return inline({ duration, rate: rateIn(stage) });
   });

@@ -101,7 +101,7 @@ export class Target implements HeartbeatListener {
   private connected = false;
   private stalled = false;
   private stopping = false;
-  /** For so long the target is left alone after a look. */
+  /** How long the target is left alone after a look. */
   private restMs = 0;
   private wake: () => void = () => undefined;
   private interrupt: () => void = () => undefined;
@@ -219,6 +219,7 @@ export class Target implements HeartbeatListener {
   /** `answered`: told of each look that has succeeded. */
   private async look(eye: Eye, answered: () => void): Promise<void> {
     const { now } = this.options;
+    let lookedAtMs = Number.NEGATIVE_INFINITY;
     while (!this.stopping) {
       this.watchForStall();
       // A heartbeat is looked for first: time that other questions take is none of its lag.
@@ -227,7 +228,9 @@ export class Target implements HeartbeatListener {
       if (this.unseen.size === 0) {
         await this.sleep(IDLE_MS);
         // In the middle of the time in which a look would tell nothing: one is enough for most heartbeats.
-        if (this.unseen.size > 0 && this.restMs >= 2) await this.pause(this.restMs / 2);
+        const restMs = Math.min(this.restMs, LONGEST_REST_MS) / 2;
+        const leastMs = eye.leastPauseMs - (now() - lookedAtMs);
+        if (this.unseen.size > 0) await this.pause(Math.max(restMs, leastMs));
         continue;
       }
       const askedMs = now();
@@ -238,6 +241,7 @@ export class Target implements HeartbeatListener {
           `returned heartbeat ${newest}, but this run has written only ${sent}; read only the rows of this run`,
         );
       const answeredMs = now();
+      lookedAtMs = answeredMs;
       this.floor.observe(answeredMs - askedMs, 1);
       answered();
       this.saw(newest, answeredMs);

@@ -73,6 +73,8 @@ export interface ChainResult {
   readonly unjudged: number;
   /** Of these, values that the source knows under the key that the row had before. */
   readonly underOldKey: number;
+  /** Rows without a key that look like the source's, and of which there are more than it has left. */
+  readonly surplus: number;
 }
 
 /** What is compared of a table: types by column, in order. */
@@ -93,8 +95,8 @@ export function compareChains(
   types: ColumnTypes,
   promised: Promised,
 ): ChainResult {
-  const known = (links: readonly Link[]) => follow(links, types, promised.isOrdered);
-  return new Comparison(known(source), known(target), types, promised).result();
+  const known = (links: readonly Link[], isTarget: boolean) => follow(links, types, promised.isOrdered, isTarget);
+  return new Comparison(known(source, false), known(target, true), types, promised).result();
 }
 
 /**
@@ -107,16 +109,20 @@ export function compareFinal(
   types: ColumnTypes,
   isKeyless: boolean,
 ): ChainResult {
-  const nothing = { matched: 0, representation: 0, differences: [], unjudged: 0, underOldKey: 0 };
+  const nothing = { matched: 0, representation: 0, differences: [], unjudged: 0, underOldKey: 0, surplus: 0 };
   if (isKeyless) {
     const left = source.reduce((sum, { kind }) => sum + (kind === 'delete' ? -1 : 1), 0);
     const lost = Array.from({ length: Math.max(0, left - target.length) }, () =>
       differenceOf('lost', source.at(-1)!, null),
     );
-    // Rows like none of the run's may be others'.
-    const found = source.length === 0 ? 'unknown_key' : left > 0 ? 'doubled' : 'unknown_change';
-    const surplus = target.slice(Math.max(0, left)).map((link) => differenceOf(found, null, link));
-    return { ...nothing, matched: Math.min(Math.max(0, left), target.length), differences: [...lost, ...surplus] };
+    // They may be others', or from before the run; nobody can tell.
+    const more = target.slice(Math.max(0, left)).map((link) => differenceOf('unknown_key', null, link));
+    return {
+      ...nothing,
+      matched: Math.min(Math.max(0, left), target.length),
+      differences: [...lost, ...more],
+      surplus: source.length === 0 ? 0 : more.length,
+    };
   }
   const last = follow(source, types).at(-1);
   const [there, ...more] = follow(target, types);
@@ -148,8 +154,11 @@ function differenceOf(
   return { class: found, source, target, columns };
 }
 
-/** `isOrdered`: false where the change before is not known. */
-function follow(links: readonly Link[], types: ColumnTypes, isOrdered = true): Known[] {
+/**
+ * `isOrdered`: false where the change before is not known. `isTarget`: only what is marked as unchanged is taken from the change
+ * before, because a consumer may leave out what is NULL; updates of a history are partial and have no marks.
+ */
+function follow(links: readonly Link[], types: ColumnTypes, isOrdered = true, isTarget = false): Known[] {
   let state: ReadonlyMap<string, string | null | undefined> = new Map();
   let hasOldKey = false;
   return links.map((link) => {
@@ -164,7 +173,10 @@ function follow(links: readonly Link[], types: ColumnTypes, isOrdered = true): K
     const before = isFirst ? new Map<string, undefined>() : state;
     const known = new Map<string, string | null | undefined>();
     // A value that is marked as unchanged may still be in the row, taken from the row before the change.
-    for (const column of types.keys()) known.set(column, Object.hasOwn(row, column) ? row[column] : before.get(column));
+    for (const column of types.keys()) {
+      const isKept = !isTarget || link.unchanged.includes(column);
+      known.set(column, Object.hasOwn(row, column) ? row[column] : isKept ? before.get(column) : undefined);
+    }
     state = known;
     return { link, row: known, hasOldKey };
   });
@@ -206,7 +218,7 @@ class Comparison {
     for (let index = 0; index < from; index++) this.match(source[index]!, target[index]!);
     if (from < source.length || from < target.length) this.compareRest(source.slice(from), target.slice(from));
     const { matched, representation, differences, unjudgedInAll: unjudged, underOldKey } = this;
-    return { matched, representation, differences, unjudged, underOldKey };
+    return { matched, representation, differences, unjudged, underOldKey, surplus: 0 };
   }
 
   private compareRest(source: readonly Known[], target: readonly Known[]): void {
@@ -396,11 +408,11 @@ class Comparison {
       this.report(this.source.length === 0 ? 'unknown_key' : 'unknown_change', null, link);
   }
 
-  /** True where a change may be missing: a later one came, or one that left the same behind. */
+  /** True where a change may be missing: it is not the last one, or the last one that arrived left the row in the same state. */
   private isSuperseded(link: Known): boolean {
     if (!this.promised.allowsCompaction) return false;
     const [last, arrived] = [this.source.at(-1)!, this.target.at(-1)];
-    return link !== last || (arrived !== undefined && this.contentOf(arrived) === this.contentOf(last));
+    return link !== last || (arrived !== undefined && this.isSame(last, arrived));
   }
 
   /** Updates that arrived as a delete and an insert. */

@@ -213,7 +213,7 @@ export class TableComparison {
     return { ...this.judge(settled), unsettled: open.length };
   }
 
-  /** What differs in rows that do not change any more. A key in other words is the same key. */
+  /** What differs in rows that do not change any more. A different representation of a key is the same key. */
   private judge(settled: readonly SettledRows[]): { differences: RowDifference[]; representation: number } {
     const differences: RowDifference[] = [];
     let representation = 0;
@@ -244,7 +244,7 @@ export class TableComparison {
     return { differences, representation };
   }
 
-  /** The key of a row, or the whole row where there is none, in words that all texts of the same values share. */
+  /** The key of a row, or the whole row where there is none, in a canonical form. */
   private canonicalKey(row: Texts): string {
     const columns = [...this.table.columns];
     const { key } = this.table;

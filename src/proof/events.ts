@@ -73,6 +73,8 @@ export interface EventVerdict {
   readonly openTruncates: readonly string[];
   /** Values that did not change with their row's key, and that only the consumer's stream carries. */
   readonly underOldKey: number;
+  /** Tables without a key with more rows like the source's than it has left. */
+  readonly openRows: Readonly<Record<string, number>>;
 }
 
 const MISSING = 'the consumer does not have it';
@@ -129,6 +131,7 @@ class Judge {
   private differences: EventDifference[] = [];
   private count = 0;
   private underOldKey = 0;
+  private readonly openRows: Record<string, number> = {};
 
   constructor(comparison: EventComparison, partitions: Partitions, source: StreamReader, target: StreamReader) {
     this.comparison = comparison;
@@ -155,6 +158,7 @@ class Judge {
       foreign: this.foreign,
       openTruncates: this.openTruncates,
       underOldKey: this.underOldKey,
+      openRows: this.openRows,
     };
   }
 
@@ -215,6 +219,7 @@ class Judge {
     counts.representation += result.representation;
     counts.unjudged += result.unjudged;
     this.underOldKey += result.underOldKey;
+    if (result.surplus > 0) this.openRows[table] = (this.openRows[table] ?? 0) + result.surplus;
     if (result.differences.length === 0) return;
     // A row tells its key in the words of the source, which people can look up.
     const { row = null } = [...links[0], ...links[1]].find((link) => link.row !== null) ?? {};

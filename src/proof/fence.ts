@@ -31,15 +31,16 @@ async function reachedQuery(target: pg.Client, position: string): Promise<string
   const subscriptions = await askText(target, `SELECT count(*)::text FROM (${SUBSCRIPTIONS}) AS s`);
   if (subscriptions === null || subscriptions === '0') return null;
   // Every subscription, since it is not known which of them comes from this source. One that is disabled, or whose worker
-  // fails, has no position: it is not there.
+  // fails, has no position, so it counts as not caught up.
   return `SELECT (bool_and(coalesce(latest_end_lsn >= '${position}'::pg_lsn, false))
                   AND NOT EXISTS (SELECT FROM pg_subscription_rel WHERE srsubstate <> 'r'))::text
           FROM (${SUBSCRIPTIONS}) AS s`;
 }
 
-/* Those of this database, each with what its worker has applied. */
+/* Those of this database, each with what its worker has applied; parallel workers beside it have no position. */
 const SUBSCRIPTIONS = `
-SELECT w.latest_end_lsn FROM pg_subscription AS s LEFT JOIN pg_stat_subscription AS w ON w.subid = s.oid AND w.relid IS NULL
+SELECT (SELECT max(w.latest_end_lsn) FROM pg_stat_subscription AS w WHERE w.subid = s.oid AND w.relid IS NULL) AS latest_end_lsn
+FROM pg_subscription AS s
 WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
 /* Servers of another make lack such functions. */

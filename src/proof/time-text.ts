@@ -126,12 +126,13 @@ function parseStandard(text: string): Interval | null {
   const [, monthSign, years = '0', months = '0', days = '0', timeSign, hours = '0', minutes = '0', seconds = '0'] =
     match;
   // A sign at the front counts for all parts that have none.
-  const isNegative = monthSign === '-' && !/\s[+-]/.test(text);
+  const isNegative = text.startsWith('-') && !/\s[+-]/.test(text);
   const micros = BigInt(hours) * 3_600_000_000n + BigInt(minutes) * 60_000_000n + microsOf(seconds);
   const inAll = Number(years) * 12 + Number(months);
   return {
     months: monthSign === '-' ? -inAll : inAll,
-    days: isNegative ? -Number(days) : Number(days),
+    // Where the sign stands in front of the days, it is in their number already.
+    days: isNegative && monthSign === '-' ? -Number(days) : Number(days),
     micros: timeSign === '-' || isNegative ? -micros : micros,
   };
 }

@@ -173,7 +173,7 @@ export function compareTransactions(
     expected = place + 1;
     highest = Math.max(highest, expected);
   }
-  const isAtLeast = torn.size + reordered.size >= MOST_ANOMALIES;
+  const isAtLeast = torn.size + reordered.size >= MOST_ANOMALIES || mixed.size >= MOST_ANOMALIES;
   return { compared, torn: [...torn], reordered: [...reordered], mixed: [...mixed], isAtLeast };
 }
 

@@ -244,8 +244,11 @@ function timeKind(hasZone: boolean): ValueKind {
   const classify = (a: string, b: string): ValueClass => {
     const [x, y] = [parseTime(a), parseTime(b)];
     if (x === null || y === null) return 'other';
-    const distance = x.micros > y.micros ? x.micros - y.micros : y.micros - x.micros;
-    if (distance === 0n || distance % (HOUR / 4n) === 0n) return 'shifted';
+    const apart = (p: bigint, q: bigint) => (p > q ? p - q : q - p);
+    const moment = ({ micros, offset }: typeof x) => micros - (hasZone ? (offset ?? 0n) * 1_000_000n : 0n);
+    const distance = apart(moment(x), moment(y));
+    // The same time of day with another zone, or the same moment at another one.
+    if (distance % (HOUR / 4n) === 0n || apart(x.micros, y.micros) === 0n) return 'shifted';
     return distance < 1_000_000n ? 'rounded' : 'other';
   };
   return { canonical, classify };

@@ -143,7 +143,7 @@ const MOST_NAMED = 5;
 
 /** The reasons why it cannot be said that everything arrived, although no difference was found. */
 function openQuestions(
-  { notCompared, openTruncates, underOldKey, transactions }: EventVerdict,
+  { notCompared, openTruncates, underOldKey, openRows, transactions }: EventVerdict,
   { needsTransactions, allowsMissingColumns }: EventRules,
   { source, target }: Sums,
 ): string[] {
@@ -157,6 +157,10 @@ function openQuestions(
   }
   if (openTruncates.length > 0)
     open.push(`the consumer reports more TRUNCATEs of ${openTruncates.join(', ')} than were executed`);
+  for (const [table, count] of Object.entries(openRows))
+    open.push(
+      `${table}, which has no key, contains ${count === 1 ? '1 row' : `${count} rows`} more like those of the run than the run left; whose they are cannot be told`,
+    );
   if (underOldKey > 0)
     open.push(
       `${underOldKey === 1 ? '1 value that did not change with its' : `${underOldKey} values that did not change with their`} row’s key could not be compared, because the source’s log has it only under the key before`,

@@ -142,7 +142,7 @@ function differencesOf(a: Summary, b: Summary): Difference[] {
   return [...found, ...configurationDifferences(a.configuration ?? {}, b.configuration ?? {})];
 }
 
-/* Told by figures of their own. */
+/* Reported separately above. */
 const TOLD = /^generator\.(random_seed|faker_seed|connections|pipeline_depth|row_selection)$/;
 
 function configurationDifferences(
