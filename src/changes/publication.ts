@@ -279,7 +279,7 @@ interface TableRow {
 
 /** What others have added to the schema since a publication was made. */
 export interface Added {
-  /** Tables, which it does not have. */
+  /** Tables that are missing in it. */
   readonly tables: readonly string[];
   /** Tables that it has, as they are now: the stream carries new columns, and rows of new partitions. */
   readonly known: ReadonlyMap<string, Pick<CapturedTable, 'columns' | 'partitions'>>;

@@ -3,8 +3,9 @@ import type { Problem } from './problem.js';
 
 /* `${NAME}` and nothing else. */
 const VARIABLE = /^\$\{\w+\}$/;
+const USES_VARIABLE = /\$\{\w+\}/;
 
-/* They say where a run leads, not what it does, and may hold passwords. */
+/* They say which server is used, not what a run does there, and may contain passwords. */
 const PRIVATE: ReadonlySet<string> = new Set(['connection', 'url', 'password', 'password_command', 'command']);
 
 /**
@@ -94,12 +95,18 @@ export class Source {
     return options.join('') + stringify(document.toJS({ maxAliasCount: 100 }));
   }
 
-  /** The settings that are not left to their defaults, by path: `generator.insert_rows`. Connections are left out. */
+  /**
+   * The settings that are not left to their defaults, by path: `generator.insert_rows`. Connections are left out, and variables
+   * have their names, because their values may be secret.
+   */
   settings(): Record<string, string> {
+    const written: unknown = parseDocument(this.text, { intAsBigInt: true }).toJS({ maxAliasCount: 100 });
     const found: Record<string, string> = {};
     const collect = (value: unknown, path: readonly string[]): void => {
       if (PRIVATE.has(path[path.length - 1] ?? '')) return;
-      if (typeof value !== 'object' || value === null) found[path.join('.')] = String(value);
+      const asWritten = this.overrides.has(path.join('\0')) ? undefined : valueIn(written, path);
+      if (typeof asWritten === 'string' && USES_VARIABLE.test(asWritten)) found[path.join('.')] = asWritten;
+      else if (typeof value !== 'object' || value === null) found[path.join('.')] = String(value);
       else if (Array.isArray(value) && value.every((each) => typeof each !== 'object' || each === null))
         found[path.join('.')] = `[${value.map(String).join(', ')}]`;
       else for (const [key, each] of Object.entries(value)) collect(each, [...path, key]);
@@ -122,12 +129,7 @@ export class Source {
 
   /** The value at a path, or undefined. */
   valueAt(path: readonly PropertyKey[]): unknown {
-    let value: unknown = this.data;
-    for (const key of path) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-      value = (value as Record<PropertyKey, unknown>)[key];
-    }
-    return value;
+    return valueIn(this.data, path);
   }
 
   /** `file:line:column` of the innermost key of a path that stands in the file. */
@@ -229,6 +231,15 @@ function normalise(
       if (found === undefined) report(path, `the environment variable ${name} is not set`);
       return found ?? whole;
     });
+  }
+  return value;
+}
+
+function valueIn(data: unknown, path: readonly PropertyKey[]): unknown {
+  let value = data;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
   }
   return value;
 }

@@ -227,7 +227,7 @@ export class Target implements HeartbeatListener {
       if (this.isLocated && (oldestMs === null || now() - oldestMs > LAGGING_MS)) await this.takeStanding(eye);
       if (this.unseen.size === 0) {
         await this.sleep(IDLE_MS);
-        // In the middle of the time in which a look would tell nothing: one is enough for most heartbeats.
+        // After half of the rest, so that one look is enough for most heartbeats.
         const restMs = Math.min(this.restMs, LONGEST_REST_MS) / 2;
         const leastMs = eye.leastPauseMs - (now() - lookedAtMs);
         if (this.unseen.size > 0) await this.pause(Math.max(restMs, leastMs));

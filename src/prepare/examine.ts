@@ -19,7 +19,6 @@ import { namesOf, operationWeightsOf } from '../plan/target.js';
 import { type Answer, applyWatermarks, gapQuestion, type Question, watermarkQuestions } from '../plan/watermark.js';
 import { seedOf } from '../random/seed.js';
 import { type Incarnation, readIncarnation } from '../traffic/incarnation.js';
-import { isLostConnection } from '../traffic/session.js';
 import {
   type Claimed,
   type Counted,
@@ -105,6 +104,14 @@ export class ConnectionLost extends SetupError {
   constructor(file: string, doing: string, reason: string) {
     super([{ place: file, key: '', message: `${doing} failed: the connection was lost (${reason}); try again` }]);
   }
+}
+
+/* 57P01 to 57P03: the server is shut down, crashes, or is starting. Class 08: the connection itself. */
+const LOST = /^(57P0[1-3]|08...)$/;
+
+function isLostConnection(error: unknown): error is Error {
+  if (error instanceof pg.DatabaseError) return LOST.test(error.code ?? '');
+  return error instanceof Error && /^(connection terminated|read econnreset)|not queryable/i.test(error.message);
 }
 
 async function decide(client: pg.Client, config: Config, surroundings: Surroundings): Promise<Examined> {

@@ -12,7 +12,7 @@ import {
 import { Partitions } from './partitions.js';
 import { HALF, KEYLESS, type Line, MOVE, StreamReader, UNCOUNTED } from './stream-reader.js';
 import type { TableFacts, ToldEvent } from './told.js';
-import { compareTransactions } from './transactions.js';
+import { compareTransactions, MOST_ANOMALIES } from './transactions.js';
 
 export interface EventComparison extends Promised {
   readonly source: AsyncIterable<ToldEvent> | Iterable<ToldEvent>;
@@ -356,7 +356,8 @@ class Judge {
     // Wrong changes are reported by their keys. Where there are none, right ones have come in the wrong transaction.
     const torn = this.count === 0 && !this.mayMixKinds ? [...new Set([...result.torn, ...result.mixed])] : result.torn;
     this.count += torn.length + reordered.length;
-    const { compared, isAtLeast } = result;
+    const { compared } = result;
+    const isAtLeast = result.isAtLeast || torn.length >= MOST_ANOMALIES;
     return {
       compared,
       isAtLeast,

@@ -159,7 +159,7 @@ function openQuestions(
     open.push(`the consumer reports more TRUNCATEs of ${openTruncates.join(', ')} than were executed`);
   for (const [table, count] of Object.entries(openRows))
     open.push(
-      `${table}, which has no key, contains ${count === 1 ? '1 row' : `${count} rows`} more like those of the run than the run left; whose they are cannot be told`,
+      `${table}, which has no key, contains ${count === 1 ? '1 row' : `${count} rows`} more like those of the run than the run left; nobody can tell who wrote them`,
     );
   if (underOldKey > 0)
     open.push(

@@ -79,7 +79,7 @@ export function coverageOf(
 
 const MOST_CAUSES = 3;
 
-/** Returns how many tables are complete, for which `are` has the words, and what the others lack: first the number, then the causes. */
+/** Returns how many tables are complete (`are` ends that sentence), and what the others lack: first the number, then the causes. */
 export function coverageTexts(
   { tables, complete, left_out: causes }: CoverageSummary,
   are = 'take every operation',

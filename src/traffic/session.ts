@@ -119,15 +119,6 @@ export function isFinal(error: unknown): boolean {
   return code.startsWith('28') || code === '3D000' || code === '57P04' || code === '42501';
 }
 
-/** Returns true if the session is gone, and the server may answer on another one. */
-export function isLostConnection(error: unknown): error is Error {
-  if (error instanceof pg.DatabaseError) return LOST.test(error.code ?? '');
-  return error instanceof Error && /^(connection terminated|read econnreset)|not queryable/i.test(error.message);
-}
-
-/* 57P01 to 57P03: the server is shut down, crashes, or is starting. Class 08: the connection itself. */
-const LOST = /^(57P0[1-3]|08...)$/;
-
 async function connectTo(
   settings: ConnectionSettings,
   options: SessionOptions,

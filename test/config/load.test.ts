@@ -365,3 +365,19 @@ it.each([
 ])('reads the duration %j', (text, ms) => {
   expect(parseDurationMs(text)).toBe(ms);
 });
+
+it('tells the settings of a file without connections, and variables by their names', () => {
+  const text = `connection: { password: "\${SECRET}", host: example.com }
+generator: { insert_rows: 7, manual_table_list: [a, b], random_seed: 5 }
+traffic: { stages: [{ rate: 10, duration: 1s }], control_file: "/run/\${SECRET}.yaml" }
+`;
+  const { source } = parseConfig('c.yaml', text, [], { SECRET: 'hunter22' });
+  expect(source.settings()).toEqual({
+    'generator.insert_rows': '7',
+    'generator.manual_table_list': '[a, b]',
+    'generator.random_seed': '5',
+    'traffic.stages.0.rate': '10',
+    'traffic.stages.0.duration': '1s',
+    'traffic.control_file': '/run/${SECRET}.yaml',
+  });
+});

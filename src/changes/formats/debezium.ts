@@ -28,7 +28,7 @@ export const DEBEZIUM: EventFormat = {
   },
 };
 
-/** With its schema, a tombstone is an envelope of nothing. */
+/** A tombstone that is written with a schema has an empty payload. */
 function isTombstone(line: Readonly<Record<string, unknown>>): boolean {
   return Object.keys(line).sort().join() === 'payload,schema' && line['payload'] === null;
 }
