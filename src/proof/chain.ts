@@ -1,5 +1,6 @@
 import type { Row } from '../changes/event.js';
-import { canonicalOf, classOf, type ValueClass } from './values.js';
+import type { ValueClass } from './value-kind.js';
+import { canonicalOf, classOf } from './values.js';
 
 /** One change of one key, as it is in a stream. */
 export interface Link {

@@ -1,18 +1,10 @@
 import { isLosslessNumber, parse as parseJson } from 'lossless-json';
 import { type Elements, parseArray, parseRange } from './containers.js';
+import { HSTORE, JSON_KIND, jsonText } from './documents.js';
+import { canonicalNumeric, classifyNumeric, floatKind } from './numbers.js';
+import { classifyText, TEXT } from './texts.js';
 import { type Interval, parseInterval, parseMoment, parseTime } from './time-text.js';
-
-/** How two texts of one value differ, the mildest first; `representation` is the same value in other words. */
-const VALUE_CLASSES = ['representation', 'rounded', 'shifted', 'truncated', 'encoding', 'null', 'other'] as const;
-export type ValueClass = (typeof VALUE_CLASSES)[number];
-
-/** How values of a type are compared. */
-interface ValueKind {
-  /** A canonical text: two texts have the same one if and only if they mean the same value. Null if the text is not valid for the type. */
-  readonly canonical: (text: string) => string | null;
-  /** The class of two texts that are different values. */
-  readonly classify: (a: string, b: string) => ValueClass;
-}
+import { graver, type ValueClass, type ValueKind } from './value-kind.js';
 
 /**
  * The text that all texts of the same value share. `type` is the column's type as PostgreSQL names it; of a type that is not
@@ -31,13 +23,6 @@ export function classOf(type: string, a: string | null, b: string | null): Value
   const canonicalB = canonical(b);
   if (canonicalA !== null && canonicalA === canonicalB) return 'representation';
   return classify(a, b);
-}
-
-/** The graver of two classes. */
-function graver(a: ValueClass | null, b: ValueClass | null): ValueClass | null {
-  if (a === null) return b;
-  if (b === null) return a;
-  return VALUE_CLASSES.indexOf(a) > VALUE_CLASSES.indexOf(b) ? a : b;
 }
 
 const known = new Map<string, ValueKind>();
@@ -111,106 +96,6 @@ const ALIASES: Readonly<Record<string, string>> = {
   time: 'time without time zone',
 };
 
-// ---- numbers
-
-interface Decimal {
-  readonly negative: boolean;
-  /** Without zeros at either end. */
-  readonly digits: string;
-  /** Of the last digit. */
-  readonly exponent: number;
-}
-
-function decimalOf(text: string): Decimal | null {
-  const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?\s*$/.exec(text);
-  if (match === null || (match[2] === '' && (match[3] ?? '') === '')) return null;
-  const [, sign, whole = '', fraction = '', exponent = '0'] = match;
-  const all = `${whole}${fraction}`.replace(/^0+/, '');
-  const digits = all.replace(/0+$/, '');
-  return {
-    negative: sign === '-' && digits !== '',
-    digits,
-    exponent: digits === '' ? 0 : Number(exponent) - fraction.length + (all.length - digits.length),
-  };
-}
-
-function decimalText({ negative, digits, exponent }: Decimal): string {
-  if (digits === '') return '0';
-  const sign = negative ? '-' : '';
-  // As people write it, where that is not long.
-  if (exponent >= 0 && exponent <= 30) return sign + digits + '0'.repeat(exponent);
-  if (exponent < 0 && exponent >= -30) {
-    const padded = digits.padStart(1 - exponent, '0');
-    return `${sign}${padded.slice(0, exponent)}.${padded.slice(exponent)}`;
-  }
-  return `${sign}${digits}e${exponent}`;
-}
-
-function canonicalNumeric(text: string): string | null {
-  const decimal = decimalOf(text);
-  if (decimal !== null) return decimalText(decimal);
-  const special = /^\s*(nan|[+-]?inf(?:inity)?)\s*$/i.exec(text)?.[1]?.toLowerCase();
-  return special === undefined ? null : special.replace('infinity', 'inf').replace('+', '');
-}
-
-/** Places behind the point that a number is given to, without zeros at its end; negative where it ends before the point. */
-function placesOf(text: string): number {
-  const [, fraction = '', exponent = '0'] = /(?:\.(\d*))?(?:[eE]([+-]?\d+))?\s*$/.exec(text) ?? [];
-  return fraction.replace(/0+$/, '').length - Number(exponent);
-}
-
-/** True where `b` is `a` rounded or cut to fewer digits, or with digits far behind its own, as a double makes them. */
-function isRounded(a: Decimal, b: Decimal, [placesOfA, placesOfB]: readonly [number, number]): boolean {
-  if (placesOfB === placesOfA) return false;
-  const places = Math.min(placesOfA, placesOfB);
-  const exponent = Math.min(a.exponent, b.exponent, -Math.max(placesOfA, placesOfB));
-  const scaled = ({ negative, digits, exponent: own }: Decimal) =>
-    own - exponent > MOST_DIGITS ? null : BigInt(`${negative ? '-' : ''}${digits || '0'}${'0'.repeat(own - exponent)}`);
-  const [x, y] = [scaled(a), scaled(b)];
-  if (x === null || y === null) return false;
-  const distance = x > y ? x - y : y - x;
-  // Less than one unit in the last place of the coarser one.
-  const unit = 10n ** BigInt(-places - exponent);
-  return placesOfB < placesOfA ? distance < unit : distance * NOISE < unit;
-}
-
-const MOST_DIGITS = 20_000;
-const NOISE = 1000n;
-
-function classifyNumeric(a: string, b: string): ValueClass {
-  const [x, y] = [decimalOf(a), decimalOf(b)];
-  if (x === null || y === null) return 'other';
-  // A double holds 15 to 17 digits: what went through one is rounded.
-  return isRounded(x, y, [placesOf(a), placesOf(b)]) || isThroughDouble(a, b) ? 'rounded' : 'other';
-}
-
-function isThroughDouble(a: string, b: string): boolean {
-  const [x, y] = [Number(a), Number(b)];
-  return Number.isFinite(x) && x === y;
-}
-
-function floatKind(round: (value: number) => number): ValueKind {
-  const canonical = (text: string): string | null => {
-    const special = canonicalNumeric(text);
-    if (special === null || /[a-z]{3}/.test(special)) return special;
-    const value = round(Number(text));
-    return Object.is(value, -0) || /^\s*-[0.]+\s*$/.test(text) ? '-0' : String(value);
-  };
-  const classify = (a: string, b: string): ValueClass => {
-    const [x, y] = [Number(a), Number(b)];
-    if (!Number.isFinite(x) || !Number.isFinite(y)) return 'other';
-    const isClose = Math.abs(x - y) <= Math.max(Math.abs(x), Math.abs(y)) * FLOAT4_STEP;
-    const [p, q] = [decimalOf(a), decimalOf(b)];
-    return (isClose && x !== y) || (p !== null && q !== null && isRounded(p, q, [placesOf(a), placesOf(b)]))
-      ? 'rounded'
-      : 'other';
-  };
-  return { canonical, classify };
-}
-
-/* Of a number that went through a float of 4 bytes. */
-const FLOAT4_STEP = 2 ** -23;
-
 // ---- times
 
 const HOUR = 3_600_000_000n;
@@ -271,32 +156,6 @@ function intervalText({ months, days, micros }: Interval): string {
   return `${months}/${days}/${micros}`;
 }
 
-// ---- texts
-
-const TEXT: ValueKind = { canonical: (text) => text, classify: classifyText };
-
-function classifyText(a: string, b: string): ValueClass {
-  if (isEncoded(a, b) || isEncoded(b, a)) return 'encoding';
-  return a.startsWith(b) || b.startsWith(a) ? 'truncated' : 'other';
-}
-
-/** True where `b` is what a wrong encoding or another normal form makes of `a`. */
-function isEncoded(a: string, b: string): boolean {
-  if (a.normalize('NFC') === b.normalize('NFC') || a.normalize('NFKC') === b.normalize('NFKC')) return true;
-  if (!/[^\0-\x7f]/.test(a)) return false;
-  if (Buffer.from(a, 'utf8').toString('latin1') === b) return true;
-  // Characters that had no place in it: each one lost, or replaced by one or more marks.
-  const parts = a.split(/[^\0-\x7f]+/u).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[?\\ufffd\\u25a1]*')}$`, 's').test(b) || isReplacedAbove(a, b);
-}
-
-/* Above the basic plane: emoji, replaced or lost, while other letters stay. */
-function isReplacedAbove(a: string, b: string): boolean {
-  if (!/[\u{10000}-\u{10ffff}]/u.test(a)) return false;
-  const parts = a.split(/[\u{10000}-\u{10ffff}]+/u).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[?\\ufffd\\u25a1]*')}$`, 'su').test(b);
-}
-
 // ---- bytes
 
 /** Bytes of a bytea in PostgreSQL's hex or escape format; null for a text of plain characters, which may be anything. */
@@ -339,85 +198,12 @@ function isDecoded(bytes: Buffer, other: Buffer): boolean {
   return Buffer.from(bytes.toString('latin1'), 'utf8').equals(other);
 }
 
-// ---- json
-
-const JSON_KIND: ValueKind = {
-  canonical: (text) => {
-    try {
-      return jsonText(parseJson(text));
-    } catch {
-      // Type json keeps duplicate members, which the parser refuses; but spaces between tokens still mean nothing.
-      return text.replaceAll(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
-    }
-  },
-  classify: (a, b) => {
-    try {
-      return classifyJson(parseJson(a), parseJson(b)) ?? 'other';
-    } catch {
-      return 'other';
-    }
-  },
-};
-
-function jsonText(value: unknown): string {
-  if (isLosslessNumber(value)) return canonicalNumeric(value.value) ?? value.value;
-  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${jsonText(member)}`).join(',')}}`;
-}
-
-/** The gravest difference of two documents; null where there is none. */
-function classifyJson(a: unknown, b: unknown): ValueClass | null {
-  if (jsonText(a) === jsonText(b)) return null;
-  if (isLosslessNumber(a) && isLosslessNumber(b)) return classifyNumeric(a.value, b.value);
-  if (typeof a === 'string' && typeof b === 'string') return classifyText(a, b);
-  if (a === null || b === null) return 'null';
-  if (typeof a !== 'object' || typeof b !== 'object' || Array.isArray(a) !== Array.isArray(b)) return 'other';
-  const [x, y] = [a as Record<string, unknown>, b as Record<string, unknown>];
-  const names = new Set([...Object.keys(x), ...Object.keys(y)]);
-  let gravest: ValueClass | null = null;
-  for (const name of names) {
-    if (!Object.hasOwn(x, name) || !Object.hasOwn(y, name)) return 'other';
-    gravest = graver(gravest, classifyJson(x[name], y[name]));
-  }
-  return gravest;
-}
-
 // ---- others
 
 /** The digits of a hardware address, whatever stands between them. */
 function hexDigits(text: string): string {
   return text.toLowerCase().replaceAll(/[^0-9a-f]/g, '');
 }
-
-/** Pairs as the server writes them, `"a"=>"1"`, or as a JSON object. */
-function pairsOf(text: string): Record<string, unknown> | null {
-  if (/^\s*\{/.test(text)) {
-    try {
-      return parseJson(text) as Record<string, unknown>;
-    } catch {
-      return null;
-    }
-  }
-  const pairs = [...text.matchAll(/"((?:[^"\\]|\\.)*)"\s*=>\s*(?:"((?:[^"\\]|\\.)*)"|NULL)(?:\s*,\s*|\s*$)/gi)];
-  if (pairs.map(([whole]) => whole).join('') !== text.trimStart()) return null;
-  const plain = (quoted: string) => quoted.replaceAll(/\\(.)/g, '$1');
-  return Object.fromEntries(
-    pairs.map(([, key, value]) => [plain(key!), value === undefined ? null : plain(value)] as const),
-  );
-}
-
-const HSTORE: ValueKind = {
-  canonical: (text) => {
-    const pairs = pairsOf(text);
-    return pairs === null ? null : jsonText(pairs);
-  },
-  classify: (a, b) => {
-    const [x, y] = [pairsOf(a), pairsOf(b)];
-    return x === null || y === null ? 'other' : (classifyJson(x, y) ?? 'other');
-  },
-};
 
 function textKind(canonical: (text: string) => string): ValueKind {
   return { canonical, classify: classifyText };
