@@ -3,6 +3,7 @@ import { canonicalNumeric, classifyNumeric } from './numbers.js';
 import { classifyText } from './texts.js';
 import { graver, type ValueClass, type ValueKind } from './value-kind.js';
 
+/** How json and jsonb are compared: without spaces, and with members in any order. */
 export const JSON_KIND: ValueKind = {
   canonical: (text) => {
     try {
@@ -21,6 +22,7 @@ export const JSON_KIND: ValueKind = {
   },
 };
 
+/** The text that all texts of a document share. */
 export function jsonText(value: unknown): string {
   if (isLosslessNumber(value)) return canonicalNumeric(value.value) ?? value.value;
   if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
@@ -63,6 +65,7 @@ function pairsOf(text: string): Record<string, unknown> | null {
   );
 }
 
+/** How hstore is compared: its pairs, in any order. */
 export const HSTORE: ValueKind = {
   canonical: (text) => {
     const pairs = pairsOf(text);

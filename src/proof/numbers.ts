@@ -33,6 +33,7 @@ function decimalText({ negative, digits, exponent }: Decimal): string {
   return `${sign}${digits}e${exponent}`;
 }
 
+/** The text that all texts of a number share; null if the text is no number. */
 export function canonicalNumeric(text: string): string | null {
   const decimal = decimalOf(text);
   if (decimal !== null) return decimalText(decimal);
@@ -64,6 +65,7 @@ function isRounded(a: Decimal, b: Decimal, [placesOfA, placesOfB]: readonly [num
 const MOST_DIGITS = 20_000;
 const NOISE = 1000n;
 
+/** How two different numbers differ: `b` is `a` rounded, or another number. */
 export function classifyNumeric(a: string, b: string): ValueClass {
   const [x, y] = [decimalOf(a), decimalOf(b)];
   if (x === null || y === null) return 'other';
@@ -76,6 +78,7 @@ function isThroughDouble(a: string, b: string): boolean {
   return Number.isFinite(x) && x === y;
 }
 
+/** How floats are compared. `round`: to the precision of their type. */
 export function floatKind(round: (value: number) => number): ValueKind {
   const canonical = (text: string): string | null => {
     const special = canonicalNumeric(text);

@@ -1,7 +1,9 @@
 import type { ValueClass, ValueKind } from './value-kind.js';
 
+/** Every text is a value of its own. */
 export const TEXT: ValueKind = { canonical: (text) => text, classify: classifyText };
 
+/** How two different texts differ. */
 export function classifyText(a: string, b: string): ValueClass {
   if (isEncoded(a, b) || isEncoded(b, a)) return 'encoding';
   return a.startsWith(b) || b.startsWith(a) ? 'truncated' : 'other';
